@@ -1,0 +1,38 @@
+# line_notify/Makefile
+#
+# make && make install     with the pg_config found in PATH, or PG_CONFIG=...
+# Out of tree:             make -f /path/to/line_notify/Makefile VPATH=/path/to/line_notify
+# All tests:               bash test/check.sh
+#
+# Lists are written out, one name per line, as in contrib: a wildcard is empty
+# in an out-of-tree build, and zero tests would count as success.
+
+MODULE_big = line_notify
+EXTENSION = line_notify
+PGFILEDESC = "line_notify - LINE notification messages from the database"
+
+OBJS = \
+	src/line_notify.o
+
+DATA = \
+	sql/line_notify--1.0.sql
+
+REGRESS = \
+	install
+
+ISOLATION =
+
+# pg_regress looks into ./sql before test/sql, so every file in sql/ has "--" in
+# its name; what must come out stands in ./expected.
+REGRESS_OPTS = --inputdir=$(srcdir)/test
+ISOLATION_OPTS = --inputdir=$(srcdir)/test
+
+PG_CPPFLAGS = -I$(srcdir)/src $(shell curl-config --cflags 2>/dev/null)
+SHLIB_LINK = -lcurl -lssl -lcrypto
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# Header dependencies: PGXS has none of its own for extensions.
+$(OBJS): src/compat.h
