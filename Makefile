@@ -12,13 +12,18 @@ EXTENSION = line_notify
 PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
-	src/line_notify.o
+	src/crypto.o \
+	src/line_notify.o \
+	src/phone.o \
+	src/phone_funcs.o
 
 DATA = \
 	sql/line_notify--1.0.sql
 
 REGRESS = \
-	install
+	install \
+	phone \
+	phone_safe
 
 ISOLATION =
 
@@ -36,3 +41,18 @@ include $(PGXS)
 
 # Header dependencies: PGXS has none of its own for extensions.
 $(OBJS): src/compat.h
+src/crypto.o: src/crypto.h
+src/phone.o: src/phone.h src/phone_tables.h src/phone_unicode.h
+src/phone_funcs.o: src/crypto.h src/phone.h src/phone_funcs.h
+
+# Numbering tables, from the pinned release of the metadata.  A change can
+# change what immutable functions return: it needs a release note.
+PHONE_METADATA = libphonenumber-js@1.13.16
+
+.PHONY: update-phone-metadata
+update-phone-metadata:
+	dir=`mktemp -d` && \
+	(cd "$$dir" && npm pack --silent $(PHONE_METADATA) && tar -xzf *.tgz) && \
+	python3 $(srcdir)/src/gen_phone_tables.py js "$$dir/package" > "$$dir/phone_tables.h" && \
+	cp "$$dir/phone_tables.h" $(srcdir)/src/phone_tables.h && \
+	rm -r "$$dir"
