@@ -23,7 +23,8 @@ DATA = \
 REGRESS = \
 	install \
 	phone \
-	phone_safe
+	phone_safe \
+	phone_encoding
 
 ISOLATION =
 

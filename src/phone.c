@@ -475,6 +475,7 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 	const char *d = digits->d;
 	int			n = digits->n;
 	bool		plus = digits->plus;
+	bool		incomplete = false; /* too short without its national prefix */
 	char		buf1[MAX_NUMBER + MAX_TRANSFORM];
 	char		buf2[MAX_NUMBER + 2 * MAX_TRANSFORM];
 	unsigned	result;
@@ -578,6 +579,8 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 			d = rest;
 			n = rest_n;
 		}
+		else
+			incomplete = rest_n < n;
 	}
 	if (n < 2)
 	{
@@ -657,14 +660,15 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 			!length_is_possible(plan, n))
 			for (i = n; !length_is_possible(plan, i); i--)
 				;
-		else if ((plan->lengths & ((1u << n) - 1)) == 0 &&
-				 !length_is_possible(plan, n))
+		else if (incomplete ||
+				 ((plan->lengths & ((1u << n) - 1)) == 0 &&
+				  !length_is_possible(plan, n)))
 			i = n;
 		else
 			for (i = 0; i < n; i++)
 			{
 				node = phone_nodes[node].next[d[i] - '0'];
-				if (node == 0)
+				if (node == 0 || node > LN_PHONE_LAST_LIVE)
 					break;
 			}
 		out->error_position = digit_position(digits, digits->n - n + i) + 1;

@@ -425,7 +425,7 @@ report_invalid_phone(const LnPhone *phone)
 				detail = "It does not look like a phone number";
 			break;
 		case LN_PHONE_INVALID_COUNTRY_CODE:
-			detail = "There is no such country calling code";
+			detail = "It has no country calling code that exists";
 			hint = "Pass the number with its country code, or name its region.";
 			break;
 		case LN_PHONE_TOO_SHORT:
