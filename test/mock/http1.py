@@ -12,7 +12,7 @@ import socket
 import struct
 
 import script
-from http_types import Answer, Request, json_answer
+from http_types import REASONS, Request, json_answer
 
 MAX_HEAD = 64 * 1024
 MAX_BODY = 64 * 1024 * 1024     # read whole, and judged, up to here
@@ -188,6 +188,10 @@ class Connection(asyncio.Protocol):
         """FIN, but go on reading.  Under TLS this is a truncation: the FIN
         comes without close_notify."""
         self.raw_socket().shutdown(socket.SHUT_WR)
+
+    def goaway(self, last=None, error=0):
+        """HTTP/1.1 has no such thing; the nearest is to close."""
+        self.close()
 
     def raw_socket(self):
         return self.transport.get_extra_info("socket")
@@ -532,6 +536,12 @@ class Exchange:
             if interval or times == "forever" or done < times:
                 await self.connection.wait(interval)
 
+    async def inform(self, status, headers, times, interval):
+        lines = ["HTTP/1.1 %d %s" % (status, REASONS.get(status, "Unknown"))]
+        lines += ["%s: %s" % pair for pair in headers]
+        data = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+        await self.send_often(data, times, interval)
+
     def mark(self):
         self.answered = ("whole" if self.cuts and self.sent == len(self.data)
                          else "part")
@@ -568,10 +578,7 @@ class Exchange:
         self.connection.hub.stop_listening(seconds)
 
     async def goaway(self, last, error):
-        self.connection.close()     # no such thing here: the nearest is FIN
+        self.connection.goaway()
 
     async def rst_stream(self, code):
-        self.connection.reset()
-
-    async def h2_flag(self, flag):
-        pass
+        self.connection.reset()     # HTTP/1.1: there is but one stream

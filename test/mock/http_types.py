@@ -12,20 +12,18 @@ class Request:
     """One request; `body` is empty until it has been read whole."""
 
     __slots__ = ("conn", "on_conn", "stream", "protocol", "method", "path",
-                 "query", "headers", "header_list", "head", "body", "channel_id",
-                 "_json")
+                 "query", "headers", "head", "body", "channel_id", "_json")
 
-    def __init__(self, conn, on_conn, protocol, method, target, header_list,
-                 head=b"", stream=None):
+    def __init__(self, conn, on_conn, protocol, method, target, headers, head,
+                 stream=None):
         self.conn = conn
         self.on_conn = on_conn
         self.stream = stream
         self.protocol = protocol
         self.method = method
         self.path, _, self.query = target.partition("?")
-        self.header_list = header_list      # [(lower-case name, value)]
-        self.headers = dict(header_list)
-        self.head = head
+        self.headers = dict(headers)        # names in lower case
+        self.head = head                    # raw, without the last empty line
         self.body = b""
         self.channel_id = None      # known when a script may ask for it
         self._json = UNPARSED

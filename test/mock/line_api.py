@@ -14,6 +14,7 @@ and serves until SIGTERM or SIGINT.  See README.md beside this file.
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -66,7 +67,6 @@ def build(options):
     log = open(options.log, "a", encoding="ascii") if options.log else None
     webhooks = Webhooks(config, options.dir)
     api = LineApi(config, webhooks)
-    webhooks.channels = api.tokens.channels
     hub = server.Hub(config, Journal(config, log), api, webhooks,
                      options.http2)
     control = Control(hub, base)
@@ -111,6 +111,8 @@ def main():
             sys.exit("--http2 needs the Python package h2 "
                      "(Debian: apt-get install python3-h2)")
     server.raise_file_limit()
+    # Records live long and form no cycles: let the collector look seldom.
+    gc.set_threshold(50000, 50, 50)
     try:
         asyncio.run(serve(options))
     except (OSError, ValueError) as error:

@@ -29,7 +29,7 @@ class Record:
     __slots__ = ("n", "mono", "wall", "conn", "on_conn", "stream", "protocol",
                  "method", "path", "query", "tag", "to", "length", "digest",
                  "channel", "status", "accepted", "answered", "rule",
-                 "request_id", "head", "body", "kept")
+                 "request_id", "head", "body")
 
     def __init__(self, n, request):
         self.n = n
@@ -54,7 +54,6 @@ class Record:
         self.request_id = None      # x-line-request-id of the answer
         self.head = None
         self.body = None
-        self.kept = False
 
     def as_dict(self, headers=False, body=False):
         result = {
@@ -68,11 +67,20 @@ class Record:
             "rule": self.rule, "request_id": self.request_id,
         }
         if headers:
-            result["headers"] = self.head
+            result["headers"] = header_pairs(self.head)
         if body:
             result["body"] = (None if self.body is None
                               else self.body.decode("utf-8", "replace"))
         return result
+
+
+def header_pairs(head):
+    """[name, value] of every header, in the order in which they came."""
+    if head is None:
+        return None
+    lines = head.decode("latin-1").split("\r\n")[1:]
+    return [[name.lower(), value.strip(" \t")]
+            for name, _, value in (line.partition(":") for line in lines)]
 
 
 class Journal:
@@ -98,9 +106,8 @@ class Journal:
         record = Record(len(self.records) + 1, request)
         size = len(request.body) + len(request.head)
         if size <= KEEP_BODY and self.kept_bytes + size <= KEEP_TOTAL:
-            record.head = request.header_list
+            record.head = request.head
             record.body = request.body
-            record.kept = True
             self.kept_bytes += size
         self.records.append(record)
         if self.waiters:

@@ -367,6 +367,25 @@ def step_send(spec):
     return lambda x: x.send_often(data, times, interval)
 
 
+def step_inform(spec):
+    """A 1xx answer before the real one."""
+    need(isinstance(spec, dict), "inform must be an object")
+    for name in spec:
+        need(name in ("status", "headers", "times", "interval"),
+             "no such field in inform: %s", name)
+    status = spec.get("status", 103)
+    need(is_count(status) and 100 <= status <= 199,
+         "inform.status must be a number from 100 to 199")
+    headers = [(name, header_value(value))
+               for name, value in header_pairs(spec.get("headers", []))]
+    times = spec.get("times", 1)
+    need(times == "forever" or is_count(times),
+         'inform.times must be a number or "forever"')
+    interval = spec.get("interval", 0)
+    need(is_number(interval) and interval >= 0, "inform.interval is seconds")
+    return lambda x: x.inform(status, headers, times, interval)
+
+
 def step_stop_listening(seconds):
     need(is_number(seconds) and seconds > 0,
          "stop_listening must be the seconds until it listens again")
@@ -397,7 +416,7 @@ H2_FLAGS = ("no_settings", "no_settings_ack", "no_window")
 
 def step_h2(flag):
     need(flag in H2_FLAGS, "h2 must be one of %s", ", ".join(H2_FLAGS))
-    return lambda x: x.h2_flag(flag)
+    return lambda x: x.h2_flag(flag)        # at accept only
 
 
 STEPS = {
@@ -405,7 +424,7 @@ STEPS = {
     "stall": step_stall, "close": step_close, "reset": step_reset,
     "end_writing": step_end_writing, "stop_reading": step_stop_reading,
     "start_reading": step_start_reading,
-    "drip": step_drip, "send": step_send,
+    "drip": step_drip, "send": step_send, "inform": step_inform,
     "stop_listening": step_stop_listening, "goaway": step_goaway,
     "rst_stream": step_rst_stream, "h2": step_h2,
 }
@@ -413,7 +432,6 @@ STEPS = {
 # Before the connection is set up, there is nothing to answer yet.
 ACCEPT_STEPS = ("delay", "stall", "close", "reset", "send", "end_writing",
                 "stop_listening", "h2")
-H2_STEPS = ("goaway", "rst_stream")
 
 # Steps after which the usual answer is not added by itself.
 ANSWERING = ("answer", "answer_to", "stall", "close", "reset", "end_writing",
@@ -467,11 +485,9 @@ PRESETS = {
         "status": 202, "body": "{}", "headers": [
             ["Content-Length", "3"], ["x-line-request-id", "first"],
             ["x-line-request-id", "second"]]}, "do": ["answer", "close"]},
-    "storm_100": {"do": [{"send": {"text": "HTTP/1.1 100 Continue\r\n\r\n",
-                                   "times": "forever"}}]},
-    "storm_103": {"do": [{"send": {
-        "text": "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n",
-        "times": "forever"}}]},
+    "storm_100": {"do": [{"inform": {"status": 100, "times": "forever"}}]},
+    "storm_103": {"do": [{"inform": {
+        "status": 103, "headers": {"Link": "</x>"}, "times": "forever"}}]},
     "bad_chunks": {"do": [{"send":
                            "HTTP/1.1 202 Accepted\r\n"
                            "Transfer-Encoding: chunked\r\n\r\n"
@@ -503,6 +519,8 @@ def parse_steps(spec, phase):
         need(name in STEPS, "no such step: %s", name)
         need(phase != "accept" or name in ACCEPT_STEPS,
              "the step %s is not possible at accept", name)
+        need(phase == "accept" or name != "h2",
+             "the step h2 is possible at accept only")
         try:
             steps.append(STEPS[name](value))
         except TypeError:

@@ -18,6 +18,7 @@ import os
 import random
 import ssl
 import time
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 MODES = ("queue", "spool", "post", "off")
@@ -37,12 +38,22 @@ def ulid(milliseconds, rng):
                    for shift in range(125, -1, -5))
 
 
-def delivery_event(data, milliseconds, event_id):
-    """The event as LINE's published example has it, in that order."""
-    return {"type": "delivery", "delivery": {"data": data},
-            "webhookEventId": event_id,
-            "deliveryContext": {"isRedelivery": False},
-            "timestamp": milliseconds, "mode": "active"}
+class Event(NamedTuple):
+    """A delivery event; many wait at once, so they are kept small."""
+    data: str                   # the delivery tag, or the hash
+    timestamp: int              # milliseconds: when the user got the message
+    event_id: str               # a ULID, the same in every redelivery
+    redelivery: bool = False
+
+    def again(self):
+        return self._replace(redelivery=True)
+
+    def as_dict(self):
+        """Properties in the order of LINE's published example."""
+        return {"type": "delivery", "delivery": {"data": self.data},
+                "webhookEventId": self.event_id,
+                "deliveryContext": {"isRedelivery": self.redelivery},
+                "timestamp": self.timestamp, "mode": "active"}
 
 
 def body_of(channel, events):
@@ -50,16 +61,10 @@ def body_of(channel, events):
                       ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def redelivered(event):
-    """The same event once more: only the flag differs."""
-    return {**event, "deliveryContext": {"isRedelivery": True}}
-
-
 class Webhooks:
     def __init__(self, config, directory=None):
         self.config = config
         self.directory = directory
-        self.channels = {}          # id -> channel, shared with the tokens
         self.spooled = 0
         self.posting = set()        # running tasks
         self.gate = asyncio.Semaphore(MAX_POSTS_AT_ONCE)
@@ -92,11 +97,11 @@ class Webhooks:
             return
         seconds += settings["delay"]
         stamp = int((time.time() + seconds) * 1000)
-        event = delivery_event(data, stamp, ulid(stamp, self.rng))
+        event = Event(data, stamp, ulid(stamp, self.rng))
         self.made += 1
         self.add(channel, event, seconds)
         if self.chance(settings["duplicate"]):
-            self.add(channel, redelivered(event), seconds)
+            self.add(channel, event.again(), seconds)
 
     def chance(self, probability):
         return probability > 0 and self.rng.random() < probability
@@ -116,7 +121,7 @@ class Webhooks:
         if last is not None:
             events = events[-last:] if last else []
         for owner, event in events:
-            self.add(owner, redelivered(event))
+            self.add(owner, event.again())
         return len(events)
 
     # -- taking ------------------------------------------------------------
@@ -159,7 +164,8 @@ class Webhooks:
         if self.settings["shuffle"]:
             self.rng.shuffle(events)
         self.handed_out.append((channel, events))
-        return self.signed(channel, events)
+        return {**self.signed(channel, [e.as_dict() for e in events]),
+                "number": len(self.handed_out) - 1}
 
     def signed(self, channel, events):
         body = body_of(channel, events)
@@ -222,9 +228,9 @@ class Webhooks:
 
     def again(self, item):
         """The item with every event flagged, signed anew."""
-        old = json.loads(base64.b64decode(item["body_base64"]))
-        channel = self.channels[item["channel"]]
-        return self.signed(channel, [redelivered(e) for e in old["events"]])
+        channel, events = self.handed_out[item["number"]]
+        return {**self.signed(channel, [e.again().as_dict() for e in events]),
+                "number": item["number"]}
 
     async def post(self, item):
         """(LINE's name for what happened, HTTP status or None)"""
