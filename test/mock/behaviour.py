@@ -104,6 +104,8 @@ class LineApi:
         if self.over_rate(request, token.channel):
             return message(429, "The API rate limit has been exceeded. "
                            "Try again later.")
+        if "x-line-retry-key" in request.headers:
+            return message(400, "The retry key is not supported by this API")
         return function(self, request, token.channel)
 
     def over_rate(self, request, channel):
@@ -160,8 +162,6 @@ class LineApi:
             return message(415, "Unsupported media type")
         if len(request.body) > self.config["max_body"]:
             return message(413, "Request entity too large")
-        if "x-line-retry-key" in headers:
-            return message(400, "The retry key is not supported by this API")
         tag = headers.get("x-line-delivery-tag")
         if tag is not None and not TAG_LENGTH[0] <= len(tag) <= TAG_LENGTH[1]:
             return message(400, "Length of X-Line-Delivery-Tag must be "

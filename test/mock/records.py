@@ -174,9 +174,10 @@ class Journal:
         return {
             "requests": len(records),
             "accepted": sum(r.accepted for r in records),
-            "by_status": dict(Counter(str(r.status) for r in records)),
-            "by_path": by_path(records),
-            "by_channel": dict(Counter(str(r.channel) for r in records)),
+            "by_status": dict(Counter(str(r.status or "none")
+                                      for r in records)),
+            "by_path": paces(records, lambda r: r.method + " " + r.path),
+            "by_channel": paces(records, lambda r: r.channel or "unknown"),
             "answered": dict(Counter(r.answered for r in records)),
             "messages": self._messages(records),
             "recipients": repeated(records, lambda r: r.to),
@@ -221,11 +222,11 @@ def first_named(counter):
     return dict(itertools.islice(twice, NAMED))
 
 
-def by_path(records):
+def paces(records, key):
     times = defaultdict(list)
     for record in records:
-        times[record.method + " " + record.path].append(record.mono)
-    return {path: pace(moments) for path, moments in times.items()}
+        times[key(record)].append(record.mono)
+    return {name: pace(moments) for name, moments in times.items()}
 
 
 def pace(moments):

@@ -13,11 +13,11 @@ import random
 import re
 import time
 from email.utils import formatdate
+from typing import NamedTuple
 
 import behaviour
 from http_types import Answer
 
-PHASES = ("accept", "head", "body")
 CUTS = ("status_line", "headers", "head", "body", "end")
 
 PATH_NAMES = {
@@ -64,7 +64,7 @@ class Match:
               "on_connection", "nth", "every", "after", "probability", "seed",
               "protocol")
 
-    def __init__(self, spec, phase):
+    def __init__(self, spec, phase, dialect):
         need(isinstance(spec, dict), "match must be an object")
         for name in spec:
             need(name in self.FIELDS, "no such field in match: %s", name)
@@ -77,7 +77,7 @@ class Match:
             for name in ("to", "body"):
                 need(name not in spec, "match.%s is not known yet at head",
                      name)
-        self.path = path_test(spec.get("path"))
+        self.path = path_test(spec.get("path"), dialect)
         self.method = one_of_texts(spec, "method")
         self.tag = pattern(spec, "tag")
         self.body = pattern(spec, "body")
@@ -149,14 +149,15 @@ class Accepted:
         self.conn = conn
 
 
-def path_test(spec):
+def path_test(spec, dialect):
     if spec is None:
         return None
     need(isinstance(spec, str), "match.path must be a text")
-    if spec in PATH_NAMES:
-        return PATH_NAMES[spec].__contains__
-    need(spec.startswith("/"), 'match.path must begin with "/" or be one of '
-         "%s", ", ".join(PATH_NAMES))
+    if dialect.path_names is not None:
+        if spec in dialect.path_names:
+            return dialect.path_names[spec].__contains__
+        need(spec.startswith("/"), 'match.path must begin with "/" or be one '
+             "of %s", ", ".join(dialect.path_names))
     if spec.endswith("*"):
         prefix = spec[:-1]
         return lambda path: path.startswith(prefix)
@@ -505,7 +506,23 @@ PRESETS = {
 }
 
 
-def parse_steps(spec, phase):
+class Dialect(NamedTuple):
+    """The same language is spoken by the proxy, with other phases."""
+    phases: tuple
+    steps: dict
+    path_names: dict            # None: a path is any text
+    complete: str               # the phase that has a request to be accepted
+    default: str
+
+    def usual_answer(self, rule):
+        """Whether there is an answer that a rule need not give."""
+        return self.complete is None or rule.accepted
+
+
+LINE = Dialect(("accept", "head", "body"), STEPS, PATH_NAMES, "body", "body")
+
+
+def parse_steps(spec, phase, dialect):
     specs = spec if isinstance(spec, list) else [spec]
     names, steps = [], []
     for item in specs:
@@ -516,13 +533,13 @@ def parse_steps(spec, phase):
                  "a step must be a name or an object with one name: %s",
                  json.dumps(item))
             (name, value), = item.items()
-        need(name in STEPS, "no such step: %s", name)
+        need(name in dialect.steps, "no such step: %s", name)
         need(phase != "accept" or name in ACCEPT_STEPS,
              "the step %s is not possible at accept", name)
         need(phase == "accept" or name != "h2",
              "the step h2 is possible at accept only")
         try:
-            steps.append(STEPS[name](value))
+            steps.append(dialect.steps[name](value))
         except TypeError:
             raise BadRule("the step %s needs a value" % name) from None
         names.append(name)
@@ -535,49 +552,58 @@ RULE_FIELDS = ("name", "match", "at", "answer", "do", "times", "accepted")
 
 
 class Rule:
-    def __init__(self, spec, number):
+    def __init__(self, spec, number, dialect):
         need(isinstance(spec, dict), "a rule must be an object")
         for name in spec:
             need(name in RULE_FIELDS, "no such field in a rule: %s", name)
         self.spec = spec
         self.name = spec.get("name", "rule %d" % number)
         need(isinstance(self.name, str), "name must be a text")
-        spec = with_preset(spec)
-        self.at = spec.get("at", "body")
-        need(self.at in PHASES, "at must be one of %s", ", ".join(PHASES))
-        self.match = Match(spec.get("match", {}), self.at)
+        spec = with_preset(spec, dialect)
+        self.at = spec.get("at", dialect.default)
+        need(self.at in dialect.phases, "at must be one of %s",
+             ", ".join(dialect.phases))
+        self.match = Match(spec.get("match", {}), self.at, dialect)
         self.times = spec.get("times")
         need(self.times is None or is_count(self.times),
              "times must be a whole number from 1")
-        need(self.at != "accept" or "answer" not in spec,
-             "nothing can be answered at accept")
-        self.answer = (AnswerSpec(spec["answer"]) if "answer" in spec
-                       else None)
-        names, self.steps = parse_steps(spec.get("do", []), self.at)
+        self.used = 0
+        self.answer = None
+        if "answer" in spec:
+            need(self.at != "accept", "nothing can be answered at accept")
+            self.answer = AnswerSpec(spec["answer"])
+        names, self.steps = parse_steps(spec.get("do", []), self.at, dialect)
+        # Otherwise all goes its usual way when the steps are done.
         self.answers_itself = any(name in ANSWERING for name in names)
-        self.accepted = self.default_accepted()
+        if self.answer is not None and not names:
+            _, self.steps = parse_steps("answer", self.at, dialect)
+            self.answers_itself = True
+        self.accepted = self.is_accepted(spec, dialect)
+        self.check_answerable(names, dialect)
+
+    def is_accepted(self, spec, dialect):
+        """Does the simulated LINE take the message?  Without an answer of the
+        rule's own, yes, as usual (the pessimistic view of a lost answer);
+        with one, if that is a 2xx."""
+        complete = self.at == dialect.complete
         if "accepted" in spec:
             need(isinstance(spec["accepted"], bool),
                  "accepted must be true or false")
-            need(self.at == "body" or not spec["accepted"],
-                 "only a complete request can be accepted: at must be body")
-            self.accepted = spec["accepted"]
-        needs_answer = not names or not self.answers_itself or any(
-            name in ("answer", "answer_to", "drip") for name in names)
-        if self.at == "head":
-            needs_answer = needs_answer and self.answers_itself
-        need(self.accepted or self.answer is not None or not needs_answer
-             or self.at == "accept",
-             "say what to answer: without a complete and accepted request "
-             "there is no usual answer")
-        self.used = 0
+            need(complete or not spec["accepted"],
+                 "only a complete request can be accepted")
+            return spec["accepted"]
+        return complete and (self.answer is None
+                             or 200 <= self.answer.status < 300)
 
-    def default_accepted(self):
-        """Without an answer of its own, LINE took the message as usual (the
-        pessimistic view of a lost answer); with one, if that is a 2xx."""
-        if self.at != "body":
-            return False
-        return self.answer is None or 200 <= self.answer.status < 300
+    def check_answerable(self, names, dialect):
+        """An answer that nobody knows cannot be sent."""
+        if self.answer is not None or dialect.usual_answer(self):
+            return
+        sends = any(n in ("answer", "answer_to", "drip") for n in names)
+        ends_so = self.at == dialect.complete and not self.answers_itself
+        need(not sends and not ends_so,
+             "say what to answer: there is no usual answer to a request that "
+             "is not complete and accepted")
 
     def wants(self, phase, subject):
         if self.at != phase or self.exhausted():
@@ -595,9 +621,9 @@ class Rule:
                 "used": self.used, "exhausted": self.exhausted()}
 
 
-def with_preset(spec):
+def with_preset(spec, dialect):
     name = spec.get("do")
-    if not isinstance(name, str) or name in STEPS:
+    if not isinstance(name, str) or name in dialect.steps:
         return spec
     need(name in PRESETS, "no such step or named misbehaviour: %s", name)
     preset = PRESETS[name]
@@ -605,7 +631,8 @@ def with_preset(spec):
 
 
 class Script:
-    def __init__(self):
+    def __init__(self, dialect=LINE):
+        self.dialect = dialect
         self.rules = []
         self.phases = frozenset()   # so that the plain path costs nothing
         self.number = 0
@@ -616,7 +643,8 @@ class Script:
         made = []
         for i, spec in enumerate(specs):
             try:
-                made.append(Rule(spec, self.number + i + 1))
+                made.append(Rule(spec, self.number + i + 1,
+                                 self.dialect))
             except BadRule as error:
                 raise BadRule("rule %d: %s" % (i + 1, error)) from None
         self.number += len(made)

@@ -77,6 +77,19 @@ sub start
 	return $self;
 }
 
+# The forward proxy of proxy.py, with the same methods (script, requests,
+# reset, stop …); options auth => 'user:password', port, log, stderr.
+sub start_proxy
+{
+	my ($class, %opt) = @_;
+	my $dir = dirname(File::Spec->rel2abs(__FILE__));
+	my $auth = delete $opt{auth};
+	return $class->start(
+		%opt,
+		program => "$dir/../../mock/proxy.py",
+		arguments => [ defined $auth ? ('--auth', $auth) : () ]);
+}
+
 # The child's stdin is a pipe of which only we hold the other end: when we are
 # gone, even by kill -9, it reads the end and stops.
 sub _spawn
