@@ -12,19 +12,22 @@ EXTENSION = line_notify
 PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
-	src/line_notify.o
+	src/encoding.o \
+	src/line_notify.o \
+	src/use_case.o
 
 DATA = \
 	sql/line_notify--1.0.sql
 
 REGRESS = \
-	install
+	install \
+	use_case
 
 ISOLATION =
 
 # pg_regress looks into ./sql before test/sql, so every file in sql/ has "--" in
 # its name; what must come out stands in ./expected.
-REGRESS_OPTS = --inputdir=$(srcdir)/test
+REGRESS_OPTS = --inputdir=$(srcdir)/test --encoding=UTF8
 ISOLATION_OPTS = --inputdir=$(srcdir)/test
 
 PG_CPPFLAGS = -I$(srcdir)/src $(shell curl-config --cflags 2>/dev/null)
@@ -36,3 +39,5 @@ include $(PGXS)
 
 # Header dependencies: PGXS has none of its own for extensions.
 $(OBJS): src/compat.h
+src/encoding.o: src/encoding.h
+src/use_case.o: src/use_case.h src/use_case_data.h src/encoding.h
