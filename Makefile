@@ -14,6 +14,8 @@ PGFILEDESC = "line_notify - LINE notification messages from the database"
 OBJS = \
 	src/encoding.o \
 	src/line_notify.o \
+	src/message_check.o \
+	src/message_funcs.o \
 	src/use_case.o
 
 DATA = \
@@ -21,6 +23,7 @@ DATA = \
 
 REGRESS = \
 	install \
+	message_check \
 	use_case
 
 ISOLATION =
@@ -40,4 +43,6 @@ include $(PGXS)
 # Header dependencies: PGXS has none of its own for extensions.
 $(OBJS): src/compat.h
 src/encoding.o: src/encoding.h
+src/message_check.o: src/message_check.h src/message_rules.h src/json_tree.h
+src/message_funcs.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h src/encoding.h
 src/use_case.o: src/use_case.h src/use_case_data.h src/encoding.h
