@@ -180,9 +180,9 @@ static void check_message_list(Checker *c, const PathSegment *seg, uint32_t list
 static void check_message(Checker *c, const PathSegment *seg, uint32_t node);
 static void check_common(Checker *c, const PathSegment *seg, uint32_t message);
 static void check_emojis(Checker *c, const PathSegment *seg, uint32_t message,
-						 uint32_t text);
+						 uint32_t text_node);
 static void check_substitution(Checker *c, const PathSegment *seg,
-							   uint32_t message, uint32_t text);
+							   uint32_t message, uint32_t text_node);
 static void check_template_message(Checker *c, const PathSegment *seg,
 								   uint32_t message);
 static void check_action(Checker *c, const PathSegment *up, uint32_t object,
@@ -256,7 +256,7 @@ ln_message_check_request(LnCheck *check, LnMessageKind kind,
 				node->type != LN_JSON_NULL)
 				report(&c, &seg, LN_RULE_PROPERTY_TYPE,
 					   "must be true or false");
-			else if (kind == LN_MESSAGE_TEMPLATE)
+			else if (kind == LN_MESSAGE_TEMPLATE && node->type != LN_JSON_NULL)
 				report(&c, &seg, LN_RULE_NOTIFICATION_DISABLED,
 					   "LINE documents this for flexible messages only");
 		}
@@ -559,7 +559,7 @@ check_message(Checker *c, const PathSegment *seg, uint32_t node)
 	const LnJsonNode *type;
 	PathSegment type_seg = {seg, LIT("type"), 0};
 	uint32_t	t;
-	uint32_t text;
+	uint32_t	text_node;
 
 	if (nodes[node].type != LN_JSON_OBJECT)
 	{
@@ -573,16 +573,16 @@ check_message(Checker *c, const PathSegment *seg, uint32_t node)
 
 	if (string_is(type, LIT("text")))
 	{
-		text = check_text(c, seg, node, LIT("text"), MAX_TEXT, TEXT_REQUIRED);
+		text_node = check_text(c, seg, node, LIT("text"), MAX_TEXT, TEXT_REQUIRED);
 
-		check_emojis(c, seg, node, text);
+		check_emojis(c, seg, node, text_node);
 		check_spelling(c, seg, node, "type text emojis quickReply sender quoteToken");
 	}
 	else if (string_is(type, LIT("textV2")))
 	{
-		text = check_text(c, seg, node, LIT("text"), MAX_TEXT, TEXT_REQUIRED);
+		text_node = check_text(c, seg, node, LIT("text"), MAX_TEXT, TEXT_REQUIRED);
 
-		check_substitution(c, seg, node, text);
+		check_substitution(c, seg, node, text_node);
 		check_spelling(c, seg, node, "type text substitution quickReply sender quoteToken");
 	}
 	else if (string_is(type, LIT("flex")))
@@ -782,7 +782,7 @@ is_dollar_at(const char *str, size_t len, long index)
 }
 
 static void
-check_emojis(Checker *c, const PathSegment *seg, uint32_t message, uint32_t text)
+check_emojis(Checker *c, const PathSegment *seg, uint32_t message, uint32_t text_node)
 {
 	const LnJsonNode *nodes = c->tree->nodes;
 	PathSegment emojis_seg = {seg, LIT("emojis"), 0};
@@ -821,8 +821,8 @@ check_emojis(Checker *c, const PathSegment *seg, uint32_t message, uint32_t text
 		if (seen[n] < 0)
 			report(c, &index_seg, LN_RULE_EMOJI_INDEX,
 				   "must be a whole number from 0");
-		else if (text !=0 &&
-				 !is_dollar_at(nodes[text].str, nodes[text].len, seen[n]))
+		else if (text_node != 0 &&
+				 !is_dollar_at(nodes[text_node].str, nodes[text_node].len, seen[n]))
 			report(c, &index_seg, LN_RULE_EMOJI_INDEX,
 				   "there is no $ at unit %ld of the text (UTF-16, from 0)", seen[n]);
 		for (k = 0; seen[n] >= 0 && k < n; k++)
@@ -842,21 +842,21 @@ check_emojis(Checker *c, const PathSegment *seg, uint32_t message, uint32_t text
  */
 static void
 check_substitution(Checker *c, const PathSegment *seg, uint32_t message,
-				   uint32_t text)
+				   uint32_t text_node)
 {
 	const LnJsonNode *nodes = c->tree->nodes;
 	PathSegment text_seg = {seg, LIT("text"), 0};
 	PathSegment subst_seg = {seg, LIT("substitution"), 0};
 	uint32_t	subst = get(c, seg, message, LIT("substitution"), LN_JSON_OBJECT, false);
 	bool		used[MAX_SUBSTITUTIONS] = {false};
-	bool		text_ok = text !=0;
+	bool		text_ok = text_node != 0;
 	uint32_t	i;
 	uint32_t	n;
 
-	if (text !=0)
+	if (text_node != 0)
 	{
-		const char *s = nodes[text].str;
-		size_t		len = nodes[text].len;
+		const char *s = nodes[text_node].str;
+		size_t		len = nodes[text_node].len;
 		size_t		p = 0;
 		int			unknown = 0;
 
