@@ -36,6 +36,9 @@ ISOLATION_OPTS = --inputdir=$(srcdir)/test
 PG_CPPFLAGS = -I$(srcdir)/src $(shell curl-config --cflags 2>/dev/null)
 SHLIB_LINK = -lcurl -lssl -lcrypto
 
+# an out-of-tree build has no src directory yet
+$(shell mkdir -p src)
+
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
