@@ -12,6 +12,7 @@ EXTENSION = line_notify
 PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
+	src/crypto.o \
 	src/encoding.o \
 	src/line_notify.o \
 	src/message_check.o \
@@ -45,6 +46,7 @@ include $(PGXS)
 
 # Header dependencies: PGXS has none of its own for extensions.
 $(OBJS): src/compat.h
+src/crypto.o: src/crypto.h
 src/encoding.o: src/encoding.h
 src/message_check.o: src/message_check.h src/message_rules.h src/json_tree.h
 src/message_funcs.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h src/encoding.h
