@@ -52,7 +52,7 @@ AS 'MODULE_PATHNAME', 'line_notify_to_use_case'
 LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION line_notify.to_use_case(text) IS 'use case from its key, number, Japanese or English name in any usual spelling; raises 22023 with the nearest candidates otherwise';
 
-CREATE FUNCTION line_notify.use_case_list(
+CREATE FUNCTION line_notify._use_cases(
 	OUT use_case line_notify.use_case,
 	OUT no integer,
 	OUT name_ja text,
@@ -63,11 +63,11 @@ CREATE FUNCTION line_notify.use_case_list(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'line_notify_use_case_list'
 LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 22;
-COMMENT ON FUNCTION line_notify.use_case_list() IS 'rows of the view use_cases';
+COMMENT ON FUNCTION line_notify._use_cases() IS 'rows of the view use_cases';
 
 CREATE VIEW line_notify.use_cases AS
 SELECT use_case, no, name_ja, subcategory_ja, description_ja, name_en, description_en
-FROM line_notify.use_case_list();
+FROM line_notify._use_cases();
 COMMENT ON VIEW line_notify.use_cases IS 'purposes for which LINE accepts notification messages';
 COMMENT ON COLUMN line_notify.use_cases.use_case IS 'key, used everywhere in this extension and as default aggregation unit';
 COMMENT ON COLUMN line_notify.use_cases.no IS 'number in LINE''s list';
@@ -77,7 +77,7 @@ COMMENT ON COLUMN line_notify.use_cases.description_ja IS 'what such a message t
 COMMENT ON COLUMN line_notify.use_cases.name_en IS 'English name';
 COMMENT ON COLUMN line_notify.use_cases.description_en IS 'what such a message tells, English';
 
-GRANT EXECUTE ON FUNCTION line_notify.to_use_case(text), line_notify.use_case_list() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION line_notify.to_use_case(text), line_notify._use_cases() TO PUBLIC;
 GRANT SELECT ON line_notify.use_cases TO PUBLIC;
 
 --
@@ -98,7 +98,7 @@ AS 'MODULE_PATHNAME', 'line_notify_check_message'
 LANGUAGE C STABLE PARALLEL SAFE ROWS 1;
 COMMENT ON FUNCTION line_notify.check_message(text, jsonb, line_notify.use_case, text) IS 'what LINE would object to in a message (kind template or flexible; payload is LINE''s request without "to"): one row for each finding, none for a good message';
 
-CREATE FUNCTION line_notify.content_rule_list(
+CREATE FUNCTION line_notify._content_rules(
 	OUT rule text,
 	OUT severity text,
 	OUT fault text,
@@ -106,17 +106,17 @@ CREATE FUNCTION line_notify.content_rule_list(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'line_notify_content_rules'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 80;
-COMMENT ON FUNCTION line_notify.content_rule_list() IS 'rows of the view content_rules';
+COMMENT ON FUNCTION line_notify._content_rules() IS 'rows of the view content_rules';
 
 CREATE VIEW line_notify.content_rules AS
-SELECT rule, severity, fault, description FROM line_notify.content_rule_list();
+SELECT rule, severity, fault, description FROM line_notify._content_rules();
 COMMENT ON VIEW line_notify.content_rules IS 'every rule that check_message() and INSERT into the outbox apply';
 COMMENT ON COLUMN line_notify.content_rules.rule IS 'name, as returned by check_message() and stored with a parked row';
 COMMENT ON COLUMN line_notify.content_rules.severity IS 'error: refused; warning: reported by check_message() only';
 COMMENT ON COLUMN line_notify.content_rules.fault IS 'statement: a mistake in the program, an ERROR at INSERT; row: a value that comes from data, treated as on_invalid says';
 COMMENT ON COLUMN line_notify.content_rules.description IS 'what the rule forbids';
 
-GRANT EXECUTE ON FUNCTION line_notify.check_message(text, jsonb, line_notify.use_case, text), line_notify.content_rule_list() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION line_notify.check_message(text, jsonb, line_notify.use_case, text), line_notify._content_rules() TO PUBLIC;
 GRANT SELECT ON line_notify.content_rules TO PUBLIC;
 
 --

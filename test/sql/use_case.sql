@@ -1,7 +1,9 @@
 -- The enum of LINE's purposes, the view over it, and every spelling of a purpose
 -- that to_use_case() accepts or refuses.  One case per line.
 SET client_encoding = 'UTF8';
+SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS line_notify;
+RESET client_min_messages;
 SET search_path = line_notify;
 
 SELECT use_case, no, name_ja, subcategory_ja, name_en FROM use_cases;
