@@ -12,19 +12,26 @@ EXTENSION = line_notify
 PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
-	src/line_notify.o
+	src/crypto.o \
+	src/encoding.o \
+	src/line_notify.o \
+	src/message_check.o \
+	src/message_funcs.o \
+	src/use_case.o
 
 DATA = \
 	sql/line_notify--1.0.sql
 
 REGRESS = \
-	install
+	install \
+	message_check \
+	use_case
 
 ISOLATION =
 
 # pg_regress looks into ./sql before test/sql, so every file in sql/ has "--" in
 # its name; what must come out stands in ./expected.
-REGRESS_OPTS = --inputdir=$(srcdir)/test
+REGRESS_OPTS = --inputdir=$(srcdir)/test --encoding=UTF8
 ISOLATION_OPTS = --inputdir=$(srcdir)/test
 
 PG_CPPFLAGS = -I$(srcdir)/src $(shell curl-config --cflags 2>/dev/null)
@@ -39,3 +46,8 @@ include $(PGXS)
 
 # Header dependencies: PGXS has none of its own for extensions.
 $(OBJS): src/compat.h
+src/crypto.o: src/crypto.h
+src/encoding.o: src/encoding.h
+src/message_check.o: src/message_check.h src/message_rules.h src/json_tree.h
+src/message_funcs.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h src/encoding.h
+src/use_case.o: src/use_case.h src/use_case_data.h src/encoding.h
