@@ -12,6 +12,7 @@ EXTENSION = line_notify
 PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
+	src/crypto.o \
 	src/line_notify.o
 
 DATA = \
@@ -36,3 +37,4 @@ include $(PGXS)
 
 # Header dependencies: PGXS has none of its own for extensions.
 $(OBJS): src/compat.h
+src/crypto.o: src/crypto.h
