@@ -13,7 +13,10 @@ PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
 	src/crypto.o \
-	src/line_notify.o
+	src/line_api.o \
+	src/line_notify.o \
+	src/retry.o \
+	src/token_bucket.o
 
 DATA = \
 	sql/line_notify--1.0.sql
@@ -38,3 +41,6 @@ include $(PGXS)
 # Header dependencies: PGXS has none of its own for extensions.
 $(OBJS): src/compat.h
 src/crypto.o: src/crypto.h
+src/line_api.o: src/line_api.h src/http.h
+src/retry.o: src/retry.h
+src/token_bucket.o: src/token_bucket.h
