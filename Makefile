@@ -14,18 +14,21 @@ PGFILEDESC = "line_notify - LINE notification messages from the database"
 OBJS = \
 	src/crypto.o \
 	src/encoding.o \
+	src/line_api.o \
 	src/line_notify.o \
 	src/message_check.o \
 	src/message_funcs.o \
-	src/use_case.o
+	src/retry.o \
+	src/token_bucket.o \
+	src/use_case.o \
 
 DATA = \
-	sql/line_notify--1.0.sql
+	sql/line_notify--1.0.sql \
 
 REGRESS = \
 	install \
 	message_check \
-	use_case
+	use_case \
 
 ISOLATION =
 
@@ -51,3 +54,6 @@ src/encoding.o: src/encoding.h
 src/message_check.o: src/message_check.h src/message_rules.h src/json_tree.h
 src/message_funcs.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h src/encoding.h
 src/use_case.o: src/use_case.h src/use_case_data.h src/encoding.h
+src/line_api.o: src/line_api.h src/http.h
+src/retry.o: src/retry.h
+src/token_bucket.o: src/token_bucket.h
