@@ -12,15 +12,33 @@ EXTENSION = line_notify
 PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
+	src/breaker.o \
+	src/channel.o \
 	src/crypto.o \
 	src/encoding.o \
+	src/enqueue.o \
+	src/guc.o \
+	src/hooks.o \
+	src/horizon.o \
+	src/http.o \
+	src/launcher.o \
 	src/line_api.o \
 	src/line_notify.o \
 	src/message_check.o \
 	src/message_funcs.o \
+	src/outbox.o \
+	src/phone.o \
+	src/phone_funcs.o \
 	src/retry.o \
+	src/shmem.o \
+	src/states.o \
+	src/stats.o \
 	src/token_bucket.o \
 	src/use_case.o \
+	src/wakeup.o \
+	src/webhook.o \
+	src/witness.o \
+	src/worker.o \
 
 DATA = \
 	sql/line_notify--1.0.sql \
