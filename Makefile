@@ -12,29 +12,57 @@ EXTENSION = line_notify
 PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
+	src/breaker.o \
+	src/channel.o \
 	src/crypto.o \
+	src/encoding.o \
+	src/enqueue.o \
+	src/guc.o \
+	src/hooks.o \
+	src/horizon.o \
+	src/http.o \
+	src/launcher.o \
+	src/line_api.o \
 	src/line_notify.o \
+	src/message_check.o \
+	src/message_funcs.o \
+	src/outbox.o \
 	src/phone.o \
-	src/phone_funcs.o
+	src/phone_funcs.o \
+	src/retry.o \
+	src/shmem.o \
+	src/states.o \
+	src/stats.o \
+	src/token_bucket.o \
+	src/use_case.o \
+	src/wakeup.o \
+	src/webhook.o \
+	src/witness.o \
+	src/worker.o \
 
 DATA = \
-	sql/line_notify--1.0.sql
+	sql/line_notify--1.0.sql \
 
 REGRESS = \
 	install \
+	message_check \
+	use_case \
 	phone \
 	phone_safe \
-	phone_encoding
+	phone_encoding \
 
 ISOLATION =
 
 # pg_regress looks into ./sql before test/sql, so every file in sql/ has "--" in
 # its name; what must come out stands in ./expected.
-REGRESS_OPTS = --inputdir=$(srcdir)/test
+REGRESS_OPTS = --inputdir=$(srcdir)/test --encoding=UTF8
 ISOLATION_OPTS = --inputdir=$(srcdir)/test
 
 PG_CPPFLAGS = -I$(srcdir)/src $(shell curl-config --cflags 2>/dev/null)
 SHLIB_LINK = -lcurl -lssl -lcrypto
+
+# an out-of-tree build has no src directory yet
+$(shell mkdir -p src)
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -45,6 +73,13 @@ $(OBJS): src/compat.h
 src/crypto.o: src/crypto.h
 src/phone.o: src/phone.h src/phone_tables.h src/phone_unicode.h
 src/phone_funcs.o: src/crypto.h src/phone.h src/phone_funcs.h
+src/encoding.o: src/encoding.h
+src/message_check.o: src/message_check.h src/message_rules.h src/json_tree.h
+src/message_funcs.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h src/encoding.h
+src/use_case.o: src/use_case.h src/use_case_data.h src/encoding.h
+src/line_api.o: src/line_api.h src/http.h
+src/retry.o: src/retry.h
+src/token_bucket.o: src/token_bucket.h
 
 # Numbering tables, from the pinned release of the metadata.  A change can
 # change what immutable functions return: it needs a release note.

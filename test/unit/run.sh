@@ -1,0 +1,74 @@
+#!/bin/bash
+#
+# Unit tests of the files that know no PostgreSQL.
+#
+#   bash test/unit/run.sh [name ...]      e.g. crypto line_api
+#
+# Each test is one program, built by one compiler call with
+# every warning an error and with the address and undefined-behaviour
+# sanitizers, then run.  Prints TAP; a program that dies before its plan, or
+# does not compile, is one "not ok" line.  Status 0 = everything passed.
+#
+# Needs a C compiler, the headers of libcurl and OpenSSL, the openssl program.
+#
+set -u
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+build=${LN_UNIT_BUILD:-$here/build}
+cc=${CC:-gcc}
+flags=(-std=gnu99 -g -O1 -Wall -Wextra -Werror -Wmissing-prototypes
+	-Wdeclaration-after-statement -Wvla -fno-omit-frame-pointer
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+	-I"$root/src" -I"$here")
+
+# test -> source files of ours, then libraries
+declare -A sources=(
+	[crypto]="crypto.c"
+	[line_api]="line_api.c"
+	[retry]="retry.c"
+	[token_bucket]="token_bucket.c"
+)
+declare -A libs=(
+	[crypto]="-lcrypto"
+)
+order=(crypto line_api retry token_bucket)
+
+mkdir -p "$build" || exit 1
+[ $# -gt 0 ] && order=("$@")
+
+failed=0
+
+fail()
+{
+	echo "not ok - $1"
+	failed=1
+}
+
+for t in "${order[@]}"; do
+	echo "# $t"
+	files=("$here/${t}_test.c")
+	for f in ${sources[$t]}; do
+		files+=("$root/src/$f")
+	done
+	if ! "$cc" "${flags[@]}" "${files[@]}" ${libs[$t]-} -o "$build/${t}_test" 2>"$build/$t.log"; then
+		sed 's/^/# /' "$build/$t.log"
+		fail "$t does not compile"
+		continue
+	fi
+	# timeout: a hanging test is a failure with a name, not a hanging check
+	timeout "${LN_UNIT_TIMEOUT:-300}" "$build/${t}_test" >"$build/$t.tap" 2>"$build/$t.log"
+	status=$?
+	cat "$build/$t.tap"
+	if ! grep -q '^1\.\.[0-9]' "$build/$t.tap"; then
+		sed 's/^/# /' "$build/$t.log"
+		fail "$t ended early with status $status"
+	elif [ $status -ne 0 ]; then
+		sed 's/^/# /' "$build/$t.log"
+		failed=1
+		# a leak is reported after the plan, with every line ok
+		grep -q '^not ok' "$build/$t.tap" || echo "not ok - $t: status $status"
+	fi
+done
+
+exit $failed
