@@ -112,6 +112,18 @@ typedef struct PhoneCode
 /* room for the text of a transform rule in front of the digits */
 #define MAX_TRANSFORM	4
 
+#define TEN(n) n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8, n + 9
+
+/* positions of an original text in itself */
+static const uint8_t identity[LN_PHONE_MAX_CHARS] = {
+	TEN(0), TEN(10), TEN(20), TEN(30), TEN(40), TEN(50), TEN(60), TEN(70),
+	TEN(80), TEN(90), TEN(100), TEN(110), TEN(120), TEN(130), TEN(140),
+	TEN(150), TEN(160), TEN(170), TEN(180), TEN(190), TEN(200), TEN(210),
+	TEN(220), TEN(230), TEN(240)
+};
+
+#undef TEN
+
 static const char *const status_names[] = {
 	"ok", "not_a_number", "invalid_country_code", "too_short", "too_long",
 	"not_valid", "ambiguous", "masked", "letters", "multiple"
@@ -141,10 +153,14 @@ typedef struct Simple
 	int			dots;			/* full stops, anywhere */
 } Simple;
 
-/* Text as code points; at[i] is the position in the original. */
+/*
+ * Text as code points.  k[i] says what libphonenumber sees in c[i] (classes
+ * C_...), at[i] is the position in the original.
+ */
 typedef struct Text
 {
 	const uint32_t *c;
+	const uint8_t *k;
 	const uint8_t *at;
 	int			n;
 	int			end;			/* length of the original */
@@ -166,10 +182,11 @@ static bool scan_simple(const char *utf8, size_t len, char *d, uint8_t *at,
 static bool parse_digits(const Digits *digits, int region, LnPhone *out);
 static void fail(LnPhone *out, LnPhoneStatus status, LnPhoneParseError error,
 				 int position);
-static int	decode(const char *utf8, size_t len, uint32_t *c, int *chars);
+static int	decode(const char *utf8, size_t len, uint32_t *c, uint8_t *k,
+				   int *chars);
 static bool exact_text(const Text *text, int region, LnPhone *out,
 					   Trace *trace);
-static bool safe_text(const Text *text, int region, LnPhone *out);
+static bool safe_text(const Text *text, int region, bool simple, LnPhone *out);
 static bool confirm(LnPhone *out);
 static inline bool begins_with_own_code(const Digits *digits, int region);
 
@@ -238,15 +255,16 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 	char		d[MAX_SIMPLE];
 	uint8_t		at[MAX_SIMPLE];
 	uint32_t	c[LN_PHONE_MAX_CHARS];
-	uint8_t		identity[LN_PHONE_MAX_CHARS];
+	uint8_t		k[LN_PHONE_MAX_CHARS];
 	Digits		digits;
 	Simple		simple;
 	Text		text;
 	Trace		trace;
+	bool		is_simple;
 	int			chars;
-	int			i;
 
-	if (scan_simple(utf8, len, d, at, &digits, &simple))
+	is_simple = scan_simple(utf8, len, d, at, &digits, &simple);
+	if (is_simple)
 	{
 		bool		valid = parse_digits(&digits, region_id, out);
 
@@ -273,7 +291,7 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 			 LN_PHONE_MAX_CHARS);
 		return false;
 	}
-	text.n = decode(utf8, len, c, &chars);
+	text.n = decode(utf8, len, c, k, &chars);
 	if (text.n < 0)
 	{
 		if (chars >= LN_PHONE_MAX_CHARS)
@@ -283,14 +301,13 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 			fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER, chars);
 		return false;
 	}
-	for (i = 0; i < text.n; i++)
-		identity[i] = (uint8_t) i;
 	text.c = c;
+	text.k = k;
 	text.at = identity;
 	text.end = text.n;
 	if (mode == LN_PHONE_LIBPHONENUMBER)
 		return exact_text(&text, region_id, out, &trace);
-	return safe_text(&text, region_id, out);
+	return safe_text(&text, region_id, is_simple, out);
 }
 
 /* ----------------------------------------------------------------------
@@ -824,63 +841,6 @@ scan_simple(const char *utf8, size_t len, char *d, uint8_t *at,
  * ----------------------------------------------------------------------
  */
 
-/*
- * UTF-8 to code points.  Returns how many, or -1: then *chars says before
- * which character the text is malformed or longer than we look at.
- */
-static int
-decode(const char *utf8, size_t len, uint32_t *c, int *chars)
-{
-	const unsigned char *p = (const unsigned char *) utf8;
-	const unsigned char *end = p + len;
-	int			n = 0;
-
-	while (p < end)
-	{
-		uint32_t	cp = *p;
-		int			more;
-		int			i;
-
-		*chars = n;
-		if (n == LN_PHONE_MAX_CHARS)
-			return -1;
-		if (cp < 0x80)
-			more = 0;
-		else if (cp >= 0xC2 && cp <= 0xDF)
-		{
-			more = 1;
-			cp &= 0x1F;
-		}
-		else if (cp >= 0xE0 && cp <= 0xEF)
-		{
-			more = 2;
-			cp &= 0x0F;
-		}
-		else if (cp >= 0xF0 && cp <= 0xF4)
-		{
-			more = 3;
-			cp &= 0x07;
-		}
-		else
-			return -1;
-		if (end - p <= more)
-			return -1;
-		for (i = 1; i <= more; i++)
-		{
-			if ((p[i] & 0xC0) != 0x80)
-				return -1;
-			cp = cp << 6 | (p[i] & 0x3F);
-		}
-		if ((more == 2 && (cp < 0x800 || (cp >= 0xD800 && cp <= 0xDFFF))) ||
-			(more == 3 && (cp < 0x10000 || cp > 0x10FFFF)))
-			return -1;
-		c[n++] = cp;
-		p += more + 1;
-	}
-	*chars = n;
-	return n;
-}
-
 /* Value of a decimal digit of any script, or -1. */
 static int
 digit_value(uint32_t c)
@@ -890,10 +850,15 @@ digit_value(uint32_t c)
 
 	if (c < 0x80)
 		return c >= '0' && c <= '9' ? (int) c - '0' : -1;
-	if (c < 0x660)
-		return -1;
 	if (c >= 0xFF10 && c <= 0xFF19)
 		return (int) c - 0xFF10;
+	if (c >= 0x0E50 && c <= 0x0E59)
+		return (int) c - 0x0E50;
+
+	/* no need to search where most text is: nothing between these zeros */
+	if (c < 0x0660 || (c >= 0x1C5A && c < 0xA620) ||
+		(c >= 0xABFA && c < 0x104A0))
+		return -1;
 	while (high - low > 1)
 	{
 		int			middle = (low + high) / 2;
@@ -934,20 +899,6 @@ is_interchange(uint32_t c)
 	return !(c <= 0x08 || c == 0x0B || (c >= 0x0E && c <= 0x1F) ||
 			 (c >= 0x7F && c <= 0x9F) || (c >= 0xFDD0 && c <= 0xFDEF) ||
 			 (c & 0xFFFE) == 0xFFFE);
-}
-
-static bool
-is_plus(uint32_t c)
-{
-	return c == '+' || c == 0xFF0B;
-}
-
-/* what [a-z] matches without regard to case: long s and the Kelvin sign too */
-static bool
-is_alpha(uint32_t c)
-{
-	return (c < 0x80 && (c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-		c == 0x17F || c == 0x212A;
 }
 
 /* separators that libphonenumber knows, without x */
@@ -991,6 +942,128 @@ is_separator(uint32_t c)
 		default:
 			return false;
 	}
+}
+
+/*
+ * What libphonenumber sees in a character: the value of a digit, or one of
+ * these.
+ */
+enum
+{
+	C_PLUS = 10,
+	C_SEPARATOR,
+	C_STAR,
+	C_X,						/* a separator and a letter */
+	C_ALPHA,
+	C_OTHER,
+	C_REFUSED					/* spoils the whole text */
+};
+
+#define IS_DIGIT(k)		((k) <= 9)
+#define IS_ALPHA(k)		((k) == C_X || (k) == C_ALPHA)
+
+#define OO C_OTHER
+#define RR C_REFUSED
+#define SS C_SEPARATOR
+#define AA C_ALPHA
+
+static const uint8_t ascii_class[128] = {
+	RR, RR, RR, RR, RR, RR, RR, RR, RR, OO, OO, RR, OO, OO, RR, RR,
+	RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR,
+	SS, OO, OO, OO, OO, OO, OO, OO, SS, SS, C_STAR, C_PLUS, OO, SS, SS, SS,
+	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, OO, OO, OO, OO, OO, OO,
+	OO, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA,
+	AA, AA, AA, AA, AA, AA, AA, AA, C_X, AA, AA, SS, OO, SS, OO, OO,
+	OO, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA,
+	AA, AA, AA, AA, AA, AA, AA, AA, C_X, AA, AA, OO, OO, OO, SS, RR
+};
+
+#undef OO
+#undef RR
+#undef SS
+#undef AA
+
+static int
+class_of(uint32_t c)
+{
+	int			value;
+
+	if (c < 0x80)
+		return ascii_class[c];
+	value = digit_value(c);
+	if (value >= 0)
+		return value;
+	if (c == 0xFF0B)
+		return C_PLUS;
+	if (is_separator(c))
+		return C_SEPARATOR;
+	if (c == 0x17F || c == 0x212A)
+		return C_ALPHA;			/* long s, Kelvin: [a-z] in any case */
+	return is_interchange(c) ? C_OTHER : C_REFUSED;
+}
+
+/*
+ * UTF-8 to code points and their classes.  Returns how many, or -1: then
+ * *chars says before which character the text is malformed or longer than we
+ * look at.
+ */
+static int
+decode(const char *utf8, size_t len, uint32_t *c, uint8_t *k, int *chars)
+{
+	const unsigned char *p = (const unsigned char *) utf8;
+	const unsigned char *end = p + len;
+	int			n = 0;
+
+	while (p < end)
+	{
+		uint32_t	cp = *p;
+		int			more;
+		int			i;
+
+		*chars = n;
+		if (n == LN_PHONE_MAX_CHARS)
+			return -1;
+		if (cp < 0x80)
+		{
+			k[n] = ascii_class[cp];
+			c[n++] = cp;
+			p++;
+			continue;
+		}
+		if (cp >= 0xC2 && cp <= 0xDF)
+		{
+			more = 1;
+			cp &= 0x1F;
+		}
+		else if (cp >= 0xE0 && cp <= 0xEF)
+		{
+			more = 2;
+			cp &= 0x0F;
+		}
+		else if (cp >= 0xF0 && cp <= 0xF4)
+		{
+			more = 3;
+			cp &= 0x07;
+		}
+		else
+			return -1;
+		if (end - p <= more)
+			return -1;
+		for (i = 1; i <= more; i++)
+		{
+			if ((p[i] & 0xC0) != 0x80)
+				return -1;
+			cp = cp << 6 | (p[i] & 0x3F);
+		}
+		if ((more == 2 && (cp < 0x800 || (cp >= 0xD800 && cp <= 0xDFFF))) ||
+			(more == 3 && (cp < 0x10000 || cp > 0x10FFFF)))
+			return -1;
+		k[n] = (uint8_t) class_of(cp);
+		c[n++] = cp;
+		p += more + 1;
+	}
+	*chars = n;
+	return n;
 }
 
 /* Simple case folding, for the characters that extension labels can meet. */
@@ -1059,21 +1132,75 @@ ext_word(const uint32_t *c, int i, int n, const uint32_t *word)
 
 /* optional [:.], spaces, 1 to max digits, optional #, and nothing behind */
 static bool
-ext_tail(const uint32_t *c, int i, int n, int max, int *digits, int *count)
+ext_tail(const uint32_t *c, const uint8_t *k, int i, int n, int max,
+		 int *digits, int *count)
 {
-	int			k;
+	int			j;
 
 	if (i < n && (c[i] == ':' || c[i] == '.' || c[i] == 0xFF0E))
 		i++;
 	while (i < n && is_ext_space(c[i], true, true))
 		i++;
-	for (k = i; k < n && digit_value(c[k]) >= 0; k++)
+	for (j = i; j < n && IS_DIGIT(k[j]); j++)
 		;
 	*digits = i;
-	*count = k - i;
-	if (k < n && c[k] == '#')
-		k++;
-	return k == n && *count >= 1 && *count <= max;
+	*count = j - i;
+	if (j < n && c[j] == '#')
+		j++;
+	return j == n && *count >= 1 && *count <= max;
+}
+
+/*
+ * Where an extension at the end of c[0..n) could begin at the earliest, or n:
+ * nowhere.  Behind any label there are only a colon or full stop, spaces,
+ * digits and #; and no digits before those.
+ */
+static int
+first_extension_start(const uint32_t *c, const uint8_t *k, int n)
+{
+	int			i = n;
+	int			gap;
+
+	if (i > 0 && c[i - 1] == '#')
+		i--;
+	while (i > 0 && IS_DIGIT(k[i - 1]))
+		i--;
+	if (i == 0 || !IS_DIGIT(k[i]))
+		return n;
+	for (gap = i; gap > 0 && !IS_DIGIT(k[gap - 1]); gap--)
+		;
+	if (c[n - 1] == '#')
+		return gap;
+	for (; i > gap && is_ext_space(c[i - 1], true, true); i--)
+		if (c[i - 1] == ',')
+			return gap;
+	if (i > gap && (c[i - 1] == ':' || c[i - 1] == '.' || c[i - 1] == 0xFF0E))
+		i--;
+	if (i == gap)
+		return n;
+	switch (fold(c[i - 1]))
+	{
+		case 'x':
+		case 't':
+		case 'n':
+		case 'o':
+		case '#':
+		case '~':
+		case ';':
+		case '=':
+		case ',':
+		case 0x301:
+		case 0xF3:
+		case 0x431:
+		case 0xFF03:
+		case 0xFF4E:
+		case 0xFF54:
+		case 0xFF58:
+		case 0xFF5E:
+			return gap;
+		default:
+			return n;
+	}
 }
 
 /*
@@ -1081,7 +1208,8 @@ ext_tail(const uint32_t *c, int i, int n, int max, int *digits, int *count)
  * are c[*digits .. *digits + *count).  Six forms, tried in this order.
  */
 static bool
-match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
+match_extension(const uint32_t *c, const uint8_t *class, int start, int n,
+				int *digits, int *count)
 {
 	static const uint32_t ext_rfc[] = {';', 'e', 'x', 't', '=', 0};
 	static const uint32_t ensi[] = {'e', 'n', 's', 'i', 0};
@@ -1099,7 +1227,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 	if (len > 0)
 	{
 		i = start + len;
-		for (k = i; k < n && digit_value(c[k]) >= 0; k++)
+		for (k = i; k < n && IS_DIGIT(class[k]); k++)
 			;
 		*digits = i;
 		*count = k - i;
@@ -1146,7 +1274,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 		len = ext_word(c, i, n, dob);
 	if (len == 0)
 		len = ext_word(c, i, n, anexo);
-	if (len > 0 && ext_tail(c, i + len, n, 20, digits, count))
+	if (len > 0 && ext_tail(c, class, i + len, n, 20, digits, count))
 		return true;
 
 	/* ambiguous labels */
@@ -1158,7 +1286,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 		len = ext_word(c, i, n, intern);
 	if (len == 0)
 		len = ext_word(c, i, n, wide_int);
-	if (len > 0 && ext_tail(c, i + len, n, 9, digits, count))
+	if (len > 0 && ext_tail(c, class, i + len, n, 9, digits, count))
 		return true;
 
 	/* American style: "- 503#" */
@@ -1166,7 +1294,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 		;
 	if (i > start)
 	{
-		for (k = i; k < n && digit_value(c[k]) >= 0; k++)
+		for (k = i; k < n && IS_DIGIT(class[k]); k++)
 			;
 		*digits = i;
 		*count = k - i;
@@ -1178,15 +1306,15 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 	for (i = start; i < n && is_ext_space(c[i], false, false); i++)
 		;
 	if (i + 1 < n && c[i] == ',' && c[i + 1] == ',' &&
-		ext_tail(c, i + 2, n, 15, digits, count))
+		ext_tail(c, class, i + 2, n, 15, digits, count))
 		return true;
-	if (i < n && c[i] == ';' && ext_tail(c, i + 1, n, 15, digits, count))
+	if (i < n && c[i] == ';' && ext_tail(c, class, i + 1, n, 15, digits, count))
 		return true;
 	if (i < n && c[i] == ',')
 	{
 		while (i < n && c[i] == ',')
 			i++;
-		if (ext_tail(c, i, n, 9, digits, count))
+		if (ext_tail(c, class, i, n, 9, digits, count))
 			return true;
 	}
 	return false;
@@ -1199,7 +1327,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
  * first character that does not fit.
  */
 static bool
-looks_viable(const uint32_t *c, int n, int *where)
+looks_viable(const uint32_t *c, const uint8_t *k, int n, int *where)
 {
 	int			i = 0;
 	int			count = 0;
@@ -1207,32 +1335,30 @@ looks_viable(const uint32_t *c, int n, int *where)
 	int			digits;
 	int			ext_count;
 
-	if (n == 2 && digit_value(c[0]) >= 0 && digit_value(c[1]) >= 0)
+	if (n == 2 && IS_DIGIT(k[0]) && IS_DIGIT(k[1]))
 		return true;
-	while (i < n && is_plus(c[i]))
+	while (i < n && k[i] == C_PLUS)
 		i++;
 	for (; i < n && count < 3; i++)
 	{
-		if (digit_value(c[i]) >= 0)
+		if (IS_DIGIT(k[i]))
 			count++;
-		else if (!is_separator(c[i]) && c[i] != '*' && c[i] != 'x' &&
-				 c[i] != 'X')
+		else if (k[i] != C_SEPARATOR && k[i] != C_STAR && k[i] != C_X)
 			break;
 	}
 	*where = i;
 	if (count < 3)
 		return false;
 	third = i;
-	for (; i < n; i++)
-		if (digit_value(c[i]) < 0 && !is_separator(c[i]) && c[i] != '*' &&
-			!is_alpha(c[i]))
-			break;
+	while (i < n && k[i] <= C_ALPHA && k[i] != C_PLUS)
+		i++;
 	*where = i;
 	if (i == n)
 		return true;
 	/* an extension may begin anywhere after the third digit */
-	for (i = third; i <= *where; i++)
-		if (match_extension(c, i, n, &digits, &ext_count))
+	i = first_extension_start(c, k, n);
+	for (i = i < third ? third : i; i <= *where && i < n; i++)
+		if (match_extension(c, k, i, n, &digits, &ext_count))
 			return true;
 	return false;
 }
@@ -1295,6 +1421,16 @@ is_phone_context(const uint32_t *c, int n)
 }
 #endif
 
+static void
+no_trace(Trace *trace)
+{
+	trace->letters = 0;
+	trace->dialled = false;
+	trace->first_letter = -1;
+	trace->loose_letters = false;
+	trace->ext_start = -1;
+}
+
 /*
  * The exact core for any text.  trace is for safe mode.
  */
@@ -1303,6 +1439,7 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 {
 	const uint32_t *t = text->c;
 	uint32_t	c[MAX_NUMBER];
+	uint8_t		k[MAX_NUMBER];
 	uint8_t		at[MAX_NUMBER];
 	char		d[MAX_NUMBER];
 	uint8_t		digit_at[MAX_NUMBER];
@@ -1317,12 +1454,7 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	int			i;
 	bool		valid;
 
-	trace->letters = 0;
-	trace->dialled = false;
-	trace->first_letter = -1;
-	trace->loose_letters = false;
-	trace->ext_start = -1;
-
+	no_trace(trace);
 	context = find_ascii(t, 0, text->n, ";phone-context=");
 	if (context >= 0)
 	{
@@ -1347,6 +1479,7 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 			for (i = value; i < value_end; i++)
 			{
 				c[n] = t[i];
+				k[n] = text->k[i];
 				at[n++] = text->at[i];
 			}
 		}
@@ -1359,16 +1492,17 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	{
 		/* from the first character that can begin a number ... */
 		for (i = 0; i < text->n; i++)
-			if (!is_interchange(t[i]))
+			if (text->k[i] == C_REFUSED)
 			{
 				fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER,
 					 text->at[i]);
 				return false;
 			}
-		while (start < end && !is_plus(t[start]) && digit_value(t[start]) < 0)
+		while (start < end && text->k[start] > C_PLUS)
 			start++;
 		/* ... to the last letter, number or # ... */
-		while (end > start && !is_word(t[end - 1]) && t[end - 1] != '#')
+		while (end > start && !IS_DIGIT(text->k[end - 1]) &&
+			   !is_word(t[end - 1]) && t[end - 1] != '#')
 			end--;
 		/* ... but of two numbers "x/x" in a line only the first */
 		for (i = start; i < end;)
@@ -1381,11 +1515,11 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 			{
 				if (t[i] == '/' || t[i] == '\\')
 				{
-					int			k = i + 1;
+					int			x = i + 1;
 
-					while (k < end && t[k] == ' ')
-						k++;
-					if (k < end && t[k] == 'x')
+					while (x < end && t[x] == ' ')
+						x++;
+					if (x < end && t[x] == 'x')
 						cut = i;
 				}
 			}
@@ -1401,19 +1535,20 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	for (i = start; i < end; i++)
 	{
 		c[n] = t[i];
+		k[n] = text->k[i];
 		at[n++] = text->at[i];
 	}
 	i = find_ascii(c, 0, n, ";isub=");
 	if (i >= 0)
 		n = i;
 
-	if (!looks_viable(c, n, &where))
+	if (!looks_viable(c, k, n, &where))
 	{
 		fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER,
 			 where < n ? at[where] : n > 0 ? at[n - 1] + 1 : text->end);
 		return false;
 	}
-	if (region >= LN_PHONE_N_REGIONS && !is_plus(c[0]))
+	if (region >= LN_PHONE_N_REGIONS && k[0] != C_PLUS)
 	{
 		fail(out, LN_PHONE_INVALID_COUNTRY_CODE,
 			 LN_PARSE_INVALID_COUNTRY_CODE, at[0]);
@@ -1421,18 +1556,18 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	}
 
 	/* the leftmost extension, if what is left still looks like a number */
-	for (i = 0; i < n; i++)
+	for (i = first_extension_start(c, k, n); i < n; i++)
 	{
 		int			from;
 		int			count;
-		int			k;
+		int			j;
 
-		if (!match_extension(c, i, n, &from, &count))
+		if (!match_extension(c, k, i, n, &from, &count))
 			continue;
-		if (looks_viable(c, i, &where))
+		if (looks_viable(c, k, i, &where))
 		{
-			for (k = 0; k < count; k++)
-				extension[k] = (char) ('0' + digit_value(c[from + k]));
+			for (j = 0; j < count; j++)
+				extension[j] = (char) ('0' + k[from + j]);
 			extension_len = count;
 			trace->ext_start = at[i];
 			n = i;
@@ -1442,48 +1577,40 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 
 	digits.first = at[0];
 	digits.end = text->end;
-	for (i = 0; i < n && is_plus(c[i]); i++)
+	for (i = 0; i < n && k[i] == C_PLUS; i++)
 		;
 	digits.plus = i > 0;
 	start = i;
 	for (; i < n; i++)
-		if (is_alpha(c[i]))
+		if (IS_ALPHA(k[i]))
 		{
 			if (trace->letters == 0)
 				trace->first_letter = at[i];
 			trace->letters++;
-			if ((i > start && digit_value(c[i - 1]) >= 0) ||
-				(i + 1 < n && digit_value(c[i + 1]) >= 0))
+			if ((i > start && IS_DIGIT(k[i - 1])) ||
+				(i + 1 < n && IS_DIGIT(k[i + 1])))
 				trace->loose_letters = true;
 		}
+		else if (trace->letters > 0 && IS_DIGIT(k[i]))
+			trace->loose_letters = true;	/* digits behind it, anywhere */
 	trace->dialled = trace->letters >= 3;
 	digits.n = 0;
 	for (i = start; i < n; i++)
 	{
-		if (trace->dialled)
+		if (!trace->dialled)
 		{
-			if (c[i] >= '0' && c[i] <= '9')
-				d[digits.n] = (char) c[i];
-			else if (c[i] < 0x80 && is_alpha(c[i]))
-				d[digits.n] = keypad[(c[i] | 0x20) - 'a'];
-			else
+			if (!IS_DIGIT(k[i]))
 				continue;
+			d[digits.n] = (char) ('0' + k[i]);
 		}
+		else if (c[i] >= '0' && c[i] <= '9')
+			d[digits.n] = (char) c[i];
+		else if (c[i] < 0x80 && IS_ALPHA(k[i]))
+			d[digits.n] = keypad[(c[i] | 0x20) - 'a'];
 		else
-		{
-			int			value = digit_value(c[i]);
-
-			if (value < 0)
-				continue;
-			d[digits.n] = (char) ('0' + value);
-		}
+			continue;
 		digit_at[digits.n++] = at[i];
 	}
-	/* letters with digits behind them, at any distance, are loose too */
-	if (trace->letters > 0 && !trace->loose_letters)
-		for (i = start; i < n; i++)
-			if (at[i] > trace->first_letter && digit_value(c[i]) >= 0)
-				trace->loose_letters = true;
 	digits.d = d;
 	digits.at = digit_at;
 	valid = parse_digits(&digits, region, out);
@@ -1549,16 +1676,14 @@ is_asian(uint32_t c)
 		(c >= 0x20000 && c <= 0x3FFFF);
 }
 
+/* of a character that is neither a digit nor ASCII */
 static Kind
 kind_of(uint32_t c)
 {
 	switch (c)
 	{
-		case '+':
 		case 0xFF0B:
 			return K_PLUS;
-		case '-':
-		case '~':
 		case 0x00AF:			/* macron */
 		case 0x02D7:
 		case 0x058A:
@@ -1594,24 +1719,16 @@ kind_of(uint32_t c)
 		case 0xFF70:
 		case 0xFFE3:
 			return K_DASH;
-		case '.':
 		case 0x2024:
 		case 0x3002:
 		case 0xFE52:
 		case 0xFF0E:
 		case 0xFF61:
 			return K_DOT;
-		case '/':
 		case 0x2044:
 		case 0x2215:
 		case 0xFF0F:
 			return K_SLASH;
-		case '\t':
-		case '\n':
-		case '\v':
-		case '\f':
-		case '\r':
-		case ' ':
 		case 0x0085:
 		case 0x00A0:
 		case 0x1680:
@@ -1622,10 +1739,6 @@ kind_of(uint32_t c)
 		case 0x2800:
 		case 0x3000:
 			return K_SPACE;
-		case '(':
-		case '[':
-		case '{':
-		case '<':
 		case 0x2768:
 		case 0x300A:
 		case 0x300C:
@@ -1642,10 +1755,6 @@ kind_of(uint32_t c)
 		case 0xFF5B:
 		case 0xFF62:
 			return K_OPEN;
-		case ')':
-		case ']':
-		case '}':
-		case '>':
 		case 0x2769:
 		case 0x300B:
 		case 0x300D:
@@ -1662,7 +1771,6 @@ kind_of(uint32_t c)
 		case 0xFF5D:
 		case 0xFF63:
 			return K_CLOSE;
-		case '_':
 		case 0x00B7:
 		case 0x0387:
 		case 0x2017:
@@ -1687,8 +1795,6 @@ kind_of(uint32_t c)
 		case 0xFEFF:
 		case 0xFFA0:
 			return K_INVISIBLE;
-		case '*':
-		case '?':
 		case 0x00D7:			/* multiplication signs */
 		case 0x2217:
 		case 0x25A0:			/* squares, circles and the like */
@@ -1711,7 +1817,6 @@ kind_of(uint32_t c)
 		case 0xFF0A:
 		case 0xFF1F:
 			return K_MASK;
-		case '#':
 		case 0xFF03:
 			return K_HASH;
 		case 0x3007:			/* Han numerals */
@@ -1730,10 +1835,8 @@ kind_of(uint32_t c)
 		default:
 			break;
 	}
-	if (digit_value(c) >= 0)
-		return K_DIGIT;
-	if (c < 0x80)
-		return (c | 0x20) >= 'a' && (c | 0x20) <= 'z' ? K_LATIN : K_OTHER;
+	if (is_asian(c))
+		return K_ASIAN;
 	if (c >= 0x2000 && c <= 0x200A)
 		return K_SPACE;
 	if ((c >= 0x200B && c <= 0x200F) || (c >= 0x202A && c <= 0x202E) ||
@@ -1744,8 +1847,6 @@ kind_of(uint32_t c)
 		return K_OTHER;
 	if (latin(c) < 0x80)
 		return K_LATIN;
-	if (is_asian(c))
-		return K_ASIAN;
 	if ((c >= 0x00B2 && c <= 0x00BE) || (c >= 0x2070 && c <= 0x218B) ||
 		(c >= 0x2460 && c <= 0x249B) || (c >= 0x24EA && c <= 0x24FF) ||
 		(c >= 0x2776 && c <= 0x2793) || (c >= 0x3021 && c <= 0x3029) ||
@@ -1753,6 +1854,29 @@ kind_of(uint32_t c)
 		return K_NUMERAL;
 	return K_LETTER;
 }
+
+/* the same for ASCII */
+#define OO K_OTHER
+#define SP K_SPACE
+#define LL K_LATIN
+#define DD K_DIGIT
+
+static const uint8_t ascii_kind[128] = {
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, SP, SP, SP, SP, SP, OO, OO,
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
+	SP, OO, OO, K_HASH, OO, OO, OO, OO, K_OPEN, K_CLOSE, K_MASK, K_PLUS, OO,
+	K_DASH, K_DOT, K_SLASH,
+	DD, DD, DD, DD, DD, DD, DD, DD, DD, DD, OO, OO, K_OPEN, OO, K_CLOSE, K_MASK,
+	OO, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL,
+	LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, K_OPEN, OO, K_CLOSE, OO, K_FILL,
+	OO, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL,
+	LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, K_OPEN, OO, K_CLOSE, K_DASH, OO
+};
+
+#undef OO
+#undef SP
+#undef LL
+#undef DD
 
 static bool
 is_gap(Kind k)
@@ -1769,12 +1893,15 @@ typedef struct Clean
 {
 	Text		text;
 	uint32_t	c[LN_PHONE_MAX_CHARS];
+	uint8_t		k[LN_PHONE_MAX_CHARS];
 	uint8_t		at[LN_PHONE_MAX_CHARS];
 	uint8_t		kind[LN_PHONE_MAX_CHARS];	/* of the original character */
 	int			first_change;	/* index here, or n: nothing changed */
 	int			n_digits;
 	int			first_digit;	/* index, -1 = none */
 	int			last_digit;
+	int			dots;
+	bool		suspicious;		/* has characters that could mask digits */
 } Clean;
 
 static void
@@ -1787,10 +1914,14 @@ clean_text(const Text *text, Clean *clean)
 	clean->n_digits = 0;
 	clean->first_digit = -1;
 	clean->last_digit = -1;
+	clean->dots = 0;
+	clean->suspicious = false;
 	for (i = 0; i < text->n; i++)
 	{
 		uint32_t	c = text->c[i];
-		Kind		kind = kind_of(c);
+		uint8_t		k = text->k[i];
+		Kind		kind = IS_DIGIT(k) ? K_DIGIT :
+			c < 0x80 ? (Kind) ascii_kind[c] : kind_of(c);
 
 		if (kind == K_INVISIBLE)
 		{
@@ -1798,20 +1929,44 @@ clean_text(const Text *text, Clean *clean)
 				clean->first_change = n;
 			continue;
 		}
-		if (!is_separator(c) || c == '~' || c == 0x2053 || c == 0x223C)
+		if (k != C_SEPARATOR || kind == K_DASH)
 		{
-			if (kind == K_DASH || kind == K_FILL)
-				c = '-';
-			else if (kind == K_DOT)
-				c = '.';
-			else if (kind == K_SLASH)
-				c = '/';
-			else if (kind == K_SPACE)
-				c = ' ';
-			else if (kind == K_OPEN)
-				c = '(';
-			else if (kind == K_CLOSE)
-				c = ')';
+			uint32_t	plain = c;
+
+			switch (kind)
+			{
+				case K_DASH:
+					/* a tilde can announce an extension, a dash cannot */
+					if (k != C_SEPARATOR || c == '~' || c == 0x2053 ||
+						c == 0x223C)
+						plain = '-';
+					break;
+				case K_FILL:
+					plain = '-';
+					break;
+				case K_DOT:
+					plain = '.';
+					break;
+				case K_SLASH:
+					plain = '/';
+					break;
+				case K_SPACE:
+					plain = ' ';
+					break;
+				case K_OPEN:
+					plain = '(';
+					break;
+				case K_CLOSE:
+					plain = ')';
+					break;
+				default:
+					break;
+			}
+			if (plain != c)
+			{
+				c = plain;
+				k = C_SEPARATOR;
+			}
 		}
 		if (c != text->c[i] && clean->first_change < 0)
 			clean->first_change = n;
@@ -1822,7 +1977,13 @@ clean_text(const Text *text, Clean *clean)
 			clean->last_digit = n;
 			clean->n_digits++;
 		}
+		else if (kind == K_DOT)
+			clean->dots++;
+		else if (kind == K_MASK || kind == K_HASH || kind == K_FILL ||
+				 kind == K_LATIN)
+			clean->suspicious = true;
 		clean->c[n] = c;
+		clean->k[n] = k;
 		clean->at[n] = text->at[i];
 		clean->kind[n] = (uint8_t) kind;
 		n++;
@@ -1830,6 +1991,7 @@ clean_text(const Text *text, Clean *clean)
 	if (clean->first_change < 0)
 		clean->first_change = n;
 	clean->text.c = clean->c;
+	clean->text.k = clean->k;
 	clean->text.at = clean->at;
 	clean->text.n = n;
 	clean->text.end = text->end;
@@ -1846,6 +2008,8 @@ find_mask(const Clean *clean, const Trace *trace)
 	int			n = clean->text.n;
 	int			i;
 
+	if (!clean->suspicious)
+		return -1;
 	for (i = 0; i < n;)
 	{
 		int			begin = i;
@@ -1920,8 +2084,7 @@ find_mask(const Clean *clean, const Trace *trace)
 		if (left >= 0 && right < n)
 			return begin;
 		/* a masked first digit would have hidden the 0 or the plus sign */
-		bullet = right < n && (digit_value(clean->c[right]) == 0 ||
-							   kind[i] == K_PLUS);
+		bullet = right < n && (clean->k[right] == 0 || kind[i] == K_PLUS);
 		if ((left >= 0 && left == begin - 1) ||
 			(right < n && right == i && !bullet))
 			return begin;
@@ -1943,6 +2106,7 @@ find_shape(const Clean *clean)
 	int			i;
 
 	if (clean->n_digits < 4 || clean->n_digits > 14 ||
+		(clean->n_digits > 8 && clean->dots < 3) ||
 		(clean->first_digit > 0 && clean->kind[clean->first_digit - 1] == K_PLUS))
 		return NULL;
 	for (i = clean->first_digit; i <= clean->last_digit;)
@@ -1953,7 +2117,7 @@ find_shape(const Clean *clean)
 		{
 			if (++len[groups] > 4)
 				return NULL;
-			value[groups] = value[groups] * 10 + digit_value(clean->c[i]);
+			value[groups] = value[groups] * 10 + clean->k[i];
 		}
 		groups++;
 		if (i > clean->last_digit)
@@ -2001,28 +2165,27 @@ find_shape(const Clean *clean)
 static bool
 collect_digits(const Text *text, char *d, uint8_t *at, Digits *digits)
 {
+	const uint8_t *k = text->k;
 	int			i = 0;
 	int			n = 0;
 
-	while (i < text->n && !is_plus(text->c[i]) && digit_value(text->c[i]) < 0)
+	while (i < text->n && k[i] > C_PLUS)
 		i++;
 	if (i == text->n)
 		return false;
 	digits->first = text->at[i];
 	digits->end = text->end;
-	digits->plus = is_plus(text->c[i]);
-	while (i < text->n && is_plus(text->c[i]))
+	digits->plus = k[i] == C_PLUS;
+	while (i < text->n && k[i] == C_PLUS)
 		i++;
 	for (; i < text->n; i++)
 	{
-		int			value = digit_value(text->c[i]);
-
-		if (value >= 0)
+		if (IS_DIGIT(k[i]))
 		{
-			d[n] = (char) ('0' + value);
+			d[n] = (char) ('0' + k[i]);
 			at[n++] = text->at[i];
 		}
-		else if (is_plus(text->c[i]) && n > 0)
+		else if (k[i] == C_PLUS && n > 0)
 		{
 			/* "+81 +81 90 ...": the calling code twice, which is seen later */
 			const PhoneCode *code = extract_code(d, n);
@@ -2031,9 +2194,9 @@ collect_digits(const Text *text, char *d, uint8_t *at, Digits *digits)
 				return false;
 			digits->plus = true;
 		}
-		else if (!is_separator(text->c[i]))
+		else if (k[i] != C_SEPARATOR)
 		{
-			/* what follows the last digit does not matter */
+			/* what follows the last digit does not matter, unless a word */
 			for (; i < text->n; i++)
 				if (is_word(text->c[i]))
 					return false;
@@ -2108,6 +2271,7 @@ part_is_number(const Clean *clean, int from, int to, int min_digits, int region)
 	if (digits < min_digits)
 		return false;
 	part.c = clean->c + from;
+	part.k = clean->k + from;
 	part.at = clean->at + from;
 	part.n = to - from;
 	part.end = clean->text.end;
@@ -2218,6 +2382,24 @@ begins_with_own_code(const Digits *digits, int region)
 		memcmp(digits->d, code->text, code->len) == 0;
 }
 
+/* The same, and also 00, from a look at the first digits only. */
+static bool
+may_lack_plus(const Clean *clean, int region)
+{
+	int			i = clean->first_digit;
+	int			first;
+
+	if (i < 0)
+		return false;
+	first = clean->k[i];
+	if (first != 0)
+		return region < LN_PHONE_N_REGIONS &&
+			phone_codes[phone_plans[region].code].text[0] == '0' + first;
+	for (i++; i < clean->last_digit && !IS_DIGIT(clean->k[i]); i++)
+		;
+	return i <= clean->last_digit && clean->k[i] == 0;
+}
+
 /*
  * Refusals of a valid answer, from the text that it was read from.
  */
@@ -2243,7 +2425,8 @@ accept(const Text *text, const Clean *clean, const Trace *trace, int region,
 	 * dials; and a number that begins with the region's calling code may lack
 	 * the plus sign only.
 	 */
-	if (collect_digits(text, d, at, &digits) && !digits.plus &&
+	if (may_lack_plus(clean, region) &&
+		collect_digits(text, d, at, &digits) && !digits.plus &&
 		((d[0] == '0' && d[1] == '0' && d[2] != '0') ||
 		 begins_with_own_code(&digits, region)))
 	{
@@ -2323,7 +2506,7 @@ cut_annotation(const Clean *clean, char *extension, int *extension_len)
 			if (k < n && kind[k] >= K_LATIN)
 				break;
 		}
-		else if (kind[i] == K_PLUS ? digits > 0 : !is_separator(clean->c[i]))
+		else if (kind[i] == K_PLUS ? digits > 0 : clean->k[i] != C_SEPARATOR)
 			break;
 	}
 	if (i == n || digits < MIN_DIGITS)
@@ -2377,7 +2560,7 @@ cut_annotation(const Clean *clean, char *extension, int *extension_len)
 			if (*extension_len == MAX_EXT_DIGITS)
 				return -1;
 			extension[(*extension_len)++] =
-				(char) ('0' + digit_value(clean->c[k]));
+				(char) ('0' + clean->k[k]);
 		}
 		if (*extension_len != tail_digits)
 		{
@@ -2550,10 +2733,11 @@ rescue_digits(const Text *text, int region, int text_rule, LnPhone *out)
 }
 
 /*
- * Safe mode: refusals, the core, refusals of its answer, rescues.
+ * Safe mode: refusals, the core, refusals of its answer, rescues.  simple: the
+ * text has digits and separators only, and *out has the exact answer already.
  */
 static bool
-safe_text(const Text *text, int region, LnPhone *out)
+safe_text(const Text *text, int region, bool simple, LnPhone *out)
 {
 	Clean		clean;
 	Trace		trace;
@@ -2567,7 +2751,13 @@ safe_text(const Text *text, int region, LnPhone *out)
 	int			text_rule = TEXT_AS_IS;
 	int			i;
 
-	valid = exact_text(text, region, out, &trace);
+	if (simple)
+	{
+		valid = out->valid;
+		no_trace(&trace);
+	}
+	else
+		valid = exact_text(text, region, out, &trace);
 	clean_text(text, &clean);
 
 	i = find_mask(&clean, &trace);
