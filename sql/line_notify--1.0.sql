@@ -722,9 +722,11 @@ CREATE TABLE line_notify.history (
 	sent_at			timestamptz,
 	ended_at		timestamptz NOT NULL,
 	delivered_at	timestamptz,
-	delivery_event	text,
-	PRIMARY KEY (id)
+	delivery_event	text
 ) PARTITION BY RANGE (id);
+-- No key here: each partition has its own.  A key of the parent would come into
+-- being with CREATE EXTENSION in a restore, be given to every partition that
+-- is attached, and collide with the partition's own one in the dump.
 COMMENT ON TABLE line_notify.history IS 'Messages that were sent or ended otherwise; partitions are made and dropped by the worker';
 COMMENT ON COLUMN line_notify.history.token IS 'lease token of the last attempt, part of its delivery tag';
 COMMENT ON COLUMN line_notify.history.outcome IS 'what the last attempt came to: accepted, unreachable, refused, server_error, ambiguous, ...';
