@@ -13,6 +13,7 @@ PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
 	src/crypto.o \
+	src/http.o \
 	src/line_api.o \
 	src/line_notify.o \
 	src/retry.o \
@@ -41,6 +42,7 @@ include $(PGXS)
 # Header dependencies: PGXS has none of its own for extensions.
 $(OBJS): src/compat.h
 src/crypto.o: src/crypto.h
+src/http.o: src/http.h
 src/line_api.o: src/line_api.h src/http.h
 src/retry.o: src/retry.h
 src/token_bucket.o: src/token_bucket.h
