@@ -72,6 +72,7 @@ src/encoding.o: src/encoding.h
 src/message_check.o: src/message_check.h src/message_rules.h src/json_tree.h
 src/message_funcs.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h src/encoding.h
 src/use_case.o: src/use_case.h src/use_case_data.h src/encoding.h
+src/http.o: src/http.h
 src/line_api.o: src/line_api.h src/http.h
 src/retry.o: src/retry.h
 src/token_bucket.o: src/token_bucket.h
