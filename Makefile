@@ -12,8 +12,10 @@ EXTENSION = line_notify
 PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
+	src/builders.o \
 	src/crypto.o \
 	src/encoding.o \
+	src/format.o \
 	src/line_notify.o \
 	src/message_check.o \
 	src/message_funcs.o \
@@ -23,6 +25,7 @@ DATA = \
 	sql/line_notify--1.0.sql
 
 REGRESS = \
+	builders \
 	install \
 	message_check \
 	use_case
@@ -47,7 +50,9 @@ include $(PGXS)
 # Header dependencies: PGXS has none of its own for extensions.
 $(OBJS): src/compat.h
 src/crypto.o: src/crypto.h
+src/builders.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h
 src/encoding.o: src/encoding.h
+src/format.o: src/encoding.h
 src/message_check.o: src/message_check.h src/message_rules.h src/json_tree.h
 src/message_funcs.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h src/encoding.h
 src/use_case.o: src/use_case.h src/use_case_data.h src/encoding.h
