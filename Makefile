@@ -13,12 +13,14 @@ PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
 	src/builders.o \
+	src/catalogue.o \
 	src/crypto.o \
 	src/encoding.o \
 	src/format.o \
 	src/line_notify.o \
 	src/message_check.o \
 	src/message_funcs.o \
+	src/signed_link.o \
 	src/use_case.o
 
 DATA = \
@@ -26,8 +28,10 @@ DATA = \
 
 REGRESS = \
 	builders \
+	catalogue \
 	install \
 	message_check \
+	signed_link \
 	use_case
 
 ISOLATION =
@@ -51,8 +55,10 @@ include $(PGXS)
 $(OBJS): src/compat.h
 src/crypto.o: src/crypto.h
 src/builders.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h
+src/catalogue.o: src/catalogue_data.h src/encoding.h
 src/encoding.o: src/encoding.h
 src/format.o: src/encoding.h
 src/message_check.o: src/message_check.h src/message_rules.h src/json_tree.h
 src/message_funcs.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h src/encoding.h
+src/signed_link.o: src/crypto.h src/encoding.h
 src/use_case.o: src/use_case.h src/use_case_data.h src/encoding.h
