@@ -22,9 +22,36 @@ OBJS = \
 	src/message_funcs.o \
 	src/signed_link.o \
 	src/use_case.o
+	src/breaker.o \
+	src/channel.o \
+	src/crypto.o \
+	src/encoding.o \
+	src/enqueue.o \
+	src/guc.o \
+	src/hooks.o \
+	src/horizon.o \
+	src/http.o \
+	src/launcher.o \
+	src/line_api.o \
+	src/line_notify.o \
+	src/message_check.o \
+	src/message_funcs.o \
+	src/outbox.o \
+	src/phone.o \
+	src/phone_funcs.o \
+	src/retry.o \
+	src/shmem.o \
+	src/states.o \
+	src/stats.o \
+	src/token_bucket.o \
+	src/use_case.o \
+	src/wakeup.o \
+	src/webhook.o \
+	src/witness.o \
+	src/worker.o \
 
 DATA = \
-	sql/line_notify--1.0.sql
+	sql/line_notify--1.0.sql \
 
 REGRESS = \
 	builders \
@@ -33,6 +60,7 @@ REGRESS = \
 	message_check \
 	signed_link \
 	use_case
+	use_case \
 
 ISOLATION =
 
@@ -62,3 +90,6 @@ src/message_check.o: src/message_check.h src/message_rules.h src/json_tree.h
 src/message_funcs.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h src/encoding.h
 src/signed_link.o: src/crypto.h src/encoding.h
 src/use_case.o: src/use_case.h src/use_case_data.h src/encoding.h
+src/line_api.o: src/line_api.h src/http.h
+src/retry.o: src/retry.h
+src/token_bucket.o: src/token_bucket.h

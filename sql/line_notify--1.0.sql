@@ -13,6 +13,9 @@ GRANT USAGE ON SCHEMA line_notify TO PUBLIC;
 -- 1. Phone numbers
 --
 
+CREATE FUNCTION line_notify.normalize_phone(phone text, region text DEFAULT NULL) RETURNS text
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_normalize_phone';
+
 --
 -- 2. Use cases
 --

@@ -15,9 +15,32 @@
 #error "line_notify needs PostgreSQL 15 or newer"
 #endif
 
-/* PG_MODULE_MAGIC_EXT came with 18: it shows name and version in pg_get_loaded_modules() */
+#include "catalog/pg_database.h"
+#include "utils/acl.h"
+#include "utils/wait_event.h"
+
+/* 18: shows name and version in pg_get_loaded_modules() */
 #ifndef PG_MODULE_MAGIC_EXT
 #define PG_MODULE_MAGIC_EXT(...) PG_MODULE_MAGIC
+#endif
+
+/* 16 replaced the ownership checks per kind of object by one */
+#if PG_VERSION_NUM >= 160000
+#define LnDatabaseOwnercheck(db, role) object_ownercheck(DatabaseRelationId, (db), (role))
+#else
+#define LnDatabaseOwnercheck(db, role) pg_database_ownercheck((db), (role))
+#endif
+
+/* 17: extensions name their wait events */
+#if PG_VERSION_NUM >= 170000
+#define LnWaitEvent(name) WaitEventExtensionNew(name)
+#else
+#define LnWaitEvent(name) PG_WAIT_EXTENSION
+#endif
+
+/* 16: a database whose DROP was interrupted; back-patched without the macro's name to 15 */
+#ifndef DATCONNLIMIT_INVALID_DB
+#define DATCONNLIMIT_INVALID_DB -2
 #endif
 
 #endif							/* LN_COMPAT_H */

@@ -15,6 +15,10 @@
  *   and belongs to the client.  Errors are values.
  * - The client exposes one descriptor to wait for (readable = call step) and
  *   one time-out; the caller owns the waiting.
+ * - The process must ignore SIGPIPE.  All signals are blocked inside calls
+ *   that may start a resolver thread.
+ * - Without libcurl 7.87 (CURLOPT_QUICK_EXIT), the end of a transfer whose
+ *   host name is still being resolved waits for the resolver.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,13 +31,26 @@
 
 typedef struct HttpClient HttpClient;
 
-/* How far a transfer got: the only three answers that matter to us. */
+/*
+ * How far a transfer got: the only three answers that matter to us.
+ *
+ * A final status that comes although the body was never asked for is taken as
+ * it is when it refuses (3xx, 4xx); 2xx, 5xx and 408 cannot mean what they
+ * say then, and count as HTTP_NOT_SENT.  A GET has no body: it is
+ * HTTP_NOT_SENT as long as no connection stood.
+ *
+ * With a proxy and https, everything before the tunnel stands is
+ * HTTP_NOT_SENT, also the proxy's own 407 or 502.  With a proxy and plain
+ * http, the proxy's own answers are indistinguishable from the server's.
+ */
 typedef enum HttpVerdict
 {
-	HTTP_NOT_SENT,				/* the body was never asked for: not one byte of it left */
-	HTTP_AMBIGUOUS,				/* the body was asked for, no complete final status line came */
-	HTTP_STATUS					/* a complete final status line (>= 200) came; headers or
-								 * body may be cut off */
+	HTTP_NOT_SENT,				/* the body was never asked for: not one byte
+								 * of it left */
+	HTTP_AMBIGUOUS,				/* the body was asked for, no complete final
+								 * status line came */
+	HTTP_STATUS					/* a complete final status line (>= 200) came;
+								 * headers or body may be cut off */
 } HttpVerdict;
 
 typedef struct HttpOptions
@@ -42,8 +59,10 @@ typedef struct HttpOptions
 	int			max_connections;	/* open connections in all */
 	int			max_host_connections;	/* open connections to one host */
 	int			max_idle_s;		/* never reuse a connection that was idle for
-								 * longer (CURLOPT_MAXAGE_CONN) */
+								 * longer (whole seconds); 0 = a connection
+								 * for each request */
 	int			max_lifetime_s; /* nor one older than this; 0 = no limit */
+	int			max_streams;	/* HTTP/2: streams per connection; 0 = 100 */
 	size_t		max_response;	/* body bytes kept of a response; the transfer
 								 * is ended, with its status, beyond it */
 } HttpOptions;
@@ -51,16 +70,18 @@ typedef struct HttpOptions
 typedef struct HttpRequest
 {
 	uint64_t	tag;			/* comes back in the result */
-	const char *method;			/* "POST" (with body) or "GET" (without) */
+	const char *method;			/* "POST" (body not empty) or "GET" (without) */
 	const char *url;			/* http or https, no credentials in it */
-	const char *const *headers; /* complete lines "Name: value", no CR or LF
-								 * (checked); copied */
+	const char *const *headers; /* complete lines "Name: value", no control
+								 * characters, no Content-Length, Expect,
+								 * Connection or the like (checked); copied */
 	int			nheaders;
 	const char *body;			/* copied */
 	size_t		body_len;
 	int			connect_timeout_ms; /* DNS + TCP + TLS (+ proxy) */
-	int			total_timeout_ms;	/* the whole transfer */
-	const char *ca_file;		/* NULL = libcurl's default bundle */
+	int			total_timeout_ms;	/* the whole transfer, waiting for a
+									 * connection included; both > 0 */
+	const char *ca_file;		/* trust only these; NULL = libcurl's default */
 	const char *proxy;			/* NULL = none; environment proxies are
 								 * always ignored */
 	bool		http2;			/* allow HTTP/2 (ALPN); default is HTTP/1.1 */
@@ -101,7 +122,7 @@ typedef struct HttpResult
  */
 extern HttpClient *ln_http_create(const HttpOptions *opt, char *err, size_t errlen);
 
-/* Abort everything and free.  NULL and a second call are harmless. */
+/* End everything without results, and free.  NULL is harmless. */
 extern void ln_http_destroy(HttpClient *client);
 
 /* Descriptor that becomes readable when ln_http_step() has work. Constant over the client's life. */
@@ -132,7 +153,10 @@ extern int	ln_http_free(const HttpClient *client);
 /* End every running transfer now; each is then taken by ln_http_next() with the verdict its witness supports. */
 extern void ln_http_abort_all(HttpClient *client);
 
-/* Close idle connections, e.g. after CA or proxy settings changed. */
+/*
+ * Requests added from now on use new connections, and CA files are read again;
+ * running ones end on theirs.  E.g. after CA or proxy settings changed.
+ */
 extern void ln_http_forget_connections(HttpClient *client);
 
 /* "libcurl/7.88.1 OpenSSL/3.0.19 ..." */

@@ -19,7 +19,8 @@
 
 typedef enum LineKind
 {
-	LINE_TEMPLATE,				/* POST /v2/bot/message/pnp/templated/push, 202 */
+	LINE_TEMPLATE,				/* POST /v2/bot/message/pnp/templated/push,
+								 * 202 */
 	LINE_FLEXIBLE				/* POST /bot/pnp/push, 200 */
 } LineKind;
 
@@ -30,8 +31,8 @@ typedef enum LineOutcome
 	LINE_UNREACHABLE,			/* 422: LINE cannot notify this number */
 	LINE_REFUSED,				/* 400, 413, other 4xx: never accepted, a
 								 * repetition would be refused again */
-	LINE_THROTTLED,				/* 429; 503 with Retry-After: not accepted, may
-								 * be repeated later */
+	LINE_THROTTLED,				/* 429; 503 with Retry-After: not accepted,
+								 * may be repeated later */
 	LINE_UNAUTHORIZED,			/* 401: not accepted, the token is bad */
 	LINE_MISCONFIGURED,			/* 403, 3xx, 404, 405, 407, 415, 426: not
 								 * accepted, and all others would fail alike */
@@ -66,9 +67,10 @@ typedef enum LineNext
 	LINE_FINISH_REFUSED,
 	LINE_FINISH_UNKNOWN,
 	LINE_FINISH_FAILED,			/* attempts used up, nothing ever left */
-	LINE_RETRY_LATER,			/* back to the queue, attempt consumed, backoff */
-	LINE_RETURN					/* back to the queue, attempt not consumed; the
-								 * channel (or endpoint) is paused */
+	LINE_RETRY_LATER,			/* back to the queue, attempt consumed,
+								 * backoff */
+	LINE_RETURN					/* back to the queue, attempt not consumed;
+								 * the channel (or endpoint) is paused */
 } LineNext;
 
 typedef struct LineCase
@@ -76,8 +78,8 @@ typedef struct LineCase
 	LineOutcome outcome;
 	int			attempt;		/* this attempt's number, from 1 */
 	int			max_attempts;
-	bool		maybe_sent;		/* an earlier attempt of this row may have been
-								 * accepted */
+	bool		maybe_sent;		/* an earlier attempt of this row may have
+								 * been accepted */
 	LinePolicy	on_unknown;
 	LinePolicy	on_server_error;
 } LineCase;
@@ -91,10 +93,13 @@ extern LineNext ln_line_decide(const LineCase *c);
 
 /*
  * Delivery tag "ln1-<id>-<attempt>-<token as 13 characters of base32hex,
- * lower case>": 16 to 100 of [A-Za-z0-9_-], no personal data.  id > 0,
- * attempt 1..9999.  buf holds LINE_TAG_SIZE bytes.
+ * lower case>": 21 to 42 (LINE: 16 to 100) of [A-Za-z0-9_-], no personal
+ * data.  id > 0.  attempt >= 1; those above LINE_TAG_MAX_ATTEMPT are written
+ * as LINE_TAG_MAX_ATTEMPT, and only the token tells them apart.  buf holds
+ * LINE_TAG_SIZE bytes.
  */
 #define LINE_TAG_SIZE	48
+#define LINE_TAG_MAX_ATTEMPT	9999
 extern void ln_line_tag(char *buf, int64_t id, int attempt, uint64_t token);
 
 /* The inverse; false when the text is no tag of ours (strict: round trip equal). */
@@ -105,9 +110,9 @@ extern const char *ln_line_path(LineKind kind);
 
 /*
  * The request body.  Pieces are JSON texts already valid (body, messages) or
- * plain strings that are escaped here (template_key, unit).  Returns the
- * length needed; writes only when it fits in room (snprintf's habit), always
- * terminated when room > 0.
+ * plain strings that are escaped here (to, template_key, unit).  Everything is
+ * UTF-8.  Returns the length without terminator.  Half a request would be
+ * worse than none: unless length and terminator fit in room, buf becomes "".
  */
 typedef struct LineMessage
 {
@@ -125,10 +130,17 @@ typedef struct LineMessage
 extern size_t ln_line_body(const LineMessage *m, char *buf, size_t room);
 
 /*
- * A word of LINE's error answer for the operator: the JSON members "message"
- * and the first details[].message / .property, as printable ASCII (others as
- * \uXXXX), at most room - 1 bytes; "" when the bytes are not such a document.
- * Foreign bytes: bounded, never trusted, needs no terminator.
+ * A word of LINE's error answer for the operator, as
+ *
+ *		message: details[0].message (details[0].property)
+ *
+ * or, from the token endpoints, "error: error_description".  Printable ASCII
+ * (others as \uXXXX), at most room - 1 bytes, terminated; "" when the bytes are
+ * no such document.  Of a document that is cut off or malformed further on,
+ * what stood complete before that place.  Long words that could be a token or
+ * a recipient (hex, base64, JWT of 40 characters or more) come out as "...",
+ * since a rude server may send back what it got.  Foreign bytes: bounded, never
+ * trusted, needs no terminator.
  */
 extern void ln_line_error_text(const char *body, size_t len, char *buf, size_t room);
 

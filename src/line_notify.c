@@ -3,21 +3,40 @@
  * line_notify.c
  *		Module magic and _PG_init.
  *
+ * Loaded by shared_preload_libraries the library delivers; loaded later by the
+ * first call of one of its functions it only offers these, and messages wait
+ * in the outbox.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 
 #include "compat.h"
+#include "guc.h"
+#include "hooks.h"
+#include "launcher.h"
+#include "shmem.h"
 
-#define LN_VERSION "1.0"
-
-PG_MODULE_MAGIC_EXT(.name = "line_notify", .version = LN_VERSION);
+PG_MODULE_MAGIC_EXT(.name = "line_notify", .version = "1.0");
 
 void		_PG_init(void);
 
 void
 _PG_init(void)
 {
+	ln_guc_define();
+
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+
+	/* pg_upgrade runs the old and the new server: neither must send */
+	if (IsBinaryUpgrade)
+		return;
+
+	ln_shmem_install_hooks();
+	ln_hooks_install();
+	ln_launcher_register();
 }

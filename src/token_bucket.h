@@ -5,10 +5,14 @@
  *		live in shared memory under the caller's lock), time is an argument.
  *
  * LINE counts per channel and endpoint with a token bucket of unknown depth,
- * and our own promise is stricter: never more than "rate" in any sliding
- * second.  So the bucket is GCRA-like with a burst far below the rate, and
- * rate * (1 s) + burst never exceeds the limit: the caller's limit is the
- * sliding-second bound, the refill rate is derived from it.
+ * and our own promise is stricter: never more than "limit" in any sliding
+ * second.  The refill rate is derived from that promise, with an allowance
+ * for late takers and for jitter on the way to the server; token_bucket.c has
+ * the arithmetic.  Under saturation about 96.6 % of the limit are used.
+ *
+ * Takers may be many.  Each must read the clock (monotonic) while it holds the
+ * lock of the bucket: a time older than the bucket's own gives no credit, and
+ * one older by more than a second is taken for a clock that was set back.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,17 +21,26 @@
 
 #include <stdint.h>
 
+/* An all-zero struct is valid, and empty until configured. */
 typedef struct TokenBucket
 {
 	int64_t		level_ns;		/* credit in nanoseconds of refill time */
 	int64_t		updated_ns;		/* monotonic clock of the last update */
-	int32_t		limit;			/* per sliding second, as last configured */
-	int32_t		ramp_permille;	/* slow start: share of the limit in force, 1..1000 */
-	int64_t		ramp_since_ns;	/* when the ramp began; 0 = none */
+	int64_t		ramp_since_ns;	/* when the slow start begins; 0 = none */
+	int64_t		ramp_ns;		/* how long it takes to the full limit */
 	int64_t		blocked_until_ns;	/* 429/503: nothing before this; 0 = none */
+	int32_t		limit;			/* per sliding second, as last configured */
+	int32_t		ramp_permille;	/* share of the limit at ramp_since_ns,
+								 * 1..1000 */
 } TokenBucket;
 
-/* (Re)configure; keeps credit. limit 1..1000000 */
+#define LN_BUCKET_MAX_LIMIT	1000000
+
+/*
+ * (Re)configure; keeps credit, pause and slow start.  limit is 1 to
+ * LN_BUCKET_MAX_LIMIT (and brought into it).  A new bucket starts empty, so
+ * that a restart in the middle of full traffic adds no burst to it.
+ */
 extern void ln_bucket_configure(TokenBucket *b, int32_t limit, int64_t now_ns);
 
 /* Take up to want tokens; returns how many. */
@@ -36,10 +49,20 @@ extern int	ln_bucket_take(TokenBucket *b, int want, int64_t now_ns);
 /* Give back tokens that were not used. */
 extern void ln_bucket_return(TokenBucket *b, int n, int64_t now_ns);
 
-/* Nanoseconds until at least n tokens are there (0 = now). */
+/*
+ * Nanoseconds until at least n tokens are there (0 = now), if nobody else
+ * takes any.  n above what the bucket can hold means a full bucket.
+ */
 extern int64_t ln_bucket_wait_ns(const TokenBucket *b, int n, int64_t now_ns);
 
-/* Nothing until now + pause; afterwards a slow start over ramp_ns from ramp_permille of the limit. */
+/*
+ * Nothing until now + pause; the credit is gone.  Afterwards a slow start that
+ * rises evenly over ramp_ns from from_permille of the limit to all of it.  A
+ * pause that ends before the one in force changes nothing.
+ */
 extern void ln_bucket_block(TokenBucket *b, int64_t pause_ns, int64_t ramp_ns, int32_t from_permille, int64_t now_ns);
+
+/* End pause and slow start at once (an operator's resume). */
+extern void ln_bucket_unblock(TokenBucket *b, int64_t now_ns);
 
 #endif							/* LN_TOKEN_BUCKET_H */

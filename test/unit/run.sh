@@ -25,11 +25,14 @@ flags=(-std=gnu99 -g -O1 -Wall -Wextra -Werror -Wmissing-prototypes
 # test -> source files of ours, then libraries
 declare -A sources=(
 	[crypto]="crypto.c"
+	[line_api]="line_api.c"
+	[retry]="retry.c"
+	[token_bucket]="token_bucket.c"
 )
 declare -A libs=(
 	[crypto]="-lcrypto"
 )
-order=(crypto)
+order=(crypto line_api retry token_bucket)
 
 mkdir -p "$build" || exit 1
 [ $# -gt 0 ] && order=("$@")

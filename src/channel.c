@@ -1,0 +1,192 @@
+/*-------------------------------------------------------------------------
+ *
+ * channel.c
+ *		Channels as the sender sees them, and where their access tokens come
+ *		from.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/hashfn.h"
+#include "storage/fd.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "channel.h"
+#include "compat.h"
+
+/* LINE's tokens are a few hundred bytes, a PEM key under 4 kB. */
+#define MAX_SECRET	8192
+
+static void take_row(LnChannel *c, const LnChannelRow *row);
+
+int
+ln_channel_load(LnChannel ***list, int n, MemoryContext context)
+{
+	LnChannelRow *rows;
+	int			nrows = ln_outbox_load_channels(&rows);
+	LnChannel **channels;
+
+	ln_outbox_load_credentials(rows, nrows);
+
+	channels = MemoryContextAlloc(context, sizeof(LnChannel *) * (n + nrows + 1));
+	if (n > 0)
+		memcpy(channels, *list, sizeof(LnChannel *) * n);
+	for (int i = 0; i < n; i++)
+		channels[i]->gone = true;
+	for (int j = 0; j < nrows; j++)
+	{
+		LnChannel  *c = NULL;
+
+		for (int i = 0; i < n && c == NULL; i++)
+			if (strcmp(channels[i]->row.name, rows[j].name) == 0)
+				c = channels[i];
+		if (c == NULL)
+		{
+			MemoryContext own = AllocSetContextCreate(context, "line_notify channel",
+													  ALLOCSET_SMALL_SIZES);
+
+			c = MemoryContextAllocZero(context, sizeof(LnChannel));
+			c->context = own;
+			for (int p = 0; p < LN_PRIORITIES; p++)
+			{
+				c->lanes[p].low = DT_NOBEGIN;
+				c->lanes[p].next_due = DT_NOEND;
+			}
+			channels[n++] = c;
+		}
+		take_row(c, &rows[j]);
+	}
+
+	/* forget what was dropped and is in no transfer's hands */
+	for (int i = 0; i < n;)
+	{
+		if (channels[i]->gone && channels[i]->in_flight == 0)
+		{
+			MemoryContextDelete(channels[i]->context);
+			pfree(channels[i]);
+			channels[i] = channels[--n];
+		}
+		else
+			i++;
+	}
+	if (*list != NULL)
+		pfree(*list);
+	*list = channels;
+	return n;
+}
+
+static char *
+copy(const char *s)
+{
+	return s ? pstrdup(s) : NULL;
+}
+
+static void
+take_row(LnChannel *c, const LnChannelRow *row)
+{
+	MemoryContext old;
+	char		err[256];
+	char	   *token = NULL;
+
+	MemoryContextReset(c->context);
+	old = MemoryContextSwitchTo(c->context);
+	c->row = *row;
+	c->row.name = copy(row->name);
+	c->row.api_base = copy(row->api_base);
+	c->row.line_channel_id = copy(row->line_channel_id);
+	c->row.region = copy(row->region);
+	c->row.proxy = copy(row->proxy);
+	c->row.ca_file = copy(row->ca_file);
+	c->row.access_token = NULL;
+	c->row.channel_secret = NULL;
+	c->row.previous_channel_secret = NULL;
+	c->gone = false;
+	c->authorization = NULL;
+	if (row->access_token != NULL)
+	{
+		token = ln_channel_secret(row->access_token, err, sizeof(err));
+		if (token == NULL)
+			ereport(WARNING,
+					(errcode(ERRCODE_CONFIG_FILE_ERROR),
+					 errmsg("could not read the access token of channel \"%s\": %s",
+							row->name, err)));
+		else
+			c->authorization = psprintf("Authorization: Bearer %s", token);
+	}
+	for (int kind = 0; kind < 2; kind++)
+	{
+		/* LINE counts per channel and endpoint */
+		char	   *key = psprintf("%s %s %d", row->api_base,
+								   row->line_channel_id ? row->line_channel_id : row->name, kind);
+
+		c->rate_key[kind] = hash_bytes_extended((unsigned char *) key, strlen(key), 0) | 1;
+	}
+	MemoryContextSwitchTo(old);
+}
+
+bool
+ln_channel_usable(const LnChannel *c, int64 home)
+{
+	return !c->gone && !c->row.paused && home != 0 && c->row.home == home &&
+		c->authorization != NULL;
+}
+
+char *
+ln_channel_secret(const char *value, char *err, size_t errlen)
+{
+	const char *path;
+	struct stat st;
+	char		buf[MAX_SECRET + 1];
+	ssize_t		len;
+	int			fd;
+
+	if (strncmp(value, "file:", 5) != 0)
+		return pstrdup(value);
+	path = value + 5;
+
+	/* O_NONBLOCK: opening a pipe must not hang */
+	fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	if (fd < 0)
+	{
+		snprintf(err, errlen, "could not open the file: %s", strerror(errno));
+		return NULL;
+	}
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+	{
+		CloseTransientFile(fd);
+		strlcpy(err, "it is not a regular file", errlen);
+		return NULL;
+	}
+	/* as the server does with its TLS key */
+	if ((st.st_uid == geteuid() && (st.st_mode & (S_IRWXG | S_IRWXO))) ||
+		(st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IXGRP | S_IRWXO))) ||
+		(st.st_uid != 0 && st.st_uid != geteuid()))
+	{
+		CloseTransientFile(fd);
+		strlcpy(err, "it must belong to the server's user and be accessible to nobody else (0600), or to root (0640)", errlen);
+		return NULL;
+	}
+	len = read(fd, buf, MAX_SECRET);
+	CloseTransientFile(fd);
+	if (len <= 0)
+	{
+		strlcpy(err, "it is empty or cannot be read", errlen);
+		return NULL;
+	}
+	buf[len] = '\0';
+	/* the first line, except of a PEM key */
+	if (strncmp(buf, "-----BEGIN", 10) != 0)
+		buf[strcspn(buf, "\r\n")] = '\0';
+	if (buf[0] == '\0')
+	{
+		strlcpy(err, "its first line is empty", errlen);
+		return NULL;
+	}
+	return pstrdup(buf);
+}

@@ -1,0 +1,148 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.c
+ *		Every setting of line_notify, a paragraph each.
+ *
+ * What belongs to one LINE channel (rates, time-outs, policies) is a column of
+ * table channel; a setting is what belongs to a server or to a session.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+#include "guc.h"
+
+bool		ln_guc_enabled = true;
+bool		ln_guc_enqueue = true;
+char	   *ln_guc_default_channel = NULL;
+int			ln_guc_max_messages_per_transaction = 1000000;
+int			ln_guc_max_databases = 64;
+int			ln_guc_max_in_flight = 512;
+int			ln_guc_shutdown_timeout = 3000;
+int			ln_guc_idle_timeout = 600;
+int			ln_guc_connection_idle = 10;
+
+static char *guc_node = NULL;
+
+const char *
+ln_guc_node(void)
+{
+	static char host[HOST_NAME_MAX + 1];
+
+	if (guc_node != NULL && guc_node[0] != '\0')
+		return guc_node;
+	if (host[0] == '\0' && gethostname(host, sizeof(host) - 1) != 0)
+		strlcpy(host, "unknown", sizeof(host));
+	return host;
+}
+
+void
+ln_guc_define(void)
+{
+	/*
+	 * The kill switch.  Off: workers finish what is on the wire and claim
+	 * nothing more; messages are still accepted into the outbox.  A reload is
+	 * enough, and no grant or password is needed in an emergency.
+	 */
+	DefineCustomBoolVariable("line_notify.enabled",
+							 "Whether this server sends messages.",
+							 "Off: nothing more leaves, messages wait in the outbox.",
+							 &ln_guc_enabled, true,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/*
+	 * Lets a session change business tables without notifying anybody, for
+	 * backfills and corrections: an INSERT into the outbox inserts nothing.
+	 */
+	DefineCustomBoolVariable("line_notify.enqueue",
+							 "Whether INSERTs into the outbox of this session take effect.",
+							 NULL,
+							 &ln_guc_enqueue, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+
+	/*
+	 * The channel of messages that name none.  Set it per database or role; a
+	 * database with one channel needs no default.
+	 */
+	DefineCustomStringVariable("line_notify.default_channel",
+							   "Channel of messages that do not name one.",
+							   NULL,
+							   &ln_guc_default_channel, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+
+	/*
+	 * One careless UPDATE of a whole table must not send a million paid
+	 * messages.  Only superusers raise it, for one transaction by SET LOCAL.
+	 */
+	DefineCustomIntVariable("line_notify.max_messages_per_transaction",
+							"Most messages that one transaction may queue.",
+							NULL,
+							&ln_guc_max_messages_per_transaction,
+							1000000, 0, INT_MAX,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+
+	/*
+	 * Who we are, for the guard that keeps copies of a server silent: a base
+	 * backup started on another host has another name and sends nothing until
+	 * line_notify.arm().  Containers with random host names set it.
+	 */
+	DefineCustomStringVariable("line_notify.node",
+							   "Name of this node.",
+							   "Empty: the host name.",
+							   &guc_node, "",
+							   PGC_SIGHUP, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+
+	/*
+	 * How long a worker that must stop waits for answers to what is on the
+	 * wire.  What is unanswered then becomes unknown.
+	 */
+	DefineCustomIntVariable("line_notify.shutdown_timeout",
+							"Time a stopping worker waits for answers.",
+							NULL,
+							&ln_guc_shutdown_timeout, 3000, 0, 60000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+
+	/*
+	 * An idle worker gives its slot of max_worker_processes back and is
+	 * started again by the next message; 0 keeps it for ever.
+	 */
+	DefineCustomIntVariable("line_notify.idle_timeout",
+							"Time after which a worker with nothing to do leaves.",
+							"0: never.",
+							&ln_guc_idle_timeout, 600, 0, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+
+	/*
+	 * A connection that was idle for longer is not used again.  Below the idle
+	 * time-out of whatever stands in front of the API: a connection that the
+	 * other side closes while we write makes that message unknown.
+	 */
+	DefineCustomIntVariable("line_notify.connection_idle",
+							"Longest idle time of a connection that is used again.",
+							"0: a new connection for every message.",
+							&ln_guc_connection_idle, 10, 0, 3600,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+
+	/* Messages on the wire at once, per worker; read when a worker starts. */
+	DefineCustomIntVariable("line_notify.max_in_flight",
+							"Messages on the wire at once, per database.",
+							NULL,
+							&ln_guc_max_in_flight, 512, 1, 10000,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	/* Places in shared memory, about 1 kB each. */
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomIntVariable("line_notify.max_databases",
+								"Most databases of this cluster with line_notify.",
+								NULL,
+								&ln_guc_max_databases, 64, 1, 10000,
+								PGC_POSTMASTER, 0, NULL, NULL, NULL);
+
+	MarkGUCPrefixReserved("line_notify");
+}

@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *		Settings of line_notify.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LN_GUC_H
+#define LN_GUC_H
+
+extern PGDLLIMPORT bool ln_guc_enabled;
+extern PGDLLIMPORT bool ln_guc_enqueue;
+extern PGDLLIMPORT char *ln_guc_default_channel;
+extern PGDLLIMPORT int ln_guc_max_messages_per_transaction;
+extern PGDLLIMPORT int ln_guc_max_databases;
+extern PGDLLIMPORT int ln_guc_max_in_flight;
+extern PGDLLIMPORT int ln_guc_shutdown_timeout;
+extern PGDLLIMPORT int ln_guc_idle_timeout;
+extern PGDLLIMPORT int ln_guc_connection_idle;
+
+/* Define everything; called once from _PG_init. */
+extern void ln_guc_define(void);
+
+/* Name of this node: line_notify.node, or the host name. Static storage. */
+extern const char *ln_guc_node(void);
+
+#endif							/* LN_GUC_H */

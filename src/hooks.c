@@ -1,0 +1,168 @@
+/*-------------------------------------------------------------------------
+ *
+ * hooks.c
+ *		Commands of others that concern our workers.
+ *
+ * - DROP DATABASE, ALTER DATABASE ... RENAME / SET TABLESPACE and CREATE
+ *   DATABASE ... TEMPLATE refuse to work while anybody is connected, and our
+ *   worker would be that somebody.  It steps aside first, after the caller's
+ *   right has been checked (nobody else may stop it), and comes back when the
+ *   command failed or the database still exists.
+ * - DROP EXTENSION, however it comes about, is noticed by the object access
+ *   hook, so that an idle worker learns of it.
+ * - COMMIT PREPARED publishes rows that another session inserted.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "hooks.h"
+#include "shmem.h"
+#include "wakeup.h"
+
+static ProcessUtility_hook_type prev_process_utility = NULL;
+static object_access_hook_type prev_object_access = NULL;
+
+/*
+ * Databases whose worker must be away while this statement runs.  Returns
+ * InvalidOid for every other statement, and when the caller has no right to
+ * the command (which will then say so itself).
+ */
+static Oid
+database_to_free(Node *stmt, bool *at_once)
+{
+	Oid			db = InvalidOid;
+
+	*at_once = false;
+	switch (nodeTag(stmt))
+	{
+		case T_DropdbStmt:
+			db = get_database_oid(((DropdbStmt *) stmt)->dbname, true);
+			*at_once = true;
+			break;
+		case T_RenameStmt:
+			if (((RenameStmt *) stmt)->renameType == OBJECT_DATABASE)
+				db = get_database_oid(((RenameStmt *) stmt)->subname, true);
+			break;
+		case T_AlterDatabaseStmt:
+			{
+				AlterDatabaseStmt *alter = (AlterDatabaseStmt *) stmt;
+				ListCell   *lc;
+
+				foreach(lc, alter->options)
+				{
+					if (strcmp(((DefElem *) lfirst(lc))->defname, "tablespace") == 0)
+						db = get_database_oid(alter->dbname, true);
+				}
+				break;
+			}
+		case T_CreatedbStmt:
+			{
+				ListCell   *lc;
+				const char *template = "template1";
+
+				foreach(lc, ((CreatedbStmt *) stmt)->options)
+				{
+					DefElem    *opt = (DefElem *) lfirst(lc);
+
+					if (strcmp(opt->defname, "template") == 0 && opt->arg != NULL)
+						template = defGetString(opt);
+				}
+				if (!superuser() && !have_createdb_privilege())
+					return InvalidOid;
+				db = get_database_oid(template, true);
+				/* a template of others is copied by its owner only */
+				if (OidIsValid(db) && strcmp(template, "template1") == 0)
+					return db;
+				break;
+			}
+		default:
+			return InvalidOid;
+	}
+	if (!OidIsValid(db) || !LnDatabaseOwnercheck(db, GetUserId()))
+		return InvalidOid;
+	/* the current database cannot be the object of these, except as a template */
+	if (db == MyDatabaseId && !IsA(stmt, CreatedbStmt))
+		return InvalidOid;
+	return db;
+}
+
+static void
+ln_process_utility(PlannedStmt *pstmt, const char *queryString,
+				   bool readOnlyTree, ProcessUtilityContext context,
+				   ParamListInfo params, QueryEnvironment *queryEnv,
+				   DestReceiver *dest, QueryCompletion *qc)
+{
+	Node	   *stmt = pstmt->utilityStmt;
+	bool		at_once = false;
+	volatile Oid db = InvalidOid;
+	bool		commit_prepared = IsA(stmt, TransactionStmt) &&
+		((TransactionStmt *) stmt)->kind == TRANS_STMT_COMMIT_PREPARED;
+
+	/* get_database_oid() and the rights need a transaction, which these commands have */
+	if (ln_shared != NULL && IsTransactionState())
+		db = database_to_free(stmt, &at_once);
+
+	if (OidIsValid(db))
+	{
+		/* more than the drain needs; the command itself waits 5 s more */
+		if (!ln_shmem_hold(db, at_once, ln_guc_shutdown_timeout + 10000))
+			ereport(WARNING,
+					(errmsg("the line_notify worker of the database did not step aside in time")));
+	}
+
+	PG_TRY();
+	{
+		if (prev_process_utility)
+			prev_process_utility(pstmt, queryString, readOnlyTree, context,
+								 params, queryEnv, dest, qc);
+		else
+			standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
+									params, queryEnv, dest, qc);
+	}
+	PG_FINALLY();
+	{
+		if (OidIsValid(db))
+			ln_shmem_release(db);
+	}
+	PG_END_TRY();
+
+	/* the prepared transaction belonged to this database, or the command failed */
+	if (commit_prepared)
+		ln_shmem_wake(MyDatabaseId, LN_WORK_ALL, PG_UINT32_MAX, PG_UINT64_MAX);
+}
+
+static void
+ln_object_access(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
+{
+	if (prev_object_access)
+		prev_object_access(access, classId, objectId, subId, arg);
+
+	if (access == OAT_DROP && classId == ExtensionRelationId &&
+		ln_shared != NULL && OidIsValid(MyDatabaseId) &&
+		objectId == get_extension_oid("line_notify", true))
+		ln_wakeup_at_commit(LN_WORK_EXTENSION);
+}
+
+void
+ln_hooks_install(void)
+{
+	prev_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = ln_process_utility;
+	prev_object_access = object_access_hook;
+	object_access_hook = ln_object_access;
+}

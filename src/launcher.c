@@ -1,0 +1,354 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher.c
+ *		The process that starts a worker in every database that needs one.
+ *
+ * It is connected to no database (shared catalogues only), so no database is
+ * blocked by it, and no setting names databases: when the server starts, each
+ * one that accepts connections and is no template is probed by a worker that
+ * leaves at once where the extension is missing.  From then on commits tell:
+ * CREATE EXTENSION, INSERT and friends take a slot and set the launcher's
+ * latch.
+ *
+ * Workers are BGW_NEVER_RESTART: the launcher restarts them, with a back-off
+ * that a minute of healthy life resets, so that a broken database costs little
+ * and the others nothing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "launcher.h"
+#include "shmem.h"
+
+/* Probing workers at once: a server with 500 databases shall not lose all its worker slots at start. */
+#define MAX_STARTING		4
+
+/* A worker that has not attached after this long never will (ms). */
+#define START_TIMEOUT		30000
+
+/* Look for a free worker slot again after this long (ms), or when one of ours ends. */
+#define NO_WORKER_RETRY		5000
+
+static MemoryContext launcher_context;
+
+static void launcher_exit(int code, Datum arg);
+static void list_databases(void);
+static long start_workers(void);
+static bool database_exists(Oid database);
+
+void
+ln_launcher_register(void)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	/* a standby sends nothing; promotion starts us */
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 5;
+	strlcpy(worker.bgw_library_name, "line_notify", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "ln_launcher_main", BGW_MAXLEN);
+	strlcpy(worker.bgw_name, "line_notify launcher", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "line_notify launcher", BGW_MAXLEN);
+	RegisterBackgroundWorker(&worker);
+}
+
+void
+ln_launcher_main(Datum arg)
+{
+	uint32		wait_event;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+
+	before_shmem_exit(launcher_exit, (Datum) 0);
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	ln_shared->launcher_pid = MyProcPid;
+	ln_shared->launcher_procno = ln_shmem_my_procno();
+	ln_shared->scan_databases = true;
+	LWLockRelease(ln_shared->lock);
+
+	launcher_context = AllocSetContextCreate(TopMemoryContext, "line_notify launcher",
+											 ALLOCSET_DEFAULT_SIZES);
+	wait_event = LnWaitEvent("LineNotifyLauncherMain");
+	ereport(LOG, (errmsg("line_notify launcher started")));
+	pgstat_report_activity(STATE_IDLE, NULL);
+
+	for (;;)
+	{
+		long		timeout;
+		bool		scan;
+
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+
+		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+		scan = ln_shared->scan_databases;
+		ln_shared->scan_databases = false;
+		LWLockRelease(ln_shared->lock);
+		if (scan)
+			list_databases();
+
+		timeout = start_workers();
+		MemoryContextReset(launcher_context);
+
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+						 timeout, wait_event);
+	}
+}
+
+static void
+launcher_exit(int code, Datum arg)
+{
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	if (ln_shared->launcher_pid == MyProcPid)
+		ln_shared->launcher_pid = 0;
+	LWLockRelease(ln_shared->lock);
+}
+
+/* Calls visit for each row of pg_database, in a transaction of its own. */
+static void
+scan_pg_database(bool (*visit) (Form_pg_database row, void *arg), void *arg)
+{
+	Relation	rel;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	rel = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(rel, 0, NULL);
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		if (!visit((Form_pg_database) GETSTRUCT(tuple), arg))
+			break;
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+}
+
+static bool
+is_candidate(Form_pg_database row)
+{
+	return row->datallowconn && !row->datistemplate &&
+		row->datconnlimit != DATCONNLIMIT_INVALID_DB;
+}
+
+static bool
+want_worker(Form_pg_database row, void *arg)
+{
+	LnSlot	   *slot;
+
+	if (!is_candidate(row))
+		return true;
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	slot = ln_shmem_find_or_make(row->oid);
+	if (slot == NULL)
+	{
+		/* come back when probing has freed some */
+		ln_shared->scan_databases = true;
+	}
+	LWLockRelease(ln_shared->lock);
+	return slot != NULL;
+}
+
+static void
+list_databases(void)
+{
+	scan_pg_database(want_worker, NULL);
+}
+
+typedef struct FindDatabase
+{
+	Oid			oid;
+	bool		found;
+} FindDatabase;
+
+static bool
+find_database(Form_pg_database row, void *arg)
+{
+	FindDatabase *find = (FindDatabase *) arg;
+
+	if (row->oid != find->oid)
+		return true;
+	find->found = is_candidate(row);
+	return false;
+}
+
+static bool
+database_exists(Oid database)
+{
+	FindDatabase find = {database, false};
+
+	scan_pg_database(find_database, &find);
+	return find.found;
+}
+
+/* Back-off after the n-th failure in a row: 1 s, doubling to 5 min. */
+static int
+backoff_ms(int failures)
+{
+	return failures >= 9 ? 300000 : 1000 << Max(failures - 1, 0);
+}
+
+/*
+ * Start what is wanted and due.  Returns the milliseconds until the next thing
+ * to do, -1 = only a latch will tell.
+ */
+static long
+start_workers(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz wake = DT_NOEND;
+	int			starting = 0;
+
+	for (int i = 0; i < ln_shared->nslots; i++)
+	{
+		LnSlot	   *slot = &ln_shared->slots[i];
+		BackgroundWorker worker;
+		bool		start = false;
+		bool		gone;
+		Oid			database = InvalidOid;
+
+		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+		if (slot->state != LN_SLOT_FREE && slot->hold_pid != 0 &&
+			BackendPidGetProc(slot->hold_pid) == NULL)
+			slot->hold_pid = 0; /* the holder died without releasing */
+		switch (slot->state)
+		{
+			case LN_SLOT_FREE:
+			case LN_SLOT_RUNNING:
+				break;
+			case LN_SLOT_STARTING:
+				if (now < TimestampTzPlusMilliseconds(slot->started_at, START_TIMEOUT))
+				{
+					starting++;
+					wake = Min(wake, TimestampTzPlusMilliseconds(slot->started_at, START_TIMEOUT));
+					break;
+				}
+				slot->state = LN_SLOT_BACKOFF;
+				slot->failures++;
+				slot->restart_at = TimestampTzPlusMilliseconds(now, backoff_ms(slot->failures));
+				strlcpy(slot->last_error, "worker did not start", sizeof(slot->last_error));
+				wake = Min(wake, slot->restart_at);
+				break;
+			case LN_SLOT_HELD:
+				if (slot->hold_pid == 0)
+					start = true;
+				else
+				{
+					/* watch over the holder */
+					wake = Min(wake, TimestampTzPlusMilliseconds(now, 1000));
+				}
+				break;
+			case LN_SLOT_WANTED:
+				start = slot->hold_pid == 0;
+				break;
+			case LN_SLOT_IDLE:
+				if (slot->next_due <= now)
+					start = true;
+				else
+					wake = Min(wake, slot->next_due);
+				break;
+			case LN_SLOT_NO_WORKER:
+			case LN_SLOT_BACKOFF:
+				if (slot->restart_at <= now)
+					start = true;
+				else
+					wake = Min(wake, slot->restart_at);
+				break;
+		}
+		if (start && starting >= MAX_STARTING)
+			start = false;		/* a worker that attaches or leaves wakes us */
+		if (start)
+		{
+			slot->state = LN_SLOT_STARTING;
+			slot->started_at = now;
+			slot->generation++;
+			database = slot->database;
+			memset(&worker, 0, sizeof(worker));
+			worker.bgw_main_arg = Int32GetDatum(i);
+			memcpy(worker.bgw_extra, &slot->generation, sizeof(uint32));
+		}
+		LWLockRelease(ln_shared->lock);
+		if (!start)
+			continue;
+
+		gone = !database_exists(database);
+		if (!gone)
+		{
+			worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+			worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+			worker.bgw_restart_time = BGW_NEVER_RESTART;
+			worker.bgw_notify_pid = MyProcPid;
+			strlcpy(worker.bgw_library_name, "line_notify", BGW_MAXLEN);
+			strlcpy(worker.bgw_function_name, "ln_worker_main", BGW_MAXLEN);
+			snprintf(worker.bgw_name, BGW_MAXLEN, "line_notify worker for database %u", database);
+			strlcpy(worker.bgw_type, "line_notify worker", BGW_MAXLEN);
+			if (RegisterDynamicBackgroundWorker(&worker, NULL))
+			{
+				starting++;
+				wake = Min(wake, TimestampTzPlusMilliseconds(now, START_TIMEOUT));
+				continue;
+			}
+		}
+
+		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+		if (slot->state == LN_SLOT_STARTING && slot->pid == 0)
+		{
+			if (gone)
+				slot->state = LN_SLOT_FREE;
+			else
+			{
+				if (slot->last_error[0] == '\0' || slot->failures == 0)
+					ereport(WARNING,
+							(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+							 errmsg("no free background worker slot for line_notify"),
+							 errhint("You may need to increase \"max_worker_processes\".")));
+				slot->state = LN_SLOT_NO_WORKER;
+				slot->failures++;
+				slot->restart_at = TimestampTzPlusMilliseconds(now, NO_WORKER_RETRY);
+				strlcpy(slot->last_error, "no free background worker slot", sizeof(slot->last_error));
+				wake = Min(wake, slot->restart_at);
+			}
+		}
+		LWLockRelease(ln_shared->lock);
+	}
+
+	if (wake == DT_NOEND)
+		return -1;
+	return Max(0, Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), wake), 3600000));
+}

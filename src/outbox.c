@@ -1,0 +1,960 @@
+/*-------------------------------------------------------------------------
+ *
+ * outbox.c
+ *		All SQL of the sender: channels, claim, record, rescue, webhook events.
+ *
+ * Statements are constant texts, prepared once and kept, every name qualified.
+ * They run under the worker's pinned settings, or (receive_webhook, the insert
+ * trigger) under the owner with names and operators of pg_catalog only.
+ *
+ * The protocol.  A row of outbox is written once.  Claiming inserts a lease
+ * (id, token) into in_flight; recording deletes the lease, and only when that
+ * hit exactly the token it was given, deletes the row and writes history.  So
+ * two processes can never both record, and a lease left by a dead process is
+ * visible as such at once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "outbox.h"
+
+/* kept plans, one per statement */
+typedef struct Statement
+{
+	const char *sql;
+	int			nargs;
+	Oid			argtypes[12];
+	SPIPlanPtr	plan;
+} Statement;
+
+static uint64 run(Statement *st, Datum *args, const char *nulls, int expect);
+
+static Datum int8_array(const int64 *v, int n);
+static Datum int4_array(const int *v, int n);
+static Datum bool_array(const bool *v, int n);
+static Datum text_array(const char *const *v, int n);
+static Datum timestamptz_array(const TimestampTz *v, int n);
+
+static char *column_text(int row, int col);
+static int64 column_int8(int row, int col, int64 if_null);
+static int	column_int4(int row, int col, int if_null);
+static bool column_bool(int row, int col);
+static int64 column_interval_us(int row, int col);
+
+/* results are made in the caller's context, not in SPI's */
+static MemoryContext caller_context;
+
+#define CALLER_CONTEXT(stmt) \
+	do { \
+		MemoryContext old_ = MemoryContextSwitchTo(caller_context); \
+		stmt; \
+		MemoryContextSwitchTo(old_); \
+	} while (0)
+
+/*
+ * Run a kept statement in a snapshot of its own.  Results are in
+ * SPI_tuptable.  expect is the SPI code of success.
+ */
+static uint64
+run(Statement *st, Datum *args, const char *nulls, int expect)
+{
+	int			rc;
+
+	if (st->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare(st->sql, st->nargs, st->argtypes);
+
+		if (plan == NULL)
+			elog(ERROR, "could not prepare statement: %s", SPI_result_code_string(SPI_result));
+		SPI_keepplan(plan);
+		st->plan = plan;
+	}
+	rc = SPI_execute_plan(st->plan, args, nulls, false, 0);
+	if (rc != expect)
+		elog(ERROR, "unexpected result of a statement: %s", SPI_result_code_string(rc));
+	return SPI_processed;
+}
+
+char *
+ln_outbox_extension_version(void)
+{
+	static Statement st = {
+		.sql =
+		"SELECT e.extversion FROM pg_catalog.pg_extension e"
+		" WHERE e.extname OPERATOR(pg_catalog.=) 'line_notify'",
+		.nargs = 0
+	};
+	MemoryContext ctx = CurrentMemoryContext;
+
+	caller_context = ctx;
+	if (run(&st, NULL, NULL, SPI_OK_SELECT) == 0)
+		return NULL;
+	return column_text(0, 1);
+}
+
+int64
+ln_outbox_local_home(void)
+{
+	static Statement st = {
+		.sql =
+		"SELECT line_notify._local_home()",
+		.nargs = 0
+	};
+
+	(void) run(&st, NULL, NULL, SPI_OK_SELECT);
+	return column_int8(0, 1, 0);
+}
+
+int
+ln_outbox_load_channels(LnChannelRow **rows)
+{
+	static Statement st = {
+		.sql =
+		"SELECT name, home, api_base, line_channel_id, region, rate_limit, max_in_flight,"
+		" default_ttl, on_invalid, on_unknown, on_server_error, max_attempts,"
+		" backoff_base, backoff_cap, connect_timeout, total_timeout, use_case_required,"
+		" proxy, ca_file, paused_at IS NOT NULL"
+		" FROM line_notify.channel ORDER BY name",
+		.nargs = 0
+	};
+	int			n;
+	LnChannelRow *list;
+
+	caller_context = CurrentMemoryContext;
+	n = (int) run(&st, NULL, NULL, SPI_OK_SELECT);
+	CALLER_CONTEXT(list = palloc0(sizeof(LnChannelRow) * Max(n, 1)));
+	for (int i = 0; i < n; i++)
+	{
+		LnChannelRow *c = &list[i];
+
+		c->name = column_text(i, 1);
+		c->home = column_int8(i, 2, 0);
+		c->api_base = column_text(i, 3);
+		c->line_channel_id = column_text(i, 4);
+		c->region = column_text(i, 5);
+		c->rate_limit = column_int4(i, 6, 2000);
+		c->max_in_flight = column_int4(i, 7, 1);
+		c->default_ttl_us = column_interval_us(i, 8);
+		c->on_invalid_error = strcmp(column_text(i, 9), "error") == 0;
+		c->on_unknown = strcmp(column_text(i, 10), "retry") == 0 ? LINE_RETRY : LINE_HOLD;
+		c->on_server_error = strcmp(column_text(i, 11), "retry") == 0 ? LINE_RETRY : LINE_HOLD;
+		c->max_attempts = column_int4(i, 12, INT_MAX);
+		c->backoff_base_ms = column_interval_us(i, 13) / 1000;
+		c->backoff_cap_ms = column_interval_us(i, 14) / 1000;
+		c->connect_timeout_ms = (int) (column_interval_us(i, 15) / 1000);
+		c->total_timeout_ms = (int) (column_interval_us(i, 16) / 1000);
+		c->use_case_required = column_bool(i, 17);
+		c->proxy = column_text(i, 18);
+		c->ca_file = column_text(i, 19);
+		c->paused = column_bool(i, 20);
+	}
+	*rows = list;
+	return n;
+}
+
+void
+ln_outbox_load_credentials(LnChannelRow *rows, int n)
+{
+	static Statement st = {
+		.sql =
+		"SELECT channel, kind, value FROM line_notify.credential",
+		.nargs = 0
+	};
+	int			m;
+
+	caller_context = CurrentMemoryContext;
+	m = (int) run(&st, NULL, NULL, SPI_OK_SELECT);
+	for (int i = 0; i < m; i++)
+	{
+		char	   *channel = column_text(i, 1);
+		char	   *kind = column_text(i, 2);
+
+		for (int j = 0; j < n; j++)
+		{
+			if (strcmp(rows[j].name, channel) != 0)
+				continue;
+			if (strcmp(kind, "access_token") == 0)
+				rows[j].access_token = column_text(i, 3);
+			else if (strcmp(kind, "channel_secret") == 0)
+				rows[j].channel_secret = column_text(i, 3);
+			else if (strcmp(kind, "previous_channel_secret") == 0)
+				rows[j].previous_channel_secret = column_text(i, 3);
+		}
+	}
+}
+
+int
+ln_outbox_load_senders(LnSenderRow **rows)
+{
+	static Statement st = {
+		.sql =
+		"SELECT role::pg_catalog.oid, channel FROM line_notify.sender",
+		.nargs = 0
+	};
+	int			n;
+	LnSenderRow *list;
+
+	caller_context = CurrentMemoryContext;
+	n = (int) run(&st, NULL, NULL, SPI_OK_SELECT);
+	CALLER_CONTEXT(list = palloc0(sizeof(LnSenderRow) * Max(n, 1)));
+	for (int i = 0; i < n; i++)
+	{
+		bool		isnull;
+
+		list[i].role = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+													  SPI_tuptable->tupdesc, 1, &isnull));
+		list[i].channel = column_text(i, 2);
+	}
+	*rows = list;
+	return n;
+}
+
+int
+ln_outbox_survey(int64 home, LnLaneRow **rows)
+{
+	/*
+	 * A loose index scan: one probe per lane, however many rows it has.  Rows
+	 * that are put aside (due_at infinity) do not count.
+	 */
+	static Statement st = {
+		.sql =
+		"WITH RECURSIVE lane AS ("
+		" (SELECT o.channel, o.priority FROM line_notify.outbox o"
+		"  ORDER BY o.channel, o.priority LIMIT 1)"
+		" UNION ALL"
+		" SELECT n.channel, n.priority FROM lane l, LATERAL ("
+		"  SELECT o.channel, o.priority FROM line_notify.outbox o"
+		"  WHERE (o.channel, o.priority) > (l.channel, l.priority)"
+		"  ORDER BY o.channel, o.priority LIMIT 1) n)"
+		" SELECT l.channel, l.priority,"
+		"  (SELECT o.due_at FROM line_notify.outbox o"
+		"   WHERE o.channel = l.channel AND o.priority = l.priority"
+		"   AND o.home = $1 AND o.due_at < 'infinity' AND o.state = 'queued'"
+		"   AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		"   ORDER BY o.due_at, o.id LIMIT 1)"
+		" FROM lane l",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		args[] = {Int64GetDatum(home)};
+	int			n;
+	LnLaneRow  *list;
+
+	caller_context = CurrentMemoryContext;
+	n = (int) run(&st, args, NULL, SPI_OK_SELECT);
+	CALLER_CONTEXT(list = palloc0(sizeof(LnLaneRow) * Max(n, 1)));
+	for (int i = 0; i < n; i++)
+	{
+		list[i].channel = column_text(i, 1);
+		list[i].priority = column_int4(i, 2, 0);
+		list[i].first_due = column_int8(i, 3, DT_NOEND);
+	}
+	*rows = list;
+	return n;
+}
+
+TimestampTz
+ln_outbox_next_expiry(int64 home, TimestampTz low)
+{
+	static Statement st = {
+		.sql =
+		"SELECT o.expires_at FROM line_notify.outbox o"
+		" WHERE o.home = $1 AND o.expires_at >= $2 AND o.expires_at < 'infinity'"
+		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		" ORDER BY o.expires_at LIMIT 1",
+		.nargs = 2,
+		.argtypes = {INT8OID, TIMESTAMPTZOID}
+	};
+	Datum		args[] = {Int64GetDatum(home), TimestampTzGetDatum(low)};
+
+	if (run(&st, args, NULL, SPI_OK_SELECT) == 0)
+		return DT_NOEND;
+	return column_int8(0, 1, DT_NOEND);
+}
+
+bool
+ln_outbox_has_events(void)
+{
+	static Statement st = {
+		.sql =
+		"SELECT EXISTS (SELECT FROM line_notify.webhook_event)",
+		.nargs = 0
+	};
+
+	(void) run(&st, NULL, NULL, SPI_OK_SELECT);
+	return column_bool(0, 1);
+}
+
+int
+ln_outbox_pick(const char *channel, int priority, int64 home,
+			   TimestampTz low, TimestampTz now, int limit, LnMessage **rows)
+{
+	/*
+	 * The row lock is against cancel() and friends, which delete rows; it is
+	 * skipped, not waited for, since theirs may last as long as a user's
+	 * transaction.
+	 */
+	static Statement st = {
+		.sql =
+		"SELECT o.id, o.attempts + 1, o.maybe_sent, o.order_key IS NOT NULL,"
+		" CASE WHEN o.order_key IS NULL THEN false"
+		"  ELSE EXISTS (SELECT FROM line_notify.outbox p"
+		"   WHERE p.channel = o.channel AND p.order_key = o.order_key"
+		"   AND p.id < o.id AND p.state = 'queued') END,"
+		" o.due_at, o.recipient, o.template_key, o.body::text, o.messages::text,"
+		" o.notification_disabled, o.aggregation_unit"
+		" FROM line_notify.outbox o"
+		" WHERE o.channel = $1 AND o.priority = $2 AND o.due_at >= $3 AND o.due_at <= $4"
+		" AND o.home = $5 AND o.state = 'queued' AND o.expires_at > $4"
+		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		" ORDER BY o.due_at, o.id LIMIT $6 FOR UPDATE OF o SKIP LOCKED",
+		.nargs = 6,
+		.argtypes = {TEXTOID, INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT4OID}
+	};
+	Datum		args[] = {
+		CStringGetTextDatum(channel), Int16GetDatum(priority),
+		TimestampTzGetDatum(low), TimestampTzGetDatum(now),
+		Int64GetDatum(home), Int32GetDatum(limit)
+	};
+	int			n;
+	LnMessage  *list;
+
+	caller_context = CurrentMemoryContext;
+	n = (int) run(&st, args, NULL, SPI_OK_SELECT);
+	CALLER_CONTEXT(list = palloc0(sizeof(LnMessage) * Max(n, 1)));
+	for (int i = 0; i < n; i++)
+	{
+		LnMessage  *m = &list[i];
+
+		m->id = column_int8(i, 1, 0);
+		m->attempt = column_int4(i, 2, 1);
+		m->maybe_sent = column_bool(i, 3);
+		m->ordered = column_bool(i, 4);
+		m->blocked = column_bool(i, 5);
+		m->due_at = column_int8(i, 6, 0);
+		m->recipient = column_text(i, 7);
+		m->template_key = column_text(i, 8);
+		m->body = column_text(i, 9);
+		m->messages = column_text(i, 10);
+		m->notification_disabled = column_int4(i, 11, -1);
+		m->aggregation_unit = column_text(i, 12);
+	}
+	*rows = list;
+	return n;
+}
+
+void
+ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.in_flight (id, token, claimer, attempt, claimed_at, home)"
+		" SELECT r.id, r.token, $4, r.attempt, clock_timestamp(), $5"
+		" FROM unnest($1, $2, $3) AS r(id, token, attempt)",
+		.nargs = 5,
+		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8OID, INT8OID}
+	};
+	static Statement ensure = {
+		.sql =
+		"SELECT line_notify._ensure_history($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	static int64 covered = PG_INT64_MIN;	/* history has partitions below this */
+	int64	   *ids = palloc(sizeof(int64) * n);
+	int64	   *tokens = palloc(sizeof(int64) * n);
+	int		   *attempts = palloc(sizeof(int) * n);
+	int64		highest = PG_INT64_MIN;
+	Datum		args[5];
+
+	for (int i = 0; i < n; i++)
+	{
+		ids[i] = rows[i].id;
+		tokens[i] = (int64) rows[i].token;
+		attempts[i] = rows[i].attempt;
+		highest = Max(highest, rows[i].id);
+	}
+
+	/* what is sent must be recordable: no partition, no claim */
+	if (highest >= covered)
+	{
+		Datum		arg = Int64GetDatum(highest);
+
+		(void) run(&ensure, &arg, NULL, SPI_OK_SELECT);
+		covered = column_int8(0, 1, PG_INT64_MIN);
+	}
+
+	args[0] = int8_array(ids, n);
+	args[1] = int8_array(tokens, n);
+	args[2] = int4_array(attempts, n);
+	args[3] = Int64GetDatum((int64) claimer);
+	args[4] = Int64GetDatum(home);
+	if (run(&st, args, NULL, SPI_OK_INSERT) != (uint64) n)
+		elog(ERROR, "could not claim all picked messages");
+}
+
+void
+ln_outbox_park(const LnMessage *rows, int n)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.outbox SET due_at = 'infinity' WHERE id = ANY ($1)",
+		.nargs = 1,
+		.argtypes = {INT8ARRAYOID}
+	};
+	int64	   *ids = palloc(sizeof(int64) * n);
+	Datum		arg;
+
+	for (int i = 0; i < n; i++)
+		ids[i] = rows[i].id;
+	arg = int8_array(ids, n);
+	(void) run(&st, &arg, NULL, SPI_OK_UPDATE);
+}
+
+static const char *
+final_state(LineNext next)
+{
+	switch (next)
+	{
+		case LINE_FINISH_ACCEPTED:
+			return "accepted";
+		case LINE_FINISH_UNREACHABLE:
+			return "unreachable";
+		case LINE_FINISH_REFUSED:
+			return "refused";
+		case LINE_FINISH_UNKNOWN:
+			return "unknown";
+		case LINE_FINISH_FAILED:
+			return "failed";
+		case LINE_RETRY_LATER:
+		case LINE_RETURN:
+			break;
+	}
+	return NULL;
+}
+
+int
+ln_outbox_record(const LnRecord *recs, int n)
+{
+	/*
+	 * Finished: lease, row and history in one statement.  A delivery event
+	 * that overtook the answer wins.  The row may be gone (deleted by a
+	 * superuser); the message was sent all the same, so history gets what we
+	 * know.
+	 */
+	static Statement finish = {
+		.sql =
+		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+		"  AS r(id, token, state, outcome, http_status, request_id, error, sent_at, ended_at)),"
+		" f AS (DELETE FROM line_notify.in_flight f USING r"
+		"  WHERE f.id = r.id AND f.token = r.token RETURNING f.*),"
+		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = f.id RETURNING o.*)"
+		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
+		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"
+		"  state, attempts, maybe_sent, token, outcome, http_status, request_id, error,"
+		"  created_at, due_at, expires_at, sent_at, ended_at, delivered_at, delivery_event)"
+		" SELECT f.id, coalesce(o.channel, '?'), o.recipient, o.use_case, o.template_key, o.body, o.messages,"
+		"  o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0), o.batch, o.dedup_key, o.order_key, o.reference,"
+		"  CASE WHEN f.delivered_at IS NULL THEN r.state::line_notify.message_state ELSE 'delivered' END,"
+		"  f.attempt, coalesce(o.maybe_sent, false), f.token, r.outcome, nullif(r.http_status, 0),"
+		"  nullif(r.request_id, ''), nullif(r.error, ''),"
+		"  coalesce(o.created_at, f.claimed_at), o.due_at, o.expires_at, r.sent_at, r.ended_at,"
+		"  f.delivered_at, f.delivery_event"
+		" FROM f JOIN r ON r.id = f.id LEFT JOIN o ON o.id = f.id",
+		.nargs = 9,
+		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}
+	};
+
+	/*
+	 * Back to the queue.  Unless the delivery event came meanwhile: then the
+	 * message has arrived, and a second copy is the last thing to send; such
+	 * rows are left for finish, below.
+	 */
+	static Statement requeue = {
+		.sql =
+		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+		"  AS r(id, token, outcome, http_status, request_id, error, sent_at, ended_at, retry_at, consume, ambiguous, logged)),"
+		" f AS (DELETE FROM line_notify.in_flight f USING r"
+		"  WHERE f.id = r.id AND f.token = r.token AND f.delivered_at IS NULL RETURNING f.*),"
+		" u AS (UPDATE line_notify.outbox o SET"
+		"   due_at = greatest(r.retry_at, clock_timestamp()),"
+		"   attempts = o.attempts + r.consume::integer,"
+		"   maybe_sent = o.maybe_sent OR r.ambiguous,"
+		"   error = nullif(r.error, '')"
+		"  FROM f JOIN r ON r.id = f.id WHERE o.id = f.id),"
+		" l AS (INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error)"
+		"  SELECT f.id, f.attempt, f.token, r.sent_at, r.ended_at, r.outcome, nullif(r.http_status, 0),"
+		"   nullif(r.request_id, ''), nullif(r.error, '')"
+		"  FROM f JOIN r ON r.id = f.id WHERE r.logged)"
+		" SELECT f.id FROM f",
+		.nargs = 12,
+		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, BOOLARRAYOID, BOOLARRAYOID}
+	};
+	int64	   *ids = palloc(sizeof(int64) * n);
+	int64	   *tokens = palloc(sizeof(int64) * n);
+	const char **states = palloc(sizeof(char *) * n);
+	const char **outcomes = palloc(sizeof(char *) * n);
+	int		   *statuses = palloc(sizeof(int) * n);
+	const char **request_ids = palloc(sizeof(char *) * n);
+	const char **errors = palloc(sizeof(char *) * n);
+	TimestampTz *sent = palloc(sizeof(TimestampTz) * n);
+	TimestampTz *ended = palloc(sizeof(TimestampTz) * n);
+	TimestampTz *retry = palloc(sizeof(TimestampTz) * n);
+	bool	   *consume = palloc(sizeof(bool) * n);
+	bool	   *ambiguous = palloc(sizeof(bool) * n);
+	bool	   *logged = palloc(sizeof(bool) * n);
+	int			held = 0;
+
+	/* first those that go back, then those that end */
+	for (int ends = 0; ends <= 1; ends++)
+	{
+		int			m = 0;
+		int			hit = 0;
+
+		for (int i = 0; i < n; i++)
+		{
+			const LnRecord *r = &recs[i];
+			const char *state = final_state(r->next);
+
+			if ((state != NULL) != (ends == 1))
+				continue;
+			ids[m] = r->id;
+			tokens[m] = (int64) r->token;
+			states[m] = state;
+			outcomes[m] = ln_line_outcome_name(r->outcome);
+			statuses[m] = r->status;
+			request_ids[m] = r->request_id;
+			errors[m] = r->error;
+			sent[m] = r->sent_at;
+			ended[m] = r->ended_at;
+			retry[m] = r->retry_at;
+			consume[m] = r->next == LINE_RETRY_LATER;
+			ambiguous[m] = ln_line_may_have_been_sent(r->outcome);
+			logged[m] = r->attempted;
+			m++;
+		}
+		if (m == 0)
+			continue;
+		if (ends == 0)
+		{
+			Datum		args[] = {
+				int8_array(ids, m), int8_array(tokens, m), text_array(outcomes, m),
+				int4_array(statuses, m), text_array(request_ids, m), text_array(errors, m),
+				timestamptz_array(sent, m), timestamptz_array(ended, m), timestamptz_array(retry, m),
+				bool_array(consume, m), bool_array(ambiguous, m), bool_array(logged, m)
+			};
+
+			hit = (int) run(&requeue, args, NULL, SPI_OK_SELECT);
+			/* leases still there have a delivery event: they end after all */
+			for (int i = 0; i < m; i++)
+				states[i] = "delivered";
+		}
+		if (hit < m)
+		{
+			Datum		args[] = {
+				int8_array(ids, m), int8_array(tokens, m), text_array(states, m),
+				text_array(outcomes, m), int4_array(statuses, m), text_array(request_ids, m),
+				text_array(errors, m), timestamptz_array(sent, m), timestamptz_array(ended, m)
+			};
+
+			hit += (int) run(&finish, args, NULL, SPI_OK_INSERT);
+		}
+		held += hit;
+	}
+	return held;
+}
+
+void
+ln_outbox_pause(const char *channel, const char *reason)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.channel SET paused_at = clock_timestamp(), pause_reason = $2"
+		" WHERE name = $1 AND paused_at IS NULL",
+		.nargs = 2,
+		.argtypes = {TEXTOID, TEXTOID}
+	};
+	Datum		args[] = {CStringGetTextDatum(channel), CStringGetTextDatum(reason)};
+
+	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+}
+
+int
+ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, TimestampTz *last)
+{
+	/*
+	 * Rows that were invalid or suppressed at INSERT carry their own time as
+	 * expires_at and take the same road.
+	 */
+	static Statement pick = {
+		.sql =
+		"SELECT o.id, o.expires_at FROM line_notify.outbox o"
+		" WHERE o.expires_at >= $2 AND o.expires_at <= $3 AND o.home = $1"
+		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		" ORDER BY o.expires_at LIMIT $4 FOR UPDATE OF o SKIP LOCKED",
+		.nargs = 4,
+		.argtypes = {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
+	};
+	static Statement ensure = {
+		.sql =
+		"SELECT line_notify._ensure_history($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	static Statement move = {
+		.sql =
+		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1) RETURNING o.*)"
+		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
+		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"
+		"  state, attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)"
+		" SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,"
+		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,"
+		"  CASE WHEN o.state <> 'queued' THEN o.state WHEN o.maybe_sent THEN 'unknown' ELSE 'expired' END,"
+		"  o.attempts, o.maybe_sent, o.error, o.created_at, o.due_at, o.expires_at, clock_timestamp()"
+		" FROM o",
+		.nargs = 1,
+		.argtypes = {INT8ARRAYOID}
+	};
+	Datum		args[] = {
+		Int64GetDatum(home), TimestampTzGetDatum(low),
+		TimestampTzGetDatum(now), Int32GetDatum(limit)
+	};
+	int			n;
+	int64	   *ids;
+	int64		highest = PG_INT64_MIN;
+	Datum		arg;
+
+	n = (int) run(&pick, args, NULL, SPI_OK_SELECT);
+	if (n == 0)
+		return 0;
+	ids = palloc(sizeof(int64) * n);
+	for (int i = 0; i < n; i++)
+	{
+		ids[i] = column_int8(i, 1, 0);
+		highest = Max(highest, ids[i]);
+		*last = column_int8(i, 2, DT_NOEND);
+	}
+	arg = Int64GetDatum(highest);
+	(void) run(&ensure, &arg, NULL, SPI_OK_SELECT);
+	arg = int8_array(ids, n);
+	return (int) run(&move, &arg, NULL, SPI_OK_INSERT);
+}
+
+int
+ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
+{
+	static Statement st = {
+		.sql =
+		"SELECT f.id, f.token, f.attempt, f.claimer, coalesce(o.maybe_sent, false), coalesce(o.channel, '?')"
+		" FROM line_notify.in_flight f LEFT JOIN line_notify.outbox o ON o.id = f.id"
+		" WHERE f.claimer <> $2 AND f.home = $1 ORDER BY f.claimer, f.id",
+		.nargs = 2,
+		.argtypes = {INT8OID, INT8OID}
+	};
+	Datum		args[] = {Int64GetDatum(home), Int64GetDatum((int64) me)};
+	int			n;
+	LnOrphan   *list;
+
+	caller_context = CurrentMemoryContext;
+	n = (int) run(&st, args, NULL, SPI_OK_SELECT);
+	CALLER_CONTEXT(list = palloc0(sizeof(LnOrphan) * Max(n, 1)));
+	for (int i = 0; i < n; i++)
+	{
+		list[i].id = column_int8(i, 1, 0);
+		list[i].token = (uint64) column_int8(i, 2, 0);
+		list[i].attempt = column_int4(i, 3, 1);
+		list[i].claimer = (uint64) column_int8(i, 4, 0);
+		list[i].maybe_sent = column_bool(i, 5);
+		list[i].channel = column_text(i, 6);
+	}
+	*rows = list;
+	return n;
+}
+
+int
+ln_outbox_fold(int limit)
+{
+	/*
+	 * Events are taken in the order they came in.  A message may be in any of
+	 * three places; the worker is the only one that moves it between them, so
+	 * within this transaction it cannot slip through.
+	 */
+	static Statement take = {
+		.sql =
+		"DELETE FROM line_notify.webhook_event e WHERE e.seq = ANY (ARRAY("
+		" SELECT w.seq FROM line_notify.webhook_event w ORDER BY w.seq LIMIT $1))"
+		" RETURNING e.type, e.message_id, e.token, e.event_at, e.event_id",
+		.nargs = 1,
+		.argtypes = {INT4OID}
+	};
+	static Statement fold_history = {
+		.sql =
+		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = e.at, delivery_event = e.event"
+		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
+		" WHERE h.id = e.id AND h.state <> 'delivered'"
+		" AND (h.token = e.token OR EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token))",
+		.nargs = 4,
+		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
+	};
+	static Statement fold_in_flight = {
+		.sql =
+		"UPDATE line_notify.in_flight f SET delivered_at = e.at, delivery_event = e.event"
+		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
+		" WHERE f.id = e.id AND f.delivered_at IS NULL"
+		" AND (f.token = e.token OR EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token))",
+		.nargs = 4,
+		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
+	};
+	static Statement fold_waiting = {
+		.sql =
+		"WITH e AS (SELECT DISTINCT ON (e.id) e.* FROM unnest($1, $2, $3, $4) AS e(id, token, at, event) ORDER BY e.id),"
+		" o AS (DELETE FROM line_notify.outbox o USING e"
+		"  WHERE o.id = e.id"
+		"  AND EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token)"
+		"  AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		"  RETURNING o.*, e.token, e.at, e.event)"
+		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
+		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"
+		"  state, attempts, maybe_sent, token, error, created_at, due_at, expires_at, ended_at, delivered_at, delivery_event)"
+		" SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,"
+		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,"
+		"  'delivered', o.attempts, o.maybe_sent, o.token, o.error, o.created_at, o.due_at, o.expires_at,"
+		"  clock_timestamp(), o.at, o.event FROM o",
+		.nargs = 4,
+		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
+	};
+	Datum		arg = Int32GetDatum(limit);
+	int			n;
+	int			m = 0;
+	int64	   *ids;
+	int64	   *tokens;
+	TimestampTz *ats;
+	const char **events;
+
+	caller_context = CurrentMemoryContext;
+	n = (int) run(&take, &arg, NULL, SPI_OK_DELETE_RETURNING);
+	if (n == 0)
+		return 0;
+	ids = palloc(sizeof(int64) * n);
+	tokens = palloc(sizeof(int64) * n);
+	ats = palloc(sizeof(TimestampTz) * n);
+	events = palloc(sizeof(char *) * n);
+	for (int i = 0; i < n; i++)
+	{
+		int64		id = column_int8(i, 2, 0);
+
+		if (strcmp(column_text(i, 1), "delivery") != 0 || id == 0)
+			continue;
+		ids[m] = id;
+		tokens[m] = column_int8(i, 3, 0);
+		ats[m] = column_int8(i, 4, 0);
+		events[m] = column_text(i, 5);
+		m++;
+	}
+	if (m > 0)
+	{
+		Datum		args[] = {
+			int8_array(ids, m), int8_array(tokens, m),
+			timestamptz_array(ats, m), text_array(events, m)
+		};
+
+		(void) run(&fold_history, args, NULL, SPI_OK_UPDATE);
+		(void) run(&fold_in_flight, args, NULL, SPI_OK_UPDATE);
+		(void) run(&fold_waiting, args, NULL, SPI_OK_INSERT);
+	}
+	return n;
+}
+
+int
+ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
+{
+	/*
+	 * New is what neither waits to be folded nor was folded into its message
+	 * already.  ON CONFLICT waits for a concurrent copy of the same event.
+	 */
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.webhook_event (channel, event_id, type, message_id, attempt, token, recipient, event_at)"
+		" SELECT $1, e.event_id, e.type, nullif(e.message_id, 0), nullif(e.attempt, 0),"
+		"  CASE WHEN e.message_id OPERATOR(pg_catalog.<>) 0 THEN e.token END, nullif(e.recipient, ''), e.event_at"
+		" FROM unnest($2, $3, $4, $5, $6, $7, $8) AS e(event_id, type, message_id, attempt, token, recipient, event_at)"
+		" WHERE NOT EXISTS (SELECT FROM line_notify.history h"
+		"  WHERE h.id OPERATOR(pg_catalog.=) e.message_id AND h.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
+		" ON CONFLICT (event_id) DO NOTHING",
+		.nargs = 8,
+		.argtypes = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
+	};
+	const char **ids = palloc(sizeof(char *) * n);
+	const char **types = palloc(sizeof(char *) * n);
+	int64	   *messages = palloc(sizeof(int64) * n);
+	int		   *attempts = palloc(sizeof(int) * n);
+	int64	   *tokens = palloc(sizeof(int64) * n);
+	const char **recipients = palloc(sizeof(char *) * n);
+	TimestampTz *ats = palloc(sizeof(TimestampTz) * n);
+	Datum		args[8];
+
+	for (int i = 0; i < n; i++)
+	{
+		ids[i] = events[i].event_id;
+		types[i] = events[i].type;
+		messages[i] = events[i].tagged ? events[i].message_id : 0;
+		attempts[i] = events[i].tagged ? events[i].attempt : 0;
+		tokens[i] = (int64) events[i].token;
+		recipients[i] = events[i].recipient ? events[i].recipient : "";
+		ats[i] = events[i].event_at;
+	}
+	args[0] = CStringGetTextDatum(channel);
+	args[1] = text_array(ids, n);
+	args[2] = text_array(types, n);
+	args[3] = int8_array(messages, n);
+	args[4] = int4_array(attempts, n);
+	args[5] = int8_array(tokens, n);
+	args[6] = text_array(recipients, n);
+	args[7] = timestamptz_array(ats, n);
+	return (int) run(&st, args, NULL, SPI_OK_INSERT);
+}
+
+/* ---- arrays ---- */
+
+static Datum
+int8_array(const int64 *v, int n)
+{
+	Datum	   *d = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		d[i] = Int64GetDatum(v[i]);
+	return PointerGetDatum(construct_array(d, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+static Datum
+int4_array(const int *v, int n)
+{
+	Datum	   *d = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		d[i] = Int32GetDatum(v[i]);
+	return PointerGetDatum(construct_array(d, n, INT4OID, 4, true, TYPALIGN_INT));
+}
+
+static Datum
+bool_array(const bool *v, int n)
+{
+	Datum	   *d = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		d[i] = BoolGetDatum(v[i]);
+	return PointerGetDatum(construct_array(d, n, BOOLOID, 1, true, TYPALIGN_CHAR));
+}
+
+static Datum
+text_array(const char *const *v, int n)
+{
+	Datum	   *d = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		d[i] = CStringGetTextDatum(v[i] ? v[i] : "");
+	return PointerGetDatum(construct_array(d, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* 0 stands for NULL */
+static Datum
+timestamptz_array(const TimestampTz *v, int n)
+{
+	Datum	   *d = palloc(sizeof(Datum) * Max(n, 1));
+	bool	   *nulls = palloc(sizeof(bool) * Max(n, 1));
+	int			lower = 1;
+
+	for (int i = 0; i < n; i++)
+	{
+		d[i] = TimestampTzGetDatum(v[i]);
+		nulls[i] = v[i] == 0;
+	}
+	return PointerGetDatum(construct_md_array(d, nulls, 1, &n, &lower, TIMESTAMPTZOID,
+											  8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* ---- columns ---- */
+
+static Datum
+column(int row, int col, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, col, isnull);
+}
+
+/* text-like columns (text, name), copied to the caller's context; NULL for NULL */
+static char *
+column_text(int row, int col)
+{
+	bool		isnull;
+	Datum		d = column(row, col, &isnull);
+	char	   *result = NULL;
+
+	if (!isnull)
+		CALLER_CONTEXT(result = TextDatumGetCString(d));
+	return result;
+}
+
+static int64
+column_int8(int row, int col, int64 if_null)
+{
+	bool		isnull;
+	Datum		d = column(row, col, &isnull);
+
+	return isnull ? if_null : DatumGetInt64(d);
+}
+
+/* int4, int2 and bool columns */
+static int
+column_int4(int row, int col, int if_null)
+{
+	bool		isnull;
+	Datum		d = column(row, col, &isnull);
+
+	if (isnull)
+		return if_null;
+	switch (SPI_gettypeid(SPI_tuptable->tupdesc, col))
+	{
+		case INT2OID:
+			return DatumGetInt16(d);
+		case BOOLOID:
+			return DatumGetBool(d) ? 1 : 0;
+		default:
+			return DatumGetInt32(d);
+	}
+}
+
+static bool
+column_bool(int row, int col)
+{
+	bool		isnull;
+	Datum		d = column(row, col, &isnull);
+
+	return !isnull && DatumGetBool(d);
+}
+
+static int64
+column_interval_us(int row, int col)
+{
+	bool		isnull;
+	Datum		d = column(row, col, &isnull);
+	Interval   *iv;
+
+	if (isnull)
+		return 0;
+	iv = DatumGetIntervalP(d);
+	return iv->time + (int64) iv->day * USECS_PER_DAY +
+		(int64) iv->month * DAYS_PER_MONTH * USECS_PER_DAY;
+}

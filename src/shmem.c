@@ -1,0 +1,346 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.c
+ *		Layout, hooks and locks of shared memory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <time.h>
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "shmem.h"
+
+LnShared   *ln_shared = NULL;
+
+static shmem_request_hook_type prev_shmem_request_hook = NULL;
+static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+
+static Size shmem_size(void);
+static void shmem_request(void);
+static void shmem_startup(void);
+
+void
+ln_shmem_install_hooks(void)
+{
+	prev_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = shmem_request;
+	prev_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = shmem_startup;
+}
+
+int
+ln_shmem_my_procno(void)
+{
+	return (int) (MyProc - ProcGlobal->allProcs);
+}
+
+void
+ln_shmem_set_latch(int procno)
+{
+	/*
+	 * A place, not a pointer kept from somewhere: it always names a valid
+	 * latch, at worst that of a process that then wakes for nothing.
+	 */
+	if (procno >= 0 && procno < (int) ProcGlobal->allProcCount)
+		SetLatch(&ProcGlobal->allProcs[procno].procLatch);
+}
+
+LnSlot *
+ln_shmem_find(Oid database)
+{
+	for (int i = 0; i < ln_shared->nslots; i++)
+	{
+		LnSlot	   *slot = &ln_shared->slots[i];
+
+		if (slot->state != LN_SLOT_FREE && slot->database == database)
+			return slot;
+	}
+	return NULL;
+}
+
+LnSlot *
+ln_shmem_find_or_make(Oid database)
+{
+	LnSlot	   *slot = ln_shmem_find(database);
+
+	if (slot != NULL)
+		return slot;
+	for (int i = 0; i < ln_shared->nslots; i++)
+	{
+		slot = &ln_shared->slots[i];
+		if (slot->state != LN_SLOT_FREE)
+			continue;
+		slot->database = database;
+		slot->state = LN_SLOT_WANTED;
+		slot->pid = 0;
+		slot->procno = -1;
+		slot->hold_pid = 0;
+		slot->hold_at_once = false;
+		slot->standing_still = false;
+		slot->failures = 0;
+		slot->restarts = 0;
+		slot->started_at = 0;
+		slot->restart_at = 0;
+		slot->next_due = DT_NOEND;
+		slot->last_error[0] = '\0';
+		/* whatever was noted before is for a worker that reads everything */
+		pg_atomic_write_u32(&slot->work, LN_WORK_ALL);
+		pg_atomic_write_u32(&slot->new_priorities, PG_UINT32_MAX);
+		pg_atomic_write_u64(&slot->new_channels, PG_UINT64_MAX);
+		pg_atomic_write_u32(&slot->in_flight, 0);
+		return slot;
+	}
+	return NULL;
+}
+
+void
+ln_shmem_wake_launcher(void)
+{
+	if (ln_shared != NULL && ln_shared->launcher_pid != 0)
+		ln_shmem_set_latch(ln_shared->launcher_procno);
+}
+
+void
+ln_shmem_wake(Oid database, uint32 work, uint32 priorities, uint64 channels)
+{
+	LnSlot	   *slot;
+	bool		running = false;
+	bool		call_launcher = false;
+	int			procno = -1;
+
+	if (ln_shared == NULL)
+		return;
+
+	LWLockAcquire(ln_shared->lock, LW_SHARED);
+	slot = ln_shmem_find(database);
+	if (slot != NULL)
+	{
+		/* details first: the worker takes them after it has seen work */
+		pg_atomic_fetch_or_u32(&slot->new_priorities, priorities);
+		pg_atomic_fetch_or_u64(&slot->new_channels, channels);
+		pg_atomic_fetch_or_u32(&slot->work, work);
+		running = slot->state == LN_SLOT_RUNNING;
+		procno = slot->procno;
+	}
+	LWLockRelease(ln_shared->lock);
+
+	if (running)
+	{
+		ln_shmem_set_latch(procno);
+		return;
+	}
+
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	slot = ln_shmem_find_or_make(database);
+	if (slot != NULL)
+	{
+		pg_atomic_fetch_or_u32(&slot->new_priorities, priorities);
+		pg_atomic_fetch_or_u64(&slot->new_channels, channels);
+		pg_atomic_fetch_or_u32(&slot->work, work);
+		if (slot->state == LN_SLOT_RUNNING)
+			ln_shmem_set_latch(slot->procno);
+		else
+		{
+			if (slot->state == LN_SLOT_IDLE)
+				slot->state = LN_SLOT_WANTED;
+			call_launcher = true;
+		}
+	}
+	LWLockRelease(ln_shared->lock);
+	if (call_launcher)
+		ln_shmem_wake_launcher();
+}
+
+bool
+ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+
+	if (ln_shared == NULL)
+		return true;
+
+	for (;;)
+	{
+		LnSlot	   *slot;
+		bool		gone = true;
+
+		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+		slot = ln_shmem_find(database);
+		if (slot != NULL)
+		{
+			slot->hold_pid = MyProcPid;
+			slot->hold_at_once = at_once;
+			if (slot->state == LN_SLOT_STARTING || slot->state == LN_SLOT_RUNNING)
+			{
+				gone = false;
+				ln_shmem_set_latch(slot->procno);
+			}
+			else
+				slot->state = LN_SLOT_HELD;
+		}
+		LWLockRelease(ln_shared->lock);
+		if (gone)
+			return true;
+		if (GetCurrentTimestamp() >= deadline)
+			return false;
+
+		/* the worker sets no latch of ours: look again soon */
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 10, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+void
+ln_shmem_release(Oid database)
+{
+	LnSlot	   *slot;
+
+	if (ln_shared == NULL)
+		return;
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	slot = ln_shmem_find(database);
+	if (slot != NULL && slot->hold_pid == MyProcPid)
+	{
+		slot->hold_pid = 0;
+		slot->hold_at_once = false;
+		if (slot->state == LN_SLOT_HELD)
+			slot->state = LN_SLOT_WANTED;
+	}
+	LWLockRelease(ln_shared->lock);
+	ln_shmem_wake_launcher();
+}
+
+uint64
+ln_shmem_channel_bit(const char *name)
+{
+	return UINT64CONST(1) << (hash_bytes((const unsigned char *) name, strlen(name)) & 63);
+}
+
+/*
+ * Find the bucket of a key, taking the least recently used place for a new
+ * one.  Caller holds rate_lock.
+ */
+static TokenBucket *
+find_bucket(uint64 key, int limit, int64 now)
+{
+	LnRate	   *oldest = &ln_shared->rates[0];
+
+	for (int i = 0; i < LN_RATES; i++)
+	{
+		LnRate	   *r = &ln_shared->rates[i];
+
+		if (r->key == key)
+		{
+			ln_bucket_configure(&r->bucket, limit, now);
+			return &r->bucket;
+		}
+		if (r->key == 0)
+		{
+			oldest = r;
+			break;
+		}
+		if (r->bucket.updated_ns < oldest->bucket.updated_ns)
+			oldest = r;
+	}
+	memset(oldest, 0, sizeof(*oldest));
+	oldest->key = key;
+	ln_bucket_configure(&oldest->bucket, limit, now);
+	return &oldest->bucket;
+}
+
+int
+ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns)
+{
+	int64		now = ln_monotonic_ns();
+	TokenBucket *b;
+	int			got;
+
+	SpinLockAcquire(&ln_shared->rate_lock);
+	b = find_bucket(key, limit, now);
+	got = ln_bucket_take(b, want, now);
+	*wait_ns = got < want ? ln_bucket_wait_ns(b, 1, now) : 0;
+	SpinLockRelease(&ln_shared->rate_lock);
+	return got;
+}
+
+void
+ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns)
+{
+	int64		now = ln_monotonic_ns();
+
+	SpinLockAcquire(&ln_shared->rate_lock);
+	/* after a pause, from a tenth of the rate to all of it in ten seconds */
+	ln_bucket_block(find_bucket(key, limit, now), pause_ns,
+					INT64CONST(10000000000), 100, now);
+	SpinLockRelease(&ln_shared->rate_lock);
+}
+
+int64
+ln_monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64) ts.tv_sec * INT64CONST(1000000000) + ts.tv_nsec;
+}
+
+static Size
+shmem_size(void)
+{
+	return add_size(offsetof(LnShared, slots),
+					mul_size(ln_guc_max_databases, sizeof(LnSlot)));
+}
+
+static void
+shmem_request(void)
+{
+	if (prev_shmem_request_hook)
+		prev_shmem_request_hook();
+	RequestAddinShmemSpace(shmem_size());
+	RequestNamedLWLockTranche("line_notify", 1);
+}
+
+static void
+shmem_startup(void)
+{
+	bool		found;
+
+	if (prev_shmem_startup_hook)
+		prev_shmem_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	ln_shared = ShmemInitStruct("line_notify", shmem_size(), &found);
+	if (!found)
+	{
+		memset(ln_shared, 0, shmem_size());
+		ln_shared->lock = &(GetNamedLWLockTranche("line_notify"))->lock;
+		ln_shared->nslots = ln_guc_max_databases;
+		ln_shared->launcher_procno = -1;
+		ln_shared->scan_databases = true;
+		SpinLockInit(&ln_shared->rate_lock);
+		for (int i = 0; i < ln_shared->nslots; i++)
+		{
+			pg_atomic_init_u32(&ln_shared->slots[i].work, 0);
+			pg_atomic_init_u32(&ln_shared->slots[i].new_priorities, 0);
+			pg_atomic_init_u64(&ln_shared->slots[i].new_channels, 0);
+			pg_atomic_init_u32(&ln_shared->slots[i].in_flight, 0);
+		}
+	}
+	LWLockRelease(AddinShmemInitLock);
+}

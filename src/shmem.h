@@ -1,0 +1,138 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.h
+ *		What the processes of line_notify share: a slot per database, rate
+ *		buckets, counters.
+ *
+ * Plain data only: no pointers, descriptors or handles of one process.  Where
+ * nothing else is said, a field is read and written under ln_shared->lock.
+ *
+ * Life of a slot:
+ *
+ *	FREE -> WANTED -> STARTING -> RUNNING -> IDLE      left by itself, comes back
+ *	          ^  ^       |          |   |              on a wake-up or at next_due
+ *	          |  |       v          |   +-> HELD       stepped aside for DDL
+ *	          |  +--- NO_WORKER     v
+ *	          +------------------ BACKOFF              ended by an error
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LN_SHMEM_H
+#define LN_SHMEM_H
+
+#include "datatype/timestamp.h"
+#include "port/atomics.h"
+#include "storage/lwlock.h"
+#include "storage/spin.h"
+
+#include "token_bucket.h"
+
+typedef enum LnSlotState
+{
+	LN_SLOT_FREE = 0,
+	LN_SLOT_WANTED,				/* the launcher shall start a worker */
+	LN_SLOT_STARTING,			/* registered, not attached yet */
+	LN_SLOT_RUNNING,
+	LN_SLOT_IDLE,				/* worker left, nothing to do before next_due */
+	LN_SLOT_NO_WORKER,			/* max_worker_processes exhausted */
+	LN_SLOT_BACKOFF,			/* ended by an error, restart at restart_at */
+	LN_SLOT_HELD				/* away until the holder is done */
+} LnSlotState;
+
+/* reasons to wake a worker: bits of LnSlot.work */
+#define LN_WORK_OUTBOX		0x01	/* rows were inserted */
+#define LN_WORK_WEBHOOK		0x02	/* webhook events were inserted */
+#define LN_WORK_CONFIG		0x04	/* channels, credentials, identity changed */
+#define LN_WORK_EXTENSION	0x08	/* extension created, dropped or updated */
+#define LN_WORK_RESCAN		0x10	/* rows changed behind the claim's back */
+#define LN_WORK_ALL			0x1f
+
+typedef struct LnSlot
+{
+	Oid			database;		/* key; written by whoever fills a free slot */
+	uint32		generation;		/* grows with every worker started; a late
+								 * exit of an older one changes nothing */
+	LnSlotState state;
+	int			pid;			/* worker, 0 = none */
+	int			procno;			/* its place in ProcGlobal->allProcs */
+	int			hold_pid;		/* backend whose DDL wants the database alone */
+	bool		hold_at_once;	/* do not wait for answers (DROP) */
+	bool		standing_still; /* versions do not match */
+	int			failures;		/* in a row */
+	int			restarts;
+	TimestampTz started_at;
+	TimestampTz restart_at;		/* BACKOFF, NO_WORKER: not before */
+	TimestampTz next_due;		/* IDLE: when something becomes due; DT_NOEND =
+								 * nothing */
+	char		last_error[128];
+
+	/* lock-free: set by committing backends, taken by the worker */
+	pg_atomic_uint32 work;		/* LN_WORK_ bits */
+	pg_atomic_uint32 new_priorities;	/* bit priority + 10 */
+	pg_atomic_uint64 new_channels;	/* bit ln_channel_bit(name) */
+	pg_atomic_uint32 in_flight; /* written by the worker, for display */
+} LnSlot;
+
+/* One rate limit of LINE: a channel ID and an endpoint. */
+typedef struct LnRate
+{
+	uint64		key;			/* 0 = free */
+	TokenBucket bucket;
+} LnRate;
+
+#define LN_RATES	256
+
+typedef struct LnShared
+{
+	LWLock	   *lock;
+	int			launcher_pid;	/* 0 = not running */
+	int			launcher_procno;
+	bool		scan_databases; /* launcher: look for databases again */
+	int			nslots;
+	slock_t		rate_lock;		/* protects rates; held for arithmetic only */
+	LnRate		rates[LN_RATES];
+	LnSlot		slots[FLEXIBLE_ARRAY_MEMBER];
+} LnShared;
+
+/* NULL when the library is not preloaded */
+extern LnShared *ln_shared;
+
+extern void ln_shmem_install_hooks(void);
+
+/* Place of MyProc, for ln_shmem_set_latch. */
+extern int	ln_shmem_my_procno(void);
+
+/* Set the latch of a process by its place; harmless when another process has it now. */
+extern void ln_shmem_set_latch(int procno);
+
+/* The slot of a database, or NULL.  Caller holds the lock. */
+extern LnSlot *ln_shmem_find(Oid database);
+
+/* The same, taking a free slot if need be; NULL when all are taken.  Caller holds the lock exclusively. */
+extern LnSlot *ln_shmem_find_or_make(Oid database);
+
+/* Note work for the worker of a database and wake it, or the launcher to start it.  Raises nothing. */
+extern void ln_shmem_wake(Oid database, uint32 work, uint32 priorities, uint64 channels);
+
+extern void ln_shmem_wake_launcher(void);
+
+/*
+ * Ask the worker of a database to step aside, and wait until it has (at most
+ * timeout_ms; false then).  at_once: do not wait for answers on the wire.  The
+ * hold belongs to this backend and ends with ln_shmem_release, or with the
+ * backend.
+ */
+extern bool ln_shmem_hold(Oid database, bool at_once, int timeout_ms);
+extern void ln_shmem_release(Oid database);
+
+/* bit of a channel name in LnSlot.new_channels */
+extern uint64 ln_shmem_channel_bit(const char *name);
+
+/* Take up to want sends from a rate limit; *wait_ns is set when fewer were there. */
+extern int	ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns);
+extern void ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns);
+
+/* monotonic clock */
+extern int64 ln_monotonic_ns(void);
+
+#endif							/* LN_SHMEM_H */

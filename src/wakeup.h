@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * wakeup.h
+ *		Tell the worker of this database at COMMIT that there is work.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LN_WAKEUP_H
+#define LN_WAKEUP_H
+
+/* Note work of the current transaction; told to the worker when it commits. */
+extern void ln_wakeup_at_commit(uint32 work);
+
+/* The same for a new row of the outbox. */
+extern void ln_wakeup_for_row(const char *channel, int priority);
+
+/* Rows queued by the current transaction so far, this one included. */
+extern int64 ln_wakeup_count_row(void);
+
+/* Tell the worker whether the transaction commits or aborts: its locks may have hidden rows. */
+extern void ln_wakeup_at_end(void);
+
+#endif							/* LN_WAKEUP_H */

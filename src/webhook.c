@@ -1,0 +1,221 @@
+/*-------------------------------------------------------------------------
+ *
+ * webhook.c
+ *		receive_webhook(): LINE's word on what was delivered.
+ *
+ * The signature is checked over the raw bytes, in constant time, before
+ * anything is parsed.  Events are only inserted; the worker folds them into
+ * the messages, so that receiving cannot block on, or deadlock with, sending.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "channel.h"
+#include "compat.h"
+#include "crypto.h"
+#include "line_api.h"
+#include "outbox.h"
+#include "shmem.h"
+#include "wakeup.h"
+
+PG_FUNCTION_INFO_V1(line_notify_receive_webhook);
+
+/* LINE documents no limit; a thousand events are under 400 kB. */
+#define MAX_WEBHOOK_BYTES	(4 * 1024 * 1024)
+
+/* a ULID has 26 characters; be lenient, but bounded */
+#define MAX_EVENT_ID		64
+
+static bool signature_matches(const char *secret, const char *body, size_t len, const char *signature, size_t siglen);
+static JsonbValue *member(JsonbContainer *object, const char *key);
+static char *string_member(JsonbContainer *object, const char *key);
+
+Datum
+line_notify_receive_webhook(PG_FUNCTION_ARGS)
+{
+	char	   *name;
+	bytea	   *raw;
+	char	   *signature;
+	char	   *body;
+	size_t		len;
+	LnChannelRow *channels;
+	LnChannelRow *channel = NULL;
+	int			n;
+	char		err[256];
+	bool		known_secret = false;
+	bool		genuine = false;
+	Jsonb	   *json;
+	JsonbValue *list;
+	LnEvent    *events;
+	int			nevents = 0;
+	int			inserted = 0;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("channel and body must not be null")));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	raw = PG_GETARG_BYTEA_PP(1);
+	body = VARDATA_ANY(raw);
+	len = VARSIZE_ANY_EXHDR(raw);
+	signature = PG_ARGISNULL(2) ? pstrdup("") : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	if (len > MAX_WEBHOOK_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("webhook body is larger than %d bytes", MAX_WEBHOOK_BYTES)));
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	n = ln_outbox_load_channels(&channels);
+	ln_outbox_load_credentials(channels, n);
+	for (int i = 0; i < n; i++)
+		if (strcmp(channels[i].name, name) == 0)
+			channel = &channels[i];
+	if (channel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("channel \"%s\" does not exist", name)));
+	for (int i = 0; i < 2; i++)
+	{
+		const char *value = i == 0 ? channel->channel_secret : channel->previous_channel_secret;
+		char	   *secret;
+
+		if (value == NULL)
+			continue;
+		secret = ln_channel_secret(value, err, sizeof(err));
+		if (secret == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_CONFIG_FILE_ERROR),
+					 errmsg("could not read the channel secret of channel \"%s\": %s", name, err)));
+		known_secret = true;
+		if (signature_matches(secret, body, len, signature, strlen(signature)))
+			genuine = true;
+	}
+	if (!known_secret)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("channel \"%s\" has no channel secret", name),
+				 errhint("SELECT line_notify.set_credential('%s', 'channel_secret', 'file:/path');", name)));
+	if (!genuine)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("webhook signature does not match"),
+				 errhint("Pass the raw bytes of the request body and the header x-line-signature.")));
+
+	if (!pg_verify_mbstr(PG_UTF8, body, (int) len, true) || memchr(body, '\0', len) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+				 errmsg("webhook body is not UTF-8")));
+	{
+		char	   *text = pnstrdup(body, len);
+
+		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+												  CStringGetDatum(pg_any_to_server(text, (int) len, PG_UTF8))));
+	}
+	if (!JB_ROOT_IS_OBJECT(json) || (list = member(&json->root, "events")) == NULL ||
+		list->type != jbvBinary || !JsonContainerIsArray(list->val.binary.data))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("webhook body has no array \"events\"")));
+
+	n = JsonContainerSize(list->val.binary.data);
+	events = palloc0(sizeof(LnEvent) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *e = getIthJsonbValueFromContainer(list->val.binary.data, i);
+		JsonbContainer *event;
+		JsonbValue *v;
+		char	   *type;
+		char	   *id;
+		char	   *data;
+		LnEvent    *out = &events[nevents];
+
+		/* unknown types and shapes are LINE's right */
+		if (e == NULL || e->type != jbvBinary || !JsonContainerIsObject(e->val.binary.data))
+			continue;
+		event = e->val.binary.data;
+		type = string_member(event, "type");
+		id = string_member(event, "webhookEventId");
+		if (type == NULL || id == NULL || id[0] == '\0' || strlen(id) > MAX_EVENT_ID)
+			continue;
+		if (strcmp(type, "delivery") != 0)
+			continue;
+		v = member(event, "delivery");
+		if (v == NULL || v->type != jbvBinary || !JsonContainerIsObject(v->val.binary.data))
+			continue;
+		data = string_member(v->val.binary.data, "data");
+		if (data == NULL)
+			continue;
+		v = member(event, "timestamp");
+		if (v != NULL && v->type == jbvNumeric)
+		{
+			double		ms = DatumGetFloat8(DirectFunctionCall1(numeric_float8,
+															   NumericGetDatum(v->val.numeric)));
+
+			/* 2000 to 2100, else it is no time of LINE's */
+			if (!(ms > 946684800000.0 && ms < 4102444800000.0))
+				continue;
+			out->event_at = (TimestampTz) ((ms - 946684800000.0) * 1000.0);
+		}
+		else
+			out->event_at = GetCurrentTimestamp();
+		out->event_id = id;
+		out->type = "delivery";
+		out->tagged = ln_line_parse_tag(data, strlen(data), &out->message_id, &out->attempt, &out->token);
+		if (!out->tagged)
+		{
+			if (strlen(data) != 64 || strspn(data, "0123456789abcdef") != 64)
+				continue;		/* a tag of somebody else */
+			out->recipient = data;
+		}
+		nevents++;
+	}
+
+	if (nevents > 0)
+		inserted = ln_outbox_insert_events(name, events, nevents);
+	SPI_finish();
+	if (inserted > 0)
+		ln_wakeup_at_commit(LN_WORK_WEBHOOK);
+	PG_RETURN_INT32(inserted);
+}
+
+static bool
+signature_matches(const char *secret, const char *body, size_t len, const char *signature, size_t siglen)
+{
+	uint8_t		mac[LN_SHA256_LEN];
+	uint8_t		given[LN_SHA256_LEN + 3];
+
+	if (!ln_hmac_sha256(secret, strlen(secret), body, len, mac))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not compute an HMAC")));
+	return ln_base64_decode(signature, siglen, given, sizeof(given)) == LN_SHA256_LEN &&
+		ln_const_time_equal(mac, given, LN_SHA256_LEN);
+}
+
+static JsonbValue *
+member(JsonbContainer *object, const char *key)
+{
+	return getKeyJsonValueFromContainer(object, key, (int) strlen(key), NULL);
+}
+
+static char *
+string_member(JsonbContainer *object, const char *key)
+{
+	JsonbValue *v = member(object, key);
+
+	if (v == NULL || v->type != jbvString)
+		return NULL;
+	return pnstrdup(v->val.string.val, v->val.string.len);
+}

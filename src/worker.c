@@ -1,0 +1,1536 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *		The delivery worker of one database: the life of a message.
+ *
+ *	claim		a short transaction locks due rows of a lane and writes a lease
+ *				for each; durable before the first byte leaves
+ *	send		no transaction is open; a token of LINE's rate is taken for
+ *				each message, libcurl does the rest
+ *	record		a short transaction writes what came of a batch, under the
+ *				leases
+ *
+ * In between there is one place to wait: the latch, libcurl's descriptor and
+ * the nearest deadline.  Decisions are made by pure functions (line_api.c,
+ * breaker.c, token_bucket.c, retry.c); this file puts them in order, and is
+ * the only one that opens transactions and catches errors.
+ *
+ * What is on the wire survives an ERROR of any phase: transfers live in
+ * malloc'd memory of the HTTP client and in plain structs here, results wait
+ * until they can be recorded.  What survives the death of the process is the
+ * leases and the witness file; see rescue().
+ *
+ * Words: a lane is the messages of one channel and priority; a lease is a row
+ * of in_flight; the claimer is this process, known by the key of a session
+ * lock that dies with it; the witness says which messages had a byte handed to
+ * the network.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "channel.h"
+#include "compat.h"
+#include "crypto.h"
+#include "guc.h"
+#include "horizon.h"
+#include "http.h"
+#include "line_api.h"
+#include "outbox.h"
+#include "retry.h"
+#include "shmem.h"
+#include "witness.h"
+#include "worker.h"
+
+/* Versions of the SQL objects that this library can work with. */
+static const char *const supported_versions[] = {"1.0", NULL};
+
+/* Most rows of one claim: what is lost in certainty at a power failure. */
+#define CLAIM_MAX			256
+
+/* Results are recorded when so many wait, or the oldest waits so long. */
+#define RECORD_BATCH		256
+#define RECORD_DELAY_US		5000
+
+/* A small claim costs nearly as much as a large one: between claims pass this many times the last one's duration, */
+#define CLAIM_GAP_FACTOR	3
+/* but at most this long (us). */
+#define CLAIM_GAP_MAX_US	10000
+
+/* A failed phase is tried again after so long, doubling (ms). */
+#define PHASE_RETRY_FIRST	100
+#define PHASE_RETRY_LAST	10000
+
+/* No survey of all lanes more often than this (ms): it may walk dead index entries. */
+#define SURVEY_GAP			1000
+#define SURVEY_GAP_BUSY		30000
+
+/* Webhook events folded in one transaction. */
+#define FOLD_BATCH			1000
+
+/* Rows moved to history by one expiry transaction. */
+#define EXPIRE_BATCH		1000
+
+/* Response bytes kept of an answer: LINE's longest error is under 2 kB. */
+#define MAX_RESPONSE		8192
+
+/* What may wait to be recorded before claiming stops. */
+#define MAX_UNRECORDED		4096
+
+/* locks of ours, apart from users' advisory locks by this field */
+#define LOCK_FIELD			3
+#define LOCK_WORKER			0	/* one worker per database */
+#define LOCK_CLAIM			1	/* one claimer at a time */
+
+typedef enum TransferState
+{
+	TRANSFER_FREE,				/* -> CLAIMED */
+	TRANSFER_CLAIMED,			/* leased, waiting for a rate token -> SENT, DONE */
+	TRANSFER_SENT,				/* in the HTTP client -> DONE */
+	TRANSFER_DONE				/* answered, waiting to be recorded -> FREE */
+} TransferState;
+
+typedef struct Transfer
+{
+	TransferState state;
+	int64		id;
+	uint64		token;
+	int			attempt;
+	bool		maybe_sent;
+	LnChannel  *channel;
+	LineKind	kind;
+	char	   *request;		/* body, malloc'd, until sent */
+	size_t		request_len;
+	LnWitnessEntry *witness;
+	TimestampTz sent_at;
+
+	/* DONE */
+	LineNext	next;
+	LineOutcome outcome;
+	int			status;
+	TimestampTz ended_at;
+	TimestampTz retry_at;
+	bool		attempted;
+	char		request_id[80];
+	char		error[256];
+} Transfer;
+
+static struct
+{
+	LnSlot	   *slot;
+	uint32		generation;
+	uint64		claimer;
+	MemoryContext context;		/* as long as the worker */
+	MemoryContext batch;		/* reset every turn */
+	uint32		wait_event;
+
+	HttpClient *http;
+	LnWitness  *witness;
+	Transfer   *transfers;
+	int			ntransfers;
+	int		   *free_list;		/* places of free transfers */
+	int			nfree;
+	int		   *claimed;		/* FIFO ring of CLAIMED transfers */
+	int			claimed_head;
+	int			nclaimed;
+	int		   *done;			/* DONE transfers */
+	int			ndone;
+	int			nsent;
+
+	LnChannel **channels;
+	int			nchannels;
+	int			next_channel;	/* round robin */
+	int64		home;			/* 0 = disarmed */
+	bool		standing_still; /* versions do not match */
+
+	LnHorizon	horizon;
+	TimestampTz expiry_low;
+	TimestampTz next_expiry;
+
+	bool		need_config;
+	bool		need_survey;
+	bool		need_fold;
+	bool		need_rescue;
+	TimestampTz last_survey;
+	TimestampTz first_done_at;	/* oldest unrecorded result */
+	TimestampTz last_claim_at;
+	int64		last_claim_us;
+	TimestampTz idle_since;
+	TimestampTz retry_phase_at; /* after a failed phase; 0 = none failed */
+	int			phase_failures;
+} W;
+
+/* set by signal handlers */
+static volatile sig_atomic_t stop_requested = false;
+static volatile TimestampTz stop_deadline = 0;
+static TimeoutId watchdog;
+
+static void attach(int slotno, uint32 generation);
+static void detach(int code, Datum arg);
+static void leave(LnSlotState state, TimestampTz next_due, const char *error) pg_attribute_noreturn();
+static void pin_settings(void);
+static void watchdog_handler(void);
+static void handle_sigterm(SIGNAL_ARGS);
+
+static bool phase(const char *activity, void (*work) (void *), void *arg);
+static void configure(void *arg);
+static void survey(void *arg);
+static void rescue(void *arg);
+static void fold(void *arg);
+static void expire(void *arg);
+
+static void take_work(void);
+static void claim(void);
+static void send_claimed(void);
+static void harvest(void);
+static void record(void);
+static long next_deadline(void);
+static bool is_idle(void);
+static bool must_stop(bool *at_once, LnSlotState *state);
+static void wind_up(bool at_once);
+
+void
+ln_worker_main(Datum arg)
+{
+	uint32		generation;
+	HttpOptions http_options;
+	char		err[256];
+	LOCKTAG		tag;
+	bool		at_once;
+	LnSlotState end_state;
+
+	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, handle_sigterm);
+	pqsignal(SIGINT, SIG_IGN);	/* a cancelled commit wait looks like success */
+	BackgroundWorkerUnblockSignals();
+
+	attach(DatumGetInt32(arg), generation);
+	BackgroundWorkerInitializeConnectionByOid(W.slot->database, InvalidOid, 0);
+	pin_settings();
+	watchdog = RegisterTimeout(USER_TIMEOUT, watchdog_handler);
+
+	W.context = AllocSetContextCreate(TopMemoryContext, "line_notify worker", ALLOCSET_DEFAULT_SIZES);
+	W.batch = AllocSetContextCreate(TopMemoryContext, "line_notify batch", ALLOCSET_DEFAULT_SIZES);
+	W.wait_event = LnWaitEvent("LineNotifyWorkerMain");
+	MemoryContextSwitchTo(W.batch);
+
+	/* take_work() leaves when the extension is not in this database */
+	W.need_config = true;
+	take_work();
+
+	/* one worker, and a name that dies with it */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, LOCK_WORKER, LOCK_FIELD);
+	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		leave(LN_SLOT_BACKOFF, 0, "another worker of this database is still running");
+	if (!ln_random_bytes(&W.claimer, sizeof(W.claimer)))
+		elog(ERROR, "could not get random bytes");
+	W.claimer = (W.claimer >> 1) | (UINT64CONST(1) << 32);	/* positive, no small number */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (W.claimer >> 32), (uint32) W.claimer, LOCK_FIELD);
+	(void) LockAcquire(&tag, ExclusiveLock, true, false);
+
+	W.ntransfers = ln_guc_max_in_flight;
+	W.transfers = MemoryContextAllocZero(W.context, sizeof(Transfer) * W.ntransfers);
+	W.free_list = MemoryContextAlloc(W.context, sizeof(int) * W.ntransfers);
+	W.claimed = MemoryContextAlloc(W.context, sizeof(int) * W.ntransfers);
+	W.done = MemoryContextAlloc(W.context, sizeof(int) * W.ntransfers);
+	W.witness = ln_witness_create(MyDatabaseId, W.claimer, W.ntransfers);
+	for (int i = 0; i < W.ntransfers; i++)
+	{
+		W.transfers[i].witness = ln_witness_entry(W.witness, i);
+		W.free_list[W.nfree++] = i;
+	}
+
+	memset(&http_options, 0, sizeof(http_options));
+	http_options.max_transfers = W.ntransfers;
+	http_options.max_connections = W.ntransfers;
+	http_options.max_host_connections = W.ntransfers;
+	http_options.max_idle_s = ln_guc_connection_idle;
+	http_options.max_response = MAX_RESPONSE;
+	W.http = ln_http_create(&http_options, err, sizeof(err));
+	if (W.http == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYSTEM_ERROR),
+				 errmsg("could not start the HTTP client: %s", err)));
+
+	ereport(LOG, (errmsg("line_notify worker started for database \"%s\"",
+						 MyBgworkerEntry->bgw_name)));
+	W.need_rescue = W.need_survey = W.need_fold = true;
+	W.expiry_low = DT_NOBEGIN;
+	W.idle_since = GetCurrentTimestamp();
+
+	while (!must_stop(&at_once, &end_state))
+	{
+		long		timeout;
+
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			W.need_config = true;
+		}
+		take_work();
+
+		ln_http_step(W.http);
+		harvest();
+		record();
+
+		/* a failed phase rests a while; what is on the wire goes on */
+		if (W.retry_phase_at <= GetCurrentTimestamp() && !W.standing_still)
+		{
+			if (W.need_config)
+				W.need_config = !phase("reading configuration", configure, NULL);
+			if (W.home != 0 && W.need_rescue)
+				W.need_rescue = !phase("recovering claims", rescue, NULL);
+			if (W.need_fold)
+				W.need_fold = !phase("folding webhook events", fold, &W.need_fold) || W.need_fold;
+			if (W.home != 0 && W.next_expiry <= GetCurrentTimestamp())
+				(void) phase("ending expired messages", expire, NULL);
+			claim();
+			if (W.need_survey &&
+				TimestampDifferenceExceeds(W.last_survey, GetCurrentTimestamp(),
+										   W.nclaimed + W.nsent == 0 ? SURVEY_GAP : SURVEY_GAP_BUSY))
+				W.need_survey = !phase("looking for due messages", survey, NULL);
+		}
+		send_claimed();
+		ln_http_step(W.http);
+
+		pg_atomic_write_u32(&W.slot->in_flight, W.nclaimed + W.nsent);
+		MemoryContextReset(W.batch);
+
+		timeout = next_deadline();
+		if (timeout != 0)
+			(void) WaitLatchOrSocket(MyLatch,
+									 WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH |
+									 (timeout > 0 ? WL_TIMEOUT : 0),
+									 ln_http_fd(W.http), timeout, W.wait_event);
+	}
+
+	wind_up(at_once);
+	leave(end_state, DT_NOEND, NULL);
+}
+
+/* ---------------------------------------------------------------- process */
+
+static void
+attach(int slotno, uint32 generation)
+{
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	W.slot = &ln_shared->slots[slotno];
+	W.generation = generation;
+	if (W.slot->state != LN_SLOT_STARTING || W.slot->generation != generation)
+	{
+		/* too late: the launcher gave us up */
+		LWLockRelease(ln_shared->lock);
+		proc_exit(0);
+	}
+	W.slot->state = LN_SLOT_RUNNING;
+	W.slot->pid = MyProcPid;
+	W.slot->procno = ln_shmem_my_procno();
+	W.slot->started_at = GetCurrentTimestamp();
+	LWLockRelease(ln_shared->lock);
+	before_shmem_exit(detach, (Datum) 0);
+	ln_shmem_wake_launcher();
+}
+
+/*
+ * Every way out of this process.  leave() has set the state of an orderly end;
+ * a slot that is still RUNNING ends here by an error.
+ */
+static void
+detach(int code, Datum arg)
+{
+	bool		orderly;
+
+	/* aborts transfers; their leases and the witness file stay for rescue() */
+	ln_http_destroy(W.http);
+	W.http = NULL;
+
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	if (W.slot->generation == W.generation && W.slot->pid == MyProcPid)
+	{
+		orderly = W.slot->state != LN_SLOT_RUNNING;
+		W.slot->pid = 0;
+		W.slot->procno = -1;
+		W.slot->standing_still = false;
+		pg_atomic_write_u32(&W.slot->in_flight, 0);
+		if (!orderly)
+		{
+			TimestampTz now = GetCurrentTimestamp();
+
+			/* a minute of healthy life clears the past */
+			if (TimestampDifferenceExceeds(W.slot->started_at, now, 60000))
+				W.slot->failures = 0;
+			W.slot->failures++;
+			W.slot->restarts++;
+			W.slot->state = LN_SLOT_BACKOFF;
+			W.slot->restart_at = TimestampTzPlusMilliseconds(now,
+															 W.slot->failures >= 9 ? 300000 : 1000 << (W.slot->failures - 1));
+			if (W.slot->last_error[0] == '\0')
+				strlcpy(W.slot->last_error, "ended by an error, see the server log",
+						sizeof(W.slot->last_error));
+		}
+		/* what was noted for us is for the next one */
+		pg_atomic_fetch_or_u32(&W.slot->work, LN_WORK_ALL);
+		pg_atomic_write_u32(&W.slot->new_priorities, PG_UINT32_MAX);
+		pg_atomic_write_u64(&W.slot->new_channels, PG_UINT64_MAX);
+	}
+	LWLockRelease(ln_shared->lock);
+	ln_shmem_wake_launcher();
+}
+
+/* Orderly end.  Comes back (to the loop) never; for IDLE and FREE the caller has checked that no work is noted. */
+static void
+leave(LnSlotState state, TimestampTz next_due, const char *error)
+{
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	if (W.slot->generation == W.generation && W.slot->pid == MyProcPid)
+	{
+		W.slot->state = state;
+		W.slot->next_due = next_due;
+		strlcpy(W.slot->last_error, error ? error : "", sizeof(W.slot->last_error));
+		if (state == LN_SLOT_BACKOFF)
+			W.slot->restart_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000);
+		else
+			W.slot->failures = 0;
+	}
+	LWLockRelease(ln_shared->lock);
+	proc_exit(0);
+}
+
+/*
+ * Settings of the database or role must not change what our statements do.
+ * Joins are by primary key over tables whose statistics may say anything, so
+ * the planner is left no other way.
+ */
+static void
+pin_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"search_path", "pg_catalog, pg_temp"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"session_replication_role", "origin"},
+		{"row_security", "on"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "5s"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"transaction_timeout", "0"},
+		{"idle_session_timeout", "0"},
+		{"enable_seqscan", "off"},
+		{"enable_hashjoin", "off"},
+		{"enable_mergejoin", "off"},
+		{"enable_bitmapscan", "off"},
+		{"enable_material", "off"},
+		{"plan_cache_mode", "force_generic_plan"},
+		{"jit", "off"},
+		{"log_min_duration_statement", "-1"},
+		{"log_statement", "none"},
+		{"application_name", "line_notify worker"},
+	};
+
+	for (int i = 0; i < (int) lengthof(settings); i++)
+	{
+		if (GetConfigOption(settings[i][0], true, false) != NULL)
+			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	}
+	/* at least what makes a claim survive a crash; more if the server says so */
+	if (synchronous_commit < SYNCHRONOUS_COMMIT_REMOTE_WRITE)
+		SetConfigOption("synchronous_commit", "on", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+static void
+handle_sigterm(SIGNAL_ARGS)
+{
+	int			save_errno = errno;
+
+	if (!stop_requested)
+	{
+		stop_requested = true;
+		stop_deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ln_guc_shutdown_timeout);
+	}
+	SetLatch(MyLatch);
+	errno = save_errno;
+}
+
+/*
+ * Ticks during transactions: one that outlasts the time we were given to stop
+ * (a lock, a standby that does not answer) is broken off as "die" would.
+ */
+static void
+watchdog_handler(void)
+{
+	if (stop_requested && GetCurrentTimestamp() > stop_deadline)
+	{
+		InterruptPending = true;
+		ProcDiePending = true;
+		SetLatch(MyLatch);
+	}
+}
+
+static bool
+must_stop(bool *at_once, LnSlotState *state)
+{
+	bool		held;
+
+	LWLockAcquire(ln_shared->lock, LW_SHARED);
+	held = W.slot->hold_pid != 0;
+	*at_once = held && W.slot->hold_at_once;
+	LWLockRelease(ln_shared->lock);
+	*state = held ? LN_SLOT_HELD : LN_SLOT_BACKOFF;
+	if (held && stop_deadline == 0)
+		stop_deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ln_guc_shutdown_timeout);
+	return held || stop_requested;
+}
+
+/* Stop claiming, wait a bounded time for answers, record. */
+static void
+wind_up(bool at_once)
+{
+	/* what never left goes back as it came */
+	while (W.nclaimed > 0)
+	{
+		Transfer   *t = &W.transfers[W.claimed[W.claimed_head]];
+
+		W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
+		W.nclaimed--;
+		t->channel->queued--;
+		t->next = LINE_RETURN;
+		t->outcome = LINE_NOT_SENT;
+		t->state = TRANSFER_DONE;
+		t->attempted = false;
+		t->ended_at = t->retry_at = GetCurrentTimestamp();
+		W.done[W.ndone++] = (int) (t - W.transfers);
+	}
+	while (W.nsent > 0 && !at_once && GetCurrentTimestamp() < stop_deadline)
+	{
+		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), stop_deadline);
+		long		http = ln_http_timeout_ms(W.http);
+
+		(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+								 ln_http_fd(W.http), http >= 0 ? Min(left, http) : left, W.wait_event);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		ln_http_step(W.http);
+		harvest();
+	}
+	ln_http_abort_all(W.http);
+	harvest();
+	W.first_done_at = 0;		/* all of it, now */
+	record();
+	if (W.ndone == 0)
+	{
+		ln_witness_destroy(W.witness);
+		W.witness = NULL;
+	}
+	MemoryContextReset(W.batch);
+}
+
+/* ------------------------------------------------------------ transactions */
+
+/*
+ * Run one short transaction.  The one place that catches errors: the phase is
+ * undone, logged and tried again later; the process and what is on the wire go
+ * on.  Returns whether it committed.
+ */
+static bool
+phase(const char *activity, void (*work) (void *), void *arg)
+{
+	volatile bool ok = false;
+	MemoryContext ctx = CurrentMemoryContext;
+
+	enable_timeout_every(watchdog, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 500), 500);
+	PG_TRY();
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		SPI_connect();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		pgstat_report_activity(STATE_RUNNING, activity);
+
+		MemoryContextSwitchTo(W.batch);
+		work(arg);
+
+		SPI_finish();
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		ok = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(ctx);
+		HOLD_INTERRUPTS();
+		disable_timeout(watchdog, false);
+		errcontext("line_notify worker, %s", activity);
+		edata = CopyErrorData();
+		EmitErrorReport();
+		AbortCurrentTransaction();
+		FlushErrorState();
+		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+		snprintf(W.slot->last_error, sizeof(W.slot->last_error), "%s: %s", activity, edata->message);
+		LWLockRelease(ln_shared->lock);
+		/* gone tables: was the extension dropped? */
+		if (edata->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+			edata->sqlerrcode == ERRCODE_INVALID_SCHEMA_NAME ||
+			edata->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION)
+			pg_atomic_fetch_or_u32(&W.slot->work, LN_WORK_EXTENSION);
+		FreeErrorData(edata);
+		W.retry_phase_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   Min(PHASE_RETRY_LAST, PHASE_RETRY_FIRST << Min(W.phase_failures, 8)));
+		W.phase_failures++;
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	disable_timeout(watchdog, false);
+	MemoryContextSwitchTo(ctx);
+	pgstat_report_stat(!ok);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	if (ok && W.phase_failures > 0)
+	{
+		W.phase_failures = 0;
+		W.retry_phase_at = 0;
+		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+		W.slot->last_error[0] = '\0';
+		LWLockRelease(ln_shared->lock);
+	}
+	return ok;
+}
+
+static void
+check_extension(void *arg)
+{
+	*(char **) arg = ln_outbox_extension_version();
+}
+
+/*
+ * Take over what was noted for us.  Leaves the process when the extension is
+ * not in this database.
+ */
+static void
+take_work(void)
+{
+	uint32		work = pg_atomic_exchange_u32(&W.slot->work, 0);
+	uint32		priorities;
+	uint64		bits;
+
+	if (work == 0)
+		return;
+	W.idle_since = GetCurrentTimestamp();
+
+	if (work & LN_WORK_EXTENSION)
+	{
+		char	   *version = NULL;
+		bool		known = false;
+
+		if (!phase("checking the extension", check_extension, &version))
+		{
+			pg_atomic_fetch_or_u32(&W.slot->work, work);
+			return;
+		}
+		if (version == NULL)
+		{
+			LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+			if (pg_atomic_read_u32(&W.slot->work) == 0)
+			{
+				W.slot->state = LN_SLOT_FREE;
+				LWLockRelease(ln_shared->lock);
+				if (W.witness != NULL)
+					ln_witness_destroy(W.witness);
+				proc_exit(0);
+			}
+			LWLockRelease(ln_shared->lock);
+			return;				/* somebody creates it right now: look again */
+		}
+		for (int i = 0; supported_versions[i] != NULL; i++)
+			known = known || strcmp(version, supported_versions[i]) == 0;
+		W.standing_still = !known;
+		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+		W.slot->standing_still = !known;
+		if (!known)
+			snprintf(W.slot->last_error, sizeof(W.slot->last_error),
+					 "library 1.0 does not know extension version %s", version);
+		LWLockRelease(ln_shared->lock);
+		W.need_config = W.need_survey = W.need_fold = W.need_rescue = true;
+	}
+	if (work & LN_WORK_CONFIG)
+		W.need_config = W.need_survey = W.need_rescue = true;
+	if (work & LN_WORK_WEBHOOK)
+		W.need_fold = true;
+	if (work & LN_WORK_RESCAN)
+	{
+		for (int i = 0; i < W.nchannels; i++)
+			for (int p = 0; p < LN_PRIORITIES; p++)
+				W.channels[i]->lanes[p].low = DT_NOBEGIN;
+		W.need_survey = true;
+		W.last_survey = 0;
+	}
+	if (work & LN_WORK_OUTBOX)
+	{
+		priorities = pg_atomic_exchange_u32(&W.slot->new_priorities, 0);
+		bits = pg_atomic_exchange_u64(&W.slot->new_channels, 0);
+		for (int i = 0; i < W.nchannels; i++)
+		{
+			if ((ln_shmem_channel_bit(W.channels[i]->row.name) & bits) == 0)
+				continue;
+			for (int p = 0; p < LN_PRIORITIES; p++)
+				if (priorities & (1u << p))
+					W.channels[i]->lanes[p].maybe = true;
+		}
+		/* some of the new rows may be for later, or parked */
+		W.need_survey = true;
+	}
+}
+
+static void
+configure(void *arg)
+{
+	W.home = ln_outbox_local_home();
+	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
+	for (int i = 0; i < W.nchannels; i++)
+		for (int p = 0; p < LN_PRIORITIES; p++)
+		{
+			W.channels[i]->lanes[p].maybe = true;
+			W.channels[i]->lanes[p].low = DT_NOBEGIN;
+		}
+	W.expiry_low = DT_NOBEGIN;
+	W.need_survey = true;
+	W.last_survey = 0;
+}
+
+/* What waits, and for when?  Also finds rows that a claim had to skip. */
+static void
+survey(void *arg)
+{
+	LnLaneRow  *rows;
+	TimestampTz now = GetCurrentTimestamp();
+	int			n;
+
+	W.last_survey = now;
+	n = W.home != 0 ? ln_outbox_survey(W.home, &rows) : 0;
+	for (int i = 0; i < W.nchannels; i++)
+		for (int p = 0; p < LN_PRIORITIES; p++)
+			W.channels[i]->lanes[p].next_due = DT_NOEND;
+	for (int i = 0; i < n; i++)
+	{
+		for (int j = 0; j < W.nchannels; j++)
+		{
+			LnLane	   *lane = &W.channels[j]->lanes[rows[i].priority - LN_MIN_PRIORITY];
+
+			if (strcmp(W.channels[j]->row.name, rows[i].channel) != 0)
+				continue;
+			lane->next_due = rows[i].first_due;
+			if (rows[i].first_due <= now)
+			{
+				lane->maybe = true;
+				lane->suspect = true;
+				lane->low = Min(lane->low, rows[i].first_due);
+			}
+		}
+	}
+	W.next_expiry = W.home != 0 ? ln_outbox_next_expiry(W.home, W.expiry_low) : DT_NOEND;
+}
+
+/*
+ * Claims of processes that are dead: their session lock is free.  What the
+ * witness saw decides; without it the truth is that we do not know.
+ */
+static void
+rescue(void *arg)
+{
+	LnOrphan   *orphans;
+	int			n = ln_outbox_orphans(W.home, W.claimer, &orphans);
+	uint64		living[64];
+	int			nliving = 0;
+
+	living[nliving++] = W.claimer;
+	for (int i = 0; i < n;)
+	{
+		uint64		claimer = orphans[i].claimer;
+		LnWitnessEntry *seen;
+		LnRecord   *recs = palloc0(sizeof(LnRecord) * (n - i));
+		LOCKTAG		tag;
+		int			nseen;
+		int			m = 0;
+		int			counts[3] = {0, 0, 0};
+
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (claimer >> 32), (uint32) claimer, LOCK_FIELD);
+		if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		{
+			if (nliving < (int) lengthof(living))
+				living[nliving++] = claimer;
+			while (i < n && orphans[i].claimer == claimer)
+				i++;
+			continue;
+		}
+
+		seen = ln_witness_read(MyDatabaseId, claimer, &nseen);
+		for (; i < n && orphans[i].claimer == claimer; i++)
+		{
+			LnOrphan   *o = &orphans[i];
+			LnRecord   *r = &recs[m++];
+			LnWitnessEntry *e = NULL;
+			LineCase	c;
+			LnChannel  *channel = NULL;
+
+			for (int k = 0; k < nseen && e == NULL; k++)
+				if (seen[k].id == o->id && seen[k].token == o->token)
+					e = &seen[k];
+			for (int k = 0; k < W.nchannels; k++)
+				if (strcmp(W.channels[k]->row.name, o->channel) == 0)
+					channel = W.channels[k];
+
+			r->id = o->id;
+			r->token = o->token;
+			r->request_id = "";
+			r->ended_at = r->retry_at = GetCurrentTimestamp();
+			if (e != NULL && !e->asked)
+			{
+				r->next = LINE_RETURN;
+				r->outcome = LINE_NOT_SENT;
+				r->error = "";
+				counts[0]++;
+				continue;
+			}
+			r->attempted = true;
+			r->sent_at = r->ended_at;
+			memset(&c, 0, sizeof(c));
+			if (e != NULL && e->complete)
+			{
+				c.outcome = ln_line_outcome(HTTP_STATUS, e->status, e->has_retry_after);
+				r->status = e->status;
+				r->error = "";
+				counts[1]++;
+			}
+			else
+			{
+				c.outcome = LINE_AMBIGUOUS;
+				r->error = "the sending process died before the answer came";
+				counts[2]++;
+			}
+			c.attempt = o->attempt;
+			c.max_attempts = channel ? channel->row.max_attempts : PG_INT32_MAX;
+			c.maybe_sent = o->maybe_sent;
+			c.on_unknown = channel ? channel->row.on_unknown : LINE_HOLD;
+			c.on_server_error = channel ? channel->row.on_server_error : LINE_HOLD;
+			r->outcome = c.outcome;
+			r->next = ln_line_decide(&c);
+		}
+		(void) ln_outbox_record(recs, m);
+		ereport(LOG,
+				(errmsg("line_notify recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
+						m, counts[0], counts[1], counts[2])));
+	}
+	/* files of claimers without leases; those just recorded once this commits */
+	if (n == 0)
+		ln_witness_sweep(MyDatabaseId, living, nliving);
+	else
+		pg_atomic_fetch_or_u32(&W.slot->work, LN_WORK_CONFIG);
+}
+
+static void
+fold(void *again)
+{
+	*(bool *) again = ln_outbox_fold(FOLD_BATCH) == FOLD_BATCH;
+}
+
+static void
+expire(void *arg)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz last = W.expiry_low;
+	int			n;
+
+	n = ln_outbox_expire(W.home, W.expiry_low, now, EXPIRE_BATCH, &last);
+	if (n == EXPIRE_BATCH)
+		W.next_expiry = last;
+	else
+		W.next_expiry = ln_outbox_next_expiry(W.home, W.expiry_low);
+	/* rows locked by others are looked at again a little later */
+	if (W.next_expiry <= now && n < EXPIRE_BATCH)
+		W.next_expiry = TimestampTzPlusMilliseconds(now, 1000);
+}
+
+/* ------------------------------------------------------------------ claim */
+
+typedef struct Claim
+{
+	LnChannel  *channel;
+	int			lane;
+	int			limit;
+	LnMessage  *rows;
+	int			n;				/* claimed */
+	int			picked;
+	TimestampTz now;
+} Claim;
+
+static void
+claim_phase(void *arg)
+{
+	Claim	   *c = (Claim *) arg;
+	LnLane	   *lane = &c->channel->lanes[c->lane];
+	LnMessage  *blocked;
+	int			nblocked = 0;
+	TimestampTz last_due;
+	LOCKTAG		tag;
+	Snapshot	snapshot = GetActiveSnapshot();
+
+	/* one claimer at a time; ends with the transaction */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, LOCK_CLAIM, LOCK_FIELD);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+
+	c->now = GetCurrentTimestamp();
+	ln_horizon_note(&W.horizon, c->now, U64FromFullTransactionId(ReadNextFullTransactionId()));
+	c->picked = ln_outbox_pick(c->channel->row.name, c->lane + LN_MIN_PRIORITY, W.home,
+							   lane->low, c->now, c->limit, &c->rows);
+
+	/* only the first waiting message of an order_key may go */
+	last_due = c->picked > 0 ? c->rows[c->picked - 1].due_at : c->now;
+	blocked = palloc(sizeof(LnMessage) * Max(c->picked, 1));
+	c->n = 0;
+	for (int i = 0; i < c->picked; i++)
+	{
+		if (c->rows[i].blocked)
+			blocked[nblocked++] = c->rows[i];
+		else
+			c->rows[c->n++] = c->rows[i];
+	}
+	if (nblocked > 0)
+		ln_outbox_park(blocked, nblocked);
+
+	if (c->n > 0)
+	{
+		uint64	   *tokens = palloc(sizeof(uint64) * c->n);
+
+		if (!ln_random_bytes(tokens, sizeof(uint64) * c->n))
+			elog(ERROR, "could not get random bytes");
+		for (int i = 0; i < c->n; i++)
+		{
+			c->rows[i].token = tokens[i] >> 1;
+			/* before the lease can be seen by anybody */
+			ln_witness_claim(W.transfers[W.free_list[W.nfree - 1 - i]].witness,
+							 c->rows[i].id, c->rows[i].token);
+		}
+		ln_outbox_mark(c->rows, c->n, W.home, W.claimer);
+	}
+
+	/*
+	 * From here on the lane holds nothing before this, except rows of
+	 * transactions that were running before: see horizon.c.
+	 */
+	lane->maybe = c->picked == c->limit;
+	lane->low = ln_horizon_safe(&W.horizon, snapshot->xmin,
+								lane->maybe ? last_due : c->now);
+}
+
+/* Move the claimed rows into transfers; no error can come between. */
+static void
+take_claimed(Claim *c)
+{
+	for (int i = 0; i < c->n; i++)
+	{
+		LnMessage  *m = &c->rows[i];
+		int			place = W.free_list[--W.nfree];
+		Transfer   *t = &W.transfers[place];
+		LineMessage msg;
+
+		t->state = TRANSFER_CLAIMED;
+		t->id = m->id;
+		t->token = m->token;
+		t->attempt = m->attempt;
+		t->maybe_sent = m->maybe_sent;
+		t->channel = c->channel;
+		t->kind = m->template_key != NULL ? LINE_TEMPLATE : LINE_FLEXIBLE;
+		t->sent_at = 0;
+		t->attempted = false;
+
+		memset(&msg, 0, sizeof(msg));
+		msg.kind = t->kind;
+		msg.to = m->recipient;
+		msg.template_key = m->template_key;
+		msg.body = m->body;
+		msg.body_len = m->body ? strlen(m->body) : 0;
+		msg.messages = m->messages;
+		msg.messages_len = m->messages ? strlen(m->messages) : 0;
+		msg.notification_disabled = m->notification_disabled;
+		msg.aggregation_unit = m->aggregation_unit;
+		t->request_len = ln_line_body(&msg, NULL, 0);
+		t->request = malloc(t->request_len + 1);
+		if (t->request != NULL)
+			(void) ln_line_body(&msg, t->request, t->request_len + 1);
+
+		c->channel->in_flight++;
+		c->channel->queued++;
+		W.claimed[(W.claimed_head + W.nclaimed) % W.ntransfers] = place;
+		W.nclaimed++;
+	}
+}
+
+/* How many rows a channel may be given now. */
+static int
+room(LnChannel *c)
+{
+	int			want = Min(W.nfree, CLAIM_MAX);
+
+	if (!ln_channel_usable(c, W.home))
+		return 0;
+	if (c->blocked_until_ns[LINE_TEMPLATE] != 0 || c->blocked_until_ns[LINE_FLEXIBLE] != 0)
+	{
+		int64		now = ln_monotonic_ns();
+
+		/* rows do not tell their endpoint before they are read */
+		for (int k = 0; k < 2; k++)
+		{
+			if (c->blocked_until_ns[k] > now)
+				return 0;
+			c->blocked_until_ns[k] = 0;
+		}
+	}
+	want = Min(want, c->row.max_in_flight - c->in_flight);
+	/* no more in hand than a tenth of a second's worth of tokens */
+	want = Min(want, Max(c->row.rate_limit / 10, 1) - c->queued);
+	return ln_breaker_allow(&c->breaker, want, ln_monotonic_ns() / 1000000);
+}
+
+/*
+ * Claim for every channel that has room and, maybe, due messages.  Lanes of a
+ * channel take turns by the age of what was last seen in them, a step of
+ * priority being worth a minute: large is sooner, but small is not never.
+ */
+static void
+claim(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!ln_guc_enabled || W.home == 0 || W.nchannels == 0 || W.ndone > MAX_UNRECORDED)
+		return;
+
+	for (int k = 0; k < W.nchannels; k++)
+	{
+		LnChannel  *channel = W.channels[(W.next_channel + k) % W.nchannels];
+		int			best = -1;
+		TimestampTz best_key = DT_NOEND;
+		Claim		c;
+		instr_time	start;
+		instr_time	duration;
+
+		for (int p = 0; p < LN_PRIORITIES; p++)
+		{
+			LnLane	   *lane = &channel->lanes[p];
+			TimestampTz key;
+
+			if (!lane->maybe && lane->next_due <= now)
+			{
+				lane->maybe = true;
+				lane->low = Min(lane->low, lane->next_due);
+				lane->next_due = DT_NOEND;
+				W.need_survey = true;	/* what comes after it */
+			}
+			if (!lane->maybe)
+				continue;
+			key = (lane->low == DT_NOBEGIN ? 0 : lane->low) - (p + LN_MIN_PRIORITY) * LN_AGING_US;
+			if (best < 0 || key < best_key)
+			{
+				best = p;
+				best_key = key;
+			}
+		}
+		if (best < 0)
+			continue;
+		memset(&c, 0, sizeof(c));
+		c.channel = channel;
+		c.lane = best;
+		c.limit = room(channel);
+		if (c.limit <= 0)
+			continue;
+		/* busy: let a batch gather */
+		if (W.nclaimed + W.nsent > 0 && c.limit < CLAIM_MAX &&
+			now - W.last_claim_at < Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * W.last_claim_us))
+			continue;
+
+		INSTR_TIME_SET_CURRENT(start);
+		if (!phase("claiming messages", claim_phase, &c))
+			return;
+		INSTR_TIME_SET_CURRENT(duration);
+		INSTR_TIME_SUBTRACT(duration, start);
+		W.last_claim_at = GetCurrentTimestamp();
+		W.last_claim_us = (int64) INSTR_TIME_GET_MICROSEC(duration);
+
+		/*
+		 * A wait for a standby that was cut short looks like success.  Then
+		 * nothing of this claim is sent: the leases stay, and the next worker
+		 * finds that their witness saw nothing.
+		 */
+		if (ProcDiePending || QueryCancelPending)
+			return;
+		if (c.n > 0)
+			W.idle_since = W.last_claim_at;
+		/* what comes next; or why the survey saw something that we could not take */
+		if (c.n > 0 || channel->lanes[best].suspect)
+			W.need_survey = true;
+		channel->lanes[best].suspect = false;
+		take_claimed(&c);
+		if (W.nfree == 0)
+			break;
+	}
+	W.next_channel = (W.next_channel + 1) % Max(W.nchannels, 1);
+}
+
+/* ------------------------------------------------------------------- send */
+
+/* An attempt has come to an end: decide, and keep for record(). */
+static void
+finish(Transfer *t, LineOutcome outcome, bool attempted)
+{
+	LineCase	c;
+	TimestampTz now = GetCurrentTimestamp();
+	LnChannel  *channel = t->channel;
+
+	memset(&c, 0, sizeof(c));
+	c.outcome = outcome;
+	c.attempt = t->attempt;
+	c.max_attempts = channel->row.max_attempts;
+	c.maybe_sent = t->maybe_sent;
+	c.on_unknown = channel->row.on_unknown;
+	c.on_server_error = channel->row.on_server_error;
+
+	t->outcome = outcome;
+	t->next = attempted ? ln_line_decide(&c) : LINE_RETURN;
+	t->attempted = attempted;
+	t->ended_at = now;
+	t->retry_at = now;
+	if (t->next == LINE_RETRY_LATER)
+	{
+		uint64		random = 0;
+
+		(void) ln_random_bytes(&random, sizeof(random));
+		t->retry_at = TimestampTzPlusMilliseconds(now,
+												  ln_retry_delay_ms(t->attempt, channel->row.backoff_base_ms,
+																	channel->row.backoff_cap_ms, random));
+	}
+	if (t->state == TRANSFER_CLAIMED)
+		channel->queued--;
+	free(t->request);
+	t->request = NULL;
+	t->state = TRANSFER_DONE;
+	W.done[W.ndone++] = (int) (t - W.transfers);
+	if (W.first_done_at == 0)
+		W.first_done_at = now;
+}
+
+/* Hand claimed messages to the HTTP client as fast as LINE's rate allows. */
+static void
+send_claimed(void)
+{
+	int			n = W.nclaimed;
+
+	for (int i = 0; i < n; i++)
+	{
+		Transfer   *t = &W.transfers[W.claimed[W.claimed_head]];
+		LnChannel  *channel = t->channel;
+		HttpRequest req;
+		char		url[512];
+		char		tag_header[64 + LINE_TAG_SIZE];
+		char		tag[LINE_TAG_SIZE];
+		const char *headers[3];
+		int64		wait_ns;
+		int			place = W.claimed[W.claimed_head];
+
+		t->request_id[0] = t->error[0] = '\0';
+		t->status = 0;
+
+		/* paused, disarmed or out of order since it was claimed: back, as it came */
+		if (!ln_channel_usable(channel, W.home) || !ln_guc_enabled ||
+			channel->blocked_until_ns[t->kind] > ln_monotonic_ns() ||
+			ln_breaker_allow(&channel->breaker, 1, ln_monotonic_ns() / 1000000) == 0)
+		{
+			W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
+			W.nclaimed--;
+			finish(t, LINE_NOT_SENT, false);
+			continue;
+		}
+		if (ln_shmem_rate_take(channel->rate_key[t->kind], channel->row.rate_limit, 1, &wait_ns) == 0)
+		{
+			/* to the end of the ring: another channel's rate may be free */
+			W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
+			W.claimed[(W.claimed_head + W.nclaimed - 1) % W.ntransfers] = place;
+			continue;
+		}
+		W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
+		W.nclaimed--;
+		ln_breaker_started(&channel->breaker);
+
+		ln_line_tag(tag, t->id, t->attempt, t->token);
+		snprintf(tag_header, sizeof(tag_header), "X-Line-Delivery-Tag: %s", tag);
+		headers[0] = "Content-Type: application/json";
+		headers[1] = channel->authorization;
+		headers[2] = tag_header;
+		snprintf(url, sizeof(url), "%s%s", channel->row.api_base, ln_line_path(t->kind));
+		memset(&req, 0, sizeof(req));
+		req.tag = (uint64) place;
+		req.method = "POST";
+		req.url = url;
+		req.headers = headers;
+		req.nheaders = lengthof(headers);
+		req.body = t->request;
+		req.body_len = t->request_len;
+		req.connect_timeout_ms = channel->row.connect_timeout_ms;
+		req.total_timeout_ms = channel->row.total_timeout_ms;
+		req.ca_file = channel->row.ca_file;
+		req.proxy = channel->row.proxy;
+		req.witness = &t->witness->asked;
+		t->sent_at = GetCurrentTimestamp();
+		if (t->request == NULL)
+			strlcpy(t->error, "out of memory", sizeof(t->error));
+		if (t->request == NULL || !ln_http_add(W.http, &req, t->error, sizeof(t->error)))
+		{
+			ln_breaker_failure(&channel->breaker, ln_monotonic_ns() / 1000000);
+			finish(t, LINE_NOT_SENT, true);
+			continue;
+		}
+		channel->queued--;
+		free(t->request);
+		t->request = NULL;
+		t->state = TRANSFER_SENT;
+		W.nsent++;
+	}
+}
+
+/* A fault that every message of the channel would meet: stop it, say why. */
+typedef struct Pause
+{
+	const char *channel;
+	char		reason[400];
+} Pause;
+
+static void
+pause_phase(void *arg)
+{
+	Pause	   *p = (Pause *) arg;
+
+	ln_outbox_pause(p->channel, p->reason);
+}
+
+static void
+pause_channel(LnChannel *channel, const Transfer *t)
+{
+	Pause		p;
+
+	if (channel->row.paused)
+		return;
+	channel->row.paused = true; /* at once, for what is claimed */
+	p.channel = channel->row.name;
+	snprintf(p.reason, sizeof(p.reason), "LINE answered %d%s%s (message " INT64_FORMAT "%s%s)",
+			 t->status, t->error[0] ? ": " : "", t->error, t->id,
+			 t->request_id[0] ? ", request " : "", t->request_id);
+	ereport(WARNING,
+			(errmsg("line_notify paused channel \"%s\": %s", channel->row.name, p.reason),
+			 errhint("Mend the cause, then SELECT line_notify.resume('%s');", channel->row.name)));
+	if (!phase("pausing a channel", pause_phase, &p))
+		channel->row.paused = false;	/* the next answer tries again */
+}
+
+/* Take the finished transfers from the HTTP client. */
+static void
+harvest(void)
+{
+	HttpResult	res;
+
+	while (ln_http_next(W.http, &res))
+	{
+		Transfer   *t = &W.transfers[res.tag];
+		LnChannel  *channel = t->channel;
+		LineOutcome outcome = ln_line_outcome(res.verdict, res.status, res.retry_after_ms >= 0);
+		int64		now_ms = ln_monotonic_ns() / 1000000;
+
+		W.nsent--;
+		t->status = res.status;
+		strlcpy(t->request_id, res.request_id, sizeof(t->request_id));
+		if (res.verdict == HTTP_STATUS)
+		{
+			t->witness->status = (uint16) Min(Max(res.status, 0), 999);
+			t->witness->has_retry_after = res.retry_after_ms >= 0;
+			pg_write_barrier();
+			t->witness->complete = 1;
+		}
+		if (outcome != LINE_ACCEPTED && res.verdict == HTTP_STATUS)
+			ln_line_error_text(res.body, res.body_len, t->error, sizeof(t->error));
+		if (t->error[0] == '\0' && outcome != LINE_ACCEPTED)
+			strlcpy(t->error, res.error, sizeof(t->error));
+
+		switch (outcome)
+		{
+			case LINE_ACCEPTED:
+			case LINE_UNREACHABLE:
+			case LINE_REFUSED:
+				channel->throttles = 0;
+				ln_breaker_success(&channel->breaker);
+				break;
+			case LINE_THROTTLED:
+				break;
+			case LINE_UNAUTHORIZED:
+			case LINE_MISCONFIGURED:
+				ln_breaker_neutral(&channel->breaker);
+				pause_channel(channel, t);
+				break;
+			case LINE_SERVER_ERROR:
+			case LINE_NOT_SENT:
+			case LINE_AMBIGUOUS:
+				if (res.aborted)
+					ln_breaker_neutral(&channel->breaker);
+				else
+					ln_breaker_failure(&channel->breaker, now_ms);
+				break;
+		}
+		if (res.status == 429 || res.status == 503)
+		{
+			/* as LINE says, else 1 s doubling to a minute, for all workers */
+			int64		pause_ms = res.retry_after_ms;
+
+			ln_breaker_neutral(&channel->breaker);
+			if (pause_ms < 0)
+				pause_ms = 1000 << Min(channel->throttles, 6);
+			/* one answer of a burst counts */
+			if (channel->blocked_until_ns[t->kind] <= ln_monotonic_ns())
+				channel->throttles++;
+			channel->blocked_until_ns[t->kind] = Max(channel->blocked_until_ns[t->kind],
+													 ln_monotonic_ns() + pause_ms * 1000000);
+			ln_shmem_rate_block(channel->rate_key[t->kind], channel->row.rate_limit, pause_ms * 1000000);
+		}
+		finish(t, outcome, true);
+		/* not before the pause is over */
+		if (t->next == LINE_RETURN && outcome == LINE_THROTTLED)
+			t->retry_at = t->ended_at +
+				Max(0, channel->blocked_until_ns[t->kind] - ln_monotonic_ns()) / 1000;
+	}
+}
+
+/* ----------------------------------------------------------------- record */
+
+typedef struct Batch
+{
+	LnRecord   *recs;
+	int			n;
+	int			held;
+} Batch;
+
+static void
+record_phase(void *arg)
+{
+	Batch	   *b = (Batch *) arg;
+
+	b->held = ln_outbox_record(b->recs, b->n);
+}
+
+/*
+ * Record a batch; one that the database refuses is halved until the row that
+ * it objects to stands alone.  ok[i] says what is through.
+ */
+static void
+record_batch(LnRecord *recs, bool *ok, int n)
+{
+	Batch		b = {recs, n, 0};
+
+	if (phase("recording outcomes", record_phase, &b))
+	{
+		if (b.held != n)
+			ereport(WARNING,
+					(errmsg("line_notify: %d of %d leases were no longer ours when their outcome was recorded",
+							n - b.held, n)));
+		memset(ok, true, sizeof(bool) * n);
+		return;
+	}
+	memset(ok, false, sizeof(bool) * n);
+	if (n > 1 && !ProcDiePending)
+	{
+		record_batch(recs, ok, n / 2);
+		record_batch(recs + n / 2, ok + n / 2, n - n / 2);
+	}
+}
+
+static void
+record(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	LnRecord   *recs;
+	bool	   *ok;
+	int			n;
+
+	if (W.ndone == 0)
+		return;
+	if (W.retry_phase_at > now && !stop_requested)
+		return;
+	if (W.ndone < RECORD_BATCH && W.nsent > 0 && now - W.first_done_at < RECORD_DELAY_US)
+		return;
+
+	n = Min(W.ndone, RECORD_BATCH * 4);
+	recs = palloc0(sizeof(LnRecord) * n);
+	ok = palloc0(sizeof(bool) * n);
+	for (int i = 0; i < n; i++)
+	{
+		Transfer   *t = &W.transfers[W.done[i]];
+		LnRecord   *r = &recs[i];
+
+		r->id = t->id;
+		r->token = t->token;
+		r->next = t->next;
+		r->outcome = t->outcome;
+		r->status = t->status;
+		r->request_id = t->request_id;
+		r->error = t->error;
+		r->sent_at = t->attempted ? t->sent_at : 0;
+		r->ended_at = t->ended_at;
+		r->retry_at = t->retry_at;
+		r->attempted = t->attempted;
+	}
+	record_batch(recs, ok, n);
+
+	for (int i = 0; i < n; i++)
+	{
+		Transfer   *t = &W.transfers[W.done[i]];
+
+		if (!ok[i])
+			continue;
+		if (t->next == LINE_RETRY_LATER || t->next == LINE_RETURN)
+			W.need_survey = true;
+		t->channel->in_flight--;
+		t->witness->id = 0;
+		t->state = TRANSFER_FREE;
+		W.free_list[W.nfree++] = W.done[i];
+		W.done[i] = -1;
+	}
+	/* close the gaps */
+	{
+		int			left = 0;
+
+		for (int i = 0; i < W.ndone; i++)
+			if (W.done[i] >= 0)
+				W.done[left++] = W.done[i];
+		W.ndone = left;
+	}
+	W.first_done_at = W.ndone > 0 ? now : 0;
+	W.idle_since = now;
+}
+
+/* ------------------------------------------------------------------- wait */
+
+static bool
+is_idle(void)
+{
+	return W.nclaimed + W.nsent + W.ndone == 0 && !W.need_fold && !W.need_config &&
+		!W.need_survey && W.retry_phase_at == 0;
+}
+
+/* Milliseconds until something is to be done without being woken; -1 = nothing. */
+static long
+next_deadline(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz wake = DT_NOEND;
+	long		timeout = ln_http_timeout_ms(W.http);
+	int64		mono_ns = ln_monotonic_ns();
+
+	if (W.retry_phase_at > now)
+		wake = Min(wake, W.retry_phase_at);
+	else if (!W.standing_still)
+	{
+		if (W.need_config || W.need_fold || (W.home != 0 && W.need_rescue))
+			return 0;
+		if (W.need_survey && W.nclaimed + W.nsent == 0)
+			wake = Min(wake, TimestampTzPlusMilliseconds(W.last_survey, SURVEY_GAP + 1));
+		if (W.home != 0)
+			wake = Min(wake, W.next_expiry);
+		for (int i = 0; i < W.nchannels && ln_guc_enabled && W.home != 0; i++)
+		{
+			LnChannel  *c = W.channels[i];
+			bool		due = false;
+
+			if (!ln_channel_usable(c, W.home))
+				continue;
+			for (int p = 0; p < LN_PRIORITIES; p++)
+			{
+				due = due || c->lanes[p].maybe;
+				wake = Min(wake, c->lanes[p].next_due);
+			}
+			if (due)
+			{
+				int64		breaker_ms = ln_breaker_wait_ms(&c->breaker, mono_ns / 1000000);
+
+				if (breaker_ms > 0)
+					wake = Min(wake, now + breaker_ms * 1000);
+				else if (c->blocked_until_ns[0] > mono_ns || c->blocked_until_ns[1] > mono_ns)
+					wake = Min(wake, now + (Max(c->blocked_until_ns[0], c->blocked_until_ns[1]) - mono_ns) / 1000);
+				else if (room(c) > 0)
+					wake = Min(wake, W.nclaimed + W.nsent > 0
+							   ? W.last_claim_at + Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * W.last_claim_us)
+							   : now);
+			}
+		}
+	}
+	if (W.ndone > 0)
+		wake = Min(wake, Max(W.retry_phase_at, W.first_done_at + RECORD_DELAY_US));
+	if (W.nclaimed > 0)
+		wake = Min(wake, now + 1000);	/* a rate token */
+
+	if (is_idle() && ln_guc_idle_timeout > 0)
+	{
+		TimestampTz leave_at = TimestampTzPlusMilliseconds(W.idle_since, ln_guc_idle_timeout * INT64CONST(1000));
+
+		if (now >= leave_at && !W.standing_still)
+		{
+			bool		nothing;
+
+			LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+			nothing = pg_atomic_read_u32(&W.slot->work) == 0 && W.slot->hold_pid == 0;
+			if (nothing)
+			{
+				W.slot->state = LN_SLOT_IDLE;
+				W.slot->next_due = wake;
+				W.slot->failures = 0;
+			}
+			LWLockRelease(ln_shared->lock);
+			if (nothing)
+			{
+				ln_witness_destroy(W.witness);
+				proc_exit(0);
+			}
+			return 0;
+		}
+		wake = Min(wake, leave_at);
+	}
+
+	if (wake != DT_NOEND)
+	{
+		long		ms = wake <= now ? 0 : TimestampDifferenceMilliseconds(now, wake);
+
+		timeout = timeout < 0 ? ms : Min(timeout, ms);
+	}
+	return timeout < 0 ? -1 : Min(timeout, 3600000);
+}
