@@ -12,21 +12,14 @@ EXTENSION = line_notify
 PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
+	src/breaker.o \
 	src/builders.o \
 	src/catalogue.o \
-	src/crypto.o \
-	src/encoding.o \
-	src/format.o \
-	src/line_notify.o \
-	src/message_check.o \
-	src/message_funcs.o \
-	src/signed_link.o \
-	src/use_case.o
-	src/breaker.o \
 	src/channel.o \
 	src/crypto.o \
 	src/encoding.o \
 	src/enqueue.o \
+	src/format.o \
 	src/guc.o \
 	src/hooks.o \
 	src/horizon.o \
@@ -41,6 +34,7 @@ OBJS = \
 	src/phone_funcs.o \
 	src/retry.o \
 	src/shmem.o \
+	src/signed_link.o \
 	src/states.o \
 	src/stats.o \
 	src/token_bucket.o \
@@ -59,7 +53,6 @@ REGRESS = \
 	install \
 	message_check \
 	signed_link \
-	use_case
 	use_case \
 
 ISOLATION =
