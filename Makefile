@@ -78,7 +78,7 @@ src/crypto.o: src/crypto.h
 src/builders.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h
 src/catalogue.o: src/catalogue_data.h src/encoding.h
 src/encoding.o: src/encoding.h
-src/format.o: src/encoding.h
+src/format.o: src/format_data.h src/encoding.h
 src/message_check.o: src/message_check.h src/message_rules.h src/json_tree.h
 src/message_funcs.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h src/encoding.h
 src/signed_link.o: src/crypto.h src/encoding.h

@@ -27,6 +27,7 @@
 #include "utils/timestamp.h"
 
 #include "encoding.h"
+#include "format_data.h"
 
 typedef enum FormatRegion
 {
@@ -43,32 +44,6 @@ typedef enum FormatStyle
 } FormatStyle;
 
 static const char *const zones[] = {"Asia/Tokyo", "Asia/Bangkok", "Asia/Taipei"};
-
-static const char *const weekdays_jp[] = {"日", "月", "火", "水", "木", "金", "土"};
-static const char *const weekdays_tw[] = {"日", "一", "二", "三", "四", "五", "六"};
-static const char *const weekdays_th[] = {
-	"วันอาทิตย์", "วันจันทร์", "วันอังคาร", "วันพุธ", "วันพฤหัสบดี", "วันศุกร์", "วันเสาร์"
-};
-static const char *const months_th[] = {
-	"มกราคม", "กุมภาพันธ์", "มีนาคม", "เมษายน", "พฤษภาคม", "มิถุนายน",
-	"กรกฎาคม", "สิงหาคม", "กันยายน", "ตุลาคม", "พฤศจิกายน", "ธันวาคม"
-};
-static const char *const months_th_short[] = {
-	"ม.ค.", "ก.พ.", "มี.ค.", "เม.ย.", "พ.ค.", "มิ.ย.",
-	"ก.ค.", "ส.ค.", "ก.ย.", "ต.ค.", "พ.ย.", "ธ.ค."
-};
-
-/* the eras that people alive use, by their first day */
-static const struct
-{
-	int			first_day;		/* yyyymmdd */
-	int			first_year;
-	const char *name;
-}			eras_jp[] = {
-	{20190501, 2019, "令和"},
-	{19890108, 1989, "平成"},
-	{19261225, 1926, "昭和"},
-};
 
 PG_FUNCTION_INFO_V1(line_notify_format_date);
 PG_FUNCTION_INFO_V1(line_notify_format_time);
@@ -127,7 +102,7 @@ line_notify_format_time(PG_FUNCTION_ARGS)
 	appendStringInfo(&buf, "%d:%02d", (int) (t / USECS_PER_HOUR),
 					 (int) (t / USECS_PER_MINUTE % 60));
 	if (region == REGION_TH)
-		appendStringInfoString(&buf, " น.");
+		appendStringInfoString(&buf, HOURS_TH);
 	RETURN_UTF8(buf);
 }
 
@@ -164,9 +139,9 @@ line_notify_format_datetime(PG_FUNCTION_ARGS)
 		!append_date(&buf, tm.tm_year, tm.tm_mon, tm.tm_mday, region, style))
 		PG_RETURN_NULL();
 	appendStringInfo(&buf, region == REGION_TH && style != STYLE_SHORT ?
-					 " เวลา %d:%02d" : " %d:%02d", tm.tm_hour, tm.tm_min);
+					 TIME_TH "%d:%02d" : " %d:%02d", tm.tm_hour, tm.tm_min);
 	if (region == REGION_TH)
-		appendStringInfoString(&buf, " น.");
+		appendStringInfoString(&buf, HOURS_TH);
 	RETURN_UTF8(buf);
 }
 
@@ -189,20 +164,20 @@ line_notify_format_datetime_range(PG_FUNCTION_ARGS)
 		!append_date(&buf, a.tm_year, a.tm_mon, a.tm_mday, region, style))
 		PG_RETURN_NULL();
 	appendStringInfoString(&buf, region == REGION_TH && style != STYLE_SHORT ?
-						   " เวลา " : " ");
+						   TIME_TH : " ");
 	if (a.tm_year == b.tm_year && a.tm_mon == b.tm_mon && a.tm_mday == b.tm_mday)
 		append_range(&buf, a.tm_hour, a.tm_min, b.tm_hour, b.tm_min, region);
 	else
 	{
 		appendStringInfo(&buf, "%d:%02d", a.tm_hour, a.tm_min);
-		appendStringInfoString(&buf, region == REGION_JP ? "〜" :
-							   region == REGION_TW ? "～" : " น. - ");
+		appendStringInfoString(&buf, region == REGION_JP ? FROM_TO_JP :
+							   region == REGION_TW ? FROM_TO_TW : HOURS_TH " - ");
 		if (!append_date(&buf, b.tm_year, b.tm_mon, b.tm_mday, region, style))
 			PG_RETURN_NULL();
 		appendStringInfo(&buf, region == REGION_TH && style != STYLE_SHORT ?
-						 " เวลา %d:%02d" : " %d:%02d", b.tm_hour, b.tm_min);
+						 TIME_TH "%d:%02d" : " %d:%02d", b.tm_hour, b.tm_min);
 		if (region == REGION_TH)
-			appendStringInfoString(&buf, " น.");
+			appendStringInfoString(&buf, HOURS_TH);
 	}
 	RETURN_UTF8(buf);
 }
@@ -237,8 +212,8 @@ line_notify_format_money(PG_FUNCTION_ARGS)
 		bool		two_decimals;
 	}			currencies[] =
 	{
-		{"JPY", "", "円", false},
-		{"THB", "฿", "", true},
+		{"JPY", "", YEN, false},
+		{"THB", BAHT, "", true},
 		{"TWD", "NT$", "", true},
 		{"USD", "US$", "", true},
 	};
@@ -320,7 +295,7 @@ append_date(StringInfo buf, int year, int month, int day, FormatRegion region,
 		if (style == STYLE_SHORT)
 			appendStringInfo(buf, "%d %s %d", day, months_th_short[month - 1], year + 543);
 		else
-			appendStringInfo(buf, "%sที่ %d %s %d", weekdays_th[weekday], day,
+			appendStringInfo(buf, DATE_TH, weekdays_th[weekday], day,
 							 months_th[month - 1], year + 543);
 		return true;
 	}
@@ -334,7 +309,7 @@ append_date(StringInfo buf, int year, int month, int day, FormatRegion region,
 
 		if (style == STYLE_ERA && region == REGION_TW && year > 1911)
 		{
-			era = "民國";
+			era = ERA_TW;
 			shown_year = year - 1911;
 		}
 		for (i = 0; style == STYLE_ERA && region == REGION_JP && i < lengthof(eras_jp); i++)
@@ -343,13 +318,14 @@ append_date(StringInfo buf, int year, int month, int day, FormatRegion region,
 			{
 				era = eras_jp[i].name;
 				shown_year = year - eras_jp[i].first_year + 1;
+
 				break;
 			}
 		}
 		if (shown_year == 1 && *era && region == REGION_JP)
-			appendStringInfo(buf, "%s元年%d月%d日", era, month, day);
+			appendStringInfo(buf, DATE_CJK_FIRST, era, month, day);
 		else
-			appendStringInfo(buf, "%s%d年%d月%d日", era, shown_year, month, day);
+			appendStringInfo(buf, DATE_CJK, era, shown_year, month, day);
 	}
 	appendStringInfo(buf, "(%s)", region == REGION_JP ? weekdays_jp[weekday] :
 					 weekdays_tw[weekday]);
@@ -361,8 +337,8 @@ append_range(StringInfo buf, int hour1, int min1, int hour2, int min2,
 			 FormatRegion region)
 {
 	appendStringInfo(buf, "%d:%02d%s%d:%02d%s", hour1, min1,
-					 region == REGION_JP ? "〜" : region == REGION_TW ? "～" : "-",
-					 hour2, min2, region == REGION_TH ? " น." : "");
+					 region == REGION_JP ? FROM_TO_JP : region == REGION_TW ? FROM_TO_TW : "-",
+					 hour2, min2, region == REGION_TH ? HOURS_TH : "");
 }
 
 static bool

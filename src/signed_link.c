@@ -41,10 +41,10 @@
 #include "encoding.h"
 
 #define SECRET_LEN			32
-#define PAYLOAD_HEAD		6		/* key number and expiry */
-#define MAX_REFERENCE		200		/* bytes; an address has 1000 */
+#define PAYLOAD_HEAD		6	/* key number and expiry */
+#define MAX_REFERENCE		200 /* bytes; an address has 1000 */
 #define MAX_LINK			4000	/* bytes; LINE takes 1000 characters */
-#define MAC_CHARS			43		/* of base64url without padding */
+#define MAC_CHARS			43	/* of base64url without padding */
 
 /* 5 bytes of seconds last until the year 36812; this is 9999-12-31 */
 #define MAX_EXPIRY			INT64CONST(253402300799)
@@ -115,6 +115,7 @@ line_notify_signed_link(PG_FUNCTION_ARGS)
 	expires = TIMESTAMP_NOT_FINITE(expires_at) ? MAX_EXPIRY + 1 :
 		expires_at / USECS_PER_SEC +
 		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (int64) SECS_PER_DAY;
+
 	if (expires_at <= GetCurrentStatementStartTimestamp() || expires > MAX_EXPIRY)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
