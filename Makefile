@@ -52,11 +52,11 @@ REGRESS = \
 	catalogue \
 	install \
 	message_check \
+	phone \
+	phone_encoding \
+	phone_safe \
 	signed_link \
 	use_case \
-	phone \
-	phone_safe \
-	phone_encoding \
 
 ISOLATION =
 
