@@ -50,8 +50,10 @@ DATA = \
 REGRESS = \
 	builders \
 	catalogue \
+	channel \
 	install \
 	message_check \
+	outbox \
 	phone \
 	phone_encoding \
 	phone_safe \

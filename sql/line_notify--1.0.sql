@@ -742,8 +742,15 @@ LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller_
 REVOKE ALL ON FUNCTION line_notify._caller_is_superuser() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._caller_is_superuser() IS 'is the role outside of SECURITY DEFINER functions a superuser';
 
+CREATE FUNCTION line_notify._caller() RETURNS oid
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller';
+REVOKE ALL ON FUNCTION line_notify._caller() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._caller() IS 'the role outside of SECURITY DEFINER functions';
+
+-- Of use in views, whose functions run with the rights of who asks; says no
+-- more than whether this place is armed.
 CREATE FUNCTION line_notify._local_home() RETURNS bigint
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT i.home
 	FROM line_notify.identity i, pg_control_system() c, pg_database d
@@ -754,7 +761,6 @@ AS $$
 	ORDER BY i.armed_at DESC
 	LIMIT 1
 $$;
-REVOKE ALL ON FUNCTION line_notify._local_home() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._local_home() IS 'the identity row that this cluster, database and node are named in, or NULL';
 
 CREATE FUNCTION line_notify.create_channel(
@@ -1111,10 +1117,9 @@ AS $$
 	FROM line_notify.channel c
 	WHERE EXISTS (SELECT FROM line_notify.sender s, pg_roles r
 				  WHERE s.channel IN ('*', c.name) AND r.oid = s.role
-					AND pg_has_role(session_user, r.oid, 'MEMBER'))
+					AND pg_has_role(line_notify._caller(), r.oid, 'USAGE'))
 $$;
-REVOKE ALL ON FUNCTION line_notify._visible_channels() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._visible_channels() IS 'channels whose messages the session''s role may see as a sender';
+COMMENT ON FUNCTION line_notify._visible_channels() IS 'channels whose messages the caller may see as a sender';
 
 --
 -- 5. Outbox, history
@@ -1399,8 +1404,7 @@ CREATE VIEW line_notify.notifications WITH (security_barrier) AS
 WITH me AS MATERIALIZED (
 	SELECT (SELECT line_notify._local_home()) AS home,
 		   (SELECT line_notify._visible_channels()) AS channels,
-		   pg_has_role(session_user, (SELECT c.relowner FROM pg_class c WHERE c.oid = 'line_notify.outbox'::regclass), 'MEMBER')
-		   OR has_table_privilege(session_user, 'line_notify.history', 'SELECT') AS everything)
+		   has_table_privilege('line_notify.history', 'SELECT') AS everything)
 SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedup_key, o.order_key, o.priority,
 	   CASE WHEN f.id IS NULL THEN o.state ELSE 'sending' END AS state,
 	   o.attempts + CASE WHEN f.id IS NULL THEN 0 ELSE 1 END AS attempts,
@@ -1432,7 +1436,7 @@ COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not be
 CREATE VIEW line_notify.attempts WITH (security_barrier) AS
 WITH me AS MATERIALIZED (
 	SELECT (SELECT line_notify._visible_channels()) AS channels,
-		   has_table_privilege(session_user, 'line_notify.history', 'SELECT') AS everything)
+		   has_table_privilege('line_notify.history', 'SELECT') AS everything)
 SELECT a.id, a.attempt, a.started_at, a.ended_at, a.outcome, a.http_status, a.request_id, a.error
 FROM me, line_notify.attempt_log a
 WHERE me.everything
