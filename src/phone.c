@@ -76,14 +76,14 @@ typedef struct PhonePlan
 	uint16_t	idd;			/* prefix automata, 0 = none */
 	uint16_t	prefix;
 	uint8_t		groups;			/* captures in prefix */
-	char		text[5];		/* transform rule: this text ... */
+	char		insert[5];		/* transform rule: this text ... */
 	uint8_t		group;			/* ... and this capture; 0 = no rule */
 } PhonePlan;
 
 typedef struct PhoneCode
 {
 	uint16_t	code;
-	char		text[4];
+	char		digits[4];
 	uint8_t		len;
 	uint8_t		first;			/* in phone_code_plans: the main region */
 	uint8_t		n_plans;
@@ -184,9 +184,9 @@ static void fail(LnPhone *out, LnPhoneStatus status, LnPhoneParseError error,
 				 int position);
 static int	decode(const char *utf8, size_t len, uint32_t *c, uint8_t *k,
 				   int *chars);
-static bool exact_text(const Text *text, int region, LnPhone *out,
+static bool exact_text(const Text *input, int region, LnPhone *out,
 					   Trace *trace);
-static bool safe_text(const Text *text, int region, bool simple, LnPhone *out);
+static bool safe_text(const Text *input, int region, bool simple, LnPhone *out);
 static bool confirm(LnPhone *out);
 static inline bool begins_with_own_code(const Digits *digits, int region);
 
@@ -258,7 +258,7 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 	uint8_t		k[LN_PHONE_MAX_CHARS];
 	Digits		digits;
 	Simple		simple;
-	Text		text;
+	Text		input;
 	Trace		trace;
 	bool		is_simple;
 	int			chars;
@@ -291,8 +291,8 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 			 LN_PHONE_MAX_CHARS);
 		return false;
 	}
-	text.n = decode(utf8, len, c, k, &chars);
-	if (text.n < 0)
+	input.n = decode(utf8, len, c, k, &chars);
+	if (input.n < 0)
 	{
 		if (chars >= LN_PHONE_MAX_CHARS)
 			fail(out, LN_PHONE_TOO_LONG, LN_PARSE_TOO_LONG_NSN,
@@ -301,13 +301,13 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 			fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER, chars);
 		return false;
 	}
-	text.c = c;
-	text.k = k;
-	text.at = identity;
-	text.end = text.n;
+	input.c = c;
+	input.k = k;
+	input.at = identity;
+	input.end = input.n;
 	if (mode == LN_PHONE_LIBPHONENUMBER)
-		return exact_text(&text, region_id, out, &trace);
-	return safe_text(&text, region_id, is_simple, out);
+		return exact_text(&input, region_id, out, &trace);
+	return safe_text(&input, region_id, is_simple, out);
 }
 
 /* ----------------------------------------------------------------------
@@ -410,11 +410,11 @@ strip_national_prefix(const PhonePlan *plan, const char **d, int *n, char *buf)
 	{
 		int			begin = captures[2 * plan->group - 2];
 		int			end = captures[2 * plan->group - 1];
-		int			text_len = (int) strlen(plan->text);
+		int			insert_len = (int) strlen(plan->insert);
 		char	   *to = buf;
 
-		memcpy(to, plan->text, text_len);
-		to += text_len;
+		memcpy(to, plan->insert, insert_len);
+		to += insert_len;
 		memcpy(to, *d + begin, end - begin);
 		to += end - begin;
 		memcpy(to, *d + len, *n - len);
@@ -553,7 +553,7 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 			const PhoneCode *own = &phone_codes[plan->code];
 
 			/* the region's own calling code without a plus sign? */
-			if (n >= own->len && memcmp(d, own->text, own->len) == 0)
+			if (n >= own->len && memcmp(d, own->digits, own->len) == 0)
 			{
 				const char *rest = d + own->len;
 				int			rest_n = n - own->len;
@@ -617,7 +617,7 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 	out->parse_error = LN_PARSE_OK;
 	out->country_code = code->code;
 	out->e164[0] = '+';
-	memcpy(out->e164 + 1, code->text, 3);
+	memcpy(out->e164 + 1, code->digits, 3);
 	memcpy(out->e164 + 1 + code->len, d, n);
 	out->e164_len = 1 + code->len + n;
 	out->e164[out->e164_len] = '\0';
@@ -1395,7 +1395,7 @@ is_phone_context(const uint32_t *c, int n)
 	for (i = 0; i < n; i++)
 	{
 		bool		letter = c[i] < 0x80 && (c[i] | 0x20) >= 'a' &&
-			(c[i] | 0x20) <= 'z';
+		(c[i] | 0x20) <= 'z';
 
 		if (letter || digit_value(c[i]) >= 0)
 		{
@@ -1435,9 +1435,9 @@ no_trace(Trace *trace)
  * The exact core for any text.  trace is for safe mode.
  */
 static bool
-exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
+exact_text(const Text *input, int region, LnPhone *out, Trace *trace)
 {
-	const uint32_t *t = text->c;
+	const uint32_t *t = input->c;
 	uint32_t	c[MAX_NUMBER];
 	uint8_t		k[MAX_NUMBER];
 	uint8_t		at[MAX_NUMBER];
@@ -1449,59 +1449,59 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	int			n = 0;
 	int			context;
 	int			start = 0;
-	int			end = text->n;
+	int			end = input->n;
 	int			where = 0;
 	int			i;
 	bool		valid;
 
 	no_trace(trace);
-	context = find_ascii(t, 0, text->n, ";phone-context=");
+	context = find_ascii(t, 0, input->n, ";phone-context=");
 	if (context >= 0)
 	{
 		int			value = context + 15;
-		int			value_end = find_ascii(t, value, text->n, ";");
+		int			value_end = find_ascii(t, value, input->n, ";");
 		int			tel;
 
 		if (value_end < 0)
-			value_end = text->n;
+			value_end = input->n;
 #if LN_PHONE_CHECKS_CONTEXT
 		if (!is_phone_context(t + value, value_end - value))
 		{
 			fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER,
-				 value < text->n ? text->at[value] : text->end);
+				 value < input->n ? input->at[value] : input->end);
 			return false;
 		}
 		if (t[value] == '+')
 #else
-		if (value < text->n - 1 && t[value] == '+')
+		if (value < input->n - 1 && t[value] == '+')
 #endif
 		{
 			for (i = value; i < value_end; i++)
 			{
 				c[n] = t[i];
-				k[n] = text->k[i];
-				at[n++] = text->at[i];
+				k[n] = input->k[i];
+				at[n++] = input->at[i];
 			}
 		}
-		tel = find_ascii(t, 0, text->n, "tel:");
+		tel = find_ascii(t, 0, input->n, "tel:");
 		start = tel >= 0 ? tel + 4 : 0;
 		/* "tel:" behind the context: the library takes all that follows */
-		end = start <= context ? context : text->n;
+		end = start <= context ? context : input->n;
 	}
 	else
 	{
 		/* from the first character that can begin a number ... */
-		for (i = 0; i < text->n; i++)
-			if (text->k[i] == C_REFUSED)
+		for (i = 0; i < input->n; i++)
+			if (input->k[i] == C_REFUSED)
 			{
 				fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER,
-					 text->at[i]);
+					 input->at[i]);
 				return false;
 			}
-		while (start < end && text->k[start] > C_PLUS)
+		while (start < end && input->k[start] > C_PLUS)
 			start++;
 		/* ... to the last letter, number or # ... */
-		while (end > start && !IS_DIGIT(text->k[end - 1]) &&
+		while (end > start && !IS_DIGIT(input->k[end - 1]) &&
 			   !is_word(t[end - 1]) && t[end - 1] != '#')
 			end--;
 		/* ... but of two numbers "x/x" in a line only the first */
@@ -1535,8 +1535,8 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	for (i = start; i < end; i++)
 	{
 		c[n] = t[i];
-		k[n] = text->k[i];
-		at[n++] = text->at[i];
+		k[n] = input->k[i];
+		at[n++] = input->at[i];
 	}
 	i = find_ascii(c, 0, n, ";isub=");
 	if (i >= 0)
@@ -1545,7 +1545,7 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	if (!looks_viable(c, k, n, &where))
 	{
 		fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER,
-			 where < n ? at[where] : n > 0 ? at[n - 1] + 1 : text->end);
+			 where < n ? at[where] : n > 0 ? at[n - 1] + 1 : input->end);
 		return false;
 	}
 	if (region >= LN_PHONE_N_REGIONS && k[0] != C_PLUS)
@@ -1576,7 +1576,7 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	}
 
 	digits.first = at[0];
-	digits.end = text->end;
+	digits.end = input->end;
 	for (i = 0; i < n && k[i] == C_PLUS; i++)
 		;
 	digits.plus = i > 0;
@@ -1640,8 +1640,8 @@ typedef enum Kind
 	K_SPACE,
 	K_OPEN,						/* brackets */
 	K_CLOSE,
-	K_FILL,						/* underscores and middle dots: separators, but
-								 * in rows they mask digits */
+	K_FILL,						/* underscores and middle dots: separators,
+								 * but in rows they mask digits */
 	K_INVISIBLE,
 	K_MASK,						/* stands for an unknown digit (as x and n,
 								 * which are K_LATIN, may) */
@@ -1891,7 +1891,7 @@ is_gap(Kind k)
  */
 typedef struct Clean
 {
-	Text		text;
+	Text		easy;
 	uint32_t	c[LN_PHONE_MAX_CHARS];
 	uint8_t		k[LN_PHONE_MAX_CHARS];
 	uint8_t		at[LN_PHONE_MAX_CHARS];
@@ -1905,7 +1905,7 @@ typedef struct Clean
 } Clean;
 
 static void
-clean_text(const Text *text, Clean *clean)
+clean_text(const Text *input, Clean *clean)
 {
 	int			n = 0;
 	int			i;
@@ -1916,12 +1916,12 @@ clean_text(const Text *text, Clean *clean)
 	clean->last_digit = -1;
 	clean->dots = 0;
 	clean->suspicious = false;
-	for (i = 0; i < text->n; i++)
+	for (i = 0; i < input->n; i++)
 	{
-		uint32_t	c = text->c[i];
-		uint8_t		k = text->k[i];
+		uint32_t	c = input->c[i];
+		uint8_t		k = input->k[i];
 		Kind		kind = IS_DIGIT(k) ? K_DIGIT :
-			c < 0x80 ? (Kind) ascii_kind[c] : kind_of(c);
+		c < 0x80 ? (Kind) ascii_kind[c] : kind_of(c);
 
 		if (kind == K_INVISIBLE)
 		{
@@ -1968,7 +1968,7 @@ clean_text(const Text *text, Clean *clean)
 				k = C_SEPARATOR;
 			}
 		}
-		if (c != text->c[i] && clean->first_change < 0)
+		if (c != input->c[i] && clean->first_change < 0)
 			clean->first_change = n;
 		if (kind == K_DIGIT)
 		{
@@ -1984,17 +1984,17 @@ clean_text(const Text *text, Clean *clean)
 			clean->suspicious = true;
 		clean->c[n] = c;
 		clean->k[n] = k;
-		clean->at[n] = text->at[i];
+		clean->at[n] = input->at[i];
 		clean->kind[n] = (uint8_t) kind;
 		n++;
 	}
 	if (clean->first_change < 0)
 		clean->first_change = n;
-	clean->text.c = clean->c;
-	clean->text.k = clean->k;
-	clean->text.at = clean->at;
-	clean->text.n = n;
-	clean->text.end = text->end;
+	clean->easy.c = clean->c;
+	clean->easy.k = clean->k;
+	clean->easy.at = clean->at;
+	clean->easy.n = n;
+	clean->easy.end = input->end;
 }
 
 /*
@@ -2005,7 +2005,7 @@ static int
 find_mask(const Clean *clean, const Trace *trace)
 {
 	const uint8_t *kind = clean->kind;
-	int			n = clean->text.n;
+	int			n = clean->easy.n;
 	int			i;
 
 	if (!clean->suspicious)
@@ -2163,27 +2163,27 @@ find_shape(const Clean *clean)
 
 /* The digits of a text without letters; false if there is anything else. */
 static bool
-collect_digits(const Text *text, char *d, uint8_t *at, Digits *digits)
+collect_digits(const Text *input, char *d, uint8_t *at, Digits *digits)
 {
-	const uint8_t *k = text->k;
+	const uint8_t *k = input->k;
 	int			i = 0;
 	int			n = 0;
 
-	while (i < text->n && k[i] > C_PLUS)
+	while (i < input->n && k[i] > C_PLUS)
 		i++;
-	if (i == text->n)
+	if (i == input->n)
 		return false;
-	digits->first = text->at[i];
-	digits->end = text->end;
+	digits->first = input->at[i];
+	digits->end = input->end;
 	digits->plus = k[i] == C_PLUS;
-	while (i < text->n && k[i] == C_PLUS)
+	while (i < input->n && k[i] == C_PLUS)
 		i++;
-	for (; i < text->n; i++)
+	for (; i < input->n; i++)
 	{
 		if (IS_DIGIT(k[i]))
 		{
 			d[n] = (char) ('0' + k[i]);
-			at[n++] = text->at[i];
+			at[n++] = input->at[i];
 		}
 		else if (k[i] == C_PLUS && n > 0)
 		{
@@ -2197,8 +2197,8 @@ collect_digits(const Text *text, char *d, uint8_t *at, Digits *digits)
 		else if (k[i] != C_SEPARATOR)
 		{
 			/* what follows the last digit does not matter, unless a word */
-			for (; i < text->n; i++)
-				if (is_word(text->c[i]))
+			for (; i < input->n; i++)
+				if (is_word(input->c[i]))
 					return false;
 			break;
 		}
@@ -2274,7 +2274,7 @@ part_is_number(const Clean *clean, int from, int to, int min_digits, int region)
 	part.k = clean->k + from;
 	part.at = clean->at + from;
 	part.n = to - from;
-	part.end = clean->text.end;
+	part.end = clean->easy.end;
 	return exact_text(&part, region, &phone, &trace) && !trace.dialled &&
 		!trace.loose_letters;
 }
@@ -2344,7 +2344,7 @@ find_second_number(const Clean *clean, int region)
 				found = part_is_number(clean, right[k], left[i], min, region);
 		if (!found)
 			continue;
-		if (part_is_number(clean, right[i], clean->text.n, min, region))
+		if (part_is_number(clean, right[i], clean->easy.n, min, region))
 			return right[i];
 		for (m = i + 1; m < cuts; m++)
 			if (clear[m] && right[i] < left[m] &&
@@ -2378,8 +2378,8 @@ begins_with_own_code(const Digits *digits, int region)
 	if (digits->plus || region >= LN_PHONE_N_REGIONS)
 		return false;
 	code = &phone_codes[phone_plans[region].code];
-	return digits->d[0] == code->text[0] && digits->n >= code->len &&
-		memcmp(digits->d, code->text, code->len) == 0;
+	return digits->d[0] == code->digits[0] && digits->n >= code->len &&
+		memcmp(digits->d, code->digits, code->len) == 0;
 }
 
 /* The same, and also 00, from a look at the first digits only. */
@@ -2394,7 +2394,7 @@ may_lack_plus(const Clean *clean, int region)
 	first = clean->k[i];
 	if (first != 0)
 		return region < LN_PHONE_N_REGIONS &&
-			phone_codes[phone_plans[region].code].text[0] == '0' + first;
+			phone_codes[phone_plans[region].code].digits[0] == '0' + first;
 	for (i++; i < clean->last_digit && !IS_DIGIT(clean->k[i]); i++)
 		;
 	return i <= clean->last_digit && clean->k[i] == 0;
@@ -2404,7 +2404,7 @@ may_lack_plus(const Clean *clean, int region)
  * Refusals of a valid answer, from the text that it was read from.
  */
 static bool
-accept(const Text *text, const Clean *clean, const Trace *trace, int region,
+accept(const Text *input, const Clean *clean, const Trace *trace, int region,
 	   LnPhone *out)
 {
 	char		d[LN_PHONE_MAX_CHARS];
@@ -2426,7 +2426,7 @@ accept(const Text *text, const Clean *clean, const Trace *trace, int region,
 	 * the plus sign only.
 	 */
 	if (may_lack_plus(clean, region) &&
-		collect_digits(text, d, at, &digits) && !digits.plus &&
+		collect_digits(input, d, at, &digits) && !digits.plus &&
 		((d[0] == '0' && d[1] == '0' && d[2] != '0') ||
 		 begins_with_own_code(&digits, region)))
 	{
@@ -2478,7 +2478,7 @@ cut_annotation(const Clean *clean, char *extension, int *extension_len)
 		MAX_NOTE_DIGITS = 4
 	};
 	const uint8_t *kind = clean->kind;
-	int			n = clean->text.n;
+	int			n = clean->easy.n;
 	int			digits = 0;
 	int			last = -1;
 	int			tail_digits = 0;
@@ -2634,8 +2634,8 @@ read_digits(const Digits *all, int skip, bool plus, int region, LnPhone *out,
 	else
 		code = NULL;
 	if (code == NULL || digits.n < 2 * code->len ||
-		memcmp(digits.d, code->text, code->len) != 0 ||
-		memcmp(digits.d + code->len, code->text, code->len) != 0)
+		memcmp(digits.d, code->digits, code->len) != 0 ||
+		memcmp(digits.d + code->len, code->digits, code->len) != 0)
 		return false;
 	digits.d += code->len;
 	digits.at += code->len;
@@ -2677,17 +2677,17 @@ try_reading(const Digits *digits, int skip, bool plus, int region,
  * refused.
  */
 static bool
-rescue_digits(const Text *text, int region, int text_rule, LnPhone *out)
+rescue_digits(const Text *input, int region, int text_rule, LnPhone *out)
 {
 	char		d[LN_PHONE_MAX_CHARS];
 	uint8_t		at[LN_PHONE_MAX_CHARS];
 	Digits		digits;
 	bool		japan = region < LN_PHONE_N_REGIONS &&
-		strcmp(phone_plans[region].region, "JP") == 0;
+	strcmp(phone_plans[region].region, "JP") == 0;
 	bool		found = false;
 	int			carrier = 0;
 
-	if (!collect_digits(text, d, at, &digits) || digits.n < 8)
+	if (!collect_digits(input, d, at, &digits) || digits.n < 8)
 		return false;
 
 	/* 0081 90 ...: as everybody writes it, whatever the region dials */
@@ -2737,7 +2737,7 @@ rescue_digits(const Text *text, int region, int text_rule, LnPhone *out)
  * text has digits and separators only, and *out has the exact answer already.
  */
 static bool
-safe_text(const Text *text, int region, bool simple, LnPhone *out)
+safe_text(const Text *input, int region, bool simple, LnPhone *out)
 {
 	Clean		clean;
 	Trace		trace;
@@ -2757,8 +2757,8 @@ safe_text(const Text *text, int region, bool simple, LnPhone *out)
 		no_trace(&trace);
 	}
 	else
-		valid = exact_text(text, region, out, &trace);
-	clean_text(text, &clean);
+		valid = exact_text(input, region, out, &trace);
+	clean_text(input, &clean);
 
 	i = find_mask(&clean, &trace);
 	if (i >= 0)
@@ -2771,20 +2771,20 @@ safe_text(const Text *text, int region, bool simple, LnPhone *out)
 		return refuse(out, LN_PHONE_LETTERS, "letters",
 					  clean.at[clean.first_digit - 1]);
 	if (valid)
-		return accept(text, &clean, &trace, region, out);
+		return accept(input, &clean, &trace, region, out);
 
 	first = *out;
 	if (clean.n_digits == 0 ||
-		find_ascii(text->c, 0, text->n, ";phone-context=") >= 0)
+		find_ascii(input->c, 0, input->n, ";phone-context=") >= 0)
 		goto no_number;
 
 	/* (a) other separators, and characters that nobody sees */
-	if (clean.first_change < clean.text.n)
+	if (clean.first_change < clean.easy.n)
 	{
 		text_rule = TEXT_SEPARATORS;
-		if (exact_text(&clean.text, region, out, &clean_trace))
+		if (exact_text(&clean.easy, region, out, &clean_trace))
 		{
-			if (accept(&clean.text, &clean, &clean_trace, region, out))
+			if (accept(&clean.easy, &clean, &clean_trace, region, out))
 				out->rule = rule_names[text_rule][DIGITS_AS_IS];
 			return out->valid;
 		}
@@ -2800,7 +2800,7 @@ safe_text(const Text *text, int region, bool simple, LnPhone *out)
 		return refuse(out, LN_PHONE_LETTERS, "letters", trace.first_letter);
 
 	/* (b) annotations and extensions behind the number */
-	part = clean.text;
+	part = clean.easy;
 	i = cut_annotation(&clean, extension, &extension_len);
 	if (i >= 0)
 	{
@@ -2844,7 +2844,7 @@ no_number:
 	return false;
 
 extension:
-	if (out->valid && part.n < clean.text.n && extension_len > 0)
+	if (out->valid && part.n < clean.easy.n && extension_len > 0)
 	{
 		memcpy(out->extension, extension, extension_len);
 		out->extension[extension_len] = '\0';
@@ -2864,22 +2864,22 @@ extension:
  * ourselves, so there the automaton decides.
  */
 bool
-ln_phone_is_e164(const char *text, size_t len)
+ln_phone_is_e164(const char *input, size_t len)
 {
 	const PhoneCode *code;
 	int			n = (int) len - 1;
 	int			i;
 
-	if (len < 2 || len > 1 + 3 + LN_PHONE_MAX_NSN || text[0] != '+')
+	if (len < 2 || len > 1 + 3 + LN_PHONE_MAX_NSN || input[0] != '+')
 		return false;
 	for (i = 1; i <= n; i++)
-		if (text[i] < '0' || text[i] > '9')
+		if (input[i] < '0' || input[i] > '9')
 			return false;
-	code = extract_code(text + 1, n);
+	code = extract_code(input + 1, n);
 	if (code == NULL)
 		return false;
 	if (n >= 7 && n <= 15)
 		return true;
-	return OUT_TYPE(walk(code->root, text + 1 + code->len, n - code->len)) !=
+	return OUT_TYPE(walk(code->root, input + 1 + code->len, n - code->len)) !=
 		LN_PHONE_UNKNOWN;
 }
