@@ -50,9 +50,15 @@ python3 src/gen_phone_tables.py python /usr/lib/python3/dist-packages \
 flags=(-O2 -g -Wall -Wextra -Werror)
 gcc -std=c99 "${flags[@]}" "-DLN_PHONE_TABLES=\"$work/tables.h\"" \
     -c test/fuzz/phone_sample.c -o "$work/sample.o"
+long_way=(-DLN_PHONE_NO_SHORTCUT)
+for f in region_id parse is_e164 line_country status_name type_name metadata_version; do
+    long_way+=("-Dln_phone_$f=ln_long_way_$f")
+done
+gcc -std=c99 "${flags[@]}" "-DLN_PHONE_TABLES=\"$work/tables.h\"" "${long_way[@]}" \
+    -c src/phone.c -o "$work/long_way.o"
 g++ -std=c++17 "${flags[@]}" -Wno-deprecated-declarations \
     -c test/fuzz/phone_conformance.cc -o "$work/conformance.o"
-g++ -o "$work/conformance" "$work/conformance.o" "$work/sample.o" \
+g++ -o "$work/conformance" "$work/conformance.o" "$work/sample.o" "$work/long_way.o" \
     -lphonenumber -licuuc
 status=0
 "$work/conformance" "$inputs" "$seed" test/fuzz/phone_regressions.txt \
