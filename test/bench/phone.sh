@@ -35,7 +35,6 @@ new_server data 54339 "shared_buffers = 512MB" "fsync = off" "autovacuum = off" 
     "max_wal_size = 4GB" "jit = off" "max_parallel_workers_per_gather = 0"
 as_user psql -p 54339 -X -q -v ON_ERROR_STOP=1 -v rows="$rows" -v rounds="$rounds" <<'SQL' | tee "$work/sql.log"
 \pset footer off
-\pset tuples_only off
 SET client_min_messages = warning;
 CREATE EXTENSION line_notify;
 CREATE EXTENSION pgcrypto;
@@ -124,6 +123,8 @@ SELECT name, round(best::numeric) AS ms,
 	round((best * 1e6 / :rows)::numeric) AS ns_per_row,
 	round((best / (SELECT best FROM candidate WHERE no = 2))::numeric, 2) AS "x sha256+encode"
 FROM candidate ORDER BY no;
+\pset tuples_only on
+\pset format unaligned
 SELECT json_build_object('bench', 'phone_sql', 'rows', :rows, 'server', current_setting('server_version'),
 	'hash_vs_sha256', round(((SELECT best FROM candidate WHERE name = 'phone_hash(e)') /
 		(SELECT best FROM candidate WHERE no = 2))::numeric, 3),
