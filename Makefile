@@ -50,8 +50,13 @@ DATA = \
 REGRESS = \
 	builders \
 	catalogue \
+	channel \
 	install \
 	message_check \
+	outbox \
+	phone \
+	phone_encoding \
+	phone_safe \
 	signed_link \
 	use_case \
 
@@ -77,12 +82,27 @@ $(OBJS): src/compat.h
 src/crypto.o: src/crypto.h
 src/builders.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h
 src/catalogue.o: src/catalogue_data.h src/encoding.h
+src/phone.o: src/phone.h src/phone_tables.h src/phone_unicode.h
+src/phone_funcs.o: src/crypto.h src/phone.h src/phone_funcs.h
 src/encoding.o: src/encoding.h
 src/format.o: src/format_data.h src/encoding.h
 src/message_check.o: src/message_check.h src/message_rules.h src/json_tree.h
 src/message_funcs.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h src/encoding.h
 src/signed_link.o: src/crypto.h src/encoding.h
 src/use_case.o: src/use_case.h src/use_case_data.h src/encoding.h
+src/http.o: src/http.h
 src/line_api.o: src/line_api.h src/http.h
 src/retry.o: src/retry.h
 src/token_bucket.o: src/token_bucket.h
+
+# Numbering tables, from the pinned release of the metadata.  A change can
+# change what immutable functions return: it needs a release note.
+PHONE_METADATA = libphonenumber-js@1.13.16
+
+.PHONY: update-phone-metadata
+update-phone-metadata:
+	dir=`mktemp -d` && \
+	(cd "$$dir" && npm pack --silent $(PHONE_METADATA) && tar -xzf *.tgz) && \
+	python3 $(srcdir)/src/gen_phone_tables.py js "$$dir/package" > "$$dir/phone_tables.h" && \
+	cp "$$dir/phone_tables.h" $(srcdir)/src/phone_tables.h && \
+	rm -r "$$dir"

@@ -12,9 +12,109 @@ GRANT USAGE ON SCHEMA line_notify TO PUBLIC;
 --
 -- 1. Phone numbers
 --
+-- None is STRICT: region and mode may be NULL, which means the default.  All are
+-- immutable as long as the library's numbering tables stay the same; a release
+-- that changes them asks for REINDEX of expression indexes.
+--
 
-CREATE FUNCTION line_notify.normalize_phone(phone text, region text DEFAULT NULL) RETURNS text
-LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_normalize_phone';
+CREATE FUNCTION line_notify.normalize_phone(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_normalize_phone'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.normalize_phone(text, text, text) IS
+  'The phone number in E.164 form, or NULL when the text is not one valid number';
+
+CREATE FUNCTION line_notify.assert_phone(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_assert_phone'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.assert_phone(text, text, text) IS
+  'As normalize_phone, but an error with reason and position instead of NULL';
+
+CREATE FUNCTION line_notify.parse_phone(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe',
+  OUT e164 text, OUT valid boolean, OUT type text, OUT region text,
+  OUT country_code integer, OUT "national" text, OUT extension text,
+  OUT status text, OUT error_position integer, OUT rule text)
+RETURNS record
+AS 'MODULE_PATHNAME', 'line_notify_parse_phone'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION line_notify.parse_phone(text, text, text) IS
+  'All that can be said of a phone number: its parts, or the reason and the position of the first offending character';
+
+CREATE FUNCTION line_notify.phone_hash(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_phone_hash'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 2;
+COMMENT ON FUNCTION line_notify.phone_hash(text, text, text) IS
+  'SHA-256 of the E.164 form in lower-case hex, as LINE wants its recipients; NULL when the text is not one valid number';
+
+CREATE FUNCTION line_notify.phone_hash_bytes(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'line_notify_phone_hash_bytes'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 2;
+COMMENT ON FUNCTION line_notify.phone_hash_bytes(text, text, text) IS
+  'SHA-256 of the E.164 form; half the size of phone_hash, for storage and indexes';
+
+CREATE FUNCTION line_notify.phone_is_valid(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'line_notify_phone_is_valid'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.phone_is_valid(text, text, text) IS
+  'Is the text one valid phone number?';
+
+CREATE FUNCTION line_notify.phone_type(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_phone_type'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.phone_type(text, text, text) IS
+  'Type of the number as libphonenumber names it: MOBILE, FIXED_LINE, TOLL_FREE, VOIP, ...; UNKNOWN when it is not valid';
+
+CREATE FUNCTION line_notify.phone_region(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_phone_region'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.phone_region(text, text, text) IS
+  'Region of the number: an ISO code, 001 for numbers of no country, ZZ when unknown, NULL when the text is no number';
+
+CREATE FUNCTION line_notify.line_country(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_line_country'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.line_country(text, text, text) IS
+  'JP, TH or TW when LINE serves the country of the number, else NULL';
+
+CREATE FUNCTION line_notify.is_e164(text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'line_notify_is_e164'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.is_e164(text) IS
+  'Is the text a plus sign, an existing country calling code and digits, in E.164 length?';
+
+CREATE DOMAIN line_notify.e164 AS text
+  CONSTRAINT e164_check CHECK (line_notify.is_e164(VALUE));
+COMMENT ON DOMAIN line_notify.e164 IS 'Phone number in E.164 form, for example +819012345678';
+
+CREATE FUNCTION line_notify.phone_metadata_version()
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_phone_metadata_version'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.phone_metadata_version() IS
+  'Version of the numbering plans in the library, as libphonenumber numbers them';
+
+GRANT EXECUTE ON FUNCTION
+  line_notify.normalize_phone(text, text, text),
+  line_notify.assert_phone(text, text, text),
+  line_notify.parse_phone(text, text, text),
+  line_notify.phone_hash(text, text, text),
+  line_notify.phone_hash_bytes(text, text, text),
+  line_notify.phone_is_valid(text, text, text),
+  line_notify.phone_type(text, text, text),
+  line_notify.phone_region(text, text, text),
+  line_notify.line_country(text, text, text),
+  line_notify.is_e164(text),
+  line_notify.phone_metadata_version()
+  TO PUBLIC;
+GRANT USAGE ON DOMAIN line_notify.e164 TO PUBLIC;
 
 --
 -- 2. Use cases
@@ -642,8 +742,15 @@ LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller_
 REVOKE ALL ON FUNCTION line_notify._caller_is_superuser() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._caller_is_superuser() IS 'is the role outside of SECURITY DEFINER functions a superuser';
 
+CREATE FUNCTION line_notify._caller() RETURNS oid
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller';
+REVOKE ALL ON FUNCTION line_notify._caller() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._caller() IS 'the role outside of SECURITY DEFINER functions';
+
+-- Of use in views, whose functions run with the rights of who asks; says no
+-- more than whether this place is armed.
 CREATE FUNCTION line_notify._local_home() RETURNS bigint
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT i.home
 	FROM line_notify.identity i, pg_control_system() c, pg_database d
@@ -654,7 +761,6 @@ AS $$
 	ORDER BY i.armed_at DESC
 	LIMIT 1
 $$;
-REVOKE ALL ON FUNCTION line_notify._local_home() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._local_home() IS 'the identity row that this cluster, database and node are named in, or NULL';
 
 CREATE FUNCTION line_notify.create_channel(
@@ -1011,10 +1117,9 @@ AS $$
 	FROM line_notify.channel c
 	WHERE EXISTS (SELECT FROM line_notify.sender s, pg_roles r
 				  WHERE s.channel IN ('*', c.name) AND r.oid = s.role
-					AND pg_has_role(session_user, r.oid, 'MEMBER'))
+					AND pg_has_role(line_notify._caller(), r.oid, 'USAGE'))
 $$;
-REVOKE ALL ON FUNCTION line_notify._visible_channels() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._visible_channels() IS 'channels whose messages the session''s role may see as a sender';
+COMMENT ON FUNCTION line_notify._visible_channels() IS 'channels whose messages the caller may see as a sender';
 
 --
 -- 5. Outbox, history
@@ -1145,9 +1250,11 @@ CREATE TABLE line_notify.history (
 	sent_at			timestamptz,
 	ended_at		timestamptz NOT NULL,
 	delivered_at	timestamptz,
-	delivery_event	text,
-	PRIMARY KEY (id)
+	delivery_event	text
 ) PARTITION BY RANGE (id);
+-- No key here: each partition has its own.  A key of the parent would come into
+-- being with CREATE EXTENSION in a restore, be given to every partition that
+-- is attached, and collide with the partition's own one in the dump.
 COMMENT ON TABLE line_notify.history IS 'Messages that were sent or ended otherwise; partitions are made and dropped by the worker';
 COMMENT ON COLUMN line_notify.history.token IS 'lease token of the last attempt, part of its delivery tag';
 COMMENT ON COLUMN line_notify.history.outcome IS 'what the last attempt came to: accepted, unreachable, refused, server_error, ambiguous, ...';
@@ -1297,8 +1404,7 @@ CREATE VIEW line_notify.notifications WITH (security_barrier) AS
 WITH me AS MATERIALIZED (
 	SELECT (SELECT line_notify._local_home()) AS home,
 		   (SELECT line_notify._visible_channels()) AS channels,
-		   pg_has_role(session_user, (SELECT c.relowner FROM pg_class c WHERE c.oid = 'line_notify.outbox'::regclass), 'MEMBER')
-		   OR has_table_privilege(session_user, 'line_notify.history', 'SELECT') AS everything)
+		   has_table_privilege('line_notify.history', 'SELECT') AS everything)
 SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedup_key, o.order_key, o.priority,
 	   CASE WHEN f.id IS NULL THEN o.state ELSE 'sending' END AS state,
 	   o.attempts + CASE WHEN f.id IS NULL THEN 0 ELSE 1 END AS attempts,
@@ -1330,7 +1436,7 @@ COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not be
 CREATE VIEW line_notify.attempts WITH (security_barrier) AS
 WITH me AS MATERIALIZED (
 	SELECT (SELECT line_notify._visible_channels()) AS channels,
-		   has_table_privilege(session_user, 'line_notify.history', 'SELECT') AS everything)
+		   has_table_privilege('line_notify.history', 'SELECT') AS everything)
 SELECT a.id, a.attempt, a.started_at, a.ended_at, a.outcome, a.http_status, a.request_id, a.error
 FROM me, line_notify.attempt_log a
 WHERE me.everything
