@@ -43,6 +43,8 @@ typedef struct LnChannel
 	int			throttles;		/* answers 429 in a row without Retry-After */
 	int64		blocked_until_ns[2];	/* by LineKind, monotonic: LINE said
 										 * wait */
+	int			failures;		/* of claims, in a row */
+	TimestampTz rest_until;		/* after one: no claim before */
 	LnLane		lanes[LN_PRIORITIES];
 } LnChannel;
 

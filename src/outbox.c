@@ -46,6 +46,9 @@ typedef struct Statement
 	SPIPlanPtr	plan;
 } Statement;
 
+/* history has partitions for ids below this */
+static int64 covered = PG_INT64_MIN;
+
 static uint64 run(Statement *st, Datum *args, const char *nulls, int expect);
 
 static Datum int8_array(const int64 *v, int n);
@@ -382,7 +385,6 @@ ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
 		.nargs = 1,
 		.argtypes = {INT8OID}
 	};
-	static int64 covered = PG_INT64_MIN;	/* history has partitions below this */
 	int64	   *ids = palloc(sizeof(int64) * n);
 	int64	   *tokens = palloc(sizeof(int64) * n);
 	int		   *attempts = palloc(sizeof(int) * n);
@@ -413,6 +415,26 @@ ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
 	args[4] = Int64GetDatum(home);
 	if (run(&st, args, NULL, SPI_OK_INSERT) != (uint64) n)
 		elog(ERROR, "could not claim all picked messages");
+}
+
+void
+ln_outbox_forget(void)
+{
+	covered = PG_INT64_MIN;
+}
+
+void
+ln_outbox_defer(int64 id, TimestampTz until, const char *reason)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.outbox SET due_at = $2, error = $3 WHERE id = $1",
+		.nargs = 3,
+		.argtypes = {INT8OID, TIMESTAMPTZOID, TEXTOID}
+	};
+	Datum		args[] = {Int64GetDatum(id), TimestampTzGetDatum(until), CStringGetTextDatum(reason)};
+
+	(void) run(&st, args, NULL, SPI_OK_UPDATE);
 }
 
 void

@@ -154,6 +154,12 @@ extern int	ln_outbox_pick(const char *channel, int priority, int64 home,
 /* Claim picked rows: writes their leases. */
 extern void ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer);
 
+/* Forget what is remembered of history's partitions: the extension was made anew, or somebody dropped one. */
+extern void ln_outbox_forget(void);
+
+/* Let a message that cannot be claimed wait, with the reason, so that those behind it can go. */
+extern void ln_outbox_defer(int64 id, TimestampTz until, const char *reason);
+
 /* Put picked rows aside until the head of their order_key is through. */
 extern void ln_outbox_park(const LnMessage *rows, int n);
 
