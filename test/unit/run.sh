@@ -28,11 +28,13 @@ declare -A sources=(
 	[line_api]="line_api.c"
 	[retry]="retry.c"
 	[token_bucket]="token_bucket.c"
+	[token_api]="token_api.c line_api.c crypto.c"
 )
 declare -A libs=(
 	[crypto]="-lcrypto"
+	[token_api]="-lcrypto"
 )
-order=(crypto line_api retry token_bucket)
+order=(crypto line_api retry token_bucket token_api)
 
 mkdir -p "$build" || exit 1
 [ $# -gt 0 ] && order=("$@")
