@@ -71,6 +71,7 @@ static MemoryContext caller_context;
 static uint64
 run(Statement *st, Datum *args, const char *nulls, int expect)
 {
+	MemoryContext ctx = CurrentMemoryContext;
 	int			rc;
 
 	if (st->plan == NULL)
@@ -85,6 +86,8 @@ run(Statement *st, Datum *args, const char *nulls, int expect)
 	rc = SPI_execute_plan(st->plan, args, nulls, false, 0);
 	if (rc != expect)
 		elog(ERROR, "unexpected result of a statement: %s", SPI_result_code_string(rc));
+	/* SPI leaves its own context behind */
+	MemoryContextSwitchTo(ctx);
 	return SPI_processed;
 }
 
