@@ -16,6 +16,7 @@ OBJS = \
 	src/builders.o \
 	src/catalogue.o \
 	src/channel.o \
+	src/check_channel.o \
 	src/crypto.o \
 	src/encoding.o \
 	src/enqueue.o \
