@@ -182,7 +182,7 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 {
 	static Statement st = {
 		.sql =
-		"SELECT channel, kind, value FROM line_notify.credential",
+		"SELECT channel, kind, value, key_id, flow FROM line_notify.credential",
 		.nargs = 0
 	};
 	int			m;
@@ -198,8 +198,17 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 		{
 			if (strcmp(rows[j].name, channel) != 0)
 				continue;
-			if (strcmp(kind, "access_token") == 0)
-				rows[j].access_token = column_text(i, 3);
+			if (strcmp(kind, "access_token") == 0 ||
+				strcmp(kind, "client_secret") == 0 || strcmp(kind, "jwt_key") == 0)
+			{
+				/* set_credential() keeps one of them */
+				rows[j].credential = kind[0] == 'a' ? LN_CREDENTIAL_TOKEN :
+					kind[0] == 'c' ? LN_CREDENTIAL_SECRET : LN_CREDENTIAL_JWT;
+				rows[j].credential_value = column_text(i, 3);
+				rows[j].credential_key_id = column_text(i, 4);
+				rows[j].credential_v21 = column_text(i, 5) != NULL &&
+					strcmp(column_text(i, 5), "v2.1") == 0;
+			}
 			else if (strcmp(kind, "channel_secret") == 0)
 				rows[j].channel_secret = column_text(i, 3);
 			else if (strcmp(kind, "previous_channel_secret") == 0)
@@ -606,6 +615,31 @@ ln_outbox_record(const LnRecord *recs, int n)
 		held += hit;
 	}
 	return held;
+}
+
+void
+ln_outbox_note_token(const char *channel, const char *error)
+{
+	static Statement note = {
+		.sql =
+		"INSERT INTO line_notify.token_status (channel, error)"
+		" SELECT c.name, $2 FROM line_notify.channel c WHERE c.name = $1"
+		" ON CONFLICT (channel) DO UPDATE SET error = excluded.error",
+		.nargs = 2,
+		.argtypes = {TEXTOID, TEXTOID}
+	};
+	static Statement forget = {
+		.sql =
+		"DELETE FROM line_notify.token_status WHERE channel = $1",
+		.nargs = 1,
+		.argtypes = {TEXTOID}
+	};
+	Datum		args[] = {CStringGetTextDatum(channel), CStringGetTextDatum(error)};
+
+	if (error[0] != '\0')
+		(void) run(&note, args, NULL, SPI_OK_INSERT);
+	else
+		(void) run(&forget, args, NULL, SPI_OK_DELETE);
 }
 
 void
