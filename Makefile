@@ -15,6 +15,7 @@ OBJS = \
 	src/breaker.o \
 	src/channel.o \
 	src/crypto.o \
+	src/dedup.o \
 	src/encoding.o \
 	src/enqueue.o \
 	src/guc.o \
@@ -29,6 +30,8 @@ OBJS = \
 	src/outbox.o \
 	src/phone.o \
 	src/phone_funcs.o \
+	src/quiet.o \
+	src/release.o \
 	src/retry.o \
 	src/shmem.o \
 	src/states.o \
@@ -37,6 +40,7 @@ OBJS = \
 	src/use_case.o \
 	src/wakeup.o \
 	src/webhook.o \
+	src/window.o \
 	src/witness.o \
 	src/worker.o \
 
