@@ -1270,13 +1270,15 @@ CREATE TABLE line_notify.outbox (
 	home			bigint NOT NULL,
 	created_at		timestamptz NOT NULL,
 	error			text,
+	lane			smallint GENERATED ALWAYS AS ((priority + 10) * 2 + CASE WHEN template_key IS NULL THEN 1 ELSE 0 END) STORED,
 	CONSTRAINT one_content CHECK ((template_key IS NULL) <> (messages IS NULL) OR state IN ('invalid', 'suppressed')),
 	CONSTRAINT waiting_state CHECK (state IN ('queued', 'invalid', 'suppressed')),
 	CONSTRAINT has_recipient CHECK (recipient IS NOT NULL OR state <> 'queued')
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000,
 		autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 50000);
--- The claim walks one lane (channel, priority) in order of due time.
-CREATE INDEX outbox_claim ON line_notify.outbox (channel, priority, due_at, id);
+-- The claim walks one lane of a channel in order of due time.  A lane is a
+-- priority and an endpoint, since LINE limits and refuses by endpoint.
+CREATE INDEX outbox_claim ON line_notify.outbox (channel, lane, due_at, id);
 CREATE INDEX outbox_expiry ON line_notify.outbox (expires_at);
 CREATE INDEX outbox_order ON line_notify.outbox (channel, order_key, id) WHERE order_key IS NOT NULL;
 COMMENT ON TABLE line_notify.outbox IS 'INSERT here to send a LINE notification message; holds what waits, see view notifications for everything';
@@ -1303,6 +1305,7 @@ COMMENT ON COLUMN line_notify.outbox.state IS 'set by us; a row that arrives wit
 COMMENT ON COLUMN line_notify.outbox.due_at IS 'when it may be sent next';
 COMMENT ON COLUMN line_notify.outbox.attempts IS 'attempts made so far';
 COMMENT ON COLUMN line_notify.outbox.maybe_sent IS 'an earlier attempt may have reached the customer';
+COMMENT ON COLUMN line_notify.outbox.lane IS 'priority and endpoint: (priority + 10) * 2, and 1 for flexible messages';
 COMMENT ON COLUMN line_notify.outbox.home IS 'identity that may send it';
 COMMENT ON COLUMN line_notify.outbox.error IS 'why it waits or is invalid; no personal data';
 
