@@ -54,8 +54,10 @@ DATA = \
 REGRESS = \
 	builders \
 	catalogue \
+	channel \
 	install \
 	message_check \
+	outbox \
 	phone \
 	phone_encoding \
 	phone_safe \

@@ -673,7 +673,7 @@ CREATE TABLE line_notify.channel (
 					CHECK (api_base ~ '^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost|\[::1\]))(:[0-9]{1,5})?$'),
 	line_channel_id text CHECK (line_channel_id ~ '^[0-9A-Za-z_-]{1,64}$'),
 	region			text NOT NULL DEFAULT 'JP',
-	rate_limit		integer NOT NULL DEFAULT 2000 CHECK (rate_limit BETWEEN 1 AND 2000),
+	rate_limit		integer NOT NULL DEFAULT 2000 CHECK (rate_limit BETWEEN 1 AND 100000),
 	max_in_flight	integer NOT NULL DEFAULT 400 CHECK (max_in_flight BETWEEN 1 AND 10000),
 	default_ttl		interval NOT NULL DEFAULT '24 hours' CHECK (default_ttl > '0'),
 	on_invalid		text NOT NULL DEFAULT 'park' CHECK (on_invalid IN ('park', 'error')),
@@ -697,7 +697,8 @@ CREATE TABLE line_notify.channel (
 	paused_at		timestamptz,
 	pause_reason	text,
 	pause_automatic	boolean NOT NULL DEFAULT false,
-	created_at		timestamptz NOT NULL DEFAULT clock_timestamp()
+	created_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	CONSTRAINT rate_limit_of_line CHECK (rate_limit <= 2000 OR api_base <> 'https://api.line.me')
 );
 COMMENT ON TABLE line_notify.channel IS 'One row per LINE Messaging API channel; changed by create_channel(), alter_channel(), drop_channel(); read through view channels';
 COMMENT ON COLUMN line_notify.channel.home IS 'identity this channel was armed for; see arm()';
@@ -783,8 +784,15 @@ LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller_
 REVOKE ALL ON FUNCTION line_notify._caller_is_superuser() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._caller_is_superuser() IS 'is the role outside of SECURITY DEFINER functions a superuser';
 
+CREATE FUNCTION line_notify._caller() RETURNS oid
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller';
+REVOKE ALL ON FUNCTION line_notify._caller() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._caller() IS 'the role outside of SECURITY DEFINER functions';
+
+-- Of use in views, whose functions run with the rights of who asks; says no
+-- more than whether this place is armed.
 CREATE FUNCTION line_notify._local_home() RETURNS bigint
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT i.home
 	FROM line_notify.identity i, pg_control_system() c, pg_database d
@@ -795,7 +803,6 @@ AS $$
 	ORDER BY i.armed_at DESC
 	LIMIT 1
 $$;
-REVOKE ALL ON FUNCTION line_notify._local_home() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._local_home() IS 'the identity row that this cluster, database and node are named in, or NULL';
 
 CREATE FUNCTION line_notify.create_channel(
@@ -1154,11 +1161,21 @@ SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_f
 	   cardinality(c.only_recipients) AS only_recipients,
 	   line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) AS quiet_until,
 	   c.home IS NOT DISTINCT FROM (SELECT line_notify._local_home()) AS armed,
-	   c.paused_at IS NOT NULL AS paused, c.pause_reason, c.pause_automatic, c.paused_at,
+	   c.paused_at IS NOT NULL OR p.reasons IS NOT NULL AS paused,
+	   coalesce(c.pause_reason, p.reasons) AS pause_reason, c.pause_automatic,
+	   coalesce(c.paused_at, p.paused_at) AS paused_at,
 	   ARRAY(SELECT k.kind FROM line_notify.credential k WHERE k.channel = c.name ORDER BY k.kind) AS credentials,
 	   c.created_at
-FROM line_notify.channel c;
+FROM line_notify.channel c
+CROSS JOIN LATERAL (
+	SELECT string_agg(format('%s messages: %s', CASE x.scope WHEN 'endpoint' THEN x.subject ELSE x.scope || ' ' || x.subject END, x.reason), '; ' ORDER BY x.paused_at) AS reasons,
+		   min(x.paused_at) AS paused_at
+	FROM line_notify.partial_pause x WHERE x.channel = c.name) p;
 COMMENT ON VIEW line_notify.channels IS 'Channels with their settings; never a secret';
+COMMENT ON COLUMN line_notify.channels.paused IS 'the channel, or an endpoint, template or design of it; pause_reason says which';
+COMMENT ON COLUMN line_notify.channels.sent_today IS 'messages that LINE accepted or may have accepted, compared with daily_budget';
+COMMENT ON COLUMN line_notify.channels.only_recipients IS 'length of the allow-list, NULL = none';
+COMMENT ON COLUMN line_notify.channels.quiet_until IS 'end of the quiet hours it is in, or NULL';
 
 CREATE FUNCTION line_notify.grant_sender(role regrole, channels text[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1214,10 +1231,9 @@ AS $$
 	FROM line_notify.channel c
 	WHERE EXISTS (SELECT FROM line_notify.sender s, pg_roles r
 				  WHERE s.channel IN ('*', c.name) AND r.oid = s.role
-					AND pg_has_role(session_user, r.oid, 'MEMBER'))
+					AND pg_has_role(line_notify._caller(), r.oid, 'USAGE'))
 $$;
-REVOKE ALL ON FUNCTION line_notify._visible_channels() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._visible_channels() IS 'channels whose messages the session''s role may see as a sender';
+COMMENT ON FUNCTION line_notify._visible_channels() IS 'channels whose messages the caller may see as a sender';
 
 --
 -- 5. Outbox, history
@@ -1565,8 +1581,7 @@ CREATE VIEW line_notify.notifications WITH (security_barrier) AS
 WITH me AS MATERIALIZED (
 	SELECT (SELECT line_notify._local_home()) AS home,
 		   (SELECT line_notify._visible_channels()) AS channels,
-		   pg_has_role(session_user, (SELECT c.relowner FROM pg_class c WHERE c.oid = 'line_notify.outbox'::regclass), 'MEMBER')
-		   OR has_table_privilege(session_user, 'line_notify.history', 'SELECT') AS everything)
+		   has_table_privilege('line_notify.history', 'SELECT') AS everything)
 SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedup_key, o.order_key, o.priority,
 	   CASE WHEN f.id IS NULL THEN o.state ELSE 'sending' END AS state,
 	   o.attempts + CASE WHEN f.id IS NULL THEN 0 ELSE 1 END AS attempts,
@@ -1603,7 +1618,7 @@ COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not be
 CREATE VIEW line_notify.attempts WITH (security_barrier) AS
 WITH me AS MATERIALIZED (
 	SELECT (SELECT line_notify._visible_channels()) AS channels,
-		   has_table_privilege(session_user, 'line_notify.history', 'SELECT') AS everything)
+		   has_table_privilege('line_notify.history', 'SELECT') AS everything)
 SELECT a.id, a.attempt, a.started_at, a.ended_at, a.outcome, a.http_status, a.request_id, a.error
 FROM me, line_notify.attempt_log a
 WHERE me.everything
@@ -1670,6 +1685,7 @@ AS $$
 DECLARE
 	c record;
 	w record;
+	p record;
 	here bigint := line_notify._local_home();
 	n bigint;
 BEGIN
@@ -1742,6 +1758,26 @@ BEGIN
 			severity := 'error';
 			reason := 'paused: ' || coalesce(c.pause_reason, 'by an operator');
 			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
+			RETURN NEXT;
+		END IF;
+		FOR p IN SELECT * FROM line_notify.partial_pause x WHERE x.channel = c.name ORDER BY x.scope, x.subject
+		LOOP
+			severity := 'error';
+			reason := format('paused %s messages: %s', CASE p.scope WHEN 'endpoint' THEN p.subject ELSE p.scope || ' ' || p.subject END, p.reason);
+			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
+			RETURN NEXT;
+		END LOOP;
+		IF c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
+							  WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date) THEN
+			severity := 'warning';
+			reason := format('the daily budget of %s messages is used up', c.daily_budget);
+			hint := format('It goes on at midnight (%s); SELECT line_notify.alter_channel(%L, daily_budget => ...); raises it.', c.time_zone, c.name);
+			RETURN NEXT;
+		END IF;
+		IF line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) IS NOT NULL THEN
+			severity := 'info';
+			reason := format('quiet hours until %s', line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()));
+			hint := NULL;
 			RETURN NEXT;
 		END IF;
 		IF NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name AND k.kind IN ('access_token', 'client_secret', 'jwt_key')) THEN

@@ -355,7 +355,7 @@ line_notify_flex_notice(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("rows must be pairs of label and value"),
-				 errdetail("There are %d elements.", n)));
+				 errdetail("The number of elements is %d.", n)));
 
 	begin_object(&ps);
 	ADD_CONST(&ps, "type", "flex");
@@ -679,7 +679,7 @@ pairs(FunctionCallInfo fcinfo, bool is_button)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("arguments must be pairs of key and %s",
 						is_button ? "url" : "content"),
-				 errdetail("There are %d arguments.", n)));
+				 errdetail("The number of arguments is %d.", n)));
 	for (i = 0; i < n; i += 2)
 		elems[i / 2] = key_value_object(nulls[i] ? NULL : DatumGetTextPP(elems[i]),
 										nulls[i + 1] ? NULL : DatumGetTextPP(elems[i + 1]),

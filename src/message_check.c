@@ -1106,8 +1106,10 @@ check_action_object(Checker *c, const PathSegment *seg, uint32_t node,
 {
 	const LnJsonNode *nodes = c->tree->nodes;
 	PathSegment type_seg = {seg, LIT("type"), 0};
+	PathSegment label_seg = {seg, LIT("label"), 0};
 	const LnJsonNode *type;
 	uint32_t	t;
+	uint32_t	label;
 
 	if (nodes[node].type != LN_JSON_OBJECT)
 	{
@@ -1176,27 +1178,22 @@ check_action_object(Checker *c, const PathSegment *seg, uint32_t node,
 	 * counts it in grapheme clusters, which are never more than what we
 	 * count.
 	 */
-	if (c->out->warnings)
+	label = check_text(c, seg, node, LIT("label"), 0, TEXT_EMPTY_OK | TEXT_BLANK_OK);
+	if (label != 0)
 	{
-		PathSegment label_seg = {seg, LIT("label"), 0};
 		size_t		max = place == PLACE_FLEX || place == PLACE_FLEX_BUTTON ? 40 : 20;
-		uint32_t	label = get(c, seg, node, LIT("label"), LN_JSON_STRING, false);
+		TextFacts	facts;
 
-		if (label != 0)
-		{
-			TextFacts	facts;
-
-			scan_text(nodes[label].str, nodes[label].len, &facts);
-			if (facts.utf16 > max)
-				report(c, &label_seg, LN_RULE_ACTION_LABEL,
-					   "%zu UTF-16 units long, LINE documents at most %zu",
-					   facts.utf16, max);
-			else if (facts.blank && place != PLACE_FLEX)
-				report(c, &label_seg, LN_RULE_ACTION_LABEL, "nothing to see on the button");
-		}
-		else if (place != PLACE_FLEX)
+		scan_text(nodes[label].str, nodes[label].len, &facts);
+		if (facts.utf16 > max)
+			report(c, &label_seg, LN_RULE_ACTION_LABEL,
+				   "%zu UTF-16 units long, LINE documents at most %zu",
+				   facts.utf16, max);
+		else if (facts.blank && place != PLACE_FLEX)
 			report(c, &label_seg, LN_RULE_ACTION_LABEL, "nothing to see on the button");
 	}
+	else if (place != PLACE_FLEX)
+		report(c, &label_seg, LN_RULE_ACTION_LABEL, "nothing to see on the button");
 }
 
 /*

@@ -1947,8 +1947,6 @@ find_shape(const Clean *clean)
 		return NULL;
 	for (i = clean->first_digit; i <= clean->last_digit;)
 	{
-		if (groups == 5)
-			return NULL;
 		value[groups] = 0;
 		len[groups] = 0;
 		for (; i <= clean->last_digit && clean->kind[i] == K_DIGIT; i++)
@@ -1960,6 +1958,8 @@ find_shape(const Clean *clean)
 		groups++;
 		if (i > clean->last_digit)
 			break;
+		if (groups == LENGTH_OF(sep))
+			return NULL;
 		sep[groups] = K_OTHER;
 		for (; clean->kind[i] != K_DIGIT; i++)
 		{

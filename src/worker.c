@@ -471,9 +471,8 @@ leave(LnSlotState state, TimestampTz next_due, const char *error)
 }
 
 /*
- * Settings of the database or role must not change what our statements do.
- * Joins are by primary key over tables whose statistics may say anything, so
- * the planner is left no other way.
+ * Settings of the database or role must not change what our statements do, nor
+ * how: see the plans in outbox.c.
  */
 static void
 pin_settings(void)
@@ -491,8 +490,10 @@ pin_settings(void)
 		{"transaction_timeout", "0"},
 		{"idle_session_timeout", "0"},
 		{"enable_seqscan", "off"},
-		{"enable_hashjoin", "off"},
+		{"enable_nestloop", "off"},
 		{"enable_mergejoin", "off"},
+		{"enable_hashjoin", "on"},
+		{"enable_indexscan", "on"},
 		{"enable_bitmapscan", "off"},
 		{"enable_material", "off"},
 		{"plan_cache_mode", "force_generic_plan"},

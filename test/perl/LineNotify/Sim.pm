@@ -148,7 +148,6 @@ sub stop
 {
 	my ($self) = @_;
 	my $pid = delete $self->{pid} // return;
-	close($self->{stdin});
 	kill 'TERM', $pid;
 	my $deadline = time() + 5;
 	while (waitpid($pid, WNOHANG) == 0)
