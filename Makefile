@@ -18,6 +18,7 @@ OBJS = \
 	src/channel.o \
 	src/check_channel.o \
 	src/crypto.o \
+	src/dedup.o \
 	src/encoding.o \
 	src/enqueue.o \
 	src/format.o \
@@ -33,6 +34,8 @@ OBJS = \
 	src/outbox.o \
 	src/phone.o \
 	src/phone_funcs.o \
+	src/quiet.o \
+	src/release.o \
 	src/retry.o \
 	src/shmem.o \
 	src/signed_link.o \
@@ -44,6 +47,7 @@ OBJS = \
 	src/use_case.o \
 	src/wakeup.o \
 	src/webhook.o \
+	src/window.o \
 	src/witness.o \
 	src/worker.o \
 

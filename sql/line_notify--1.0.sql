@@ -685,10 +685,18 @@ CREATE TABLE line_notify.channel (
 	connect_timeout	interval NOT NULL DEFAULT '5 seconds' CHECK (connect_timeout BETWEEN '10 milliseconds' AND '5 minutes'),
 	total_timeout	interval NOT NULL DEFAULT '20 seconds' CHECK (total_timeout BETWEEN '10 milliseconds' AND '10 minutes'),
 	use_case_required boolean NOT NULL DEFAULT true,
+	settle_window	interval NOT NULL DEFAULT '2 minutes' CHECK (settle_window BETWEEN '0' AND '1 day'),
+	dedup_window	interval NOT NULL DEFAULT '30 days' CHECK (dedup_window BETWEEN '1 second' AND '3660 days'),
+	on_duplicate	text NOT NULL DEFAULT 'ignore' CHECK (on_duplicate IN ('ignore', 'replace')),
+	time_zone		text NOT NULL DEFAULT 'Asia/Tokyo',
+	quiet_hours		text CHECK (quiet_hours ~ '^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$' AND left(quiet_hours, 5) <> right(quiet_hours, 5)),
+	daily_budget	integer CHECK (daily_budget > 0),
+	only_recipients	text[] CHECK (array_to_string(only_recipients, ',', '?') ~ '^([0-9a-f]{64}(,|$))*$'),
 	proxy			text CHECK (proxy ~ '^https?://[A-Za-z0-9.\[\]:-]+$'),
 	ca_file			text CHECK (ca_file ~ '^/[[:print:]]+$'),
 	paused_at		timestamptz,
 	pause_reason	text,
+	pause_automatic	boolean NOT NULL DEFAULT false,
 	created_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
 	CONSTRAINT rate_limit_of_line CHECK (rate_limit <= 2000 OR api_base <> 'https://api.line.me')
 );
@@ -696,6 +704,14 @@ COMMENT ON TABLE line_notify.channel IS 'One row per LINE Messaging API channel;
 COMMENT ON COLUMN line_notify.channel.home IS 'identity this channel was armed for; see arm()';
 COMMENT ON COLUMN line_notify.channel.line_channel_id IS 'LINE''s channel ID: identity of the rate limit, which outlives tokens';
 COMMENT ON COLUMN line_notify.channel.rate_limit IS 'our share of LINE''s 2,000 requests a second per endpoint';
+COMMENT ON COLUMN line_notify.channel.settle_window IS 'on_unknown, on_server_error = retry: how long to wait for the delivery event first';
+COMMENT ON COLUMN line_notify.channel.dedup_window IS 'how long a dedup_key stays taken';
+COMMENT ON COLUMN line_notify.channel.on_duplicate IS 'second message with a dedup_key: ignore it, or replace the first while that is queued';
+COMMENT ON COLUMN line_notify.channel.time_zone IS 'for quiet_hours and the day of daily_budget';
+COMMENT ON COLUMN line_notify.channel.quiet_hours IS 'nothing is sent in these hours of the day, e.g. 21:00-08:00';
+COMMENT ON COLUMN line_notify.channel.daily_budget IS 'most messages a day that LINE may have accepted; what comes after waits for the next day';
+COMMENT ON COLUMN line_notify.channel.only_recipients IS 'hashes of the only people that may be sent to, for staging; messages to others become suppressed';
+COMMENT ON COLUMN line_notify.channel.pause_automatic IS 'paused by the worker, which may resume it when the cause is gone; an operator''s pause only ends by resume()';
 COMMENT ON COLUMN line_notify.channel.max_attempts IS 'attempts that consume one; NULL = only expires_at ends the waiting';
 
 CREATE TABLE line_notify.credential (
@@ -729,6 +745,29 @@ CREATE TABLE line_notify.sender (
 );
 COMMENT ON TABLE line_notify.sender IS 'Which role may send through which channel (* = every one); see grant_sender()';
 
+-- Faults that concern one endpoint, or one template, of a channel.  What
+-- waits behind them is set aside (due_at infinity), so that it does not stand
+-- in the way of the rest.
+CREATE TABLE line_notify.partial_pause (
+	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
+	scope			text NOT NULL CHECK (scope IN ('endpoint', 'template', 'use_case')),
+	subject			text NOT NULL CHECK (scope <> 'endpoint' OR subject IN ('template', 'flexible')),
+	reason			text NOT NULL,
+	paused_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (channel, scope, subject)
+);
+COMMENT ON TABLE line_notify.partial_pause IS 'Endpoints (template or flexible messages), templates and designs that LINE refuses; resume() deletes';
+COMMENT ON COLUMN line_notify.partial_pause.scope IS 'endpoint; template = one template_key; use_case = the flexible messages of one use case';
+COMMENT ON COLUMN line_notify.partial_pause.subject IS 'template or flexible; a template_key; a use case (empty = none)';
+
+CREATE TABLE line_notify.daily_sent (
+	channel			text COLLATE "C" NOT NULL,
+	day				date NOT NULL,
+	sent			bigint NOT NULL,
+	PRIMARY KEY (channel, day)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE line_notify.daily_sent IS 'Messages that LINE accepted or may have accepted, by day of the channel''s time zone: what daily_budget is compared with';
+
 -- Backends and workers keep channels in memory; a change reaches them at commit.
 CREATE FUNCTION line_notify._configuration_changed() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_configuration_changed';
@@ -736,6 +775,8 @@ REVOKE ALL ON FUNCTION line_notify._configuration_changed() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._configuration_changed() IS 'trigger: tells caches and the worker at commit';
 
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.channel
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.partial_pause
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.credential
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
@@ -793,7 +834,14 @@ CREATE FUNCTION line_notify.create_channel(
 	total_timeout interval DEFAULT NULL,
 	use_case_required boolean DEFAULT NULL,
 	proxy text DEFAULT NULL,
-	ca_file text DEFAULT NULL)
+	ca_file text DEFAULT NULL,
+	settle_window interval DEFAULT NULL,
+	dedup_window interval DEFAULT NULL,
+	on_duplicate text DEFAULT NULL,
+	time_zone text DEFAULT NULL,
+	quiet_hours text DEFAULT NULL,
+	daily_budget integer DEFAULT NULL,
+	only_recipients text[] DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -844,7 +892,14 @@ BEGIN
 		total_timeout => create_channel.total_timeout,
 		use_case_required => create_channel.use_case_required,
 		proxy => create_channel.proxy,
-		ca_file => create_channel.ca_file);
+		ca_file => create_channel.ca_file,
+		settle_window => create_channel.settle_window,
+		dedup_window => create_channel.dedup_window,
+		on_duplicate => create_channel.on_duplicate,
+		time_zone => create_channel.time_zone,
+		quiet_hours => create_channel.quiet_hours,
+		daily_budget => create_channel.daily_budget,
+		only_recipients => create_channel.only_recipients);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.create_channel FROM PUBLIC;
@@ -868,11 +923,21 @@ CREATE FUNCTION line_notify.alter_channel(
 	total_timeout interval DEFAULT NULL,
 	use_case_required boolean DEFAULT NULL,
 	proxy text DEFAULT NULL,
-	ca_file text DEFAULT NULL)
+	ca_file text DEFAULT NULL,
+	settle_window interval DEFAULT NULL,
+	dedup_window interval DEFAULT NULL,
+	on_duplicate text DEFAULT NULL,
+	time_zone text DEFAULT NULL,
+	quiet_hours text DEFAULT NULL,
+	daily_budget integer DEFAULT NULL,
+	only_recipients text[] DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	allowed text[];
+	stranger integer;
 BEGIN
 	IF (alter_channel.api_base IS NOT NULL AND alter_channel.api_base <> 'https://api.line.me'
 		OR alter_channel.proxy IS NOT NULL OR alter_channel.ca_file IS NOT NULL)
@@ -885,6 +950,27 @@ BEGIN
 	END IF;
 	IF alter_channel.region IS NOT NULL THEN
 		PERFORM line_notify.normalize_phone('', alter_channel.region);	-- raises for an unknown region
+	END IF;
+	IF alter_channel.time_zone IS NOT NULL AND
+		NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = alter_channel.time_zone)
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('time zone "%s" not recognized', alter_channel.time_zone),
+			HINT = 'View pg_timezone_names lists them; abbreviations are not accepted.';
+	END IF;
+
+	-- numbers are for people to write, hashes are what is kept
+	SELECT array_agg(h.hash ORDER BY h.n), min(h.n) FILTER (WHERE h.hash IS NULL)
+	INTO allowed, stranger
+	FROM (SELECT u.n, CASE WHEN u.x ~ '^[0-9a-f]{64}$' THEN u.x
+					  ELSE encode(sha256(convert_to(line_notify.normalize_phone(u.x,
+						coalesce(alter_channel.region, (SELECT c.region FROM line_notify.channel c WHERE c.name = alter_channel.name))), 'UTF8')), 'hex') END AS hash
+		  FROM unnest(alter_channel.only_recipients) WITH ORDINALITY AS u(x, n)) h;
+	IF stranger IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('only_recipients has an invalid phone number at position %s', stranger);
 	END IF;
 
 	UPDATE line_notify.channel c SET
@@ -904,7 +990,14 @@ BEGIN
 		total_timeout = coalesce(alter_channel.total_timeout, c.total_timeout),
 		use_case_required = coalesce(alter_channel.use_case_required, c.use_case_required),
 		proxy = nullif(coalesce(alter_channel.proxy, c.proxy), ''),
-		ca_file = nullif(coalesce(alter_channel.ca_file, c.ca_file), '')
+		ca_file = nullif(coalesce(alter_channel.ca_file, c.ca_file), ''),
+		settle_window = coalesce(alter_channel.settle_window, c.settle_window),
+		dedup_window = coalesce(alter_channel.dedup_window, c.dedup_window),
+		on_duplicate = coalesce(alter_channel.on_duplicate, c.on_duplicate),
+		time_zone = coalesce(alter_channel.time_zone, c.time_zone),
+		quiet_hours = nullif(coalesce(alter_channel.quiet_hours, c.quiet_hours), ''),
+		daily_budget = nullif(coalesce(alter_channel.daily_budget, c.daily_budget), 0),
+		only_recipients = CASE WHEN alter_channel.only_recipients IS NULL THEN c.only_recipients ELSE allowed END
 	WHERE c.name = alter_channel.name;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
@@ -924,7 +1017,7 @@ EXCEPTION WHEN check_violation THEN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.alter_channel FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.alter_channel IS 'Change settings of a channel; NULL leaves a setting as it is, '''' clears proxy and ca_file, 0 clears max_attempts';
+COMMENT ON FUNCTION line_notify.alter_channel IS 'Change settings of a channel; NULL leaves a setting as it is; '''' clears proxy, ca_file and quiet_hours, 0 clears max_attempts and daily_budget, {} clears only_recipients';
 
 CREATE FUNCTION line_notify.drop_channel(name text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1108,17 +1201,37 @@ $$;
 REVOKE ALL ON FUNCTION line_notify.arm(text[], text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.arm(text[], text) IS 'Let this database send from the named nodes (default: this one); backlog: keep or cancel what waits from elsewhere; returns how many rows that concerned';
 
+CREATE FUNCTION line_notify._quiet_until(quiet_hours text, time_zone text, at timestamptz) RETURNS timestamptz
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_quiet_until';
+GRANT EXECUTE ON FUNCTION line_notify._quiet_until(text, text, timestamptz) TO PUBLIC;	-- pure, used in views
+COMMENT ON FUNCTION line_notify._quiet_until(text, text, timestamptz) IS 'end of the quiet hours that a moment lies in, or NULL';
+
 CREATE VIEW line_notify.channels AS
 SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_flight,
 	   c.default_ttl, c.on_invalid, c.on_unknown, c.on_server_error, c.max_attempts,
 	   c.backoff_base, c.backoff_cap, c.connect_timeout, c.total_timeout,
 	   c.use_case_required, c.proxy, c.ca_file,
+	   c.settle_window, c.dedup_window, c.on_duplicate, c.time_zone, c.quiet_hours, c.daily_budget,
+	   coalesce((SELECT d.sent FROM line_notify.daily_sent d
+				 WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date), 0) AS sent_today,
+	   cardinality(c.only_recipients) AS only_recipients,
+	   line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) AS quiet_until,
 	   c.home IS NOT DISTINCT FROM (SELECT line_notify._local_home()) AS armed,
-	   c.paused_at IS NOT NULL AS paused, c.pause_reason, c.paused_at,
+	   c.paused_at IS NOT NULL OR p.reasons IS NOT NULL AS paused,
+	   coalesce(c.pause_reason, p.reasons) AS pause_reason, c.pause_automatic,
+	   coalesce(c.paused_at, p.paused_at) AS paused_at,
 	   ARRAY(SELECT k.kind FROM line_notify.credential k WHERE k.channel = c.name ORDER BY k.kind) AS credentials,
 	   c.created_at
-FROM line_notify.channel c;
+FROM line_notify.channel c
+CROSS JOIN LATERAL (
+	SELECT string_agg(format('%s messages: %s', CASE x.scope WHEN 'endpoint' THEN x.subject ELSE x.scope || ' ' || x.subject END, x.reason), '; ' ORDER BY x.paused_at) AS reasons,
+		   min(x.paused_at) AS paused_at
+	FROM line_notify.partial_pause x WHERE x.channel = c.name) p;
 COMMENT ON VIEW line_notify.channels IS 'Channels with their settings; never a secret';
+COMMENT ON COLUMN line_notify.channels.paused IS 'the channel, or an endpoint, template or design of it; pause_reason says which';
+COMMENT ON COLUMN line_notify.channels.sent_today IS 'messages that LINE accepted or may have accepted, compared with daily_budget';
+COMMENT ON COLUMN line_notify.channels.only_recipients IS 'length of the allow-list, NULL = none';
+COMMENT ON COLUMN line_notify.channels.quiet_until IS 'end of the quiet hours it is in, or NULL';
 
 CREATE FUNCTION line_notify.grant_sender(role regrole, channels text[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1139,9 +1252,9 @@ BEGIN
 	ON CONFLICT DO NOTHING;
 	EXECUTE format('GRANT INSERT (channel, phone, region, recipient, use_case, template_key, body, messages,'
 				   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'
-				   ' batch, dedup_key, order_key, reference), SELECT (id) ON line_notify.outbox TO %s', grant_sender.role);
+				   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox TO %s', grant_sender.role);
 	EXECUTE format('GRANT SELECT ON line_notify.notifications, line_notify.attempts TO %s', grant_sender.role);
-	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb) TO %s', grant_sender.role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of() TO %s', grant_sender.role);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.grant_sender(regrole, text[]) FROM PUBLIC;
@@ -1159,8 +1272,8 @@ BEGIN
 		EXECUTE format('REVOKE ALL ON line_notify.outbox, line_notify.notifications, line_notify.attempts FROM %s', revoke_sender.role);
 		EXECUTE format('REVOKE INSERT (channel, phone, region, recipient, use_case, template_key, body, messages,'
 					   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'
-					   ' batch, dedup_key, order_key, reference), SELECT (id) ON line_notify.outbox FROM %s', revoke_sender.role);
-		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb) FROM %s', revoke_sender.role);
+					   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox FROM %s', revoke_sender.role);
+		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of() FROM %s', revoke_sender.role);
 	END IF;
 END
 $$;
@@ -1219,6 +1332,7 @@ CREATE TABLE line_notify.outbox (
 	expires_at		timestamptz NOT NULL,
 	batch			text,
 	dedup_key		text,
+	on_duplicate	text CONSTRAINT on_duplicate_is_not_stored CHECK (on_duplicate IS NULL),
 	order_key		text,
 	reference		text,
 	state			line_notify.message_state NOT NULL,
@@ -1228,13 +1342,15 @@ CREATE TABLE line_notify.outbox (
 	home			bigint NOT NULL,
 	created_at		timestamptz NOT NULL,
 	error			text,
+	lane			smallint GENERATED ALWAYS AS ((priority + 10) * 2 + CASE WHEN template_key IS NULL THEN 1 ELSE 0 END) STORED,
 	CONSTRAINT one_content CHECK ((template_key IS NULL) <> (messages IS NULL) OR state IN ('invalid', 'suppressed')),
 	CONSTRAINT waiting_state CHECK (state IN ('queued', 'invalid', 'suppressed')),
 	CONSTRAINT has_recipient CHECK (recipient IS NOT NULL OR state <> 'queued')
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000,
 		autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 50000);
--- The claim walks one lane (channel, priority) in order of due time.
-CREATE INDEX outbox_claim ON line_notify.outbox (channel, priority, due_at, id);
+-- The claim walks one lane of a channel in order of due time.  A lane is a
+-- priority and an endpoint, since LINE limits and refuses by endpoint.
+CREATE INDEX outbox_claim ON line_notify.outbox (channel, lane, due_at, id);
 CREATE INDEX outbox_expiry ON line_notify.outbox (expires_at);
 CREATE INDEX outbox_order ON line_notify.outbox (channel, order_key, id) WHERE order_key IS NOT NULL;
 COMMENT ON TABLE line_notify.outbox IS 'INSERT here to send a LINE notification message; holds what waits, see view notifications for everything';
@@ -1254,12 +1370,14 @@ COMMENT ON COLUMN line_notify.outbox.spread IS 'a random share of this is added 
 COMMENT ON COLUMN line_notify.outbox.expires_at IS 'not after; default the channel''s default_ttl from the time it may first be sent';
 COMMENT ON COLUMN line_notify.outbox.batch IS 'name of the campaign or run this message belongs to';
 COMMENT ON COLUMN line_notify.outbox.dedup_key IS 'second message of a channel with the same key inserts nothing';
+COMMENT ON COLUMN line_notify.outbox.on_duplicate IS 'of this INSERT: ignore or replace; default the channel''s; not stored';
 COMMENT ON COLUMN line_notify.outbox.order_key IS 'messages with the same key are sent in order, one at a time';
 COMMENT ON COLUMN line_notify.outbox.reference IS 'the application''s own id, e.g. the order number';
 COMMENT ON COLUMN line_notify.outbox.state IS 'set by us; a row that arrives with a state (owner only, as in a restore) is taken as it is';
 COMMENT ON COLUMN line_notify.outbox.due_at IS 'when it may be sent next';
 COMMENT ON COLUMN line_notify.outbox.attempts IS 'attempts made so far';
 COMMENT ON COLUMN line_notify.outbox.maybe_sent IS 'an earlier attempt may have reached the customer';
+COMMENT ON COLUMN line_notify.outbox.lane IS 'priority and endpoint: (priority + 10) * 2, and 1 for flexible messages';
 COMMENT ON COLUMN line_notify.outbox.home IS 'identity that may send it';
 COMMENT ON COLUMN line_notify.outbox.error IS 'why it waits or is invalid; no personal data';
 
@@ -1277,6 +1395,41 @@ CREATE TABLE line_notify.in_flight (
 COMMENT ON TABLE line_notify.in_flight IS 'Messages handed to the sender and not yet recorded';
 COMMENT ON COLUMN line_notify.in_flight.token IS 'lease token: only its holder may record the outcome';
 COMMENT ON COLUMN line_notify.in_flight.claimer IS 'key of the session lock that the claiming process holds while it lives';
+
+-- Which message holds a dedup_key.  Narrow, written by the insert trigger
+-- (dedup.c) and freed when its message ends without having been sent.
+CREATE TABLE line_notify.dedup (
+	channel			text COLLATE "C" NOT NULL,
+	dedup_key		text COLLATE "C" NOT NULL,
+	id				bigint NOT NULL,
+	until			timestamptz NOT NULL,
+	PRIMARY KEY (channel, dedup_key)
+);
+CREATE INDEX dedup_until ON line_notify.dedup (until);
+COMMENT ON TABLE line_notify.dedup IS 'Keys that are taken: a second message with such a key is not queued';
+COMMENT ON COLUMN line_notify.dedup.until IS 'from then on the key is free, whatever became of the message';
+
+-- Rows set aside that the worker shall look at again.  A list without a unique
+-- key: writers never wait for each other, and the worker reads it after they
+-- have committed, so that it sees what they did.
+CREATE TABLE line_notify.release (
+	seq				bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	channel			text COLLATE "C" NOT NULL,
+	order_key		text
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 10000);
+COMMENT ON TABLE line_notify.release IS 'Where messages that were set aside may go on: behind an order_key, or (NULL) anywhere in the channel';
+
+CREATE FUNCTION line_notify._release() RETURNS trigger
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'line_notify_release';
+REVOKE ALL ON FUNCTION line_notify._release() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._release() IS 'trigger: notes in table release what a deleted row held back, wakes the worker at commit';
+
+-- However a message leaves the queue, the next one of its order_key may go.
+CREATE TRIGGER release AFTER DELETE ON line_notify.outbox
+	FOR EACH ROW WHEN (OLD.order_key IS NOT NULL) EXECUTE FUNCTION line_notify._release();
+CREATE TRIGGER release AFTER DELETE ON line_notify.partial_pause
+	FOR EACH ROW EXECUTE FUNCTION line_notify._release();
 
 CREATE TABLE line_notify.history (
 	id				bigint NOT NULL,
@@ -1317,6 +1470,23 @@ COMMENT ON COLUMN line_notify.history.token IS 'lease token of the last attempt,
 COMMENT ON COLUMN line_notify.history.outcome IS 'what the last attempt came to: accepted, unreachable, refused, server_error, ambiguous, ...';
 COMMENT ON COLUMN line_notify.history.request_id IS 'x-line-request-id of LINE''s answer: quote it to LINE''s support';
 COMMENT ON COLUMN line_notify.history.delivered_at IS 'LINE''s own time of the delivery event';
+
+-- A message that ends without having been sent gives its dedup_key back, by
+-- whatever road it came here.  What may have arrived keeps it.
+CREATE FUNCTION line_notify._free_dedup_key() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	DELETE FROM line_notify.dedup d
+	WHERE d.channel = NEW.channel AND d.dedup_key = NEW.dedup_key AND d.id = NEW.id;
+	RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._free_dedup_key() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._free_dedup_key() IS 'trigger: a message that was not sent gives its dedup_key back';
+CREATE TRIGGER free_dedup_key AFTER INSERT ON line_notify.history
+	FOR EACH ROW WHEN (NEW.dedup_key IS NOT NULL AND NEW.state IN ('cancelled', 'expired', 'invalid', 'suppressed', 'failed', 'refused'))
+	EXECUTE FUNCTION line_notify._free_dedup_key();
 
 CREATE TABLE line_notify.attempt_log (
 	id				bigint NOT NULL,
@@ -1416,6 +1586,11 @@ COMMENT ON FUNCTION line_notify._outbox_insert() IS 'trigger: normalizes, hashes
 CREATE TRIGGER prepare BEFORE INSERT ON line_notify.outbox
 	FOR EACH ROW EXECUTE FUNCTION line_notify._outbox_insert();
 
+CREATE FUNCTION line_notify._duplicate_of() RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'line_notify_duplicate_of';
+REVOKE ALL ON FUNCTION line_notify._duplicate_of() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._duplicate_of() IS 'id of the message that the row last inserted by this session was a duplicate of, or NULL';
+
 CREATE FUNCTION line_notify.enqueue(
 	phone text,
 	use_case line_notify.use_case,
@@ -1435,27 +1610,28 @@ DECLARE
 BEGIN
 	SELECT k INTO stray FROM jsonb_object_keys(enqueue.options) k
 	WHERE k NOT IN ('region', 'recipient', 'notification_disabled', 'aggregation_unit', 'priority', 'send_after',
-					'spread', 'expires_at', 'batch', 'dedup_key', 'order_key', 'reference') LIMIT 1;
+					'spread', 'expires_at', 'batch', 'dedup_key', 'on_duplicate', 'order_key', 'reference') LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('unknown option "%s"', stray),
-			HINT = 'Options are the columns of line_notify.outbox: region, recipient, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, order_key, reference.';
+			HINT = 'Options are the columns of line_notify.outbox: region, recipient, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference.';
 	END IF;
 	SELECT * INTO o FROM jsonb_to_record(enqueue.options) AS
 		x(region text, recipient text, notification_disabled boolean, aggregation_unit text, priority smallint,
 		  send_after timestamptz, spread interval, expires_at timestamptz, batch text, dedup_key text,
-		  order_key text, reference text);
+		  on_duplicate text, order_key text, reference text);
 	INSERT INTO line_notify.outbox (channel, phone, region, recipient, use_case, template_key, body, messages,
-		notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, order_key, reference)
+		notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference)
 	VALUES (enqueue.channel, enqueue.phone, o.region, o.recipient, enqueue.use_case, enqueue.template_key, enqueue.body, enqueue.messages,
-		o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0::smallint), o.send_after, o.spread, o.expires_at, o.batch, o.dedup_key, o.order_key, o.reference)
+		o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0::smallint), o.send_after, o.spread, o.expires_at, o.batch, o.dedup_key, o.on_duplicate, o.order_key, o.reference)
 	RETURNING id INTO new_id;
-	RETURN new_id;
+	-- nothing was inserted: a duplicate, or enqueueing is switched off
+	RETURN coalesce(new_id, line_notify._duplicate_of());
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb) IS 'Queue one message; the same as an INSERT into outbox; returns its id';
+COMMENT ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb) IS 'Queue one message; the same as an INSERT into outbox; returns its id, or that of the message that holds its dedup_key already; NULL when line_notify.enqueue is off';
 
 CREATE VIEW line_notify.notifications WITH (security_barrier) AS
 WITH me AS MATERIALIZED (
@@ -1471,7 +1647,12 @@ SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 	   CASE WHEN f.id IS NOT NULL OR o.state <> 'queued' THEN NULL
 			WHEN o.home IS DISTINCT FROM me.home OR c.home IS DISTINCT FROM me.home THEN 'disarmed'
 			WHEN c.paused_at IS NOT NULL THEN 'channel paused'
+			WHEN o.due_at = 'infinity' AND EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
+				AND (p.scope, p.subject) IN (('endpoint', CASE WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END),
+											 ('template', o.template_key),
+											 ('use_case', CASE WHEN o.template_key IS NULL THEN coalesce(o.use_case::text, '') END))) THEN 'endpoint, template or design paused'
 			WHEN o.due_at = 'infinity' THEN 'behind another message of its order_key'
+			WHEN line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp()) IS NOT NULL THEN 'quiet hours'
 			WHEN o.due_at > statement_timestamp() AND o.attempts > 0 THEN 'next attempt'
 			WHEN o.due_at > statement_timestamp() THEN 'not due yet'
 			ELSE 'in line' END AS waiting_reason,
@@ -1560,6 +1741,7 @@ AS $$
 DECLARE
 	c record;
 	w record;
+	p record;
 	here bigint := line_notify._local_home();
 	n bigint;
 BEGIN
@@ -1634,6 +1816,26 @@ BEGIN
 			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
 			RETURN NEXT;
 		END IF;
+		FOR p IN SELECT * FROM line_notify.partial_pause x WHERE x.channel = c.name ORDER BY x.scope, x.subject
+		LOOP
+			severity := 'error';
+			reason := format('paused %s messages: %s', CASE p.scope WHEN 'endpoint' THEN p.subject ELSE p.scope || ' ' || p.subject END, p.reason);
+			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
+			RETURN NEXT;
+		END LOOP;
+		IF c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
+							  WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date) THEN
+			severity := 'warning';
+			reason := format('the daily budget of %s messages is used up', c.daily_budget);
+			hint := format('It goes on at midnight (%s); SELECT line_notify.alter_channel(%L, daily_budget => ...); raises it.', c.time_zone, c.name);
+			RETURN NEXT;
+		END IF;
+		IF line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) IS NOT NULL THEN
+			severity := 'info';
+			reason := format('quiet hours until %s', line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()));
+			hint := NULL;
+			RETURN NEXT;
+		END IF;
 		IF NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name AND k.kind IN ('access_token', 'client_secret', 'jwt_key')) THEN
 			severity := 'error';
 			reason := 'no credential to send with';
@@ -1670,7 +1872,7 @@ CREATE FUNCTION line_notify.pause(channel text, reason text DEFAULT NULL) RETURN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	UPDATE line_notify.channel c SET paused_at = clock_timestamp(),
+	UPDATE line_notify.channel c SET paused_at = clock_timestamp(), pause_automatic = false,
 		pause_reason = format('%s (%s)', coalesce(pause.reason, 'by an operator'), session_user)
 	WHERE c.name = pause.channel;
 	IF NOT FOUND THEN
@@ -1686,15 +1888,16 @@ CREATE FUNCTION line_notify.resume(channel text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	UPDATE line_notify.channel c SET paused_at = NULL, pause_reason = NULL WHERE c.name = resume.channel;
+	UPDATE line_notify.channel c SET paused_at = NULL, pause_reason = NULL, pause_automatic = false WHERE c.name = resume.channel;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
 			MESSAGE = format('channel "%s" does not exist', resume.channel);
 	END IF;
+	DELETE FROM line_notify.partial_pause p WHERE p.channel = resume.channel;
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.resume(text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.resume(text) IS 'Send through a paused channel again';
+COMMENT ON FUNCTION line_notify.resume(text) IS 'Send through a paused channel again, including its paused endpoints, templates and designs';
 
 --
 -- 9. Registration for dump
@@ -1703,6 +1906,11 @@ COMMENT ON FUNCTION line_notify.resume(text) IS 'Send through a paused channel a
 SELECT pg_catalog.pg_extension_config_dump('line_notify.identity', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.channel', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.sender', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.partial_pause', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_sent', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.dedup', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.release', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.release_seq_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.outbox', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.in_flight', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.history', '');

@@ -45,7 +45,8 @@ typedef enum LnSlotState
 #define LN_WORK_CONFIG		0x04	/* channels, credentials, identity changed */
 #define LN_WORK_EXTENSION	0x08	/* extension created, dropped or updated */
 #define LN_WORK_RESCAN		0x10	/* rows changed behind the claim's back */
-#define LN_WORK_ALL			0x1f
+#define LN_WORK_RELEASE		0x20	/* rows that were set aside may go on */
+#define LN_WORK_ALL			0x3f
 
 typedef struct LnSlot
 {
@@ -68,7 +69,7 @@ typedef struct LnSlot
 
 	/* lock-free: set by committing backends, taken by the worker */
 	pg_atomic_uint32 work;		/* LN_WORK_ bits */
-	pg_atomic_uint32 new_priorities;	/* bit priority + 10 */
+	pg_atomic_uint64 new_lanes; /* bit of outbox.lane */
 	pg_atomic_uint64 new_channels;	/* bit ln_channel_bit(name) */
 	pg_atomic_uint32 in_flight; /* written by the worker, for display */
 } LnSlot;
@@ -112,7 +113,7 @@ extern LnSlot *ln_shmem_find(Oid database);
 extern LnSlot *ln_shmem_find_or_make(Oid database);
 
 /* Note work for the worker of a database and wake it, or the launcher to start it.  Raises nothing. */
-extern void ln_shmem_wake(Oid database, uint32 work, uint32 priorities, uint64 channels);
+extern void ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels);
 
 extern void ln_shmem_wake_launcher(void);
 
@@ -133,7 +134,12 @@ extern uint64 ln_shmem_channel_bit(const char *name);
 
 /* Take up to want sends from a rate limit; *wait_ns is set when fewer were there. */
 extern int	ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns);
+
+/* LINE said wait: for all workers.  Never shortens a pause in force. */
 extern void ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns);
+
+/* End of the pause in force (monotonic clock), 0 = none. */
+extern int64 ln_shmem_rate_blocked_until(uint64 key);
 
 /* monotonic clock */
 extern int64 ln_monotonic_ns(void);
