@@ -16,6 +16,7 @@ OBJS = \
 	src/builders.o \
 	src/catalogue.o \
 	src/channel.o \
+	src/check_channel.o \
 	src/crypto.o \
 	src/encoding.o \
 	src/enqueue.o \
@@ -37,6 +38,8 @@ OBJS = \
 	src/signed_link.o \
 	src/states.o \
 	src/stats.o \
+	src/token.o \
+	src/token_api.o \
 	src/token_bucket.o \
 	src/use_case.o \
 	src/wakeup.o \
@@ -77,6 +80,9 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# Header dependencies: PGXS has none of its own for extensions.  Coarse, but a
+# struct that two files see differently crashes the server.
+$(OBJS): $(wildcard $(srcdir)/src/*.h)
 # Header dependencies: PGXS has none of its own for extensions.
 $(OBJS): src/compat.h
 src/crypto.o: src/crypto.h

@@ -673,7 +673,7 @@ CREATE TABLE line_notify.channel (
 					CHECK (api_base ~ '^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost|\[::1\]))(:[0-9]{1,5})?$'),
 	line_channel_id text CHECK (line_channel_id ~ '^[0-9A-Za-z_-]{1,64}$'),
 	region			text NOT NULL DEFAULT 'JP',
-	rate_limit		integer NOT NULL DEFAULT 2000 CHECK (rate_limit BETWEEN 1 AND 2000),
+	rate_limit		integer NOT NULL DEFAULT 2000 CHECK (rate_limit BETWEEN 1 AND 100000),
 	max_in_flight	integer NOT NULL DEFAULT 400 CHECK (max_in_flight BETWEEN 1 AND 10000),
 	default_ttl		interval NOT NULL DEFAULT '24 hours' CHECK (default_ttl > '0'),
 	on_invalid		text NOT NULL DEFAULT 'park' CHECK (on_invalid IN ('park', 'error')),
@@ -689,7 +689,8 @@ CREATE TABLE line_notify.channel (
 	ca_file			text CHECK (ca_file ~ '^/[[:print:]]+$'),
 	paused_at		timestamptz,
 	pause_reason	text,
-	created_at		timestamptz NOT NULL DEFAULT clock_timestamp()
+	created_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	CONSTRAINT rate_limit_of_line CHECK (rate_limit <= 2000 OR api_base <> 'https://api.line.me')
 );
 COMMENT ON TABLE line_notify.channel IS 'One row per LINE Messaging API channel; changed by create_channel(), alter_channel(), drop_channel(); read through view channels';
 COMMENT ON COLUMN line_notify.channel.home IS 'identity this channel was armed for; see arm()';
@@ -701,6 +702,8 @@ CREATE TABLE line_notify.credential (
 	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
 	kind			text NOT NULL CHECK (kind IN ('access_token', 'client_secret', 'jwt_key', 'channel_secret', 'previous_channel_secret')),
 	value			text NOT NULL,
+	key_id			text CHECK (key_id ~ '^[0-9A-Za-z_.-]{1,64}$'),
+	flow			text CHECK (flow IN ('stateless', 'v2.1')),
 	set_at			timestamptz NOT NULL DEFAULT clock_timestamp(),
 	set_by			name NOT NULL DEFAULT session_user,
 	PRIMARY KEY (channel, kind)
@@ -709,6 +712,15 @@ CREATE TABLE line_notify.credential (
 ALTER TABLE line_notify.credential ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON line_notify.credential FROM PUBLIC;
 COMMENT ON TABLE line_notify.credential IS 'Secrets, or file:/path of where they are; not dumped, no policy: only a superuser sees it';
+COMMENT ON COLUMN line_notify.credential.key_id IS 'jwt_key: the "kid" that LINE''s console gave for the public key';
+COMMENT ON COLUMN line_notify.credential.flow IS 'jwt_key: which tokens to ask for, stateless or v2.1';
+
+CREATE TABLE line_notify.token_status (
+	channel			text COLLATE "C" PRIMARY KEY REFERENCES line_notify.channel ON DELETE CASCADE,
+	error			text NOT NULL,
+	since			timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE line_notify.token_status IS 'Channels for which the worker could not get an access token, for health(); never a secret';
 
 CREATE TABLE line_notify.sender (
 	role			regrole NOT NULL,
@@ -938,21 +950,23 @@ $$;
 REVOKE ALL ON FUNCTION line_notify.drop_channel(text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.drop_channel(text) IS 'Remove a channel that has nothing waiting; its history stays';
 
-CREATE FUNCTION line_notify.set_credential(channel text, kind text, value text) RETURNS void
+CREATE FUNCTION line_notify.set_credential(channel text, kind text, value text, key_id text DEFAULT NULL, flow text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	issues CONSTANT boolean := set_credential.kind IN ('client_secret', 'jwt_key');
 BEGIN
 	IF NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = set_credential.channel) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
 			MESSAGE = format('channel "%s" does not exist', set_credential.channel);
 	END IF;
-	IF set_credential.kind IS NULL OR set_credential.kind NOT IN ('access_token', 'client_secret', 'jwt_key', 'channel_secret') THEN
+	IF set_credential.kind IS NULL OR set_credential.kind NOT IN ('access_token', 'client_secret', 'jwt_key', 'channel_secret', 'previous_channel_secret') THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('unknown kind of credential: "%s"', set_credential.kind),
-			HINT = 'Kinds are access_token, client_secret, jwt_key and channel_secret.';
+			MESSAGE = 'unknown kind of credential',
+			HINT = 'Kinds are access_token, client_secret, jwt_key, channel_secret and previous_channel_secret.';
 	END IF;
 	IF set_credential.value LIKE 'file:%' THEN
 		IF set_credential.value NOT LIKE 'file:/%' THEN
@@ -971,10 +985,37 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'a credential has 1 to 8192 characters';
+	ELSIF set_credential.kind = 'access_token' AND length(set_credential.value) > 4000 THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'an access token has at most 4000 characters';
 	ELSIF set_credential.kind <> 'jwt_key' AND set_credential.value ~ '[^!-~]' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'a credential has printable ASCII characters only, and no space';
+	END IF;
+	IF set_credential.value IS NOT NULL AND issues AND
+		(SELECT c.line_channel_id IS NULL FROM line_notify.channel c WHERE c.name = set_credential.channel)
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('channel "%s" has no line_channel_id', set_credential.channel),
+			DETAIL = 'LINE issues access tokens for a channel ID.',
+			HINT = format('SELECT line_notify.alter_channel(%L, line_channel_id => ''...'');', set_credential.channel);
+	END IF;
+	IF set_credential.value IS NOT NULL AND (set_credential.kind = 'jwt_key') <> (set_credential.key_id IS NOT NULL)
+		OR set_credential.flow IS NOT NULL AND set_credential.kind <> 'jwt_key'
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'key_id and flow belong to a jwt_key',
+			HINT = 'key_id is the "kid" that LINE''s console shows for the registered public key.';
+	END IF;
+	IF set_credential.key_id !~ '^[0-9A-Za-z_.-]{1,64}$' OR set_credential.flow NOT IN ('stateless', 'v2.1') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'invalid key_id or flow',
+			DETAIL = 'A key_id has 1 to 64 letters, digits, "_", "-" or "."; flow is stateless or v2.1.';
 	END IF;
 
 	-- one generation back stays valid while LINE and its proxies change over
@@ -989,15 +1030,31 @@ BEGIN
 	IF set_credential.value IS NULL THEN
 		DELETE FROM line_notify.credential c
 		WHERE c.channel = set_credential.channel AND c.kind = set_credential.kind;
-	ELSE
-		INSERT INTO line_notify.credential (channel, kind, value)
-		VALUES (set_credential.channel, set_credential.kind, set_credential.value)
-		ON CONFLICT (channel, kind) DO UPDATE SET value = excluded.value, set_at = clock_timestamp(), set_by = session_user;
+		RETURN;
 	END IF;
+
+	-- one way to get access tokens at a time
+	IF set_credential.kind IN ('access_token', 'client_secret', 'jwt_key') THEN
+		DELETE FROM line_notify.credential c
+		WHERE c.channel = set_credential.channel
+		  AND c.kind IN ('access_token', 'client_secret', 'jwt_key') AND c.kind <> set_credential.kind;
+	END IF;
+	INSERT INTO line_notify.credential (channel, kind, value, key_id, flow)
+	VALUES (set_credential.channel, set_credential.kind, set_credential.value, set_credential.key_id, set_credential.flow)
+	ON CONFLICT (channel, kind) DO UPDATE
+		SET value = excluded.value, key_id = excluded.key_id, flow = excluded.flow,
+			set_at = clock_timestamp(), set_by = session_user;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify.set_credential(text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.set_credential(text, text, text) IS 'Set (or with NULL remove) a secret of a channel; file:/path keeps it out of the database';
+REVOKE ALL ON FUNCTION line_notify.set_credential(text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.set_credential(text, text, text, text, text) IS 'Set (or with NULL remove) a secret of a channel; file:/path keeps it out of the database; access_token, client_secret and jwt_key replace each other';
+
+CREATE FUNCTION line_notify.check_channel(name text, OUT step text, OUT ok boolean, OUT detail text, OUT hint text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT ROWS 6 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'line_notify_check_channel';
+REVOKE ALL ON FUNCTION line_notify.check_channel(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.check_channel(text) IS 'Try everything between here and LINE without sending a message: credential, connection, token, account, permission';
 
 CREATE FUNCTION line_notify.arm(nodes text[] DEFAULT NULL, backlog text DEFAULT 'keep')
 RETURNS bigint
@@ -1581,6 +1638,13 @@ BEGIN
 			severity := 'error';
 			reason := 'no credential to send with';
 			hint := format('SELECT line_notify.set_credential(%L, ''access_token'', ''file:/path'');', c.name);
+			RETURN NEXT;
+		END IF;
+		SELECT 'error', format('no access token since %s: %s', date_trunc('second', t.since), t.error),
+			format('It is asked for again by itself, every minute at least; SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name)
+		INTO severity, reason, hint
+		FROM line_notify.token_status t WHERE t.channel = c.name;
+		IF FOUND THEN
 			RETURN NEXT;
 		END IF;
 		SELECT count(*) INTO n FROM line_notify.history h

@@ -638,6 +638,34 @@ ln_http_forget_connections(HttpClient *client)
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
 }
 
+/*
+ * The kind of a fault, for people; libcurl's own sentence tells the rest.
+ */
+const char *
+ln_http_fault_name(int curl_code)
+{
+	switch ((CURLcode) curl_code)
+	{
+		case CURLE_COULDNT_RESOLVE_HOST:
+		case CURLE_COULDNT_RESOLVE_PROXY:
+			return "name resolution";
+		case CURLE_COULDNT_CONNECT:
+			return "connection";
+		case CURLE_OPERATION_TIMEDOUT:
+			return "time-out";
+		case CURLE_SSL_CONNECT_ERROR:
+		case CURLE_PEER_FAILED_VERIFICATION:
+		case CURLE_SSL_CACERT_BADFILE:
+		case CURLE_SSL_CERTPROBLEM:
+		case CURLE_SSL_CIPHER:
+		case CURLE_SSL_ISSUER_ERROR:
+		case CURLE_SSL_INVALIDCERTSTATUS:
+			return "TLS";
+		default:
+			return "transfer";
+	}
+}
+
 const char *
 ln_http_version(void)
 {

@@ -160,6 +160,11 @@ ln_shmem_wake(Oid database, uint32 work, uint32 priorities, uint64 channels)
 			call_launcher = true;
 		}
 	}
+	else
+	{
+		/* no slot is free: the launcher looks again when one is */
+		ln_shared->scan_databases = true;
+	}
 	LWLockRelease(ln_shared->lock);
 	if (call_launcher)
 		ln_shmem_wake_launcher();
@@ -190,7 +195,11 @@ ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
 				ln_shmem_set_latch(slot->procno);
 			}
 			else
+			{
+				/* its process may be on the last steps of its way out */
 				slot->state = LN_SLOT_HELD;
+				gone = slot->pid == 0;
+			}
 		}
 		LWLockRelease(ln_shared->lock);
 		if (gone)
@@ -202,7 +211,17 @@ ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 10, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		PG_TRY();
+		{
+			CHECK_FOR_INTERRUPTS();
+		}
+		PG_CATCH();
+		{
+			/* cancelled: the command will not run */
+			ln_shmem_release(database);
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
 	}
 }
 
@@ -224,6 +243,12 @@ ln_shmem_release(Oid database)
 	}
 	LWLockRelease(ln_shared->lock);
 	ln_shmem_wake_launcher();
+}
+
+int
+ln_shmem_backoff_ms(int failures)
+{
+	return failures >= 9 ? 300000 : 1000 << Max(failures - 1, 0);
 }
 
 uint64

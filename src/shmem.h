@@ -125,6 +125,9 @@ extern void ln_shmem_wake_launcher(void);
 extern bool ln_shmem_hold(Oid database, bool at_once, int timeout_ms);
 extern void ln_shmem_release(Oid database);
 
+/* Back-off of a worker after the n-th failure in a row: 1 s, doubling to 5 min. */
+extern int	ln_shmem_backoff_ms(int failures);
+
 /* bit of a channel name in LnSlot.new_channels */
 extern uint64 ln_shmem_channel_bit(const char *name);
 

@@ -98,4 +98,6 @@ DELETE FROM line_notify.outbox;
 SELECT line_notify.drop_channel('shop');
 SELECT line_notify.drop_channel('shop');
 SELECT count(*) FROM line_notify.channels;
+-- leave a fresh one for the tests that follow
 DROP EXTENSION line_notify;
+CREATE EXTENSION line_notify;

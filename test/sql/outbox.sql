@@ -144,4 +144,6 @@ WHERE pronamespace = 'line_notify'::regnamespace AND provolatile = 'v'
   AND has_function_privilege('public', p.oid, 'EXECUTE') ORDER BY 1::text;
 SELECT r.oid::regclass, privilege_type FROM pg_class r, aclexplode(r.relacl) a
 WHERE relnamespace = 'line_notify'::regnamespace AND a.grantee = 0 ORDER BY 1::text;
+-- leave a fresh one for the tests that follow
 DROP EXTENSION line_notify;
+CREATE EXTENSION line_notify;

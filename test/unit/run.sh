@@ -29,10 +29,13 @@ declare -A sources=(
 	[message_check]="message_check.c"
 	[retry]="retry.c"
 	[token_bucket]="token_bucket.c"
+	[token_api]="token_api.c line_api.c crypto.c"
 )
 declare -A libs=(
 	[crypto]="-lcrypto"
+	[token_api]="-lcrypto"
 )
+order=(crypto line_api retry token_bucket token_api)
 order=(crypto line_api message_check retry token_bucket)
 
 mkdir -p "$build" || exit 1
