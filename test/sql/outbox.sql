@@ -141,9 +141,9 @@ WHERE c IS NULL ORDER BY 1, 2;
 -- PUBLIC may execute pure functions only
 SELECT p.oid::regprocedure FROM pg_proc p
 WHERE pronamespace = 'line_notify'::regnamespace AND provolatile = 'v'
-  AND has_function_privilege('public', p.oid, 'EXECUTE') ORDER BY 1::text;
+  AND has_function_privilege('public', p.oid, 'EXECUTE') ORDER BY p.oid::regprocedure::text COLLATE "C";
 SELECT r.oid::regclass, privilege_type FROM pg_class r, aclexplode(r.relacl) a
-WHERE relnamespace = 'line_notify'::regnamespace AND a.grantee = 0 ORDER BY 1::text;
+WHERE relnamespace = 'line_notify'::regnamespace AND a.grantee = 0 ORDER BY r.oid::regclass::text COLLATE "C";
 -- leave a fresh one for the tests that follow
 DROP EXTENSION line_notify;
 CREATE EXTENSION line_notify;
