@@ -651,6 +651,8 @@ CREATE TABLE line_notify.outbox (
 -- The claim walks one lane (channel, priority) in order of due time.
 CREATE INDEX outbox_claim ON line_notify.outbox (channel, priority, due_at, id);
 CREATE INDEX outbox_expiry ON line_notify.outbox (expires_at);
+CREATE INDEX outbox_reference ON line_notify.outbox (reference) WHERE reference IS NOT NULL;
+CREATE INDEX outbox_batch ON line_notify.outbox (batch) WHERE batch IS NOT NULL;
 CREATE INDEX outbox_order ON line_notify.outbox (channel, order_key, id) WHERE order_key IS NOT NULL;
 COMMENT ON TABLE line_notify.outbox IS 'INSERT here to send a LINE notification message; holds what waits, see view notifications for everything';
 COMMENT ON COLUMN line_notify.outbox.channel IS 'channel to send through; may be omitted when there is one, or line_notify.default_channel is set';
@@ -723,13 +725,20 @@ CREATE TABLE line_notify.history (
 	ended_at		timestamptz NOT NULL,
 	delivered_at	timestamptz,
 	delivery_event	text,
+	revision		smallint,
 	PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
+-- For support and for verbs.  A reference or batch costs nothing where there
+-- is none; of the recipient, a hash index keeps 4 bytes.
+CREATE INDEX history_reference ON line_notify.history (reference) WHERE reference IS NOT NULL;
+CREATE INDEX history_batch ON line_notify.history (batch) WHERE batch IS NOT NULL;
+CREATE INDEX history_recipient ON line_notify.history USING hash (recipient);
 COMMENT ON TABLE line_notify.history IS 'Messages that were sent or ended otherwise; partitions are made and dropped by the worker';
 COMMENT ON COLUMN line_notify.history.token IS 'lease token of the last attempt, part of its delivery tag';
 COMMENT ON COLUMN line_notify.history.outcome IS 'what the last attempt came to: accepted, unreachable, refused, server_error, ambiguous, ...';
 COMMENT ON COLUMN line_notify.history.request_id IS 'x-line-request-id of LINE''s answer: quote it to LINE''s support';
 COMMENT ON COLUMN line_notify.history.delivered_at IS 'LINE''s own time of the delivery event';
+COMMENT ON COLUMN line_notify.history.revision IS 'how many outcomes of this message consumers were told; see take_outcomes()';
 
 CREATE TABLE line_notify.attempt_log (
 	id				bigint NOT NULL,
@@ -741,51 +750,94 @@ CREATE TABLE line_notify.attempt_log (
 	http_status		smallint,
 	request_id		text,
 	error			text,
+	ended_as		line_notify.message_state,
+	revision		smallint,
 	PRIMARY KEY (id, attempt, token)
 );
 COMMENT ON TABLE line_notify.attempt_log IS 'Attempts that were followed by another; the last one stands in history';
+COMMENT ON COLUMN line_notify.attempt_log.ended_as IS 'state in which the message had ended with this attempt, before redrive() gave it another life';
+COMMENT ON COLUMN line_notify.attempt_log.revision IS 'outcomes told until then; see take_outcomes()';
 
 -- Moves waiting rows that nobody is sending into history.  Locks first, then
--- looks for a claim with a snapshot taken after the lock.
-CREATE FUNCTION line_notify._finish(ids bigint[], new_state line_notify.message_state, why text) RETURNS bigint
+-- looks for a claim with a snapshot taken after the lock: a message on the
+-- wire is the worker's to answer for.  In batches, in the order of id: memory
+-- is bounded, and two callers lock in the same order.
+CREATE FUNCTION line_notify._end_waiting(ids bigint[], new_state line_notify.message_state, why text,
+	OUT ended bigint, OUT unknown bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	some bigint[];
 	locked bigint[];
-	n bigint;
+	r record;
 BEGIN
-	IF cardinality(ids) = 0 OR ids IS NULL THEN
-		RETURN 0;
-	END IF;
-	-- REPEATABLE READ would not see a claim that was committed since: say so
-	-- instead of answering for a message that is on the wire.
+	ended := 0;
+	unknown := 0;
+	PERFORM line_notify._assert_read_committed();
+	FOR some IN
+		SELECT array_agg(x.id ORDER BY x.id)
+		FROM (SELECT i.id, row_number() OVER (ORDER BY i.id) AS n FROM unnest(_end_waiting.ids) i(id)) x
+		GROUP BY (x.n - 1) / 10000
+		ORDER BY (x.n - 1) / 10000
+	LOOP
+		locked := ARRAY(SELECT o.id FROM line_notify.outbox o
+						WHERE o.id = ANY (some) AND o.state = 'queued' ORDER BY o.id FOR UPDATE);
+		CONTINUE WHEN cardinality(locked) = 0;
+		PERFORM line_notify._ensure_history(locked[cardinality(locked)]);
+		WITH o AS (
+			DELETE FROM line_notify.outbox o
+			WHERE o.id = ANY (locked)
+			  AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
+			RETURNING o.*),
+		h AS (
+			INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,
+				notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, state,
+				attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)
+			SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,
+				o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,
+				-- what may have been sent once never ends as if it had not
+				CASE WHEN o.maybe_sent THEN 'unknown' ELSE new_state END,
+				o.attempts, o.maybe_sent, coalesce(o.error || '; ', '') || why, o.created_at, o.due_at, o.expires_at, clock_timestamp()
+			FROM o
+			RETURNING state, maybe_sent)
+		SELECT count(*) FILTER (WHERE NOT h.maybe_sent) AS e, count(*) FILTER (WHERE h.maybe_sent) AS u INTO r FROM h;
+		ended := ended + r.e;
+		unknown := unknown + r.u;
+	END LOOP;
+	-- our locks may have hidden rows from a claim, also when we roll back
+	PERFORM line_notify._rescan();
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._end_waiting(bigint[], line_notify.message_state, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._end_waiting(bigint[], line_notify.message_state, text) IS 'ends waiting rows without sending: how many as asked, and how many as unknown because an attempt may have arrived; rows being sent are left alone';
+
+CREATE FUNCTION line_notify._finish(ids bigint[], new_state line_notify.message_state, why text) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT e.ended + e.unknown FROM line_notify._end_waiting(ids, new_state, why) e $$;
+REVOKE ALL ON FUNCTION line_notify._finish(bigint[], line_notify.message_state, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._finish(bigint[], line_notify.message_state, text) IS 'ends waiting rows without sending; returns how many';
+
+-- REPEATABLE READ would not see a claim that was committed since: better say
+-- so than answer for a message that is on the wire.
+CREATE FUNCTION line_notify._assert_read_committed() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
 	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'active_sql_transaction',
-			MESSAGE = 'this must be called in a READ COMMITTED transaction';
+			MESSAGE = 'this must be called in a READ COMMITTED transaction',
+			DETAIL = 'An older snapshot does not show what the worker has claimed since.';
 	END IF;
-	locked := ARRAY(SELECT o.id FROM line_notify.outbox o WHERE o.id = ANY (ids) ORDER BY o.id FOR UPDATE);
-	PERFORM line_notify._ensure_history(locked[cardinality(locked)]);
-	WITH o AS (
-		DELETE FROM line_notify.outbox o
-		WHERE o.id = ANY (locked)
-		  AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
-		RETURNING o.*)
-	INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,
-		notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, state,
-		attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)
-	SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,
-		o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,
-		-- what may have been sent once never ends as if it had not
-		CASE WHEN o.maybe_sent THEN 'unknown' ELSE new_state END,
-		o.attempts, o.maybe_sent, coalesce(o.error || '; ', '') || why, o.created_at, o.due_at, o.expires_at, clock_timestamp()
-	FROM o;
-	GET DIAGNOSTICS n = ROW_COUNT;
-	RETURN n;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify._finish(bigint[], line_notify.message_state, text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._finish(bigint[], line_notify.message_state, text) IS 'ends waiting rows without sending; returns how many';
+REVOKE ALL ON FUNCTION line_notify._assert_read_committed() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._assert_read_committed() IS 'raises 25001 under REPEATABLE READ and SERIALIZABLE';
+
+CREATE FUNCTION line_notify._rescan() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_rescan';
+REVOKE ALL ON FUNCTION line_notify._rescan() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._rescan() IS 'when the transaction ends, either way, the worker looks at everything again';
 
 -- Partitions are made at run time, so that retention can drop them; ATTACH
 -- takes no lock that readers or writers of other partitions would feel.
@@ -1072,36 +1124,726 @@ COMMENT ON FUNCTION line_notify.health() IS 'Everything that stops or slows deli
 --
 -- 8. Verbs
 --
+-- Each takes named filters that are combined by AND, needs at least one of
+-- them, and leaves a line in operations.
+--
 
-CREATE FUNCTION line_notify.pause(channel text, reason text DEFAULT NULL) RETURNS void
+CREATE TABLE line_notify.operations (
+	seq				bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	at				timestamptz NOT NULL DEFAULT clock_timestamp(),
+	role			name NOT NULL,
+	login			name NOT NULL DEFAULT session_user,
+	verb			text NOT NULL,
+	filter			jsonb NOT NULL,
+	dry_run			boolean NOT NULL,
+	count			bigint NOT NULL
+);
+COMMENT ON TABLE line_notify.operations IS 'Who did what: every call of a verb, dry runs and searches of support staff included';
+COMMENT ON COLUMN line_notify.operations.role IS 'acting role, after SET ROLE';
+COMMENT ON COLUMN line_notify.operations.login IS 'role that logged in';
+COMMENT ON COLUMN line_notify.operations.filter IS 'filters and arguments as given; no telephone number, and of ids at most the first 100';
+COMMENT ON COLUMN line_notify.operations.count IS 'messages that were changed or found; of a dry run, would have been';
+
+CREATE FUNCTION line_notify._log_operation(verb text, filter jsonb, dry_run boolean, count bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF jsonb_array_length(filter -> 'ids') > 100 THEN
+		filter := filter || jsonb_build_object(
+			'ids', jsonb_path_query_array(filter, '$.ids[0 to 99]'),
+			'number_of_ids', jsonb_array_length(filter -> 'ids'));
+	END IF;
+	INSERT INTO line_notify.operations (role, verb, filter, dry_run, count)
+	VALUES (line_notify._caller(), verb, filter, dry_run, count);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._log_operation(text, jsonb, boolean, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._log_operation(text, jsonb, boolean, bigint) IS 'writes a line of operations';
+
+CREATE FUNCTION line_notify._filter(ids bigint[], batch text, reference text, dedup_key text, channel text,
+	use_case line_notify.use_case, template_key text, state line_notify.message_state,
+	from_time timestamptz, to_time timestamptz) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	f jsonb := jsonb_strip_nulls(jsonb_build_object('ids', ids, 'batch', batch, 'reference', reference,
+		'dedup_key', dedup_key, 'channel', channel, 'use_case', use_case, 'template_key', template_key,
+		'state', state, 'from_time', from_time, 'to_time', to_time));
+BEGIN
+	IF f = '{}' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'a filter is needed',
+			DETAIL = 'Without one, every message of every channel would be meant.',
+			HINT = 'If so, say from_time => ''-infinity''.';
+	END IF;
+	IF array_position(ids, NULL) IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'ids must not contain NULL';
+	END IF;
+	IF channel IS NOT NULL AND NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = _filter.channel) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" does not exist', channel),
+			HINT = 'View line_notify.channels lists the channels.';
+	END IF;
+	RETURN f;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._filter FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._filter IS 'the filters of a verb as one value, checked';
+
+-- The condition that a filter stands for, over a table with alias m; $1 is
+-- the array of ids.  Values are quoted as literals, so that the planner knows
+-- them, and NULL (no filter) drops out of the concatenation.
+CREATE FUNCTION line_notify._condition(filter jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT concat_ws(' AND ',
+		CASE WHEN filter ? 'ids' THEN 'm.id = ANY ($1)' ELSE '$1 IS NULL' END,
+		'm.batch = ' || quote_literal(filter ->> 'batch'),
+		'm.reference = ' || quote_literal(filter ->> 'reference'),
+		'm.dedup_key = ' || quote_literal(filter ->> 'dedup_key'),
+		'm.channel = ' || quote_literal(filter ->> 'channel'),
+		'm.use_case = ' || quote_literal(filter ->> 'use_case') || '::line_notify.use_case',
+		'm.template_key = ' || quote_literal(filter ->> 'template_key'),
+		'm.state = ' || quote_literal(filter ->> 'state') || '::line_notify.message_state',
+		'm.created_at >= ' || quote_literal(filter ->> 'from_time') || '::timestamptz',
+		'm.created_at < ' || quote_literal(filter ->> 'to_time') || '::timestamptz')
+$$;
+REVOKE ALL ON FUNCTION line_notify._condition(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._condition(jsonb) IS 'a filter as SQL';
+
+CREATE FUNCTION line_notify.cancel(
+	ids bigint[] DEFAULT NULL, batch text DEFAULT NULL, reference text DEFAULT NULL,
+	dedup_key text DEFAULT NULL, channel text DEFAULT NULL, use_case line_notify.use_case DEFAULT NULL,
+	template_key text DEFAULT NULL, state line_notify.message_state DEFAULT NULL,
+	from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL,
+	reason text DEFAULT NULL, dry_run boolean DEFAULT false,
+	OUT cancelled bigint, OUT unknown bigint, OUT sending bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
+DECLARE
+	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
+	condition text := line_notify._condition(f);
+	some bigint[];
+	last_id bigint := '-9223372036854775808';
+	r record;
+BEGIN
+	PERFORM line_notify._assert_read_committed();
+	cancelled := 0;
+	unknown := 0;
+	sending := 0;
+	LOOP
+		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.outbox m'
+				' WHERE m.state = ''queued'' AND m.id > $2 AND ' || condition ||
+				' ORDER BY m.id LIMIT 10000) x' INTO some USING ids, last_id;
+		EXIT WHEN some IS NULL;
+		last_id := some[cardinality(some)];
+		IF dry_run THEN
+			SELECT count(*) FILTER (WHERE f.id IS NULL AND NOT o.maybe_sent) AS ended,
+				   count(*) FILTER (WHERE f.id IS NULL AND o.maybe_sent) AS unknown
+			INTO r
+			FROM line_notify.outbox o LEFT JOIN line_notify.in_flight f ON f.id = o.id
+			WHERE o.id = ANY (some);
+		ELSE
+			r := line_notify._end_waiting(some, 'cancelled', coalesce('cancelled: ' || reason, 'cancelled'));
+		END IF;
+		cancelled := cancelled + r.ended;
+		unknown := unknown + r.unknown;
+		sending := sending + cardinality(some) - r.ended - r.unknown;
+	END LOOP;
+	PERFORM line_notify._log_operation('cancel', f || jsonb_strip_nulls(jsonb_build_object('reason', reason)),
+									   dry_run, cancelled + unknown);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.cancel FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.cancel IS 'End waiting messages without sending them. Returns how many were cancelled, how many ended as unknown because an earlier attempt may have arrived, and how many were left alone because they are being sent right now. from_time and to_time are about created_at';
+
+CREATE FUNCTION line_notify.reschedule(
+	ids bigint[] DEFAULT NULL, batch text DEFAULT NULL, reference text DEFAULT NULL,
+	dedup_key text DEFAULT NULL, channel text DEFAULT NULL, use_case line_notify.use_case DEFAULT NULL,
+	template_key text DEFAULT NULL, state line_notify.message_state DEFAULT NULL,
+	from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL,
+	send_after timestamptz DEFAULT NULL, spread interval DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
+	dry_run boolean DEFAULT false,
+	OUT rescheduled bigint, OUT too_late bigint, OUT sending bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
+	condition text := line_notify._condition(f);
+	some bigint[];
+	last_id bigint := '-9223372036854775808';
+	late bigint;
+	n bigint;
+BEGIN
+	PERFORM line_notify._assert_read_committed();
+	PERFORM line_notify._check_times(send_after, spread, expires_at);
+	IF send_after IS NULL AND spread IS NULL AND expires_at IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'nothing to change',
+			HINT = 'Give send_after, spread or expires_at.';
+	END IF;
+	rescheduled := 0;
+	too_late := 0;
+	sending := 0;
+	LOOP
+		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.outbox m'
+				' WHERE m.state = ''queued'' AND m.id > $2 AND ' || condition ||
+				' ORDER BY m.id LIMIT 10000) x' INTO some USING ids, last_id;
+		EXIT WHEN some IS NULL;
+		last_id := some[cardinality(some)];
+		IF NOT dry_run THEN
+			PERFORM FROM line_notify.outbox o WHERE o.id = ANY (some) ORDER BY o.id FOR UPDATE;
+		END IF;
+		-- What would expire before its new time stays as it is.  The locks gave
+		-- this transaction its id before the clock is read; see horizon.h.
+		SELECT count(*) INTO late FROM line_notify.outbox o
+		WHERE o.id = ANY (some)
+		  AND coalesce(reschedule.expires_at, o.expires_at)
+			  <= greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()) + coalesce(reschedule.spread, '0')
+		  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
+		IF dry_run THEN
+			SELECT count(*) - late INTO n FROM line_notify.outbox o
+			WHERE o.id = ANY (some)
+			  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
+		ELSE
+			UPDATE line_notify.outbox o SET
+				due_at = CASE WHEN reschedule.send_after IS NULL AND reschedule.spread IS NULL THEN o.due_at
+							  ELSE greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp())
+								   + random() * coalesce(reschedule.spread, '0') END,
+				send_after = coalesce(reschedule.send_after, o.send_after),
+				spread = coalesce(reschedule.spread, o.spread),
+				expires_at = coalesce(reschedule.expires_at, o.expires_at)
+			WHERE o.id = ANY (some) AND o.state = 'queued'
+			  AND coalesce(reschedule.expires_at, o.expires_at)
+				  > greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()) + coalesce(reschedule.spread, '0')
+			  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
+			GET DIAGNOSTICS n = ROW_COUNT;
+		END IF;
+		rescheduled := rescheduled + n;
+		too_late := too_late + late;
+		sending := sending + cardinality(some) - late - n;
+	END LOOP;
+	IF NOT dry_run THEN
+		PERFORM line_notify._rescan();
+	END IF;
+	PERFORM line_notify._log_operation('reschedule',
+		f || jsonb_strip_nulls(jsonb_build_object('send_after', send_after, 'spread', spread, 'expires_at', expires_at)),
+		dry_run, rescheduled);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.reschedule FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.reschedule IS 'Give waiting messages another time (past = now), a random spread, another expiry. Returns how many were changed, how many were not because they would expire before their new time (give expires_at too), and how many are being sent right now';
+
+CREATE FUNCTION line_notify._check_times(send_after timestamptz, spread interval, expires_at timestamptz) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF send_after = 'infinity' OR expires_at = 'infinity' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'send_after and expires_at must be finite';
+	END IF;
+	IF expires_at <= clock_timestamp() THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'expires_at is in the past',
+			HINT = 'line_notify.cancel() ends messages.';
+	END IF;
+	IF spread < '0' OR spread > '366 days' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'spread is out of range',
+			DETAIL = 'The range is 0 to 366 days.';
+	END IF;
+	IF expires_at <= greatest(send_after, clock_timestamp()) + coalesce(spread, '0') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'expires_at is not after send_after and spread';
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._check_times(timestamptz, interval, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._check_times(timestamptz, interval, timestamptz) IS 'raises 22023 for times that no message can have';
+
+-- A message keeps its id through a second life, so that the application's and
+-- LINE's references to it stay good, and a late delivery event of the first
+-- life still stops the second.  The first life's end goes to attempt_log.
+CREATE FUNCTION line_notify.redrive(
+	ids bigint[] DEFAULT NULL, batch text DEFAULT NULL, reference text DEFAULT NULL,
+	dedup_key text DEFAULT NULL, channel text DEFAULT NULL, use_case line_notify.use_case DEFAULT NULL,
+	template_key text DEFAULT NULL, state line_notify.message_state DEFAULT NULL,
+	from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL,
+	allow_duplicates boolean DEFAULT false,
+	send_after timestamptz DEFAULT NULL, spread interval DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
+	dry_run boolean DEFAULT false,
+	OUT redriven bigint, OUT maybe_sent bigint, OUT impossible bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
+	condition text := line_notify._condition(f);
+	states line_notify.message_state[];
+	some bigint[];
+	last_id bigint := '-9223372036854775808';
+	now_there bigint;
+	perhaps bigint;
+	n bigint;
+BEGIN
+	PERFORM line_notify._assert_read_committed();
+	PERFORM line_notify._check_times(send_after, spread, expires_at);
+	IF state IN ('queued', 'sending') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('messages in state %s have not ended', state),
+			HINT = 'line_notify.reschedule() moves waiting messages.';
+	ELSIF state = 'invalid' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'invalid messages cannot be sent again',
+			DETAIL = 'Their recipient is not known: the number was not valid, and numbers are not kept.',
+			HINT = 'Insert the corrected message.';
+	ELSIF state = 'suppressed' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'suppressed messages cannot be sent again',
+			DETAIL = 'The recipient objected.';
+	ELSIF state IN ('unknown', 'accepted', 'delivered', 'undelivered') AND allow_duplicates IS NOT TRUE THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('messages in state %s may have been sent', state),
+			HINT = 'If a second copy does less harm than none, say allow_duplicates => true.';
+	END IF;
+	-- Unless it is named: not what ended as it should (cancelled), nor what
+	-- would end the same way again (unreachable), nor what went well.
+	states := CASE WHEN state IS NOT NULL THEN ARRAY[state]
+				   WHEN allow_duplicates THEN '{failed,expired,refused,unknown}'
+				   ELSE '{failed,expired,refused}' END;
+	redriven := 0;
+	maybe_sent := 0;
+	impossible := 0;
+	PERFORM pg_current_xact_id();		-- before the clock is read; see horizon.h
+	LOOP
+		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.history m'
+				' WHERE m.state = ANY ($3) AND m.id > $2 AND ' || condition ||
+				' ORDER BY m.id LIMIT 10000) x' INTO some USING ids, last_id, states;
+		EXIT WHEN some IS NULL;
+		last_id := some[cardinality(some)];
+		SELECT count(*) INTO perhaps FROM line_notify.history h
+		WHERE h.id = ANY (some) AND h.maybe_sent AND NOT allow_duplicates;
+		IF dry_run THEN
+			SELECT count(*) INTO n FROM line_notify.history h JOIN line_notify.channel c ON c.name = h.channel
+			WHERE h.id = ANY (some) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
+			  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL);
+		ELSE
+			WITH h AS (
+				DELETE FROM line_notify.history h
+				USING line_notify.channel c
+				WHERE c.name = h.channel
+				  AND h.id = ANY (some) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
+				  -- erased, or its content is past payload_retention
+				  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
+				RETURNING h.*, c.home, c.default_ttl,
+					greatest(redrive.send_after, clock_timestamp()) + random() * coalesce(redrive.spread, '0') AS new_due),
+			first_life AS (
+				INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error, ended_as, revision)
+				SELECT h.id, h.attempts, coalesce(h.token, -coalesce(h.revision, 0) - 1), h.sent_at, coalesce(h.delivered_at, h.ended_at),
+					CASE WHEN h.delivered_at IS NOT NULL OR h.outcome IS NULL THEN h.state::text ELSE h.outcome END,
+					h.http_status, h.request_id, h.error, h.state, coalesce(h.revision, 0)
+				FROM h),
+			told AS (
+				-- what nobody has taken yet needs no fallback now
+				DELETE FROM line_notify.outcome o
+				WHERE o.ctid = ANY (ARRAY(SELECT p.ctid FROM line_notify.outcome p JOIN h ON h.id = p.id FOR UPDATE OF p SKIP LOCKED)))
+			INSERT INTO line_notify.outbox (id, channel, recipient, use_case, template_key, body, messages,
+				notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key,
+				order_key, reference, state, due_at, attempts, maybe_sent, home, created_at, error)
+			SELECT h.id, h.channel, h.recipient, h.use_case, h.template_key, h.body, h.messages,
+				h.notification_disabled, h.aggregation_unit, h.priority, redrive.send_after, redrive.spread,
+				coalesce(redrive.expires_at,
+						 CASE WHEN h.expires_at > h.new_due THEN h.expires_at ELSE h.new_due + h.default_ttl END),
+				h.batch, h.dedup_key, h.order_key, h.reference, 'queued', h.new_due, 0,
+				h.maybe_sent OR h.state IN ('unknown', 'accepted', 'delivered', 'undelivered'),
+				h.home, h.created_at, h.error
+			FROM h;
+			GET DIAGNOSTICS n = ROW_COUNT;
+		END IF;
+		redriven := redriven + n;
+		maybe_sent := maybe_sent + perhaps;
+		impossible := impossible + cardinality(some) - perhaps - n;
+	END LOOP;
+	IF NOT dry_run THEN
+		PERFORM line_notify._rescan();
+	END IF;
+	PERFORM line_notify._log_operation('redrive',
+		f || jsonb_strip_nulls(jsonb_build_object('allow_duplicates', nullif(allow_duplicates, false),
+			'send_after', send_after, 'spread', spread, 'expires_at', expires_at)),
+		dry_run, redriven);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.redrive FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.redrive IS 'Queue ended messages again, under their own id and with new attempts: failed, expired and refused ones, others when state names them; what may have been sent only with allow_duplicates. Returns how many were queued, how many were not because they may have been sent, and how many cannot be sent again (content or recipient erased, channel dropped)';
+
+CREATE FUNCTION line_notify.pause(channel text DEFAULT NULL, reason text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	n bigint;
 BEGIN
 	UPDATE line_notify.channel c SET paused_at = clock_timestamp(),
-		pause_reason = format('%s (%s)', coalesce(pause.reason, 'by an operator'), session_user)
-	WHERE c.name = pause.channel;
-	IF NOT FOUND THEN
+		pause_reason = format('%s (%s)', coalesce(reason, 'by an operator'), line_notify._caller())
+	WHERE channel IS NULL OR c.name = channel;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	IF n = 0 AND channel IS NOT NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', pause.channel);
+			MESSAGE = format('channel "%s" does not exist', channel);
 	END IF;
+	PERFORM line_notify._log_operation('pause', jsonb_strip_nulls(jsonb_build_object('channel', channel, 'reason', reason)), false, n);
+	RETURN n;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify.pause(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.pause(text, text) IS 'Stop sending through a channel; what is on the wire ends normally';
+REVOKE ALL ON FUNCTION line_notify.pause FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.pause IS 'Stop sending through a channel (default: every one); what is on the wire ends normally';
 
-CREATE FUNCTION line_notify.resume(channel text) RETURNS void
+CREATE FUNCTION line_notify.resume(channel text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
+DECLARE
+	n bigint;
 BEGIN
-	UPDATE line_notify.channel c SET paused_at = NULL, pause_reason = NULL WHERE c.name = resume.channel;
-	IF NOT FOUND THEN
+	IF channel IS NOT NULL AND NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = channel) THEN
 		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', resume.channel);
+			MESSAGE = format('channel "%s" does not exist', channel);
+	END IF;
+	UPDATE line_notify.channel c SET paused_at = NULL, pause_reason = NULL
+	WHERE (channel IS NULL OR c.name = channel) AND c.paused_at IS NOT NULL;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	PERFORM line_notify._log_operation('resume', jsonb_strip_nulls(jsonb_build_object('channel', channel)), false, n);
+	RETURN n;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.resume FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.resume IS 'Send through a paused channel (default: every one) again; returns how many were paused';
+
+CREATE FUNCTION line_notify.find_notifications(
+	phone text DEFAULT NULL, reference text DEFAULT NULL, recipient text DEFAULT NULL,
+	region text DEFAULT NULL, channel text DEFAULT NULL, max integer DEFAULT 100)
+RETURNS SETOF line_notify.notifications
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
+AS $$
+#variable_conflict use_variable
+DECLARE
+	hash text := recipient;
+	n bigint;
+BEGIN
+	IF phone IS NOT NULL THEN
+		IF hash IS NOT NULL THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'invalid_parameter_value',
+				MESSAGE = 'give either phone or recipient';
+		END IF;
+		hash := line_notify.phone_hash(phone, region);
+		IF hash IS NULL THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'invalid_parameter_value',
+				MESSAGE = 'invalid phone number',
+				HINT = 'Pass the number with its country code, or name its region.';
+		END IF;
+	ELSIF hash IS NULL AND reference IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'give a phone number, a recipient hash or a reference';
+	END IF;
+	-- One branch for each key, so that each finds its index.
+	RETURN QUERY
+		SELECT v.* FROM line_notify.notifications v
+		WHERE v.id = ANY (ARRAY(
+				SELECT o.id FROM line_notify.outbox o
+				WHERE hash IS NOT NULL AND o.recipient = hash
+				UNION ALL
+				SELECT h.id FROM line_notify.history h
+				WHERE hash IS NOT NULL AND h.recipient = hash
+				UNION ALL
+				SELECT o.id FROM line_notify.outbox o
+				WHERE hash IS NULL AND o.reference = find_notifications.reference
+				UNION ALL
+				SELECT h.id FROM line_notify.history h
+				WHERE hash IS NULL AND h.reference = find_notifications.reference))
+		  AND (find_notifications.reference IS NULL OR v.reference = find_notifications.reference)
+		  AND (find_notifications.channel IS NULL OR v.channel = find_notifications.channel)
+		ORDER BY v.id DESC
+		LIMIT max;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	PERFORM line_notify._log_operation('find_notifications',
+		jsonb_strip_nulls(jsonb_build_object('phone', CASE WHEN phone IS NOT NULL THEN true END,
+			'recipient', CASE WHEN recipient IS NOT NULL THEN true END,
+			'reference', reference, 'region', region, 'channel', channel)), false, n);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.find_notifications FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.find_notifications IS 'For support staff: the messages to a telephone number (or its hash) or about a reference, latest first. The search is recorded in operations, without the number';
+
+--
+-- Outcomes: what the application must act on, handed to each consumer once.
+-- A queue of its own for each consumer, so that several sessions take from it
+-- without waiting for each other, and what was taken is gone.
+--
+
+CREATE TABLE line_notify.consumer (
+	name			text COLLATE "C" PRIMARY KEY CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$'),
+	outcomes		text[] NOT NULL,
+	created_at		timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE line_notify.consumer IS 'Who takes outcomes; see take_outcomes()';
+COMMENT ON COLUMN line_notify.consumer.outcomes IS 'what is kept for it; its calls of take_outcomes() add to this';
+INSERT INTO line_notify.consumer (name, outcomes) VALUES
+	('default', '{unreachable,undelivered,unconfirmed,invalid,refused,failed,unknown,expired}');
+
+CREATE TABLE line_notify.outcome (
+	seq				bigint GENERATED BY DEFAULT AS IDENTITY,
+	consumer		text COLLATE "C" NOT NULL,
+	id				bigint NOT NULL,
+	channel			text COLLATE "C" NOT NULL,
+	outcome			text NOT NULL,
+	revision		smallint NOT NULL,
+	correction		boolean NOT NULL,
+	at				timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (consumer, seq)
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX outcome_id ON line_notify.outcome (id);
+COMMENT ON TABLE line_notify.outcome IS 'Outcomes that a consumer has not taken yet';
+COMMENT ON COLUMN line_notify.outcome.revision IS 'counts the outcomes of a message: a larger one corrects a smaller';
+COMMENT ON COLUMN line_notify.outcome.correction IS 'the consumer was told something else before';
+
+-- Runs BEFORE the row is written, and marks it with a revision; so a row that
+-- comes from a dump, with its revision, tells nobody anything a second time.
+CREATE FUNCTION line_notify._note_outcome() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	before text[];			-- what may have been told about this message
+	revised smallint;
+	pending text[];			-- consumers that were not told yet
+BEGIN
+	IF TG_OP = 'UPDATE' THEN
+		before := ARRAY[CASE WHEN OLD.state = 'accepted' AND OLD.revision > 0 THEN 'unconfirmed' ELSE OLD.state::text END];
+		revised := OLD.revision;
+	END IF;
+	-- the ends of earlier lives; see redrive()
+	SELECT before || array_agg(a.ended_as::text), greatest(revised, max(a.revision))
+	INTO before, revised
+	FROM line_notify.attempt_log a WHERE a.id = NEW.id AND a.revision > 0;
+	NEW.revision := coalesce(revised, 0) + 1;
+
+	IF revised > 0 THEN
+		-- What is not taken yet is overtaken by the truth.  Rows that a session
+		-- is just taking are skipped: the worker never waits for a client, and
+		-- that consumer gets the correction.
+		WITH gone AS (
+			DELETE FROM line_notify.outcome o
+			WHERE o.ctid = ANY (ARRAY(SELECT p.ctid FROM line_notify.outcome p WHERE p.id = NEW.id FOR UPDATE SKIP LOCKED))
+			RETURNING o.consumer, o.correction)
+		SELECT array_agg(g.consumer) INTO pending FROM gone g WHERE NOT g.correction;
+	END IF;
+
+	INSERT INTO line_notify.outcome (consumer, id, channel, outcome, revision, correction)
+	SELECT c.name, NEW.id, NEW.channel, NEW.state::text, NEW.revision, told.already
+	FROM line_notify.consumer c,
+		 LATERAL (SELECT coalesce(revised > 0 AND c.outcomes && before AND NOT c.name = ANY (coalesce(pending, '{}')), false) AS already) told
+	WHERE NEW.state::text = ANY (c.outcomes) OR told.already;
+	RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._note_outcome() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._note_outcome() IS 'trigger: queues an outcome for the consumers that want it';
+
+CREATE TRIGGER outcome_ended BEFORE INSERT ON line_notify.history FOR EACH ROW
+	WHEN (NEW.revision IS NULL AND NEW.state NOT IN ('accepted', 'cancelled', 'suppressed'))
+	EXECUTE FUNCTION line_notify._note_outcome();
+CREATE TRIGGER outcome_changed BEFORE UPDATE OF state ON line_notify.history FOR EACH ROW
+	WHEN (OLD.state IS DISTINCT FROM NEW.state)
+	EXECUTE FUNCTION line_notify._note_outcome();
+
+
+CREATE FUNCTION line_notify.take_outcomes(
+	max integer DEFAULT 1000, states text[] DEFAULT NULL, channel text DEFAULT NULL, consumer text DEFAULT 'default',
+	OUT id bigint, OUT state text, OUT revision integer, OUT at timestamptz,
+	OUT message_channel text, OUT use_case line_notify.use_case, OUT template_key text, OUT batch text,
+	OUT reference text, OUT attempts integer, OUT http_status integer, OUT error text)
+RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1000
+AS $$
+#variable_conflict use_column
+DECLARE
+	known CONSTANT text[] := '{accepted,delivered,unreachable,undelivered,unconfirmed,invalid,suppressed,cancelled,refused,failed,unknown,expired}';
+	viewer record := line_notify._viewer();
+	kept text[];
+	stray text;
+BEGIN
+	IF take_outcomes.max IS NULL OR take_outcomes.max < 1 THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'max must be at least 1';
+	END IF;
+	SELECT s INTO stray FROM unnest(take_outcomes.states) s WHERE s IS NULL OR s <> ALL (known) LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('unknown outcome: "%s"', stray),
+			HINT = 'Outcomes are ' || array_to_string(known, ', ') || '.';
+	END IF;
+	IF take_outcomes.channel IS NOT NULL AND NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = take_outcomes.channel) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" does not exist', take_outcomes.channel);
+	END IF;
+
+	-- A new consumer, or a new wish, counts from here on.
+	SELECT c.outcomes INTO kept FROM line_notify.consumer c WHERE c.name = take_outcomes.consumer;
+	IF NOT FOUND THEN
+		IF take_outcomes.consumer IS NULL OR take_outcomes.consumer !~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'invalid_parameter_value',
+				MESSAGE = 'invalid consumer name',
+				DETAIL = 'A name has 1 to 63 letters, digits, "_", "-" or "." and begins with a letter or digit.';
+		END IF;
+		INSERT INTO line_notify.consumer (name, outcomes)
+		SELECT take_outcomes.consumer, c.outcomes FROM line_notify.consumer c WHERE c.name = 'default'
+		ON CONFLICT (name) DO NOTHING;
+	END IF;
+	IF NOT coalesce(kept, '{}') @> coalesce(take_outcomes.states, '{}') THEN
+		UPDATE line_notify.consumer c
+		SET outcomes = ARRAY(SELECT unnest(c.outcomes) UNION SELECT unnest(take_outcomes.states) ORDER BY 1)
+		WHERE c.name = take_outcomes.consumer AND NOT c.outcomes @> take_outcomes.states;
+	END IF;
+
+	RETURN QUERY
+		WITH picked AS MATERIALIZED (
+			SELECT o.seq FROM line_notify.outcome o
+			WHERE o.consumer = take_outcomes.consumer
+			  AND (take_outcomes.states IS NULL OR o.outcome = ANY (take_outcomes.states) OR o.correction)
+			  AND (take_outcomes.channel IS NULL OR o.channel = take_outcomes.channel)
+			  AND (viewer.everything OR o.channel = ANY (viewer.channels))
+			  -- a restored copy must not send the fallback again
+			  AND EXISTS (SELECT FROM line_notify.channel c WHERE c.name = o.channel AND c.home = viewer.home)
+			ORDER BY o.seq
+			LIMIT take_outcomes.max
+			FOR UPDATE OF o SKIP LOCKED),
+		taken AS (
+			DELETE FROM line_notify.outcome o USING picked p
+			WHERE o.consumer = take_outcomes.consumer AND o.seq = p.seq
+			RETURNING o.*)
+		SELECT t.id, t.outcome, t.revision::integer, t.at, t.channel,
+			   coalesce(h.use_case, w.use_case), coalesce(h.template_key, w.template_key), coalesce(h.batch, w.batch),
+			   coalesce(h.reference, w.reference), coalesce(h.attempts, w.attempts), h.http_status::integer, coalesce(h.error, w.error)
+		FROM taken t
+		LEFT JOIN line_notify.history h ON h.id = t.id
+		LEFT JOIN line_notify.outbox w ON w.id = t.id
+		ORDER BY t.seq;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.take_outcomes FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.take_outcomes IS 'Hand out up to max outcomes that this consumer has not had: each once, for good when the transaction commits. Several sessions may take at the same time. What turns out otherwise later comes again with a larger revision';
+
+CREATE FUNCTION line_notify.drop_consumer(consumer text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	n bigint;
+BEGIN
+	IF consumer = 'default' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'the default consumer cannot be dropped';
+	END IF;
+	DELETE FROM line_notify.consumer c WHERE c.name = consumer;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('consumer "%s" does not exist', consumer);
+	END IF;
+	DELETE FROM line_notify.outcome o WHERE o.consumer = drop_consumer.consumer;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	PERFORM line_notify._log_operation('drop_consumer', jsonb_build_object('consumer', consumer), false, n);
+	RETURN n;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.drop_consumer FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.drop_consumer IS 'Forget a consumer of take_outcomes() and what waits for it; returns how many outcomes that were';
+
+CREATE VIEW line_notify.consumers AS
+SELECT c.name, c.outcomes, c.created_at, w.waiting, w.oldest
+FROM line_notify.consumer c,
+	 LATERAL (SELECT count(*) AS waiting, min(o.at) AS oldest FROM line_notify.outcome o WHERE o.consumer = c.name) w;
+COMMENT ON VIEW line_notify.consumers IS 'Consumers of take_outcomes() and how many outcomes wait for each';
+
+
+--
+-- Grants of duties.  The privileges themselves are the register of who has
+-- which duty; PostgreSQL dumps, shows and revokes them.
+--
+
+CREATE FUNCTION line_notify._grant_duty(duty text, role regrole, give boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	-- what support staff see; an operator sees it too
+	views CONSTANT text := 'line_notify.notifications, line_notify.attempts, line_notify.batches, line_notify.consumers, line_notify.channels';
+	looks CONSTANT text := 'line_notify.find_notifications, line_notify.wait_for';
+	verbs CONSTANT text := 'line_notify.cancel, line_notify.reschedule, line_notify.redrive, line_notify.pause, line_notify.resume,'
+						   ' line_notify.take_outcomes, line_notify.drop_consumer';
+	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations';
+	shows CONSTANT text := 'line_notify.health, line_notify.reset_stats';
+	verb text := CASE WHEN give THEN 'GRANT' ELSE 'REVOKE' END;
+	whom text := CASE WHEN give THEN 'TO ' ELSE 'FROM ' END || role::text;
+BEGIN
+	IF role IS NULL OR role = 0 THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'role must not be null';
+	END IF;
+	EXECUTE format('%s SELECT ON %s %s', verb, views, whom);
+	EXECUTE format('%s EXECUTE ON FUNCTION %s %s', verb, looks, whom);
+	IF duty = 'operator' THEN
+		EXECUTE format('%s SELECT ON %s %s', verb, sees, whom);
+		EXECUTE format('%s EXECUTE ON FUNCTION %s, %s %s', verb, verbs, shows, whom);
 	END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify.resume(text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.resume(text) IS 'Send through a paused channel again';
+REVOKE ALL ON FUNCTION line_notify._grant_duty(text, regrole, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._grant_duty(text, regrole, boolean) IS 'grants or revokes what belongs to a duty';
+
+CREATE FUNCTION line_notify.grant_support(role regrole) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT line_notify._grant_duty('support', role, true) $$;
+REVOKE ALL ON FUNCTION line_notify.grant_support FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.grant_support IS 'Let a role see every message without payload and recipient, and search by number';
+CREATE FUNCTION line_notify.revoke_support(role regrole) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT line_notify._grant_duty('support', role, false) $$;
+REVOKE ALL ON FUNCTION line_notify.revoke_support FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.revoke_support IS 'Take back what grant_support() gave';
+
+CREATE FUNCTION line_notify.grant_operator(role regrole) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT line_notify._grant_duty('operator', role, true) $$;
+REVOKE ALL ON FUNCTION line_notify.grant_operator FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.grant_operator IS 'Let a role run every verb (cancel, reschedule, redrive, pause, resume), take outcomes, see everything that support and monitoring see';
+CREATE FUNCTION line_notify.revoke_operator(role regrole) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT line_notify._grant_duty('operator', role, false) $$;
+REVOKE ALL ON FUNCTION line_notify.revoke_operator FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.revoke_operator IS 'Take back what grant_operator() gave';
 
 --
 -- 9. Registration for dump
