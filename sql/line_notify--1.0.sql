@@ -12,9 +12,109 @@ GRANT USAGE ON SCHEMA line_notify TO PUBLIC;
 --
 -- 1. Phone numbers
 --
+-- None is STRICT: region and mode may be NULL, which means the default.  All are
+-- immutable as long as the library's numbering tables stay the same; a release
+-- that changes them asks for REINDEX of expression indexes.
+--
 
-CREATE FUNCTION line_notify.normalize_phone(phone text, region text DEFAULT NULL) RETURNS text
-LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_normalize_phone';
+CREATE FUNCTION line_notify.normalize_phone(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_normalize_phone'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.normalize_phone(text, text, text) IS
+  'The phone number in E.164 form, or NULL when the text is not one valid number';
+
+CREATE FUNCTION line_notify.assert_phone(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_assert_phone'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.assert_phone(text, text, text) IS
+  'As normalize_phone, but an error with reason and position instead of NULL';
+
+CREATE FUNCTION line_notify.parse_phone(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe',
+  OUT e164 text, OUT valid boolean, OUT type text, OUT region text,
+  OUT country_code integer, OUT "national" text, OUT extension text,
+  OUT status text, OUT error_position integer, OUT rule text)
+RETURNS record
+AS 'MODULE_PATHNAME', 'line_notify_parse_phone'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION line_notify.parse_phone(text, text, text) IS
+  'All that can be said of a phone number: its parts, or the reason and the position of the first offending character';
+
+CREATE FUNCTION line_notify.phone_hash(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_phone_hash'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 2;
+COMMENT ON FUNCTION line_notify.phone_hash(text, text, text) IS
+  'SHA-256 of the E.164 form in lower-case hex, as LINE wants its recipients; NULL when the text is not one valid number';
+
+CREATE FUNCTION line_notify.phone_hash_bytes(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'line_notify_phone_hash_bytes'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 2;
+COMMENT ON FUNCTION line_notify.phone_hash_bytes(text, text, text) IS
+  'SHA-256 of the E.164 form; half the size of phone_hash, for storage and indexes';
+
+CREATE FUNCTION line_notify.phone_is_valid(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'line_notify_phone_is_valid'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.phone_is_valid(text, text, text) IS
+  'Is the text one valid phone number?';
+
+CREATE FUNCTION line_notify.phone_type(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_phone_type'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.phone_type(text, text, text) IS
+  'Type of the number as libphonenumber names it: MOBILE, FIXED_LINE, TOLL_FREE, VOIP, ...; UNKNOWN when it is not valid';
+
+CREATE FUNCTION line_notify.phone_region(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_phone_region'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.phone_region(text, text, text) IS
+  'Region of the number: an ISO code, 001 for numbers of no country, ZZ when unknown, NULL when the text is no number';
+
+CREATE FUNCTION line_notify.line_country(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_line_country'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.line_country(text, text, text) IS
+  'JP, TH or TW when LINE serves the country of the number, else NULL';
+
+CREATE FUNCTION line_notify.is_e164(text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'line_notify_is_e164'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.is_e164(text) IS
+  'Is the text a plus sign, an existing country calling code and digits, in E.164 length?';
+
+CREATE DOMAIN line_notify.e164 AS text
+  CONSTRAINT e164_check CHECK (line_notify.is_e164(VALUE));
+COMMENT ON DOMAIN line_notify.e164 IS 'Phone number in E.164 form, for example +819012345678';
+
+CREATE FUNCTION line_notify.phone_metadata_version()
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_phone_metadata_version'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.phone_metadata_version() IS
+  'Version of the numbering plans in the library, as libphonenumber numbers them';
+
+GRANT EXECUTE ON FUNCTION
+  line_notify.normalize_phone(text, text, text),
+  line_notify.assert_phone(text, text, text),
+  line_notify.parse_phone(text, text, text),
+  line_notify.phone_hash(text, text, text),
+  line_notify.phone_hash_bytes(text, text, text),
+  line_notify.phone_is_valid(text, text, text),
+  line_notify.phone_type(text, text, text),
+  line_notify.phone_region(text, text, text),
+  line_notify.line_country(text, text, text),
+  line_notify.is_e164(text),
+  line_notify.phone_metadata_version()
+  TO PUBLIC;
+GRANT USAGE ON DOMAIN line_notify.e164 TO PUBLIC;
 
 --
 -- 2. Use cases
@@ -121,6 +221,429 @@ COMMENT ON COLUMN line_notify.content_rules.description IS 'what the rule forbid
 
 GRANT EXECUTE ON FUNCTION line_notify.check_message(text, jsonb, line_notify.use_case, text), line_notify._content_rules() TO PUBLIC;
 GRANT SELECT ON line_notify.content_rules TO PUBLIC;
+
+-- Builders: IMMUTABLE, for everybody.  They never fail because of a value, only
+-- because of a mistake in the program (22023); see builders.c.
+
+CREATE FUNCTION line_notify.item(
+	key text,
+	content text)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_item'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.item(text, text) IS 'item of a template message; a NULL content stays null, and INSERT treats it as on_invalid says';
+
+CREATE FUNCTION line_notify.optional_item(
+	key text,
+	content text)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_optional_item'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.optional_item(text, text) IS 'item of a template message, or NULL, which template_body() leaves out, when there is no content';
+
+CREATE FUNCTION line_notify.items(VARIADIC pairs text[])
+RETURNS jsonb[]
+AS 'MODULE_PATHNAME', 'line_notify_items'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.items(VARIADIC text[]) IS 'items of a template message: items(key, content, key, content, ...)';
+
+CREATE FUNCTION line_notify.button(
+	key text,
+	url text)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_button'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.button(text, text) IS 'button of a template message';
+
+CREATE FUNCTION line_notify.buttons(VARIADIC pairs text[])
+RETURNS jsonb[]
+AS 'MODULE_PATHNAME', 'line_notify_buttons'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.buttons(VARIADIC text[]) IS 'buttons of a template message: buttons(key, url, key, url)';
+
+CREATE FUNCTION line_notify.template_body(
+	emphasized jsonb DEFAULT NULL,
+	items jsonb[] DEFAULT NULL,
+	buttons jsonb[] DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_template_body'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.template_body(jsonb, jsonb[], jsonb[]) IS 'body of a template message; NULL elements are left out';
+
+CREATE FUNCTION line_notify.messages(VARIADIC messages jsonb[])
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_messages'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.messages(VARIADIC jsonb[]) IS 'messages of a flexible message, 1 to 5; NULLs are left out';
+
+CREATE FUNCTION line_notify.text_message(
+	text text,
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_text_message'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.text_message(text, jsonb) IS 'text message; options are further properties, such as quickReply';
+
+CREATE FUNCTION line_notify.flex_message(
+	alt_text text,
+	contents jsonb,
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_message'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_message(text, jsonb, jsonb) IS 'Flex message of a bubble or carousel';
+
+CREATE FUNCTION line_notify.flex_notice(
+	title text,
+	rows text[] DEFAULT NULL,
+	text text DEFAULT NULL,
+	button_label text DEFAULT NULL,
+	button_url text DEFAULT NULL,
+	alt_text text DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_notice'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_notice(text, text[], text, text, text, text) IS 'complete Flex message: title, table (rows are pairs of label and value), sentence, button; alt_text defaults to the title';
+
+CREATE FUNCTION line_notify.flex_bubble(
+	body jsonb[],
+	header jsonb[] DEFAULT NULL,
+	footer jsonb[] DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_bubble'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_bubble(jsonb[], jsonb[], jsonb[], jsonb) IS 'Flex bubble; each block is a list of components, put into a vertical box';
+
+CREATE FUNCTION line_notify.flex_box(
+	layout text,
+	contents jsonb[],
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_box'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_box(text, jsonb[], jsonb) IS 'Flex box with layout horizontal, vertical or baseline';
+
+CREATE FUNCTION line_notify.flex_text(
+	text text,
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_text'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_text(text, jsonb) IS 'Flex text that wraps; options are further properties, such as size, weight, color';
+
+CREATE FUNCTION line_notify.flex_row(
+	label text,
+	value text,
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_row'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_row(text, text, jsonb) IS 'line of a table: a pale label and a value';
+
+CREATE FUNCTION line_notify.flex_button(
+	label text,
+	uri text,
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_button'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_button(text, text, jsonb) IS 'Flex button that opens an address';
+
+CREATE FUNCTION line_notify.flex_separator(options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_separator'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_separator(jsonb) IS 'Flex separator';
+
+-- Formats: NULL for what cannot be written, such as infinity.
+
+CREATE FUNCTION line_notify.format_date(
+	date date,
+	region text DEFAULT 'JP',
+	style text DEFAULT 'long')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_date'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_date(date, text, text) IS 'date as people write it in region JP, TH (Buddhist era) or TW; style long, short or era';
+
+CREATE FUNCTION line_notify.format_time(
+	clock time,
+	region text DEFAULT 'JP')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_time'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_time(time, text) IS 'time of day as people write it';
+
+CREATE FUNCTION line_notify.format_time_range(
+	from_time time,
+	to_time time,
+	region text DEFAULT 'JP')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_time_range'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_time_range(time, time, text) IS 'range of times of day as people write it';
+
+CREATE FUNCTION line_notify.format_datetime(
+	instant timestamptz,
+	region text DEFAULT 'JP',
+	style text DEFAULT 'long')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_datetime'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_datetime(timestamptz, text, text) IS 'date and time in the region''s own time zone, whatever TimeZone is';
+
+CREATE FUNCTION line_notify.format_datetime_range(
+	from_instant timestamptz,
+	to_instant timestamptz,
+	region text DEFAULT 'JP',
+	style text DEFAULT 'long')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_datetime_range'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_datetime_range(timestamptz, timestamptz, text, text) IS 'range of instants in the region''s own time zone; a second date only when it differs';
+
+CREATE FUNCTION line_notify.format_number(number numeric)
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_number'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_number(numeric) IS 'number with commas, without a fraction that is zero';
+
+CREATE FUNCTION line_notify.format_money(
+	amount numeric,
+	currency text DEFAULT 'JPY')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_money'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_money(numeric, text) IS 'amount in JPY, THB, TWD or USD as people write it; never rounded';
+
+GRANT EXECUTE ON FUNCTION
+	line_notify.item(text, text),
+	line_notify.optional_item(text, text),
+	line_notify.items(VARIADIC text[]),
+	line_notify.button(text, text),
+	line_notify.buttons(VARIADIC text[]),
+	line_notify.template_body(jsonb, jsonb[], jsonb[]),
+	line_notify.messages(VARIADIC jsonb[]),
+	line_notify.text_message(text, jsonb),
+	line_notify.flex_message(text, jsonb, jsonb),
+	line_notify.flex_notice(text, text[], text, text, text, text),
+	line_notify.flex_bubble(jsonb[], jsonb[], jsonb[], jsonb),
+	line_notify.flex_box(text, jsonb[], jsonb),
+	line_notify.flex_text(text, jsonb),
+	line_notify.flex_row(text, text, jsonb),
+	line_notify.flex_button(text, text, jsonb),
+	line_notify.flex_separator(jsonb),
+	line_notify.format_date(date, text, text),
+	line_notify.format_time(time, text),
+	line_notify.format_time_range(time, time, text),
+	line_notify.format_datetime(timestamptz, text, text),
+	line_notify.format_datetime_range(timestamptz, timestamptz, text, text),
+	line_notify.format_number(numeric),
+	line_notify.format_money(numeric, text)
+TO PUBLIC;
+
+-- Catalogue of template, item and button keys.  LINE's own is not public as a
+-- whole, so a key that is not here is not wrong, unless a channel says so.
+-- Rows of LINE (source line) come with the extension and with its updates, and
+-- users add theirs (source user, which wins); only those are dumped, and since
+-- the source is part of the key, a restore cannot collide with a later release
+-- that knows the same key.
+CREATE FUNCTION line_notify._known_catalogue(
+	OUT kind text,
+	OUT region text,
+	OUT key text,
+	OUT name text,
+	OUT label text,
+	OUT use_case text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'line_notify_known_catalogue'
+LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 33;
+REVOKE ALL ON FUNCTION line_notify._known_catalogue() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._known_catalogue() IS 'what this release knows of LINE''s catalogue; copied into template_catalogue';
+
+CREATE TABLE line_notify.template_catalogue (
+	kind		text COLLATE "C" NOT NULL CHECK (kind IN ('template', 'item', 'button')),
+	region		text COLLATE "C" NOT NULL DEFAULT 'JP' CHECK (region IN ('JP', 'TH', 'TW')),
+	key			text COLLATE "C" NOT NULL CHECK (key ~ '^[A-Za-z0-9_]{1,64}$'),
+	name		text,
+	label		text,
+	use_case	line_notify.use_case CHECK (use_case IS NULL OR kind = 'template'),
+	source		text COLLATE "C" NOT NULL DEFAULT 'user' CHECK (source IN ('user', 'line')),
+	PRIMARY KEY (kind, region, key, source)
+);
+REVOKE ALL ON line_notify.template_catalogue FROM PUBLIC;
+COMMENT ON TABLE line_notify.template_catalogue IS 'keys of LINE''s catalogue for template messages, as far as known; add your own rows, never change those of source line';
+COMMENT ON COLUMN line_notify.template_catalogue.kind IS 'template, item or button';
+COMMENT ON COLUMN line_notify.template_catalogue.region IS 'country of the LINE Official Account: JP, TH or TW';
+COMMENT ON COLUMN line_notify.template_catalogue.key IS 'templateKey, itemKey or buttonKey';
+COMMENT ON COLUMN line_notify.template_catalogue.name IS 'name in LINE''s catalogue';
+COMMENT ON COLUMN line_notify.template_catalogue.label IS 'what the reader sees: title, item label, button text';
+COMMENT ON COLUMN line_notify.template_catalogue.use_case IS 'use case that the template implies, or NULL';
+COMMENT ON COLUMN line_notify.template_catalogue.source IS 'line: came with the extension, not dumped; user: yours, wins over line';
+
+INSERT INTO line_notify.template_catalogue (kind, region, key, name, label, use_case, source)
+SELECT kind, region, key, name, label, use_case::line_notify.use_case, 'line' FROM line_notify._known_catalogue();
+
+SELECT pg_extension_config_dump('line_notify.template_catalogue', 'WHERE source = ''user''');
+
+-- What the catalogue says about a template message.  The outbox calls this, with
+-- allow_list, for channels that take listed keys only.
+CREATE FUNCTION line_notify._catalogue_findings(
+	template_key text,
+	body jsonb,
+	region text,
+	use_case line_notify.use_case,
+	allow_list boolean,
+	OUT severity text,
+	OUT path text,
+	OUT rule text,
+	OUT message text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	implied line_notify.use_case;
+BEGIN
+	SELECT c.use_case INTO implied
+	FROM line_notify.template_catalogue c
+	WHERE c.kind = 'template' AND c.key = $1 AND ($3 IS NULL OR c.region = $3)
+	ORDER BY c.source DESC, c.region
+	LIMIT 1;
+	IF NOT FOUND AND $5 THEN
+		RETURN QUERY VALUES ('error', 'templateKey', 'template_key_unlisted', format('"%s" is not in the catalogue', $1));
+	ELSIF implied <> $4 THEN
+		RETURN QUERY VALUES ('warning', 'templateKey', 'use_case_mismatch', format('the catalogue says %s', implied));
+	END IF;
+	IF NOT coalesce($5, false) THEN
+		RETURN;
+	END IF;
+
+	RETURN QUERY
+	SELECT 'error', k.path, k.kind || '_key_unlisted', format('"%s" is not in the catalogue', k.key)
+	FROM (
+		SELECT 'item' AS kind, 'body.emphasizedItem.itemKey' AS path, $2 #>> '{emphasizedItem,itemKey}' AS key, 0 AS n
+		UNION ALL
+		SELECT 'item', format('body.items[%s].itemKey', i.n - 1), i.value ->> 'itemKey', i.n
+		FROM jsonb_array_elements(CASE jsonb_typeof($2 -> 'items') WHEN 'array' THEN $2 -> 'items' ELSE '[]' END) WITH ORDINALITY AS i (value, n)
+		UNION ALL
+		SELECT 'button', format('body.buttons[%s].buttonKey', b.n - 1), b.value ->> 'buttonKey', 1000 + b.n
+		FROM jsonb_array_elements(CASE jsonb_typeof($2 -> 'buttons') WHEN 'array' THEN $2 -> 'buttons' ELSE '[]' END) WITH ORDINALITY AS b (value, n)
+	) k
+	WHERE k.key IS NOT NULL
+	  AND NOT EXISTS (SELECT FROM line_notify.template_catalogue c
+					  WHERE c.kind = k.kind AND c.key = k.key AND ($3 IS NULL OR c.region = $3))
+	ORDER BY k.n
+	LIMIT 100;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._catalogue_findings(text, jsonb, text, line_notify.use_case, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._catalogue_findings(text, jsonb, text, line_notify.use_case, boolean) IS 'what the catalogue says about a template message; with allow_list, unlisted keys are errors';
+
+-- What check_message() finds in the use case and the channel.
+CREATE FUNCTION line_notify._context_findings(
+	kind text,
+	payload jsonb,
+	use_case line_notify.use_case,
+	channel text,
+	OUT severity text,
+	OUT path text,
+	OUT rule text,
+	OUT message text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	c jsonb;
+BEGIN
+	IF $4 IS NOT NULL THEN
+		SELECT to_jsonb(ch) INTO c FROM line_notify.channel ch WHERE ch.name = $4;
+		IF NOT FOUND THEN
+			RAISE EXCEPTION 'channel "%" does not exist', $4 USING ERRCODE = 'undefined_object';
+		END IF;
+	END IF;
+	IF $1 = 'flexible' AND $3 IS NULL AND (c ->> 'use_case_required')::boolean THEN
+		RETURN QUERY VALUES ('error', 'use_case', 'use_case_missing', 'is required for flexible messages');
+	END IF;
+	IF $1 = 'template' AND jsonb_typeof($2) = 'object' THEN
+		RETURN QUERY
+		SELECT * FROM line_notify._catalogue_findings($2 ->> 'templateKey', $2 -> 'body', c ->> 'region', $3,
+			coalesce((c ->> 'catalogue_only')::boolean, false));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION line_notify._context_findings(text, jsonb, line_notify.use_case, text) IS 'what check_message() finds in the use case and the channel';
+GRANT EXECUTE ON FUNCTION line_notify._context_findings(text, jsonb, line_notify.use_case, text) TO PUBLIC;
+
+-- Signed links.  The keys stay in this database: no policy, so that nobody but
+-- the owner reads them, and not dumped, so that a restored copy has its own.
+CREATE FUNCTION line_notify._random_secret()
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'line_notify_random_secret'
+LANGUAGE C VOLATILE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION line_notify._random_secret() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._random_secret() IS '32 cryptographically random bytes';
+
+CREATE TABLE line_notify.link_key (
+	key_no		integer PRIMARY KEY CHECK (key_no BETWEEN 0 AND 255),
+	secret		bytea NOT NULL CHECK (octet_length(secret) = 32),
+	is_current	boolean NOT NULL,
+	created_at	timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE UNIQUE INDEX link_key_is_current ON line_notify.link_key (is_current);
+ALTER TABLE line_notify.link_key ENABLE ROW LEVEL SECURITY;
+REVOKE ALL ON line_notify.link_key FROM PUBLIC;
+COMMENT ON TABLE line_notify.link_key IS 'keys of signed_link(): the current one, and the previous one, which still verifies; see rotate_link_key()';
+COMMENT ON COLUMN line_notify.link_key.key_no IS 'number that stands in the links';
+COMMENT ON COLUMN line_notify.link_key.secret IS 'key of the HMAC';
+COMMENT ON COLUMN line_notify.link_key.is_current IS 'signs new links; the other one only verifies';
+COMMENT ON COLUMN line_notify.link_key.created_at IS 'when it was made';
+INSERT INTO line_notify.link_key (key_no, secret, is_current) VALUES (1, line_notify._random_secret(), true);
+
+CREATE FUNCTION line_notify.signed_link(
+	url text,
+	reference text,
+	valid_for interval DEFAULT '7 days')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_signed_link'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION line_notify.signed_link(text, text, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.signed_link(text, text, interval) IS 'https address that carries a reference, an expiry and a signature, for a button; the reader can read the reference';
+
+CREATE FUNCTION line_notify.verify_link(
+	url text,
+	OUT valid boolean,
+	OUT reason text,
+	OUT reference text,
+	OUT expires_at timestamptz)
+AS 'MODULE_PATHNAME', 'line_notify_verify_link'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION line_notify.verify_link(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.verify_link(text) IS 'was this address made by signed_link() in this database, and is it still valid? reason: ok, expired, bad_signature, unknown_key, no_token';
+
+CREATE FUNCTION line_notify.rotate_link_key()
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	no integer;
+BEGIN
+	LOCK TABLE line_notify.link_key IN SHARE ROW EXCLUSIVE MODE;
+	DELETE FROM line_notify.link_key WHERE NOT is_current;
+	UPDATE line_notify.link_key SET is_current = false RETURNING (key_no + 1) % 256 INTO no;
+	INSERT INTO line_notify.link_key (key_no, secret, is_current)
+	VALUES (coalesce(no, 1), line_notify._random_secret(), true);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.rotate_link_key() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.rotate_link_key() IS 'makes a new key for signed_link(); links of the current key stay valid until the next rotation, older ones end now';
 
 --
 -- 4. Channels, credentials, grants
@@ -725,14 +1248,11 @@ CREATE TABLE line_notify.history (
 	ended_at		timestamptz NOT NULL,
 	delivered_at	timestamptz,
 	delivery_event	text,
-	revision		smallint,
-	PRIMARY KEY (id)
+	revision		smallint
 ) PARTITION BY RANGE (id);
--- For support and for verbs.  A reference or batch costs nothing where there
--- is none; of the recipient, a hash index keeps 4 bytes.
-CREATE INDEX history_reference ON line_notify.history (reference) WHERE reference IS NOT NULL;
-CREATE INDEX history_batch ON line_notify.history (batch) WHERE batch IS NOT NULL;
-CREATE INDEX history_recipient ON line_notify.history USING hash (recipient);
+-- No key here: each partition has its own.  A key of the parent would come into
+-- being with CREATE EXTENSION in a restore, be given to every partition that
+-- is attached, and collide with the partition's own one in the dump.
 COMMENT ON TABLE line_notify.history IS 'Messages that were sent or ended otherwise; partitions are made and dropped by the worker';
 COMMENT ON COLUMN line_notify.history.token IS 'lease token of the last attempt, part of its delivery tag';
 COMMENT ON COLUMN line_notify.history.outcome IS 'what the last attempt came to: accepted, unreachable, refused, server_error, ambiguous, ...';
@@ -865,6 +1385,11 @@ BEGIN
 	EXECUTE format('CREATE TABLE line_notify.%I (LIKE line_notify.history INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS)'
 				   ' WITH (fillfactor = 90, autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 100000)', part);
 	EXECUTE format('ALTER TABLE line_notify.%I ADD PRIMARY KEY (id)', part);
+	-- For support and for verbs.  A reference or batch costs nothing where there
+	-- is none; of the recipient, a hash index keeps 4 bytes.
+	EXECUTE format('CREATE INDEX ON line_notify.%I (reference) WHERE reference IS NOT NULL', part);
+	EXECUTE format('CREATE INDEX ON line_notify.%I (batch) WHERE batch IS NOT NULL', part);
+	EXECUTE format('CREATE INDEX ON line_notify.%I USING hash (recipient)', part);
 	EXECUTE format('ALTER TABLE line_notify.history ATTACH PARTITION line_notify.%I FOR VALUES FROM (%s) TO (%s)',
 				   part, coalesce(covered::text, 'MINVALUE'), upper_bound);
 	RETURN upper_bound;

@@ -82,8 +82,8 @@ typedef struct HttpRequest
 	int			total_timeout_ms;	/* the whole transfer, waiting for a
 									 * connection included; both > 0 */
 	const char *ca_file;		/* trust only these; NULL = libcurl's default */
-	const char *proxy;			/* NULL = none; environment proxies are
-								 * always ignored */
+	const char *proxy;			/* NULL = none; environment proxies are always
+								 * ignored */
 	bool		http2;			/* allow HTTP/2 (ALPN); default is HTTP/1.1 */
 
 	/*

@@ -876,6 +876,7 @@ check_substitution(Checker *c, const PathSegment *seg, uint32_t message,
 				continue;
 			}
 			start = p + 1;
+
 			if (s[p] == '{')
 			{
 				for (p = start; p < len && s[p] != '}' && s[p] != '{'; p++)
@@ -1857,6 +1858,7 @@ string_size(const char *str, size_t len)
 
 		if (ch == '"' || ch == '\\')
 			size += 1;
+
 		else if (ch < ' ')
 			size += strchr("\b\f\n\r\t", ch) != NULL && ch != '\0' ? 1 : 5;
 	}
@@ -1876,6 +1878,7 @@ json_size(const LnJsonTree *tree, uint32_t node)
 
 		if (n->key != NULL && i != node)
 			size += string_size(n->key, n->key_len) + 1;	/* colon */
+
 		switch (n->type)
 		{
 			case LN_JSON_NULL:
@@ -1970,6 +1973,7 @@ scan_text(const char *str, size_t len, TextFacts *facts)
 					   c == 0x2060))
 				facts->blank = false;
 			facts->utf16 += n == 4 ? 2 : 1;
+
 			p += n;
 		}
 	}

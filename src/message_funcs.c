@@ -12,11 +12,11 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
-#include "common/int.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
@@ -56,6 +56,7 @@ typedef struct TreeBuilder
 PG_FUNCTION_INFO_V1(line_notify_check_message);
 PG_FUNCTION_INFO_V1(line_notify_content_rules);
 
+static void check_context(FunctionCallInfo fcinfo);
 static bool build_tree(TreeBuilder *b, Jsonb *jb, LnJsonTree *tree);
 static bool add_container(TreeBuilder *b, JsonbContainer *jc, uint32 self,
 						  int depth);
@@ -127,7 +128,49 @@ line_notify_check_message(PG_FUNCTION_ARGS)
 		}
 		free_tree(&builder);
 	}
+
+	if (!PG_ARGISNULL(2) || !PG_ARGISNULL(3))
+		check_context(fcinfo);
 	return (Datum) 0;
+}
+
+/*
+ * What depends on the use case and the channel is asked in SQL, because the
+ * catalogue and the channels are tables.
+ */
+static void
+check_context(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			types[4] = {TEXTOID, JSONBOID, InvalidOid, TEXTOID};
+	Datum		args[4];
+	char		nulls[4];
+	uint64		i;
+	int			j;
+
+	types[2] = get_fn_expr_argtype(fcinfo->flinfo, 2);
+	for (j = 0; j < 4; j++)
+	{
+		args[j] = PG_GETARG_DATUM(j);
+		nulls[j] = PG_ARGISNULL(j) ? 'n' : ' ';
+	}
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args("SELECT severity, path, rule, message"
+							  " FROM line_notify._context_findings($1, $2, $3, $4)",
+							  4, types, args, nulls, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not check the context of a message");
+	for (i = 0; i < SPI_processed; i++)
+	{
+		Datum		values[4];
+		bool		isnull[4];
+
+		for (j = 0; j < 4; j++)
+			values[j] = SPI_getbinval(SPI_tuptable->vals[i],
+									  SPI_tuptable->tupdesc, j + 1, &isnull[j]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, isnull);
+	}
+	SPI_finish();
 }
 
 /*

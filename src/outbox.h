@@ -175,4 +175,7 @@ extern int	ln_outbox_fold(int limit);
 /* Insert events that are new; returns how many were. */
 extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);
 
+/* State of a message, by a snapshot of its own; NULL = there is none with this id. */
+extern char *ln_outbox_state(int64 id);
+
 #endif							/* LN_OUTBOX_H */

@@ -449,6 +449,7 @@ fold(const char *utf8, int len, pg_wchar *out, int room)
 			if (k == word_lens[w])
 			{
 				p1 += k - 1;
+
 				break;
 			}
 		}

@@ -25,6 +25,7 @@ flags=(-std=gnu99 -g -O1 -Wall -Wextra -Werror -Wmissing-prototypes
 # test -> source files of ours, then libraries
 declare -A sources=(
 	[crypto]="crypto.c"
+	[histogram]="histogram.c"
 	[line_api]="line_api.c"
 	[retry]="retry.c"
 	[token_bucket]="token_bucket.c"
@@ -32,7 +33,7 @@ declare -A sources=(
 declare -A libs=(
 	[crypto]="-lcrypto"
 )
-order=(crypto line_api retry token_bucket)
+order=(crypto histogram line_api retry token_bucket)
 
 mkdir -p "$build" || exit 1
 [ $# -gt 0 ] && order=("$@")

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+#
+# Every test.  From a bare Debian 12 (root, git, bash) to "N passed, N failed".
+#
+#   bash test/check.sh                all
+#   bash test/check.sh unit regress   these groups only:
+#                                     style unit regress tap phone fuzz
+#
+# Builds with every warning an error and with assertions, against a private
+# copy of PostgreSQL; see lib.sh for the settings.
+
+set -u
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+groups=("$@")
+[ ${#groups[@]} -eq 0 ] && groups=(style unit regress tap phone fuzz)
+wanted() { local g; for g in "${groups[@]}"; do [ "$g" = "$1" ] && return 0; done; return 1; }
+
+passed=0
+failed=0
+skipped=()
+ok() { passed=$((passed + 1)); }
+bad() { failed=$((failed + 1)); say "FAILED: $1"; }
+
+# count_tap FILE: adds the top-level "ok" and "not ok" lines
+count_tap() {
+    local good ill
+    good=$(grep -c '^ok' "$1")
+    ill=$(grep -c '^not ok' "$1")
+    passed=$((passed + good))
+    failed=$((failed + ill))
+    [ "$ill" -eq 0 ] || grep '^not ok' "$1" | sed 's/^/FAILED: /'
+}
+
+began=$SECONDS
+step "packages"
+base_packages
+wanted tap && need_packages perl libipc-run-perl libjson-pp-perl python3-h2
+wanted unit && need_packages libasan6 2>/dev/null
+wanted style && want_packages pg-bsd-indent
+plain_user
+make_work check
+private_postgres
+say "PostgreSQL $("$PG_CONFIG" --version | sed 's/PostgreSQL //'), $(curl-config --version 2>/dev/null), $(openssl version)"
+
+step "build"
+if build PG_CFLAGS="-DUSE_ASSERT_CHECKING -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare"; then
+    ok
+    say "built with assertions, no warning"
+else
+    tail -40 "$work/build.log"
+    bad "build"
+    say "$passed passed, $failed failed"
+    exit 1
+fi
+
+if wanted style; then
+    step "style"
+    as_user bash "$work/src/test/style.sh" >"$work/style.tap" 2>&1
+    grep -v '^ok' "$work/style.tap"
+    count_tap "$work/style.tap"
+fi
+
+if wanted unit; then
+    step "unit tests (address and undefined-behaviour sanitizers)"
+    as_user bash "$work/src/test/unit/run.sh" >"$work/unit.tap" 2>&1
+    grep -E '^not ok|^# (FAIL|[a-z_]+$)' "$work/unit.tap"
+    count_tap "$work/unit.tap"
+fi
+
+if wanted regress; then
+    step "regress and isolation"
+    # no preload: nothing is sent, the SQL side answers for itself
+    new_server regress 54301 "max_prepared_transactions = 4"
+    as_user make -C "$work/src" -s installcheck with_llvm=no PG_CONFIG="$PG_CONFIG" PGPORT=54301 PGHOST="$work" \
+        >"$work/regress.log" 2>&1
+    # "test name ... ok" up to 15, TAP from 16 on
+    while read -r line; do
+        case $line in
+            test\ *\ ok\ *|ok\ *) ok ;;
+            test\ *\ FAILED*|not\ ok*) bad "regress: $line" ;;
+        esac
+    done < <(sed 's/(.*//; s/  */ /g; s/$/ /' "$work/regress.log")
+    if grep -qE 'FAILED|^not ok|\*\*\*' "$work/regress.log"; then
+        grep -E '\*\*\*|psql: error' "$work/regress.log" | head -5
+        find "$work/src" -name regression.diffs -exec sed -n 1,200p {} \;
+        tail -20 "$work/regress.log"
+        [ "$failed" -gt 0 ] || bad "regress did not run"
+    fi
+    as_user "$pgbin/pg_ctl" -D "$work/regress" -m fast -w stop >/dev/null
+fi
+
+if wanted tap; then
+    step "TAP"
+    mkdir -p "$work/tap" && [ "$(id -u)" = 0 ] && chown "$LN_USER" "$work/tap"
+    user_env+=(PG_REGRESS="$pgxs_test/regress/pg_regress" TESTDIR="$work/tap" TESTDATADIR="$work/tap/tmp_check"
+        TESTLOGDIR="$work/tap/log" PGUSER=postgres top_builddir="$work/tap" LN_SRC="$work/src")
+    tests=("$work"/src/test/t/*.pl)
+    [ -n "${TAP:-}" ] && tests=(${TAP//,/ }) && tests=("${tests[@]/#/$work/src/test/t/}")
+    # one line of progress per file; the details are shown when one fails
+    (cd "$work/tap" && as_user prove -j"${PROVE_JOBS:-2}" --merge --timer -v \
+        -I "$pgxs_test/perl" -I "$work/src/test/perl" "${tests[@]}") >"$work/tap.log" 2>&1
+    status=$?
+    grep -E '^[^ #]*\.pl \.+$|^ok|^not ok' "$work/tap.log" | grep -cE '^ok' >"$work/tap.n"
+    passed=$((passed + $(cat "$work/tap.n")))
+    ill=$(grep -cE '^not ok' "$work/tap.log")
+    failed=$((failed + ill))
+    sed -n '/^Test Summary Report/,$p' "$work/tap.log"
+    grep -E '^\[[0-9:]+\] .*\.pl' "$work/tap.log" || grep -E '^(Files=|Result)' "$work/tap.log"
+    if [ $status -ne 0 ]; then
+        [ "$ill" -gt 0 ] || bad "a TAP file ended early"
+        grep -B2 -A12 -E '^not ok|Dubious|died' "$work/tap.log" | head -200
+        find "$work/tap" -name '*.log' -path '*log*' -newer "$work/build.log" | head -40 | while read -r f; do
+            grep -lE 'PANIC|TRAP|signal (6|11)|ERROR|FATAL' "$f" >/dev/null && { say "--- $f"; tail -30 "$f"; }
+        done
+    fi
+fi
+
+if wanted phone && [ -e "$work/src/test/phone_conformance.sh" ]; then
+    step "phone numbers against libphonenumber"
+    want_packages g++ libphonenumber-dev python3-phonenumbers clang-14 libclang-rt-14-dev
+    if as_user bash "$work/src/test/phone_conformance.sh" >"$work/phone.log" 2>&1; then
+        ok
+        tail -4 "$work/phone.log"
+    else
+        tail -40 "$work/phone.log"
+        bad "phone conformance"
+    fi
+fi
+
+if wanted fuzz && [ -e "$work/src/test/fuzz/run.sh" ]; then
+    step "fuzz"
+    want_packages clang-14 libclang-rt-14-dev
+    if as_user bash "$work/src/test/fuzz/run.sh" all "${FUZZ_SECONDS:-30}" >"$work/fuzz.log" 2>&1; then
+        ok
+        tail -5 "$work/fuzz.log"
+    else
+        tail -40 "$work/fuzz.log"
+        bad "fuzz"
+    fi
+fi
+
+say
+[ ${#skipped[@]} -eq 0 ] || say "skipped: ${skipped[*]}"
+say "time: $((SECONDS - began)) s"
+say "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

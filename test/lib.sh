@@ -1,0 +1,161 @@
+# shellcheck shell=bash
+#
+# What check.sh, demo.sh and the benchmarks have in common: packages, a plain
+# user for the server, a private copy of the PostgreSQL installation, a build.
+#
+# Nothing is installed into your PostgreSQL: the extension goes into a copy of
+# its programs (a PostgreSQL installation can be moved), under a directory of
+# ours that is removed at the end.
+#
+# Settings: PG_MAJOR (default: the newest installed, else 15), KEEP=1 (keep the
+# directory), LN_USER (plain user, default postgres).
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+LN_USER=${LN_USER:-postgres}
+work=
+
+say() { printf '%s\n' "$*"; }
+step() { printf '\n== %s\n' "$*"; }
+die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+# run as the plain user, in the work directory, with our PostgreSQL first
+as_user() {
+    if [ "$(id -u)" = 0 ]; then
+        runuser -u "$LN_USER" -- env "${user_env[@]}" "$@"
+    else
+        env "${user_env[@]}" "$@"
+    fi
+}
+
+have_package() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+
+# need_packages NAME...: installs what is missing
+need_packages() {
+    local missing=() p
+    command -v dpkg-query >/dev/null || return 0    # not Debian: the user sees to it
+    for p in "$@"; do
+        have_package "$p" || missing+=("$p")
+    done
+    [ ${#missing[@]} -eq 0 ] && return 0
+    [ "$(id -u)" = 0 ] || die "please install: ${missing[*]}"
+    say "installing ${missing[*]}"
+    # shellcheck disable=SC2043
+    local log
+    log=$(mktemp)
+    export DEBIAN_FRONTEND=noninteractive
+    if ! apt-get install -y -q --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
+        { apt-get update -q && apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 ||
+            { tail -30 "$log"; rm -f "$log"; die "could not install ${missing[*]}"; }
+    fi
+    rm -f "$log"
+}
+
+# optional packages: as above, but their absence is not the end
+want_packages() { (need_packages "$@") || say "(not available: $*)"; }
+
+choose_major() {
+    local d
+    if [ -z "${PG_MAJOR:-}" ]; then
+        for d in /usr/lib/postgresql/*/bin/postgres; do
+            [ -x "$d" ] && PG_MAJOR=$(basename "$(dirname "$(dirname "$d")")")
+        done
+    fi
+    if [ -z "${PG_MAJOR:-}" ]; then
+        [ "$(id -u)" = 0 ] && apt-get update -q >/dev/null 2>&1
+        PG_MAJOR=$(apt-cache search --names-only '^postgresql-1[5-9]$' 2>/dev/null |
+            sed -n 's/^postgresql-\([0-9]*\) .*/\1/p' | sort -n | tail -1)
+    fi
+    PG_MAJOR=${PG_MAJOR:-15}
+}
+
+base_packages() {
+    choose_major
+    # the packaged cluster would start a server of its own
+    if ! have_package "postgresql-$PG_MAJOR" && [ "$(id -u)" = 0 ]; then
+        mkdir -p /etc/postgresql-common
+        [ -e /etc/postgresql-common/createcluster.conf ] ||
+            echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+    fi
+    need_packages gcc make libc6-dev "postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR" \
+        libcurl4-openssl-dev libssl-dev python3 openssl
+}
+
+plain_user() {
+    [ "$(id -u)" = 0 ] || return 0
+    id "$LN_USER" >/dev/null 2>&1 || useradd --system --create-home "$LN_USER"
+}
+
+# make_work NAME: a directory of ours, removed at exit, with the tree in $work/src
+make_work() {
+    work=$(mktemp -d "/tmp/line_notify-$1.XXXXXX")
+    chmod 755 "$work"
+    trap cleanup EXIT
+    trap 'exit 130' INT TERM
+    mkdir "$work/src"
+    # what git would give a stranger, plus local changes
+    (cd "$root" && git ls-files -z --cached --others --exclude-standard 2>/dev/null |
+        tar --null --ignore-failed-read -T - -cf - 2>/dev/null) | tar -xf - -C "$work/src"
+    [ -e "$work/src/Makefile" ] || (cd "$root" && tar --exclude=.git -cf - .) | tar -xf - -C "$work/src"
+    [ "$(id -u)" = 0 ] && chown -R "$LN_USER" "$work"
+    return 0
+}
+
+servers=()          # data directories of servers that we started
+processes=()        # other processes of ours
+
+cleanup() {
+    local d p
+    for d in "${servers[@]}"; do
+        [ -f "$d/postmaster.pid" ] && as_user "$pgbin/pg_ctl" -D "$d" -m immediate -w stop >/dev/null 2>&1
+    done
+    for p in "${processes[@]}"; do
+        kill "$p" 2>/dev/null
+    done
+    if [ -n "$work" ] && [ -z "${KEEP:-}" ]; then
+        rm -rf "$work"
+    elif [ -n "$work" ]; then
+        say "kept: $work"
+    fi
+}
+
+# a copy of the PostgreSQL installation, for nobody but us
+private_postgres() {
+    local base=/usr d
+    [ -d "$base/lib/postgresql/$PG_MAJOR" ] || die "no PostgreSQL $PG_MAJOR in $base/lib/postgresql"
+    for d in lib share include; do
+        mkdir -p "$work/pg$base/$d/postgresql"
+        [ -d "$base/$d/postgresql/$PG_MAJOR" ] &&
+            cp -a "$base/$d/postgresql/$PG_MAJOR" "$work/pg$base/$d/postgresql/"
+    done
+    cp -a "$base"/include/postgresql/*.h "$base"/include/postgresql/internal \
+        "$base"/include/postgresql/libpq "$work/pg$base/include/postgresql/" 2>/dev/null
+    [ "$(id -u)" = 0 ] && chown -R "$LN_USER" "$work/pg"
+    pgbin=$work/pg$base/lib/postgresql/$PG_MAJOR/bin
+    PG_CONFIG=$pgbin/pg_config
+    pgxs_test=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
+    user_env=(PATH="$pgbin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" HOME="$work" LC_ALL=C.UTF-8
+        PGHOST="$work" PGDATABASE=postgres PGUSER=postgres PG_CONFIG="$PG_CONFIG")
+}
+
+# build [extra make variables]: into the private copy
+build() {
+    as_user make -C "$work/src" -s -j"$(nproc)" with_llvm=no PG_CONFIG="$PG_CONFIG" "$@" >"$work/build.log" 2>&1 &&
+        as_user make -C "$work/src" -s install with_llvm=no PG_CONFIG="$PG_CONFIG" "$@" >>"$work/build.log" 2>&1
+}
+
+# new_server NAME PORT [config lines]: starts a throw-away cluster, socket in $work
+new_server() {
+    local data=$work/$1 port=$2 line
+    shift 2
+    as_user "$pgbin/initdb" -D "$data" -U postgres -A trust --no-sync -E UTF8 --locale=C.UTF-8 >"$work/initdb.log" 2>&1 ||
+        { cat "$work/initdb.log"; die "initdb failed"; }
+    {
+        echo "port = $port"
+        echo "listen_addresses = ''"
+        echo "unix_socket_directories = '$work'"
+        for line in "$@"; do echo "$line"; done
+    } | as_user tee -a "$data/postgresql.conf" >/dev/null
+    servers+=("$data")
+    as_user "$pgbin/pg_ctl" -D "$data" -l "$data.log" -w start >/dev/null ||
+        { tail -30 "$data.log"; die "the server did not start"; }
+}

@@ -1,0 +1,157 @@
+=pod
+
+=head1 NAME
+
+LineNotify::Node - a server that sends, in a Perl test
+
+=head1 SYNOPSIS
+
+  use LineNotify::Node;
+  use LineNotify::Sim;
+
+  my $sim  = LineNotify::Sim->start;
+  my $node = LineNotify::Node->new('main');         # started, preloaded
+  $node->install('postgres', $sim);                 # extension, channel, token
+  $node->insert('postgres', 10);                    # ten messages
+  $node->wait_states('postgres', accepted => 10);
+  is_deeply($node->states('postgres'), { accepted => 10 });
+
+A thin layer over PostgreSQL::Test::Cluster, whose methods all work; waits
+poll, bounded, and die with what was there instead.
+
+=cut
+
+package LineNotify::Node;
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils ();
+use Time::HiRes ();
+
+our @ISA = ('PostgreSQL::Test::Cluster');
+
+# name => value settings come after ours; init => [...] goes to init()
+sub new
+{
+	my ($class, $name, %opt) = @_;
+	my $init = delete $opt{init} // [];
+	my $start = delete $opt{start} // 1;
+	my $self = PostgreSQL::Test::Cluster->new($name);
+	bless $self, $class;
+	$self->init(@$init);
+	$self->append_conf(
+		'postgresql.conf', qq{
+shared_preload_libraries = 'line_notify'
+max_worker_processes = 20
+line_notify.node = 'test'
+log_statement = none
+});
+	$self->append_conf('postgresql.conf', "$_ = '$opt{$_}'") for sort keys %opt;
+	$self->start if $start;
+	return $self;
+}
+
+# The extension, one channel and its token in a database; more settings of
+# create_channel as a text, e.g. "on_unknown => 'retry'".
+sub install
+{
+	my ($self, $db, $sim, %opt) = @_;
+	my $name = $opt{name} // 'shop';
+	my $more = $opt{channel} ? ", $opt{channel}" : '';
+	my $base = $opt{api_base} // $sim->url;
+	$self->safe_psql($db, 'CREATE EXTENSION IF NOT EXISTS line_notify');
+	$self->safe_psql(
+		$db, qq{
+SELECT line_notify.create_channel('$name', api_base => '$base',
+	line_channel_id => '@{[ LineNotify::Sim::CHANNEL() ]}'$more);
+SELECT line_notify.set_credential('$name', 'access_token', '@{[ $sim->token ]}');
+SELECT line_notify.set_credential('$name', 'channel_secret', '@{[ LineNotify::Sim::SECRET() ]}');
+});
+	return;
+}
+
+# A statement that inserts $n messages to $n people, from number $first on.
+sub insert_sql
+{
+	my ($self, $n, %opt) = @_;
+	my $first = $opt{first} // 1;
+	my $last = $first + $n - 1;
+	my $columns = join '', map { ", $_" } sort keys %{ $opt{set} // {} };
+	my $values = join '', map { ", $opt{set}{$_}" } sort keys %{ $opt{set} // {} };
+	return qq{INSERT INTO line_notify.outbox (phone, use_case, template_key, body, reference$columns)
+SELECT '090-' || lpad((1000 + i / 10000)::text, 4, '0') || '-' || lpad((i % 10000)::text, 4, '0'),
+	'parcel_delivery', 'shipment_completed_ja',
+	'{"items": [{"itemKey": "number_001_ja", "content": "1234"}]}', 'ref ' || i$values
+FROM generate_series($first, $last) i};
+}
+
+sub insert
+{
+	my ($self, $db, $n, %opt) = @_;
+	$self->safe_psql($db, $self->insert_sql($n, %opt));
+	return;
+}
+
+# state => count of all messages
+sub states
+{
+	my ($self, $db, $where) = @_;
+	my $rows = $self->safe_psql($db,
+		'SELECT state, count(*) FROM line_notify.notifications '
+		  . ($where ? "WHERE $where " : '') . 'GROUP BY 1 ORDER BY 1');
+	return { map { split /\|/ } split /\n/, $rows };
+}
+
+# Waits until exactly these states are there.
+sub wait_states
+{
+	my ($self, $db, %want) = @_;
+	my $timeout = delete $want{timeout} // 60;
+	my $want = join ',', map { "$_=$want{$_}" } sort keys %want;
+	my $deadline = Time::HiRes::time() + $timeout;
+	my $have = '';
+	while (Time::HiRes::time() < $deadline)
+	{
+		my $states = $self->states($db);
+		$have = join ',', map { "$_=$states->{$_}" } sort keys %$states;
+		return 1 if $have eq $want;
+		select(undef, undef, undef, 0.05);
+	}
+	my $health = $self->safe_psql($db, 'SELECT * FROM line_notify.health()');
+	die "states are $have, not $want\n$health\n";
+}
+
+# Pid of the worker of a database, waited for.
+sub worker_pid
+{
+	my ($self, $db) = @_;
+	$self->poll_query_until('postgres',
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = '$db'")
+	  or die "no worker for $db";
+	return $self->safe_psql('postgres',
+		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = '$db'");
+}
+
+# Feeds every webhook the simulator has due to receive_webhook(); returns the
+# number of events that were new.
+sub deliver_webhooks
+{
+	my ($self, $db, $sim, $channel) = @_;
+	$channel //= 'shop';
+	my $new = 0;
+	while (my @hooks = $sim->webhooks)
+	{
+		for my $hook (@hooks)
+		{
+			my ($body, $signature) = @$hook;
+			my $hex = unpack('H*', $body);
+			$new += $self->safe_psql($db,
+				"SELECT line_notify.receive_webhook('$channel', '\\x$hex'::bytea, '$signature')");
+		}
+	}
+	return $new;
+}
+
+1;

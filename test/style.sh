@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+#
+# The rules of the house that a machine can check.  Prints TAP.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+n=0
+result() { # status name [lines]
+    n=$((n + 1))
+    if [ "$1" = 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; sed 's/^/#   /' <<<"$3" | head -20; fi
+}
+none() { # name lines: passes when there are none
+    if [ -z "$2" ]; then result 0 "$1"; else result 1 "$1" "$2"; fi
+}
+
+none "every file in sql/ has -- in its name" "$(ls sql | grep -v -- --)"
+none "server versions are tested in compat.h only" \
+    "$(grep -n 'PG_VERSION_NUM' src/*.c src/*.h | grep -v '^src/compat.h')"
+none "no file enters two foreign worlds" \
+    "$(for f in src/*.c; do grep -q 'executor/spi.h' "$f" && grep -q 'curl/curl.h' "$f" && echo "$f"; done)"
+none "libcurl is entered by http.c only" "$(grep -l 'curl/curl.h' src/*.c src/*.h | grep -v '^src/http.c')"
+none "libcrypto is entered by crypto.c only" "$(grep -l 'openssl/' src/*.c src/*.h | grep -v '^src/crypto.c')"
+none "pure files know no PostgreSQL" \
+    "$(grep -lE 'postgres.h|fmgr.h' src/breaker.c src/crypto.c src/horizon.c src/http.c src/line_api.c src/phone.c src/retry.c src/token_bucket.c src/message_check.c)"
+none "postgres.h is in no header" "$(grep -l '"postgres.h"' src/*.h)"
+none "nothing is left open" "$(grep -nE 'TODO|FIXME|HACK' -r src sql test --include='*.[ch]' --include='*.sql' --include='*.p[lm]' --include='*.py' )"
+none "every object of the Makefile has a source, and every source an object" \
+    "$(diff <(sed -n 's/^\tsrc\/\(.*\)\.o .*/\1/p' Makefile | sort) <(ls src/*.c | grep -v '^src/gen_' | sed 's/src\/\(.*\)\.c/\1/' | sort))"
+none "every regress test is in the Makefile" \
+    "$(diff <(sed -n '/^REGRESS =/,/^$/s/^\t\([a-z_0-9]*\).*/\1/p' Makefile | sort) <(ls test/sql/*.sql | sed 's/.*\/\(.*\)\.sql/\1/' | sort))"
+none "every isolation spec is in the Makefile" \
+    "$(diff <(sed -n '/^ISOLATION =/,/^$/s/^\t\([a-z_0-9]*\).*/\1/p' Makefile | sort) <(ls test/specs/*.spec 2>/dev/null | sed 's/.*\/\(.*\)\.spec/\1/' | sort))"
+none "META.json and the control file name the same version" \
+    "$(v=$(sed -n "s/^default_version = '\(.*\)'/\1/p" line_notify.control); grep -q "\"version\": \"$v" META.json && grep -q "^## $v" CHANGELOG.md || echo "control: $v")"
+none "no trailing white space" "$(grep -nE '[ 	]+$' src/*.[ch] sql/*.sql test/*.sh test/t/*.pl test/perl/LineNotify/*.pm Makefile | head)"
+
+if command -v pg_bsd_indent >/dev/null; then
+    diffs=
+    for f in src/*.c src/*.h; do
+        case $f in src/phone_tables.h | src/phone_unicode.h | src/*_data.h) continue ;; esac
+        # the flags of PostgreSQL's pgindent; from a file on standard input, to standard output
+        if ! diff -q "$f" <(bash test/indent.sh <"$f") >/dev/null; then
+            diffs+="$f"$'\n'
+        fi
+    done
+    none "layout as by pgindent (bash test/indent.sh -w mends it)" "$diffs"
+else
+    echo "# skipped: pg_bsd_indent is not installed"
+fi
+echo "1..$n"

@@ -1,0 +1,56 @@
+# The outcomes that others guess.  A kept-alive server that reads a POST and
+# hangs up: one copy, and "unknown".  A server that is not there: nothing left,
+# so it is sent when the server appears.  TAP: the network misbehaves.
+
+use strict;
+use warnings;
+
+use Test::More;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+my $node = LineNotify::Node->new('main');
+$node->install('postgres', $sim, channel => "backoff_base => '50 ms', backoff_cap => '200 ms'");
+
+# warm a few connections first, then hang up on one request of a warm one
+$node->insert('postgres', 20);
+$node->wait_states('postgres', accepted => 20);
+for my $how ('close', 'reset')
+{
+	$sim->reset;
+	$sim->script({ match => { path => 'send' }, do => [ $how ], times => 1 });
+	my $before = $node->states('postgres');
+	$node->insert('postgres', 1, first => $how eq 'close' ? 101 : 102);
+	$node->wait_states('postgres', accepted => 20, unknown => ($before->{unknown} // 0) + 1);
+	is($sim->summary->{requests}, 1, "$how after the request was read: exactly one copy");
+}
+is($node->safe_psql('postgres', "SELECT outcome FROM line_notify.attempts WHERE http_status IS NULL GROUP BY 1"),
+	'ambiguous', 'the attempt says why');
+like($node->safe_psql('postgres', "SELECT reason FROM line_notify.health() WHERE severity = 'warning'"),
+	qr/2 messages .* unknown/, 'health() mentions them');
+
+# half a status line is no answer; a whole one is, whatever follows
+$sim->script({ match => { path => 'send' }, do => [ { send => 'HTTP/1.1 20' }, 'close' ], times => 1 });
+$node->insert('postgres', 1, first => 201);
+$node->wait_states('postgres', accepted => 20, unknown => 3);
+$sim->script({ match => { path => 'send' }, do => [ { send => "HTTP/1.1 202 Accepted\r\nContent-Le" }, 'close' ], times => 1 });
+$node->insert('postgres', 1, first => 202);
+$node->wait_states('postgres', accepted => 21, unknown => 3);
+ok(1, 'a complete status line decides, even if the rest is cut off');
+
+# nobody listens
+my $port = $sim->port;
+$sim->stop;
+$node->insert('postgres', 3, first => 301);
+ok($node->poll_query_until('postgres',
+		"SELECT count(*) >= 3 FROM line_notify.attempts WHERE outcome = 'not_sent'"),
+	'a server that is not there: tried, and proved not sent');
+is($node->states('postgres')->{unknown}, 3, 'and no certainty lost');
+$sim = LineNotify::Sim->start(port => $port);
+$node->wait_states('postgres', accepted => 24, unknown => 3, timeout => 90);
+is($sim->summary->{requests}, 3, 'delivered once each when it appears');
+
+$node->stop;
+$sim->stop;
+done_testing();

@@ -1,0 +1,73 @@
+# Each answer LINE can give leads to the state that the outcome table of
+# line_api.c says, seen from SQL.  TAP: the whole way through the worker.
+
+use strict;
+use warnings;
+
+use Test::More;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+my $node = LineNotify::Node->new('main');
+$node->install('postgres', $sim);
+
+my $n = 0;
+my @ends = (
+	[ 200, 'accepted' ], [ 201, 'accepted' ], [ 202, 'accepted' ], [ 204, 'accepted' ],
+	[ 400, 'refused' ], [ 409, 'refused' ], [ 410, 'refused' ], [ 413, 'refused' ],
+	[ 422, 'unreachable' ],
+	[ 500, 'unknown' ], [ 502, 'unknown' ], [ 504, 'unknown' ],
+);
+for my $case (@ends)
+{
+	my ($status, $state) = @$case;
+	$n++;
+	$sim->script_only({ match => { path => 'send' }, answer => $status });
+	$node->insert('postgres', 1, first => $n);
+	ok($node->poll_query_until('postgres',
+			"SELECT state FROM line_notify.notifications WHERE reference = 'ref $n'", $state),
+		"$status: $state");
+	is($node->safe_psql('postgres', "SELECT http_status FROM line_notify.notifications WHERE reference = 'ref $n'"),
+		$status, 'status is kept');
+}
+
+# not accepted, and may be repeated: the row waits, no attempt is consumed
+for my $case ([ 429, {} ], [ 429, { 'Retry-After' => 1 } ], [ 503, { 'Retry-After' => 1 } ])
+{
+	my ($status, $headers) = @$case;
+	$n++;
+	$sim->reset;
+	$sim->script_only({ match => { path => 'send' }, answer => { status => $status, headers => $headers }, times => 1 });
+	$node->insert('postgres', 1, first => $n);
+	ok($node->poll_query_until('postgres',
+			"SELECT state || ' ' || attempts FROM line_notify.notifications WHERE reference = 'ref $n'", 'accepted 1'),
+		"$status" . (%$headers ? ' with Retry-After' : '') . ': accepted later, no attempt consumed');
+	my @r = $sim->requests(path => 'send');
+	is(scalar(@r), 2, 'two requests');
+	isnt($r[0]{tag}, $r[1]{tag}, 'each with a tag of its own');
+}
+
+# what every message would meet pauses the channel and says so
+for my $status (301, 401, 403, 404, 405, 407, 415, 426)
+{
+	$n++;
+	$sim->script_only({ match => { path => 'send' }, answer => $status, times => 1 });
+	$node->insert('postgres', 1, first => $n);
+	ok($node->poll_query_until('postgres',
+			"SELECT paused AND pause_reason LIKE '%$status%' FROM line_notify.channels"),
+		"$status: the channel is paused");
+	ok($node->poll_query_until('postgres',
+			"SELECT state || ' ' || attempts FROM line_notify.notifications WHERE reference = 'ref $n'", 'queued 0'),
+		'the message waits, no attempt consumed');
+	like($node->safe_psql('postgres', "SELECT reason FROM line_notify.health() WHERE subject LIKE 'channel%' AND severity = 'error'"),
+		qr/paused.*$status/s, 'health() names the cause');
+	$node->safe_psql('postgres', "SELECT line_notify.resume('shop')");
+	ok($node->poll_query_until('postgres',
+			"SELECT state FROM line_notify.notifications WHERE reference = 'ref $n'", 'accepted'),
+		'sent after resume()');
+}
+
+$node->stop;
+$sim->stop;
+done_testing();
