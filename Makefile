@@ -17,6 +17,7 @@ OBJS = \
 	src/catalogue.o \
 	src/channel.o \
 	src/crypto.o \
+	src/dedup.o \
 	src/encoding.o \
 	src/enqueue.o \
 	src/format.o \
@@ -33,6 +34,8 @@ OBJS = \
 	src/outbox.o \
 	src/phone.o \
 	src/phone_funcs.o \
+	src/quiet.o \
+	src/release.o \
 	src/retry.o \
 	src/shmem.o \
 	src/signed_link.o \
@@ -43,6 +46,7 @@ OBJS = \
 	src/wait.o \
 	src/wakeup.o \
 	src/webhook.o \
+	src/window.o \
 	src/witness.o \
 	src/worker.o \
 

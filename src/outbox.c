@@ -52,6 +52,7 @@ static char *column_text(int row, int col);
 static int64 column_int8(int row, int col, int64 if_null);
 static int	column_int4(int row, int col, int if_null);
 static bool column_bool(int row, int col);
+static char **column_text_array(int row, int col, int *n);
 static int64 column_interval_us(int row, int col);
 
 /* results are made in the caller's context, not in SPI's */
@@ -126,7 +127,8 @@ ln_outbox_load_channels(LnChannelRow **rows)
 		"SELECT name, home, api_base, line_channel_id, region, rate_limit, max_in_flight,"
 		" default_ttl, on_invalid, on_unknown, on_server_error, max_attempts,"
 		" backoff_base, backoff_cap, connect_timeout, total_timeout, use_case_required,"
-		" proxy, ca_file, paused_at IS NOT NULL"
+		" proxy, ca_file, paused_at IS NOT NULL, pause_automatic,"
+		" settle_window, dedup_window, on_duplicate, time_zone, quiet_hours, daily_budget, only_recipients"
 		" FROM line_notify.channel ORDER BY name",
 		.nargs = 0
 	};
@@ -160,6 +162,16 @@ ln_outbox_load_channels(LnChannelRow **rows)
 		c->proxy = column_text(i, 18);
 		c->ca_file = column_text(i, 19);
 		c->paused = column_bool(i, 20);
+		c->paused_automatically = c->paused && column_bool(i, 21);
+		c->settle_window_us = column_interval_us(i, 22);
+		c->dedup_window_us = column_interval_us(i, 23);
+		c->replace_duplicate = strcmp(column_text(i, 24), "replace") == 0;
+		c->time_zone = column_text(i, 25);
+		c->quiet_hours = column_text(i, 26);
+		c->daily_budget = column_int4(i, 27, 0);
+		c->only_recipients = column_text_array(i, 28, &c->nonly_recipients);
+		if (c->only_recipients != NULL)
+			qsort(c->only_recipients, c->nonly_recipients, sizeof(char *), ln_outbox_compare_recipients);
 	}
 	*rows = list;
 	return n;
@@ -194,6 +206,12 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 				rows[j].previous_channel_secret = column_text(i, 3);
 		}
 	}
+}
+
+int
+ln_outbox_compare_recipients(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
 int
@@ -422,6 +440,22 @@ ln_outbox_park(const LnMessage *rows, int n)
 		ids[i] = rows[i].id;
 	arg = int8_array(ids, n);
 	(void) run(&st, &arg, NULL, SPI_OK_UPDATE);
+}
+
+void
+ln_outbox_note_release(const char *channel, const char *order_key)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.release (channel, order_key) VALUES ($1, $2)",
+		.nargs = 2,
+		.argtypes = {TEXTOID, TEXTOID}
+	};
+	Datum		args[2] = {CStringGetTextDatum(channel), (Datum) 0};
+
+	if (order_key != NULL)
+		args[1] = CStringGetTextDatum(order_key);
+	(void) run(&st, args, order_key != NULL ? "  " : " n", SPI_OK_INSERT);
 }
 
 static const char *
@@ -956,6 +990,25 @@ column_int4(int row, int col, int if_null)
 		default:
 			return DatumGetInt32(d);
 	}
+}
+
+/* text[] columns; NULL for NULL */
+static char **
+column_text_array(int row, int col, int *n)
+{
+	bool		isnull;
+	Datum		d = column(row, col, &isnull);
+	Datum	   *elements;
+	char	  **result;
+
+	*n = 0;
+	if (isnull)
+		return NULL;
+	deconstruct_array(DatumGetArrayTypeP(d), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, n);
+	CALLER_CONTEXT(result = palloc(sizeof(char *) * Max(*n, 1)));
+	for (int i = 0; i < *n; i++)
+		CALLER_CONTEXT(result[i] = TextDatumGetCString(elements[i]));
+	return result;
 }
 
 static bool

@@ -40,6 +40,15 @@ typedef struct LnChannelRow
 	char	   *proxy;			/* or NULL */
 	char	   *ca_file;		/* or NULL */
 	bool		paused;
+	bool		paused_automatically;
+	int64		settle_window_us;
+	int64		dedup_window_us;
+	bool		replace_duplicate;
+	char	   *time_zone;
+	char	   *quiet_hours;	/* or NULL */
+	int			daily_budget;	/* 0 = none */
+	char	  **only_recipients;	/* sorted hashes; NULL = everybody */
+	int			nonly_recipients;
 	char	   *access_token;	/* value of the credential, or NULL; only
 								 * ln_outbox_load_credentials fills these */
 	char	   *channel_secret;
@@ -177,5 +186,11 @@ extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, i
 
 /* State of a message, by a snapshot of its own; NULL = there is none with this id. */
 extern char *ln_outbox_state(int64 id);
+
+/* for qsort and bsearch over LnChannelRow.only_recipients */
+extern int	ln_outbox_compare_recipients(const void *a, const void *b);
+
+/* Note that what was set aside behind an order_key (NULL: in the channel) may go on. */
+extern void ln_outbox_note_release(const char *channel, const char *order_key);
 
 #endif							/* LN_OUTBOX_H */

@@ -47,7 +47,8 @@ typedef enum LnSlotState
 #define LN_WORK_CONFIG		0x04	/* channels, credentials, identity changed */
 #define LN_WORK_EXTENSION	0x08	/* extension created, dropped or updated */
 #define LN_WORK_RESCAN		0x10	/* rows changed behind the claim's back */
-#define LN_WORK_ALL			0x1f
+#define LN_WORK_RELEASE		0x20	/* rows that were set aside may go on */
+#define LN_WORK_ALL			0x3f
 
 typedef struct LnSlot
 {
