@@ -1434,21 +1434,21 @@ CREATE FUNCTION line_notify._end_waiting(ids bigint[], new_state line_notify.mes
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	some bigint[];
+	chunk bigint[];
 	locked bigint[];
 	r record;
 BEGIN
 	ended := 0;
 	unknown := 0;
 	PERFORM line_notify._assert_read_committed();
-	FOR some IN
+	FOR chunk IN
 		SELECT array_agg(x.id ORDER BY x.id)
 		FROM (SELECT i.id, row_number() OVER (ORDER BY i.id) AS n FROM unnest(_end_waiting.ids) i(id)) x
 		GROUP BY (x.n - 1) / 10000
 		ORDER BY (x.n - 1) / 10000
 	LOOP
 		locked := ARRAY(SELECT o.id FROM line_notify.outbox o
-						WHERE o.id = ANY (some) AND o.state = 'queued' ORDER BY o.id FOR UPDATE);
+						WHERE o.id = ANY (chunk) AND o.state = 'queued' ORDER BY o.id FOR UPDATE);
 		CONTINUE WHEN cardinality(locked) = 0;
 		PERFORM line_notify._ensure_history(locked[cardinality(locked)]);
 		WITH o AS (
@@ -2058,7 +2058,7 @@ AS $$
 DECLARE
 	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
 	condition text := line_notify._condition(f);
-	some bigint[];
+	chunk bigint[];
 	last_id bigint := '-9223372036854775808';
 	r record;
 BEGIN
@@ -2069,21 +2069,21 @@ BEGIN
 	LOOP
 		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.outbox m'
 				' WHERE m.state = ''queued'' AND m.id > $2 AND ' || condition ||
-				' ORDER BY m.id LIMIT 10000) x' INTO some USING ids, last_id;
-		EXIT WHEN some IS NULL;
-		last_id := some[cardinality(some)];
+				' ORDER BY m.id LIMIT 10000) x' INTO chunk USING ids, last_id;
+		EXIT WHEN chunk IS NULL;
+		last_id := chunk[cardinality(chunk)];
 		IF dry_run THEN
 			SELECT count(*) FILTER (WHERE f.id IS NULL AND NOT o.maybe_sent) AS ended,
 				   count(*) FILTER (WHERE f.id IS NULL AND o.maybe_sent) AS unknown
 			INTO r
 			FROM line_notify.outbox o LEFT JOIN line_notify.in_flight f ON f.id = o.id
-			WHERE o.id = ANY (some);
+			WHERE o.id = ANY (chunk);
 		ELSE
-			r := line_notify._end_waiting(some, 'cancelled', coalesce('cancelled: ' || reason, 'cancelled'));
+			r := line_notify._end_waiting(chunk, 'cancelled', coalesce('cancelled: ' || reason, 'cancelled'));
 		END IF;
 		cancelled := cancelled + r.ended;
 		unknown := unknown + r.unknown;
-		sending := sending + cardinality(some) - r.ended - r.unknown;
+		sending := sending + cardinality(chunk) - r.ended - r.unknown;
 	END LOOP;
 	PERFORM line_notify._log_operation('cancel', f || jsonb_strip_nulls(jsonb_build_object('reason', reason)),
 									   dry_run, cancelled + unknown);
@@ -2106,7 +2106,7 @@ AS $$
 DECLARE
 	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
 	condition text := line_notify._condition(f);
-	some bigint[];
+	chunk bigint[];
 	last_id bigint := '-9223372036854775808';
 	late bigint;
 	n bigint;
@@ -2125,22 +2125,22 @@ BEGIN
 	LOOP
 		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.outbox m'
 				' WHERE m.state = ''queued'' AND m.id > $2 AND ' || condition ||
-				' ORDER BY m.id LIMIT 10000) x' INTO some USING ids, last_id;
-		EXIT WHEN some IS NULL;
-		last_id := some[cardinality(some)];
+				' ORDER BY m.id LIMIT 10000) x' INTO chunk USING ids, last_id;
+		EXIT WHEN chunk IS NULL;
+		last_id := chunk[cardinality(chunk)];
 		IF NOT dry_run THEN
-			PERFORM FROM line_notify.outbox o WHERE o.id = ANY (some) ORDER BY o.id FOR UPDATE;
+			PERFORM FROM line_notify.outbox o WHERE o.id = ANY (chunk) ORDER BY o.id FOR UPDATE;
 		END IF;
 		-- What would expire before its new time stays as it is.  The locks gave
 		-- this transaction its id before the clock is read; see horizon.h.
 		SELECT count(*) INTO late FROM line_notify.outbox o
-		WHERE o.id = ANY (some)
+		WHERE o.id = ANY (chunk)
 		  AND coalesce(reschedule.expires_at, o.expires_at)
 			  <= greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()) + coalesce(reschedule.spread, '0')
 		  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
 		IF dry_run THEN
 			SELECT count(*) - late INTO n FROM line_notify.outbox o
-			WHERE o.id = ANY (some)
+			WHERE o.id = ANY (chunk)
 			  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
 		ELSE
 			UPDATE line_notify.outbox o SET
@@ -2150,7 +2150,7 @@ BEGIN
 				send_after = coalesce(reschedule.send_after, o.send_after),
 				spread = coalesce(reschedule.spread, o.spread),
 				expires_at = coalesce(reschedule.expires_at, o.expires_at)
-			WHERE o.id = ANY (some) AND o.state = 'queued'
+			WHERE o.id = ANY (chunk) AND o.state = 'queued'
 			  AND coalesce(reschedule.expires_at, o.expires_at)
 				  > greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()) + coalesce(reschedule.spread, '0')
 			  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
@@ -2158,7 +2158,7 @@ BEGIN
 		END IF;
 		rescheduled := rescheduled + n;
 		too_late := too_late + late;
-		sending := sending + cardinality(some) - late - n;
+		sending := sending + cardinality(chunk) - late - n;
 	END LOOP;
 	IF NOT dry_run THEN
 		PERFORM line_notify._rescan();
@@ -2221,7 +2221,7 @@ DECLARE
 	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
 	condition text := line_notify._condition(f);
 	states line_notify.message_state[];
-	some bigint[];
+	chunk bigint[];
 	last_id bigint := '-9223372036854775808';
 	now_there bigint;
 	perhaps bigint;
@@ -2263,14 +2263,14 @@ BEGIN
 	LOOP
 		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.history m'
 				' WHERE m.state = ANY ($3) AND m.id > $2 AND ' || condition ||
-				' ORDER BY m.id LIMIT 10000) x' INTO some USING ids, last_id, states;
-		EXIT WHEN some IS NULL;
-		last_id := some[cardinality(some)];
+				' ORDER BY m.id LIMIT 10000) x' INTO chunk USING ids, last_id, states;
+		EXIT WHEN chunk IS NULL;
+		last_id := chunk[cardinality(chunk)];
 		SELECT count(*) INTO perhaps FROM line_notify.history h
-		WHERE h.id = ANY (some) AND h.maybe_sent AND NOT allow_duplicates;
+		WHERE h.id = ANY (chunk) AND h.maybe_sent AND NOT allow_duplicates;
 		IF dry_run THEN
 			SELECT count(*) INTO n FROM line_notify.history h JOIN line_notify.channel c ON c.name = h.channel
-			WHERE h.id = ANY (some) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
+			WHERE h.id = ANY (chunk) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
 			  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
 			  AND NOT EXISTS (SELECT FROM line_notify.dedup d
 							  WHERE d.channel = h.channel AND d.dedup_key = h.dedup_key
@@ -2281,11 +2281,11 @@ BEGIN
 				INSERT INTO line_notify.dedup AS d (channel, dedup_key, id, until)
 				SELECT DISTINCT ON (h.channel, h.dedup_key) h.channel, h.dedup_key, h.id, clock_timestamp() + c.dedup_window
 				FROM line_notify.history h JOIN line_notify.channel c ON c.name = h.channel
-				WHERE h.id = ANY (some) AND h.dedup_key IS NOT NULL
+				WHERE h.id = ANY (chunk) AND h.dedup_key IS NOT NULL
 				  AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
 				  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
 				ORDER BY h.channel, h.dedup_key, h.id DESC
-				ON CONFLICT (channel, dedup_key) DO UPDATE SET id = excluded.id, until = excluded.until
+				ON CONFLICT ON CONSTRAINT dedup_pkey DO UPDATE SET id = excluded.id, until = excluded.until
 					WHERE d.id = excluded.id OR d.until <= clock_timestamp()
 				RETURNING d.id),
 			h AS (
@@ -2293,7 +2293,7 @@ BEGIN
 				USING line_notify.channel c
 				WHERE c.name = h.channel
 				  AND (h.dedup_key IS NULL OR h.id IN (SELECT k.id FROM keys k))
-				  AND h.id = ANY (some) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
+				  AND h.id = ANY (chunk) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
 				  -- erased, or its content is past payload_retention
 				  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
 				RETURNING h.*, c.home, c.default_ttl,
@@ -2323,7 +2323,7 @@ BEGIN
 		END IF;
 		redriven := redriven + n;
 		maybe_sent := maybe_sent + perhaps;
-		impossible := impossible + cardinality(some) - perhaps - n;
+		impossible := impossible + cardinality(chunk) - perhaps - n;
 	END LOOP;
 	IF NOT dry_run THEN
 		PERFORM line_notify._rescan();
