@@ -56,13 +56,16 @@ DATA = \
 REGRESS = \
 	builders \
 	catalogue \
+	duties \
 	install \
 	message_check \
+	outcomes \
 	phone \
 	phone_encoding \
 	phone_safe \
 	signed_link \
 	use_case \
+	verbs \
 
 ISOLATION =
 

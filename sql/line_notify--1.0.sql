@@ -1199,6 +1199,12 @@ BEGIN
 	IF NOT EXISTS (SELECT FROM line_notify.sender s WHERE s.role = revoke_sender.role) THEN
 		EXECUTE format('REVOKE ALL ON line_notify.outbox, line_notify.notifications, line_notify.attempts, line_notify.batches FROM %s', revoke_sender.role);
 		EXECUTE format('REVOKE ALL ON FUNCTION line_notify._viewer, line_notify._hold_ups, line_notify.take_outcomes, line_notify.wait_for FROM %s', revoke_sender.role);
+		-- what another duty of the role gives too must stay
+		IF line_notify._has_grant(revoke_sender.role, 'cancel') THEN
+			PERFORM line_notify._grant_duty('operator', revoke_sender.role, true);
+		ELSIF line_notify._has_grant(revoke_sender.role, 'find_notifications') THEN
+			PERFORM line_notify._grant_duty('support', revoke_sender.role, true);
+		END IF;
 		EXECUTE format('REVOKE INSERT (channel, phone, region, recipient, use_case, template_key, body, messages,'
 					   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'
 					   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox FROM %s', revoke_sender.role);
@@ -2706,6 +2712,16 @@ COMMENT ON FUNCTION line_notify.wait_for(bigint, interval) IS 'Sleep until a mes
 -- which duty; PostgreSQL dumps, shows and revokes them.
 --
 
+CREATE FUNCTION line_notify._has_grant(role regrole, function_name name) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM pg_proc p, aclexplode(p.proacl) a
+				   WHERE p.proname = function_name AND p.pronamespace = 'line_notify'::regnamespace
+					 AND a.grantee = role AND a.privilege_type = 'EXECUTE')
+$$;
+REVOKE ALL ON FUNCTION line_notify._has_grant(regrole, name) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._has_grant(regrole, name) IS 'was this function granted to this very role';
+
 CREATE FUNCTION line_notify._grant_duty(duty text, role regrole, give boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2732,7 +2748,16 @@ BEGIN
 		EXECUTE format('%s SELECT ON %s %s', verb, sees, whom);
 		EXECUTE format('%s EXECUTE ON FUNCTION %s, %s %s', verb, verbs, shows, whom);
 	END IF;
-	DELETE FROM line_notify.partial_pause p WHERE p.channel = resume.channel;
+
+	-- what another duty of the role gives too must stay
+	IF NOT give THEN
+		IF duty = 'support' AND line_notify._has_grant(role, 'cancel') THEN
+			PERFORM line_notify._grant_duty('operator', role, true);
+		END IF;
+		IF EXISTS (SELECT FROM line_notify.sender s WHERE s.role = _grant_duty.role) THEN
+			PERFORM line_notify.grant_sender(role, '{}');
+		END IF;
+	END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify._grant_duty(text, regrole, boolean) FROM PUBLIC;
