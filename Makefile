@@ -23,6 +23,7 @@ OBJS = \
 	src/enqueue.o \
 	src/format.o \
 	src/guc.o \
+	src/histogram.o \
 	src/hooks.o \
 	src/horizon.o \
 	src/http.o \
@@ -45,6 +46,7 @@ OBJS = \
 	src/token_api.o \
 	src/token_bucket.o \
 	src/use_case.o \
+	src/wait.o \
 	src/wakeup.o \
 	src/webhook.o \
 	src/window.o \
@@ -58,14 +60,17 @@ REGRESS = \
 	builders \
 	catalogue \
 	channel \
+	duties \
 	install \
 	message_check \
 	outbox \
+	outcomes \
 	phone \
 	phone_encoding \
 	phone_safe \
 	signed_link \
 	use_case \
+	verbs \
 
 ISOLATION =
 

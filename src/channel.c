@@ -14,6 +14,7 @@
 
 #include "common/hashfn.h"
 #include "fmgr.h"
+#include "pgtime.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -21,12 +22,13 @@
 
 #include "channel.h"
 #include "compat.h"
+#include "quiet.h"
 #include "token.h"
+
+PG_FUNCTION_INFO_V1(line_notify_quiet_until);
 
 /* LINE's tokens are a few hundred bytes, a PEM key under 4 kB. */
 #define MAX_SECRET	8192
-
-PG_FUNCTION_INFO_V1(line_notify_quiet_until);
 
 static void take_row(LnChannel *c, const LnChannelRow *row);
 

@@ -1230,6 +1230,28 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 	return (int) run(&st, args, NULL, SPI_OK_INSERT);
 }
 
+char *
+ln_outbox_state(int64 id)
+{
+	static Statement st = {
+		.sql =
+		"SELECT s.state FROM ("
+		" SELECT CASE WHEN EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id OPERATOR(pg_catalog.=) $1)"
+		"  THEN 'sending' ELSE o.state::pg_catalog.text END AS state"
+		" FROM line_notify.outbox o WHERE o.id OPERATOR(pg_catalog.=) $1"
+		" UNION ALL"
+		" SELECT h.state::pg_catalog.text FROM line_notify.history h WHERE h.id OPERATOR(pg_catalog.=) $1) s",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(id);
+
+	caller_context = CurrentMemoryContext;
+	if (run(&st, &arg, NULL, SPI_OK_SELECT) == 0)
+		return NULL;
+	return column_text(0, 1);
+}
+
 /* ---- arrays ---- */
 
 static Datum

@@ -25,6 +25,7 @@ flags=(-std=gnu99 -g -O1 -Wall -Wextra -Werror -Wmissing-prototypes
 # test -> source files of ours, then libraries
 declare -A sources=(
 	[crypto]="crypto.c"
+	[histogram]="histogram.c"
 	[line_api]="line_api.c"
 	[message_check]="message_check.c"
 	[retry]="retry.c"
@@ -37,6 +38,7 @@ declare -A libs=(
 )
 order=(crypto line_api retry token_bucket token_api)
 order=(crypto line_api message_check retry token_bucket)
+order=(crypto histogram line_api retry token_bucket)
 
 mkdir -p "$build" || exit 1
 [ $# -gt 0 ] && order=("$@")
