@@ -1459,6 +1459,52 @@ subtest 'the proxy' => sub {
 	ok($proxy->alive, 'alive');
 };
 
+# ---- the documentation ---------------------------------------------------
+
+part 'README.md' => sub {
+	my $readme = slurp("$mock/README.md");
+	my ($rules, $proxy_rules) = split /^## The proxy/m, $readme;
+	my $proxy = LineNotify::Sim->start_proxy;
+	foreach my $case ([ $sim, $rules ], [ $proxy, $proxy_rules ])
+	{
+		my ($server, $text) = @$case;
+		foreach my $example (rules_in($text))
+		{
+			ok(eval { $server->script_only($example); 1 },
+				'an example: ' . $json->encode($example)) or diag $@;
+		}
+	}
+	my $words = sub {
+		my ($name) = @_;
+		return index($readme, "`$name`") >= 0 || $readme =~ /`"?\Q$name\E\b/;
+	};
+	my $config = $sim->config;
+	ok($words->($_), "setting $_ is documented")
+	  for sort keys %$config, keys %{ $config->{webhook} };
+	ok($words->($_), "misbehaviour $_ is documented")
+	  for sort keys %{ $sim->control('GET', 'presets') };
+	my ($request) = do { call(GET => '/x'); $sim->requests };
+	ok($words->($_), "field $_ is documented") for sort keys %$request;
+};
+
+# Every JSON object in the json blocks that looks like a rule; a remark may
+# follow it on its line.
+sub rules_in
+{
+	my ($text) = @_;
+	my @found;
+	foreach my $block ($text =~ /^```json\n(.*?)^```/msg)
+	{
+		my @parts = $block =~ /^\{.*?\}(?=\s{2,}\S|\n\{|\n\z)/msg;
+		foreach my $part (@parts)
+		{
+			my $rule = eval { $json->decode($part) } or next;
+			push @found, $rule if grep { exists $rule->{$_} } qw(do answer);
+		}
+	}
+	return @found;
+}
+
 # ---- life of the simulator -----------------------------------------------
 
 subtest 'it leaves with whoever started it' => sub {
