@@ -13,10 +13,14 @@ PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
 	src/breaker.o \
+	src/builders.o \
+	src/catalogue.o \
 	src/channel.o \
+	src/check_channel.o \
 	src/crypto.o \
 	src/encoding.o \
 	src/enqueue.o \
+	src/format.o \
 	src/guc.o \
 	src/hooks.o \
 	src/horizon.o \
@@ -31,8 +35,11 @@ OBJS = \
 	src/phone_funcs.o \
 	src/retry.o \
 	src/shmem.o \
+	src/signed_link.o \
 	src/states.o \
 	src/stats.o \
+	src/token.o \
+	src/token_api.o \
 	src/token_bucket.o \
 	src/use_case.o \
 	src/wakeup.o \
@@ -44,8 +51,16 @@ DATA = \
 	sql/line_notify--1.0.sql \
 
 REGRESS = \
+	builders \
+	catalogue \
+	channel \
 	install \
 	message_check \
+	outbox \
+	phone \
+	phone_encoding \
+	phone_safe \
+	signed_link \
 	use_case \
 
 ISOLATION =
@@ -65,13 +80,35 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# Header dependencies: PGXS has none of its own for extensions.  Coarse, but a
+# struct that two files see differently crashes the server.
+$(OBJS): $(wildcard $(srcdir)/src/*.h)
 # Header dependencies: PGXS has none of its own for extensions.
 $(OBJS): src/compat.h
 src/crypto.o: src/crypto.h
+src/builders.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h
+src/catalogue.o: src/catalogue_data.h src/encoding.h
+src/phone.o: src/phone.h src/phone_tables.h src/phone_unicode.h
+src/phone_funcs.o: src/crypto.h src/phone.h src/phone_funcs.h
 src/encoding.o: src/encoding.h
+src/format.o: src/format_data.h src/encoding.h
 src/message_check.o: src/message_check.h src/message_rules.h src/json_tree.h
 src/message_funcs.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h src/encoding.h
+src/signed_link.o: src/crypto.h src/encoding.h
 src/use_case.o: src/use_case.h src/use_case_data.h src/encoding.h
+src/http.o: src/http.h
 src/line_api.o: src/line_api.h src/http.h
 src/retry.o: src/retry.h
 src/token_bucket.o: src/token_bucket.h
+
+# Numbering tables, from the pinned release of the metadata.  A change can
+# change what immutable functions return: it needs a release note.
+PHONE_METADATA = libphonenumber-js@1.13.16
+
+.PHONY: update-phone-metadata
+update-phone-metadata:
+	dir=`mktemp -d` && \
+	(cd "$$dir" && npm pack --silent $(PHONE_METADATA) && tar -xzf *.tgz) && \
+	python3 $(srcdir)/src/gen_phone_tables.py js "$$dir/package" > "$$dir/phone_tables.h" && \
+	cp "$$dir/phone_tables.h" $(srcdir)/src/phone_tables.h && \
+	rm -r "$$dir"

@@ -12,9 +12,109 @@ GRANT USAGE ON SCHEMA line_notify TO PUBLIC;
 --
 -- 1. Phone numbers
 --
+-- None is STRICT: region and mode may be NULL, which means the default.  All are
+-- immutable as long as the library's numbering tables stay the same; a release
+-- that changes them asks for REINDEX of expression indexes.
+--
 
-CREATE FUNCTION line_notify.normalize_phone(phone text, region text DEFAULT NULL) RETURNS text
-LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_normalize_phone';
+CREATE FUNCTION line_notify.normalize_phone(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_normalize_phone'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.normalize_phone(text, text, text) IS
+  'The phone number in E.164 form, or NULL when the text is not one valid number';
+
+CREATE FUNCTION line_notify.assert_phone(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_assert_phone'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.assert_phone(text, text, text) IS
+  'As normalize_phone, but an error with reason and position instead of NULL';
+
+CREATE FUNCTION line_notify.parse_phone(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe',
+  OUT e164 text, OUT valid boolean, OUT type text, OUT region text,
+  OUT country_code integer, OUT "national" text, OUT extension text,
+  OUT status text, OUT error_position integer, OUT rule text)
+RETURNS record
+AS 'MODULE_PATHNAME', 'line_notify_parse_phone'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION line_notify.parse_phone(text, text, text) IS
+  'All that can be said of a phone number: its parts, or the reason and the position of the first offending character';
+
+CREATE FUNCTION line_notify.phone_hash(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_phone_hash'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 2;
+COMMENT ON FUNCTION line_notify.phone_hash(text, text, text) IS
+  'SHA-256 of the E.164 form in lower-case hex, as LINE wants its recipients; NULL when the text is not one valid number';
+
+CREATE FUNCTION line_notify.phone_hash_bytes(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'line_notify_phone_hash_bytes'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 2;
+COMMENT ON FUNCTION line_notify.phone_hash_bytes(text, text, text) IS
+  'SHA-256 of the E.164 form; half the size of phone_hash, for storage and indexes';
+
+CREATE FUNCTION line_notify.phone_is_valid(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'line_notify_phone_is_valid'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.phone_is_valid(text, text, text) IS
+  'Is the text one valid phone number?';
+
+CREATE FUNCTION line_notify.phone_type(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_phone_type'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.phone_type(text, text, text) IS
+  'Type of the number as libphonenumber names it: MOBILE, FIXED_LINE, TOLL_FREE, VOIP, ...; UNKNOWN when it is not valid';
+
+CREATE FUNCTION line_notify.phone_region(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_phone_region'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.phone_region(text, text, text) IS
+  'Region of the number: an ISO code, 001 for numbers of no country, ZZ when unknown, NULL when the text is no number';
+
+CREATE FUNCTION line_notify.line_country(phone text, region text DEFAULT 'JP', mode text DEFAULT 'safe')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_line_country'
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.line_country(text, text, text) IS
+  'JP, TH or TW when LINE serves the country of the number, else NULL';
+
+CREATE FUNCTION line_notify.is_e164(text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'line_notify_is_e164'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.is_e164(text) IS
+  'Is the text a plus sign, an existing country calling code and digits, in E.164 length?';
+
+CREATE DOMAIN line_notify.e164 AS text
+  CONSTRAINT e164_check CHECK (line_notify.is_e164(VALUE));
+COMMENT ON DOMAIN line_notify.e164 IS 'Phone number in E.164 form, for example +819012345678';
+
+CREATE FUNCTION line_notify.phone_metadata_version()
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_phone_metadata_version'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1;
+COMMENT ON FUNCTION line_notify.phone_metadata_version() IS
+  'Version of the numbering plans in the library, as libphonenumber numbers them';
+
+GRANT EXECUTE ON FUNCTION
+  line_notify.normalize_phone(text, text, text),
+  line_notify.assert_phone(text, text, text),
+  line_notify.parse_phone(text, text, text),
+  line_notify.phone_hash(text, text, text),
+  line_notify.phone_hash_bytes(text, text, text),
+  line_notify.phone_is_valid(text, text, text),
+  line_notify.phone_type(text, text, text),
+  line_notify.phone_region(text, text, text),
+  line_notify.line_country(text, text, text),
+  line_notify.is_e164(text),
+  line_notify.phone_metadata_version()
+  TO PUBLIC;
+GRANT USAGE ON DOMAIN line_notify.e164 TO PUBLIC;
 
 --
 -- 2. Use cases
@@ -122,6 +222,429 @@ COMMENT ON COLUMN line_notify.content_rules.description IS 'what the rule forbid
 GRANT EXECUTE ON FUNCTION line_notify.check_message(text, jsonb, line_notify.use_case, text), line_notify._content_rules() TO PUBLIC;
 GRANT SELECT ON line_notify.content_rules TO PUBLIC;
 
+-- Builders: IMMUTABLE, for everybody.  They never fail because of a value, only
+-- because of a mistake in the program (22023); see builders.c.
+
+CREATE FUNCTION line_notify.item(
+	key text,
+	content text)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_item'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.item(text, text) IS 'item of a template message; a NULL content stays null, and INSERT treats it as on_invalid says';
+
+CREATE FUNCTION line_notify.optional_item(
+	key text,
+	content text)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_optional_item'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.optional_item(text, text) IS 'item of a template message, or NULL, which template_body() leaves out, when there is no content';
+
+CREATE FUNCTION line_notify.items(VARIADIC pairs text[])
+RETURNS jsonb[]
+AS 'MODULE_PATHNAME', 'line_notify_items'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.items(VARIADIC text[]) IS 'items of a template message: items(key, content, key, content, ...)';
+
+CREATE FUNCTION line_notify.button(
+	key text,
+	url text)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_button'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.button(text, text) IS 'button of a template message';
+
+CREATE FUNCTION line_notify.buttons(VARIADIC pairs text[])
+RETURNS jsonb[]
+AS 'MODULE_PATHNAME', 'line_notify_buttons'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.buttons(VARIADIC text[]) IS 'buttons of a template message: buttons(key, url, key, url)';
+
+CREATE FUNCTION line_notify.template_body(
+	emphasized jsonb DEFAULT NULL,
+	items jsonb[] DEFAULT NULL,
+	buttons jsonb[] DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_template_body'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.template_body(jsonb, jsonb[], jsonb[]) IS 'body of a template message; NULL elements are left out';
+
+CREATE FUNCTION line_notify.messages(VARIADIC messages jsonb[])
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_messages'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.messages(VARIADIC jsonb[]) IS 'messages of a flexible message, 1 to 5; NULLs are left out';
+
+CREATE FUNCTION line_notify.text_message(
+	text text,
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_text_message'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.text_message(text, jsonb) IS 'text message; options are further properties, such as quickReply';
+
+CREATE FUNCTION line_notify.flex_message(
+	alt_text text,
+	contents jsonb,
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_message'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_message(text, jsonb, jsonb) IS 'Flex message of a bubble or carousel';
+
+CREATE FUNCTION line_notify.flex_notice(
+	title text,
+	rows text[] DEFAULT NULL,
+	text text DEFAULT NULL,
+	button_label text DEFAULT NULL,
+	button_url text DEFAULT NULL,
+	alt_text text DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_notice'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_notice(text, text[], text, text, text, text) IS 'complete Flex message: title, table (rows are pairs of label and value), sentence, button; alt_text defaults to the title';
+
+CREATE FUNCTION line_notify.flex_bubble(
+	body jsonb[],
+	header jsonb[] DEFAULT NULL,
+	footer jsonb[] DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_bubble'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_bubble(jsonb[], jsonb[], jsonb[], jsonb) IS 'Flex bubble; each block is a list of components, put into a vertical box';
+
+CREATE FUNCTION line_notify.flex_box(
+	layout text,
+	contents jsonb[],
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_box'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_box(text, jsonb[], jsonb) IS 'Flex box with layout horizontal, vertical or baseline';
+
+CREATE FUNCTION line_notify.flex_text(
+	text text,
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_text'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_text(text, jsonb) IS 'Flex text that wraps; options are further properties, such as size, weight, color';
+
+CREATE FUNCTION line_notify.flex_row(
+	label text,
+	value text,
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_row'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_row(text, text, jsonb) IS 'line of a table: a pale label and a value';
+
+CREATE FUNCTION line_notify.flex_button(
+	label text,
+	uri text,
+	options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_button'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_button(text, text, jsonb) IS 'Flex button that opens an address';
+
+CREATE FUNCTION line_notify.flex_separator(options jsonb DEFAULT NULL)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'line_notify_flex_separator'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.flex_separator(jsonb) IS 'Flex separator';
+
+-- Formats: NULL for what cannot be written, such as infinity.
+
+CREATE FUNCTION line_notify.format_date(
+	date date,
+	region text DEFAULT 'JP',
+	style text DEFAULT 'long')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_date'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_date(date, text, text) IS 'date as people write it in region JP, TH (Buddhist era) or TW; style long, short or era';
+
+CREATE FUNCTION line_notify.format_time(
+	clock time,
+	region text DEFAULT 'JP')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_time'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_time(time, text) IS 'time of day as people write it';
+
+CREATE FUNCTION line_notify.format_time_range(
+	from_time time,
+	to_time time,
+	region text DEFAULT 'JP')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_time_range'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_time_range(time, time, text) IS 'range of times of day as people write it';
+
+CREATE FUNCTION line_notify.format_datetime(
+	instant timestamptz,
+	region text DEFAULT 'JP',
+	style text DEFAULT 'long')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_datetime'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_datetime(timestamptz, text, text) IS 'date and time in the region''s own time zone, whatever TimeZone is';
+
+CREATE FUNCTION line_notify.format_datetime_range(
+	from_instant timestamptz,
+	to_instant timestamptz,
+	region text DEFAULT 'JP',
+	style text DEFAULT 'long')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_datetime_range'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_datetime_range(timestamptz, timestamptz, text, text) IS 'range of instants in the region''s own time zone; a second date only when it differs';
+
+CREATE FUNCTION line_notify.format_number(number numeric)
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_number'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_number(numeric) IS 'number with commas, without a fraction that is zero';
+
+CREATE FUNCTION line_notify.format_money(
+	amount numeric,
+	currency text DEFAULT 'JPY')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_format_money'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION line_notify.format_money(numeric, text) IS 'amount in JPY, THB, TWD or USD as people write it; never rounded';
+
+GRANT EXECUTE ON FUNCTION
+	line_notify.item(text, text),
+	line_notify.optional_item(text, text),
+	line_notify.items(VARIADIC text[]),
+	line_notify.button(text, text),
+	line_notify.buttons(VARIADIC text[]),
+	line_notify.template_body(jsonb, jsonb[], jsonb[]),
+	line_notify.messages(VARIADIC jsonb[]),
+	line_notify.text_message(text, jsonb),
+	line_notify.flex_message(text, jsonb, jsonb),
+	line_notify.flex_notice(text, text[], text, text, text, text),
+	line_notify.flex_bubble(jsonb[], jsonb[], jsonb[], jsonb),
+	line_notify.flex_box(text, jsonb[], jsonb),
+	line_notify.flex_text(text, jsonb),
+	line_notify.flex_row(text, text, jsonb),
+	line_notify.flex_button(text, text, jsonb),
+	line_notify.flex_separator(jsonb),
+	line_notify.format_date(date, text, text),
+	line_notify.format_time(time, text),
+	line_notify.format_time_range(time, time, text),
+	line_notify.format_datetime(timestamptz, text, text),
+	line_notify.format_datetime_range(timestamptz, timestamptz, text, text),
+	line_notify.format_number(numeric),
+	line_notify.format_money(numeric, text)
+TO PUBLIC;
+
+-- Catalogue of template, item and button keys.  LINE's own is not public as a
+-- whole, so a key that is not here is not wrong, unless a channel says so.
+-- Rows of LINE (source line) come with the extension and with its updates, and
+-- users add theirs (source user, which wins); only those are dumped, and since
+-- the source is part of the key, a restore cannot collide with a later release
+-- that knows the same key.
+CREATE FUNCTION line_notify._known_catalogue(
+	OUT kind text,
+	OUT region text,
+	OUT key text,
+	OUT name text,
+	OUT label text,
+	OUT use_case text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'line_notify_known_catalogue'
+LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 33;
+REVOKE ALL ON FUNCTION line_notify._known_catalogue() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._known_catalogue() IS 'what this release knows of LINE''s catalogue; copied into template_catalogue';
+
+CREATE TABLE line_notify.template_catalogue (
+	kind		text COLLATE "C" NOT NULL CHECK (kind IN ('template', 'item', 'button')),
+	region		text COLLATE "C" NOT NULL DEFAULT 'JP' CHECK (region IN ('JP', 'TH', 'TW')),
+	key			text COLLATE "C" NOT NULL CHECK (key ~ '^[A-Za-z0-9_]{1,64}$'),
+	name		text,
+	label		text,
+	use_case	line_notify.use_case CHECK (use_case IS NULL OR kind = 'template'),
+	source		text COLLATE "C" NOT NULL DEFAULT 'user' CHECK (source IN ('user', 'line')),
+	PRIMARY KEY (kind, region, key, source)
+);
+REVOKE ALL ON line_notify.template_catalogue FROM PUBLIC;
+COMMENT ON TABLE line_notify.template_catalogue IS 'keys of LINE''s catalogue for template messages, as far as known; add your own rows, never change those of source line';
+COMMENT ON COLUMN line_notify.template_catalogue.kind IS 'template, item or button';
+COMMENT ON COLUMN line_notify.template_catalogue.region IS 'country of the LINE Official Account: JP, TH or TW';
+COMMENT ON COLUMN line_notify.template_catalogue.key IS 'templateKey, itemKey or buttonKey';
+COMMENT ON COLUMN line_notify.template_catalogue.name IS 'name in LINE''s catalogue';
+COMMENT ON COLUMN line_notify.template_catalogue.label IS 'what the reader sees: title, item label, button text';
+COMMENT ON COLUMN line_notify.template_catalogue.use_case IS 'use case that the template implies, or NULL';
+COMMENT ON COLUMN line_notify.template_catalogue.source IS 'line: came with the extension, not dumped; user: yours, wins over line';
+
+INSERT INTO line_notify.template_catalogue (kind, region, key, name, label, use_case, source)
+SELECT kind, region, key, name, label, use_case::line_notify.use_case, 'line' FROM line_notify._known_catalogue();
+
+SELECT pg_extension_config_dump('line_notify.template_catalogue', 'WHERE source = ''user''');
+
+-- What the catalogue says about a template message.  The outbox calls this, with
+-- allow_list, for channels that take listed keys only.
+CREATE FUNCTION line_notify._catalogue_findings(
+	template_key text,
+	body jsonb,
+	region text,
+	use_case line_notify.use_case,
+	allow_list boolean,
+	OUT severity text,
+	OUT path text,
+	OUT rule text,
+	OUT message text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	implied line_notify.use_case;
+BEGIN
+	SELECT c.use_case INTO implied
+	FROM line_notify.template_catalogue c
+	WHERE c.kind = 'template' AND c.key = $1 AND ($3 IS NULL OR c.region = $3)
+	ORDER BY c.source DESC, c.region
+	LIMIT 1;
+	IF NOT FOUND AND $5 THEN
+		RETURN QUERY VALUES ('error', 'templateKey', 'template_key_unlisted', format('"%s" is not in the catalogue', $1));
+	ELSIF implied <> $4 THEN
+		RETURN QUERY VALUES ('warning', 'templateKey', 'use_case_mismatch', format('the catalogue says %s', implied));
+	END IF;
+	IF NOT coalesce($5, false) THEN
+		RETURN;
+	END IF;
+
+	RETURN QUERY
+	SELECT 'error', k.path, k.kind || '_key_unlisted', format('"%s" is not in the catalogue', k.key)
+	FROM (
+		SELECT 'item' AS kind, 'body.emphasizedItem.itemKey' AS path, $2 #>> '{emphasizedItem,itemKey}' AS key, 0 AS n
+		UNION ALL
+		SELECT 'item', format('body.items[%s].itemKey', i.n - 1), i.value ->> 'itemKey', i.n
+		FROM jsonb_array_elements(CASE jsonb_typeof($2 -> 'items') WHEN 'array' THEN $2 -> 'items' ELSE '[]' END) WITH ORDINALITY AS i (value, n)
+		UNION ALL
+		SELECT 'button', format('body.buttons[%s].buttonKey', b.n - 1), b.value ->> 'buttonKey', 1000 + b.n
+		FROM jsonb_array_elements(CASE jsonb_typeof($2 -> 'buttons') WHEN 'array' THEN $2 -> 'buttons' ELSE '[]' END) WITH ORDINALITY AS b (value, n)
+	) k
+	WHERE k.key IS NOT NULL
+	  AND NOT EXISTS (SELECT FROM line_notify.template_catalogue c
+					  WHERE c.kind = k.kind AND c.key = k.key AND ($3 IS NULL OR c.region = $3))
+	ORDER BY k.n
+	LIMIT 100;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._catalogue_findings(text, jsonb, text, line_notify.use_case, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._catalogue_findings(text, jsonb, text, line_notify.use_case, boolean) IS 'what the catalogue says about a template message; with allow_list, unlisted keys are errors';
+
+-- What check_message() finds in the use case and the channel.
+CREATE FUNCTION line_notify._context_findings(
+	kind text,
+	payload jsonb,
+	use_case line_notify.use_case,
+	channel text,
+	OUT severity text,
+	OUT path text,
+	OUT rule text,
+	OUT message text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	c jsonb;
+BEGIN
+	IF $4 IS NOT NULL THEN
+		SELECT to_jsonb(ch) INTO c FROM line_notify.channel ch WHERE ch.name = $4;
+		IF NOT FOUND THEN
+			RAISE EXCEPTION 'channel "%" does not exist', $4 USING ERRCODE = 'undefined_object';
+		END IF;
+	END IF;
+	IF $1 = 'flexible' AND $3 IS NULL AND (c ->> 'use_case_required')::boolean THEN
+		RETURN QUERY VALUES ('error', 'use_case', 'use_case_missing', 'is required for flexible messages');
+	END IF;
+	IF $1 = 'template' AND jsonb_typeof($2) = 'object' THEN
+		RETURN QUERY
+		SELECT * FROM line_notify._catalogue_findings($2 ->> 'templateKey', $2 -> 'body', c ->> 'region', $3,
+			coalesce((c ->> 'catalogue_only')::boolean, false));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION line_notify._context_findings(text, jsonb, line_notify.use_case, text) IS 'what check_message() finds in the use case and the channel';
+GRANT EXECUTE ON FUNCTION line_notify._context_findings(text, jsonb, line_notify.use_case, text) TO PUBLIC;
+
+-- Signed links.  The keys stay in this database: no policy, so that nobody but
+-- the owner reads them, and not dumped, so that a restored copy has its own.
+CREATE FUNCTION line_notify._random_secret()
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'line_notify_random_secret'
+LANGUAGE C VOLATILE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION line_notify._random_secret() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._random_secret() IS '32 cryptographically random bytes';
+
+CREATE TABLE line_notify.link_key (
+	key_no		integer PRIMARY KEY CHECK (key_no BETWEEN 0 AND 255),
+	secret		bytea NOT NULL CHECK (octet_length(secret) = 32),
+	is_current	boolean NOT NULL,
+	created_at	timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE UNIQUE INDEX link_key_is_current ON line_notify.link_key (is_current);
+ALTER TABLE line_notify.link_key ENABLE ROW LEVEL SECURITY;
+REVOKE ALL ON line_notify.link_key FROM PUBLIC;
+COMMENT ON TABLE line_notify.link_key IS 'keys of signed_link(): the current one, and the previous one, which still verifies; see rotate_link_key()';
+COMMENT ON COLUMN line_notify.link_key.key_no IS 'number that stands in the links';
+COMMENT ON COLUMN line_notify.link_key.secret IS 'key of the HMAC';
+COMMENT ON COLUMN line_notify.link_key.is_current IS 'signs new links; the other one only verifies';
+COMMENT ON COLUMN line_notify.link_key.created_at IS 'when it was made';
+INSERT INTO line_notify.link_key (key_no, secret, is_current) VALUES (1, line_notify._random_secret(), true);
+
+CREATE FUNCTION line_notify.signed_link(
+	url text,
+	reference text,
+	valid_for interval DEFAULT '7 days')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_signed_link'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION line_notify.signed_link(text, text, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.signed_link(text, text, interval) IS 'https address that carries a reference, an expiry and a signature, for a button; the reader can read the reference';
+
+CREATE FUNCTION line_notify.verify_link(
+	url text,
+	OUT valid boolean,
+	OUT reason text,
+	OUT reference text,
+	OUT expires_at timestamptz)
+AS 'MODULE_PATHNAME', 'line_notify_verify_link'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION line_notify.verify_link(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.verify_link(text) IS 'was this address made by signed_link() in this database, and is it still valid? reason: ok, expired, bad_signature, unknown_key, no_token';
+
+CREATE FUNCTION line_notify.rotate_link_key()
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	no integer;
+BEGIN
+	LOCK TABLE line_notify.link_key IN SHARE ROW EXCLUSIVE MODE;
+	DELETE FROM line_notify.link_key WHERE NOT is_current;
+	UPDATE line_notify.link_key SET is_current = false RETURNING (key_no + 1) % 256 INTO no;
+	INSERT INTO line_notify.link_key (key_no, secret, is_current)
+	VALUES (coalesce(no, 1), line_notify._random_secret(), true);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.rotate_link_key() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.rotate_link_key() IS 'makes a new key for signed_link(); links of the current key stay valid until the next rotation, older ones end now';
+
 --
 -- 4. Channels, credentials, grants
 --
@@ -150,7 +673,7 @@ CREATE TABLE line_notify.channel (
 					CHECK (api_base ~ '^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost|\[::1\]))(:[0-9]{1,5})?$'),
 	line_channel_id text CHECK (line_channel_id ~ '^[0-9A-Za-z_-]{1,64}$'),
 	region			text NOT NULL DEFAULT 'JP',
-	rate_limit		integer NOT NULL DEFAULT 2000 CHECK (rate_limit BETWEEN 1 AND 2000),
+	rate_limit		integer NOT NULL DEFAULT 2000 CHECK (rate_limit BETWEEN 1 AND 100000),
 	max_in_flight	integer NOT NULL DEFAULT 400 CHECK (max_in_flight BETWEEN 1 AND 10000),
 	default_ttl		interval NOT NULL DEFAULT '24 hours' CHECK (default_ttl > '0'),
 	on_invalid		text NOT NULL DEFAULT 'park' CHECK (on_invalid IN ('park', 'error')),
@@ -166,7 +689,8 @@ CREATE TABLE line_notify.channel (
 	ca_file			text CHECK (ca_file ~ '^/[[:print:]]+$'),
 	paused_at		timestamptz,
 	pause_reason	text,
-	created_at		timestamptz NOT NULL DEFAULT clock_timestamp()
+	created_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	CONSTRAINT rate_limit_of_line CHECK (rate_limit <= 2000 OR api_base <> 'https://api.line.me')
 );
 COMMENT ON TABLE line_notify.channel IS 'One row per LINE Messaging API channel; changed by create_channel(), alter_channel(), drop_channel(); read through view channels';
 COMMENT ON COLUMN line_notify.channel.home IS 'identity this channel was armed for; see arm()';
@@ -178,6 +702,8 @@ CREATE TABLE line_notify.credential (
 	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
 	kind			text NOT NULL CHECK (kind IN ('access_token', 'client_secret', 'jwt_key', 'channel_secret', 'previous_channel_secret')),
 	value			text NOT NULL,
+	key_id			text CHECK (key_id ~ '^[0-9A-Za-z_.-]{1,64}$'),
+	flow			text CHECK (flow IN ('stateless', 'v2.1')),
 	set_at			timestamptz NOT NULL DEFAULT clock_timestamp(),
 	set_by			name NOT NULL DEFAULT session_user,
 	PRIMARY KEY (channel, kind)
@@ -186,6 +712,15 @@ CREATE TABLE line_notify.credential (
 ALTER TABLE line_notify.credential ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON line_notify.credential FROM PUBLIC;
 COMMENT ON TABLE line_notify.credential IS 'Secrets, or file:/path of where they are; not dumped, no policy: only a superuser sees it';
+COMMENT ON COLUMN line_notify.credential.key_id IS 'jwt_key: the "kid" that LINE''s console gave for the public key';
+COMMENT ON COLUMN line_notify.credential.flow IS 'jwt_key: which tokens to ask for, stateless or v2.1';
+
+CREATE TABLE line_notify.token_status (
+	channel			text COLLATE "C" PRIMARY KEY REFERENCES line_notify.channel ON DELETE CASCADE,
+	error			text NOT NULL,
+	since			timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE line_notify.token_status IS 'Channels for which the worker could not get an access token, for health(); never a secret';
 
 CREATE TABLE line_notify.sender (
 	role			regrole NOT NULL,
@@ -219,8 +754,15 @@ LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller_
 REVOKE ALL ON FUNCTION line_notify._caller_is_superuser() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._caller_is_superuser() IS 'is the role outside of SECURITY DEFINER functions a superuser';
 
+CREATE FUNCTION line_notify._caller() RETURNS oid
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller';
+REVOKE ALL ON FUNCTION line_notify._caller() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._caller() IS 'the role outside of SECURITY DEFINER functions';
+
+-- Of use in views, whose functions run with the rights of who asks; says no
+-- more than whether this place is armed.
 CREATE FUNCTION line_notify._local_home() RETURNS bigint
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT i.home
 	FROM line_notify.identity i, pg_control_system() c, pg_database d
@@ -231,7 +773,6 @@ AS $$
 	ORDER BY i.armed_at DESC
 	LIMIT 1
 $$;
-REVOKE ALL ON FUNCTION line_notify._local_home() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._local_home() IS 'the identity row that this cluster, database and node are named in, or NULL';
 
 CREATE FUNCTION line_notify.create_channel(
@@ -409,21 +950,23 @@ $$;
 REVOKE ALL ON FUNCTION line_notify.drop_channel(text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.drop_channel(text) IS 'Remove a channel that has nothing waiting; its history stays';
 
-CREATE FUNCTION line_notify.set_credential(channel text, kind text, value text) RETURNS void
+CREATE FUNCTION line_notify.set_credential(channel text, kind text, value text, key_id text DEFAULT NULL, flow text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	issues CONSTANT boolean := set_credential.kind IN ('client_secret', 'jwt_key');
 BEGIN
 	IF NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = set_credential.channel) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
 			MESSAGE = format('channel "%s" does not exist', set_credential.channel);
 	END IF;
-	IF set_credential.kind IS NULL OR set_credential.kind NOT IN ('access_token', 'client_secret', 'jwt_key', 'channel_secret') THEN
+	IF set_credential.kind IS NULL OR set_credential.kind NOT IN ('access_token', 'client_secret', 'jwt_key', 'channel_secret', 'previous_channel_secret') THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('unknown kind of credential: "%s"', set_credential.kind),
-			HINT = 'Kinds are access_token, client_secret, jwt_key and channel_secret.';
+			MESSAGE = 'unknown kind of credential',
+			HINT = 'Kinds are access_token, client_secret, jwt_key, channel_secret and previous_channel_secret.';
 	END IF;
 	IF set_credential.value LIKE 'file:%' THEN
 		IF set_credential.value NOT LIKE 'file:/%' THEN
@@ -442,10 +985,37 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'a credential has 1 to 8192 characters';
+	ELSIF set_credential.kind = 'access_token' AND length(set_credential.value) > 4000 THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'an access token has at most 4000 characters';
 	ELSIF set_credential.kind <> 'jwt_key' AND set_credential.value ~ '[^!-~]' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'a credential has printable ASCII characters only, and no space';
+	END IF;
+	IF set_credential.value IS NOT NULL AND issues AND
+		(SELECT c.line_channel_id IS NULL FROM line_notify.channel c WHERE c.name = set_credential.channel)
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('channel "%s" has no line_channel_id', set_credential.channel),
+			DETAIL = 'LINE issues access tokens for a channel ID.',
+			HINT = format('SELECT line_notify.alter_channel(%L, line_channel_id => ''...'');', set_credential.channel);
+	END IF;
+	IF set_credential.value IS NOT NULL AND (set_credential.kind = 'jwt_key') <> (set_credential.key_id IS NOT NULL)
+		OR set_credential.flow IS NOT NULL AND set_credential.kind <> 'jwt_key'
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'key_id and flow belong to a jwt_key',
+			HINT = 'key_id is the "kid" that LINE''s console shows for the registered public key.';
+	END IF;
+	IF set_credential.key_id !~ '^[0-9A-Za-z_.-]{1,64}$' OR set_credential.flow NOT IN ('stateless', 'v2.1') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'invalid key_id or flow',
+			DETAIL = 'A key_id has 1 to 64 letters, digits, "_", "-" or "."; flow is stateless or v2.1.';
 	END IF;
 
 	-- one generation back stays valid while LINE and its proxies change over
@@ -460,15 +1030,31 @@ BEGIN
 	IF set_credential.value IS NULL THEN
 		DELETE FROM line_notify.credential c
 		WHERE c.channel = set_credential.channel AND c.kind = set_credential.kind;
-	ELSE
-		INSERT INTO line_notify.credential (channel, kind, value)
-		VALUES (set_credential.channel, set_credential.kind, set_credential.value)
-		ON CONFLICT (channel, kind) DO UPDATE SET value = excluded.value, set_at = clock_timestamp(), set_by = session_user;
+		RETURN;
 	END IF;
+
+	-- one way to get access tokens at a time
+	IF set_credential.kind IN ('access_token', 'client_secret', 'jwt_key') THEN
+		DELETE FROM line_notify.credential c
+		WHERE c.channel = set_credential.channel
+		  AND c.kind IN ('access_token', 'client_secret', 'jwt_key') AND c.kind <> set_credential.kind;
+	END IF;
+	INSERT INTO line_notify.credential (channel, kind, value, key_id, flow)
+	VALUES (set_credential.channel, set_credential.kind, set_credential.value, set_credential.key_id, set_credential.flow)
+	ON CONFLICT (channel, kind) DO UPDATE
+		SET value = excluded.value, key_id = excluded.key_id, flow = excluded.flow,
+			set_at = clock_timestamp(), set_by = session_user;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify.set_credential(text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.set_credential(text, text, text) IS 'Set (or with NULL remove) a secret of a channel; file:/path keeps it out of the database';
+REVOKE ALL ON FUNCTION line_notify.set_credential(text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.set_credential(text, text, text, text, text) IS 'Set (or with NULL remove) a secret of a channel; file:/path keeps it out of the database; access_token, client_secret and jwt_key replace each other';
+
+CREATE FUNCTION line_notify.check_channel(name text, OUT step text, OUT ok boolean, OUT detail text, OUT hint text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT ROWS 6 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'line_notify_check_channel';
+REVOKE ALL ON FUNCTION line_notify.check_channel(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.check_channel(text) IS 'Try everything between here and LINE without sending a message: credential, connection, token, account, permission';
 
 CREATE FUNCTION line_notify.arm(nodes text[] DEFAULT NULL, backlog text DEFAULT 'keep')
 RETURNS bigint
@@ -588,10 +1174,9 @@ AS $$
 	FROM line_notify.channel c
 	WHERE EXISTS (SELECT FROM line_notify.sender s, pg_roles r
 				  WHERE s.channel IN ('*', c.name) AND r.oid = s.role
-					AND pg_has_role(session_user, r.oid, 'MEMBER'))
+					AND pg_has_role(line_notify._caller(), r.oid, 'USAGE'))
 $$;
-REVOKE ALL ON FUNCTION line_notify._visible_channels() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._visible_channels() IS 'channels whose messages the session''s role may see as a sender';
+COMMENT ON FUNCTION line_notify._visible_channels() IS 'channels whose messages the caller may see as a sender';
 
 --
 -- 5. Outbox, history
@@ -722,9 +1307,11 @@ CREATE TABLE line_notify.history (
 	sent_at			timestamptz,
 	ended_at		timestamptz NOT NULL,
 	delivered_at	timestamptz,
-	delivery_event	text,
-	PRIMARY KEY (id)
+	delivery_event	text
 ) PARTITION BY RANGE (id);
+-- No key here: each partition has its own.  A key of the parent would come into
+-- being with CREATE EXTENSION in a restore, be given to every partition that
+-- is attached, and collide with the partition's own one in the dump.
 COMMENT ON TABLE line_notify.history IS 'Messages that were sent or ended otherwise; partitions are made and dropped by the worker';
 COMMENT ON COLUMN line_notify.history.token IS 'lease token of the last attempt, part of its delivery tag';
 COMMENT ON COLUMN line_notify.history.outcome IS 'what the last attempt came to: accepted, unreachable, refused, server_error, ambiguous, ...';
@@ -874,8 +1461,7 @@ CREATE VIEW line_notify.notifications WITH (security_barrier) AS
 WITH me AS MATERIALIZED (
 	SELECT (SELECT line_notify._local_home()) AS home,
 		   (SELECT line_notify._visible_channels()) AS channels,
-		   pg_has_role(session_user, (SELECT c.relowner FROM pg_class c WHERE c.oid = 'line_notify.outbox'::regclass), 'MEMBER')
-		   OR has_table_privilege(session_user, 'line_notify.history', 'SELECT') AS everything)
+		   has_table_privilege('line_notify.history', 'SELECT') AS everything)
 SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedup_key, o.order_key, o.priority,
 	   CASE WHEN f.id IS NULL THEN o.state ELSE 'sending' END AS state,
 	   o.attempts + CASE WHEN f.id IS NULL THEN 0 ELSE 1 END AS attempts,
@@ -907,7 +1493,7 @@ COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not be
 CREATE VIEW line_notify.attempts WITH (security_barrier) AS
 WITH me AS MATERIALIZED (
 	SELECT (SELECT line_notify._visible_channels()) AS channels,
-		   has_table_privilege(session_user, 'line_notify.history', 'SELECT') AS everything)
+		   has_table_privilege('line_notify.history', 'SELECT') AS everything)
 SELECT a.id, a.attempt, a.started_at, a.ended_at, a.outcome, a.http_status, a.request_id, a.error
 FROM me, line_notify.attempt_log a
 WHERE me.everything
@@ -1052,6 +1638,13 @@ BEGIN
 			severity := 'error';
 			reason := 'no credential to send with';
 			hint := format('SELECT line_notify.set_credential(%L, ''access_token'', ''file:/path'');', c.name);
+			RETURN NEXT;
+		END IF;
+		SELECT 'error', format('no access token since %s: %s', date_trunc('second', t.since), t.error),
+			format('It is asked for again by itself, every minute at least; SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name)
+		INTO severity, reason, hint
+		FROM line_notify.token_status t WHERE t.channel = c.name;
+		IF FOUND THEN
 			RETURN NEXT;
 		END IF;
 		SELECT count(*) INTO n FROM line_notify.history h

@@ -19,6 +19,7 @@
 
 #include "channel.h"
 #include "compat.h"
+#include "token.h"
 
 /* LINE's tokens are a few hundred bytes, a PEM key under 4 kB. */
 #define MAX_SECRET	8192
@@ -61,6 +62,7 @@ ln_channel_load(LnChannel ***list, int n, MemoryContext context)
 			channels[n++] = c;
 		}
 		take_row(c, &rows[j]);
+		ln_token_configure(&c->token, &c->row, context);
 	}
 
 	/* forget what was dropped and is in no transfer's hands */
@@ -68,6 +70,7 @@ ln_channel_load(LnChannel ***list, int n, MemoryContext context)
 	{
 		if (channels[i]->gone && channels[i]->in_flight == 0)
 		{
+			ln_token_free(&channels[i]->token);
 			MemoryContextDelete(channels[i]->context);
 			pfree(channels[i]);
 			channels[i] = channels[--n];
@@ -91,8 +94,6 @@ static void
 take_row(LnChannel *c, const LnChannelRow *row)
 {
 	MemoryContext old;
-	char		err[256];
-	char	   *token = NULL;
 
 	MemoryContextReset(c->context);
 	old = MemoryContextSwitchTo(c->context);
@@ -103,22 +104,11 @@ take_row(LnChannel *c, const LnChannelRow *row)
 	c->row.region = copy(row->region);
 	c->row.proxy = copy(row->proxy);
 	c->row.ca_file = copy(row->ca_file);
-	c->row.access_token = NULL;
+	c->row.credential_value = copy(row->credential_value);
+	c->row.credential_key_id = copy(row->credential_key_id);
 	c->row.channel_secret = NULL;
 	c->row.previous_channel_secret = NULL;
 	c->gone = false;
-	c->authorization = NULL;
-	if (row->access_token != NULL)
-	{
-		token = ln_channel_secret(row->access_token, err, sizeof(err));
-		if (token == NULL)
-			ereport(WARNING,
-					(errcode(ERRCODE_CONFIG_FILE_ERROR),
-					 errmsg("could not read the access token of channel \"%s\": %s",
-							row->name, err)));
-		else
-			c->authorization = psprintf("Authorization: Bearer %s", token);
-	}
 	for (int kind = 0; kind < 2; kind++)
 	{
 		/* LINE counts per channel and endpoint */
@@ -131,10 +121,16 @@ take_row(LnChannel *c, const LnChannelRow *row)
 }
 
 bool
+ln_channel_permitted(const LnChannel *c, int64 home)
+{
+	return !c->gone && !c->row.paused && home != 0 && c->row.home == home;
+}
+
+bool
 ln_channel_usable(const LnChannel *c, int64 home)
 {
-	return !c->gone && !c->row.paused && home != 0 && c->row.home == home &&
-		c->authorization != NULL;
+	return ln_channel_permitted(c, home) &&
+		ln_token_header(c->token, GetCurrentTimestamp()) != NULL;
 }
 
 char *

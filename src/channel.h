@@ -30,12 +30,14 @@ typedef struct LnLane
 	TimestampTz next_due;		/* of what waits for its time; DT_NOEND */
 } LnLane;
 
+typedef struct LnToken LnToken;	/* token.h */
+
 typedef struct LnChannel
 {
 	MemoryContext context;		/* owns everything below */
 	LnChannelRow row;
 	bool		gone;			/* dropped; kept while transfers refer to it */
-	char	   *authorization;	/* header line, or NULL: cannot send */
+	LnToken    *token;			/* to send with; outlives reloads */
 	uint64		rate_key[2];	/* by LineKind */
 	int			in_flight;		/* claimed and not answered */
 	int			queued;			/* of these, not sent yet */
@@ -55,7 +57,10 @@ typedef struct LnChannel
  */
 extern int	ln_channel_load(LnChannel ***list, int n, MemoryContext context);
 
-/* May it send at all, apart from rates and outages? */
+/* May it send at all, apart from rates, outages and the lack of a token? */
+extern bool ln_channel_permitted(const LnChannel *c, int64 home);
+
+/* The same, and is a token at hand? */
 extern bool ln_channel_usable(const LnChannel *c, int64 home);
 
 /* Text of a secret: the value itself, or the first line of the file it names. NULL with a sentence in err. */

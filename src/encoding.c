@@ -43,6 +43,7 @@ convert(const char *str, int len, int from, int to, int *outlen)
 	if (!OidIsValid(proc) || (Size) len >= MaxAllocSize / MAX_CONVERSION_GROWTH)
 		return NULL;
 	room = (Size) len * MAX_CONVERSION_GROWTH + 1;
+
 	result = palloc(room);
 	if (pg_do_encoding_conversion_buf(proc, from, to,
 									  (unsigned char *) unconstify(char *, str),

@@ -549,6 +549,23 @@ def leading_automaton(plans):
     return build(roots)
 
 
+def renumber():
+    """New numbers for the nodes: those from which a valid number can be
+    reached come first, so that phone.c can say which digit spoilt it."""
+    live = [False] * len(numbers.nodes)
+    for i, (out, children) in enumerate(numbers.nodes):
+        # children were made before their parents
+        live[i] = i != 0 and (out >> 1 & 15 != UNKNOWN or
+                              any(live[c] for c in children))
+    order = ([0] + [i for i in range(1, len(live)) if live[i]] +
+             [i for i in range(1, len(live)) if not live[i]])
+    number = {old: new for new, old in enumerate(order)}
+    numbers.nodes = [(numbers.nodes[old][0],
+                      tuple(number[c] for c in numbers.nodes[old][1]))
+                     for old in order]
+    return number, sum(live)
+
+
 # ---------------------------------------------------------------------------
 # Prefixes: leftmost alternative first, with captures
 # ---------------------------------------------------------------------------
@@ -681,6 +698,12 @@ def main():
 
     captures = [None]           # record 0 means: no match
 
+    general_roots = {r: general_automaton(plans[r]) for r in order
+                     if codes[plans[r].cc][0] != r}
+    new_number, n_live = renumber()
+    code_rows = [(cc, first, n, new_number[root], new_number[lead])
+                 for cc, first, n, root, lead in code_rows]
+
     def record(caps):
         if caps is None:
             return 0
@@ -692,7 +715,7 @@ def main():
     for r in order:
         p = plans[r]
         main_region = codes[p.cc][0] == r
-        general = 0 if main_region else general_automaton(p)
+        general = 0 if main_region else new_number[general_roots[r]]
         idd = prefix_automaton(p.idd)[0] if p.idd else 0
         prefix, groups = prefix_automaton(p.prefix) if p.prefix else (0, 0)
         lead_text, group = '', 0
@@ -732,6 +755,8 @@ def main():
     w('#define LN_PHONE_N_REGIONS %d\n' % len(regions))
     w('#define LN_PHONE_N_PLANS %d\n' % len(order))
     w('#define LN_PHONE_N_CODES %d\n\n' % len(code_rows))
+    w('/* beyond this node no valid number can be reached any more */\n')
+    w('#define LN_PHONE_LAST_LIVE %d\n\n' % n_live)
 
     w('/* next node for each digit; general | type << 1 | place << 5 */\n')
     w('static const PhoneNode phone_nodes[] = {\n')

@@ -561,7 +561,7 @@ ln_http_next(HttpClient *client, HttpResult *res)
 	else if (t->code != CURLE_OK)
 	{
 		const char *text = t->errbuf[0] != '\0' ? t->errbuf :
-			curl_easy_strerror(t->code);
+		curl_easy_strerror(t->code);
 
 		copy_printable(res->error, sizeof(res->error), text, strlen(text));
 	}
@@ -636,6 +636,34 @@ ln_http_forget_connections(HttpClient *client)
 	if (pool_create(client))
 		pool_sweep(client);
 	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+}
+
+/*
+ * The kind of a fault, for people; libcurl's own sentence tells the rest.
+ */
+const char *
+ln_http_fault_name(int curl_code)
+{
+	switch ((CURLcode) curl_code)
+	{
+		case CURLE_COULDNT_RESOLVE_HOST:
+		case CURLE_COULDNT_RESOLVE_PROXY:
+			return "name resolution";
+		case CURLE_COULDNT_CONNECT:
+			return "connection";
+		case CURLE_OPERATION_TIMEDOUT:
+			return "time-out";
+		case CURLE_SSL_CONNECT_ERROR:
+		case CURLE_PEER_FAILED_VERIFICATION:
+		case CURLE_SSL_CACERT_BADFILE:
+		case CURLE_SSL_CERTPROBLEM:
+		case CURLE_SSL_CIPHER:
+		case CURLE_SSL_ISSUER_ERROR:
+		case CURLE_SSL_INVALIDCERTSTATUS:
+			return "TLS";
+		default:
+			return "transfer";
+	}
 }
 
 const char *
@@ -836,7 +864,7 @@ static bool
 transfer_prepare(Transfer *t, const HttpRequest *req, const char **why)
 {
 	bool		is_post = req->method != NULL &&
-		strcmp(req->method, "POST") == 0;
+	strcmp(req->method, "POST") == 0;
 	size_t		need = 0;
 	size_t		pos = 0;
 	int			i;
@@ -1378,11 +1406,10 @@ static bool
 apply_changes(HttpClient *client)
 {
 	bool		acted = false;
-	int			i;
 
-	for (i = 0; i < client->nchanges; i++)
+	while (client->nchanges > 0)
 	{
-		int			fd = client->changes[i];
+		int			fd = client->changes[--client->nchanges];
 		FdState    *st = &client->fds[fd];
 		uint32_t	target;
 
@@ -1403,7 +1430,7 @@ apply_changes(HttpClient *client)
 			acted = true;
 			st = &client->fds[fd];	/* the table may have moved */
 			if (st->changed)
-				continue;		/* comes again further on in the list */
+				continue;		/* it is on the list again */
 		}
 
 		target = st->wanted;
@@ -1412,7 +1439,6 @@ apply_changes(HttpClient *client)
 		if (target != st->registered)
 			fd_register(client, fd, target);
 	}
-	client->nchanges = 0;
 	return acted;
 }
 
@@ -1459,11 +1485,8 @@ fd_room(HttpClient *client, int fd)
 		return false;
 	client->fds = fds;
 
-	/*
-	 * A descriptor is entered once, but one that changes again while the list
-	 * is worked off comes a second time; "tried" allows no third.
-	 */
-	changes = realloc(client->changes, 2 * (size_t) n * sizeof(*changes));
+	/* each descriptor is on the list at most once */
+	changes = realloc(client->changes, (size_t) n * sizeof(*changes));
 	if (changes == NULL)
 		return false;
 	client->changes = changes;
@@ -1512,7 +1535,7 @@ fd_register(HttpClient *client, int fd, uint32_t events)
 static void
 fd_changed(HttpClient *client, int fd)
 {
-	if (client->fds[fd].changed || client->nchanges >= 2 * client->nfds)
+	if (client->fds[fd].changed)
 		return;
 	client->fds[fd].changed = true;
 	client->changes[client->nchanges++] = fd;

@@ -82,8 +82,8 @@ typedef struct HttpRequest
 	int			total_timeout_ms;	/* the whole transfer, waiting for a
 									 * connection included; both > 0 */
 	const char *ca_file;		/* trust only these; NULL = libcurl's default */
-	const char *proxy;			/* NULL = none; environment proxies are
-								 * always ignored */
+	const char *proxy;			/* NULL = none; environment proxies are always
+								 * ignored */
 	bool		http2;			/* allow HTTP/2 (ALPN); default is HTTP/1.1 */
 
 	/*
@@ -158,6 +158,9 @@ extern void ln_http_abort_all(HttpClient *client);
  * running ones end on theirs.  E.g. after CA or proxy settings changed.
  */
 extern void ln_http_forget_connections(HttpClient *client);
+
+/* What kind of fault libcurl's code tells, for people: "TLS", "name resolution", "connection", "time-out", ... */
+extern const char *ln_http_fault_name(int curl_code);
 
 /* "libcurl/7.88.1 OpenSSL/3.0.19 ..." */
 extern const char *ln_http_version(void);

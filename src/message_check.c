@@ -876,6 +876,7 @@ check_substitution(Checker *c, const PathSegment *seg, uint32_t message,
 				continue;
 			}
 			start = p + 1;
+
 			if (s[p] == '{')
 			{
 				for (p = start; p < len && s[p] != '}' && s[p] != '{'; p++)
@@ -1105,8 +1106,10 @@ check_action_object(Checker *c, const PathSegment *seg, uint32_t node,
 {
 	const LnJsonNode *nodes = c->tree->nodes;
 	PathSegment type_seg = {seg, LIT("type"), 0};
+	PathSegment label_seg = {seg, LIT("label"), 0};
 	const LnJsonNode *type;
 	uint32_t	t;
+	uint32_t	label;
 
 	if (nodes[node].type != LN_JSON_OBJECT)
 	{
@@ -1175,27 +1178,22 @@ check_action_object(Checker *c, const PathSegment *seg, uint32_t node,
 	 * counts it in grapheme clusters, which are never more than what we
 	 * count.
 	 */
-	if (c->out->warnings)
+	label = check_text(c, seg, node, LIT("label"), 0, TEXT_EMPTY_OK | TEXT_BLANK_OK);
+	if (label != 0)
 	{
-		PathSegment label_seg = {seg, LIT("label"), 0};
 		size_t		max = place == PLACE_FLEX || place == PLACE_FLEX_BUTTON ? 40 : 20;
-		uint32_t	label = get(c, seg, node, LIT("label"), LN_JSON_STRING, false);
+		TextFacts	facts;
 
-		if (label != 0)
-		{
-			TextFacts	facts;
-
-			scan_text(nodes[label].str, nodes[label].len, &facts);
-			if (facts.utf16 > max)
-				report(c, &label_seg, LN_RULE_ACTION_LABEL,
-					   "%zu UTF-16 units long, LINE documents at most %zu",
-					   facts.utf16, max);
-			else if (facts.blank && place != PLACE_FLEX)
-				report(c, &label_seg, LN_RULE_ACTION_LABEL, "nothing to see on the button");
-		}
-		else if (place != PLACE_FLEX)
+		scan_text(nodes[label].str, nodes[label].len, &facts);
+		if (facts.utf16 > max)
+			report(c, &label_seg, LN_RULE_ACTION_LABEL,
+				   "%zu UTF-16 units long, LINE documents at most %zu",
+				   facts.utf16, max);
+		else if (facts.blank && place != PLACE_FLEX)
 			report(c, &label_seg, LN_RULE_ACTION_LABEL, "nothing to see on the button");
 	}
+	else if (place != PLACE_FLEX)
+		report(c, &label_seg, LN_RULE_ACTION_LABEL, "nothing to see on the button");
 }
 
 /*
@@ -1857,6 +1855,7 @@ string_size(const char *str, size_t len)
 
 		if (ch == '"' || ch == '\\')
 			size += 1;
+
 		else if (ch < ' ')
 			size += strchr("\b\f\n\r\t", ch) != NULL && ch != '\0' ? 1 : 5;
 	}
@@ -1876,6 +1875,7 @@ json_size(const LnJsonTree *tree, uint32_t node)
 
 		if (n->key != NULL && i != node)
 			size += string_size(n->key, n->key_len) + 1;	/* colon */
+
 		switch (n->type)
 		{
 			case LN_JSON_NULL:
@@ -1970,6 +1970,7 @@ scan_text(const char *str, size_t len, TextFacts *facts)
 					   c == 0x2060))
 				facts->blank = false;
 			facts->utf16 += n == 4 ? 2 : 1;
+
 			p += n;
 		}
 	}

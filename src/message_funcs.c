@@ -12,16 +12,17 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
-#include "common/int.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
+#include "compat.h"
 #include "encoding.h"
 #include "message_funcs.h"
 
@@ -47,8 +48,9 @@ typedef struct TreeBuilder
 	uint32		n_nodes;
 	uint32		room;
 	size_t		n_bytes;
-	bool		convert;		/* the database is not UTF8 */
-	bool		number_fault;
+	int			encoding;		/* of the database */
+	bool		number_fault;	/* some number was not written out */
+	bool		text_fault;		/* some string is not UTF-8 */
 	LnRule		fault;			/* why building stopped */
 	LnJsonNode	on_stack[STACK_NODES];
 } TreeBuilder;
@@ -56,6 +58,7 @@ typedef struct TreeBuilder
 PG_FUNCTION_INFO_V1(line_notify_check_message);
 PG_FUNCTION_INFO_V1(line_notify_content_rules);
 
+static void check_context(FunctionCallInfo fcinfo);
 static bool build_tree(TreeBuilder *b, Jsonb *jb, LnJsonTree *tree);
 static bool add_container(TreeBuilder *b, JsonbContainer *jc, uint32 self,
 						  int depth);
@@ -124,10 +127,55 @@ line_notify_check_message(PG_FUNCTION_ARGS)
 				ln_message_report(&check, LN_RULE_NUMBER_OUT_OF_RANGE, "",
 								  fault_message(LN_RULE_NUMBER_OUT_OF_RANGE));
 			ln_message_check_request(&check, kind, &tree);
+			if (builder.text_fault)
+				ln_message_report(&check, LN_RULE_INVALID_UTF8, "",
+								  fault_message(LN_RULE_INVALID_UTF8));
 		}
 		free_tree(&builder);
 	}
+
+	if (!PG_ARGISNULL(2) || !PG_ARGISNULL(3))
+		check_context(fcinfo);
 	return (Datum) 0;
+}
+
+/*
+ * What depends on the use case and the channel is asked in SQL, because the
+ * catalogue and the channels are tables.
+ */
+static void
+check_context(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			types[4] = {TEXTOID, JSONBOID, InvalidOid, TEXTOID};
+	Datum		args[4];
+	char		nulls[4];
+	uint64		i;
+	int			j;
+
+	types[2] = get_fn_expr_argtype(fcinfo->flinfo, 2);
+	for (j = 0; j < 4; j++)
+	{
+		args[j] = PG_GETARG_DATUM(j);
+		nulls[j] = PG_ARGISNULL(j) ? 'n' : ' ';
+	}
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args("SELECT severity, path, rule, message"
+							  " FROM line_notify._context_findings($1, $2, $3, $4)",
+							  4, types, args, nulls, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not check the context of a message");
+	for (i = 0; i < SPI_processed; i++)
+	{
+		Datum		values[4];
+		bool		isnull[4];
+
+		for (j = 0; j < 4; j++)
+			values[j] = SPI_getbinval(SPI_tuptable->vals[i],
+									  SPI_tuptable->tupdesc, j + 1, &isnull[j]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, isnull);
+	}
+	SPI_finish();
 }
 
 /*
@@ -220,6 +268,12 @@ run_check(LnMessageKind kind, const char *template_key, Jsonb *value,
 										  strlen(template_key), &tree);
 			else
 				ln_message_check_messages(&check, &tree);
+
+			/* after the check, which may have said where */
+			if (builder.text_fault)
+				ln_message_report(&check, LN_RULE_INVALID_UTF8,
+								  kind == LN_MESSAGE_TEMPLATE ? "body" : "messages",
+								  fault_message(LN_RULE_INVALID_UTF8));
 		}
 		free_tree(&builder);
 	}
@@ -240,9 +294,9 @@ build_tree(TreeBuilder *b, Jsonb *jb, LnJsonTree *tree)
 	b->room = STACK_NODES;
 	b->n_nodes = 0;
 	b->n_bytes = 0;
-	b->convert = GetDatabaseEncoding() != PG_UTF8 &&
-		GetDatabaseEncoding() != PG_SQL_ASCII;
+	b->encoding = GetDatabaseEncoding();
 	b->number_fault = false;
+	b->text_fault = false;
 
 	if (VARSIZE(jb) > MAX_JSONB_BYTES)
 	{
@@ -418,18 +472,24 @@ add_number(TreeBuilder *b, LnJsonNode *node, Numeric num)
 	b->n_bytes += node->len;
 }
 
-/* a string in UTF-8; cannot fail for what is stored in a database */
+/*
+ * A string in UTF-8.  What cannot be (any bytes are a string in a SQL_ASCII
+ * database) stays as it is and is noted.
+ */
 static const char *
 to_utf8(TreeBuilder *b, const char *str, uint32 *len)
 {
 	const char *utf8;
 	int			outlen;
 
-	if (!b->convert)
+	if (b->encoding == PG_UTF8)
 		return str;
 	utf8 = ln_encoding_to_utf8(str, *len, &outlen);
-	if (utf8 == NULL)
-		return str;				/* will be found not to be UTF-8 */
+	if (utf8 == NULL || !pg_verify_mbstr(PG_UTF8, utf8, outlen, true))
+	{
+		b->text_fault = true;
+		return str;
+	}
 	*len = outlen;
 	return utf8;
 }

@@ -102,3 +102,10 @@ LN_RULE(CAROUSEL_TOO_LARGE, "carousel_too_large", ERROR, ROW, "a carousel is lar
 LN_RULE(SIZE_NEAR_LIMIT, "size_near_limit", WARNING, ROW, "a bubble or carousel is within a few per cent of the limit, and LINE does not say how it counts")
 LN_RULE(CAROUSEL_COUNT, "carousel_count", ERROR, STATEMENT, "a carousel has not 1 to 12 bubbles")
 LN_RULE(CAROUSEL_SIZES, "carousel_sizes", ERROR, STATEMENT, "the bubbles of a carousel differ in size")
+
+/* the context: catalogue and channel; found by SQL, see _context_findings() */
+LN_RULE(USE_CASE_MISSING, "use_case_missing", ERROR, STATEMENT, "the channel wants a use case for a flexible message")
+LN_RULE(USE_CASE_MISMATCH, "use_case_mismatch", WARNING, STATEMENT, "the catalogue says that the template has another use case")
+LN_RULE(TEMPLATE_KEY_UNLISTED, "template_key_unlisted", ERROR, STATEMENT, "the channel takes listed keys only, and the template key is not in the catalogue")
+LN_RULE(ITEM_KEY_UNLISTED, "item_key_unlisted", ERROR, STATEMENT, "the channel takes listed keys only, and an item key is not in the catalogue")
+LN_RULE(BUTTON_KEY_UNLISTED, "button_key_unlisted", ERROR, STATEMENT, "the channel takes listed keys only, and a button key is not in the catalogue")

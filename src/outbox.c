@@ -7,6 +7,12 @@
  * They run under the worker's pinned settings, or (receive_webhook, the insert
  * trigger) under the owner with names and operators of pg_catalog only.
  *
+ * The plans.  Statistics of a queue may say anything, so the worker's settings
+ * (pin_settings) leave hash joins only, and each table has an index condition
+ * of its own: "id = ANY ($1)" beside the join, a scalar subquery in place of
+ * NOT EXISTS.  Without them a batch of n is joined in n * n steps, or a table
+ * is read whole because it was empty when it was last analyzed.
+ *
  * The protocol.  A row of outbox is written once.  Claiming inserts a lease
  * (id, token) into in_flight; recording deletes the lease, and only when that
  * hit exactly the token it was given, deletes the row and writes history.  So
@@ -74,6 +80,7 @@ static MemoryContext caller_context;
 static uint64
 run(Statement *st, Datum *args, const char *nulls, int expect)
 {
+	MemoryContext ctx = CurrentMemoryContext;
 	int			rc;
 
 	if (st->plan == NULL)
@@ -88,6 +95,8 @@ run(Statement *st, Datum *args, const char *nulls, int expect)
 	rc = SPI_execute_plan(st->plan, args, nulls, false, 0);
 	if (rc != expect)
 		elog(ERROR, "unexpected result of a statement: %s", SPI_result_code_string(rc));
+	/* SPI leaves its own context behind */
+	MemoryContextSwitchTo(ctx);
 	return SPI_processed;
 }
 
@@ -173,7 +182,7 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 {
 	static Statement st = {
 		.sql =
-		"SELECT channel, kind, value FROM line_notify.credential",
+		"SELECT channel, kind, value, key_id, flow FROM line_notify.credential",
 		.nargs = 0
 	};
 	int			m;
@@ -189,8 +198,17 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 		{
 			if (strcmp(rows[j].name, channel) != 0)
 				continue;
-			if (strcmp(kind, "access_token") == 0)
-				rows[j].access_token = column_text(i, 3);
+			if (strcmp(kind, "access_token") == 0 ||
+				strcmp(kind, "client_secret") == 0 || strcmp(kind, "jwt_key") == 0)
+			{
+				/* set_credential() keeps one of them */
+				rows[j].credential = kind[0] == 'a' ? LN_CREDENTIAL_TOKEN :
+					kind[0] == 'c' ? LN_CREDENTIAL_SECRET : LN_CREDENTIAL_JWT;
+				rows[j].credential_value = column_text(i, 3);
+				rows[j].credential_key_id = column_text(i, 4);
+				rows[j].credential_v21 = column_text(i, 5) != NULL &&
+					strcmp(column_text(i, 5), "v2.1") == 0;
+			}
 			else if (strcmp(kind, "channel_secret") == 0)
 				rows[j].channel_secret = column_text(i, 3);
 			else if (strcmp(kind, "previous_channel_secret") == 0)
@@ -246,7 +264,7 @@ ln_outbox_survey(int64 home, LnLaneRow **rows)
 		"  (SELECT o.due_at FROM line_notify.outbox o"
 		"   WHERE o.channel = l.channel AND o.priority = l.priority"
 		"   AND o.home = $1 AND o.due_at < 'infinity' AND o.state = 'queued'"
-		"   AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		"   AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"   ORDER BY o.due_at, o.id LIMIT 1)"
 		" FROM lane l",
 		.nargs = 1,
@@ -276,7 +294,7 @@ ln_outbox_next_expiry(int64 home, TimestampTz low)
 		.sql =
 		"SELECT o.expires_at FROM line_notify.outbox o"
 		" WHERE o.home = $1 AND o.expires_at >= $2 AND o.expires_at < 'infinity'"
-		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		" ORDER BY o.expires_at LIMIT 1",
 		.nargs = 2,
 		.argtypes = {INT8OID, TIMESTAMPTZOID}
@@ -322,7 +340,7 @@ ln_outbox_pick(const char *channel, int priority, int64 home,
 		" FROM line_notify.outbox o"
 		" WHERE o.channel = $1 AND o.priority = $2 AND o.due_at >= $3 AND o.due_at <= $4"
 		" AND o.home = $5 AND o.state = 'queued' AND o.expires_at > $4"
-		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		" ORDER BY o.due_at, o.id LIMIT $6 FOR UPDATE OF o SKIP LOCKED",
 		.nargs = 6,
 		.argtypes = {TEXTOID, INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT4OID}
@@ -482,8 +500,8 @@ ln_outbox_record(const LnRecord *recs, int n)
 		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 		"  AS r(id, token, state, outcome, http_status, request_id, error, sent_at, ended_at)),"
 		" f AS (DELETE FROM line_notify.in_flight f USING r"
-		"  WHERE f.id = r.id AND f.token = r.token RETURNING f.*),"
-		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = f.id RETURNING o.*)"
+		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token RETURNING f.*),"
+		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = ANY ($1) AND o.id = f.id RETURNING o.*)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
 		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"
 		"  state, attempts, maybe_sent, token, outcome, http_status, request_id, error,"
@@ -510,13 +528,13 @@ ln_outbox_record(const LnRecord *recs, int n)
 		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 		"  AS r(id, token, outcome, http_status, request_id, error, sent_at, ended_at, retry_at, consume, ambiguous, logged)),"
 		" f AS (DELETE FROM line_notify.in_flight f USING r"
-		"  WHERE f.id = r.id AND f.token = r.token AND f.delivered_at IS NULL RETURNING f.*),"
+		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token AND f.delivered_at IS NULL RETURNING f.*),"
 		" u AS (UPDATE line_notify.outbox o SET"
 		"   due_at = greatest(r.retry_at, clock_timestamp()),"
 		"   attempts = o.attempts + r.consume::integer,"
 		"   maybe_sent = o.maybe_sent OR r.ambiguous,"
 		"   error = nullif(r.error, '')"
-		"  FROM f JOIN r ON r.id = f.id WHERE o.id = f.id),"
+		"  FROM f JOIN r ON r.id = f.id WHERE o.id = ANY ($1) AND o.id = f.id),"
 		" l AS (INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error)"
 		"  SELECT f.id, f.attempt, f.token, r.sent_at, r.ended_at, r.outcome, nullif(r.http_status, 0),"
 		"   nullif(r.request_id, ''), nullif(r.error, '')"
@@ -600,6 +618,31 @@ ln_outbox_record(const LnRecord *recs, int n)
 }
 
 void
+ln_outbox_note_token(const char *channel, const char *error)
+{
+	static Statement note = {
+		.sql =
+		"INSERT INTO line_notify.token_status (channel, error)"
+		" SELECT c.name, $2 FROM line_notify.channel c WHERE c.name = $1"
+		" ON CONFLICT (channel) DO UPDATE SET error = excluded.error",
+		.nargs = 2,
+		.argtypes = {TEXTOID, TEXTOID}
+	};
+	static Statement forget = {
+		.sql =
+		"DELETE FROM line_notify.token_status WHERE channel = $1",
+		.nargs = 1,
+		.argtypes = {TEXTOID}
+	};
+	Datum		args[] = {CStringGetTextDatum(channel), CStringGetTextDatum(error)};
+
+	if (error[0] != '\0')
+		(void) run(&note, args, NULL, SPI_OK_INSERT);
+	else
+		(void) run(&forget, args, NULL, SPI_OK_DELETE);
+}
+
+void
 ln_outbox_pause(const char *channel, const char *reason)
 {
 	static Statement st = {
@@ -625,7 +668,7 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, Timest
 		.sql =
 		"SELECT o.id, o.expires_at FROM line_notify.outbox o"
 		" WHERE o.expires_at >= $2 AND o.expires_at <= $3 AND o.home = $1"
-		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		" ORDER BY o.expires_at LIMIT $4 FOR UPDATE OF o SKIP LOCKED",
 		.nargs = 4,
 		.argtypes = {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
@@ -680,8 +723,10 @@ ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
 {
 	static Statement st = {
 		.sql =
-		"SELECT f.id, f.token, f.attempt, f.claimer, coalesce(o.maybe_sent, false), coalesce(o.channel, '?')"
-		" FROM line_notify.in_flight f LEFT JOIN line_notify.outbox o ON o.id = f.id"
+		"SELECT f.id, f.token, f.attempt, f.claimer,"
+		" coalesce((SELECT o.maybe_sent FROM line_notify.outbox o WHERE o.id = f.id), false),"
+		" coalesce((SELECT o.channel FROM line_notify.outbox o WHERE o.id = f.id), '?')"
+		" FROM line_notify.in_flight f"
 		" WHERE f.claimer <> $2 AND f.home = $1 ORDER BY f.claimer, f.id",
 		.nargs = 2,
 		.argtypes = {INT8OID, INT8OID}
@@ -726,7 +771,7 @@ ln_outbox_fold(int limit)
 		.sql =
 		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = e.at, delivery_event = e.event"
 		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
-		" WHERE h.id = e.id AND h.state <> 'delivered'"
+		" WHERE h.id = ANY ($1) AND h.id = e.id AND h.state <> 'delivered'"
 		" AND (h.token = e.token OR EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token))",
 		.nargs = 4,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
@@ -735,7 +780,7 @@ ln_outbox_fold(int limit)
 		.sql =
 		"UPDATE line_notify.in_flight f SET delivered_at = e.at, delivery_event = e.event"
 		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
-		" WHERE f.id = e.id AND f.delivered_at IS NULL"
+		" WHERE f.id = ANY ($1) AND f.id = e.id AND f.delivered_at IS NULL"
 		" AND (f.token = e.token OR EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token))",
 		.nargs = 4,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
@@ -744,9 +789,9 @@ ln_outbox_fold(int limit)
 		.sql =
 		"WITH e AS (SELECT DISTINCT ON (e.id) e.* FROM unnest($1, $2, $3, $4) AS e(id, token, at, event) ORDER BY e.id),"
 		" o AS (DELETE FROM line_notify.outbox o USING e"
-		"  WHERE o.id = e.id"
+		"  WHERE o.id = ANY ($1) AND o.id = e.id"
 		"  AND EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token)"
-		"  AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		"  AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"  RETURNING o.*, e.token, e.at, e.event)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
 		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"

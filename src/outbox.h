@@ -17,6 +17,16 @@
 
 #include "line_api.h"
 
+/* what a channel gets its access token by */
+typedef enum LnCredential
+{
+	LN_CREDENTIAL_NONE,
+	LN_CREDENTIAL_TOKEN,		/* access_token: it is one */
+	LN_CREDENTIAL_SECRET,		/* client_secret: LINE issues one for it */
+	LN_CREDENTIAL_JWT			/* jwt_key: LINE issues one for an assertion
+								 * signed with it */
+} LnCredential;
+
 /* one row of table channel, with its secrets */
 typedef struct LnChannelRow
 {
@@ -40,9 +50,11 @@ typedef struct LnChannelRow
 	char	   *proxy;			/* or NULL */
 	char	   *ca_file;		/* or NULL */
 	bool		paused;
-	char	   *access_token;	/* value of the credential, or NULL; only
-								 * ln_outbox_load_credentials fills these */
-	char	   *channel_secret;
+	LnCredential credential;	/* only ln_outbox_load_credentials fills these */
+	char	   *credential_value;	/* secret, or file:/path */
+	char	   *credential_key_id;	/* jwt_key: LINE's kid */
+	bool		credential_v21; /* jwt_key: v2.1 instead of stateless tokens */
+	char	   *channel_secret; /* of webhooks, or NULL */
 	char	   *previous_channel_secret;
 } LnChannelRow;
 
@@ -165,6 +177,9 @@ extern void ln_outbox_park(const LnMessage *rows, int n);
 
 /* Record outcomes; n of them under their lease. Returns how many leases still held. */
 extern int	ln_outbox_record(const LnRecord *recs, int n);
+
+/* Keep, for health(), why a channel has no access token; "" = it has one. */
+extern void ln_outbox_note_token(const char *channel, const char *error);
 
 /* Pause a channel, unless it is paused already. */
 extern void ln_outbox_pause(const char *channel, const char *reason);

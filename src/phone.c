@@ -76,14 +76,14 @@ typedef struct PhonePlan
 	uint16_t	idd;			/* prefix automata, 0 = none */
 	uint16_t	prefix;
 	uint8_t		groups;			/* captures in prefix */
-	char		text[5];		/* transform rule: this text ... */
+	char		insert[5];		/* transform rule: this text ... */
 	uint8_t		group;			/* ... and this capture; 0 = no rule */
 } PhonePlan;
 
 typedef struct PhoneCode
 {
 	uint16_t	code;
-	char		text[4];
+	char		digits[4];
 	uint8_t		len;
 	uint8_t		first;			/* in phone_code_plans: the main region */
 	uint8_t		n_plans;
@@ -111,6 +111,18 @@ typedef struct PhoneCode
 
 /* room for the text of a transform rule in front of the digits */
 #define MAX_TRANSFORM	4
+
+#define TEN(n) n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8, n + 9
+
+/* positions of an original text in itself */
+static const uint8_t identity[LN_PHONE_MAX_CHARS] = {
+	TEN(0), TEN(10), TEN(20), TEN(30), TEN(40), TEN(50), TEN(60), TEN(70),
+	TEN(80), TEN(90), TEN(100), TEN(110), TEN(120), TEN(130), TEN(140),
+	TEN(150), TEN(160), TEN(170), TEN(180), TEN(190), TEN(200), TEN(210),
+	TEN(220), TEN(230), TEN(240)
+};
+
+#undef TEN
 
 static const char *const status_names[] = {
 	"ok", "not_a_number", "invalid_country_code", "too_short", "too_long",
@@ -141,10 +153,14 @@ typedef struct Simple
 	int			dots;			/* full stops, anywhere */
 } Simple;
 
-/* Text as code points; at[i] is the position in the original. */
+/*
+ * Text as code points.  k[i] says what libphonenumber sees in c[i] (classes
+ * C_...), at[i] is the position in the original.
+ */
 typedef struct Text
 {
 	const uint32_t *c;
+	const uint8_t *k;
 	const uint8_t *at;
 	int			n;
 	int			end;			/* length of the original */
@@ -166,11 +182,13 @@ static bool scan_simple(const char *utf8, size_t len, char *d, uint8_t *at,
 static bool parse_digits(const Digits *digits, int region, LnPhone *out);
 static void fail(LnPhone *out, LnPhoneStatus status, LnPhoneParseError error,
 				 int position);
-static int	decode(const char *utf8, size_t len, uint32_t *c, int *chars);
-static bool exact_text(const Text *text, int region, LnPhone *out,
+static int	decode(const char *utf8, size_t len, uint32_t *c, uint8_t *k,
+				   int *chars);
+static bool exact_text(const Text *input, int region, LnPhone *out,
 					   Trace *trace);
-static bool safe_text(const Text *text, int region, LnPhone *out);
+static bool safe_text(const Text *input, int region, bool simple, LnPhone *out);
 static bool confirm(LnPhone *out);
+static inline bool begins_with_own_code(const Digits *digits, int region);
 
 /* ----------------------------------------------------------------------
  * Entry points
@@ -237,15 +255,16 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 	char		d[MAX_SIMPLE];
 	uint8_t		at[MAX_SIMPLE];
 	uint32_t	c[LN_PHONE_MAX_CHARS];
-	uint8_t		identity[LN_PHONE_MAX_CHARS];
+	uint8_t		k[LN_PHONE_MAX_CHARS];
 	Digits		digits;
 	Simple		simple;
-	Text		text;
+	Text		input;
 	Trace		trace;
+	bool		is_simple;
 	int			chars;
-	int			i;
 
-	if (scan_simple(utf8, len, d, at, &digits, &simple))
+	is_simple = scan_simple(utf8, len, d, at, &digits, &simple);
+	if (is_simple)
 	{
 		bool		valid = parse_digits(&digits, region_id, out);
 
@@ -261,7 +280,8 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 			!(digits.n <= 8 && simple.runs == 2) &&
 			!(digits.n <= 14 && simple.dots >= 3) &&
 			!(digits.n >= 14 && simple.runs > 0) &&
-			!(d[0] == '0' && d[1] == '0'))
+			!(d[0] == '0' && d[1] == '0') &&
+			!begins_with_own_code(&digits, region_id))
 			return confirm(out);
 	}
 
@@ -271,8 +291,8 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 			 LN_PHONE_MAX_CHARS);
 		return false;
 	}
-	text.n = decode(utf8, len, c, &chars);
-	if (text.n < 0)
+	input.n = decode(utf8, len, c, k, &chars);
+	if (input.n < 0)
 	{
 		if (chars >= LN_PHONE_MAX_CHARS)
 			fail(out, LN_PHONE_TOO_LONG, LN_PARSE_TOO_LONG_NSN,
@@ -281,14 +301,13 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 			fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER, chars);
 		return false;
 	}
-	for (i = 0; i < text.n; i++)
-		identity[i] = (uint8_t) i;
-	text.c = c;
-	text.at = identity;
-	text.end = text.n;
+	input.c = c;
+	input.k = k;
+	input.at = identity;
+	input.end = input.n;
 	if (mode == LN_PHONE_LIBPHONENUMBER)
-		return exact_text(&text, region_id, out, &trace);
-	return safe_text(&text, region_id, out);
+		return exact_text(&input, region_id, out, &trace);
+	return safe_text(&input, region_id, is_simple, out);
 }
 
 /* ----------------------------------------------------------------------
@@ -391,11 +410,11 @@ strip_national_prefix(const PhonePlan *plan, const char **d, int *n, char *buf)
 	{
 		int			begin = captures[2 * plan->group - 2];
 		int			end = captures[2 * plan->group - 1];
-		int			text_len = (int) strlen(plan->text);
+		int			insert_len = (int) strlen(plan->insert);
 		char	   *to = buf;
 
-		memcpy(to, plan->text, text_len);
-		to += text_len;
+		memcpy(to, plan->insert, insert_len);
+		to += insert_len;
 		memcpy(to, *d + begin, end - begin);
 		to += end - begin;
 		memcpy(to, *d + len, *n - len);
@@ -473,6 +492,7 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 	const char *d = digits->d;
 	int			n = digits->n;
 	bool		plus = digits->plus;
+	bool		incomplete = false; /* too short without its national prefix */
 	char		buf1[MAX_NUMBER + MAX_TRANSFORM];
 	char		buf2[MAX_NUMBER + 2 * MAX_TRANSFORM];
 	unsigned	result;
@@ -533,7 +553,7 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 			const PhoneCode *own = &phone_codes[plan->code];
 
 			/* the region's own calling code without a plus sign? */
-			if (n >= own->len && memcmp(d, own->text, own->len) == 0)
+			if (n >= own->len && memcmp(d, own->digits, own->len) == 0)
 			{
 				const char *rest = d + own->len;
 				int			rest_n = n - own->len;
@@ -576,6 +596,8 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 			d = rest;
 			n = rest_n;
 		}
+		else
+			incomplete = rest_n < n;
 	}
 	if (n < 2)
 	{
@@ -595,7 +617,7 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 	out->parse_error = LN_PARSE_OK;
 	out->country_code = code->code;
 	out->e164[0] = '+';
-	memcpy(out->e164 + 1, code->text, 3);
+	memcpy(out->e164 + 1, code->digits, 3);
 	memcpy(out->e164 + 1 + code->len, d, n);
 	out->e164_len = 1 + code->len + n;
 	out->e164[out->e164_len] = '\0';
@@ -650,13 +672,22 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 		unsigned	node = code->root;
 		int			i;
 
-		/* the digit after which no number can follow any more */
-		for (i = 0; i < n; i++)
-		{
-			node = phone_nodes[node].next[d[i] - '0'];
-			if (node == 0)
-				break;
-		}
+		/* the first digit that is too many, or cannot stand here, or lacks */
+		if (plan->lengths != 0 && plan->lengths >> (n + 1) == 0 &&
+			!length_is_possible(plan, n))
+			for (i = n; !length_is_possible(plan, i); i--)
+				;
+		else if (incomplete ||
+				 ((plan->lengths & ((1u << n) - 1)) == 0 &&
+				  !length_is_possible(plan, n)))
+			i = n;
+		else
+			for (i = 0; i < n; i++)
+			{
+				node = phone_nodes[node].next[d[i] - '0'];
+				if (node == 0 || node > LN_PHONE_LAST_LIVE)
+					break;
+			}
 		out->error_position = digit_position(digits, digits->n - n + i) + 1;
 	}
 	return false;
@@ -802,70 +833,13 @@ scan_simple(const char *utf8, size_t len, char *d, uint8_t *at,
 	digits->end = position;
 	simple->runs = runs;
 	simple->dots = dots;
-	return plus || true;
+	return true;
 }
 
 /* ----------------------------------------------------------------------
  * Characters
  * ----------------------------------------------------------------------
  */
-
-/*
- * UTF-8 to code points.  Returns how many, or -1: then *chars says before
- * which character the text is malformed or longer than we look at.
- */
-static int
-decode(const char *utf8, size_t len, uint32_t *c, int *chars)
-{
-	const unsigned char *p = (const unsigned char *) utf8;
-	const unsigned char *end = p + len;
-	int			n = 0;
-
-	while (p < end)
-	{
-		uint32_t	cp = *p;
-		int			more;
-		int			i;
-
-		*chars = n;
-		if (n == LN_PHONE_MAX_CHARS)
-			return -1;
-		if (cp < 0x80)
-			more = 0;
-		else if (cp >= 0xC2 && cp <= 0xDF)
-		{
-			more = 1;
-			cp &= 0x1F;
-		}
-		else if (cp >= 0xE0 && cp <= 0xEF)
-		{
-			more = 2;
-			cp &= 0x0F;
-		}
-		else if (cp >= 0xF0 && cp <= 0xF4)
-		{
-			more = 3;
-			cp &= 0x07;
-		}
-		else
-			return -1;
-		if (end - p <= more)
-			return -1;
-		for (i = 1; i <= more; i++)
-		{
-			if ((p[i] & 0xC0) != 0x80)
-				return -1;
-			cp = cp << 6 | (p[i] & 0x3F);
-		}
-		if ((more == 2 && (cp < 0x800 || (cp >= 0xD800 && cp <= 0xDFFF))) ||
-			(more == 3 && (cp < 0x10000 || cp > 0x10FFFF)))
-			return -1;
-		c[n++] = cp;
-		p += more + 1;
-	}
-	*chars = n;
-	return n;
-}
 
 /* Value of a decimal digit of any script, or -1. */
 static int
@@ -876,10 +850,15 @@ digit_value(uint32_t c)
 
 	if (c < 0x80)
 		return c >= '0' && c <= '9' ? (int) c - '0' : -1;
-	if (c < 0x660)
-		return -1;
 	if (c >= 0xFF10 && c <= 0xFF19)
 		return (int) c - 0xFF10;
+	if (c >= 0x0E50 && c <= 0x0E59)
+		return (int) c - 0x0E50;
+
+	/* no need to search where most text is: nothing between these zeros */
+	if (c < 0x0660 || (c >= 0x1C5A && c < 0xA620) ||
+		(c >= 0xABFA && c < 0x104A0))
+		return -1;
 	while (high - low > 1)
 	{
 		int			middle = (low + high) / 2;
@@ -920,20 +899,6 @@ is_interchange(uint32_t c)
 	return !(c <= 0x08 || c == 0x0B || (c >= 0x0E && c <= 0x1F) ||
 			 (c >= 0x7F && c <= 0x9F) || (c >= 0xFDD0 && c <= 0xFDEF) ||
 			 (c & 0xFFFE) == 0xFFFE);
-}
-
-static bool
-is_plus(uint32_t c)
-{
-	return c == '+' || c == 0xFF0B;
-}
-
-/* what [a-z] matches without regard to case: long s and the Kelvin sign too */
-static bool
-is_alpha(uint32_t c)
-{
-	return (c < 0x80 && (c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-		c == 0x17F || c == 0x212A;
 }
 
 /* separators that libphonenumber knows, without x */
@@ -977,6 +942,128 @@ is_separator(uint32_t c)
 		default:
 			return false;
 	}
+}
+
+/*
+ * What libphonenumber sees in a character: the value of a digit, or one of
+ * these.
+ */
+enum
+{
+	C_PLUS = 10,
+	C_SEPARATOR,
+	C_STAR,
+	C_X,						/* a separator and a letter */
+	C_ALPHA,
+	C_OTHER,
+	C_REFUSED					/* spoils the whole text */
+};
+
+#define IS_DIGIT(k)		((k) <= 9)
+#define IS_ALPHA(k)		((k) == C_X || (k) == C_ALPHA)
+
+#define OO C_OTHER
+#define RR C_REFUSED
+#define SS C_SEPARATOR
+#define AA C_ALPHA
+
+static const uint8_t ascii_class[128] = {
+	RR, RR, RR, RR, RR, RR, RR, RR, RR, OO, OO, RR, OO, OO, RR, RR,
+	RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR,
+	SS, OO, OO, OO, OO, OO, OO, OO, SS, SS, C_STAR, C_PLUS, OO, SS, SS, SS,
+	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, OO, OO, OO, OO, OO, OO,
+	OO, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA,
+	AA, AA, AA, AA, AA, AA, AA, AA, C_X, AA, AA, SS, OO, SS, OO, OO,
+	OO, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA,
+	AA, AA, AA, AA, AA, AA, AA, AA, C_X, AA, AA, OO, OO, OO, SS, RR
+};
+
+#undef OO
+#undef RR
+#undef SS
+#undef AA
+
+static int
+class_of(uint32_t c)
+{
+	int			value;
+
+	if (c < 0x80)
+		return ascii_class[c];
+	value = digit_value(c);
+	if (value >= 0)
+		return value;
+	if (c == 0xFF0B)
+		return C_PLUS;
+	if (is_separator(c))
+		return C_SEPARATOR;
+	if (c == 0x17F || c == 0x212A)
+		return C_ALPHA;			/* long s, Kelvin: [a-z] in any case */
+	return is_interchange(c) ? C_OTHER : C_REFUSED;
+}
+
+/*
+ * UTF-8 to code points and their classes.  Returns how many, or -1: then
+ * *chars says before which character the text is malformed or longer than we
+ * look at.
+ */
+static int
+decode(const char *utf8, size_t len, uint32_t *c, uint8_t *k, int *chars)
+{
+	const unsigned char *p = (const unsigned char *) utf8;
+	const unsigned char *end = p + len;
+	int			n = 0;
+
+	while (p < end)
+	{
+		uint32_t	cp = *p;
+		int			more;
+		int			i;
+
+		*chars = n;
+		if (n == LN_PHONE_MAX_CHARS)
+			return -1;
+		if (cp < 0x80)
+		{
+			k[n] = ascii_class[cp];
+			c[n++] = cp;
+			p++;
+			continue;
+		}
+		if (cp >= 0xC2 && cp <= 0xDF)
+		{
+			more = 1;
+			cp &= 0x1F;
+		}
+		else if (cp >= 0xE0 && cp <= 0xEF)
+		{
+			more = 2;
+			cp &= 0x0F;
+		}
+		else if (cp >= 0xF0 && cp <= 0xF4)
+		{
+			more = 3;
+			cp &= 0x07;
+		}
+		else
+			return -1;
+		if (end - p <= more)
+			return -1;
+		for (i = 1; i <= more; i++)
+		{
+			if ((p[i] & 0xC0) != 0x80)
+				return -1;
+			cp = cp << 6 | (p[i] & 0x3F);
+		}
+		if ((more == 2 && (cp < 0x800 || (cp >= 0xD800 && cp <= 0xDFFF))) ||
+			(more == 3 && (cp < 0x10000 || cp > 0x10FFFF)))
+			return -1;
+		k[n] = (uint8_t) class_of(cp);
+		c[n++] = cp;
+		p += more + 1;
+	}
+	*chars = n;
+	return n;
 }
 
 /* Simple case folding, for the characters that extension labels can meet. */
@@ -1045,21 +1132,75 @@ ext_word(const uint32_t *c, int i, int n, const uint32_t *word)
 
 /* optional [:.], spaces, 1 to max digits, optional #, and nothing behind */
 static bool
-ext_tail(const uint32_t *c, int i, int n, int max, int *digits, int *count)
+ext_tail(const uint32_t *c, const uint8_t *k, int i, int n, int max,
+		 int *digits, int *count)
 {
-	int			k;
+	int			j;
 
 	if (i < n && (c[i] == ':' || c[i] == '.' || c[i] == 0xFF0E))
 		i++;
 	while (i < n && is_ext_space(c[i], true, true))
 		i++;
-	for (k = i; k < n && digit_value(c[k]) >= 0; k++)
+	for (j = i; j < n && IS_DIGIT(k[j]); j++)
 		;
 	*digits = i;
-	*count = k - i;
-	if (k < n && c[k] == '#')
-		k++;
-	return k == n && *count >= 1 && *count <= max;
+	*count = j - i;
+	if (j < n && c[j] == '#')
+		j++;
+	return j == n && *count >= 1 && *count <= max;
+}
+
+/*
+ * Where an extension at the end of c[0..n) could begin at the earliest, or n:
+ * nowhere.  Behind any label there are only a colon or full stop, spaces,
+ * digits and #; and no digits before those.
+ */
+static int
+first_extension_start(const uint32_t *c, const uint8_t *k, int n)
+{
+	int			i = n;
+	int			gap;
+
+	if (i > 0 && c[i - 1] == '#')
+		i--;
+	while (i > 0 && IS_DIGIT(k[i - 1]))
+		i--;
+	if (i == 0 || !IS_DIGIT(k[i]))
+		return n;
+	for (gap = i; gap > 0 && !IS_DIGIT(k[gap - 1]); gap--)
+		;
+	if (c[n - 1] == '#')
+		return gap;
+	for (; i > gap && is_ext_space(c[i - 1], true, true); i--)
+		if (c[i - 1] == ',')
+			return gap;
+	if (i > gap && (c[i - 1] == ':' || c[i - 1] == '.' || c[i - 1] == 0xFF0E))
+		i--;
+	if (i == gap)
+		return n;
+	switch (fold(c[i - 1]))
+	{
+		case 'x':
+		case 't':
+		case 'n':
+		case 'o':
+		case '#':
+		case '~':
+		case ';':
+		case '=':
+		case ',':
+		case 0x301:
+		case 0xF3:
+		case 0x431:
+		case 0xFF03:
+		case 0xFF4E:
+		case 0xFF54:
+		case 0xFF58:
+		case 0xFF5E:
+			return gap;
+		default:
+			return n;
+	}
 }
 
 /*
@@ -1067,7 +1208,8 @@ ext_tail(const uint32_t *c, int i, int n, int max, int *digits, int *count)
  * are c[*digits .. *digits + *count).  Six forms, tried in this order.
  */
 static bool
-match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
+match_extension(const uint32_t *c, const uint8_t *class, int start, int n,
+				int *digits, int *count)
 {
 	static const uint32_t ext_rfc[] = {';', 'e', 'x', 't', '=', 0};
 	static const uint32_t ensi[] = {'e', 'n', 's', 'i', 0};
@@ -1085,7 +1227,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 	if (len > 0)
 	{
 		i = start + len;
-		for (k = i; k < n && digit_value(c[k]) >= 0; k++)
+		for (k = i; k < n && IS_DIGIT(class[k]); k++)
 			;
 		*digits = i;
 		*count = k - i;
@@ -1132,7 +1274,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 		len = ext_word(c, i, n, dob);
 	if (len == 0)
 		len = ext_word(c, i, n, anexo);
-	if (len > 0 && ext_tail(c, i + len, n, 20, digits, count))
+	if (len > 0 && ext_tail(c, class, i + len, n, 20, digits, count))
 		return true;
 
 	/* ambiguous labels */
@@ -1144,7 +1286,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 		len = ext_word(c, i, n, intern);
 	if (len == 0)
 		len = ext_word(c, i, n, wide_int);
-	if (len > 0 && ext_tail(c, i + len, n, 9, digits, count))
+	if (len > 0 && ext_tail(c, class, i + len, n, 9, digits, count))
 		return true;
 
 	/* American style: "- 503#" */
@@ -1152,7 +1294,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 		;
 	if (i > start)
 	{
-		for (k = i; k < n && digit_value(c[k]) >= 0; k++)
+		for (k = i; k < n && IS_DIGIT(class[k]); k++)
 			;
 		*digits = i;
 		*count = k - i;
@@ -1164,15 +1306,15 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 	for (i = start; i < n && is_ext_space(c[i], false, false); i++)
 		;
 	if (i + 1 < n && c[i] == ',' && c[i + 1] == ',' &&
-		ext_tail(c, i + 2, n, 15, digits, count))
+		ext_tail(c, class, i + 2, n, 15, digits, count))
 		return true;
-	if (i < n && c[i] == ';' && ext_tail(c, i + 1, n, 15, digits, count))
+	if (i < n && c[i] == ';' && ext_tail(c, class, i + 1, n, 15, digits, count))
 		return true;
 	if (i < n && c[i] == ',')
 	{
 		while (i < n && c[i] == ',')
 			i++;
-		if (ext_tail(c, i, n, 9, digits, count))
+		if (ext_tail(c, class, i, n, 9, digits, count))
 			return true;
 	}
 	return false;
@@ -1185,7 +1327,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
  * first character that does not fit.
  */
 static bool
-looks_viable(const uint32_t *c, int n, int *where)
+looks_viable(const uint32_t *c, const uint8_t *k, int n, int *where)
 {
 	int			i = 0;
 	int			count = 0;
@@ -1193,32 +1335,30 @@ looks_viable(const uint32_t *c, int n, int *where)
 	int			digits;
 	int			ext_count;
 
-	if (n == 2 && digit_value(c[0]) >= 0 && digit_value(c[1]) >= 0)
+	if (n == 2 && IS_DIGIT(k[0]) && IS_DIGIT(k[1]))
 		return true;
-	while (i < n && is_plus(c[i]))
+	while (i < n && k[i] == C_PLUS)
 		i++;
 	for (; i < n && count < 3; i++)
 	{
-		if (digit_value(c[i]) >= 0)
+		if (IS_DIGIT(k[i]))
 			count++;
-		else if (!is_separator(c[i]) && c[i] != '*' && c[i] != 'x' &&
-				 c[i] != 'X')
+		else if (k[i] != C_SEPARATOR && k[i] != C_STAR && k[i] != C_X)
 			break;
 	}
 	*where = i;
 	if (count < 3)
 		return false;
 	third = i;
-	for (; i < n; i++)
-		if (digit_value(c[i]) < 0 && !is_separator(c[i]) && c[i] != '*' &&
-			!is_alpha(c[i]))
-			break;
+	while (i < n && k[i] <= C_ALPHA && k[i] != C_PLUS)
+		i++;
 	*where = i;
 	if (i == n)
 		return true;
 	/* an extension may begin anywhere after the third digit */
-	for (i = third; i <= *where; i++)
-		if (match_extension(c, i, n, &digits, &ext_count))
+	i = first_extension_start(c, k, n);
+	for (i = i < third ? third : i; i <= *where && i < n; i++)
+		if (match_extension(c, k, i, n, &digits, &ext_count))
 			return true;
 	return false;
 }
@@ -1255,7 +1395,7 @@ is_phone_context(const uint32_t *c, int n)
 	for (i = 0; i < n; i++)
 	{
 		bool		letter = c[i] < 0x80 && (c[i] | 0x20) >= 'a' &&
-			(c[i] | 0x20) <= 'z';
+		(c[i] | 0x20) <= 'z';
 
 		if (letter || digit_value(c[i]) >= 0)
 		{
@@ -1281,14 +1421,25 @@ is_phone_context(const uint32_t *c, int n)
 }
 #endif
 
+static void
+no_trace(Trace *trace)
+{
+	trace->letters = 0;
+	trace->dialled = false;
+	trace->first_letter = -1;
+	trace->loose_letters = false;
+	trace->ext_start = -1;
+}
+
 /*
  * The exact core for any text.  trace is for safe mode.
  */
 static bool
-exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
+exact_text(const Text *input, int region, LnPhone *out, Trace *trace)
 {
-	const uint32_t *t = text->c;
+	const uint32_t *t = input->c;
 	uint32_t	c[MAX_NUMBER];
+	uint8_t		k[MAX_NUMBER];
 	uint8_t		at[MAX_NUMBER];
 	char		d[MAX_NUMBER];
 	uint8_t		digit_at[MAX_NUMBER];
@@ -1298,63 +1449,60 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	int			n = 0;
 	int			context;
 	int			start = 0;
-	int			end = text->n;
+	int			end = input->n;
 	int			where = 0;
 	int			i;
 	bool		valid;
 
-	trace->letters = 0;
-	trace->dialled = false;
-	trace->first_letter = -1;
-	trace->loose_letters = false;
-	trace->ext_start = -1;
-
-	context = find_ascii(t, 0, text->n, ";phone-context=");
+	no_trace(trace);
+	context = find_ascii(t, 0, input->n, ";phone-context=");
 	if (context >= 0)
 	{
 		int			value = context + 15;
-		int			value_end = find_ascii(t, value, text->n, ";");
+		int			value_end = find_ascii(t, value, input->n, ";");
 		int			tel;
 
 		if (value_end < 0)
-			value_end = text->n;
+			value_end = input->n;
 #if LN_PHONE_CHECKS_CONTEXT
 		if (!is_phone_context(t + value, value_end - value))
 		{
 			fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER,
-				 value < text->n ? text->at[value] : text->end);
+				 value < input->n ? input->at[value] : input->end);
 			return false;
 		}
 		if (t[value] == '+')
 #else
-		if (value < text->n - 1 && t[value] == '+')
+		if (value < input->n - 1 && t[value] == '+')
 #endif
 		{
 			for (i = value; i < value_end; i++)
 			{
 				c[n] = t[i];
-				at[n++] = text->at[i];
+				k[n] = input->k[i];
+				at[n++] = input->at[i];
 			}
 		}
-		tel = find_ascii(t, 0, text->n, "tel:");
+		tel = find_ascii(t, 0, input->n, "tel:");
 		start = tel >= 0 ? tel + 4 : 0;
 		/* "tel:" behind the context: the library takes all that follows */
-		end = start <= context ? context : text->n;
+		end = start <= context ? context : input->n;
 	}
 	else
 	{
 		/* from the first character that can begin a number ... */
-		for (i = 0; i < text->n; i++)
-			if (!is_interchange(t[i]))
+		for (i = 0; i < input->n; i++)
+			if (input->k[i] == C_REFUSED)
 			{
 				fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER,
-					 text->at[i]);
+					 input->at[i]);
 				return false;
 			}
-		while (start < end && !is_plus(t[start]) && digit_value(t[start]) < 0)
+		while (start < end && input->k[start] > C_PLUS)
 			start++;
 		/* ... to the last letter, number or # ... */
-		while (end > start && !is_word(t[end - 1]) && t[end - 1] != '#')
+		while (end > start && !IS_DIGIT(input->k[end - 1]) &&
+			   !is_word(t[end - 1]) && t[end - 1] != '#')
 			end--;
 		/* ... but of two numbers "x/x" in a line only the first */
 		for (i = start; i < end;)
@@ -1367,11 +1515,11 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 			{
 				if (t[i] == '/' || t[i] == '\\')
 				{
-					int			k = i + 1;
+					int			x = i + 1;
 
-					while (k < end && t[k] == ' ')
-						k++;
-					if (k < end && t[k] == 'x')
+					while (x < end && t[x] == ' ')
+						x++;
+					if (x < end && t[x] == 'x')
 						cut = i;
 				}
 			}
@@ -1387,19 +1535,20 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	for (i = start; i < end; i++)
 	{
 		c[n] = t[i];
-		at[n++] = text->at[i];
+		k[n] = input->k[i];
+		at[n++] = input->at[i];
 	}
 	i = find_ascii(c, 0, n, ";isub=");
 	if (i >= 0)
 		n = i;
 
-	if (!looks_viable(c, n, &where))
+	if (!looks_viable(c, k, n, &where))
 	{
 		fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER,
-			 where < n ? at[where] : n > 0 ? at[n - 1] + 1 : text->end);
+			 where < n ? at[where] : n > 0 ? at[n - 1] + 1 : input->end);
 		return false;
 	}
-	if (region >= LN_PHONE_N_REGIONS && !is_plus(c[0]))
+	if (region >= LN_PHONE_N_REGIONS && k[0] != C_PLUS)
 	{
 		fail(out, LN_PHONE_INVALID_COUNTRY_CODE,
 			 LN_PARSE_INVALID_COUNTRY_CODE, at[0]);
@@ -1407,18 +1556,18 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	}
 
 	/* the leftmost extension, if what is left still looks like a number */
-	for (i = 0; i < n; i++)
+	for (i = first_extension_start(c, k, n); i < n; i++)
 	{
 		int			from;
 		int			count;
-		int			k;
+		int			j;
 
-		if (!match_extension(c, i, n, &from, &count))
+		if (!match_extension(c, k, i, n, &from, &count))
 			continue;
-		if (looks_viable(c, i, &where))
+		if (looks_viable(c, k, i, &where))
 		{
-			for (k = 0; k < count; k++)
-				extension[k] = (char) ('0' + digit_value(c[from + k]));
+			for (j = 0; j < count; j++)
+				extension[j] = (char) ('0' + k[from + j]);
 			extension_len = count;
 			trace->ext_start = at[i];
 			n = i;
@@ -1427,49 +1576,41 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	}
 
 	digits.first = at[0];
-	digits.end = text->end;
-	for (i = 0; i < n && is_plus(c[i]); i++)
+	digits.end = input->end;
+	for (i = 0; i < n && k[i] == C_PLUS; i++)
 		;
 	digits.plus = i > 0;
 	start = i;
 	for (; i < n; i++)
-		if (is_alpha(c[i]))
+		if (IS_ALPHA(k[i]))
 		{
 			if (trace->letters == 0)
 				trace->first_letter = at[i];
 			trace->letters++;
-			if ((i > start && digit_value(c[i - 1]) >= 0) ||
-				(i + 1 < n && digit_value(c[i + 1]) >= 0))
+			if ((i > start && IS_DIGIT(k[i - 1])) ||
+				(i + 1 < n && IS_DIGIT(k[i + 1])))
 				trace->loose_letters = true;
 		}
+		else if (trace->letters > 0 && IS_DIGIT(k[i]))
+			trace->loose_letters = true;	/* digits behind it, anywhere */
 	trace->dialled = trace->letters >= 3;
 	digits.n = 0;
 	for (i = start; i < n; i++)
 	{
-		if (trace->dialled)
+		if (!trace->dialled)
 		{
-			if (c[i] >= '0' && c[i] <= '9')
-				d[digits.n] = (char) c[i];
-			else if (c[i] < 0x80 && is_alpha(c[i]))
-				d[digits.n] = keypad[(c[i] | 0x20) - 'a'];
-			else
+			if (!IS_DIGIT(k[i]))
 				continue;
+			d[digits.n] = (char) ('0' + k[i]);
 		}
+		else if (c[i] >= '0' && c[i] <= '9')
+			d[digits.n] = (char) c[i];
+		else if (c[i] < 0x80 && IS_ALPHA(k[i]))
+			d[digits.n] = keypad[(c[i] | 0x20) - 'a'];
 		else
-		{
-			int			value = digit_value(c[i]);
-
-			if (value < 0)
-				continue;
-			d[digits.n] = (char) ('0' + value);
-		}
+			continue;
 		digit_at[digits.n++] = at[i];
 	}
-	/* letters with digits behind them, at any distance, are loose too */
-	if (trace->letters > 0 && !trace->loose_letters)
-		for (i = start; i < n; i++)
-			if (at[i] > trace->first_letter && digit_value(c[i]) >= 0)
-				trace->loose_letters = true;
 	digits.d = d;
 	digits.at = digit_at;
 	valid = parse_digits(&digits, region, out);
@@ -1481,6 +1622,1264 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	}
 	return valid;
 }
-static bool confirm(LnPhone *out){return out->valid;}
-static bool safe_text(const Text *text, int region, LnPhone *out){Trace t; bool v= exact_text(text,region,out,&t); out->rule="x"; return v;}
-bool ln_phone_is_e164(const char *t,size_t n){return t&&n;}
+
+/* ----------------------------------------------------------------------
+ * Safe mode
+ * ----------------------------------------------------------------------
+ */
+
+/* What a character is, to somebody who looks for a number in a cell. */
+typedef enum Kind
+{
+	K_OTHER,					/* punctuation, symbols, controls */
+	K_DIGIT,
+	K_PLUS,
+	K_DASH,
+	K_DOT,
+	K_SLASH,
+	K_SPACE,
+	K_OPEN,						/* brackets */
+	K_CLOSE,
+	K_FILL,						/* underscores and middle dots: separators,
+								 * but in rows they mask digits */
+	K_INVISIBLE,
+	K_MASK,						/* stands for an unknown digit (as x and n,
+								 * which are K_LATIN, may) */
+	K_HASH,
+	K_LATIN,					/* letters, also full-width */
+	K_ASIAN,					/* letters that need no space before them */
+	K_NUMERAL,					/* numbers that are not decimal digits */
+	K_LETTER					/* other letters */
+} Kind;
+
+/* Lower-case ASCII of Latin letters, full-width ones too. */
+static uint32_t
+latin(uint32_t c)
+{
+	c = fold(c);
+	return c >= 0xFF41 && c <= 0xFF5A ? c - 0xFF41 + 'a' : c;
+}
+
+static bool
+is_asian(uint32_t c)
+{
+	return (c >= 0x0E00 && c <= 0x0E7F) ||	/* Thai */
+		(c >= 0x1100 && c <= 0x11FF) || /* Hangul */
+		(c >= 0x3005 && c <= 0x3007) ||
+		(c >= 0x3040 && c <= 0x318F) || /* kana, bopomofo, Hangul */
+		(c >= 0x31A0 && c <= 0x31BF) ||
+		(c >= 0x31F0 && c <= 0x31FF) ||
+		(c >= 0x3400 && c <= 0x9FFF) || /* Han */
+		(c >= 0xAC00 && c <= 0xD7A3) ||
+		(c >= 0xF900 && c <= 0xFAFF) ||
+		(c >= 0xFF66 && c <= 0xFFDC) || /* half-width kana, Hangul */
+		(c >= 0x20000 && c <= 0x3FFFF);
+}
+
+/* of a character that is neither a digit nor ASCII */
+static Kind
+kind_of(uint32_t c)
+{
+	switch (c)
+	{
+		case 0xFF0B:
+			return K_PLUS;
+		case 0x00AF:			/* macron */
+		case 0x02D7:
+		case 0x058A:
+		case 0x05BE:
+		case 0x1806:
+		case 0x2010:
+		case 0x2011:
+		case 0x2012:
+		case 0x2013:
+		case 0x2014:
+		case 0x2015:
+		case 0x203E:
+		case 0x2043:
+		case 0x2053:
+		case 0x207B:
+		case 0x208B:
+		case 0x2212:
+		case 0x223C:
+		case 0x23AF:
+		case 0x2500:			/* box drawing */
+		case 0x2501:
+		case 0x2796:
+		case 0x2E3A:
+		case 0x2E3B:
+		case 0x301C:			/* wave dash */
+		case 0x3030:
+		case 0x30A0:
+		case 0x30FC:			/* long vowel marks */
+		case 0xFE58:
+		case 0xFE63:
+		case 0xFF0D:
+		case 0xFF5E:
+		case 0xFF70:
+		case 0xFFE3:
+			return K_DASH;
+		case 0x2024:
+		case 0x3002:
+		case 0xFE52:
+		case 0xFF0E:
+		case 0xFF61:
+			return K_DOT;
+		case 0x2044:
+		case 0x2215:
+		case 0xFF0F:
+			return K_SLASH;
+		case 0x0085:
+		case 0x00A0:
+		case 0x1680:
+		case 0x2028:
+		case 0x2029:
+		case 0x202F:
+		case 0x205F:
+		case 0x2800:
+		case 0x3000:
+			return K_SPACE;
+		case 0x2768:
+		case 0x300A:
+		case 0x300C:
+		case 0x300E:
+		case 0x3008:
+		case 0x3010:
+		case 0x3014:
+		case 0x3016:
+		case 0x3018:
+		case 0xFE59:
+		case 0xFF08:
+		case 0xFF1C:
+		case 0xFF3B:
+		case 0xFF5B:
+		case 0xFF62:
+			return K_OPEN;
+		case 0x2769:
+		case 0x300B:
+		case 0x300D:
+		case 0x300F:
+		case 0x3009:
+		case 0x3011:
+		case 0x3015:
+		case 0x3017:
+		case 0x3019:
+		case 0xFE5A:
+		case 0xFF09:
+		case 0xFF1E:
+		case 0xFF3D:
+		case 0xFF5D:
+		case 0xFF63:
+			return K_CLOSE;
+		case 0x00B7:
+		case 0x0387:
+		case 0x2017:
+		case 0x2022:
+		case 0x2027:
+		case 0x2219:
+		case 0x22C5:
+		case 0x30FB:
+		case 0xFF3F:
+		case 0xFF65:
+			return K_FILL;
+		case 0x00AD:			/* soft hyphen */
+		case 0x034F:
+		case 0x061C:
+		case 0x115F:			/* Hangul fillers */
+		case 0x1160:
+		case 0x17B4:
+		case 0x17B5:
+		case 0x180E:
+		case 0x20E3:			/* the frame of a keycap */
+		case 0x3164:
+		case 0xFEFF:
+		case 0xFFA0:
+			return K_INVISIBLE;
+		case 0x00D7:			/* multiplication signs */
+		case 0x2217:
+		case 0x25A0:			/* squares, circles and the like */
+		case 0x25A1:
+		case 0x25B2:
+		case 0x25B3:
+		case 0x25BC:
+		case 0x25BD:
+		case 0x25C6:
+		case 0x25C7:
+		case 0x25CB:
+		case 0x25CE:
+		case 0x25CF:
+		case 0x25EF:
+		case 0x2605:
+		case 0x2606:
+		case 0x2715:
+		case 0x2716:
+		case 0x274C:
+		case 0xFF0A:
+		case 0xFF1F:
+			return K_MASK;
+		case 0xFF03:
+			return K_HASH;
+		case 0x3007:			/* Han numerals */
+		case 0x4E00:
+		case 0x4E8C:
+		case 0x4E09:
+		case 0x56DB:
+		case 0x4E94:
+		case 0x516D:
+		case 0x4E03:
+		case 0x516B:
+		case 0x4E5D:
+		case 0x5341:
+		case 0x96F6:
+			return K_NUMERAL;
+		default:
+			break;
+	}
+	if (is_asian(c))
+		return K_ASIAN;
+	if (c >= 0x2000 && c <= 0x200A)
+		return K_SPACE;
+	if ((c >= 0x200B && c <= 0x200F) || (c >= 0x202A && c <= 0x202E) ||
+		(c >= 0x2060 && c <= 0x206F) || (c >= 0xFE00 && c <= 0xFE0F) ||
+		(c >= 0xE0000 && c <= 0xE0FFF))
+		return K_INVISIBLE;
+	if (!is_word(c))
+		return K_OTHER;
+	if (latin(c) < 0x80)
+		return K_LATIN;
+	if ((c >= 0x00B2 && c <= 0x00BE) || (c >= 0x2070 && c <= 0x218B) ||
+		(c >= 0x2460 && c <= 0x249B) || (c >= 0x24EA && c <= 0x24FF) ||
+		(c >= 0x2776 && c <= 0x2793) || (c >= 0x3021 && c <= 0x3029) ||
+		(c >= 0x3220 && c <= 0x3229) || (c >= 0x3280 && c <= 0x3289))
+		return K_NUMERAL;
+	return K_LETTER;
+}
+
+/* the same for ASCII */
+#define OO K_OTHER
+#define SP K_SPACE
+#define LL K_LATIN
+#define DD K_DIGIT
+
+static const uint8_t ascii_kind[128] = {
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, SP, SP, SP, SP, SP, OO, OO,
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
+	SP, OO, OO, K_HASH, OO, OO, OO, OO, K_OPEN, K_CLOSE, K_MASK, K_PLUS, OO,
+	K_DASH, K_DOT, K_SLASH,
+	DD, DD, DD, DD, DD, DD, DD, DD, DD, DD, OO, OO, K_OPEN, OO, K_CLOSE, K_MASK,
+	OO, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL,
+	LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, K_OPEN, OO, K_CLOSE, OO, K_FILL,
+	OO, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL,
+	LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, K_OPEN, OO, K_CLOSE, K_DASH, OO
+};
+
+#undef OO
+#undef SP
+#undef LL
+#undef DD
+
+static bool
+is_gap(Kind k)
+{
+	return k == K_DASH || k == K_DOT || k == K_SLASH || k == K_SPACE ||
+		k == K_OPEN || k == K_CLOSE || k == K_FILL || k == K_PLUS;
+}
+
+/*
+ * A text made easy: invisible characters dropped, separators of every kind
+ * replaced by ones that the core knows.
+ */
+typedef struct Clean
+{
+	Text		easy;
+	uint32_t	c[LN_PHONE_MAX_CHARS];
+	uint8_t		k[LN_PHONE_MAX_CHARS];
+	uint8_t		at[LN_PHONE_MAX_CHARS];
+	uint8_t		kind[LN_PHONE_MAX_CHARS];	/* of the original character */
+	int			first_change;	/* index here, or n: nothing changed */
+	int			n_digits;
+	int			first_digit;	/* index, -1 = none */
+	int			last_digit;
+	int			dots;
+	bool		suspicious;		/* has characters that could mask digits */
+} Clean;
+
+static void
+clean_text(const Text *input, Clean *clean)
+{
+	int			n = 0;
+	int			i;
+
+	clean->first_change = -1;
+	clean->n_digits = 0;
+	clean->first_digit = -1;
+	clean->last_digit = -1;
+	clean->dots = 0;
+	clean->suspicious = false;
+	for (i = 0; i < input->n; i++)
+	{
+		uint32_t	c = input->c[i];
+		uint8_t		k = input->k[i];
+		Kind		kind = IS_DIGIT(k) ? K_DIGIT :
+		c < 0x80 ? (Kind) ascii_kind[c] : kind_of(c);
+
+		if (kind == K_INVISIBLE)
+		{
+			if (clean->first_change < 0)
+				clean->first_change = n;
+			continue;
+		}
+		if (k != C_SEPARATOR || kind == K_DASH)
+		{
+			uint32_t	plain = c;
+
+			switch (kind)
+			{
+				case K_DASH:
+					/* a tilde can announce an extension, a dash cannot */
+					if (k != C_SEPARATOR || c == '~' || c == 0x2053 ||
+						c == 0x223C)
+						plain = '-';
+					break;
+				case K_FILL:
+					plain = '-';
+					break;
+				case K_DOT:
+					plain = '.';
+					break;
+				case K_SLASH:
+					plain = '/';
+					break;
+				case K_SPACE:
+					plain = ' ';
+					break;
+				case K_OPEN:
+					plain = '(';
+					break;
+				case K_CLOSE:
+					plain = ')';
+					break;
+				default:
+					break;
+			}
+			if (plain != c)
+			{
+				c = plain;
+				k = C_SEPARATOR;
+			}
+		}
+		if (c != input->c[i] && clean->first_change < 0)
+			clean->first_change = n;
+		if (kind == K_DIGIT)
+		{
+			if (clean->first_digit < 0)
+				clean->first_digit = n;
+			clean->last_digit = n;
+			clean->n_digits++;
+		}
+		else if (kind == K_DOT)
+			clean->dots++;
+		else if (kind == K_MASK || kind == K_HASH || kind == K_FILL ||
+				 kind == K_LATIN)
+			clean->suspicious = true;
+		clean->c[n] = c;
+		clean->k[n] = k;
+		clean->at[n] = input->at[i];
+		clean->kind[n] = (uint8_t) kind;
+		n++;
+	}
+	if (clean->first_change < 0)
+		clean->first_change = n;
+	clean->easy.c = clean->c;
+	clean->easy.k = clean->k;
+	clean->easy.at = clean->at;
+	clean->easy.n = n;
+	clean->easy.end = input->end;
+}
+
+/*
+ * Index of a character that stands for an unknown digit, or -1.  A single x
+ * may also announce an extension, a single star or circle may be a bullet.
+ */
+static int
+find_mask(const Clean *clean, const Trace *trace)
+{
+	const uint8_t *kind = clean->kind;
+	int			n = clean->easy.n;
+	int			i;
+
+	if (!clean->suspicious)
+		return -1;
+	for (i = 0; i < n;)
+	{
+		int			begin = i;
+		int			left;
+		int			right;
+		int			len;
+		int			xs = 0;
+		int			ns = 0;
+		bool		bullet;
+
+		if (kind[i] == K_FILL)
+		{
+			/* one is a separator; a row of them hides digits */
+			while (i < n && kind[i] == K_FILL)
+				i++;
+			len = i - begin;
+			if (len >= 3 ||
+				(len == 2 && ((begin > 0 && kind[begin - 1] == K_DASH) ||
+							  (i < n && kind[i] == K_DASH))))
+			{
+				if (begin > clean->first_digit && i <= clean->last_digit)
+					return begin;
+			}
+			continue;
+		}
+		for (; i < n; i++)
+		{
+			uint32_t	c = latin(clean->c[i]);
+
+			if (kind[i] == K_LATIN && c == 'x')
+				xs++;
+			else if (kind[i] == K_LATIN && c == 'n')
+				ns++;
+			else if (kind[i] != K_MASK && kind[i] != K_HASH)
+				break;
+		}
+		len = i - begin;
+		if (len == 0)
+		{
+			/* the rest of a word cannot begin a mask */
+			if (kind[i] == K_LATIN)
+				while (i < n && kind[i] == K_LATIN)
+					i++;
+			else
+				i++;
+			continue;
+		}
+		if (xs + ns > 0 && i < n && kind[i] == K_LATIN)
+		{
+			while (i < n && kind[i] == K_LATIN)
+				i++;
+			continue;
+		}
+		if (len == 1 && (ns > 0 || kind[begin] == K_HASH))
+			continue;
+
+		for (left = begin - 1; left >= 0 && is_gap(kind[left]); left--)
+			;
+		for (right = i; right < n && is_gap(kind[right]); right++)
+			;
+		if (left >= 0 && kind[left] != K_DIGIT)
+			left = -1;
+		if (right < n && kind[right] != K_DIGIT)
+			right = n;
+		if (left < 0 && right == n)
+			continue;			/* not among digits */
+		if (len >= 2)
+			return begin;
+		if (xs > 0 && trace->ext_start >= 0 &&
+			clean->at[begin] >= trace->ext_start)
+			continue;
+		if (left >= 0 && right < n)
+			return begin;
+		/* a masked first digit would have hidden the 0 or the plus sign */
+		bullet = right < n && (clean->k[right] == 0 || kind[i] == K_PLUS);
+		if ((left >= 0 && left == begin - 1) ||
+			(right < n && right == i && !bullet))
+			return begin;
+	}
+	return -1;
+}
+
+/*
+ * Do the digits have the shape of a date or of an IP address?  The name of the
+ * rule, or NULL.
+ */
+static const char *
+find_shape(const Clean *clean)
+{
+	int			value[5];
+	int			len[5];
+	Kind		sep[5];
+	int			groups = 0;
+	int			i;
+
+	if (clean->n_digits < 4 || clean->n_digits > 14 ||
+		(clean->n_digits > 8 && clean->dots < 3) ||
+		(clean->first_digit > 0 && clean->kind[clean->first_digit - 1] == K_PLUS))
+		return NULL;
+	for (i = clean->first_digit; i <= clean->last_digit;)
+	{
+		value[groups] = 0;
+		len[groups] = 0;
+		for (; i <= clean->last_digit && clean->kind[i] == K_DIGIT; i++)
+		{
+			if (++len[groups] > 4)
+				return NULL;
+			value[groups] = value[groups] * 10 + clean->k[i];
+		}
+		groups++;
+		if (i > clean->last_digit)
+			break;
+		if (groups == LENGTH_OF(sep))
+			return NULL;
+		sep[groups] = K_OTHER;
+		for (; clean->kind[i] != K_DIGIT; i++)
+		{
+			if (clean->kind[i] == K_SPACE)
+				continue;
+			if (sep[groups] != K_OTHER ||
+				(clean->kind[i] != K_DASH && clean->kind[i] != K_DOT &&
+				 clean->kind[i] != K_SLASH && clean->kind[i] != K_FILL))
+				return NULL;
+			sep[groups] = (Kind) clean->kind[i];
+		}
+		if (sep[groups] == K_OTHER)
+			return NULL;
+	}
+	if (groups == 3 && sep[1] == sep[2])
+	{
+		int			year = len[0] == 4 ? 0 : 2;
+		int			a = year == 0 ? 1 : 0;
+		int			b = year == 0 ? 2 : 1;
+		int			low = value[a] < value[b] ? value[a] : value[b];
+		int			high = value[a] < value[b] ? value[b] : value[a];
+
+		/* year, month, day; or with the year at the end, in either order */
+		if (len[year] == 4 && value[year] >= 1900 && value[year] <= 2099 &&
+			len[a] <= 2 && len[b] <= 2 && low >= 1 && low <= 12 && high <= 31 &&
+			(year == 2 || value[1] <= 12))
+			return "date";
+	}
+	if (groups >= 4 && sep[1] == K_DOT && sep[2] == K_DOT && sep[3] == K_DOT &&
+		value[0] <= 255 && value[1] <= 255 && value[2] <= 255 &&
+		value[3] <= 255 && len[0] <= 3 && len[1] <= 3 && len[2] <= 3 &&
+		len[3] <= 3 &&
+		(groups == 4 || (sep[4] == K_SLASH && value[4] <= 32)))
+		return "ip_address";
+	return NULL;
+}
+
+/* The digits of a text without letters; false if there is anything else. */
+static bool
+collect_digits(const Text *input, char *d, uint8_t *at, Digits *digits)
+{
+	const uint8_t *k = input->k;
+	int			i = 0;
+	int			n = 0;
+
+	while (i < input->n && k[i] > C_PLUS)
+		i++;
+	if (i == input->n)
+		return false;
+	digits->first = input->at[i];
+	digits->end = input->end;
+	digits->plus = k[i] == C_PLUS;
+	while (i < input->n && k[i] == C_PLUS)
+		i++;
+	for (; i < input->n; i++)
+	{
+		if (IS_DIGIT(k[i]))
+		{
+			d[n] = (char) ('0' + k[i]);
+			at[n++] = input->at[i];
+		}
+		else if (k[i] == C_PLUS && n > 0)
+		{
+			/* "+81 +81 90 ...": the calling code twice, which is seen later */
+			const PhoneCode *code = extract_code(d, n);
+
+			if (code == NULL || code->len != n)
+				return false;
+			digits->plus = true;
+		}
+		else if (k[i] != C_SEPARATOR)
+		{
+			/* what follows the last digit does not matter, unless a word */
+			for (; i < input->n; i++)
+				if (is_word(input->c[i]))
+					return false;
+			break;
+		}
+	}
+	digits->d = d;
+	digits->at = at;
+	digits->n = n;
+	return n >= 3;
+}
+
+/* No number: *out says why, and keeps nothing that could be taken for one. */
+static bool
+refuse(LnPhone *out, LnPhoneStatus status, const char *rule, int position)
+{
+	LnPhoneParseError error = out->parse_error;
+
+	fail(out, status, error, position);
+	out->rule = rule;
+	return false;
+}
+
+/*
+ * The last word on a valid number.  Refused are the Japanese carrier codes
+ * 00XY (toll-free numbers to libphonenumber, but nobody can be reached by
+ * "+8100..."), and the few numbers whose E.164 text reads as another number.
+ */
+static bool
+confirm(LnPhone *out)
+{
+	const PhoneCode *code;
+	const PhonePlan *plan;
+	int			index;
+
+	if (out->country_code == 81 && out->national[0] == '0' &&
+		out->national[1] == '0')
+		return refuse(out, LN_PHONE_NOT_VALID, "jp_carrier_code", 0);
+
+	index = phone_code_index[out->country_code] - 1;
+	code = &phone_codes[index];
+	plan = &phone_plans[phone_code_plans[code->first]];
+	if (plan->prefix != 0)
+	{
+		char		buf[LN_PHONE_MAX_NSN + MAX_TRANSFORM];
+		const char *rest = out->national;
+		int			rest_n = out->national_len;
+
+		strip_national_prefix(plan, &rest, &rest_n, buf);
+		if (rest != out->national &&
+			(length_is_possible(plan, rest_n) ||
+			 length_is_too_long(plan, rest_n)) &&
+			(rest_n != out->national_len ||
+			 memcmp(rest, out->national, rest_n) != 0))
+			return refuse(out, LN_PHONE_AMBIGUOUS, "not_a_fixed_point", 0);
+	}
+	return true;
+}
+
+/* Is this part of a text alone a valid number of at least so many digits? */
+static bool
+part_is_number(const Clean *clean, int from, int to, int min_digits, int region)
+{
+	Text		part;
+	Trace		trace;
+	LnPhone		phone;
+	int			digits = 0;
+	int			i;
+
+	for (i = from; i < to; i++)
+		digits += clean->kind[i] == K_DIGIT;
+	if (digits < min_digits)
+		return false;
+	part.c = clean->c + from;
+	part.k = clean->k + from;
+	part.at = clean->at + from;
+	part.n = to - from;
+	part.end = clean->easy.end;
+	return exact_text(&part, region, &phone, &trace) && !trace.dialled &&
+		!trace.loose_letters;
+}
+
+/*
+ * Two numbers in one cell: the index where the second one begins, or -1.
+ * Anything that cannot stand inside of a number, a slash and a plus sign
+ * divide clearly; spaces and brackets only between longer numbers.
+ */
+static int
+find_second_number(const Clean *clean, int region)
+{
+	enum
+	{
+		MAX_CUTS = 16,			/* a cell with more is no number anyway */
+		MIN_CLEAR = 7,			/* digits on either side */
+		MIN_SPACE = 8
+	};
+	int			left[MAX_CUTS];
+	int			right[MAX_CUTS];
+	bool		clear[MAX_CUTS];
+	int			cuts = 0;
+	int			i;
+	int			k;
+	int			m;
+
+	if (clean->n_digits < 2 * MIN_CLEAR)
+		return -1;
+	for (i = clean->first_digit + 1; i < clean->last_digit && cuts < MAX_CUTS;)
+	{
+		int			begin = i;
+		bool		strong = false;
+
+		for (; i < clean->last_digit; i++)
+		{
+			Kind		kind = (Kind) clean->kind[i];
+
+			if (kind == K_DIGIT || kind == K_DASH || kind == K_DOT ||
+				kind == K_FILL)
+				break;
+			if (kind != K_SPACE && kind != K_OPEN && kind != K_CLOSE)
+			{
+				strong = true;
+				if (kind == K_PLUS)
+					break;
+			}
+		}
+		if (i == begin && clean->kind[i] != K_PLUS)
+		{
+			i++;
+			continue;
+		}
+		left[cuts] = begin;
+		right[cuts] = i;
+		clear[cuts] = strong;
+		cuts++;
+		if (clean->kind[i] == K_PLUS)
+			i++;
+	}
+	for (i = 0; i < cuts; i++)
+	{
+		int			min = clear[i] ? MIN_CLEAR : MIN_SPACE;
+		bool		found = part_is_number(clean, 0, left[i], min, region);
+
+		for (k = 0; !found && k < i; k++)
+			if (clear[k] && right[k] < left[i])
+				found = part_is_number(clean, right[k], left[i], min, region);
+		if (!found)
+			continue;
+		if (part_is_number(clean, right[i], clean->easy.n, min, region))
+			return right[i];
+		for (m = i + 1; m < cuts; m++)
+			if (clear[m] && right[i] < left[m] &&
+				part_is_number(clean, right[i], left[m], min, region))
+				return right[i];
+	}
+	return -1;
+}
+
+/* A single letter that looks like a digit and stands right before the first. */
+static bool
+begins_with_lookalike(const Clean *clean)
+{
+	int			i = clean->first_digit;
+	uint32_t	c;
+
+	if (i < 1 || clean->kind[i - 1] != K_LATIN)
+		return false;
+	if (i >= 2 && clean->kind[i - 2] >= K_LATIN)
+		return false;
+	c = latin(clean->c[i - 1]);
+	return c == 'o' || c == 'i' || c == 'l' || c == 'q';
+}
+
+/* Does the text begin with the calling code of its own region? */
+static inline bool
+begins_with_own_code(const Digits *digits, int region)
+{
+	const PhoneCode *code;
+
+	if (digits->plus || region >= LN_PHONE_N_REGIONS)
+		return false;
+	code = &phone_codes[phone_plans[region].code];
+	return digits->d[0] == code->digits[0] && digits->n >= code->len &&
+		memcmp(digits->d, code->digits, code->len) == 0;
+}
+
+/* The same, and also 00, from a look at the first digits only. */
+static bool
+may_lack_plus(const Clean *clean, int region)
+{
+	int			i = clean->first_digit;
+	int			first;
+
+	if (i < 0)
+		return false;
+	first = clean->k[i];
+	if (first != 0)
+		return region < LN_PHONE_N_REGIONS &&
+			phone_codes[phone_plans[region].code].digits[0] == '0' + first;
+	for (i++; i < clean->last_digit && !IS_DIGIT(clean->k[i]); i++)
+		;
+	return i <= clean->last_digit && clean->k[i] == 0;
+}
+
+/*
+ * Refusals of a valid answer, from the text that it was read from.
+ */
+static bool
+accept(const Text *input, const Clean *clean, const Trace *trace, int region,
+	   LnPhone *out)
+{
+	char		d[LN_PHONE_MAX_CHARS];
+	uint8_t		at[LN_PHONE_MAX_CHARS];
+	Digits		digits;
+	LnPhone		other;
+	int			second;
+
+	if (trace->dialled || trace->loose_letters)
+		return refuse(out, LN_PHONE_LETTERS, "letters", trace->first_letter);
+	second = find_second_number(clean, region);
+	if (second >= 0)
+		return refuse(out, LN_PHONE_MULTIPLE, "two_numbers",
+					  clean->at[second]);
+
+	/*
+	 * 00 is the international prefix to most people, whatever the region
+	 * dials; and a number that begins with the region's calling code may lack
+	 * the plus sign only.
+	 */
+	if (may_lack_plus(clean, region) &&
+		collect_digits(input, d, at, &digits) && !digits.plus &&
+		((d[0] == '0' && d[1] == '0' && d[2] != '0') ||
+		 begins_with_own_code(&digits, region)))
+	{
+		int			skip = d[0] == '0' ? 2 : 0;
+		int			first = digits.first;
+
+		digits.d += skip;
+		digits.at += skip;
+		digits.n -= skip;
+		digits.plus = true;
+		if (parse_digits(&digits, region, &other) &&
+			strcmp(other.e164, out->e164) != 0)
+			return refuse(out, LN_PHONE_AMBIGUOUS, "two_readings", first);
+	}
+	return confirm(out);
+}
+
+/*
+ * Words that announce an extension where libphonenumber knows none:
+ * Japanese, simplified and traditional Chinese, Thai, Korean.
+ */
+static const uint32_t ext_words[][4] = {
+	{0x5185, 0x7DDA, 0},		/* naisen */
+	{0x5185, 0x7EBF, 0},
+	{0x5167, 0x7DDA, 0},
+	{0x5206, 0x6A5F, 0},		/* fenji */
+	{0x5206, 0x673A, 0},
+	{0x8F49, 0},				/* zhuan */
+	{0x8F6C, 0},
+	{0x8EE2, 0},
+	{0x0E15, 0x0E48, 0x0E2D, 0},	/* to */
+	{0xB0B4, 0xC120, 0},		/* naeseon */
+	{'e', 'x', 't', 0},
+	{'t', 'e', 0}
+};
+
+/*
+ * Cuts an annotation off the end: bracketed, or words behind the number.
+ * Returns the new length, or -1.  Digits are allowed in it only as an
+ * extension behind a word for one, or a few in brackets.
+ */
+static int
+cut_annotation(const Clean *clean, char *extension, int *extension_len)
+{
+	enum
+	{
+		MIN_DIGITS = 8,			/* in front of an annotation */
+		MAX_EXT_DIGITS = 8,
+		MAX_NOTE_DIGITS = 4
+	};
+	const uint8_t *kind = clean->kind;
+	int			n = clean->easy.n;
+	int			digits = 0;
+	int			last = -1;
+	int			tail_digits = 0;
+	bool		apart = false;
+	bool		bracket = false;
+	int			i = 0;
+	int			k;
+	int			w;
+
+	*extension_len = 0;
+	while (i < n && kind[i] != K_DIGIT && kind[i] != K_PLUS)
+		i++;
+	for (; i < n; i++)
+	{
+		if (kind[i] == K_DIGIT)
+		{
+			digits++;
+			last = i;
+		}
+		else if (kind[i] == K_OPEN && digits >= MIN_DIGITS)
+		{
+			/* brackets with words in them are no part of the number */
+			for (k = i + 1; k < n && kind[k] != K_CLOSE && kind[k] < K_LATIN; k++)
+				;
+			if (k < n && kind[k] >= K_LATIN)
+				break;
+		}
+		else if (kind[i] == K_PLUS ? digits > 0 : clean->k[i] != C_SEPARATOR)
+			break;
+	}
+	if (i == n || digits < MIN_DIGITS)
+		return -1;
+	for (k = last + 1; k < n && kind[k] < K_LATIN; k++)
+	{
+		if (kind[k] == K_DIGIT)
+		{
+			if (!bracket)
+				return -1;
+			break;
+		}
+		if (kind[k] == K_OPEN)
+			bracket = true;
+		else if (kind[k] != K_DASH && kind[k] != K_DOT && kind[k] != K_FILL)
+			apart = true;
+		if (kind[k] == K_PLUS || kind[k] == K_MASK)
+			return -1;
+	}
+	if (k == n)
+		return -1;
+	apart |= bracket;
+	if (kind[k] != K_ASIAN && !apart)
+		return -1;
+	if (kind[k] == K_LATIN && !bracket &&
+		(k + 1 == n || kind[k + 1] != K_LATIN))
+	{
+		uint32_t	c = latin(clean->c[k]);
+
+		/* "090 1234 567 O" */
+		if (c == 'o' || c == 'i' || c == 'l' || c == 'q')
+			return -1;
+	}
+	for (i = k; i < n; i++)
+		tail_digits += kind[i] == K_DIGIT;
+	if (tail_digits == 0)
+		return last + 1;
+
+	for (w = 0; w < LENGTH_OF(ext_words); w++)
+	{
+		int			len = ext_word(clean->c, k, n, ext_words[w]);
+
+		if (len == 0)
+			continue;
+		for (i = k + len; i < n && kind[i] != K_DIGIT; i++)
+			;
+		if (i > k + len + 4)
+			continue;			/* too far from the word */
+		for (k = i; k < n && kind[k] == K_DIGIT; k++)
+		{
+			if (*extension_len == MAX_EXT_DIGITS)
+				return -1;
+			extension[(*extension_len)++] =
+				(char) ('0' + clean->k[k]);
+		}
+		if (*extension_len != tail_digits)
+		{
+			*extension_len = 0;
+			return -1;
+		}
+		return last + 1;
+	}
+	return bracket && tail_digits <= MAX_NOTE_DIGITS ? last + 1 : -1;
+}
+
+/* rescues of the text, and of the digits */
+enum
+{
+	TEXT_AS_IS,
+	TEXT_SEPARATORS,
+	TEXT_ANNOTATION,
+	TEXT_EXTENSION,
+	TEXT_SEPARATORS_ANNOTATION,
+	TEXT_SEPARATORS_EXTENSION
+};
+enum
+{
+	DIGITS_AS_IS,
+	DIGITS_LEADING_00,
+	DIGITS_184_186,
+	DIGITS_CARRIER_010,
+	DIGITS_DOUBLED,
+	DIGITS_LEADING_00_DOUBLED,
+	DIGITS_CARRIER_010_DOUBLED
+};
+
+#define WITH_DIGIT_RULES(t) \
+	{t, t "+leading_00", t "+jp_184_186", t "+jp_carrier_010", \
+		t "+doubled_calling_code", t "+leading_00+doubled_calling_code", \
+		t "+jp_carrier_010+doubled_calling_code"}
+
+static const char *const rule_names[][7] = {
+	{NULL, "leading_00", "jp_184_186", "jp_carrier_010",
+		"doubled_calling_code", "leading_00+doubled_calling_code",
+	"jp_carrier_010+doubled_calling_code"},
+	WITH_DIGIT_RULES("separators"),
+	WITH_DIGIT_RULES("annotation"),
+	WITH_DIGIT_RULES("extension_word"),
+	WITH_DIGIT_RULES("separators+annotation"),
+	WITH_DIGIT_RULES("separators+extension_word")
+};
+
+/*
+ * One reading of digits, without the first skip of them.  If it is not a
+ * number, the calling code may have been written twice.
+ */
+static bool
+read_digits(const Digits *all, int skip, bool plus, int region, LnPhone *out,
+			bool *doubled)
+{
+	Digits		digits = *all;
+	const PhoneCode *code;
+
+	*doubled = false;
+	digits.d += skip;
+	digits.at += skip;
+	digits.n -= skip;
+	digits.plus = plus;
+	if (parse_digits(&digits, region, out))
+		return true;
+	if (plus)
+		code = extract_code(digits.d, digits.n);
+	else if (region < LN_PHONE_N_REGIONS)
+		code = &phone_codes[phone_plans[region].code];
+	else
+		code = NULL;
+	if (code == NULL || digits.n < 2 * code->len ||
+		memcmp(digits.d, code->digits, code->len) != 0 ||
+		memcmp(digits.d + code->len, code->digits, code->len) != 0)
+		return false;
+	digits.d += code->len;
+	digits.at += code->len;
+	digits.n -= code->len;
+	digits.plus = true;
+	*doubled = true;
+	return parse_digits(&digits, region, out);
+}
+
+/*
+ * Another reading for the digits of a text that is no number as it stands.
+ * The first one found goes to *out; a second, different one makes the text
+ * ambiguous.
+ */
+static void
+try_reading(const Digits *digits, int skip, bool plus, int region,
+			int text_rule, int rule, int rule_doubled, LnPhone *out,
+			bool *found)
+{
+	LnPhone		reading;
+	bool		doubled;
+
+	if (!read_digits(digits, skip, plus, region, &reading, &doubled))
+		return;
+	if (!doubled && rule == DIGITS_AS_IS)
+		return;					/* nothing was rescued */
+	if (!*found)
+	{
+		*out = reading;
+		out->rule = rule_names[text_rule][doubled ? rule_doubled : rule];
+		*found = true;
+	}
+	else if (strcmp(reading.e164, out->e164) != 0)
+		refuse(out, LN_PHONE_AMBIGUOUS, "two_readings", digits->first);
+}
+
+/*
+ * Rescues by the digits alone.  True if there was a reading, which may yet be
+ * refused.
+ */
+static bool
+rescue_digits(const Text *input, int region, int text_rule, LnPhone *out)
+{
+	char		d[LN_PHONE_MAX_CHARS];
+	uint8_t		at[LN_PHONE_MAX_CHARS];
+	Digits		digits;
+	bool		japan = region < LN_PHONE_N_REGIONS &&
+	strcmp(phone_plans[region].region, "JP") == 0;
+	bool		found = false;
+	int			carrier = 0;
+
+	if (!collect_digits(input, d, at, &digits) || digits.n < 8)
+		return false;
+
+	/* 0081 90 ...: as everybody writes it, whatever the region dials */
+	if (d[0] == '0' && d[1] == '0' && d[2] != '0')
+		try_reading(&digits, 2, true, region, text_rule, DIGITS_LEADING_00,
+					DIGITS_LEADING_00_DOUBLED, out, &found);
+
+	/* 184 and 186 hide and show the caller's number */
+	if (japan && !digits.plus && d[0] == '1' && d[1] == '8' &&
+		(d[2] == '4' || d[2] == '6') && d[3] == '0')
+		try_reading(&digits, 3, false, region, text_rule, DIGITS_184_186,
+					DIGITS_184_186, out, &found);
+
+	/* 0033-010-, 001-010-, 009120-010-: a carrier, then abroad */
+	if (japan && !digits.plus && d[0] == '0' && d[1] == '0')
+	{
+		if (d[2] == '1')
+			carrier = 3;
+		else if (d[2] == '9' && d[3] == '1')
+			carrier = 6;
+		else if (d[2] != '0')
+			carrier = 4;
+		if (carrier > 0 && digits.n > carrier + 3 &&
+			memcmp(d + carrier, "010", 3) == 0)
+			try_reading(&digits, carrier + 3, true, region, text_rule,
+						DIGITS_CARRIER_010, DIGITS_CARRIER_010_DOUBLED, out,
+						&found);
+	}
+
+	/* +81 81 90 ...; as it stands it is no number, so it must be doubled */
+	if (!(d[0] == '0' && d[1] == '0'))
+		try_reading(&digits, 0, digits.plus, region, text_rule, DIGITS_AS_IS,
+					DIGITS_DOUBLED, out, &found);
+
+	if (found && out->valid)
+	{
+		const char *rule = out->rule;
+
+		if (confirm(out))
+			out->rule = rule;
+	}
+	return found;
+}
+
+/*
+ * Safe mode: refusals, the core, refusals of its answer, rescues.  simple: the
+ * text has digits and separators only, and *out has the exact answer already.
+ */
+static bool
+safe_text(const Text *input, int region, bool simple, LnPhone *out)
+{
+	Clean		clean;
+	Trace		trace;
+	Trace		clean_trace;
+	LnPhone		first;
+	Text		part;
+	char		extension[LN_PHONE_MAX_EXT + 1];
+	int			extension_len;
+	const char *shape;
+	bool		valid;
+	int			text_rule = TEXT_AS_IS;
+	int			i;
+
+	if (simple)
+	{
+		valid = out->valid;
+		no_trace(&trace);
+	}
+	else
+		valid = exact_text(input, region, out, &trace);
+	clean_text(input, &clean);
+
+	i = find_mask(&clean, &trace);
+	if (i >= 0)
+		return refuse(out, LN_PHONE_MASKED, "mask", clean.at[i]);
+	shape = find_shape(&clean);
+	if (shape != NULL)
+		return refuse(out, LN_PHONE_NOT_A_NUMBER, shape,
+					  clean.at[clean.first_digit]);
+	if (begins_with_lookalike(&clean))
+		return refuse(out, LN_PHONE_LETTERS, "letters",
+					  clean.at[clean.first_digit - 1]);
+	if (valid)
+		return accept(input, &clean, &trace, region, out);
+
+	first = *out;
+	if (clean.n_digits == 0 ||
+		find_ascii(input->c, 0, input->n, ";phone-context=") >= 0)
+		goto no_number;
+
+	/* (a) other separators, and characters that nobody sees */
+	if (clean.first_change < clean.easy.n)
+	{
+		text_rule = TEXT_SEPARATORS;
+		if (exact_text(&clean.easy, region, out, &clean_trace))
+		{
+			if (accept(&clean.easy, &clean, &clean_trace, region, out))
+				out->rule = rule_names[text_rule][DIGITS_AS_IS];
+			return out->valid;
+		}
+		if (first.status == LN_PHONE_NOT_A_NUMBER)
+			first = *out;
+		if (clean_trace.loose_letters)
+			trace = clean_trace;
+	}
+	i = find_second_number(&clean, region);
+	if (i >= 0)
+		return refuse(out, LN_PHONE_MULTIPLE, "two_numbers", clean.at[i]);
+	if (trace.loose_letters)
+		return refuse(out, LN_PHONE_LETTERS, "letters", trace.first_letter);
+
+	/* (b) annotations and extensions behind the number */
+	part = clean.easy;
+	i = cut_annotation(&clean, extension, &extension_len);
+	if (i >= 0)
+	{
+		part.n = i;
+		if (clean.first_change >= i)
+			text_rule = TEXT_AS_IS;
+		if (extension_len > 0)
+			text_rule = text_rule == TEXT_AS_IS ? TEXT_EXTENSION :
+				TEXT_SEPARATORS_EXTENSION;
+		else
+			text_rule = text_rule == TEXT_AS_IS ? TEXT_ANNOTATION :
+				TEXT_SEPARATORS_ANNOTATION;
+		if (exact_text(&part, region, out, &clean_trace))
+		{
+			if (accept(&part, &clean, &clean_trace, region, out))
+				out->rule = rule_names[text_rule][DIGITS_AS_IS];
+			goto extension;
+		}
+		if (first.status == LN_PHONE_NOT_A_NUMBER)
+			first = *out;
+	}
+
+	/* (c) to (f) by the digits */
+	if (rescue_digits(&part, region, text_rule, out))
+		goto extension;
+
+no_number:
+	*out = first;
+	if (trace.dialled)
+		return refuse(out, LN_PHONE_LETTERS, "letters", trace.first_letter);
+	if (first.status == LN_PHONE_NOT_A_NUMBER)
+	{
+		/* a letter in place of a digit explains better why */
+		for (i = clean.first_digit + 1; i < clean.last_digit; i++)
+			if (clean.kind[i] == K_LATIN &&
+				(clean.kind[i - 1] == K_DIGIT || clean.kind[i + 1] == K_DIGIT))
+				return refuse(out, LN_PHONE_LETTERS, "letters", clean.at[i]);
+	}
+	out->e164[0] = '\0';
+	out->e164_len = 0;
+	return false;
+
+extension:
+	if (out->valid && part.n < clean.easy.n && extension_len > 0)
+	{
+		memcpy(out->extension, extension, extension_len);
+		out->extension[extension_len] = '\0';
+		out->extension_len = extension_len;
+	}
+	return out->valid;
+}
+
+/* ----------------------------------------------------------------------
+ * E.164 texts
+ * ----------------------------------------------------------------------
+ */
+
+/*
+ * E.164 allows 15 digits.  A few countries (Germany, for one) have valid
+ * numbers beyond that, or very short ones, and what we answer must be E.164 to
+ * ourselves, so there the automaton decides.
+ */
+bool
+ln_phone_is_e164(const char *input, size_t len)
+{
+	const PhoneCode *code;
+	int			n = (int) len - 1;
+	int			i;
+
+	if (len < 2 || len > 1 + 3 + LN_PHONE_MAX_NSN || input[0] != '+')
+		return false;
+	for (i = 1; i <= n; i++)
+		if (input[i] < '0' || input[i] > '9')
+			return false;
+	code = extract_code(input + 1, n);
+	if (code == NULL)
+		return false;
+	if (n >= 7 && n <= 15)
+		return true;
+	return OUT_TYPE(walk(code->root, input + 1 + code->len, n - code->len)) !=
+		LN_PHONE_UNKNOWN;
+}

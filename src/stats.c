@@ -22,6 +22,7 @@ PG_FUNCTION_INFO_V1(line_notify_workers);
 PG_FUNCTION_INFO_V1(line_notify_preload_state);
 PG_FUNCTION_INFO_V1(line_notify_node);
 PG_FUNCTION_INFO_V1(line_notify_caller_is_superuser);
+PG_FUNCTION_INFO_V1(line_notify_caller);
 PG_FUNCTION_INFO_V1(line_notify_wake);
 
 static const char *
@@ -130,6 +131,12 @@ Datum
 line_notify_caller_is_superuser(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(superuser_arg(GetOuterUserId()));
+}
+
+Datum
+line_notify_caller(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(GetOuterUserId());
 }
 
 Datum

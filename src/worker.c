@@ -62,6 +62,7 @@
 #include "outbox.h"
 #include "retry.h"
 #include "shmem.h"
+#include "token.h"
 #include "witness.h"
 #include "worker.h"
 
@@ -137,6 +138,7 @@ typedef struct Transfer
 	char	   *request;		/* body, malloc'd, until sent */
 	size_t		request_len;
 	LnWitnessEntry *witness;
+	uint32		token_generation;	/* of the access token it was sent with */
 	TimestampTz sent_at;
 
 	/* DONE */
@@ -252,6 +254,7 @@ static void harvest(void);
 static void record(void);
 static void note_return(Transfer *t);
 static void claim_failed(Claim *c);
+static void note_tokens(void);
 static long next_deadline(void);
 static bool is_idle(void);
 static bool must_stop(bool *at_once, LnSlotState *state);
@@ -314,9 +317,9 @@ ln_worker_main(Datum arg)
 	}
 
 	memset(&http_options, 0, sizeof(http_options));
-	http_options.max_transfers = W.ntransfers;
-	http_options.max_connections = W.ntransfers;
-	http_options.max_host_connections = W.ntransfers;
+	http_options.max_transfers = W.ntransfers + LN_SIDE_TRANSFERS;
+	http_options.max_connections = W.ntransfers + LN_SIDE_TRANSFERS;
+	http_options.max_host_connections = W.ntransfers + LN_SIDE_TRANSFERS;
 	http_options.max_idle_s = ln_guc_connection_idle;
 	http_options.max_response = MAX_RESPONSE;
 	W.http = ln_http_create(&http_options, err, sizeof(err));
@@ -370,6 +373,8 @@ ln_worker_main(Datum arg)
 										   W.nclaimed + W.nsent == 0 ? SURVEY_GAP : SURVEY_GAP_BUSY))
 				W.need_survey = !try_phase("looking for due messages", survey, NULL);
 		}
+		ln_token_step(W.channels, W.nchannels, W.http);
+		note_tokens();
 		send_claimed();
 		ln_http_step(W.http);
 
@@ -481,9 +486,8 @@ leave(LnSlotState state, TimestampTz next_due, const char *error)
 }
 
 /*
- * Settings of the database or role must not change what our statements do.
- * Joins are by primary key over tables whose statistics may say anything, so
- * the planner is left no other way.
+ * Settings of the database or role must not change what our statements do, nor
+ * how: see the plans in outbox.c.
  */
 static void
 pin_settings(void)
@@ -502,8 +506,10 @@ pin_settings(void)
 		{"transaction_timeout", "0"},
 		{"idle_session_timeout", "0"},
 		{"enable_seqscan", "off"},
-		{"enable_hashjoin", "off"},
+		{"enable_nestloop", "off"},
 		{"enable_mergejoin", "off"},
+		{"enable_hashjoin", "on"},
+		{"enable_indexscan", "on"},
 		{"enable_bitmapscan", "off"},
 		{"enable_material", "off"},
 		{"enable_indexscan", "on"},
@@ -1329,6 +1335,8 @@ claim(void)
 		memset(&c, 0, sizeof(c));
 		c.channel = channel;
 		c.lane = best;
+		if (ln_channel_permitted(channel, W.home) && !ln_token_ready(channel->token, now))
+			continue;			/* asked for, if it can be */
 		c.limit = room(channel);
 		if (c.limit <= 0 || channel->rest_until > now)
 			continue;
@@ -1469,7 +1477,7 @@ send_claimed(void)
 		ln_line_tag(tag, t->id, t->attempt, t->token);
 		snprintf(tag_header, sizeof(tag_header), "X-Line-Delivery-Tag: %s", tag);
 		headers[0] = "Content-Type: application/json";
-		headers[1] = channel->authorization;
+		headers[1] = ln_token_header(channel->token, GetCurrentTimestamp());
 		headers[2] = tag_header;
 		snprintf(url, sizeof(url), "%s%s", channel->row.api_base, ln_line_path(t->kind));
 		memset(&req, 0, sizeof(req));
@@ -1485,6 +1493,7 @@ send_claimed(void)
 		req.ca_file = channel->row.ca_file;
 		req.proxy = channel->row.proxy;
 		req.witness = &t->witness->asked;
+		t->token_generation = ln_token_generation(channel->token);
 		t->sent_at = GetCurrentTimestamp();
 		if (t->request == NULL)
 			strlcpy(t->error, "out of memory", sizeof(t->error));
@@ -1544,11 +1553,18 @@ harvest(void)
 
 	while (ln_http_next(W.http, &res))
 	{
-		Transfer   *t = &W.transfers[res.tag];
-		LnChannel  *channel = t->channel;
+		Transfer   *t;
+		LnChannel  *channel;
 		LineOutcome outcome = ln_line_outcome(res.verdict, res.status, res.retry_after_ms >= 0);
 		int64		now_ms = ln_monotonic_ns() / 1000000;
 
+		if (res.tag & LN_TAG_SIDE)
+		{
+			ln_token_result(W.channels, W.nchannels, &res);
+			continue;
+		}
+		t = &W.transfers[res.tag];
+		channel = t->channel;
 		W.nsent--;
 		t->status = res.status;
 		strlcpy(t->request_id, res.request_id, sizeof(t->request_id));
@@ -1571,10 +1587,15 @@ harvest(void)
 			case LINE_REFUSED:
 				channel->throttles = 0;
 				ln_breaker_success(&channel->breaker);
+				ln_token_proved(channel->token, t->token_generation);
 				break;
 			case LINE_THROTTLED:
 				break;
 			case LINE_UNAUTHORIZED:
+				ln_breaker_neutral(&channel->breaker);
+				if (!ln_token_refused(channel->token, t->token_generation))
+					pause_channel(channel, t);
+				break;
 			case LINE_MISCONFIGURED:
 				ln_breaker_neutral(&channel->breaker);
 				pause_channel(channel, t);
@@ -1749,6 +1770,39 @@ note_return(Transfer *t)
 	lane->next_due = Min(lane->next_due, t->retry_at);
 }
 
+/* ----------------------------------------------------------------- tokens */
+
+typedef struct TokenNews
+{
+	const char *channel;
+	const char *error;
+} TokenNews;
+
+static void
+note_token_phase(void *arg)
+{
+	TokenNews  *news = (TokenNews *) arg;
+
+	ln_outbox_note_token(news->channel, news->error);
+}
+
+/* Let health() know which channels have no access token, and why. */
+static void
+note_tokens(void)
+{
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		TokenNews	news;
+
+		if (resting("noting the state of a token"))
+			return;
+		news.channel = W.channels[i]->row.name;
+		if (ln_token_news(W.channels[i]->token, &news.error) &&
+			phase("noting the state of a token", note_token_phase, &news))
+			ln_token_told(W.channels[i]->token);
+	}
+}
+
 /* ------------------------------------------------------------------- wait */
 
 /* Nothing in hand, and nothing to do before a known time. */
@@ -1802,14 +1856,16 @@ next_deadline(void)
 			LnChannel  *c = W.channels[i];
 			bool		due = false;
 
-			if (!ln_channel_usable(c, W.home))
+			if (!ln_channel_permitted(c, W.home))
 				continue;
 			for (int p = 0; p < LN_PRIORITIES; p++)
 			{
 				due = due || c->lanes[p].maybe;
 				wake = Min(wake, Max(c->lanes[p].next_due, c->rest_until));
 			}
-			if (due)
+			if (due && !ln_channel_usable(c, W.home))
+				wake = Min(wake, ln_token_deadline(c->token));
+			else if (due)
 			{
 				int64		breaker_ms = ln_breaker_wait_ms(&c->breaker, mono_ns / 1000000);
 

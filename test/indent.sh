@@ -11,14 +11,16 @@ layout() {
     # pgindent's own pre- and postprocessing of comments, in short: comments that
     # begin in column 1 with a dash box are left alone by the tool itself
     pg_bsd_indent -bad -bap -bbb -bc -bl -cli1 -cp33 -cdb -nce -d0 -di12 -nfc1 -i4 -l79 -lp -lpl -nip -npro \
-        -sac -tpg -ts4 "-U$here/typedefs.list"
+        -sac -tpg -ts4 "-U$here/typedefs.list" |
+        # a pointer that a function returns is not a declaration to be aligned
+        sed -E 's/^(((static|const|struct|unsigned) )*[A-Za-z_0-9]+)\t+ *(\*+)$/\1 \4/'
 }
 
 if [ "${1:-}" = -w ]; then
     shift
     [ $# -gt 0 ] || set -- "$here"/src/*.c "$here"/src/*.h
     for f in "$@"; do
-        case $f in */phone_tables.h | */phone_unicode.h | */use_case_data.h) continue ;; esac
+        case $f in */phone_tables.h | */phone_unicode.h | */*_data.h) continue ;; esac
         t=$(mktemp)
         layout <"$f" >"$t" && ! cmp -s "$t" "$f" && cat "$t" >"$f" && echo "$f"
         rm -f "$t"

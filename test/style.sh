@@ -36,7 +36,7 @@ none "no trailing white space" "$(grep -nE '[ 	]+$' src/*.[ch] sql/*.sql test/*.
 if command -v pg_bsd_indent >/dev/null; then
     diffs=
     for f in src/*.c src/*.h; do
-        case $f in src/phone_tables.h | src/phone_unicode.h | src/use_case_data.h) continue ;; esac
+        case $f in src/phone_tables.h | src/phone_unicode.h | src/*_data.h) continue ;; esac
         # the flags of PostgreSQL's pgindent; from a file on standard input, to standard output
         if ! diff -q "$f" <(bash test/indent.sh <"$f") >/dev/null; then
             diffs+="$f"$'\n'

@@ -240,7 +240,7 @@ UNION ALL
 SELECT NULL, m.rule, 'reported in another severity than listed' FROM cases c, check_message(c.kind, c.bad) m LEFT JOIN content_rules r USING (rule, severity) WHERE r.rule IS NULL;
 
 -- rules without a case: invalid UTF-8 needs a SQL_ASCII database (and is tested
--- there); the rules of the catalogue have a test of their own
+-- there); those about catalogue and channel have a test of their own
 SELECT rule FROM content_rules EXCEPT SELECT rule FROM cases ORDER BY rule;
 
 -- a cap on findings, and what is beyond it is not lost silently

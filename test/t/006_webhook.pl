@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use Test::More;
+use JSON::PP;
 use LineNotify::Sim;
 use LineNotify::Node;
 
@@ -26,11 +27,13 @@ is($node->deliver_webhooks('postgres', $sim), 0, 'a redelivered event is not new
 is($node->states('postgres')->{delivered}, 2, 'and changes nothing');
 
 # an answer that never came is settled by the event
-$sim->script({ match => { path => 'send' }, at => 'answer', do => [ 'close' ], times => 1 });
+$sim->script({ match => { path => 'send' }, do => [ 'close' ], times => 1 });
 $node->insert('postgres', 1, first => 10);
 $node->wait_states('postgres', accepted => 1, delivered => 2, unreachable => 1, unknown => 1);
 my ($r) = reverse $sim->requests(path => 'send');
-my $hook = $sim->emit([ { type => 'delivery', delivery => { data => $r->{tag} } } ]);
+my $hook = $sim->emit([ {
+	type => 'delivery', delivery => { data => $r->{tag} }, mode => 'active', timestamp => time() * 1000,
+	webhookEventId => '01J0000000000000000000000A', deliveryContext => { isRedelivery => JSON::PP::false } } ]);
 my $hex = unpack 'H*', $hook->[0];
 is($node->safe_psql('postgres', "SELECT line_notify.receive_webhook('shop', '\\x$hex', '$hook->[1]')"), 1, 'its event is new');
 $node->wait_states('postgres', accepted => 1, delivered => 3, unreachable => 1);

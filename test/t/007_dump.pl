@@ -21,9 +21,9 @@ $node->wait_states('postgres', accepted => 2, unreachable => 1);
 $node->safe_psql('postgres', q{
 SELECT line_notify.pause('shop');
 UPDATE line_notify.history SET state = 'delivered', delivered_at = now() WHERE id = 1;
-INSERT INTO line_notify.history (id, channel, state, created_at, ended_at, payload_note)
-SELECT 100 + i, 'shop', s, now(), now(), NULL FROM unnest('{undelivered,refused,unknown,invalid,suppressed,cancelled,expired,failed}'::line_notify.message_state[]) WITH ORDINALITY AS x(s, i);
-} =~ s/, payload_note|, NULL FROM/$& eq ', payload_note' ? '' : ' FROM'/ger);
+INSERT INTO line_notify.history (id, channel, state, created_at, ended_at)
+SELECT 100 + i, 'shop', s, now(), now()
+FROM unnest('{undelivered,refused,unknown,invalid,suppressed,cancelled,expired,failed}'::line_notify.message_state[]) WITH ORDINALITY AS x(s, i)});
 $node->insert('postgres', 2, first => 50);
 $node->safe_psql('postgres', q{
 INSERT INTO line_notify.in_flight (id, token, claimer, attempt, claimed_at, home)
@@ -33,10 +33,10 @@ is_deeply($node->states('postgres'), $want, 'a row in every state');
 
 my $sql = q{SELECT * FROM line_notify.%s ORDER BY 1, 2};
 my @tables = qw(outbox in_flight history attempt_log channel identity sender);
-my %before = map { $_ => $node->safe_psql('postgres', sprintf($sql, $_)) } @tables;
+my %before = map { ($_, $node->safe_psql('postgres', sprintf($sql, $_))) } @tables;
 my $seq = $node->safe_psql('postgres', 'SELECT last_value FROM line_notify.outbox_id_seq');
 
-my $file = $PostgreSQL::Test::Utils::tmp_check . '/dump.sql';
+my $file = $node->basedir . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-f', $file, $node->connstr('postgres') ], 'pg_dump');
 unlike(slurp_file($file), qr/@{[ $sim->token ]}/, 'the token is not in the dump');
 $sim->reset;

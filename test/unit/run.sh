@@ -26,13 +26,17 @@ flags=(-std=gnu99 -g -O1 -Wall -Wextra -Werror -Wmissing-prototypes
 declare -A sources=(
 	[crypto]="crypto.c"
 	[line_api]="line_api.c"
+	[message_check]="message_check.c"
 	[retry]="retry.c"
 	[token_bucket]="token_bucket.c"
+	[token_api]="token_api.c line_api.c crypto.c"
 )
 declare -A libs=(
 	[crypto]="-lcrypto"
+	[token_api]="-lcrypto"
 )
-order=(crypto line_api retry token_bucket)
+order=(crypto line_api retry token_bucket token_api)
+order=(crypto line_api message_check retry token_bucket)
 
 mkdir -p "$build" || exit 1
 [ $# -gt 0 ] && order=("$@")

@@ -27,7 +27,8 @@ use strict;
 use warnings;
 
 use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
+use PostgreSQL::Test::Utils ();
+use Time::HiRes ();
 
 our @ISA = ('PostgreSQL::Test::Cluster');
 
@@ -45,6 +46,7 @@ sub new
 shared_preload_libraries = 'line_notify'
 max_worker_processes = 20
 line_notify.node = 'test'
+log_statement = none
 });
 	$self->append_conf('postgresql.conf', "$_ = '$opt{$_}'") for sort keys %opt;
 	$self->start if $start;

@@ -1,0 +1,208 @@
+-- Safe mode, rule by rule: what it refuses although libphonenumber has an
+-- answer, and what it reads although libphonenumber has none.  Each writing is
+-- a line of its own.
+\pset null '-'
+SET search_path = line_notify, public;
+
+CREATE TEMP TABLE cell (no serial, section text, region text, phone text);
+
+-- masks among digits
+INSERT INTO cell (section, region, phone) VALUES
+	('mask', 'JP', '090-XXXX-XXXX'),
+	('mask', 'JP', '090-xxxx-5678'),
+	('mask', 'JP', '090-1234-XXXX'),
+	('mask', 'JP', '090-1234-56xx'),
+	('mask', 'JP', '090-1234-567x'),
+	('mask', 'JP', '09X-1234-5678'),
+	('mask', 'JP', '090-****-5678'),
+	('mask', 'JP', '090-1234-56**'),
+	('mask', 'JP', '090-????-5678'),
+	('mask', 'JP', '090-1234-5678?'),
+	('mask', 'JP', '090-NNNN-NNNN'),
+	('mask', 'JP', '０９０－ＸＸＸＸ－５６７８'),
+	('mask', 'JP', '090-＊＊＊＊-5678'),
+	('mask', 'JP', '090-●●●●-5678'),
+	('mask', 'JP', '090-○○○○-5678'),
+	('mask', 'JP', '090-____-5678'),
+	('mask', 'TW', '0912-XXX-XXX'),
+	('mask', 'TH', '081-XXX-XXXX'),
+	('mask', 'DE', '030-____-5678'),
+	('mask', 'DE', '030 1234***'),
+	('mask', 'BR', '0xx11 2345-6789'),
+-- but these are bullets, extensions and notes
+	('no mask', 'JP', '*090-1234-5678'),
+	('no mask', 'JP', '* 090-1234-5678'),
+	('no mask', 'JP', '●090-1234-5678'),
+	('no mask', 'JP', '03-1234-5678 x12'),
+	('no mask', 'US', '(212) 555-0123 x 4'),
+	('no mask', 'JP', 'FAX 03-1234-5678'),
+	('no mask', 'JP', '090_1234_5678');
+
+-- letters
+INSERT INTO cell (section, region, phone) VALUES
+	('letters', 'US', '1-800-FLOWERS'),
+	('letters', 'JP', '0120-CALL-ME'),
+	('letters', 'JP', '090-ABCD-EFGH'),
+	('letters', 'TW', '0912-34S-678'),
+	('letters', 'TW', '09O-1234-5678'),
+	('letters', 'JP', 'O90-1234-5678'),
+	('letters', 'JP', '090-1234-567O'),
+	('letters', 'JP', '090-1234-5678Wang'),
+	('letters', 'DE', '01-63-8114 (Wang)'),
+	('letters', 'DE', '030-1234-567O'),
+-- letters in front of the number, and few and apart behind it, are not read
+	('no letters', 'JP', 'TEL: 090-1234-5678'),
+	('no letters', 'JP', 'Tel.03-1234-5678'),
+	('no letters', 'JP', '03-1234-5678 (AB)');
+
+-- dates and IP addresses
+INSERT INTO cell (section, region, phone) VALUES
+	('date', 'TH', '2024-01-15'),
+	('date', 'JP', '2024-01-15'),
+	('date', 'DE', '2024/1/5'),
+	('date', 'DE', '1985.04.01'),
+	('date', 'DE', '２０２４－０１－１５'),
+	('date', 'DE', '2024_01_15'),
+	('date', 'DE', '15.01.2024'),
+	('date', 'TH', '01/15/2024'),
+	('date', 'TH', '生年月日 2024-01-15'),
+	('ip', 'TH', '192.168.0.1'),
+	('ip', 'DE', '10.0.0.1/8'),
+	('ip', 'DE', '１９２．１６８．０．１'),
+	('no date', 'DE', '2024-13-15'),
+	('no date', 'DE', '2024-01.15'),
+	('no date', 'DE', '2024 01 15'),
+	('no ip', 'DE', '030.256.78.9');
+
+-- two readings, numbers that exist in Japan only, two numbers
+INSERT INTO cell (section, region, phone) VALUES
+	('readings', 'TH', '0081-90-1234-5678'),
+	('readings', 'TH', '00-66 62-848-2693'),
+	('readings', 'JP', '0066-67-107-2420'),
+	('one reading', 'TH', '001 66 81 234 5678'),
+	('one reading', 'DE', '0049 30 12345678'),
+	('00XY', 'JP', '0066-123-4567'),
+	('00XY', 'JP', '0037-123-456'),
+	('00XY', 'JP', '+81 0077 123 4567'),
+	('two', 'JP', '090-1234-5678 / 03-1234-5678'),
+	('two', 'JP', '090-1234-5678, 080-1111-2222'),
+	('two', 'JP', '090-1234-5678、080-1111-2222'),
+	('two', 'JP', '090-1234-5678 080-1111-2222'),
+	('two', 'JP', E'090-1234-5678\n080-1111-2222'),
+	('two', 'JP', '090-1234-5678または03-1234-5678'),
+	('two', 'JP', '090-1234-5678（自宅03-1234-5678）'),
+	('two', 'JP', '0312345678;0387654321'),
+	('two', 'JP', 'TEL 03-1234-5678 FAX 03-1234-5679'),
+	('two', 'JP', '+819012345678 +818011112222'),
+	('two', 'DE', '030-1234567/030-765432'),
+	('one', 'DE', '030/12345678');
+
+-- rescue (a): separators, invisible characters
+INSERT INTO cell (section, region, phone) VALUES
+	('separators', 'JP', '090ｰ1234ｰ5678'),
+	('separators', 'JP', '090_1234_5678'),
+	('separators', 'JP', '090＿1234＿5678'),
+	('separators', 'JP', '090・1234・5678'),
+	('separators', 'JP', '090･1234･5678'),
+	('separators', 'JP', '090·1234·5678'),
+	('separators', 'JP', '090•1234•5678'),
+	('separators', 'JP', '090～1234～5678'),
+	('separators', 'JP', '090〜1234〜5678'),
+	('separators', 'JP', '090~1234~5678'),
+	('separators', 'JP', '090─1234─5678'),
+	('separators', 'JP', '090。1234。5678'),
+	('separators', 'JP', '090｡1234｡5678'),
+	('separators', 'JP', E'090\t1234\t5678'),
+	('separators', 'JP', E'090\n1234\n5678'),
+	('separators', 'JP', E'090-1234-\r\n5678'),
+	('separators', 'JP', U&'090\20021234\202F5678'),
+	('separators', 'JP', U&'090-\200E1234-\202C5678'),
+	('separators', 'JP', U&'\FEFF\202A+81\206690\2069 1234 5678'),
+	('separators', 'JP', U&'0\FE0F\20E3\0039\FE0F\20E3\0030\FE0F\20E312345678'),
+	('separators', 'JP', '【090】1234-5678'),
+	('separators', 'JP', '＋81｛90｝1234ー5678');
+
+-- rescue (b): annotations and extension words
+INSERT INTO cell (section, region, phone) VALUES
+	('annotation', 'JP', '090-1234-5678（携帯）'),
+	('annotation', 'JP', '090-1234-5678(携帯)'),
+	('annotation', 'JP', '090-1234-5678【携帯】'),
+	('annotation', 'JP', '090-1234-5678 自宅'),
+	('annotation', 'JP', '090-1234-5678様'),
+	('annotation', 'JP', '090-1234-5678　田中様方'),
+	('annotation', 'JP', '090-1234-5678 ※本人'),
+	('annotation', 'JP', '090-1234-5678：携帯'),
+	('annotation', 'JP', '090-1234-5678 (10時以降)'),
+	('annotation', 'JP', '090-1234-5678 (mobile)'),
+	('annotation', 'JP', '090-1234-5678 Wang'),
+	('annotation', 'TH', '081-234-5678 มือถือ'),
+	('annotation', 'TH', '081-234-5678 (บ้าน)'),
+	('annotation', 'TW', '0912-345-678（手機）'),
+	('annotation', 'KR', '010-2000-0000 집'),
+	('annotation', 'SE', '070 123 45 67 (Axel)'),
+	('extension', 'JP', '03-1234-5678内線12'),
+	('extension', 'JP', '03-1234-5678（内線 123）'),
+	('extension', 'JP', '03-1234-5678 内線：１２３'),
+	('extension', 'TW', '02-2345-6789 分機 12'),
+	('extension', 'TW', '02-2345-6789轉12'),
+	('extension', 'TW', '02-2345-6789#12'),
+	('extension', 'CN', '010-5992-8888 转 12'),
+	('extension', 'TH', '02-123-4567 ต่อ 12'),
+	('extension', 'KR', '02-2000-1234 내선 12'),
+-- not cut: too few digits, other numerals, a note that continues the number
+	('no annotation', 'JP', '090-1234（携帯）'),
+	('no annotation', 'JP', '090-1234-567八'),
+	('no annotation', 'JP', '090-1234-567（8）'),
+	('no annotation', 'JP', '090-1234-5678または5679'),
+	('no annotation', 'JP', '090-1234-5678 自宅 1234-5678');
+
+-- rescues (c) to (f): by the digits
+INSERT INTO cell (section, region, phone) VALUES
+	('00', 'JP', '0081-90-1234-5678'),
+	('00', 'TW', '0081-90-1234-5678'),
+	('00', 'JP', '00 66 81 234 5678'),
+	('00', 'TH', '0066 81 234 5678'),
+	('00', 'JP', '0081-90-1234-5678（携帯）'),
+	('00', 'JP', '+0081 90 1234 5678'),
+	('184', 'JP', '184-090-1234-5678'),
+	('184', 'JP', '18609012345678'),
+	('184', 'TH', '184-081-234-5678'),
+	('carrier', 'JP', '0033-010-66-81-234-5678'),
+	('carrier', 'JP', '001-010-886-912-345-678'),
+	('carrier', 'JP', '009120-010-81-90-1234-5678'),
+	('doubled', 'JP', '+81 81 90 1234 5678'),
+	('doubled', 'JP', '+81 +81 90 1234 5678'),
+	('doubled', 'JP', '8181-90-1234-5678'),
+	('doubled', 'TH', '+66 66 81 234 5678'),
+	('doubled', 'JP', '0081 81 90 1234 5678'),
+	('plain', 'JP', '010-81-90-1234-5678'),
+	('plain', 'JP', '81-90-1234-5678'),
+	('plain', 'JP', '9012345678'),
+	('plain', 'JP', '+81 (0)90 1234 5678'),
+	('plain', 'JP', '０３（１２３４）５６７８');
+
+SELECT section, c.region, replace(replace(replace(phone, E'\n', '\n'), E'\r', '\r'), E'\t', '\t') AS phone,
+	normalize_phone(phone, c.region, 'libphonenumber') AS exact,
+	s.e164 AS safe, s.extension AS ext, s.status, s.error_position AS pos, s.rule
+FROM cell c, LATERAL parse_phone(phone, c.region) AS s
+ORDER BY no;
+
+-- A valid exact answer is kept or refused, never changed; an answer reads as
+-- itself, in both modes and everywhere; a rescue has a name, a refusal too.
+SELECT count(*) FILTER (WHERE exact IS NOT NULL AND safe <> exact) AS changed,
+	count(*) FILTER (WHERE exact IS NULL AND safe IS NOT NULL AND rule IS NULL) AS nameless_rescues,
+	count(*) FILTER (WHERE exact IS NOT NULL AND safe IS NULL AND rule IS NULL) AS nameless_refusals,
+	count(*) FILTER (WHERE safe IS NOT NULL AND
+		(normalize_phone(safe, region) IS DISTINCT FROM safe OR
+		 normalize_phone(safe, 'ZZ') IS DISTINCT FROM safe OR
+		 normalize_phone(safe, region, 'libphonenumber') IS DISTINCT FROM safe OR
+		 NOT is_e164(safe))) AS no_fixed_points,
+	count(*) FILTER (WHERE (safe IS NULL) <> (phone_hash(phone, region) IS NULL)) AS hashes,
+	count(*) FILTER (WHERE safe IS NULL AND phone_is_valid(phone, region)) AS valids
+FROM (SELECT c.*, normalize_phone(phone, c.region, 'libphonenumber') AS exact,
+		normalize_phone(phone, c.region) AS safe, (parse_phone(phone, c.region)).rule
+	FROM cell c) AS x;
+
+-- 78 to 81 % of Thai and Taiwanese mobile numbers are Japanese ones too: the
+-- region matters, and nothing can guess it
+SELECT normalize_phone('081-234-5678', 'TH') AS th, normalize_phone('081-234-5678', 'JP') AS jp;
