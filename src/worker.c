@@ -367,8 +367,7 @@ ln_worker_main(Datum arg)
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("could not start the HTTP client: %s", err)));
 
-	ereport(LOG, (errmsg("line_notify worker started for database \"%s\"",
-						 MyBgworkerEntry->bgw_name)));
+	ereport(LOG, (errmsg("line_notify worker started for database %u", MyDatabaseId)));
 	W.need_rescue = W.need_survey = W.need_fold = W.need_release = true;
 	W.rescue_at = DT_NOEND;
 	W.expiry_low = DT_NOBEGIN;
