@@ -72,10 +72,13 @@ REGRESS = \
 	use_case \
 	verbs \
 
-ISOLATION =
+ISOLATION = \
+	dedup \
+	order_key \
 
 # pg_regress looks into ./sql before test/sql, so every file in sql/ has "--" in
-# its name; what must come out stands in ./expected.
+# its name; what must come out stands in ./expected.  pg_isolation_regress looks
+# for that beside the specs: test/expected is a symbolic link.
 REGRESS_OPTS = --inputdir=$(srcdir)/test --encoding=UTF8
 ISOLATION_OPTS = --inputdir=$(srcdir)/test
 

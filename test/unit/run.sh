@@ -24,13 +24,16 @@ flags=(-std=gnu99 -g -O1 -Wall -Wextra -Werror -Wmissing-prototypes
 
 # test -> source files of ours, then libraries
 declare -A sources=(
+	[breaker]="breaker.c"
 	[crypto]="crypto.c"
 	[histogram]="histogram.c"
 	[line_api]="line_api.c"
 	[message_check]="message_check.c"
+	[quiet]="quiet.c"
 	[retry]="retry.c"
 	[token_bucket]="token_bucket.c"
 	[token_api]="token_api.c line_api.c crypto.c"
+	[window]="window.c"
 )
 declare -A libs=(
 	[crypto]="-lcrypto"
@@ -39,6 +42,7 @@ declare -A libs=(
 order=(crypto line_api retry token_bucket token_api)
 order=(crypto line_api message_check retry token_bucket)
 order=(crypto histogram line_api retry token_bucket)
+order=(breaker crypto line_api message_check quiet retry token_bucket window)
 
 mkdir -p "$build" || exit 1
 [ $# -gt 0 ] && order=("$@")
