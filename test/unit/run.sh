@@ -17,7 +17,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 build=${LN_UNIT_BUILD:-$here/build}
 cc=${CC:-gcc}
-flags=(-std=gnu99 -g -O1 -Wall -Wextra -Werror -Wmissing-prototypes
+flags=(-std=gnu99 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Werror -Wmissing-prototypes
 	-Wdeclaration-after-statement -Wvla -fno-omit-frame-pointer
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 	-I"$root/src" -I"$here")
@@ -26,13 +26,15 @@ flags=(-std=gnu99 -g -O1 -Wall -Wextra -Werror -Wmissing-prototypes
 declare -A sources=(
 	[crypto]="crypto.c"
 	[line_api]="line_api.c"
+	[http]="http.c ../test/unit/rude_server.c"
 	[retry]="retry.c"
 	[token_bucket]="token_bucket.c"
 )
 declare -A libs=(
 	[crypto]="-lcrypto"
+	[http]="-lcurl -lssl -lcrypto -lpthread -ldl"
 )
-order=(crypto line_api retry token_bucket)
+order=(crypto line_api retry token_bucket http)
 
 mkdir -p "$build" || exit 1
 [ $# -gt 0 ] && order=("$@")
