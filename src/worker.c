@@ -109,6 +109,11 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* Claimed rows do not wait longer than this for a rate token (ns). */
 #define TOKEN_PATIENCE		INT64CONST(1000000000)
 
+/* Retention has a look so often (ms); between two steps of it others get their turn. */
+#define MAINTENANCE_GAP		3600000
+#define MAINTENANCE_PAUSE	100
+#define MAINTENANCE_STEP	2000
+
 /* Leases of another claimer that lives (drain): is it still there? (ms) */
 #define RESCUE_GAP			5000
 
@@ -216,6 +221,7 @@ static struct
 	TimestampTz record_at;		/* results that failed by themselves: not
 								 * before */
 	int			expire_limit;	/* rows of the next expiry transaction */
+	TimestampTz next_maintenance;
 	Rest		rests[MAX_RESTS];
 	int			last_sqlstate;	/* of the last failed phase */
 } W;
@@ -245,6 +251,7 @@ static void rescue(void *arg);
 static void fold(void *arg);
 static void expire(void *arg);
 static void end_expired(void);
+static void maintain(void *arg);
 
 static void take_work(void);
 static void forget_bounds(void);
@@ -333,6 +340,7 @@ ln_worker_main(Datum arg)
 	W.rescue_at = DT_NOEND;
 	W.expiry_low = DT_NOBEGIN;
 	W.expire_limit = EXPIRE_BATCH;
+	W.next_maintenance = 0;
 	W.idle_since = GetCurrentTimestamp();
 
 	for (;;)
@@ -367,6 +375,8 @@ ln_worker_main(Datum arg)
 				W.need_fold = !try_phase("folding webhook events", fold, &W.need_fold) || W.need_fold;
 			if (W.home != 0 && W.next_expiry <= GetCurrentTimestamp())
 				end_expired();
+			if (W.home != 0 && W.next_maintenance <= GetCurrentTimestamp())
+				(void) try_phase("maintaining history", maintain, NULL);
 			claim();
 			if (W.need_survey &&
 				TimestampDifferenceExceeds(W.last_survey, GetCurrentTimestamp(),
@@ -908,6 +918,7 @@ forget_bounds(void)
 static void
 configure(void *arg)
 {
+	W.next_maintenance = 0;		/* retention may have changed */
 	W.home = ln_outbox_local_home();
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
 	for (int i = 0; i < W.nchannels; i++)
@@ -1102,6 +1113,15 @@ end_expired(void)
 		W.expiry_low = last + 1;
 		W.next_expiry = last + 1;
 	}
+}
+
+static void
+maintain(void *arg)
+{
+	bool		again = ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention, MAINTENANCE_STEP);
+
+	W.next_maintenance = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 again ? MAINTENANCE_PAUSE : MAINTENANCE_GAP);
 }
 
 /* ------------------------------------------------------------------ claim */
@@ -1847,6 +1867,7 @@ next_deadline(void)
 		{
 			wake = earlier(wake, W.need_rescue ? now : W.rescue_at, "recovering claims");
 			wake = earlier(wake, W.next_expiry, "ending expired messages");
+			wake = earlier(wake, W.next_maintenance, "maintaining history");
 		}
 		if (W.need_survey && W.nclaimed + W.nsent == 0)
 			wake = earlier(wake, TimestampTzPlusMilliseconds(W.last_survey, SURVEY_GAP + 1),
