@@ -236,7 +236,7 @@ static struct
 	TimestampTz release_at;		/* not before */
 	LnReleaseScan release_scan;
 	TimestampTz next_probe;
-	TimestampTz next_sweep;
+	TimestampTz next_key_sweep;
 	uint64		round;			/* of send_claimed() */
 	TimestampTz token_at;		/* when a rate token may be there; DT_NOEND =
 								 * none is missing */
@@ -282,7 +282,7 @@ static void fold(void *arg);
 static void expire(void *arg);
 static void end_expired(void);
 static void release(void *arg);
-static void sweep(void *arg);
+static void sweep_keys(void *arg);
 static void maintain(void *arg);
 
 static void take_work(void);
@@ -380,7 +380,7 @@ ln_worker_main(Datum arg)
 	W.expiry_low = DT_NOBEGIN;
 	W.expire_limit = EXPIRE_BATCH;
 	W.token_at = W.next_probe = DT_NOEND;
-	W.next_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
+	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
 	W.next_maintenance = 0;
 	W.idle_since = GetCurrentTimestamp();
 
@@ -420,8 +420,8 @@ ln_worker_main(Datum arg)
 				end_expired();
 			if (W.home != 0 && W.need_release && W.release_at <= GetCurrentTimestamp())
 				(void) try_phase("releasing messages", release, NULL);
-			if (W.home != 0 && W.next_sweep <= GetCurrentTimestamp())
-				(void) try_phase("sweeping old keys", sweep, NULL);
+			if (W.home != 0 && W.next_key_sweep <= GetCurrentTimestamp())
+				(void) try_phase("sweeping old keys", sweep_keys, NULL);
 			if (W.home != 0 && W.next_maintenance <= GetCurrentTimestamp())
 				(void) try_phase("maintaining history", maintain, NULL);
 			claim();
@@ -1257,9 +1257,9 @@ release(void *arg)
 }
 
 static void
-sweep(void *arg)
+sweep_keys(void *arg)
 {
-	W.next_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
+	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
 	ln_outbox_sweep_keys(SWEEP_BATCH);
 }
 
