@@ -92,6 +92,9 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* Webhook events folded in one transaction. */
 #define FOLD_BATCH			1000
 
+/* Silence is judged and counters are summed up so often at most (us). */
+#define SWEEP_GAP			(5 * USECS_PER_SEC)
+
 /* Rows moved to history by one expiry transaction. */
 #define EXPIRE_BATCH		1000
 
@@ -171,6 +174,7 @@ static struct
 	LnHorizon	horizon;
 	TimestampTz expiry_low;
 	TimestampTz next_expiry;
+	TimestampTz next_sweep;		/* of silence and counters */
 
 	bool		need_config;
 	bool		need_survey;
@@ -203,7 +207,10 @@ static void survey(void *arg);
 static void rescue(void *arg);
 static void fold(void *arg);
 static void expire(void *arg);
+static void sweep(void *arg);
 
+static int64 sweep_gap(void);
+static void sweep_soon(void);
 static void take_work(void);
 static void claim(void);
 static void send_claimed(void);
@@ -314,6 +321,8 @@ ln_worker_main(Datum arg)
 				W.need_fold = !phase("folding webhook events", fold, &W.need_fold) || W.need_fold;
 			if (W.home != 0 && W.next_expiry <= GetCurrentTimestamp())
 				(void) phase("ending expired messages", expire, NULL);
+			if (W.home != 0 && W.next_sweep <= GetCurrentTimestamp())
+				(void) phase("judging silence", sweep, NULL);
 			claim();
 			if (W.need_survey &&
 				TimestampDifferenceExceeds(W.last_survey, GetCurrentTimestamp(),
@@ -864,6 +873,32 @@ static void
 fold(void *again)
 {
 	*(bool *) again = ln_outbox_fold(FOLD_BATCH) == FOLD_BATCH;
+	sweep_soon();
+}
+
+/* What nobody wakes us for: the silence after messages; sums. */
+static void
+sweep(void *arg)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	W.next_sweep = ln_outbox_sweep_silence(ln_guc_silence_after * USECS_PER_SEC);
+	if (W.next_sweep != DT_NOBEGIN)
+		W.next_sweep = Max(W.next_sweep, now + sweep_gap());
+}
+
+/* So often at most (us). */
+static int64
+sweep_gap(void)
+{
+	return Min(SWEEP_GAP, ln_guc_silence_after * USECS_PER_SEC / 10);
+}
+
+/* Something was counted. */
+static void
+sweep_soon(void)
+{
+	W.next_sweep = Min(W.next_sweep, GetCurrentTimestamp() + sweep_gap());
 }
 
 static void
@@ -1457,6 +1492,7 @@ record(void)
 	}
 	W.first_done_at = W.ndone > 0 ? now : 0;
 	W.idle_since = now;
+	sweep_soon();
 }
 
 /* ----------------------------------------------------------------- tokens */
@@ -1519,7 +1555,7 @@ next_deadline(void)
 		if (W.need_survey && W.nclaimed + W.nsent == 0)
 			wake = Min(wake, TimestampTzPlusMilliseconds(W.last_survey, SURVEY_GAP + 1));
 		if (W.home != 0)
-			wake = Min(wake, W.next_expiry);
+			wake = Min(wake, Min(W.next_expiry, W.next_sweep));
 		for (int i = 0; i < W.nchannels && ln_guc_enabled && W.home != 0; i++)
 		{
 			LnChannel  *c = W.channels[i];
