@@ -143,6 +143,7 @@ typedef struct Transfer
 	bool		maybe_sent;
 	LnChannel  *channel;
 	LineKind	kind;
+	int			lane;
 	char		subject[LN_SUBJECT_LEN];	/* its template or design */
 	char	   *request;		/* body, malloc'd, until sent */
 	size_t		request_len;
@@ -1140,6 +1141,7 @@ take_claimed(Claim *c)
 		t->kind = m->template_key != NULL ? LINE_TEMPLATE : LINE_FLEXIBLE;
 		t->sent_at = 0;
 		t->attempted = false;
+		t->lane = c->lane;
 		message_subject(m, t->subject);
 
 		memset(&msg, 0, sizeof(msg));
@@ -1758,8 +1760,9 @@ record(void)
 
 		if (!ok[i])
 			continue;
+		/* it comes back: no need to look for it */
 		if (t->next == LINE_RETRY_LATER || t->next == LINE_RETURN)
-			W.need_survey = true;
+			t->channel->lanes[t->lane].next_due = Min(t->channel->lanes[t->lane].next_due, t->retry_at);
 		t->channel->in_flight--;
 		if (t->attempted && ln_line_may_have_been_sent(t->outcome))
 			t->channel->row.sent_today++;
