@@ -16,12 +16,14 @@ OBJS = \
 	src/builders.o \
 	src/catalogue.o \
 	src/channel.o \
+	src/check_channel.o \
 	src/crypto.o \
 	src/dedup.o \
 	src/encoding.o \
 	src/enqueue.o \
 	src/format.o \
 	src/guc.o \
+	src/histogram.o \
 	src/hooks.o \
 	src/horizon.o \
 	src/http.o \
@@ -40,8 +42,11 @@ OBJS = \
 	src/signed_link.o \
 	src/states.o \
 	src/stats.o \
+	src/token.o \
+	src/token_api.o \
 	src/token_bucket.o \
 	src/use_case.o \
+	src/wait.o \
 	src/wakeup.o \
 	src/webhook.o \
 	src/window.o \
@@ -55,14 +60,17 @@ REGRESS = \
 	builders \
 	catalogue \
 	channel \
+	duties \
 	install \
 	message_check \
 	outbox \
+	outcomes \
 	phone \
 	phone_encoding \
 	phone_safe \
 	signed_link \
 	use_case \
+	verbs \
 
 ISOLATION = \
 	dedup \
@@ -84,6 +92,9 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# Header dependencies: PGXS has none of its own for extensions.  Coarse, but a
+# struct that two files see differently crashes the server.
+$(OBJS): $(wildcard $(srcdir)/src/*.h)
 # Header dependencies: PGXS has none of its own for extensions.
 $(OBJS): src/compat.h
 src/crypto.o: src/crypto.h

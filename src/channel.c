@@ -14,6 +14,7 @@
 
 #include "common/hashfn.h"
 #include "fmgr.h"
+#include "pgtime.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -21,11 +22,13 @@
 
 #include "channel.h"
 #include "compat.h"
+#include "quiet.h"
+#include "token.h"
+
+PG_FUNCTION_INFO_V1(line_notify_quiet_until);
 
 /* LINE's tokens are a few hundred bytes, a PEM key under 4 kB. */
 #define MAX_SECRET	8192
-
-PG_FUNCTION_INFO_V1(line_notify_quiet_until);
 
 static void take_row(LnChannel *c, const LnChannelRow *row);
 
@@ -67,6 +70,7 @@ ln_channel_load(LnChannel ***list, int n, MemoryContext context)
 			channels[n++] = c;
 		}
 		take_row(c, &rows[j]);
+		ln_token_configure(&c->token, &c->row, context);
 	}
 
 	/* forget what was dropped and is in no transfer's hands */
@@ -74,6 +78,7 @@ ln_channel_load(LnChannel ***list, int n, MemoryContext context)
 	{
 		if (channels[i]->gone && channels[i]->in_flight == 0)
 		{
+			ln_token_free(&channels[i]->token);
 			MemoryContextDelete(channels[i]->context);
 			pfree(channels[i]);
 			channels[i] = channels[--n];
@@ -110,8 +115,6 @@ static void
 take_row(LnChannel *c, const LnChannelRow *row)
 {
 	MemoryContext old;
-	char		err[256];
-	char	   *token = NULL;
 
 	/* whoever resumes says that the cause is gone */
 	if (c->row.paused && !row->paused)
@@ -128,6 +131,8 @@ take_row(LnChannel *c, const LnChannelRow *row)
 	c->row.region = copy(row->region);
 	c->row.proxy = copy(row->proxy);
 	c->row.ca_file = copy(row->ca_file);
+	c->row.credential_value = copy(row->credential_value);
+	c->row.credential_key_id = copy(row->credential_key_id);
 	c->row.time_zone = copy(row->time_zone);
 	c->row.quiet_hours = copy(row->quiet_hours);
 	c->row.only_recipients = copy_list(row->only_recipients, row->nonly_recipients);
@@ -139,22 +144,9 @@ take_row(LnChannel *c, const LnChannelRow *row)
 		c->row.quiet_hours = NULL;
 	c->quiet_until = 0;
 	c->quiet_checked = DT_NOEND;
-	c->row.access_token = NULL;
 	c->row.channel_secret = NULL;
 	c->row.previous_channel_secret = NULL;
 	c->gone = false;
-	c->authorization = NULL;
-	if (row->access_token != NULL)
-	{
-		token = ln_channel_secret(row->access_token, err, sizeof(err));
-		if (token == NULL)
-			ereport(WARNING,
-					(errcode(ERRCODE_CONFIG_FILE_ERROR),
-					 errmsg("could not read the access token of channel \"%s\": %s",
-							row->name, err)));
-		else
-			c->authorization = psprintf("Authorization: Bearer %s", token);
-	}
 	for (int kind = 0; kind < 2; kind++)
 	{
 		/* LINE counts per channel and endpoint */
@@ -167,10 +159,16 @@ take_row(LnChannel *c, const LnChannelRow *row)
 }
 
 bool
+ln_channel_permitted(const LnChannel *c, int64 home)
+{
+	return !c->gone && !c->row.paused && home != 0 && c->row.home == home;
+}
+
+bool
 ln_channel_usable(const LnChannel *c, int64 home)
 {
-	return !c->gone && !c->row.paused && home != 0 && c->row.home == home &&
-		c->authorization != NULL;
+	return ln_channel_permitted(c, home) &&
+		ln_token_header(c->token, GetCurrentTimestamp()) != NULL;
 }
 
 static int

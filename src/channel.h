@@ -31,6 +31,8 @@ typedef struct LnLane
 	TimestampTz next_due;		/* of what waits for its time; DT_NOEND */
 } LnLane;
 
+typedef struct LnToken LnToken;	/* token.h */
+
 /* A row of identical answers 400 to messages of one template or design. */
 typedef struct LnRun
 {
@@ -47,7 +49,7 @@ typedef struct LnChannel
 	MemoryContext context;		/* owns everything below */
 	LnChannelRow row;
 	bool		gone;			/* dropped; kept while transfers refer to it */
-	char	   *authorization;	/* header line, or NULL: cannot send */
+	LnToken    *token;			/* to send with; outlives reloads */
 	uint64		rate_key[2];	/* by LineKind */
 	int			in_flight;		/* claimed and not answered */
 	int			queued;			/* of these, not sent yet */
@@ -56,6 +58,8 @@ typedef struct LnChannel
 	uint64		refused_token;	/* hash of the authorization that LINE refused */
 	Breaker		breaker;
 	int			throttles;		/* answers 429 in a row without Retry-After */
+	int			failures;		/* of claims, in a row */
+	TimestampTz rest_until;		/* after one: no claim before */
 	LnWindow	window;			/* how many may be unanswered */
 	LnRun		runs[LN_RUNS];	/* identical refusals by template or design */
 	int			next_run;
@@ -73,7 +77,10 @@ typedef struct LnChannel
  */
 extern int	ln_channel_load(LnChannel ***list, int n, MemoryContext context);
 
-/* May it send at all, apart from rates and outages? */
+/* May it send at all, apart from rates, outages and the lack of a token? */
+extern bool ln_channel_permitted(const LnChannel *c, int64 home);
+
+/* The same, and is a token at hand? */
 extern bool ln_channel_usable(const LnChannel *c, int64 home);
 
 /* End of the quiet hours of a channel, 0 = it has none now. */

@@ -46,6 +46,9 @@ typedef struct Statement
 	SPIPlanPtr	plan;
 } Statement;
 
+/* history has partitions for ids below this */
+static int64 covered = PG_INT64_MIN;
+
 static uint64 run(Statement *st, Datum *args, const char *nulls, int expect);
 
 static Datum int8_array(const int64 *v, int n);
@@ -191,7 +194,7 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 {
 	static Statement st = {
 		.sql =
-		"SELECT channel, kind, value FROM line_notify.credential",
+		"SELECT channel, kind, value, key_id, flow FROM line_notify.credential",
 		.nargs = 0
 	};
 	int			m;
@@ -207,8 +210,17 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 		{
 			if (strcmp(rows[j].name, channel) != 0)
 				continue;
-			if (strcmp(kind, "access_token") == 0)
-				rows[j].access_token = column_text(i, 3);
+			if (strcmp(kind, "access_token") == 0 ||
+				strcmp(kind, "client_secret") == 0 || strcmp(kind, "jwt_key") == 0)
+			{
+				/* set_credential() keeps one of them */
+				rows[j].credential = kind[0] == 'a' ? LN_CREDENTIAL_TOKEN :
+					kind[0] == 'c' ? LN_CREDENTIAL_SECRET : LN_CREDENTIAL_JWT;
+				rows[j].credential_value = column_text(i, 3);
+				rows[j].credential_key_id = column_text(i, 4);
+				rows[j].credential_v21 = column_text(i, 5) != NULL &&
+					strcmp(column_text(i, 5), "v2.1") == 0;
+			}
 			else if (strcmp(kind, "channel_secret") == 0)
 				rows[j].channel_secret = column_text(i, 3);
 			else if (strcmp(kind, "previous_channel_secret") == 0)
@@ -470,7 +482,6 @@ ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
 		.nargs = 1,
 		.argtypes = {INT8OID}
 	};
-	static int64 covered = PG_INT64_MIN;	/* history has partitions below this */
 	int64	   *ids = palloc(sizeof(int64) * n);
 	int64	   *tokens = palloc(sizeof(int64) * n);
 	int		   *attempts = palloc(sizeof(int) * n);
@@ -501,6 +512,26 @@ ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
 	args[4] = Int64GetDatum(home);
 	if (run(&st, args, NULL, SPI_OK_INSERT) != (uint64) n)
 		elog(ERROR, "could not claim all picked messages");
+}
+
+void
+ln_outbox_forget(void)
+{
+	covered = PG_INT64_MIN;
+}
+
+void
+ln_outbox_defer(int64 id, TimestampTz until, const char *reason)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.outbox SET due_at = $2, error = $3 WHERE id = $1",
+		.nargs = 3,
+		.argtypes = {INT8OID, TIMESTAMPTZOID, TEXTOID}
+	};
+	Datum		args[] = {Int64GetDatum(id), TimestampTzGetDatum(until), CStringGetTextDatum(reason)};
+
+	(void) run(&st, args, NULL, SPI_OK_UPDATE);
 }
 
 void
@@ -888,6 +919,31 @@ ln_outbox_record(const LnRecord *recs, int n)
 	return held;
 }
 
+void
+ln_outbox_note_token(const char *channel, const char *error)
+{
+	static Statement note = {
+		.sql =
+		"INSERT INTO line_notify.token_status (channel, error)"
+		" SELECT c.name, $2 FROM line_notify.channel c WHERE c.name = $1"
+		" ON CONFLICT (channel) DO UPDATE SET error = excluded.error",
+		.nargs = 2,
+		.argtypes = {TEXTOID, TEXTOID}
+	};
+	static Statement forget = {
+		.sql =
+		"DELETE FROM line_notify.token_status WHERE channel = $1",
+		.nargs = 1,
+		.argtypes = {TEXTOID}
+	};
+	Datum		args[] = {CStringGetTextDatum(channel), CStringGetTextDatum(error)};
+
+	if (error[0] != '\0')
+		(void) run(&note, args, NULL, SPI_OK_INSERT);
+	else
+		(void) run(&forget, args, NULL, SPI_OK_DELETE);
+}
+
 bool
 ln_outbox_pause(const char *channel, const char *reason)
 {
@@ -1172,6 +1228,28 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 	args[6] = text_array(recipients, n);
 	args[7] = timestamptz_array(ats, n);
 	return (int) run(&st, args, NULL, SPI_OK_INSERT);
+}
+
+char *
+ln_outbox_state(int64 id)
+{
+	static Statement st = {
+		.sql =
+		"SELECT s.state FROM ("
+		" SELECT CASE WHEN EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id OPERATOR(pg_catalog.=) $1)"
+		"  THEN 'sending' ELSE o.state::pg_catalog.text END AS state"
+		" FROM line_notify.outbox o WHERE o.id OPERATOR(pg_catalog.=) $1"
+		" UNION ALL"
+		" SELECT h.state::pg_catalog.text FROM line_notify.history h WHERE h.id OPERATOR(pg_catalog.=) $1) s",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(id);
+
+	caller_context = CurrentMemoryContext;
+	if (run(&st, &arg, NULL, SPI_OK_SELECT) == 0)
+		return NULL;
+	return column_text(0, 1);
 }
 
 /* ---- arrays ---- */

@@ -17,6 +17,16 @@
 
 #include "line_api.h"
 
+/* what a channel gets its access token by */
+typedef enum LnCredential
+{
+	LN_CREDENTIAL_NONE,
+	LN_CREDENTIAL_TOKEN,		/* access_token: it is one */
+	LN_CREDENTIAL_SECRET,		/* client_secret: LINE issues one for it */
+	LN_CREDENTIAL_JWT			/* jwt_key: LINE issues one for an assertion
+								 * signed with it */
+} LnCredential;
+
 /* A lane is a priority and an endpoint; the script computes outbox.lane alike. */
 #define LN_MIN_PRIORITY		(-10)
 #define LN_MAX_PRIORITY		10
@@ -86,9 +96,12 @@ typedef struct LnChannelRow
 	int64		sent_today;
 	TimestampTz day_ends;
 
-	char	   *access_token;	/* value of the credential, or NULL; only
-								 * ln_outbox_load_credentials fills these */
-	char	   *channel_secret;
+	LnCredential credential;	/* these, down to the end, only
+								 * ln_outbox_load_credentials fills */
+	char	   *credential_value;	/* secret, or file:/path */
+	char	   *credential_key_id;	/* jwt_key: LINE's kid */
+	bool		credential_v21; /* jwt_key: v2.1 instead of stateless tokens */
+	char	   *channel_secret; /* of webhooks, or NULL */
 	char	   *previous_channel_secret;
 } LnChannelRow;
 
@@ -219,6 +232,12 @@ extern int	ln_outbox_pick(const char *channel, int lane, int64 home,
 /* Claim picked rows: writes their leases. */
 extern void ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer);
 
+/* Forget what is remembered of history's partitions: the extension was made anew, or somebody dropped one. */
+extern void ln_outbox_forget(void);
+
+/* Let a message that cannot be claimed wait, with the reason, so that those behind it can go. */
+extern void ln_outbox_defer(int64 id, TimestampTz until, const char *reason);
+
 /*
  * Put picked rows aside, until the head of their order_key is through or the
  * pause of their template or design ends: table release brings them back.
@@ -250,6 +269,9 @@ extern void ln_outbox_sweep_keys(int limit);
  */
 extern int	ln_outbox_record(const LnRecord *recs, int n);
 
+/* Keep, for health(), why a channel has no access token; "" = it has one. */
+extern void ln_outbox_note_token(const char *channel, const char *error);
+
 /* Pause a channel, or an endpoint, template or use case of it. Returns whether it was not paused already. */
 extern bool ln_outbox_pause(const char *channel, const char *reason);
 extern bool ln_outbox_pause_part(const char *channel, const char *scope, const char *subject, const char *reason);
@@ -268,5 +290,14 @@ extern int	ln_outbox_fold(int limit);
 
 /* Insert events that are new; returns how many were. */
 extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);
+
+/* State of a message, by a snapshot of its own; NULL = there is none with this id. */
+extern char *ln_outbox_state(int64 id);
+
+/* for qsort and bsearch over LnChannelRow.only_recipients */
+extern int	ln_outbox_compare_recipients(const void *a, const void *b);
+
+/* Note that what was set aside behind an order_key (NULL: in the channel) may go on. */
+extern void ln_outbox_note_release(const char *channel, const char *order_key);
 
 #endif							/* LN_OUTBOX_H */

@@ -160,6 +160,11 @@ ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels)
 			call_launcher = true;
 		}
 	}
+	else
+	{
+		/* no slot is free: the launcher looks again when one is */
+		ln_shared->scan_databases = true;
+	}
 	LWLockRelease(ln_shared->lock);
 	if (call_launcher)
 		ln_shmem_wake_launcher();
@@ -190,7 +195,11 @@ ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
 				ln_shmem_set_latch(slot->procno);
 			}
 			else
+			{
+				/* its process may be on the last steps of its way out */
 				slot->state = LN_SLOT_HELD;
+				gone = slot->pid == 0;
+			}
 		}
 		LWLockRelease(ln_shared->lock);
 		if (gone)
@@ -202,7 +211,17 @@ ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 10, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		PG_TRY();
+		{
+			CHECK_FOR_INTERRUPTS();
+		}
+		PG_CATCH();
+		{
+			/* cancelled: the command will not run */
+			ln_shmem_release(database);
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
 	}
 }
 
@@ -224,6 +243,12 @@ ln_shmem_release(Oid database)
 	}
 	LWLockRelease(ln_shared->lock);
 	ln_shmem_wake_launcher();
+}
+
+int
+ln_shmem_backoff_ms(int failures)
+{
+	return failures >= 9 ? 300000 : 1000 << Max(failures - 1, 0);
 }
 
 uint64
@@ -309,6 +334,69 @@ ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns)
 	SpinLockRelease(&ln_shared->rate_lock);
 }
 
+bool
+ln_shmem_rate_look(uint64 key, double *tokens, int64 *blocked_ns)
+{
+	int64		now = ln_monotonic_ns();
+	bool		found = false;
+
+	SpinLockAcquire(&ln_shared->rate_lock);
+	for (int i = 0; i < LN_RATES && ln_shared->rates[i].key != 0; i++)
+	{
+		TokenBucket *b = &ln_shared->rates[i].bucket;
+
+		if (ln_shared->rates[i].key != key)
+			continue;
+		*tokens = b->level_ns * (double) b->limit / 1e9;
+		*blocked_ns = Max(0, b->blocked_until_ns - now);
+		found = true;
+		break;
+	}
+	SpinLockRelease(&ln_shared->rate_lock);
+	return found;
+}
+
+LnStats *
+ln_shmem_stats(Oid database, const char *channel, int kind)
+{
+	LnStats    *s = NULL;
+
+	if (ln_shared == NULL)
+		return NULL;
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < LN_STATS; i++)
+	{
+		s = &ln_shared->stats[i];
+		if (s->database == database && s->kind == kind && strcmp(s->channel, channel) == 0)
+			break;
+		if (s->database == InvalidOid)
+		{
+			strlcpy(s->channel, channel, sizeof(s->channel));
+			s->kind = kind;
+			pg_atomic_write_u64(&s->since, (uint64) GetCurrentTimestamp());
+			s->database = database;
+			break;
+		}
+		s = NULL;
+	}
+	LWLockRelease(ln_shared->lock);
+	return s;
+}
+
+void
+ln_shmem_ended(int64 id)
+{
+	if (ln_shared != NULL)
+		ConditionVariableBroadcast(&ln_shared->endings[(uint64) id % LN_ENDINGS]);
+}
+
+void
+ln_shmem_ended_any(void)
+{
+	for (int i = 0; i < LN_ENDINGS; i++)
+		ln_shmem_ended(i);
+}
+
 int64
 ln_monotonic_ns(void)
 {
@@ -352,6 +440,26 @@ shmem_startup(void)
 		ln_shared->launcher_procno = -1;
 		ln_shared->scan_databases = true;
 		SpinLockInit(&ln_shared->rate_lock);
+		for (int i = 0; i < LN_ENDINGS; i++)
+			ConditionVariableInit(&ln_shared->endings[i]);
+		for (int i = 0; i < LN_STATS; i++)
+		{
+			LnStats    *s = &ln_shared->stats[i];
+
+			for (int k = 0; k < LN_COUNTERS; k++)
+				pg_atomic_init_u64(&s->counters[k], 0);
+			for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
+				pg_atomic_init_u64(&s->latency[k], 0);
+			pg_atomic_init_u64(&s->since, 0);
+			pg_atomic_init_u64(&s->last_success, 0);
+			pg_atomic_init_u64(&s->last_error_at, 0);
+			pg_atomic_init_u32(&s->last_error, 0);
+			pg_atomic_init_u32(&s->in_flight, 0);
+			pg_atomic_init_u32(&s->breaker, 0);
+			pg_atomic_init_u64(&s->breaker_until, 0);
+			pg_atomic_init_u64(&s->blocked_until, 0);
+			pg_atomic_init_u64(&s->rate_key, 0);
+		}
 		for (int i = 0; i < ln_shared->nslots; i++)
 		{
 			pg_atomic_init_u32(&ln_shared->slots[i].work, 0);

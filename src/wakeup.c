@@ -51,6 +51,9 @@ wakeup_xact_callback(XactEvent event, void *arg)
 				ln_shmem_wake(MyDatabaseId,
 							  pending_work | (pending_at_end ? LN_WORK_RESCAN : 0),
 							  pending_lanes, pending_channels);
+			/* a verb may have ended messages */
+			if (pending_at_end)
+				ln_shmem_ended_any();
 			forget();
 			break;
 		case XACT_EVENT_ABORT:
@@ -96,6 +99,12 @@ ln_wakeup_for_row(const char *channel, int lane)
 	pending_work |= LN_WORK_OUTBOX;
 	pending_lanes |= UINT64CONST(1) << lane;
 	pending_channels |= ln_shmem_channel_bit(channel);
+}
+
+bool
+ln_wakeup_rows_pending(void)
+{
+	return pending_rows > 0;
 }
 
 int64
