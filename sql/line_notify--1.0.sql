@@ -673,7 +673,7 @@ CREATE TABLE line_notify.channel (
 					CHECK (api_base ~ '^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost|\[::1\]))(:[0-9]{1,5})?$'),
 	line_channel_id text CHECK (line_channel_id ~ '^[0-9A-Za-z_-]{1,64}$'),
 	region			text NOT NULL DEFAULT 'JP',
-	rate_limit		integer NOT NULL DEFAULT 2000 CHECK (rate_limit BETWEEN 1 AND 2000),
+	rate_limit		integer NOT NULL DEFAULT 2000 CHECK (rate_limit BETWEEN 1 AND 100000),
 	max_in_flight	integer NOT NULL DEFAULT 400 CHECK (max_in_flight BETWEEN 1 AND 10000),
 	default_ttl		interval NOT NULL DEFAULT '24 hours' CHECK (default_ttl > '0'),
 	on_invalid		text NOT NULL DEFAULT 'park' CHECK (on_invalid IN ('park', 'error')),
@@ -697,7 +697,8 @@ CREATE TABLE line_notify.channel (
 	paused_at		timestamptz,
 	pause_reason	text,
 	pause_automatic	boolean NOT NULL DEFAULT false,
-	created_at		timestamptz NOT NULL DEFAULT clock_timestamp()
+	created_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	CONSTRAINT rate_limit_of_line CHECK (rate_limit <= 2000 OR api_base <> 'https://api.line.me')
 );
 COMMENT ON TABLE line_notify.channel IS 'One row per LINE Messaging API channel; changed by create_channel(), alter_channel(), drop_channel(); read through view channels';
 COMMENT ON COLUMN line_notify.channel.home IS 'identity this channel was armed for; see arm()';
@@ -717,6 +718,8 @@ CREATE TABLE line_notify.credential (
 	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
 	kind			text NOT NULL CHECK (kind IN ('access_token', 'client_secret', 'jwt_key', 'channel_secret', 'previous_channel_secret')),
 	value			text NOT NULL,
+	key_id			text CHECK (key_id ~ '^[0-9A-Za-z_.-]{1,64}$'),
+	flow			text CHECK (flow IN ('stateless', 'v2.1')),
 	set_at			timestamptz NOT NULL DEFAULT clock_timestamp(),
 	set_by			name NOT NULL DEFAULT session_user,
 	PRIMARY KEY (channel, kind)
@@ -725,6 +728,15 @@ CREATE TABLE line_notify.credential (
 ALTER TABLE line_notify.credential ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON line_notify.credential FROM PUBLIC;
 COMMENT ON TABLE line_notify.credential IS 'Secrets, or file:/path of where they are; not dumped, no policy: only a superuser sees it';
+COMMENT ON COLUMN line_notify.credential.key_id IS 'jwt_key: the "kid" that LINE''s console gave for the public key';
+COMMENT ON COLUMN line_notify.credential.flow IS 'jwt_key: which tokens to ask for, stateless or v2.1';
+
+CREATE TABLE line_notify.token_status (
+	channel			text COLLATE "C" PRIMARY KEY REFERENCES line_notify.channel ON DELETE CASCADE,
+	error			text NOT NULL,
+	since			timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE line_notify.token_status IS 'Channels for which the worker could not get an access token, for health(); never a secret';
 
 CREATE TABLE line_notify.sender (
 	role			regrole NOT NULL,
@@ -783,6 +795,8 @@ LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller_
 REVOKE ALL ON FUNCTION line_notify._caller_is_superuser() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._caller_is_superuser() IS 'is the role outside of SECURITY DEFINER functions a superuser';
 
+-- Of use in views, whose functions run with the rights of who asks; says no
+-- more than whether this place is armed.
 CREATE FUNCTION line_notify._local_home() RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -795,7 +809,6 @@ AS $$
 	ORDER BY i.armed_at DESC
 	LIMIT 1
 $$;
-REVOKE ALL ON FUNCTION line_notify._local_home() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._local_home() IS 'the identity row that this cluster, database and node are named in, or NULL';
 
 CREATE FUNCTION line_notify.create_channel(
@@ -1025,21 +1038,23 @@ $$;
 REVOKE ALL ON FUNCTION line_notify.drop_channel(text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.drop_channel(text) IS 'Remove a channel that has nothing waiting; its history stays';
 
-CREATE FUNCTION line_notify.set_credential(channel text, kind text, value text) RETURNS void
+CREATE FUNCTION line_notify.set_credential(channel text, kind text, value text, key_id text DEFAULT NULL, flow text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	issues CONSTANT boolean := set_credential.kind IN ('client_secret', 'jwt_key');
 BEGIN
 	IF NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = set_credential.channel) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
 			MESSAGE = format('channel "%s" does not exist', set_credential.channel);
 	END IF;
-	IF set_credential.kind IS NULL OR set_credential.kind NOT IN ('access_token', 'client_secret', 'jwt_key', 'channel_secret') THEN
+	IF set_credential.kind IS NULL OR set_credential.kind NOT IN ('access_token', 'client_secret', 'jwt_key', 'channel_secret', 'previous_channel_secret') THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('unknown kind of credential: "%s"', set_credential.kind),
-			HINT = 'Kinds are access_token, client_secret, jwt_key and channel_secret.';
+			MESSAGE = 'unknown kind of credential',
+			HINT = 'Kinds are access_token, client_secret, jwt_key, channel_secret and previous_channel_secret.';
 	END IF;
 	IF set_credential.value LIKE 'file:%' THEN
 		IF set_credential.value NOT LIKE 'file:/%' THEN
@@ -1058,10 +1073,37 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'a credential has 1 to 8192 characters';
+	ELSIF set_credential.kind = 'access_token' AND length(set_credential.value) > 4000 THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'an access token has at most 4000 characters';
 	ELSIF set_credential.kind <> 'jwt_key' AND set_credential.value ~ '[^!-~]' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'a credential has printable ASCII characters only, and no space';
+	END IF;
+	IF set_credential.value IS NOT NULL AND issues AND
+		(SELECT c.line_channel_id IS NULL FROM line_notify.channel c WHERE c.name = set_credential.channel)
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('channel "%s" has no line_channel_id', set_credential.channel),
+			DETAIL = 'LINE issues access tokens for a channel ID.',
+			HINT = format('SELECT line_notify.alter_channel(%L, line_channel_id => ''...'');', set_credential.channel);
+	END IF;
+	IF set_credential.value IS NOT NULL AND (set_credential.kind = 'jwt_key') <> (set_credential.key_id IS NOT NULL)
+		OR set_credential.flow IS NOT NULL AND set_credential.kind <> 'jwt_key'
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'key_id and flow belong to a jwt_key',
+			HINT = 'key_id is the "kid" that LINE''s console shows for the registered public key.';
+	END IF;
+	IF set_credential.key_id !~ '^[0-9A-Za-z_.-]{1,64}$' OR set_credential.flow NOT IN ('stateless', 'v2.1') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'invalid key_id or flow',
+			DETAIL = 'A key_id has 1 to 64 letters, digits, "_", "-" or "."; flow is stateless or v2.1.';
 	END IF;
 
 	-- one generation back stays valid while LINE and its proxies change over
@@ -1076,15 +1118,31 @@ BEGIN
 	IF set_credential.value IS NULL THEN
 		DELETE FROM line_notify.credential c
 		WHERE c.channel = set_credential.channel AND c.kind = set_credential.kind;
-	ELSE
-		INSERT INTO line_notify.credential (channel, kind, value)
-		VALUES (set_credential.channel, set_credential.kind, set_credential.value)
-		ON CONFLICT (channel, kind) DO UPDATE SET value = excluded.value, set_at = clock_timestamp(), set_by = session_user;
+		RETURN;
 	END IF;
+
+	-- one way to get access tokens at a time
+	IF set_credential.kind IN ('access_token', 'client_secret', 'jwt_key') THEN
+		DELETE FROM line_notify.credential c
+		WHERE c.channel = set_credential.channel
+		  AND c.kind IN ('access_token', 'client_secret', 'jwt_key') AND c.kind <> set_credential.kind;
+	END IF;
+	INSERT INTO line_notify.credential (channel, kind, value, key_id, flow)
+	VALUES (set_credential.channel, set_credential.kind, set_credential.value, set_credential.key_id, set_credential.flow)
+	ON CONFLICT (channel, kind) DO UPDATE
+		SET value = excluded.value, key_id = excluded.key_id, flow = excluded.flow,
+			set_at = clock_timestamp(), set_by = session_user;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify.set_credential(text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.set_credential(text, text, text) IS 'Set (or with NULL remove) a secret of a channel; file:/path keeps it out of the database';
+REVOKE ALL ON FUNCTION line_notify.set_credential(text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.set_credential(text, text, text, text, text) IS 'Set (or with NULL remove) a secret of a channel; file:/path keeps it out of the database; access_token, client_secret and jwt_key replace each other';
+
+CREATE FUNCTION line_notify.check_channel(name text, OUT step text, OUT ok boolean, OUT detail text, OUT hint text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT ROWS 6 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'line_notify_check_channel';
+REVOKE ALL ON FUNCTION line_notify.check_channel(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.check_channel(text) IS 'Try everything between here and LINE without sending a message: credential, connection, token, account, permission';
 
 CREATE FUNCTION line_notify.arm(nodes text[] DEFAULT NULL, backlog text DEFAULT 'keep')
 RETURNS bigint
@@ -1154,11 +1212,21 @@ SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_f
 	   cardinality(c.only_recipients) AS only_recipients,
 	   line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) AS quiet_until,
 	   c.home IS NOT DISTINCT FROM (SELECT line_notify._local_home()) AS armed,
-	   c.paused_at IS NOT NULL AS paused, c.pause_reason, c.pause_automatic, c.paused_at,
+	   c.paused_at IS NOT NULL OR p.reasons IS NOT NULL AS paused,
+	   coalesce(c.pause_reason, p.reasons) AS pause_reason, c.pause_automatic,
+	   coalesce(c.paused_at, p.paused_at) AS paused_at,
 	   ARRAY(SELECT k.kind FROM line_notify.credential k WHERE k.channel = c.name ORDER BY k.kind) AS credentials,
 	   c.created_at
-FROM line_notify.channel c;
+FROM line_notify.channel c
+CROSS JOIN LATERAL (
+	SELECT string_agg(format('%s messages: %s', CASE x.scope WHEN 'endpoint' THEN x.subject ELSE x.scope || ' ' || x.subject END, x.reason), '; ' ORDER BY x.paused_at) AS reasons,
+		   min(x.paused_at) AS paused_at
+	FROM line_notify.partial_pause x WHERE x.channel = c.name) p;
 COMMENT ON VIEW line_notify.channels IS 'Channels with their settings; never a secret';
+COMMENT ON COLUMN line_notify.channels.paused IS 'the channel, or an endpoint, template or design of it; pause_reason says which';
+COMMENT ON COLUMN line_notify.channels.sent_today IS 'messages that LINE accepted or may have accepted, compared with daily_budget';
+COMMENT ON COLUMN line_notify.channels.only_recipients IS 'length of the allow-list, NULL = none';
+COMMENT ON COLUMN line_notify.channels.quiet_until IS 'end of the quiet hours it is in, or NULL';
 
 CREATE FUNCTION line_notify.grant_sender(role regrole, channels text[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1227,7 +1295,6 @@ COMMENT ON TYPE line_notify.message_state IS 'Where a message stands; view state
 CREATE FUNCTION line_notify._states(OUT state text, OUT terminal boolean, OUT billed text, OUT description_en text, OUT description_ja text)
 RETURNS SETOF record
 LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 13 AS 'MODULE_PATHNAME', 'line_notify_states';
-REVOKE ALL ON FUNCTION line_notify._states() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._states() IS 'rows of view states';
 
 CREATE VIEW line_notify.states AS
@@ -1266,13 +1333,15 @@ CREATE TABLE line_notify.outbox (
 	home			bigint NOT NULL,
 	created_at		timestamptz NOT NULL,
 	error			text,
+	lane			smallint GENERATED ALWAYS AS ((priority + 10) * 2 + CASE WHEN template_key IS NULL THEN 1 ELSE 0 END) STORED,
 	CONSTRAINT one_content CHECK ((template_key IS NULL) <> (messages IS NULL) OR state IN ('invalid', 'suppressed')),
 	CONSTRAINT waiting_state CHECK (state IN ('queued', 'invalid', 'suppressed')),
 	CONSTRAINT has_recipient CHECK (recipient IS NOT NULL OR state <> 'queued')
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000,
 		autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 50000);
--- The claim walks one lane (channel, priority) in order of due time.
-CREATE INDEX outbox_claim ON line_notify.outbox (channel, priority, due_at, id);
+-- The claim walks one lane of a channel in order of due time.  A lane is a
+-- priority and an endpoint, since LINE limits and refuses by endpoint.
+CREATE INDEX outbox_claim ON line_notify.outbox (channel, lane, due_at, id);
 CREATE INDEX outbox_expiry ON line_notify.outbox (expires_at);
 CREATE INDEX outbox_reference ON line_notify.outbox (reference) WHERE reference IS NOT NULL;
 CREATE INDEX outbox_batch ON line_notify.outbox (batch) WHERE batch IS NOT NULL;
@@ -1301,6 +1370,7 @@ COMMENT ON COLUMN line_notify.outbox.state IS 'set by us; a row that arrives wit
 COMMENT ON COLUMN line_notify.outbox.due_at IS 'when it may be sent next';
 COMMENT ON COLUMN line_notify.outbox.attempts IS 'attempts made so far';
 COMMENT ON COLUMN line_notify.outbox.maybe_sent IS 'an earlier attempt may have reached the customer';
+COMMENT ON COLUMN line_notify.outbox.lane IS 'priority and endpoint: (priority + 10) * 2, and 1 for flexible messages';
 COMMENT ON COLUMN line_notify.outbox.home IS 'identity that may send it';
 COMMENT ON COLUMN line_notify.outbox.error IS 'why it waits or is invalid; no personal data';
 
@@ -1865,6 +1935,7 @@ AS $$
 DECLARE
 	c record;
 	w record;
+	p record;
 	here bigint := line_notify._local_home();
 	n bigint;
 BEGIN
@@ -1939,10 +2010,37 @@ BEGIN
 			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
 			RETURN NEXT;
 		END IF;
+		FOR p IN SELECT * FROM line_notify.partial_pause x WHERE x.channel = c.name ORDER BY x.scope, x.subject
+		LOOP
+			severity := 'error';
+			reason := format('paused %s messages: %s', CASE p.scope WHEN 'endpoint' THEN p.subject ELSE p.scope || ' ' || p.subject END, p.reason);
+			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
+			RETURN NEXT;
+		END LOOP;
+		IF c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
+							  WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date) THEN
+			severity := 'warning';
+			reason := format('the daily budget of %s messages is used up', c.daily_budget);
+			hint := format('It goes on at midnight (%s); SELECT line_notify.alter_channel(%L, daily_budget => ...); raises it.', c.time_zone, c.name);
+			RETURN NEXT;
+		END IF;
+		IF line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) IS NOT NULL THEN
+			severity := 'info';
+			reason := format('quiet hours until %s', line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()));
+			hint := NULL;
+			RETURN NEXT;
+		END IF;
 		IF NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name AND k.kind IN ('access_token', 'client_secret', 'jwt_key')) THEN
 			severity := 'error';
 			reason := 'no credential to send with';
 			hint := format('SELECT line_notify.set_credential(%L, ''access_token'', ''file:/path'');', c.name);
+			RETURN NEXT;
+		END IF;
+		SELECT 'error', format('no access token since %s: %s', date_trunc('second', t.since), t.error),
+			format('It is asked for again by itself, every minute at least; SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name)
+		INTO severity, reason, hint
+		FROM line_notify.token_status t WHERE t.channel = c.name;
+		IF FOUND THEN
 			RETURN NEXT;
 		END IF;
 		SELECT count(*) INTO n FROM line_notify.history h

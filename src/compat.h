@@ -16,12 +16,20 @@
 #endif
 
 #include "catalog/pg_database.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"				/* 16: apart from postgres.h */
+#endif
 #include "utils/acl.h"
 #include "utils/wait_event.h"
 
 /* 18: shows name and version in pg_get_loaded_modules() */
 #ifndef PG_MODULE_MAGIC_EXT
 #define PG_MODULE_MAGIC_EXT(...) PG_MODULE_MAGIC
+#endif
+
+/* 18: before the declaration, instead of after it */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
 #endif
 
 /* 16 replaced the ownership checks per kind of object by one */

@@ -112,7 +112,7 @@ typedef struct Row
 /* cache of this backend */
 static struct
 {
-	bool		valid;
+	bool		stale;			/* or never loaded: context is NULL */
 	bool		registered;
 	MemoryContext context;
 	Oid			channel_relid;
@@ -427,7 +427,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	set_null(&row, COL_ON_DUPLICATE);
 
-	ln_wakeup_for_row(channel->name, priority);
+	ln_wakeup_for_row(channel->name, ln_lane(priority, template ? LINE_TEMPLATE : LINE_FLEXIBLE));
 
 	tuple = heap_modify_tuple(tuple, row.desc, row.values, row.nulls, row.replace);
 	return PointerGetDatum(tuple);
@@ -463,7 +463,7 @@ choose_channel(Row *row)
 	else if (ln_guc_default_channel != NULL && ln_guc_default_channel[0] != '\0')
 		name = ln_guc_default_channel;
 
-	if (!cache.valid)
+	if (cache.stale || cache.context == NULL)
 		load_cache();
 	if (name != NULL)
 	{
@@ -487,7 +487,7 @@ choose_channel(Row *row)
 const LnChannelRow *
 ln_enqueue_channel(const char *name)
 {
-	if (!cache.valid)
+	if (cache.stale || cache.context == NULL)
 		load_cache();
 	for (int i = 0; i < cache.nchannels; i++)
 		if (strcmp(cache.channels[i].name, name) == 0)
@@ -582,7 +582,7 @@ static void
 cache_callback(Datum arg, Oid relid)
 {
 	if (relid == InvalidOid || relid == cache.channel_relid || relid == cache.sender_relid)
-		cache.valid = false;
+		cache.stale = true;
 }
 
 /*
@@ -625,7 +625,7 @@ load_cache(void)
 		elog(ERROR, "could not connect to SPI");
 	old = MemoryContextSwitchTo(context);
 	/* before the read: an invalidation while we read must not get lost */
-	cache.valid = true;
+	cache.stale = false;
 	{
 		LnChannelRow *channels;
 		LnSenderRow *senders;

@@ -42,7 +42,7 @@ main(void)
 	for (c = 0; c <= 0x110000; c++)
 	{
 		int			in = c <= 0x10FFFF &&
-			(U_GET_GC_MASK(c) & (U_GC_L_MASK | U_GC_N_MASK)) != 0;
+		(U_GET_GC_MASK(c) & (U_GC_L_MASK | U_GC_N_MASK)) != 0;
 
 		if (in && start < 0)
 			start = c;

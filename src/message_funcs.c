@@ -22,6 +22,7 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
+#include "compat.h"
 #include "encoding.h"
 #include "message_funcs.h"
 
@@ -47,8 +48,9 @@ typedef struct TreeBuilder
 	uint32		n_nodes;
 	uint32		room;
 	size_t		n_bytes;
-	bool		convert;		/* the database is not UTF8 */
-	bool		number_fault;
+	int			encoding;		/* of the database */
+	bool		number_fault;	/* some number was not written out */
+	bool		text_fault;		/* some string is not UTF-8 */
 	LnRule		fault;			/* why building stopped */
 	LnJsonNode	on_stack[STACK_NODES];
 } TreeBuilder;
@@ -125,6 +127,9 @@ line_notify_check_message(PG_FUNCTION_ARGS)
 				ln_message_report(&check, LN_RULE_NUMBER_OUT_OF_RANGE, "",
 								  fault_message(LN_RULE_NUMBER_OUT_OF_RANGE));
 			ln_message_check_request(&check, kind, &tree);
+			if (builder.text_fault)
+				ln_message_report(&check, LN_RULE_INVALID_UTF8, "",
+								  fault_message(LN_RULE_INVALID_UTF8));
 		}
 		free_tree(&builder);
 	}
@@ -263,6 +268,12 @@ run_check(LnMessageKind kind, const char *template_key, Jsonb *value,
 										  strlen(template_key), &tree);
 			else
 				ln_message_check_messages(&check, &tree);
+
+			/* after the check, which may have said where */
+			if (builder.text_fault)
+				ln_message_report(&check, LN_RULE_INVALID_UTF8,
+								  kind == LN_MESSAGE_TEMPLATE ? "body" : "messages",
+								  fault_message(LN_RULE_INVALID_UTF8));
 		}
 		free_tree(&builder);
 	}
@@ -283,9 +294,9 @@ build_tree(TreeBuilder *b, Jsonb *jb, LnJsonTree *tree)
 	b->room = STACK_NODES;
 	b->n_nodes = 0;
 	b->n_bytes = 0;
-	b->convert = GetDatabaseEncoding() != PG_UTF8 &&
-		GetDatabaseEncoding() != PG_SQL_ASCII;
+	b->encoding = GetDatabaseEncoding();
 	b->number_fault = false;
+	b->text_fault = false;
 
 	if (VARSIZE(jb) > MAX_JSONB_BYTES)
 	{
@@ -461,18 +472,24 @@ add_number(TreeBuilder *b, LnJsonNode *node, Numeric num)
 	b->n_bytes += node->len;
 }
 
-/* a string in UTF-8; cannot fail for what is stored in a database */
+/*
+ * A string in UTF-8.  What cannot be (any bytes are a string in a SQL_ASCII
+ * database) stays as it is and is noted.
+ */
 static const char *
 to_utf8(TreeBuilder *b, const char *str, uint32 *len)
 {
 	const char *utf8;
 	int			outlen;
 
-	if (!b->convert)
+	if (b->encoding == PG_UTF8)
 		return str;
 	utf8 = ln_encoding_to_utf8(str, *len, &outlen);
-	if (utf8 == NULL)
-		return str;				/* will be found not to be UTF-8 */
+	if (utf8 == NULL || !pg_verify_mbstr(PG_UTF8, utf8, outlen, true))
+	{
+		b->text_fault = true;
+		return str;
+	}
 	*len = outlen;
 	return utf8;
 }

@@ -7,6 +7,12 @@
  * They run under the worker's pinned settings, or (receive_webhook, the insert
  * trigger) under the owner with names and operators of pg_catalog only.
  *
+ * The plans.  Statistics of a queue may say anything, so the worker's settings
+ * (pin_settings) leave hash joins only, and each table has an index condition
+ * of its own: "id = ANY ($1)" beside the join, a scalar subquery in place of
+ * NOT EXISTS.  Without them a batch of n is joined in n * n steps, or a table
+ * is read whole because it was empty when it was last analyzed.
+ *
  * The protocol.  A row of outbox is written once.  Claiming inserts a lease
  * (id, token) into in_flight; recording deletes the lease, and only when that
  * hit exactly the token it was given, deletes the row and writes history.  So
@@ -40,6 +46,9 @@ typedef struct Statement
 	SPIPlanPtr	plan;
 } Statement;
 
+/* history has partitions for ids below this */
+static int64 covered = PG_INT64_MIN;
+
 static uint64 run(Statement *st, Datum *args, const char *nulls, int expect);
 
 static Datum int8_array(const int64 *v, int n);
@@ -72,6 +81,7 @@ static MemoryContext caller_context;
 static uint64
 run(Statement *st, Datum *args, const char *nulls, int expect)
 {
+	MemoryContext ctx = CurrentMemoryContext;
 	int			rc;
 
 	if (st->plan == NULL)
@@ -86,6 +96,8 @@ run(Statement *st, Datum *args, const char *nulls, int expect)
 	rc = SPI_execute_plan(st->plan, args, nulls, false, 0);
 	if (rc != expect)
 		elog(ERROR, "unexpected result of a statement: %s", SPI_result_code_string(rc));
+	/* SPI leaves its own context behind */
+	MemoryContextSwitchTo(ctx);
 	return SPI_processed;
 }
 
@@ -182,7 +194,7 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 {
 	static Statement st = {
 		.sql =
-		"SELECT channel, kind, value FROM line_notify.credential",
+		"SELECT channel, kind, value, key_id, flow FROM line_notify.credential",
 		.nargs = 0
 	};
 	int			m;
@@ -198,14 +210,91 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 		{
 			if (strcmp(rows[j].name, channel) != 0)
 				continue;
-			if (strcmp(kind, "access_token") == 0)
-				rows[j].access_token = column_text(i, 3);
+			if (strcmp(kind, "access_token") == 0 ||
+				strcmp(kind, "client_secret") == 0 || strcmp(kind, "jwt_key") == 0)
+			{
+				/* set_credential() keeps one of them */
+				rows[j].credential = kind[0] == 'a' ? LN_CREDENTIAL_TOKEN :
+					kind[0] == 'c' ? LN_CREDENTIAL_SECRET : LN_CREDENTIAL_JWT;
+				rows[j].credential_value = column_text(i, 3);
+				rows[j].credential_key_id = column_text(i, 4);
+				rows[j].credential_v21 = column_text(i, 5) != NULL &&
+					strcmp(column_text(i, 5), "v2.1") == 0;
+			}
 			else if (strcmp(kind, "channel_secret") == 0)
 				rows[j].channel_secret = column_text(i, 3);
 			else if (strcmp(kind, "previous_channel_secret") == 0)
 				rows[j].previous_channel_secret = column_text(i, 3);
 		}
 	}
+}
+
+void
+ln_outbox_load_flow(LnChannelRow *rows, int n)
+{
+	static Statement parts = {
+		.sql =
+		"SELECT channel, scope, subject FROM line_notify.partial_pause",
+		.nargs = 0
+	};
+	static Statement sent = {
+		.sql =
+		"SELECT c.name, coalesce(d.sent, 0),"
+		" ((clock_timestamp() AT TIME ZONE c.time_zone)::date + 1)::timestamp AT TIME ZONE c.time_zone"
+		" FROM line_notify.channel c LEFT JOIN line_notify.daily_sent d"
+		"  ON d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date",
+		.nargs = 0
+	};
+	int			m;
+
+	caller_context = CurrentMemoryContext;
+	m = (int) run(&parts, NULL, NULL, SPI_OK_SELECT);
+	for (int j = 0; j < n; j++)
+	{
+		CALLER_CONTEXT(rows[j].paused_subjects = palloc(sizeof(char *) * Max(m, 1)));
+		rows[j].npaused_subjects = 0;
+	}
+	for (int i = 0; i < m; i++)
+	{
+		char	   *channel = column_text(i, 1);
+		char	   *scope = column_text(i, 2);
+		char	   *subject = column_text(i, 3);
+
+		for (int j = 0; j < n; j++)
+		{
+			if (strcmp(rows[j].name, channel) != 0)
+				continue;
+			if (strcmp(scope, "endpoint") == 0)
+				rows[j].endpoint_paused[strcmp(subject, "template") == 0 ? LINE_TEMPLATE : LINE_FLEXIBLE] = true;
+			else
+			{
+				char	   *text = palloc(LN_SUBJECT_LEN);
+
+				ln_outbox_subject(text, strcmp(scope, "template") == 0 ? LINE_TEMPLATE : LINE_FLEXIBLE, subject);
+				CALLER_CONTEXT(rows[j].paused_subjects[rows[j].npaused_subjects++] = pstrdup(text));
+			}
+		}
+	}
+
+	m = (int) run(&sent, NULL, NULL, SPI_OK_SELECT);
+	for (int i = 0; i < m; i++)
+	{
+		char	   *channel = column_text(i, 1);
+
+		for (int j = 0; j < n; j++)
+		{
+			if (strcmp(rows[j].name, channel) != 0)
+				continue;
+			rows[j].sent_today = column_int8(i, 2, 0);
+			rows[j].day_ends = column_int8(i, 3, DT_NOEND);
+		}
+	}
+}
+
+void
+ln_outbox_subject(char *buf, LineKind kind, const char *name)
+{
+	snprintf(buf, LN_SUBJECT_LEN, "%c%s", kind == LINE_TEMPLATE ? 't' : 'u', name);
 }
 
 int
@@ -250,18 +339,18 @@ ln_outbox_survey(int64 home, LnLaneRow **rows)
 	static Statement st = {
 		.sql =
 		"WITH RECURSIVE lane AS ("
-		" (SELECT o.channel, o.priority FROM line_notify.outbox o"
-		"  ORDER BY o.channel, o.priority LIMIT 1)"
+		" (SELECT o.channel, o.lane FROM line_notify.outbox o"
+		"  ORDER BY o.channel, o.lane LIMIT 1)"
 		" UNION ALL"
-		" SELECT n.channel, n.priority FROM lane l, LATERAL ("
-		"  SELECT o.channel, o.priority FROM line_notify.outbox o"
-		"  WHERE (o.channel, o.priority) > (l.channel, l.priority)"
-		"  ORDER BY o.channel, o.priority LIMIT 1) n)"
-		" SELECT l.channel, l.priority,"
+		" SELECT n.channel, n.lane FROM lane l, LATERAL ("
+		"  SELECT o.channel, o.lane FROM line_notify.outbox o"
+		"  WHERE (o.channel, o.lane) > (l.channel, l.lane)"
+		"  ORDER BY o.channel, o.lane LIMIT 1) n)"
+		" SELECT l.channel, l.lane,"
 		"  (SELECT o.due_at FROM line_notify.outbox o"
-		"   WHERE o.channel = l.channel AND o.priority = l.priority"
+		"   WHERE o.channel = l.channel AND o.lane = l.lane"
 		"   AND o.home = $1 AND o.due_at < 'infinity' AND o.state = 'queued'"
-		"   AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		"   AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"   ORDER BY o.due_at, o.id LIMIT 1)"
 		" FROM lane l",
 		.nargs = 1,
@@ -277,7 +366,7 @@ ln_outbox_survey(int64 home, LnLaneRow **rows)
 	for (int i = 0; i < n; i++)
 	{
 		list[i].channel = column_text(i, 1);
-		list[i].priority = column_int4(i, 2, 0);
+		list[i].lane = column_int4(i, 2, 0);
 		list[i].first_due = column_int8(i, 3, DT_NOEND);
 	}
 	*rows = list;
@@ -291,7 +380,7 @@ ln_outbox_next_expiry(int64 home, TimestampTz low)
 		.sql =
 		"SELECT o.expires_at FROM line_notify.outbox o"
 		" WHERE o.home = $1 AND o.expires_at >= $2 AND o.expires_at < 'infinity'"
-		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		" ORDER BY o.expires_at LIMIT 1",
 		.nargs = 2,
 		.argtypes = {INT8OID, TIMESTAMPTZOID}
@@ -317,7 +406,7 @@ ln_outbox_has_events(void)
 }
 
 int
-ln_outbox_pick(const char *channel, int priority, int64 home,
+ln_outbox_pick(const char *channel, int lane, int64 home,
 			   TimestampTz low, TimestampTz now, int limit, LnMessage **rows)
 {
 	/*
@@ -333,17 +422,18 @@ ln_outbox_pick(const char *channel, int priority, int64 home,
 		"   WHERE p.channel = o.channel AND p.order_key = o.order_key"
 		"   AND p.id < o.id AND p.state = 'queued') END,"
 		" o.due_at, o.recipient, o.template_key, o.body::text, o.messages::text,"
-		" o.notification_disabled, o.aggregation_unit"
+		" o.notification_disabled, o.aggregation_unit,"
+		" CASE WHEN o.template_key IS NULL THEN coalesce(o.use_case::text, '') END"
 		" FROM line_notify.outbox o"
-		" WHERE o.channel = $1 AND o.priority = $2 AND o.due_at >= $3 AND o.due_at <= $4"
+		" WHERE o.channel = $1 AND o.lane = $2 AND o.due_at >= $3 AND o.due_at <= $4"
 		" AND o.home = $5 AND o.state = 'queued' AND o.expires_at > $4"
-		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		" ORDER BY o.due_at, o.id LIMIT $6 FOR UPDATE OF o SKIP LOCKED",
 		.nargs = 6,
 		.argtypes = {TEXTOID, INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT4OID}
 	};
 	Datum		args[] = {
-		CStringGetTextDatum(channel), Int16GetDatum(priority),
+		CStringGetTextDatum(channel), Int16GetDatum(lane),
 		TimestampTzGetDatum(low), TimestampTzGetDatum(now),
 		Int64GetDatum(home), Int32GetDatum(limit)
 	};
@@ -369,6 +459,7 @@ ln_outbox_pick(const char *channel, int priority, int64 home,
 		m->messages = column_text(i, 10);
 		m->notification_disabled = column_int4(i, 11, -1);
 		m->aggregation_unit = column_text(i, 12);
+		m->use_case = column_text(i, 13);
 	}
 	*rows = list;
 	return n;
@@ -391,7 +482,6 @@ ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
 		.nargs = 1,
 		.argtypes = {INT8OID}
 	};
-	static int64 covered = PG_INT64_MIN;	/* history has partitions below this */
 	int64	   *ids = palloc(sizeof(int64) * n);
 	int64	   *tokens = palloc(sizeof(int64) * n);
 	int		   *attempts = palloc(sizeof(int) * n);
@@ -425,6 +515,26 @@ ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
 }
 
 void
+ln_outbox_forget(void)
+{
+	covered = PG_INT64_MIN;
+}
+
+void
+ln_outbox_defer(int64 id, TimestampTz until, const char *reason)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.outbox SET due_at = $2, error = $3 WHERE id = $1",
+		.nargs = 3,
+		.argtypes = {INT8OID, TIMESTAMPTZOID, TEXTOID}
+	};
+	Datum		args[] = {Int64GetDatum(id), TimestampTzGetDatum(until), CStringGetTextDatum(reason)};
+
+	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+}
+
+void
 ln_outbox_park(const LnMessage *rows, int n)
 {
 	static Statement st = {
@@ -443,6 +553,27 @@ ln_outbox_park(const LnMessage *rows, int n)
 }
 
 void
+ln_outbox_suppress(const LnMessage *rows, int n, const char *why)
+{
+	/* its time is over: expiry moves it to history */
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.outbox SET state = 'suppressed', error = $2, recipient = NULL,"
+		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
+		.nargs = 2,
+		.argtypes = {INT8ARRAYOID, TEXTOID}
+	};
+	int64	   *ids = palloc(sizeof(int64) * n);
+	Datum		args[2];
+
+	for (int i = 0; i < n; i++)
+		ids[i] = rows[i].id;
+	args[0] = int8_array(ids, n);
+	args[1] = CStringGetTextDatum(why);
+	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+}
+
+void
 ln_outbox_note_release(const char *channel, const char *order_key)
 {
 	static Statement st = {
@@ -456,6 +587,164 @@ ln_outbox_note_release(const char *channel, const char *order_key)
 	if (order_key != NULL)
 		args[1] = CStringGetTextDatum(order_key);
 	(void) run(&st, args, order_key != NULL ? "  " : " n", SPI_OK_INSERT);
+}
+
+bool
+ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
+{
+	/*
+	 * The first message of each order_key that was let go, if it was set
+	 * aside.  A row that somebody has locked keeps its note, for the next
+	 * time.
+	 */
+	static Statement by_key = {
+		.sql =
+		"WITH r AS MATERIALIZED ("
+		"  SELECT r.seq, h.id, h.due_at FROM line_notify.release r LEFT JOIN LATERAL ("
+		"   SELECT o.id, o.due_at FROM line_notify.outbox o"
+		"   WHERE o.channel = r.channel AND o.order_key = r.order_key AND o.state = 'queued'"
+		"   ORDER BY o.id LIMIT 1) h ON true"
+		"  WHERE r.order_key IS NOT NULL ORDER BY r.seq LIMIT $1),"
+		" l AS MATERIALIZED ("
+		"  SELECT o.id FROM line_notify.outbox o"
+		"  WHERE o.id = ANY (ARRAY(SELECT r.id FROM r WHERE r.due_at = 'infinity'))"
+		"  FOR UPDATE SKIP LOCKED),"
+		" d AS (DELETE FROM line_notify.release x WHERE x.seq = ANY (ARRAY("
+		"  SELECT r.seq FROM r WHERE r.id IS NULL OR r.due_at < 'infinity' OR r.id IN (SELECT l.id FROM l))))"
+		" UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
+		" WHERE o.id = ANY (ARRAY(SELECT l.id FROM l))"
+		" RETURNING o.channel, o.lane",
+		.nargs = 1,
+		.argtypes = {INT4OID}
+	};
+	static Statement left = {
+		.sql =
+		"SELECT EXISTS (SELECT FROM line_notify.release WHERE order_key IS NOT NULL)",
+		.nargs = 0
+	};
+
+	/*
+	 * Everything of a channel, also what will be set aside again.  In steps,
+	 * lane by lane in order of id.
+	 */
+	static Statement next = {
+		.sql =
+		"SELECT r.seq, r.channel FROM line_notify.release r WHERE r.order_key IS NULL ORDER BY r.seq LIMIT 1",
+		.nargs = 0
+	};
+	static Statement by_lane = {
+		.sql =
+		"UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
+		" WHERE o.id = ANY (ARRAY(SELECT p.id FROM line_notify.outbox p"
+		"  WHERE p.channel = $1 AND p.lane = $2 AND p.due_at = 'infinity' AND p.id > $3"
+		"  AND p.state = 'queued' ORDER BY p.id LIMIT $4 FOR UPDATE SKIP LOCKED))"
+		" RETURNING o.id",
+		.nargs = 4,
+		.argtypes = {TEXTOID, INT2OID, INT8OID, INT4OID}
+	};
+	static Statement done = {
+		.sql =
+		"DELETE FROM line_notify.release WHERE seq = $1",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int32GetDatum(limit);
+	LnLaneRow  *list;
+	int			n;
+
+	caller_context = CurrentMemoryContext;
+	n = (int) run(&by_key, &arg, NULL, SPI_OK_UPDATE_RETURNING);
+	CALLER_CONTEXT(list = palloc0(sizeof(LnLaneRow) * (n + LN_LANES)));
+	for (int i = 0; i < n; i++)
+	{
+		list[i].channel = column_text(i, 1);
+		list[i].lane = column_int4(i, 2, 0);
+	}
+	*rows = list;
+	*nrows = n;
+	(void) run(&left, NULL, NULL, SPI_OK_SELECT);
+	if (column_bool(0, 1))
+		return true;
+
+	if (run(&next, NULL, NULL, SPI_OK_SELECT) == 0)
+		return false;
+	if (column_int8(0, 1, 0) != scan->seq)
+	{
+		memset(scan, 0, sizeof(*scan));
+		scan->seq = column_int8(0, 1, 0);
+	}
+	{
+		char	   *channel = column_text(0, 2);
+		int			budget = limit;
+
+		while (budget > 0 && scan->lane < LN_LANES)
+		{
+			Datum		args[] = {
+				CStringGetTextDatum(channel), Int16GetDatum(scan->lane),
+				Int64GetDatum(scan->after), Int32GetDatum(budget)
+			};
+			int			m = (int) run(&by_lane, args, NULL, SPI_OK_UPDATE_RETURNING);
+
+			for (int i = 0; i < m; i++)
+				scan->after = Max(scan->after, column_int8(i, 1, 0));
+			if (m > 0)
+			{
+				list[*nrows].channel = channel;
+				list[(*nrows)++].lane = scan->lane;
+			}
+			if (m < budget)
+			{
+				scan->lane++;
+				scan->after = 0;
+			}
+			budget -= m;
+		}
+		if (scan->lane == LN_LANES)
+		{
+			arg = Int64GetDatum(scan->seq);
+			(void) run(&done, &arg, NULL, SPI_OK_DELETE);
+		}
+	}
+	return true;
+}
+
+void
+ln_outbox_count_sent(const char *channel, int n)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.daily_sent AS d (channel, day, sent)"
+		" SELECT c.name, (clock_timestamp() AT TIME ZONE c.time_zone)::date, $2"
+		" FROM line_notify.channel c WHERE c.name = $1"
+		" ON CONFLICT (channel, day) DO UPDATE SET sent = d.sent + excluded.sent",
+		.nargs = 2,
+		.argtypes = {TEXTOID, INT4OID}
+	};
+	Datum		args[] = {CStringGetTextDatum(channel), Int32GetDatum(n)};
+
+	(void) run(&st, args, NULL, SPI_OK_INSERT);
+}
+
+void
+ln_outbox_sweep_keys(int limit)
+{
+	static Statement keys = {
+		.sql =
+		"DELETE FROM line_notify.dedup d WHERE (d.channel, d.dedup_key) IN ("
+		" SELECT x.channel, x.dedup_key FROM line_notify.dedup x"
+		" WHERE x.until < clock_timestamp() ORDER BY x.until LIMIT $1 FOR UPDATE SKIP LOCKED)",
+		.nargs = 1,
+		.argtypes = {INT4OID}
+	};
+	static Statement days = {
+		.sql =
+		"DELETE FROM line_notify.daily_sent WHERE day < current_date - 400",
+		.nargs = 0
+	};
+	Datum		arg = Int32GetDatum(limit);
+
+	(void) run(&keys, &arg, NULL, SPI_OK_DELETE);
+	(void) run(&days, NULL, NULL, SPI_OK_DELETE);
 }
 
 static const char *
@@ -494,8 +783,8 @@ ln_outbox_record(const LnRecord *recs, int n)
 		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 		"  AS r(id, token, state, outcome, http_status, request_id, error, sent_at, ended_at)),"
 		" f AS (DELETE FROM line_notify.in_flight f USING r"
-		"  WHERE f.id = r.id AND f.token = r.token RETURNING f.*),"
-		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = f.id RETURNING o.*)"
+		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token RETURNING f.*),"
+		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = ANY ($1) AND o.id = f.id RETURNING o.*)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
 		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"
 		"  state, attempts, maybe_sent, token, outcome, http_status, request_id, error,"
@@ -522,13 +811,13 @@ ln_outbox_record(const LnRecord *recs, int n)
 		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 		"  AS r(id, token, outcome, http_status, request_id, error, sent_at, ended_at, retry_at, consume, ambiguous, logged)),"
 		" f AS (DELETE FROM line_notify.in_flight f USING r"
-		"  WHERE f.id = r.id AND f.token = r.token AND f.delivered_at IS NULL RETURNING f.*),"
+		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token AND f.delivered_at IS NULL RETURNING f.*),"
 		" u AS (UPDATE line_notify.outbox o SET"
 		"   due_at = greatest(r.retry_at, clock_timestamp()),"
 		"   attempts = o.attempts + r.consume::integer,"
 		"   maybe_sent = o.maybe_sent OR r.ambiguous,"
 		"   error = nullif(r.error, '')"
-		"  FROM f JOIN r ON r.id = f.id WHERE o.id = f.id),"
+		"  FROM f JOIN r ON r.id = f.id WHERE o.id = ANY ($1) AND o.id = f.id),"
 		" l AS (INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error)"
 		"  SELECT f.id, f.attempt, f.token, r.sent_at, r.ended_at, r.outcome, nullif(r.http_status, 0),"
 		"   nullif(r.request_id, ''), nullif(r.error, '')"
@@ -608,22 +897,100 @@ ln_outbox_record(const LnRecord *recs, int n)
 		}
 		held += hit;
 	}
+
+	/* what may have been accepted counts for the day, channel by channel */
+	for (int i = 0; i < n; i++)
+	{
+		int			count = 0;
+		bool		first = true;
+
+		for (int j = 0; j < n; j++)
+		{
+			if (strcmp(recs[j].channel, recs[i].channel) != 0)
+				continue;
+			first = first && j >= i;
+			if (!first)
+				break;
+			count += recs[j].attempted && ln_line_may_have_been_sent(recs[j].outcome);
+		}
+		if (first && count > 0)
+			ln_outbox_count_sent(recs[i].channel, count);
+	}
 	return held;
 }
 
 void
+ln_outbox_note_token(const char *channel, const char *error)
+{
+	static Statement note = {
+		.sql =
+		"INSERT INTO line_notify.token_status (channel, error)"
+		" SELECT c.name, $2 FROM line_notify.channel c WHERE c.name = $1"
+		" ON CONFLICT (channel) DO UPDATE SET error = excluded.error",
+		.nargs = 2,
+		.argtypes = {TEXTOID, TEXTOID}
+	};
+	static Statement forget = {
+		.sql =
+		"DELETE FROM line_notify.token_status WHERE channel = $1",
+		.nargs = 1,
+		.argtypes = {TEXTOID}
+	};
+	Datum		args[] = {CStringGetTextDatum(channel), CStringGetTextDatum(error)};
+
+	if (error[0] != '\0')
+		(void) run(&note, args, NULL, SPI_OK_INSERT);
+	else
+		(void) run(&forget, args, NULL, SPI_OK_DELETE);
+}
+
+bool
 ln_outbox_pause(const char *channel, const char *reason)
 {
 	static Statement st = {
 		.sql =
-		"UPDATE line_notify.channel SET paused_at = clock_timestamp(), pause_reason = $2"
+		"UPDATE line_notify.channel SET paused_at = clock_timestamp(), pause_reason = $2, pause_automatic = true"
 		" WHERE name = $1 AND paused_at IS NULL",
 		.nargs = 2,
 		.argtypes = {TEXTOID, TEXTOID}
 	};
 	Datum		args[] = {CStringGetTextDatum(channel), CStringGetTextDatum(reason)};
 
-	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+	return run(&st, args, NULL, SPI_OK_UPDATE) > 0;
+}
+
+bool
+ln_outbox_pause_part(const char *channel, const char *scope, const char *subject, const char *reason)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.partial_pause (channel, scope, subject, reason)"
+		" SELECT c.name, $2, $3, $4 FROM line_notify.channel c WHERE c.name = $1"
+		" ON CONFLICT DO NOTHING",
+		.nargs = 4,
+		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		args[] = {
+		CStringGetTextDatum(channel), CStringGetTextDatum(scope),
+		CStringGetTextDatum(subject), CStringGetTextDatum(reason)
+	};
+
+	return run(&st, args, NULL, SPI_OK_INSERT) > 0;
+}
+
+bool
+ln_outbox_resume(const char *channel)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.channel SET paused_at = NULL, pause_reason = NULL, pause_automatic = false"
+		" WHERE name = $1 AND pause_automatic",
+		.nargs = 1,
+		.argtypes = {TEXTOID}
+	};
+	Datum		arg = CStringGetTextDatum(channel);
+
+	return run(&st, &arg, NULL, SPI_OK_UPDATE) > 0;
 }
 
 int
@@ -637,7 +1004,7 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, Timest
 		.sql =
 		"SELECT o.id, o.expires_at FROM line_notify.outbox o"
 		" WHERE o.expires_at >= $2 AND o.expires_at <= $3 AND o.home = $1"
-		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		" ORDER BY o.expires_at LIMIT $4 FOR UPDATE OF o SKIP LOCKED",
 		.nargs = 4,
 		.argtypes = {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
@@ -692,8 +1059,10 @@ ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
 {
 	static Statement st = {
 		.sql =
-		"SELECT f.id, f.token, f.attempt, f.claimer, coalesce(o.maybe_sent, false), coalesce(o.channel, '?')"
-		" FROM line_notify.in_flight f LEFT JOIN line_notify.outbox o ON o.id = f.id"
+		"SELECT f.id, f.token, f.attempt, f.claimer,"
+		" coalesce((SELECT o.maybe_sent FROM line_notify.outbox o WHERE o.id = f.id), false),"
+		" coalesce((SELECT o.channel FROM line_notify.outbox o WHERE o.id = f.id), '?')"
+		" FROM line_notify.in_flight f"
 		" WHERE f.claimer <> $2 AND f.home = $1 ORDER BY f.claimer, f.id",
 		.nargs = 2,
 		.argtypes = {INT8OID, INT8OID}
@@ -738,7 +1107,7 @@ ln_outbox_fold(int limit)
 		.sql =
 		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = e.at, delivery_event = e.event"
 		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
-		" WHERE h.id = e.id AND h.state <> 'delivered'"
+		" WHERE h.id = ANY ($1) AND h.id = e.id AND h.state <> 'delivered'"
 		" AND (h.token = e.token OR EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token))",
 		.nargs = 4,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
@@ -747,7 +1116,7 @@ ln_outbox_fold(int limit)
 		.sql =
 		"UPDATE line_notify.in_flight f SET delivered_at = e.at, delivery_event = e.event"
 		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
-		" WHERE f.id = e.id AND f.delivered_at IS NULL"
+		" WHERE f.id = ANY ($1) AND f.id = e.id AND f.delivered_at IS NULL"
 		" AND (f.token = e.token OR EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token))",
 		.nargs = 4,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
@@ -756,9 +1125,9 @@ ln_outbox_fold(int limit)
 		.sql =
 		"WITH e AS (SELECT DISTINCT ON (e.id) e.* FROM unnest($1, $2, $3, $4) AS e(id, token, at, event) ORDER BY e.id),"
 		" o AS (DELETE FROM line_notify.outbox o USING e"
-		"  WHERE o.id = e.id"
+		"  WHERE o.id = ANY ($1) AND o.id = e.id"
 		"  AND EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token)"
-		"  AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		"  AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"  RETURNING o.*, e.token, e.at, e.event)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
 		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"

@@ -76,14 +76,14 @@ typedef struct PhonePlan
 	uint16_t	idd;			/* prefix automata, 0 = none */
 	uint16_t	prefix;
 	uint8_t		groups;			/* captures in prefix */
-	char		text[5];		/* transform rule: this text ... */
+	char		insert[5];		/* transform rule: this text ... */
 	uint8_t		group;			/* ... and this capture; 0 = no rule */
 } PhonePlan;
 
 typedef struct PhoneCode
 {
 	uint16_t	code;
-	char		text[4];
+	char		digits[4];
 	uint8_t		len;
 	uint8_t		first;			/* in phone_code_plans: the main region */
 	uint8_t		n_plans;
@@ -109,8 +109,60 @@ typedef struct PhoneCode
 /* digits that scan_simple() takes; longer rows of digits are left to others */
 #define MAX_SIMPLE	40
 
+/* digits in front of an annotation that may be cut off */
+#define MIN_ANNOTATED	8
+
 /* room for the text of a transform rule in front of the digits */
 #define MAX_TRANSFORM	4
+
+#define TEN(n) n, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8, n + 9
+
+/* positions of an original text in itself */
+static const uint8_t identity[LN_PHONE_MAX_CHARS] = {
+	TEN(0), TEN(10), TEN(20), TEN(30), TEN(40), TEN(50), TEN(60), TEN(70),
+	TEN(80), TEN(90), TEN(100), TEN(110), TEN(120), TEN(130), TEN(140),
+	TEN(150), TEN(160), TEN(170), TEN(180), TEN(190), TEN(200), TEN(210),
+	TEN(220), TEN(230), TEN(240)
+};
+
+#undef TEN
+
+/* rescues of the text, and of the digits */
+enum
+{
+	TEXT_AS_IS,
+	TEXT_SEPARATORS,
+	TEXT_ANNOTATION,
+	TEXT_EXTENSION,
+	TEXT_SEPARATORS_ANNOTATION,
+	TEXT_SEPARATORS_EXTENSION
+};
+enum
+{
+	DIGITS_AS_IS,
+	DIGITS_LEADING_00,
+	DIGITS_184_186,
+	DIGITS_CARRIER_010,
+	DIGITS_DOUBLED,
+	DIGITS_LEADING_00_DOUBLED,
+	DIGITS_CARRIER_010_DOUBLED
+};
+
+#define WITH_DIGIT_RULES(t) \
+	{t, t "+leading_00", t "+jp_184_186", t "+jp_carrier_010", \
+		t "+doubled_calling_code", t "+leading_00+doubled_calling_code", \
+		t "+jp_carrier_010+doubled_calling_code"}
+
+static const char *const rule_names[][7] = {
+	{NULL, "leading_00", "jp_184_186", "jp_carrier_010",
+		"doubled_calling_code", "leading_00+doubled_calling_code",
+	"jp_carrier_010+doubled_calling_code"},
+	WITH_DIGIT_RULES("separators"),
+	WITH_DIGIT_RULES("annotation"),
+	WITH_DIGIT_RULES("extension_word"),
+	WITH_DIGIT_RULES("separators+annotation"),
+	WITH_DIGIT_RULES("separators+extension_word")
+};
 
 static const char *const status_names[] = {
 	"ok", "not_a_number", "invalid_country_code", "too_short", "too_long",
@@ -139,12 +191,17 @@ typedef struct Simple
 {
 	int			runs;			/* runs of separators between digits */
 	int			dots;			/* full stops, anywhere */
+	int			text_rule;		/* TEXT_...: what has been rescued */
 } Simple;
 
-/* Text as code points; at[i] is the position in the original. */
+/*
+ * Text as code points.  k[i] says what libphonenumber sees in c[i] (classes
+ * C_...), at[i] is the position in the original.
+ */
 typedef struct Text
 {
 	const uint32_t *c;
+	const uint8_t *k;
 	const uint8_t *at;
 	int			n;
 	int			end;			/* length of the original */
@@ -161,15 +218,16 @@ typedef struct Trace
 	int			ext_start;		/* -1 = no extension */
 } Trace;
 
-static bool scan_simple(const char *utf8, size_t len, char *d, uint8_t *at,
-						Digits *digits, Simple *simple);
+static bool scan_simple(const char *utf8, size_t len, bool safe, char *d,
+						uint8_t *at, Digits *digits, Simple *simple);
 static bool parse_digits(const Digits *digits, int region, LnPhone *out);
 static void fail(LnPhone *out, LnPhoneStatus status, LnPhoneParseError error,
 				 int position);
-static int	decode(const char *utf8, size_t len, uint32_t *c, int *chars);
-static bool exact_text(const Text *text, int region, LnPhone *out,
+static int	decode(const char *utf8, size_t len, uint32_t *c, uint8_t *k,
+				   int *chars);
+static bool exact_text(const Text *input, int region, LnPhone *out,
 					   Trace *trace);
-static bool safe_text(const Text *text, int region, LnPhone *out);
+static bool safe_text(const Text *input, int region, bool simple, LnPhone *out);
 static bool confirm(LnPhone *out);
 static inline bool begins_with_own_code(const Digits *digits, int region);
 
@@ -238,15 +296,17 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 	char		d[MAX_SIMPLE];
 	uint8_t		at[MAX_SIMPLE];
 	uint32_t	c[LN_PHONE_MAX_CHARS];
-	uint8_t		identity[LN_PHONE_MAX_CHARS];
+	uint8_t		k[LN_PHONE_MAX_CHARS];
 	Digits		digits;
 	Simple		simple;
-	Text		text;
+	Text		input;
 	Trace		trace;
+	bool		is_simple;
 	int			chars;
-	int			i;
 
-	if (scan_simple(utf8, len, d, at, &digits, &simple))
+	is_simple = scan_simple(utf8, len, mode == LN_PHONE_SAFE, d, at, &digits,
+							&simple);
+	if (is_simple)
 	{
 		bool		valid = parse_digits(&digits, region_id, out);
 
@@ -254,9 +314,9 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 			return valid;
 
 		/*
-		 * What safe mode could object to in a text of digits and separators:
-		 * a date, an IP address, two numbers, two readings of a leading 00.
-		 * Few texts come near, and those take the long way round.
+		 * What safe mode could object to in a row of digits: a date, an IP
+		 * address, two numbers, two readings of a leading 00.  Few texts come
+		 * near, and those take the long way round.
 		 */
 		if (valid &&
 			!(digits.n <= 8 && simple.runs == 2) &&
@@ -264,7 +324,13 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 			!(digits.n >= 14 && simple.runs > 0) &&
 			!(d[0] == '0' && d[1] == '0') &&
 			!begins_with_own_code(&digits, region_id))
-			return confirm(out);
+		{
+			if (!confirm(out))
+				return false;
+			out->rule = rule_names[simple.text_rule][DIGITS_AS_IS];
+			return true;
+		}
+		is_simple = simple.text_rule == TEXT_AS_IS;
 	}
 
 	if (len > MAX_BYTES)
@@ -273,8 +339,8 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 			 LN_PHONE_MAX_CHARS);
 		return false;
 	}
-	text.n = decode(utf8, len, c, &chars);
-	if (text.n < 0)
+	input.n = decode(utf8, len, c, k, &chars);
+	if (input.n < 0)
 	{
 		if (chars >= LN_PHONE_MAX_CHARS)
 			fail(out, LN_PHONE_TOO_LONG, LN_PARSE_TOO_LONG_NSN,
@@ -283,14 +349,13 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 			fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER, chars);
 		return false;
 	}
-	for (i = 0; i < text.n; i++)
-		identity[i] = (uint8_t) i;
-	text.c = c;
-	text.at = identity;
-	text.end = text.n;
+	input.c = c;
+	input.k = k;
+	input.at = identity;
+	input.end = input.n;
 	if (mode == LN_PHONE_LIBPHONENUMBER)
-		return exact_text(&text, region_id, out, &trace);
-	return safe_text(&text, region_id, out);
+		return exact_text(&input, region_id, out, &trace);
+	return safe_text(&input, region_id, is_simple, out);
 }
 
 /* ----------------------------------------------------------------------
@@ -393,11 +458,11 @@ strip_national_prefix(const PhonePlan *plan, const char **d, int *n, char *buf)
 	{
 		int			begin = captures[2 * plan->group - 2];
 		int			end = captures[2 * plan->group - 1];
-		int			text_len = (int) strlen(plan->text);
+		int			insert_len = (int) strlen(plan->insert);
 		char	   *to = buf;
 
-		memcpy(to, plan->text, text_len);
-		to += text_len;
+		memcpy(to, plan->insert, insert_len);
+		to += insert_len;
 		memcpy(to, *d + begin, end - begin);
 		to += end - begin;
 		memcpy(to, *d + len, *n - len);
@@ -536,7 +601,7 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 			const PhoneCode *own = &phone_codes[plan->code];
 
 			/* the region's own calling code without a plus sign? */
-			if (n >= own->len && memcmp(d, own->text, own->len) == 0)
+			if (n >= own->len && memcmp(d, own->digits, own->len) == 0)
 			{
 				const char *rest = d + own->len;
 				int			rest_n = n - own->len;
@@ -600,7 +665,7 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 	out->parse_error = LN_PARSE_OK;
 	out->country_code = code->code;
 	out->e164[0] = '+';
-	memcpy(out->e164 + 1, code->text, 3);
+	memcpy(out->e164 + 1, code->digits, 3);
 	memcpy(out->e164 + 1 + code->len, d, n);
 	out->e164_len = 1 + code->len + n;
 	out->e164[out->e164_len] = '\0';
@@ -684,46 +749,148 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 /* classes of bytes; 0-9 are the digits */
 #define B_SEP	10				/* a separator that libphonenumber knows */
 #define B_DOT	11				/* the same, a full stop */
-#define B_PLUS	12
-#define B_MULTI 13				/* first byte of a longer character */
-#define B_OTHER 14
+#define B_OPEN	12				/* the same, brackets */
+#define B_CLOSE 13
+#define B_PLUS	14
+#define B_SPACE 15				/* tab and line ends */
+#define B_FILL	16				/* underscore */
+#define B_LEAD	17				/* other punctuation, harmless in front */
+#define B_WORD	18				/* letters */
+#define B_MULTI 19				/* first byte of a longer character */
+#define B_OTHER 20
 
 #define OO B_OTHER
+#define LL B_LEAD
 #define MM B_MULTI
 #define SS B_SEP
+#define WW B_WORD
+#define TT B_SPACE
 
 static const uint8_t byte_class[256] = {
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, TT, TT, OO, OO, TT, OO, OO,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	SS, OO, OO, OO, OO, OO, OO, OO, SS, SS, OO, B_PLUS, OO, SS, B_DOT, SS,
-	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, OO, OO, OO, OO, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, SS, OO, SS, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
+	SS, OO, LL, OO, OO, OO, OO, LL, B_OPEN, B_CLOSE, OO, B_PLUS, OO, SS, B_DOT, SS,
+	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, LL, OO, OO, OO, OO, OO,
+	OO, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW,
+	WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, B_OPEN, OO, B_CLOSE, OO, B_FILL,
+	OO, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW,
+	WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, OO, OO, OO, OO, OO,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
 	OO, OO, MM, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	OO, OO, MM, MM, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, MM,
+	MM, OO, MM, MM, MM, MM, MM, MM, MM, MM, OO, OO, OO, OO, OO, MM,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO
 };
 
 #undef OO
+#undef LL
 #undef MM
 #undef SS
+#undef WW
+#undef TT
+
+/* what scan_character() says besides the above */
+#define M_HIDDEN	21			/* invisible */
+#define M_DASH		22			/* a dash that libphonenumber does not know */
+#define M_KANA_DASH 23			/* another, which is a letter to Unicode ... */
+#define M_KANA_SEP	24			/* ... and one that libphonenumber knows */
+#define M_MIDDLE_DOT 25
+#define M_ASIAN		26			/* Han and kana letters */
+#define M_NUMERAL	27			/* Han numerals */
+#define M_MARK		28			/* of the same blocks, no letter */
 
 /*
- * Reads a text that consists of decimal digits (ASCII and full-width), of
- * separators, and of at most one plus sign before the first digit.  Such a
- * text has no extension and no letters, whatever stands outside the digits is
- * dropped, and it is a number for libphonenumber if it has three digits.
+ * The characters of two and three bytes that are frequent in cells with phone
+ * numbers.  Sets *len; B_OTHER if it is none of them.
+ */
+static inline unsigned
+scan_character(const unsigned char *p, const unsigned char *end, int *len)
+{
+	uint32_t	c;
+
+	*len = 2;
+	if (*p == 0xC2)
+		return end - p >= 2 && (p[1] == 0xA0 || p[1] == 0xAD) ? B_SEP : B_OTHER;
+
+	*len = 3;
+	if (end - p < 3 || (p[1] & 0xC0) != 0x80 || (p[2] & 0xC0) != 0x80)
+		return B_OTHER;
+	c = (uint32_t) (*p & 0x0F) << 12 | (uint32_t) (p[1] & 0x3F) << 6 |
+		(p[2] & 0x3F);
+	if (c >= 0x4E00 && c <= 0x9FFF)
+	{
+		switch (c)
+		{
+			case 0x4E00:
+			case 0x4E8C:
+			case 0x4E09:
+			case 0x56DB:
+			case 0x4E94:
+			case 0x516D:
+			case 0x4E03:
+			case 0x516B:
+			case 0x4E5D:
+			case 0x5341:
+			case 0x96F6:
+				return M_NUMERAL;
+			default:
+				return M_ASIAN;
+		}
+	}
+	if (c >= 0xFF10 && c <= 0xFF19)
+		return c - 0xFF10;
+	if (c >= 0x0E50 && c <= 0x0E59)
+		return c - 0x0E50;
+	if (c >= 0x3041 && c <= 0x30FF)
+	{
+		if (c == 0x30FC)
+			return M_KANA_SEP;
+		if (c == 0x30FB)
+			return M_MIDDLE_DOT;
+		return c <= 0x3096 || (c >= 0x30A1 && c <= 0x30FA) ? M_ASIAN : M_MARK;
+	}
+	if ((c >= 0x2010 && c <= 0x2015) || c == 0x2212 || c == 0x3000 ||
+		c == 0xFF0D || c == 0xFF0F)
+		return B_SEP;
+	if (c == 0xFF08 || c == 0xFF3B)
+		return B_OPEN;
+	if (c == 0xFF09 || c == 0xFF3D)
+		return B_CLOSE;
+	if (c == 0xFF0E)
+		return B_DOT;
+	if (c == 0xFF0B)
+		return B_PLUS;
+	if (c == 0xFF70)
+		return M_KANA_DASH;
+	if (c == 0x301C || c == 0x2500)
+		return M_DASH;
+	if (c == 0xFF65)
+		return M_MIDDLE_DOT;
+	if (c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) ||
+		(c >= 0x2066 && c <= 0x2069) || c == 0xFEFF)
+		return M_HIDDEN;
+	if (c == 0xFF1A)
+		return B_LEAD;
+	return B_OTHER;
+}
+
+/*
+ * Reads a text that is a row of digits with separators, whatever stands in
+ * front of it.  There is no letter, extension or second plus sign in such a
+ * text, so libphonenumber takes the digits as they are, if there are three.
+ *
+ * In safe mode, also a text which libphonenumber surely calls no number and
+ * which is rescued by its looks: with dashes, dots and invisible characters
+ * that it does not know between the digits, or with words in Han and kana
+ * behind them.  simple->text_rule says which.
+ *
  * False: somebody else must look at it.
  */
 static bool
-scan_simple(const char *utf8, size_t len, char *d, uint8_t *at,
+scan_simple(const char *utf8, size_t len, bool safe, char *d, uint8_t *at,
 			Digits *digits, Simple *simple)
 {
 	const unsigned char *p = (const unsigned char *) utf8;
@@ -735,76 +902,121 @@ scan_simple(const char *utf8, size_t len, char *d, uint8_t *at,
 	int			dots = 0;
 	bool		plus = false;
 	bool		gap = false;
+	bool		fill = false;	/* unknown separators since the last digit */
+	bool		changed = false;
+	bool		tail = false;
+	bool		word = false;	/* the last character was a letter, in front */
+	bool		open = false;	/* in brackets, behind enough digits */
+	bool		inside = false; /* digits in them */
 
+#ifdef LN_PHONE_NO_SHORTCUT
+	/* the conformance test compares with a copy that goes the long way */
+	return false;
+#endif
 	if (len > LN_PHONE_MAX_CHARS)
 		return false;
-	for (; p < end; p++, position++)
+	for (; p < end; position++)
 	{
 		unsigned	k = byte_class[*p];
+		int			char_len = 1;
 
 		if (k == B_MULTI)
-		{
-			if (*p == 0xEF && end - p >= 3 && p[1] == 0xBC)
-			{
-				if (p[2] >= 0x90 && p[2] <= 0x99)
-					k = p[2] - 0x90;	/* full-width digits */
-				else if (p[2] == 0x8B)
-					k = B_PLUS;
-				else if (p[2] == 0x8E)
-					k = B_DOT;
-				else if (p[2] == 0x8D || p[2] == 0x8F || p[2] == 0x88 ||
-						 p[2] == 0x89 || p[2] == 0xBB || p[2] == 0xBD)
-					k = B_SEP;
-				else
-					return false;
-				p += 2;
-			}
-			else if (*p == 0xE3 && end - p >= 3 &&
-					 ((p[1] == 0x80 && p[2] == 0x80) ||
-					  (p[1] == 0x83 && p[2] == 0xBC)))
-			{
-				k = B_SEP;		/* U+3000, U+30FC */
-				p += 2;
-			}
-			else if (*p == 0xE2 && end - p >= 3 &&
-					 ((p[1] == 0x80 && p[2] >= 0x90 && p[2] <= 0x95) ||
-					  (p[1] == 0x88 && p[2] == 0x92)))
-			{
-				k = B_SEP;		/* U+2010-2015, U+2212 */
-				p += 2;
-			}
-			else if (*p == 0xC2 && end - p >= 2 && p[1] == 0xA0)
-			{
-				k = B_SEP;		/* U+00A0 */
-				p += 1;
-			}
-			else
-				return false;
-		}
+			k = scan_character(p, end, &char_len);
 		if (k <= 9)
 		{
-			if (n == MAX_SIMPLE)
+			/* a letter that touches the number may stand for a digit */
+			if (n == MAX_SIMPLE || tail || (word && safe))
 				return false;
 			if (first < 0)
 				first = position;
 			runs += gap;
+			changed |= fill;
 			gap = false;
+			fill = false;
+			inside = open;
 			d[n] = (char) ('0' + k);
 			at[n] = (uint8_t) position;
 			n++;
 		}
-		else if (k <= B_DOT)
+		else if (k <= B_CLOSE)
 		{
 			gap = n > 0;
 			dots += k == B_DOT;
+			word = false;
+			if (k >= B_OPEN)
+			{
+				open = k == B_OPEN && n >= MIN_ANNOTATED;
+				inside = false;
+			}
 		}
-		else if (k == B_PLUS && n == 0 && !plus)
+		else if (k == M_KANA_SEP)
 		{
-			plus = true;
-			first = position;
+			/* a separator, but not trimmed off the end */
+			gap = n > 0;
+			changed |= fill && !tail;
+			word = false;
+		}
+		else if (n == 0 && !plus)
+		{
+			/* in front of the number */
+			if (k == B_PLUS)
+			{
+				plus = true;
+				first = position;
+				word = false;
+			}
+			else if (k == B_WORD)
+			{
+				/* a word of n or x may be a mask */
+				if (safe && !word &&
+					((*p | 0x20) == 'x' || (*p | 0x20) == 'n'))
+					return false;
+				word = true;
+			}
+			else if (k == B_OTHER)
+				return false;
+			else
+				word = false;
+		}
+		else if (!safe)
+			return false;
+		else if (tail)
+		{
+			if (k != M_ASIAN && k != M_NUMERAL)
+				return false;
 		}
 		else
-			return false;
+		{
+			switch (k)
+			{
+				case B_SPACE:
+					gap = fill = true;
+					break;
+				case M_HIDDEN:
+				case M_DASH:
+					gap = fill = true;
+					break;
+				case M_KANA_DASH:
+					gap = changed = true;
+					break;
+				case B_FILL:
+				case M_MIDDLE_DOT:
+					/* a row of them hides digits */
+					if (fill)
+						return false;
+					gap = fill = true;
+					break;
+				case M_ASIAN:
+					/* digits in brackets with words are no part of a number */
+					if (n < MIN_ANNOTATED || inside)
+						return false;
+					tail = true;
+					break;
+				default:
+					return false;
+			}
+		}
+		p += char_len;
 	}
 	if (n < 3)
 		return false;
@@ -816,6 +1028,9 @@ scan_simple(const char *utf8, size_t len, char *d, uint8_t *at,
 	digits->end = position;
 	simple->runs = runs;
 	simple->dots = dots;
+	simple->text_rule = tail ?
+		(changed ? TEXT_SEPARATORS_ANNOTATION : TEXT_ANNOTATION) :
+		(changed ? TEXT_SEPARATORS : TEXT_AS_IS);
 	return true;
 }
 
@@ -823,63 +1038,6 @@ scan_simple(const char *utf8, size_t len, char *d, uint8_t *at,
  * Characters
  * ----------------------------------------------------------------------
  */
-
-/*
- * UTF-8 to code points.  Returns how many, or -1: then *chars says before
- * which character the text is malformed or longer than we look at.
- */
-static int
-decode(const char *utf8, size_t len, uint32_t *c, int *chars)
-{
-	const unsigned char *p = (const unsigned char *) utf8;
-	const unsigned char *end = p + len;
-	int			n = 0;
-
-	while (p < end)
-	{
-		uint32_t	cp = *p;
-		int			more;
-		int			i;
-
-		*chars = n;
-		if (n == LN_PHONE_MAX_CHARS)
-			return -1;
-		if (cp < 0x80)
-			more = 0;
-		else if (cp >= 0xC2 && cp <= 0xDF)
-		{
-			more = 1;
-			cp &= 0x1F;
-		}
-		else if (cp >= 0xE0 && cp <= 0xEF)
-		{
-			more = 2;
-			cp &= 0x0F;
-		}
-		else if (cp >= 0xF0 && cp <= 0xF4)
-		{
-			more = 3;
-			cp &= 0x07;
-		}
-		else
-			return -1;
-		if (end - p <= more)
-			return -1;
-		for (i = 1; i <= more; i++)
-		{
-			if ((p[i] & 0xC0) != 0x80)
-				return -1;
-			cp = cp << 6 | (p[i] & 0x3F);
-		}
-		if ((more == 2 && (cp < 0x800 || (cp >= 0xD800 && cp <= 0xDFFF))) ||
-			(more == 3 && (cp < 0x10000 || cp > 0x10FFFF)))
-			return -1;
-		c[n++] = cp;
-		p += more + 1;
-	}
-	*chars = n;
-	return n;
-}
 
 /* Value of a decimal digit of any script, or -1. */
 static int
@@ -890,10 +1048,15 @@ digit_value(uint32_t c)
 
 	if (c < 0x80)
 		return c >= '0' && c <= '9' ? (int) c - '0' : -1;
-	if (c < 0x660)
-		return -1;
 	if (c >= 0xFF10 && c <= 0xFF19)
 		return (int) c - 0xFF10;
+	if (c >= 0x0E50 && c <= 0x0E59)
+		return (int) c - 0x0E50;
+
+	/* no need to search where most text is: nothing between these zeros */
+	if (c < 0x0660 || (c >= 0x1C5A && c < 0xA620) ||
+		(c >= 0xABFA && c < 0x104A0))
+		return -1;
 	while (high - low > 1)
 	{
 		int			middle = (low + high) / 2;
@@ -934,20 +1097,6 @@ is_interchange(uint32_t c)
 	return !(c <= 0x08 || c == 0x0B || (c >= 0x0E && c <= 0x1F) ||
 			 (c >= 0x7F && c <= 0x9F) || (c >= 0xFDD0 && c <= 0xFDEF) ||
 			 (c & 0xFFFE) == 0xFFFE);
-}
-
-static bool
-is_plus(uint32_t c)
-{
-	return c == '+' || c == 0xFF0B;
-}
-
-/* what [a-z] matches without regard to case: long s and the Kelvin sign too */
-static bool
-is_alpha(uint32_t c)
-{
-	return (c < 0x80 && (c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-		c == 0x17F || c == 0x212A;
 }
 
 /* separators that libphonenumber knows, without x */
@@ -991,6 +1140,128 @@ is_separator(uint32_t c)
 		default:
 			return false;
 	}
+}
+
+/*
+ * What libphonenumber sees in a character: the value of a digit, or one of
+ * these.
+ */
+enum
+{
+	C_PLUS = 10,
+	C_SEPARATOR,
+	C_STAR,
+	C_X,						/* a separator and a letter */
+	C_ALPHA,
+	C_OTHER,
+	C_REFUSED					/* spoils the whole text */
+};
+
+#define IS_DIGIT(k)		((k) <= 9)
+#define IS_ALPHA(k)		((k) == C_X || (k) == C_ALPHA)
+
+#define OO C_OTHER
+#define RR C_REFUSED
+#define SS C_SEPARATOR
+#define AA C_ALPHA
+
+static const uint8_t ascii_class[128] = {
+	RR, RR, RR, RR, RR, RR, RR, RR, RR, OO, OO, RR, OO, OO, RR, RR,
+	RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR, RR,
+	SS, OO, OO, OO, OO, OO, OO, OO, SS, SS, C_STAR, C_PLUS, OO, SS, SS, SS,
+	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, OO, OO, OO, OO, OO, OO,
+	OO, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA,
+	AA, AA, AA, AA, AA, AA, AA, AA, C_X, AA, AA, SS, OO, SS, OO, OO,
+	OO, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA, AA,
+	AA, AA, AA, AA, AA, AA, AA, AA, C_X, AA, AA, OO, OO, OO, SS, RR
+};
+
+#undef OO
+#undef RR
+#undef SS
+#undef AA
+
+static int
+class_of(uint32_t c)
+{
+	int			value;
+
+	if (c < 0x80)
+		return ascii_class[c];
+	value = digit_value(c);
+	if (value >= 0)
+		return value;
+	if (c == 0xFF0B)
+		return C_PLUS;
+	if (is_separator(c))
+		return C_SEPARATOR;
+	if (c == 0x17F || c == 0x212A)
+		return C_ALPHA;			/* long s, Kelvin: [a-z] in any case */
+	return is_interchange(c) ? C_OTHER : C_REFUSED;
+}
+
+/*
+ * UTF-8 to code points and their classes.  Returns how many, or -1: then
+ * *chars says before which character the text is malformed or longer than we
+ * look at.
+ */
+static int
+decode(const char *utf8, size_t len, uint32_t *c, uint8_t *k, int *chars)
+{
+	const unsigned char *p = (const unsigned char *) utf8;
+	const unsigned char *end = p + len;
+	int			n = 0;
+
+	while (p < end)
+	{
+		uint32_t	cp = *p;
+		int			more;
+		int			i;
+
+		*chars = n;
+		if (n == LN_PHONE_MAX_CHARS)
+			return -1;
+		if (cp < 0x80)
+		{
+			k[n] = ascii_class[cp];
+			c[n++] = cp;
+			p++;
+			continue;
+		}
+		if (cp >= 0xC2 && cp <= 0xDF)
+		{
+			more = 1;
+			cp &= 0x1F;
+		}
+		else if (cp >= 0xE0 && cp <= 0xEF)
+		{
+			more = 2;
+			cp &= 0x0F;
+		}
+		else if (cp >= 0xF0 && cp <= 0xF4)
+		{
+			more = 3;
+			cp &= 0x07;
+		}
+		else
+			return -1;
+		if (end - p <= more)
+			return -1;
+		for (i = 1; i <= more; i++)
+		{
+			if ((p[i] & 0xC0) != 0x80)
+				return -1;
+			cp = cp << 6 | (p[i] & 0x3F);
+		}
+		if ((more == 2 && (cp < 0x800 || (cp >= 0xD800 && cp <= 0xDFFF))) ||
+			(more == 3 && (cp < 0x10000 || cp > 0x10FFFF)))
+			return -1;
+		k[n] = (uint8_t) class_of(cp);
+		c[n++] = cp;
+		p += more + 1;
+	}
+	*chars = n;
+	return n;
 }
 
 /* Simple case folding, for the characters that extension labels can meet. */
@@ -1059,21 +1330,75 @@ ext_word(const uint32_t *c, int i, int n, const uint32_t *word)
 
 /* optional [:.], spaces, 1 to max digits, optional #, and nothing behind */
 static bool
-ext_tail(const uint32_t *c, int i, int n, int max, int *digits, int *count)
+ext_tail(const uint32_t *c, const uint8_t *k, int i, int n, int max,
+		 int *digits, int *count)
 {
-	int			k;
+	int			j;
 
 	if (i < n && (c[i] == ':' || c[i] == '.' || c[i] == 0xFF0E))
 		i++;
 	while (i < n && is_ext_space(c[i], true, true))
 		i++;
-	for (k = i; k < n && digit_value(c[k]) >= 0; k++)
+	for (j = i; j < n && IS_DIGIT(k[j]); j++)
 		;
 	*digits = i;
-	*count = k - i;
-	if (k < n && c[k] == '#')
-		k++;
-	return k == n && *count >= 1 && *count <= max;
+	*count = j - i;
+	if (j < n && c[j] == '#')
+		j++;
+	return j == n && *count >= 1 && *count <= max;
+}
+
+/*
+ * Where an extension at the end of c[0..n) could begin at the earliest, or n:
+ * nowhere.  Behind any label there are only a colon or full stop, spaces,
+ * digits and #; and no digits before those.
+ */
+static int
+first_extension_start(const uint32_t *c, const uint8_t *k, int n)
+{
+	int			i = n;
+	int			gap;
+
+	if (i > 0 && c[i - 1] == '#')
+		i--;
+	while (i > 0 && IS_DIGIT(k[i - 1]))
+		i--;
+	if (i == 0 || !IS_DIGIT(k[i]))
+		return n;
+	for (gap = i; gap > 0 && !IS_DIGIT(k[gap - 1]); gap--)
+		;
+	if (c[n - 1] == '#')
+		return gap;
+	for (; i > gap && is_ext_space(c[i - 1], true, true); i--)
+		if (c[i - 1] == ',')
+			return gap;
+	if (i > gap && (c[i - 1] == ':' || c[i - 1] == '.' || c[i - 1] == 0xFF0E))
+		i--;
+	if (i == gap)
+		return n;
+	switch (fold(c[i - 1]))
+	{
+		case 'x':
+		case 't':
+		case 'n':
+		case 'o':
+		case '#':
+		case '~':
+		case ';':
+		case '=':
+		case ',':
+		case 0x301:
+		case 0xF3:
+		case 0x431:
+		case 0xFF03:
+		case 0xFF4E:
+		case 0xFF54:
+		case 0xFF58:
+		case 0xFF5E:
+			return gap;
+		default:
+			return n;
+	}
 }
 
 /*
@@ -1081,7 +1406,8 @@ ext_tail(const uint32_t *c, int i, int n, int max, int *digits, int *count)
  * are c[*digits .. *digits + *count).  Six forms, tried in this order.
  */
 static bool
-match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
+match_extension(const uint32_t *c, const uint8_t *class, int start, int n,
+				int *digits, int *count)
 {
 	static const uint32_t ext_rfc[] = {';', 'e', 'x', 't', '=', 0};
 	static const uint32_t ensi[] = {'e', 'n', 's', 'i', 0};
@@ -1099,7 +1425,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 	if (len > 0)
 	{
 		i = start + len;
-		for (k = i; k < n && digit_value(c[k]) >= 0; k++)
+		for (k = i; k < n && IS_DIGIT(class[k]); k++)
 			;
 		*digits = i;
 		*count = k - i;
@@ -1146,7 +1472,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 		len = ext_word(c, i, n, dob);
 	if (len == 0)
 		len = ext_word(c, i, n, anexo);
-	if (len > 0 && ext_tail(c, i + len, n, 20, digits, count))
+	if (len > 0 && ext_tail(c, class, i + len, n, 20, digits, count))
 		return true;
 
 	/* ambiguous labels */
@@ -1158,7 +1484,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 		len = ext_word(c, i, n, intern);
 	if (len == 0)
 		len = ext_word(c, i, n, wide_int);
-	if (len > 0 && ext_tail(c, i + len, n, 9, digits, count))
+	if (len > 0 && ext_tail(c, class, i + len, n, 9, digits, count))
 		return true;
 
 	/* American style: "- 503#" */
@@ -1166,7 +1492,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 		;
 	if (i > start)
 	{
-		for (k = i; k < n && digit_value(c[k]) >= 0; k++)
+		for (k = i; k < n && IS_DIGIT(class[k]); k++)
 			;
 		*digits = i;
 		*count = k - i;
@@ -1178,15 +1504,15 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
 	for (i = start; i < n && is_ext_space(c[i], false, false); i++)
 		;
 	if (i + 1 < n && c[i] == ',' && c[i + 1] == ',' &&
-		ext_tail(c, i + 2, n, 15, digits, count))
+		ext_tail(c, class, i + 2, n, 15, digits, count))
 		return true;
-	if (i < n && c[i] == ';' && ext_tail(c, i + 1, n, 15, digits, count))
+	if (i < n && c[i] == ';' && ext_tail(c, class, i + 1, n, 15, digits, count))
 		return true;
 	if (i < n && c[i] == ',')
 	{
 		while (i < n && c[i] == ',')
 			i++;
-		if (ext_tail(c, i, n, 9, digits, count))
+		if (ext_tail(c, class, i, n, 9, digits, count))
 			return true;
 	}
 	return false;
@@ -1199,7 +1525,7 @@ match_extension(const uint32_t *c, int start, int n, int *digits, int *count)
  * first character that does not fit.
  */
 static bool
-looks_viable(const uint32_t *c, int n, int *where)
+looks_viable(const uint32_t *c, const uint8_t *k, int n, int *where)
 {
 	int			i = 0;
 	int			count = 0;
@@ -1207,32 +1533,30 @@ looks_viable(const uint32_t *c, int n, int *where)
 	int			digits;
 	int			ext_count;
 
-	if (n == 2 && digit_value(c[0]) >= 0 && digit_value(c[1]) >= 0)
+	if (n == 2 && IS_DIGIT(k[0]) && IS_DIGIT(k[1]))
 		return true;
-	while (i < n && is_plus(c[i]))
+	while (i < n && k[i] == C_PLUS)
 		i++;
 	for (; i < n && count < 3; i++)
 	{
-		if (digit_value(c[i]) >= 0)
+		if (IS_DIGIT(k[i]))
 			count++;
-		else if (!is_separator(c[i]) && c[i] != '*' && c[i] != 'x' &&
-				 c[i] != 'X')
+		else if (k[i] != C_SEPARATOR && k[i] != C_STAR && k[i] != C_X)
 			break;
 	}
 	*where = i;
 	if (count < 3)
 		return false;
 	third = i;
-	for (; i < n; i++)
-		if (digit_value(c[i]) < 0 && !is_separator(c[i]) && c[i] != '*' &&
-			!is_alpha(c[i]))
-			break;
+	while (i < n && k[i] <= C_ALPHA && k[i] != C_PLUS)
+		i++;
 	*where = i;
 	if (i == n)
 		return true;
 	/* an extension may begin anywhere after the third digit */
-	for (i = third; i <= *where; i++)
-		if (match_extension(c, i, n, &digits, &ext_count))
+	i = first_extension_start(c, k, n);
+	for (i = i < third ? third : i; i <= *where && i < n; i++)
+		if (match_extension(c, k, i, n, &digits, &ext_count))
 			return true;
 	return false;
 }
@@ -1269,7 +1593,7 @@ is_phone_context(const uint32_t *c, int n)
 	for (i = 0; i < n; i++)
 	{
 		bool		letter = c[i] < 0x80 && (c[i] | 0x20) >= 'a' &&
-			(c[i] | 0x20) <= 'z';
+		(c[i] | 0x20) <= 'z';
 
 		if (letter || digit_value(c[i]) >= 0)
 		{
@@ -1295,14 +1619,25 @@ is_phone_context(const uint32_t *c, int n)
 }
 #endif
 
+static void
+no_trace(Trace *trace)
+{
+	trace->letters = 0;
+	trace->dialled = false;
+	trace->first_letter = -1;
+	trace->loose_letters = false;
+	trace->ext_start = -1;
+}
+
 /*
  * The exact core for any text.  trace is for safe mode.
  */
 static bool
-exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
+exact_text(const Text *input, int region, LnPhone *out, Trace *trace)
 {
-	const uint32_t *t = text->c;
+	const uint32_t *t = input->c;
 	uint32_t	c[MAX_NUMBER];
+	uint8_t		k[MAX_NUMBER];
 	uint8_t		at[MAX_NUMBER];
 	char		d[MAX_NUMBER];
 	uint8_t		digit_at[MAX_NUMBER];
@@ -1312,63 +1647,60 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	int			n = 0;
 	int			context;
 	int			start = 0;
-	int			end = text->n;
+	int			end = input->n;
 	int			where = 0;
 	int			i;
 	bool		valid;
 
-	trace->letters = 0;
-	trace->dialled = false;
-	trace->first_letter = -1;
-	trace->loose_letters = false;
-	trace->ext_start = -1;
-
-	context = find_ascii(t, 0, text->n, ";phone-context=");
+	no_trace(trace);
+	context = find_ascii(t, 0, input->n, ";phone-context=");
 	if (context >= 0)
 	{
 		int			value = context + 15;
-		int			value_end = find_ascii(t, value, text->n, ";");
+		int			value_end = find_ascii(t, value, input->n, ";");
 		int			tel;
 
 		if (value_end < 0)
-			value_end = text->n;
+			value_end = input->n;
 #if LN_PHONE_CHECKS_CONTEXT
 		if (!is_phone_context(t + value, value_end - value))
 		{
 			fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER,
-				 value < text->n ? text->at[value] : text->end);
+				 value < input->n ? input->at[value] : input->end);
 			return false;
 		}
 		if (t[value] == '+')
 #else
-		if (value < text->n - 1 && t[value] == '+')
+		if (value < input->n - 1 && t[value] == '+')
 #endif
 		{
 			for (i = value; i < value_end; i++)
 			{
 				c[n] = t[i];
-				at[n++] = text->at[i];
+				k[n] = input->k[i];
+				at[n++] = input->at[i];
 			}
 		}
-		tel = find_ascii(t, 0, text->n, "tel:");
+		tel = find_ascii(t, 0, input->n, "tel:");
 		start = tel >= 0 ? tel + 4 : 0;
 		/* "tel:" behind the context: the library takes all that follows */
-		end = start <= context ? context : text->n;
+		end = start <= context ? context : input->n;
 	}
 	else
 	{
 		/* from the first character that can begin a number ... */
-		for (i = 0; i < text->n; i++)
-			if (!is_interchange(t[i]))
+		for (i = 0; i < input->n; i++)
+			if (input->k[i] == C_REFUSED)
 			{
 				fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER,
-					 text->at[i]);
+					 input->at[i]);
 				return false;
 			}
-		while (start < end && !is_plus(t[start]) && digit_value(t[start]) < 0)
+		while (start < end && input->k[start] > C_PLUS)
 			start++;
 		/* ... to the last letter, number or # ... */
-		while (end > start && !is_word(t[end - 1]) && t[end - 1] != '#')
+		while (end > start && !IS_DIGIT(input->k[end - 1]) &&
+			   !is_word(t[end - 1]) && t[end - 1] != '#')
 			end--;
 		/* ... but of two numbers "x/x" in a line only the first */
 		for (i = start; i < end;)
@@ -1381,11 +1713,11 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 			{
 				if (t[i] == '/' || t[i] == '\\')
 				{
-					int			k = i + 1;
+					int			x = i + 1;
 
-					while (k < end && t[k] == ' ')
-						k++;
-					if (k < end && t[k] == 'x')
+					while (x < end && t[x] == ' ')
+						x++;
+					if (x < end && t[x] == 'x')
 						cut = i;
 				}
 			}
@@ -1401,19 +1733,20 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	for (i = start; i < end; i++)
 	{
 		c[n] = t[i];
-		at[n++] = text->at[i];
+		k[n] = input->k[i];
+		at[n++] = input->at[i];
 	}
 	i = find_ascii(c, 0, n, ";isub=");
 	if (i >= 0)
 		n = i;
 
-	if (!looks_viable(c, n, &where))
+	if (!looks_viable(c, k, n, &where))
 	{
 		fail(out, LN_PHONE_NOT_A_NUMBER, LN_PARSE_NOT_A_NUMBER,
-			 where < n ? at[where] : n > 0 ? at[n - 1] + 1 : text->end);
+			 where < n ? at[where] : n > 0 ? at[n - 1] + 1 : input->end);
 		return false;
 	}
-	if (region >= LN_PHONE_N_REGIONS && !is_plus(c[0]))
+	if (region >= LN_PHONE_N_REGIONS && k[0] != C_PLUS)
 	{
 		fail(out, LN_PHONE_INVALID_COUNTRY_CODE,
 			 LN_PARSE_INVALID_COUNTRY_CODE, at[0]);
@@ -1421,18 +1754,18 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	}
 
 	/* the leftmost extension, if what is left still looks like a number */
-	for (i = 0; i < n; i++)
+	for (i = first_extension_start(c, k, n); i < n; i++)
 	{
 		int			from;
 		int			count;
-		int			k;
+		int			j;
 
-		if (!match_extension(c, i, n, &from, &count))
+		if (!match_extension(c, k, i, n, &from, &count))
 			continue;
-		if (looks_viable(c, i, &where))
+		if (looks_viable(c, k, i, &where))
 		{
-			for (k = 0; k < count; k++)
-				extension[k] = (char) ('0' + digit_value(c[from + k]));
+			for (j = 0; j < count; j++)
+				extension[j] = (char) ('0' + k[from + j]);
 			extension_len = count;
 			trace->ext_start = at[i];
 			n = i;
@@ -1441,49 +1774,41 @@ exact_text(const Text *text, int region, LnPhone *out, Trace *trace)
 	}
 
 	digits.first = at[0];
-	digits.end = text->end;
-	for (i = 0; i < n && is_plus(c[i]); i++)
+	digits.end = input->end;
+	for (i = 0; i < n && k[i] == C_PLUS; i++)
 		;
 	digits.plus = i > 0;
 	start = i;
 	for (; i < n; i++)
-		if (is_alpha(c[i]))
+		if (IS_ALPHA(k[i]))
 		{
 			if (trace->letters == 0)
 				trace->first_letter = at[i];
 			trace->letters++;
-			if ((i > start && digit_value(c[i - 1]) >= 0) ||
-				(i + 1 < n && digit_value(c[i + 1]) >= 0))
+			if ((i > start && IS_DIGIT(k[i - 1])) ||
+				(i + 1 < n && IS_DIGIT(k[i + 1])))
 				trace->loose_letters = true;
 		}
+		else if (trace->letters > 0 && IS_DIGIT(k[i]))
+			trace->loose_letters = true;	/* digits behind it, anywhere */
 	trace->dialled = trace->letters >= 3;
 	digits.n = 0;
 	for (i = start; i < n; i++)
 	{
-		if (trace->dialled)
+		if (!trace->dialled)
 		{
-			if (c[i] >= '0' && c[i] <= '9')
-				d[digits.n] = (char) c[i];
-			else if (c[i] < 0x80 && is_alpha(c[i]))
-				d[digits.n] = keypad[(c[i] | 0x20) - 'a'];
-			else
+			if (!IS_DIGIT(k[i]))
 				continue;
+			d[digits.n] = (char) ('0' + k[i]);
 		}
+		else if (c[i] >= '0' && c[i] <= '9')
+			d[digits.n] = (char) c[i];
+		else if (c[i] < 0x80 && IS_ALPHA(k[i]))
+			d[digits.n] = keypad[(c[i] | 0x20) - 'a'];
 		else
-		{
-			int			value = digit_value(c[i]);
-
-			if (value < 0)
-				continue;
-			d[digits.n] = (char) ('0' + value);
-		}
+			continue;
 		digit_at[digits.n++] = at[i];
 	}
-	/* letters with digits behind them, at any distance, are loose too */
-	if (trace->letters > 0 && !trace->loose_letters)
-		for (i = start; i < n; i++)
-			if (at[i] > trace->first_letter && digit_value(c[i]) >= 0)
-				trace->loose_letters = true;
 	digits.d = d;
 	digits.at = digit_at;
 	valid = parse_digits(&digits, region, out);
@@ -1513,8 +1838,8 @@ typedef enum Kind
 	K_SPACE,
 	K_OPEN,						/* brackets */
 	K_CLOSE,
-	K_FILL,						/* underscores and middle dots: separators, but
-								 * in rows they mask digits */
+	K_FILL,						/* underscores and middle dots: separators,
+								 * but in rows they mask digits */
 	K_INVISIBLE,
 	K_MASK,						/* stands for an unknown digit (as x and n,
 								 * which are K_LATIN, may) */
@@ -1549,16 +1874,14 @@ is_asian(uint32_t c)
 		(c >= 0x20000 && c <= 0x3FFFF);
 }
 
+/* of a character that is neither a digit nor ASCII */
 static Kind
 kind_of(uint32_t c)
 {
 	switch (c)
 	{
-		case '+':
 		case 0xFF0B:
 			return K_PLUS;
-		case '-':
-		case '~':
 		case 0x00AF:			/* macron */
 		case 0x02D7:
 		case 0x058A:
@@ -1594,24 +1917,16 @@ kind_of(uint32_t c)
 		case 0xFF70:
 		case 0xFFE3:
 			return K_DASH;
-		case '.':
 		case 0x2024:
 		case 0x3002:
 		case 0xFE52:
 		case 0xFF0E:
 		case 0xFF61:
 			return K_DOT;
-		case '/':
 		case 0x2044:
 		case 0x2215:
 		case 0xFF0F:
 			return K_SLASH;
-		case '\t':
-		case '\n':
-		case '\v':
-		case '\f':
-		case '\r':
-		case ' ':
 		case 0x0085:
 		case 0x00A0:
 		case 0x1680:
@@ -1622,10 +1937,6 @@ kind_of(uint32_t c)
 		case 0x2800:
 		case 0x3000:
 			return K_SPACE;
-		case '(':
-		case '[':
-		case '{':
-		case '<':
 		case 0x2768:
 		case 0x300A:
 		case 0x300C:
@@ -1642,10 +1953,6 @@ kind_of(uint32_t c)
 		case 0xFF5B:
 		case 0xFF62:
 			return K_OPEN;
-		case ')':
-		case ']':
-		case '}':
-		case '>':
 		case 0x2769:
 		case 0x300B:
 		case 0x300D:
@@ -1662,7 +1969,6 @@ kind_of(uint32_t c)
 		case 0xFF5D:
 		case 0xFF63:
 			return K_CLOSE;
-		case '_':
 		case 0x00B7:
 		case 0x0387:
 		case 0x2017:
@@ -1687,8 +1993,6 @@ kind_of(uint32_t c)
 		case 0xFEFF:
 		case 0xFFA0:
 			return K_INVISIBLE;
-		case '*':
-		case '?':
 		case 0x00D7:			/* multiplication signs */
 		case 0x2217:
 		case 0x25A0:			/* squares, circles and the like */
@@ -1711,7 +2015,6 @@ kind_of(uint32_t c)
 		case 0xFF0A:
 		case 0xFF1F:
 			return K_MASK;
-		case '#':
 		case 0xFF03:
 			return K_HASH;
 		case 0x3007:			/* Han numerals */
@@ -1730,10 +2033,8 @@ kind_of(uint32_t c)
 		default:
 			break;
 	}
-	if (digit_value(c) >= 0)
-		return K_DIGIT;
-	if (c < 0x80)
-		return (c | 0x20) >= 'a' && (c | 0x20) <= 'z' ? K_LATIN : K_OTHER;
+	if (is_asian(c))
+		return K_ASIAN;
 	if (c >= 0x2000 && c <= 0x200A)
 		return K_SPACE;
 	if ((c >= 0x200B && c <= 0x200F) || (c >= 0x202A && c <= 0x202E) ||
@@ -1744,8 +2045,6 @@ kind_of(uint32_t c)
 		return K_OTHER;
 	if (latin(c) < 0x80)
 		return K_LATIN;
-	if (is_asian(c))
-		return K_ASIAN;
 	if ((c >= 0x00B2 && c <= 0x00BE) || (c >= 0x2070 && c <= 0x218B) ||
 		(c >= 0x2460 && c <= 0x249B) || (c >= 0x24EA && c <= 0x24FF) ||
 		(c >= 0x2776 && c <= 0x2793) || (c >= 0x3021 && c <= 0x3029) ||
@@ -1753,6 +2052,29 @@ kind_of(uint32_t c)
 		return K_NUMERAL;
 	return K_LETTER;
 }
+
+/* the same for ASCII */
+#define OO K_OTHER
+#define SP K_SPACE
+#define LL K_LATIN
+#define DD K_DIGIT
+
+static const uint8_t ascii_kind[128] = {
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, SP, SP, SP, SP, SP, OO, OO,
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
+	SP, OO, OO, K_HASH, OO, OO, OO, OO, K_OPEN, K_CLOSE, K_MASK, K_PLUS, OO,
+	K_DASH, K_DOT, K_SLASH,
+	DD, DD, DD, DD, DD, DD, DD, DD, DD, DD, OO, OO, K_OPEN, OO, K_CLOSE, K_MASK,
+	OO, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL,
+	LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, K_OPEN, OO, K_CLOSE, OO, K_FILL,
+	OO, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL,
+	LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, K_OPEN, OO, K_CLOSE, K_DASH, OO
+};
+
+#undef OO
+#undef SP
+#undef LL
+#undef DD
 
 static bool
 is_gap(Kind k)
@@ -1767,18 +2089,21 @@ is_gap(Kind k)
  */
 typedef struct Clean
 {
-	Text		text;
+	Text		easy;
 	uint32_t	c[LN_PHONE_MAX_CHARS];
+	uint8_t		k[LN_PHONE_MAX_CHARS];
 	uint8_t		at[LN_PHONE_MAX_CHARS];
 	uint8_t		kind[LN_PHONE_MAX_CHARS];	/* of the original character */
 	int			first_change;	/* index here, or n: nothing changed */
 	int			n_digits;
 	int			first_digit;	/* index, -1 = none */
 	int			last_digit;
+	int			dots;
+	bool		suspicious;		/* has characters that could mask digits */
 } Clean;
 
 static void
-clean_text(const Text *text, Clean *clean)
+clean_text(const Text *input, Clean *clean)
 {
 	int			n = 0;
 	int			i;
@@ -1787,10 +2112,14 @@ clean_text(const Text *text, Clean *clean)
 	clean->n_digits = 0;
 	clean->first_digit = -1;
 	clean->last_digit = -1;
-	for (i = 0; i < text->n; i++)
+	clean->dots = 0;
+	clean->suspicious = false;
+	for (i = 0; i < input->n; i++)
 	{
-		uint32_t	c = text->c[i];
-		Kind		kind = kind_of(c);
+		uint32_t	c = input->c[i];
+		uint8_t		k = input->k[i];
+		Kind		kind = IS_DIGIT(k) ? K_DIGIT :
+		c < 0x80 ? (Kind) ascii_kind[c] : kind_of(c);
 
 		if (kind == K_INVISIBLE)
 		{
@@ -1798,22 +2127,46 @@ clean_text(const Text *text, Clean *clean)
 				clean->first_change = n;
 			continue;
 		}
-		if (!is_separator(c) || c == '~' || c == 0x2053 || c == 0x223C)
+		if (k != C_SEPARATOR || kind == K_DASH)
 		{
-			if (kind == K_DASH || kind == K_FILL)
-				c = '-';
-			else if (kind == K_DOT)
-				c = '.';
-			else if (kind == K_SLASH)
-				c = '/';
-			else if (kind == K_SPACE)
-				c = ' ';
-			else if (kind == K_OPEN)
-				c = '(';
-			else if (kind == K_CLOSE)
-				c = ')';
+			uint32_t	plain = c;
+
+			switch (kind)
+			{
+				case K_DASH:
+					/* a tilde can announce an extension, a dash cannot */
+					if (k != C_SEPARATOR || c == '~' || c == 0x2053 ||
+						c == 0x223C)
+						plain = '-';
+					break;
+				case K_FILL:
+					plain = '-';
+					break;
+				case K_DOT:
+					plain = '.';
+					break;
+				case K_SLASH:
+					plain = '/';
+					break;
+				case K_SPACE:
+					plain = ' ';
+					break;
+				case K_OPEN:
+					plain = '(';
+					break;
+				case K_CLOSE:
+					plain = ')';
+					break;
+				default:
+					break;
+			}
+			if (plain != c)
+			{
+				c = plain;
+				k = C_SEPARATOR;
+			}
 		}
-		if (c != text->c[i] && clean->first_change < 0)
+		if (c != input->c[i] && clean->first_change < 0)
 			clean->first_change = n;
 		if (kind == K_DIGIT)
 		{
@@ -1822,17 +2175,24 @@ clean_text(const Text *text, Clean *clean)
 			clean->last_digit = n;
 			clean->n_digits++;
 		}
+		else if (kind == K_DOT)
+			clean->dots++;
+		else if (kind == K_MASK || kind == K_HASH || kind == K_FILL ||
+				 kind == K_LATIN)
+			clean->suspicious = true;
 		clean->c[n] = c;
-		clean->at[n] = text->at[i];
+		clean->k[n] = k;
+		clean->at[n] = input->at[i];
 		clean->kind[n] = (uint8_t) kind;
 		n++;
 	}
 	if (clean->first_change < 0)
 		clean->first_change = n;
-	clean->text.c = clean->c;
-	clean->text.at = clean->at;
-	clean->text.n = n;
-	clean->text.end = text->end;
+	clean->easy.c = clean->c;
+	clean->easy.k = clean->k;
+	clean->easy.at = clean->at;
+	clean->easy.n = n;
+	clean->easy.end = input->end;
 }
 
 /*
@@ -1843,9 +2203,11 @@ static int
 find_mask(const Clean *clean, const Trace *trace)
 {
 	const uint8_t *kind = clean->kind;
-	int			n = clean->text.n;
+	int			n = clean->easy.n;
 	int			i;
 
+	if (!clean->suspicious)
+		return -1;
 	for (i = 0; i < n;)
 	{
 		int			begin = i;
@@ -1920,8 +2282,7 @@ find_mask(const Clean *clean, const Trace *trace)
 		if (left >= 0 && right < n)
 			return begin;
 		/* a masked first digit would have hidden the 0 or the plus sign */
-		bullet = right < n && (digit_value(clean->c[right]) == 0 ||
-							   kind[i] == K_PLUS);
+		bullet = right < n && (clean->k[right] == 0 || kind[i] == K_PLUS);
 		if ((left >= 0 && left == begin - 1) ||
 			(right < n && right == i && !bullet))
 			return begin;
@@ -1943,23 +2304,24 @@ find_shape(const Clean *clean)
 	int			i;
 
 	if (clean->n_digits < 4 || clean->n_digits > 14 ||
+		(clean->n_digits > 8 && clean->dots < 3) ||
 		(clean->first_digit > 0 && clean->kind[clean->first_digit - 1] == K_PLUS))
 		return NULL;
 	for (i = clean->first_digit; i <= clean->last_digit;)
 	{
-		if (groups == 5)
-			return NULL;
 		value[groups] = 0;
 		len[groups] = 0;
 		for (; i <= clean->last_digit && clean->kind[i] == K_DIGIT; i++)
 		{
 			if (++len[groups] > 4)
 				return NULL;
-			value[groups] = value[groups] * 10 + digit_value(clean->c[i]);
+			value[groups] = value[groups] * 10 + clean->k[i];
 		}
 		groups++;
 		if (i > clean->last_digit)
 			break;
+		if (groups == LENGTH_OF(sep))
+			return NULL;
 		sep[groups] = K_OTHER;
 		for (; clean->kind[i] != K_DIGIT; i++)
 		{
@@ -1999,30 +2361,29 @@ find_shape(const Clean *clean)
 
 /* The digits of a text without letters; false if there is anything else. */
 static bool
-collect_digits(const Text *text, char *d, uint8_t *at, Digits *digits)
+collect_digits(const Text *input, char *d, uint8_t *at, Digits *digits)
 {
+	const uint8_t *k = input->k;
 	int			i = 0;
 	int			n = 0;
 
-	while (i < text->n && !is_plus(text->c[i]) && digit_value(text->c[i]) < 0)
+	while (i < input->n && k[i] > C_PLUS)
 		i++;
-	if (i == text->n)
+	if (i == input->n)
 		return false;
-	digits->first = text->at[i];
-	digits->end = text->end;
-	digits->plus = is_plus(text->c[i]);
-	while (i < text->n && is_plus(text->c[i]))
+	digits->first = input->at[i];
+	digits->end = input->end;
+	digits->plus = k[i] == C_PLUS;
+	while (i < input->n && k[i] == C_PLUS)
 		i++;
-	for (; i < text->n; i++)
+	for (; i < input->n; i++)
 	{
-		int			value = digit_value(text->c[i]);
-
-		if (value >= 0)
+		if (IS_DIGIT(k[i]))
 		{
-			d[n] = (char) ('0' + value);
-			at[n++] = text->at[i];
+			d[n] = (char) ('0' + k[i]);
+			at[n++] = input->at[i];
 		}
-		else if (is_plus(text->c[i]) && n > 0)
+		else if (k[i] == C_PLUS && n > 0)
 		{
 			/* "+81 +81 90 ...": the calling code twice, which is seen later */
 			const PhoneCode *code = extract_code(d, n);
@@ -2031,11 +2392,11 @@ collect_digits(const Text *text, char *d, uint8_t *at, Digits *digits)
 				return false;
 			digits->plus = true;
 		}
-		else if (!is_separator(text->c[i]))
+		else if (k[i] != C_SEPARATOR)
 		{
-			/* what follows the last digit does not matter */
-			for (; i < text->n; i++)
-				if (is_word(text->c[i]))
+			/* what follows the last digit does not matter, unless a word */
+			for (; i < input->n; i++)
+				if (is_word(input->c[i]))
 					return false;
 			break;
 		}
@@ -2108,9 +2469,10 @@ part_is_number(const Clean *clean, int from, int to, int min_digits, int region)
 	if (digits < min_digits)
 		return false;
 	part.c = clean->c + from;
+	part.k = clean->k + from;
 	part.at = clean->at + from;
 	part.n = to - from;
-	part.end = clean->text.end;
+	part.end = clean->easy.end;
 	return exact_text(&part, region, &phone, &trace) && !trace.dialled &&
 		!trace.loose_letters;
 }
@@ -2180,7 +2542,7 @@ find_second_number(const Clean *clean, int region)
 				found = part_is_number(clean, right[k], left[i], min, region);
 		if (!found)
 			continue;
-		if (part_is_number(clean, right[i], clean->text.n, min, region))
+		if (part_is_number(clean, right[i], clean->easy.n, min, region))
 			return right[i];
 		for (m = i + 1; m < cuts; m++)
 			if (clear[m] && right[i] < left[m] &&
@@ -2214,15 +2576,33 @@ begins_with_own_code(const Digits *digits, int region)
 	if (digits->plus || region >= LN_PHONE_N_REGIONS)
 		return false;
 	code = &phone_codes[phone_plans[region].code];
-	return digits->d[0] == code->text[0] && digits->n >= code->len &&
-		memcmp(digits->d, code->text, code->len) == 0;
+	return digits->d[0] == code->digits[0] && digits->n >= code->len &&
+		memcmp(digits->d, code->digits, code->len) == 0;
+}
+
+/* The same, and also 00, from a look at the first digits only. */
+static bool
+may_lack_plus(const Clean *clean, int region)
+{
+	int			i = clean->first_digit;
+	int			first;
+
+	if (i < 0)
+		return false;
+	first = clean->k[i];
+	if (first != 0)
+		return region < LN_PHONE_N_REGIONS &&
+			phone_codes[phone_plans[region].code].digits[0] == '0' + first;
+	for (i++; i < clean->last_digit && !IS_DIGIT(clean->k[i]); i++)
+		;
+	return i <= clean->last_digit && clean->k[i] == 0;
 }
 
 /*
  * Refusals of a valid answer, from the text that it was read from.
  */
 static bool
-accept(const Text *text, const Clean *clean, const Trace *trace, int region,
+accept(const Text *input, const Clean *clean, const Trace *trace, int region,
 	   LnPhone *out)
 {
 	char		d[LN_PHONE_MAX_CHARS];
@@ -2243,7 +2623,8 @@ accept(const Text *text, const Clean *clean, const Trace *trace, int region,
 	 * dials; and a number that begins with the region's calling code may lack
 	 * the plus sign only.
 	 */
-	if (collect_digits(text, d, at, &digits) && !digits.plus &&
+	if (may_lack_plus(clean, region) &&
+		collect_digits(input, d, at, &digits) && !digits.plus &&
 		((d[0] == '0' && d[1] == '0' && d[2] != '0') ||
 		 begins_with_own_code(&digits, region)))
 	{
@@ -2290,12 +2671,11 @@ cut_annotation(const Clean *clean, char *extension, int *extension_len)
 {
 	enum
 	{
-		MIN_DIGITS = 8,			/* in front of an annotation */
 		MAX_EXT_DIGITS = 8,
 		MAX_NOTE_DIGITS = 4
 	};
 	const uint8_t *kind = clean->kind;
-	int			n = clean->text.n;
+	int			n = clean->easy.n;
 	int			digits = 0;
 	int			last = -1;
 	int			tail_digits = 0;
@@ -2315,18 +2695,29 @@ cut_annotation(const Clean *clean, char *extension, int *extension_len)
 			digits++;
 			last = i;
 		}
-		else if (kind[i] == K_OPEN && digits >= MIN_DIGITS)
+		else if (kind[i] == K_OPEN && digits >= MIN_ANNOTATED)
 		{
-			/* brackets with words in them are no part of the number */
-			for (k = i + 1; k < n && kind[k] != K_CLOSE && kind[k] < K_LATIN; k++)
-				;
-			if (k < n && kind[k] >= K_LATIN)
+			bool		words = false;
+			bool		inside = false;
+
+			/*
+			 * Brackets with words in them are no part of the number.  If they
+			 * are not closed, who knows whose the digits in them are.
+			 */
+			for (k = i + 1; k < n && kind[k] != K_CLOSE && kind[k] != K_OPEN; k++)
+			{
+				words |= kind[k] >= K_LATIN;
+				inside |= kind[k] == K_DIGIT && !words;
+			}
+			if (words && k < n && kind[k] == K_CLOSE)
 				break;
+			if (words && inside)
+				return -1;
 		}
-		else if (kind[i] == K_PLUS ? digits > 0 : !is_separator(clean->c[i]))
+		else if (kind[i] == K_PLUS ? digits > 0 : clean->k[i] != C_SEPARATOR)
 			break;
 	}
-	if (i == n || digits < MIN_DIGITS)
+	if (i == n || digits < MIN_ANNOTATED)
 		return -1;
 	for (k = last + 1; k < n && kind[k] < K_LATIN; k++)
 	{
@@ -2377,7 +2768,7 @@ cut_annotation(const Clean *clean, char *extension, int *extension_len)
 			if (*extension_len == MAX_EXT_DIGITS)
 				return -1;
 			extension[(*extension_len)++] =
-				(char) ('0' + digit_value(clean->c[k]));
+				(char) ('0' + clean->k[k]);
 		}
 		if (*extension_len != tail_digits)
 		{
@@ -2388,43 +2779,6 @@ cut_annotation(const Clean *clean, char *extension, int *extension_len)
 	}
 	return bracket && tail_digits <= MAX_NOTE_DIGITS ? last + 1 : -1;
 }
-
-/* rescues of the text, and of the digits */
-enum
-{
-	TEXT_AS_IS,
-	TEXT_SEPARATORS,
-	TEXT_ANNOTATION,
-	TEXT_EXTENSION,
-	TEXT_SEPARATORS_ANNOTATION,
-	TEXT_SEPARATORS_EXTENSION
-};
-enum
-{
-	DIGITS_AS_IS,
-	DIGITS_LEADING_00,
-	DIGITS_184_186,
-	DIGITS_CARRIER_010,
-	DIGITS_DOUBLED,
-	DIGITS_LEADING_00_DOUBLED,
-	DIGITS_CARRIER_010_DOUBLED
-};
-
-#define WITH_DIGIT_RULES(t) \
-	{t, t "+leading_00", t "+jp_184_186", t "+jp_carrier_010", \
-		t "+doubled_calling_code", t "+leading_00+doubled_calling_code", \
-		t "+jp_carrier_010+doubled_calling_code"}
-
-static const char *const rule_names[][7] = {
-	{NULL, "leading_00", "jp_184_186", "jp_carrier_010",
-		"doubled_calling_code", "leading_00+doubled_calling_code",
-	"jp_carrier_010+doubled_calling_code"},
-	WITH_DIGIT_RULES("separators"),
-	WITH_DIGIT_RULES("annotation"),
-	WITH_DIGIT_RULES("extension_word"),
-	WITH_DIGIT_RULES("separators+annotation"),
-	WITH_DIGIT_RULES("separators+extension_word")
-};
 
 /*
  * One reading of digits, without the first skip of them.  If it is not a
@@ -2451,8 +2805,8 @@ read_digits(const Digits *all, int skip, bool plus, int region, LnPhone *out,
 	else
 		code = NULL;
 	if (code == NULL || digits.n < 2 * code->len ||
-		memcmp(digits.d, code->text, code->len) != 0 ||
-		memcmp(digits.d + code->len, code->text, code->len) != 0)
+		memcmp(digits.d, code->digits, code->len) != 0 ||
+		memcmp(digits.d + code->len, code->digits, code->len) != 0)
 		return false;
 	digits.d += code->len;
 	digits.at += code->len;
@@ -2494,17 +2848,17 @@ try_reading(const Digits *digits, int skip, bool plus, int region,
  * refused.
  */
 static bool
-rescue_digits(const Text *text, int region, int text_rule, LnPhone *out)
+rescue_digits(const Text *input, int region, int text_rule, LnPhone *out)
 {
 	char		d[LN_PHONE_MAX_CHARS];
 	uint8_t		at[LN_PHONE_MAX_CHARS];
 	Digits		digits;
 	bool		japan = region < LN_PHONE_N_REGIONS &&
-		strcmp(phone_plans[region].region, "JP") == 0;
+	strcmp(phone_plans[region].region, "JP") == 0;
 	bool		found = false;
 	int			carrier = 0;
 
-	if (!collect_digits(text, d, at, &digits) || digits.n < 8)
+	if (!collect_digits(input, d, at, &digits) || digits.n < 8)
 		return false;
 
 	/* 0081 90 ...: as everybody writes it, whatever the region dials */
@@ -2550,10 +2904,11 @@ rescue_digits(const Text *text, int region, int text_rule, LnPhone *out)
 }
 
 /*
- * Safe mode: refusals, the core, refusals of its answer, rescues.
+ * Safe mode: refusals, the core, refusals of its answer, rescues.  simple: the
+ * text has digits and separators only, and *out has the exact answer already.
  */
 static bool
-safe_text(const Text *text, int region, LnPhone *out)
+safe_text(const Text *input, int region, bool simple, LnPhone *out)
 {
 	Clean		clean;
 	Trace		trace;
@@ -2567,8 +2922,14 @@ safe_text(const Text *text, int region, LnPhone *out)
 	int			text_rule = TEXT_AS_IS;
 	int			i;
 
-	valid = exact_text(text, region, out, &trace);
-	clean_text(text, &clean);
+	if (simple)
+	{
+		valid = out->valid;
+		no_trace(&trace);
+	}
+	else
+		valid = exact_text(input, region, out, &trace);
+	clean_text(input, &clean);
 
 	i = find_mask(&clean, &trace);
 	if (i >= 0)
@@ -2581,20 +2942,20 @@ safe_text(const Text *text, int region, LnPhone *out)
 		return refuse(out, LN_PHONE_LETTERS, "letters",
 					  clean.at[clean.first_digit - 1]);
 	if (valid)
-		return accept(text, &clean, &trace, region, out);
+		return accept(input, &clean, &trace, region, out);
 
 	first = *out;
 	if (clean.n_digits == 0 ||
-		find_ascii(text->c, 0, text->n, ";phone-context=") >= 0)
+		find_ascii(input->c, 0, input->n, ";phone-context=") >= 0)
 		goto no_number;
 
 	/* (a) other separators, and characters that nobody sees */
-	if (clean.first_change < clean.text.n)
+	if (clean.first_change < clean.easy.n)
 	{
 		text_rule = TEXT_SEPARATORS;
-		if (exact_text(&clean.text, region, out, &clean_trace))
+		if (exact_text(&clean.easy, region, out, &clean_trace))
 		{
-			if (accept(&clean.text, &clean, &clean_trace, region, out))
+			if (accept(&clean.easy, &clean, &clean_trace, region, out))
 				out->rule = rule_names[text_rule][DIGITS_AS_IS];
 			return out->valid;
 		}
@@ -2610,7 +2971,7 @@ safe_text(const Text *text, int region, LnPhone *out)
 		return refuse(out, LN_PHONE_LETTERS, "letters", trace.first_letter);
 
 	/* (b) annotations and extensions behind the number */
-	part = clean.text;
+	part = clean.easy;
 	i = cut_annotation(&clean, extension, &extension_len);
 	if (i >= 0)
 	{
@@ -2654,7 +3015,7 @@ no_number:
 	return false;
 
 extension:
-	if (out->valid && part.n < clean.text.n && extension_len > 0)
+	if (out->valid && part.n < clean.easy.n && extension_len > 0)
 	{
 		memcpy(out->extension, extension, extension_len);
 		out->extension[extension_len] = '\0';
@@ -2674,22 +3035,22 @@ extension:
  * ourselves, so there the automaton decides.
  */
 bool
-ln_phone_is_e164(const char *text, size_t len)
+ln_phone_is_e164(const char *input, size_t len)
 {
 	const PhoneCode *code;
 	int			n = (int) len - 1;
 	int			i;
 
-	if (len < 2 || len > 1 + 3 + LN_PHONE_MAX_NSN || text[0] != '+')
+	if (len < 2 || len > 1 + 3 + LN_PHONE_MAX_NSN || input[0] != '+')
 		return false;
 	for (i = 1; i <= n; i++)
-		if (text[i] < '0' || text[i] > '9')
+		if (input[i] < '0' || input[i] > '9')
 			return false;
-	code = extract_code(text + 1, n);
+	code = extract_code(input + 1, n);
 	if (code == NULL)
 		return false;
 	if (n >= 7 && n <= 15)
 		return true;
-	return OUT_TYPE(walk(code->root, text + 1 + code->len, n - code->len)) !=
+	return OUT_TYPE(walk(code->root, input + 1 + code->len, n - code->len)) !=
 		LN_PHONE_UNKNOWN;
 }

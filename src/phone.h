@@ -90,11 +90,12 @@ typedef struct LnPhone
 	int			extension_len;
 	int			error_position; /* first offending character, from 1; one past
 								 * the end if something is missing; 0 if ok */
-	const char *rule;			/* static name of the rescue or refusal, or NULL */
+	const char *rule;			/* static name of the rescue or refusal, or
+								 * NULL */
 	char		region[4];		/* of the number; "ZZ" unknown, "001" not
 								 * geographic, "" not parsed */
-	char		e164[24];		/* '+' and digits, also if not valid; "" if not
-								 * parsed; terminated */
+	char		e164[24];		/* '+' and digits, also if not valid; "" if
+								 * not parsed; terminated */
 	char		national[LN_PHONE_MAX_NSN + 1];
 	char		extension[LN_PHONE_MAX_EXT + 1];
 } LnPhone;
@@ -113,7 +114,7 @@ extern bool ln_phone_parse(const char *utf8, size_t len, int region_id,
 						   LnPhoneMode mode, LnPhone *out);
 
 /* '+', an existing calling code and digits, nothing else */
-extern bool ln_phone_is_e164(const char *text, size_t len);
+extern bool ln_phone_is_e164(const char *e164, size_t len);
 
 /* JP, TH or TW if LINE serves the country of this valid number, else NULL */
 extern const char *ln_phone_line_country(const LnPhone *p);

@@ -99,7 +99,7 @@ ln_shmem_find_or_make(Oid database)
 		slot->last_error[0] = '\0';
 		/* whatever was noted before is for a worker that reads everything */
 		pg_atomic_write_u32(&slot->work, LN_WORK_ALL);
-		pg_atomic_write_u32(&slot->new_priorities, PG_UINT32_MAX);
+		pg_atomic_write_u64(&slot->new_lanes, PG_UINT64_MAX);
 		pg_atomic_write_u64(&slot->new_channels, PG_UINT64_MAX);
 		pg_atomic_write_u32(&slot->in_flight, 0);
 		return slot;
@@ -115,7 +115,7 @@ ln_shmem_wake_launcher(void)
 }
 
 void
-ln_shmem_wake(Oid database, uint32 work, uint32 priorities, uint64 channels)
+ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels)
 {
 	LnSlot	   *slot;
 	bool		running = false;
@@ -130,7 +130,7 @@ ln_shmem_wake(Oid database, uint32 work, uint32 priorities, uint64 channels)
 	if (slot != NULL)
 	{
 		/* details first: the worker takes them after it has seen work */
-		pg_atomic_fetch_or_u32(&slot->new_priorities, priorities);
+		pg_atomic_fetch_or_u64(&slot->new_lanes, lanes);
 		pg_atomic_fetch_or_u64(&slot->new_channels, channels);
 		pg_atomic_fetch_or_u32(&slot->work, work);
 		running = slot->state == LN_SLOT_RUNNING;
@@ -148,7 +148,7 @@ ln_shmem_wake(Oid database, uint32 work, uint32 priorities, uint64 channels)
 	slot = ln_shmem_find_or_make(database);
 	if (slot != NULL)
 	{
-		pg_atomic_fetch_or_u32(&slot->new_priorities, priorities);
+		pg_atomic_fetch_or_u64(&slot->new_lanes, lanes);
 		pg_atomic_fetch_or_u64(&slot->new_channels, channels);
 		pg_atomic_fetch_or_u32(&slot->work, work);
 		if (slot->state == LN_SLOT_RUNNING)
@@ -159,6 +159,11 @@ ln_shmem_wake(Oid database, uint32 work, uint32 priorities, uint64 channels)
 				slot->state = LN_SLOT_WANTED;
 			call_launcher = true;
 		}
+	}
+	else
+	{
+		/* no slot is free: the launcher looks again when one is */
+		ln_shared->scan_databases = true;
 	}
 	LWLockRelease(ln_shared->lock);
 	if (call_launcher)
@@ -190,7 +195,11 @@ ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
 				ln_shmem_set_latch(slot->procno);
 			}
 			else
+			{
+				/* its process may be on the last steps of its way out */
 				slot->state = LN_SLOT_HELD;
+				gone = slot->pid == 0;
+			}
 		}
 		LWLockRelease(ln_shared->lock);
 		if (gone)
@@ -202,7 +211,17 @@ ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 10, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		PG_TRY();
+		{
+			CHECK_FOR_INTERRUPTS();
+		}
+		PG_CATCH();
+		{
+			/* cancelled: the command will not run */
+			ln_shmem_release(database);
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
 	}
 }
 
@@ -224,6 +243,12 @@ ln_shmem_release(Oid database)
 	}
 	LWLockRelease(ln_shared->lock);
 	ln_shmem_wake_launcher();
+}
+
+int
+ln_shmem_backoff_ms(int failures)
+{
+	return failures >= 9 ? 300000 : 1000 << Max(failures - 1, 0);
 }
 
 uint64
@@ -277,6 +302,24 @@ ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns)
 	*wait_ns = got < want ? ln_bucket_wait_ns(b, 1, now) : 0;
 	SpinLockRelease(&ln_shared->rate_lock);
 	return got;
+}
+
+int64
+ln_shmem_rate_blocked_until(uint64 key)
+{
+	int64		until = 0;
+
+	SpinLockAcquire(&ln_shared->rate_lock);
+	for (int i = 0; i < LN_RATES && ln_shared->rates[i].key != 0; i++)
+	{
+		if (ln_shared->rates[i].key == key)
+		{
+			until = ln_shared->rates[i].bucket.blocked_until_ns;
+			break;
+		}
+	}
+	SpinLockRelease(&ln_shared->rate_lock);
+	return until > ln_monotonic_ns() ? until : 0;
 }
 
 void
@@ -420,7 +463,7 @@ shmem_startup(void)
 		for (int i = 0; i < ln_shared->nslots; i++)
 		{
 			pg_atomic_init_u32(&ln_shared->slots[i].work, 0);
-			pg_atomic_init_u32(&ln_shared->slots[i].new_priorities, 0);
+			pg_atomic_init_u64(&ln_shared->slots[i].new_lanes, 0);
 			pg_atomic_init_u64(&ln_shared->slots[i].new_channels, 0);
 			pg_atomic_init_u32(&ln_shared->slots[i].in_flight, 0);
 		}

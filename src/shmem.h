@@ -71,7 +71,7 @@ typedef struct LnSlot
 
 	/* lock-free: set by committing backends, taken by the worker */
 	pg_atomic_uint32 work;		/* LN_WORK_ bits */
-	pg_atomic_uint32 new_priorities;	/* bit priority + 10 */
+	pg_atomic_uint64 new_lanes; /* bit of outbox.lane */
 	pg_atomic_uint64 new_channels;	/* bit ln_channel_bit(name) */
 	pg_atomic_uint32 in_flight; /* written by the worker, for display */
 } LnSlot;
@@ -158,7 +158,7 @@ extern LnSlot *ln_shmem_find(Oid database);
 extern LnSlot *ln_shmem_find_or_make(Oid database);
 
 /* Note work for the worker of a database and wake it, or the launcher to start it.  Raises nothing. */
-extern void ln_shmem_wake(Oid database, uint32 work, uint32 priorities, uint64 channels);
+extern void ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels);
 
 extern void ln_shmem_wake_launcher(void);
 
@@ -171,13 +171,20 @@ extern void ln_shmem_wake_launcher(void);
 extern bool ln_shmem_hold(Oid database, bool at_once, int timeout_ms);
 extern void ln_shmem_release(Oid database);
 
+/* Back-off of a worker after the n-th failure in a row: 1 s, doubling to 5 min. */
+extern int	ln_shmem_backoff_ms(int failures);
+
 /* bit of a channel name in LnSlot.new_channels */
 extern uint64 ln_shmem_channel_bit(const char *name);
 
 /* Take up to want sends from a rate limit; *wait_ns is set when fewer were there. */
 extern int	ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns);
+
+/* LINE said wait: for all workers.  Never shortens a pause in force. */
 extern void ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns);
 
+/* End of the pause in force (monotonic clock), 0 = none. */
+extern int64 ln_shmem_rate_blocked_until(uint64 key);
 /* Tokens there now, and when a pause of LINE's ends (0 = none); false when nobody sends with this key. */
 extern bool ln_shmem_rate_look(uint64 key, double *tokens, int64 *blocked_ns);
 

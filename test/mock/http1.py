@@ -134,8 +134,7 @@ class Connection(asyncio.Protocol):
         self.hub.connections.discard(self)
         if not self.gone.done():
             self.gone.set_result(None)
-        if self.room is not None and not self.room.done():
-            self.room.set_result(None)
+        self.resume_writing()       # whoever waits finds out
         if not self.control:
             self.note_unfinished(error)
             self.hub.journal.disconnected()

@@ -5,7 +5,6 @@ it answers (`answer`) and what it does on the wire (`do`).  README.md describes
 the language with an example for each word of it.
 """
 
-import asyncio
 import base64
 import binascii
 import json
@@ -679,5 +678,5 @@ async def perform(rule, exchange):
             await step(exchange)
         if not rule.answers_itself:
             await exchange.fall_through()
-    except (Gone, ConnectionError, asyncio.CancelledError):
+    except (Gone, ConnectionError):
         pass

@@ -167,14 +167,16 @@ class Listener:
     # -- scripted at accept ------------------------------------------------
 
     async def run(self, rule, exchange):
-        await script.perform(rule, exchange)
-        if exchange.goes_on and exchange.sock.fileno() >= 0:
+        try:
+            await script.perform(rule, exchange)
+        finally:
+            if not exchange.goes_on:
+                exchange.sock.close()
+                self.hub.journal.broken(exchange.number, "accepted",
+                                        reason=rule.name)
+                self.hub.journal.disconnected()
+        if exchange.goes_on:
             await self.set_up(exchange.sock, exchange.number, exchange.flags)
-            return
-        exchange.sock.close()
-        self.hub.journal.broken(exchange.number, "accepted",
-                                reason=rule.name)
-        self.hub.journal.disconnected()
 
     def drop_held(self):
         for task, sock in list(self.held.items()):

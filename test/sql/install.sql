@@ -1,5 +1,8 @@
 -- The extension installs into a schema of its own and nowhere else, and refuses
 -- a schema that somebody made before it.
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS line_notify CASCADE;
+RESET client_min_messages;
 CREATE SCHEMA line_notify;
 CREATE EXTENSION line_notify;
 DROP SCHEMA line_notify;

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+#
+# Fuzzing with libFuzzer under the address and undefined-behaviour sanitizers.
+#
+#   bash test/fuzz/run.sh [all|NAME] [SECONDS]      default: all 30
+#
+# The time is per fuzzer.  A corpus grows in $LN_FUZZ_CORPUS/NAME (default:
+# test/fuzz/build/corpus), from the seeds in NAME_seeds; what breaks a promise
+# is left in test/fuzz/build/NAME-*.  Status 0 = nothing was found.  Needs clang
+# and its libFuzzer (packages clang-14 libclang-rt-14-dev).
+#
+set -u
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+build=${LN_FUZZ_BUILD:-$here/build}
+corpus=${LN_FUZZ_CORPUS:-$build/corpus}
+which=${1:-all}
+seconds=${2:-30}
+
+# fuzzer -> file, sources of ours, longest input
+declare -A file=([message_check]=message_check_fuzz.c [phone]=phone_fuzz.cc)
+declare -A sources=([message_check]="message_check.c" [phone]="phone.c")
+declare -A longest=([message_check]=16384 [phone]=400)
+order=(message_check phone)
+
+clang=
+for c in "${CLANG:-}" clang-14 clang-16 clang-19 clang; do
+    [ -n "$c" ] && command -v "$c" >/dev/null && clang=$c && break
+done
+if [ -z "$clang" ]; then
+    echo "fuzz: no clang found" >&2
+    exit 1
+fi
+
+flags=(-g -O1 -fno-omit-frame-pointer -Wall -Wextra -fsanitize=fuzzer,address,undefined
+    -fno-sanitize-recover=all "-I$root/src")
+failed=0
+mkdir -p "$build" || exit 1
+
+for name in "${order[@]}"; do
+    [ "$which" = all ] || [ "$which" = "$name" ] || continue
+    [ -e "$here/${file[$name]}" ] || continue
+
+    compiler=("$clang" -std=gnu99)
+    objects=()
+    for s in ${sources[$name]}; do
+        "$clang" -std=gnu99 "${flags[@]/#-fsanitize=fuzzer,/-fsanitize=fuzzer-no-link,}" -c "$root/src/$s" \
+            -o "$build/$name-${s%.c}.o" || { failed=1; continue 2; }
+        objects+=("$build/$name-${s%.c}.o")
+    done
+    case ${file[$name]} in *.cc) compiler=("${clang/clang/clang++}" -std=c++17) ;; esac
+    if ! "${compiler[@]}" "${flags[@]}" "$here/${file[$name]}" "${objects[@]}" -o "$build/${name}_fuzz"; then
+        echo "fuzz: $name does not compile" >&2
+        failed=1
+        continue
+    fi
+
+    mkdir -p "$corpus/$name"
+    seeds=()
+    [ -d "$here/${name}_seeds" ] && seeds=("$here/${name}_seeds")
+    dict=()
+    [ -e "$here/$name.dict" ] && dict=("-dict=$here/$name.dict")
+    log=$build/$name.log
+    if "$build/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+        -max_len="${longest[$name]}" -print_final_stats=1 "-artifact_prefix=$build/$name-" \
+        "${dict[@]}" "$corpus/$name" "${seeds[@]}" >"$log" 2>&1; then
+        echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs," \
+            "$(grep -c . < <(ls "$corpus/$name")) in the corpus, nothing found"
+    else
+        grep -vE '^#[0-9]+' "$log" | tail -40
+        echo "$name: FAILED, see $build/$name-*" >&2
+        failed=1
+    fi
+done
+exit $failed
