@@ -24,6 +24,7 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
+#include "compat.h"
 #include "message_funcs.h"
 
 /* "name": 'text' or null */

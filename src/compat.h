@@ -16,6 +16,9 @@
 #endif
 
 #include "catalog/pg_database.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"				/* 16: apart from postgres.h */
+#endif
 #include "utils/acl.h"
 #include "utils/wait_event.h"
 
@@ -27,6 +30,11 @@
 /* 18: shows name and version in pg_get_loaded_modules() */
 #ifndef PG_MODULE_MAGIC_EXT
 #define PG_MODULE_MAGIC_EXT(...) PG_MODULE_MAGIC
+#endif
+
+/* 18: before the declaration, instead of after it */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
 #endif
 
 /* 16 replaced the ownership checks per kind of object by one */
@@ -46,6 +54,22 @@
 /* 16: a database whose DROP was interrupted; back-patched without the macro's name to 15 */
 #ifndef DATCONNLIMIT_INVALID_DB
 #define DATCONNLIMIT_INVALID_DB -2
+#endif
+
+/* 18: the tuple itself, when it is there already; 16: only summarizing indexes */
+#if PG_VERSION_NUM >= 180000
+#define LnExecCheckIndexConstraints(info, slot, estate, conflict) \
+	ExecCheckIndexConstraints((info), (slot), (estate), (conflict), &(slot)->tts_tid, NIL)
+#else
+#define LnExecCheckIndexConstraints(info, slot, estate, conflict) \
+	ExecCheckIndexConstraints((info), (slot), (estate), (conflict), NIL)
+#endif
+#if PG_VERSION_NUM >= 160000
+#define LnExecInsertIndexTuples(info, slot, estate, lost) \
+	ExecInsertIndexTuples((info), (slot), (estate), false, true, (lost), NIL, false)
+#else
+#define LnExecInsertIndexTuples(info, slot, estate, lost) \
+	ExecInsertIndexTuples((info), (slot), (estate), false, true, (lost), NIL)
 #endif
 
 #endif							/* LN_COMPAT_H */

@@ -59,6 +59,7 @@ static bool append_date(StringInfo buf, int year, int month, int day,
 						FormatRegion region, FormatStyle style);
 static void append_range(StringInfo buf, int hour1, int min1, int hour2, int min2,
 						 FormatRegion region);
+static const char *from_to(FormatRegion region);
 static bool local_time(TimestampTz ts, FormatRegion region, struct pg_tm *tm);
 static bool append_number(StringInfo buf, Numeric num, bool two_decimals);
 
@@ -170,8 +171,8 @@ line_notify_format_datetime_range(PG_FUNCTION_ARGS)
 	else
 	{
 		appendStringInfo(&buf, "%d:%02d", a.tm_hour, a.tm_min);
-		appendStringInfoString(&buf, region == REGION_JP ? FROM_TO_JP :
-							   region == REGION_TW ? FROM_TO_TW : HOURS_TH " - ");
+		appendStringInfoString(&buf, region == REGION_TH ? HOURS_TH " - " :
+							   from_to(region));
 		if (!append_date(&buf, b.tm_year, b.tm_mon, b.tm_mday, region, style))
 			PG_RETURN_NULL();
 		appendStringInfo(&buf, region == REGION_TH && style != STYLE_SHORT ?
@@ -337,8 +338,25 @@ append_range(StringInfo buf, int hour1, int min1, int hour2, int min2,
 			 FormatRegion region)
 {
 	appendStringInfo(buf, "%d:%02d%s%d:%02d%s", hour1, min1,
-					 region == REGION_JP ? FROM_TO_JP : region == REGION_TW ? FROM_TO_TW : "-",
+					 from_to(region),
 					 hour2, min2, region == REGION_TH ? HOURS_TH : "");
+}
+
+/*
+ * The dash of a range.  Japanese has the wave dash, for which PostgreSQL's
+ * EUC_JP has the full-width tilde instead.
+ */
+static const char *
+from_to(FormatRegion region)
+{
+	int			len;
+
+	if (region == REGION_TH)
+		return "-";
+	if (region == REGION_JP &&
+		ln_encoding_from_utf8(FROM_TO_JP, strlen(FROM_TO_JP), &len) != NULL)
+		return FROM_TO_JP;
+	return FROM_TO_TW;
 }
 
 static bool

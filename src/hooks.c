@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/objectaccess.h"
@@ -25,8 +26,10 @@
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/syscache.h"
 
 #include "compat.h"
 #include "guc.h"
@@ -36,6 +39,19 @@
 
 static ProcessUtility_hook_type prev_process_utility = NULL;
 static object_access_hook_type prev_object_access = NULL;
+
+static bool
+is_template(Oid db)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(db));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+	ReleaseSysCache(tuple);
+	return result;
+}
 
 /*
  * Databases whose worker must be away while this statement runs.  Returns
@@ -85,8 +101,8 @@ database_to_free(Node *stmt, bool *at_once)
 				if (!superuser() && !have_createdb_privilege())
 					return InvalidOid;
 				db = get_database_oid(template, true);
-				/* a template of others is copied by its owner only */
-				if (OidIsValid(db) && strcmp(template, "template1") == 0)
+				/* others than its owner may copy a database only when it is a template */
+				if (OidIsValid(db) && is_template(db))
 					return db;
 				break;
 			}
@@ -102,6 +118,26 @@ database_to_free(Node *stmt, bool *at_once)
 }
 
 static void
+next_process_utility(PlannedStmt *pstmt, const char *queryString,
+					 bool readOnlyTree, ProcessUtilityContext context,
+					 ParamListInfo params, QueryEnvironment *queryEnv,
+					 DestReceiver *dest, QueryCompletion *qc)
+{
+	if (prev_process_utility)
+		prev_process_utility(pstmt, queryString, readOnlyTree, context,
+							 params, queryEnv, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+}
+
+static void
+release(int code, Datum db)
+{
+	ln_shmem_release(DatumGetObjectId(db));
+}
+
+static void
 ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 				   bool readOnlyTree, ProcessUtilityContext context,
 				   ParamListInfo params, QueryEnvironment *queryEnv,
@@ -110,40 +146,41 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 	Node	   *stmt = pstmt->utilityStmt;
 	bool		at_once = false;
 	volatile Oid db = InvalidOid;
-	bool		commit_prepared = IsA(stmt, TransactionStmt) &&
-		((TransactionStmt *) stmt)->kind == TRANS_STMT_COMMIT_PREPARED;
+	bool		alter_extension = IsA(stmt, AlterExtensionStmt) &&
+		strcmp(((AlterExtensionStmt *) stmt)->extname, "line_notify") == 0;
+	bool		end_prepared = IsA(stmt, TransactionStmt) &&
+		(((TransactionStmt *) stmt)->kind == TRANS_STMT_COMMIT_PREPARED ||
+		 ((TransactionStmt *) stmt)->kind == TRANS_STMT_ROLLBACK_PREPARED);
 
 	/* get_database_oid() and the rights need a transaction, which these commands have */
 	if (ln_shared != NULL && IsTransactionState())
 		db = database_to_free(stmt, &at_once);
 
-	if (OidIsValid(db))
+	if (!OidIsValid(db))
+		next_process_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	else
 	{
 		/* more than the drain needs; the command itself waits 5 s more */
 		if (!ln_shmem_hold(db, at_once, ln_guc_shutdown_timeout + 10000))
 			ereport(WARNING,
 					(errmsg("the line_notify worker of the database did not step aside in time")));
+		/* also on the way out of a session that is terminated */
+		PG_ENSURE_ERROR_CLEANUP(release, ObjectIdGetDatum(db));
+		{
+			next_process_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		}
+		PG_END_ENSURE_ERROR_CLEANUP(release, ObjectIdGetDatum(db));
+		ln_shmem_release(db);
 	}
 
-	PG_TRY();
-	{
-		if (prev_process_utility)
-			prev_process_utility(pstmt, queryString, readOnlyTree, context,
-								 params, queryEnv, dest, qc);
-		else
-			standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
-									params, queryEnv, dest, qc);
-	}
-	PG_FINALLY();
-	{
-		if (OidIsValid(db))
-			ln_shmem_release(db);
-	}
-	PG_END_TRY();
-
-	/* the prepared transaction belonged to this database, or the command failed */
-	if (commit_prepared)
+	if (ln_shared == NULL)
+		return;
+	/* prepared transactions belong to the database they were made in: ours */
+	if (end_prepared)
 		ln_shmem_wake(MyDatabaseId, LN_WORK_ALL, PG_UINT32_MAX, PG_UINT64_MAX);
+	/* after ALTER EXTENSION UPDATE the worker may go on, or has to stand still */
+	if (alter_extension)
+		ln_wakeup_at_commit(LN_WORK_EXTENSION);
 }
 
 static void

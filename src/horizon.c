@@ -7,10 +7,12 @@
  */
 #include "horizon.h"
 
-void
+bool
 ln_horizon_note(LnHorizon *h, int64_t at, uint64_t next_xid)
 {
-	if (at < h->latest)
+	bool		set_back = at < h->latest;
+
+	if (set_back)
 	{
 		/* the clock was set back: due times may lie before anything noted */
 		h->n = 0;
@@ -31,6 +33,7 @@ ln_horizon_note(LnHorizon *h, int64_t at, uint64_t next_xid)
 	h->notes[h->n].at = at;
 	h->notes[h->n].next_xid = next_xid;
 	h->n++;
+	return set_back;
 }
 
 int64_t

@@ -17,6 +17,7 @@
 #ifndef LN_HORIZON_H
 #define LN_HORIZON_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define HORIZON_NOTES	64
@@ -33,8 +34,11 @@ typedef struct LnHorizon
 	int64_t		latest;			/* latest clock reading */
 } LnHorizon;
 
-/* Note a clock reading and the next transaction id, read after it... before the snapshot that claims. */
-extern void ln_horizon_note(LnHorizon *h, int64_t at, uint64_t next_xid);
+/*
+ * Note a clock reading and the next transaction id, read after it.  True when
+ * the clock was set back: then bounds computed before are worth nothing.
+ */
+extern bool ln_horizon_note(LnHorizon *h, int64_t at, uint64_t next_xid);
 
 /*
  * A lane was seen completely up to "seen" (exclusive) by a snapshot whose

@@ -159,6 +159,9 @@ extern void ln_http_abort_all(HttpClient *client);
  */
 extern void ln_http_forget_connections(HttpClient *client);
 
+/* What kind of fault libcurl's code tells, for people: "TLS", "name resolution", "connection", "time-out", ... */
+extern const char *ln_http_fault_name(int curl_code);
+
 /* "libcurl/7.88.1 OpenSSL/3.0.19 ..." */
 extern const char *ln_http_version(void);
 

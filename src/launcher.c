@@ -52,12 +52,19 @@
 
 /* Look for a free worker slot again after this long (ms), or when one of ours ends. */
 #define NO_WORKER_RETRY		5000
+#define NO_WORKER_ERROR		"no free background worker slot"
 
 static MemoryContext launcher_context;
 
+/* Handles of the workers we started, by slot: they tell of one that never attached. */
+static BackgroundWorkerHandle **handles;
+
 static void launcher_exit(int code, Datum arg);
+static void wake_idle(void);
 static void list_databases(void);
 static long start_workers(void);
+static bool stopped(int slotno);
+static void back_off(LnSlot *slot, TimestampTz now, const char *error);
 static bool database_exists(Oid database);
 
 void
@@ -96,6 +103,8 @@ ln_launcher_main(Datum arg)
 
 	launcher_context = AllocSetContextCreate(TopMemoryContext, "line_notify launcher",
 											 ALLOCSET_DEFAULT_SIZES);
+	handles = MemoryContextAllocZero(TopMemoryContext,
+									 sizeof(BackgroundWorkerHandle *) * ln_shared->nslots);
 	wait_event = LnWaitEvent("LineNotifyLauncherMain");
 	ereport(LOG, (errmsg("line_notify launcher started")));
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -111,6 +120,7 @@ ln_launcher_main(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			wake_idle();
 		}
 
 		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
@@ -135,6 +145,22 @@ launcher_exit(int code, Datum arg)
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 	if (ln_shared->launcher_pid == MyProcPid)
 		ln_shared->launcher_pid = 0;
+	LWLockRelease(ln_shared->lock);
+}
+
+/*
+ * Settings changed: the kill switch, the name of the node, files of secrets.
+ * Workers that left because there was nothing to do have another look.
+ */
+static void
+wake_idle(void)
+{
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < ln_shared->nslots; i++)
+	{
+		if (ln_shared->slots[i].state == LN_SLOT_IDLE)
+			ln_shared->slots[i].state = LN_SLOT_WANTED;
+	}
 	LWLockRelease(ln_shared->lock);
 }
 
@@ -217,11 +243,24 @@ database_exists(Oid database)
 	return find.found;
 }
 
-/* Back-off after the n-th failure in a row: 1 s, doubling to 5 min. */
-static int
-backoff_ms(int failures)
+/* Has the worker last started for a slot ended?  False when we cannot know. */
+static bool
+stopped(int slotno)
 {
-	return failures >= 9 ? 300000 : 1000 << Max(failures - 1, 0);
+	pid_t		pid;
+
+	return handles[slotno] != NULL &&
+		GetBackgroundWorkerPid(handles[slotno], &pid) == BGWH_STOPPED;
+}
+
+/* The worker of a slot failed: try again, later each time.  Caller holds the lock exclusively. */
+static void
+back_off(LnSlot *slot, TimestampTz now, const char *error)
+{
+	slot->state = LN_SLOT_BACKOFF;
+	slot->failures++;
+	slot->restart_at = TimestampTzPlusMilliseconds(now, ln_shmem_backoff_ms(slot->failures));
+	strlcpy(slot->last_error, error, sizeof(slot->last_error));
 }
 
 /*
@@ -241,28 +280,36 @@ start_workers(void)
 		BackgroundWorker worker;
 		bool		start = false;
 		bool		gone;
+		bool		ended = stopped(i);
+		bool		complain = false;
 		Oid			database = InvalidOid;
 
 		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 		if (slot->state != LN_SLOT_FREE && slot->hold_pid != 0 &&
 			BackendPidGetProc(slot->hold_pid) == NULL)
 			slot->hold_pid = 0; /* the holder died without releasing */
+		if (ended && slot->state == LN_SLOT_RUNNING)
+		{
+			/* it could not say goodbye */
+			slot->pid = 0;
+			slot->procno = -1;
+			back_off(slot, now, "worker ended without a word");
+		}
 		switch (slot->state)
 		{
 			case LN_SLOT_FREE:
 			case LN_SLOT_RUNNING:
 				break;
 			case LN_SLOT_STARTING:
-				if (now < TimestampTzPlusMilliseconds(slot->started_at, START_TIMEOUT))
+				if (!ended && now < TimestampTzPlusMilliseconds(slot->started_at, START_TIMEOUT))
 				{
 					starting++;
 					wake = Min(wake, TimestampTzPlusMilliseconds(slot->started_at, START_TIMEOUT));
 					break;
 				}
-				slot->state = LN_SLOT_BACKOFF;
-				slot->failures++;
-				slot->restart_at = TimestampTzPlusMilliseconds(now, backoff_ms(slot->failures));
-				strlcpy(slot->last_error, "worker did not start", sizeof(slot->last_error));
+				back_off(slot, now, "worker did not start, see the server log");
+				if (slot->hold_pid != 0)
+					slot->state = LN_SLOT_HELD;
 				wake = Min(wake, slot->restart_at);
 				break;
 			case LN_SLOT_HELD:
@@ -291,6 +338,9 @@ start_workers(void)
 					wake = Min(wake, slot->restart_at);
 				break;
 		}
+		if (slot->pid != 0 || slot->hold_pid != 0)
+			start = false;		/* the last one has not quite left, and wakes us
+								 * then; or its place is claimed */
 		if (start && starting >= MAX_STARTING)
 			start = false;		/* a worker that attaches or leaves wakes us */
 		if (start)
@@ -310,6 +360,9 @@ start_workers(void)
 		gone = !database_exists(database);
 		if (!gone)
 		{
+			MemoryContext old;
+			bool		registered;
+
 			worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 			worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 			worker.bgw_restart_time = BGW_NEVER_RESTART;
@@ -318,7 +371,13 @@ start_workers(void)
 			strlcpy(worker.bgw_function_name, "ln_worker_main", BGW_MAXLEN);
 			snprintf(worker.bgw_name, BGW_MAXLEN, "line_notify worker for database %u", database);
 			strlcpy(worker.bgw_type, "line_notify worker", BGW_MAXLEN);
-			if (RegisterDynamicBackgroundWorker(&worker, NULL))
+			if (handles[i] != NULL)
+				pfree(handles[i]);
+			handles[i] = NULL;
+			old = MemoryContextSwitchTo(TopMemoryContext);
+			registered = RegisterDynamicBackgroundWorker(&worker, &handles[i]);
+			MemoryContextSwitchTo(old);
+			if (registered)
 			{
 				starting++;
 				wake = Min(wake, TimestampTzPlusMilliseconds(now, START_TIMEOUT));
@@ -333,19 +392,20 @@ start_workers(void)
 				slot->state = LN_SLOT_FREE;
 			else
 			{
-				if (slot->last_error[0] == '\0' || slot->failures == 0)
-					ereport(WARNING,
-							(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-							 errmsg("no free background worker slot for line_notify"),
-							 errhint("You may need to increase \"max_worker_processes\".")));
-				slot->state = LN_SLOT_NO_WORKER;
-				slot->failures++;
+				/* once, not every five seconds */
+				complain = strcmp(slot->last_error, NO_WORKER_ERROR) != 0;
+				slot->state = slot->hold_pid != 0 ? LN_SLOT_HELD : LN_SLOT_NO_WORKER;
 				slot->restart_at = TimestampTzPlusMilliseconds(now, NO_WORKER_RETRY);
-				strlcpy(slot->last_error, "no free background worker slot", sizeof(slot->last_error));
+				strlcpy(slot->last_error, NO_WORKER_ERROR, sizeof(slot->last_error));
 				wake = Min(wake, slot->restart_at);
 			}
 		}
 		LWLockRelease(ln_shared->lock);
+		if (complain)
+			ereport(WARNING,
+					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					 errmsg("no free background worker slot for line_notify"),
+					 errhint("You may need to increase \"max_worker_processes\".")));
 	}
 
 	if (wake == DT_NOEND)

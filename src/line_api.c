@@ -483,6 +483,89 @@ ln_line_error_text(const char *body, size_t len, char *buf, size_t room)
 }
 
 /*
+ * A member of a JSON object; see line_api.h.
+ */
+bool
+ln_line_json_member(const char *json, size_t len, const char *name,
+					char *buf, size_t room)
+{
+	JsonText	r;
+	JsonText	key;
+	JsonText	found;
+	size_t		used = 0;
+
+	if (room == 0)
+		return false;
+	buf[0] = '\0';
+	if (json == NULL || len == 0)
+		return false;
+	memset(&found, 0, sizeof(found));
+	r.pos = (const unsigned char *) json;
+	r.end = r.pos + len;
+
+	skip_space(&r);
+	if (!accept(&r, '{'))
+		return false;
+	skip_space(&r);
+	if (accept(&r, '}'))
+		return false;
+	do
+	{
+		JsonText	value;
+		bool		scalar;
+
+		skip_space(&r);
+		if (!read_string(&r, &key))
+			return false;
+		skip_space(&r);
+		if (!accept(&r, ':'))
+			return false;
+		skip_space(&r);
+		if (r.pos == r.end)
+			return false;
+		scalar = *r.pos != '{' && *r.pos != '[';
+		if (*r.pos == '"')
+		{
+			if (!read_string(&r, &value))
+				return false;
+		}
+		else
+		{
+			value.pos = r.pos;
+			if (!skip_value(&r))
+				return false;
+			value.end = r.pos;
+		}
+		if (found.pos == NULL && text_is(key, name))
+		{
+			if (!scalar)
+				return false;
+			found = value;
+		}
+		skip_space(&r);
+	} while (accept(&r, ','));
+	if (!accept(&r, '}') || found.pos == NULL)
+		return false;
+	skip_space(&r);
+	if (r.pos != r.end)
+		return false;
+
+	while (found.pos < found.end)
+	{
+		int32_t		c = next_char(&found);
+
+		if (c < 0x20 || c > 0x7E || used + 1 >= room)
+		{
+			buf[0] = '\0';
+			return false;
+		}
+		buf[used++] = (char) c;
+	}
+	buf[used] = '\0';
+	return true;
+}
+
+/*
  * Note the strings of an object that we want.  "message" and the first of
  * "details" come from LINE's send endpoints, "error" and "error_description"
  * from its token endpoints.  The first of equal names counts.

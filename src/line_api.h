@@ -144,4 +144,13 @@ extern size_t ln_line_body(const LineMessage *m, char *buf, size_t room);
  */
 extern void ln_line_error_text(const char *body, size_t len, char *buf, size_t room);
 
+/*
+ * A member of a JSON object, not of the objects in it: what a string says, or
+ * a number, true, false or null as it is written.  False, and buf "", when the
+ * bytes are no complete object, the member is absent (the first of equal names
+ * counts), is an object or array, has a character that is not printable ASCII,
+ * or does not fit with its terminator.  Foreign bytes, as above.
+ */
+extern bool ln_line_json_member(const char *json, size_t len, const char *name, char *buf, size_t room);
+
 #endif							/* LN_LINE_API_H */

@@ -7,6 +7,12 @@
  * They run under the worker's pinned settings, or (receive_webhook, the insert
  * trigger) under the owner with names and operators of pg_catalog only.
  *
+ * The plans.  Statistics of a queue may say anything, so the worker's settings
+ * (pin_settings) leave hash joins only, and each table has an index condition
+ * of its own: "id = ANY ($1)" beside the join, a scalar subquery in place of
+ * NOT EXISTS.  Without them a batch of n is joined in n * n steps, or a table
+ * is read whole because it was empty when it was last analyzed.
+ *
  * The protocol.  A row of outbox is written once.  Claiming inserts a lease
  * (id, token) into in_flight; recording deletes the lease, and only when that
  * hit exactly the token it was given, deletes the row and writes history.  So
@@ -40,7 +46,11 @@ typedef struct Statement
 	SPIPlanPtr	plan;
 } Statement;
 
+/* history has partitions for ids below this */
+static int64 covered = PG_INT64_MIN;
+
 static uint64 run(Statement *st, Datum *args, const char *nulls, int expect);
+static int64 ensure_history(int64 id);
 
 static Datum int8_array(const int64 *v, int n);
 static Datum int4_array(const int *v, int n);
@@ -52,6 +62,7 @@ static char *column_text(int row, int col);
 static int64 column_int8(int row, int col, int64 if_null);
 static int	column_int4(int row, int col, int if_null);
 static bool column_bool(int row, int col);
+static char **column_text_array(int row, int col, int *n);
 static int64 column_interval_us(int row, int col);
 
 /* results are made in the caller's context, not in SPI's */
@@ -129,7 +140,8 @@ ln_outbox_load_channels(LnChannelRow **rows)
 		"SELECT name, home, api_base, line_channel_id, region, rate_limit, max_in_flight,"
 		" default_ttl, on_invalid, on_unknown, on_server_error, max_attempts,"
 		" backoff_base, backoff_cap, connect_timeout, total_timeout, use_case_required,"
-		" proxy, ca_file, paused_at IS NOT NULL"
+		" proxy, ca_file, paused_at IS NOT NULL, pause_automatic,"
+		" settle_window, dedup_window, on_duplicate, time_zone, quiet_hours, daily_budget, only_recipients"
 		" FROM line_notify.channel ORDER BY name",
 		.nargs = 0
 	};
@@ -163,6 +175,16 @@ ln_outbox_load_channels(LnChannelRow **rows)
 		c->proxy = column_text(i, 18);
 		c->ca_file = column_text(i, 19);
 		c->paused = column_bool(i, 20);
+		c->paused_automatically = c->paused && column_bool(i, 21);
+		c->settle_window_us = column_interval_us(i, 22);
+		c->dedup_window_us = column_interval_us(i, 23);
+		c->replace_duplicate = strcmp(column_text(i, 24), "replace") == 0;
+		c->time_zone = column_text(i, 25);
+		c->quiet_hours = column_text(i, 26);
+		c->daily_budget = column_int4(i, 27, 0);
+		c->only_recipients = column_text_array(i, 28, &c->nonly_recipients);
+		if (c->only_recipients != NULL)
+			qsort(c->only_recipients, c->nonly_recipients, sizeof(char *), ln_outbox_compare_recipients);
 	}
 	*rows = list;
 	return n;
@@ -173,7 +195,7 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 {
 	static Statement st = {
 		.sql =
-		"SELECT channel, kind, value FROM line_notify.credential",
+		"SELECT channel, kind, value, key_id, flow FROM line_notify.credential",
 		.nargs = 0
 	};
 	int			m;
@@ -189,14 +211,97 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 		{
 			if (strcmp(rows[j].name, channel) != 0)
 				continue;
-			if (strcmp(kind, "access_token") == 0)
-				rows[j].access_token = column_text(i, 3);
+			if (strcmp(kind, "access_token") == 0 ||
+				strcmp(kind, "client_secret") == 0 || strcmp(kind, "jwt_key") == 0)
+			{
+				/* set_credential() keeps one of them */
+				rows[j].credential = kind[0] == 'a' ? LN_CREDENTIAL_TOKEN :
+					kind[0] == 'c' ? LN_CREDENTIAL_SECRET : LN_CREDENTIAL_JWT;
+				rows[j].credential_value = column_text(i, 3);
+				rows[j].credential_key_id = column_text(i, 4);
+				rows[j].credential_v21 = column_text(i, 5) != NULL &&
+					strcmp(column_text(i, 5), "v2.1") == 0;
+			}
 			else if (strcmp(kind, "channel_secret") == 0)
 				rows[j].channel_secret = column_text(i, 3);
 			else if (strcmp(kind, "previous_channel_secret") == 0)
 				rows[j].previous_channel_secret = column_text(i, 3);
 		}
 	}
+}
+
+void
+ln_outbox_load_flow(LnChannelRow *rows, int n)
+{
+	static Statement parts = {
+		.sql =
+		"SELECT channel, scope, subject FROM line_notify.partial_pause",
+		.nargs = 0
+	};
+	static Statement sent = {
+		.sql =
+		"SELECT c.name, coalesce(d.sent, 0),"
+		" ((clock_timestamp() AT TIME ZONE c.time_zone)::date + 1)::timestamp AT TIME ZONE c.time_zone"
+		" FROM line_notify.channel c LEFT JOIN line_notify.daily_sent d"
+		"  ON d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date",
+		.nargs = 0
+	};
+	int			m;
+
+	caller_context = CurrentMemoryContext;
+	m = (int) run(&parts, NULL, NULL, SPI_OK_SELECT);
+	for (int j = 0; j < n; j++)
+	{
+		CALLER_CONTEXT(rows[j].paused_subjects = palloc(sizeof(char *) * Max(m, 1)));
+		rows[j].npaused_subjects = 0;
+	}
+	for (int i = 0; i < m; i++)
+	{
+		char	   *channel = column_text(i, 1);
+		char	   *scope = column_text(i, 2);
+		char	   *subject = column_text(i, 3);
+
+		for (int j = 0; j < n; j++)
+		{
+			if (strcmp(rows[j].name, channel) != 0)
+				continue;
+			if (strcmp(scope, "endpoint") == 0)
+				rows[j].endpoint_paused[strcmp(subject, "template") == 0 ? LINE_TEMPLATE : LINE_FLEXIBLE] = true;
+			else
+			{
+				char	   *text = palloc(LN_SUBJECT_LEN);
+
+				ln_outbox_subject(text, strcmp(scope, "template") == 0 ? LINE_TEMPLATE : LINE_FLEXIBLE, subject);
+				CALLER_CONTEXT(rows[j].paused_subjects[rows[j].npaused_subjects++] = pstrdup(text));
+			}
+		}
+	}
+
+	m = (int) run(&sent, NULL, NULL, SPI_OK_SELECT);
+	for (int i = 0; i < m; i++)
+	{
+		char	   *channel = column_text(i, 1);
+
+		for (int j = 0; j < n; j++)
+		{
+			if (strcmp(rows[j].name, channel) != 0)
+				continue;
+			rows[j].sent_today = column_int8(i, 2, 0);
+			rows[j].day_ends = column_int8(i, 3, DT_NOEND);
+		}
+	}
+}
+
+void
+ln_outbox_subject(char *buf, LineKind kind, const char *name)
+{
+	snprintf(buf, LN_SUBJECT_LEN, "%c%s", kind == LINE_TEMPLATE ? 't' : 'u', name);
+}
+
+int
+ln_outbox_compare_recipients(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
 int
@@ -235,18 +340,18 @@ ln_outbox_survey(int64 home, LnLaneRow **rows)
 	static Statement st = {
 		.sql =
 		"WITH RECURSIVE lane AS ("
-		" (SELECT o.channel, o.priority FROM line_notify.outbox o"
-		"  ORDER BY o.channel, o.priority LIMIT 1)"
+		" (SELECT o.channel, o.lane FROM line_notify.outbox o"
+		"  ORDER BY o.channel, o.lane LIMIT 1)"
 		" UNION ALL"
-		" SELECT n.channel, n.priority FROM lane l, LATERAL ("
-		"  SELECT o.channel, o.priority FROM line_notify.outbox o"
-		"  WHERE (o.channel, o.priority) > (l.channel, l.priority)"
-		"  ORDER BY o.channel, o.priority LIMIT 1) n)"
-		" SELECT l.channel, l.priority,"
+		" SELECT n.channel, n.lane FROM lane l, LATERAL ("
+		"  SELECT o.channel, o.lane FROM line_notify.outbox o"
+		"  WHERE (o.channel, o.lane) > (l.channel, l.lane)"
+		"  ORDER BY o.channel, o.lane LIMIT 1) n)"
+		" SELECT l.channel, l.lane,"
 		"  (SELECT o.due_at FROM line_notify.outbox o"
-		"   WHERE o.channel = l.channel AND o.priority = l.priority"
+		"   WHERE o.channel = l.channel AND o.lane = l.lane"
 		"   AND o.home = $1 AND o.due_at < 'infinity' AND o.state = 'queued'"
-		"   AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		"   AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"   ORDER BY o.due_at, o.id LIMIT 1)"
 		" FROM lane l",
 		.nargs = 1,
@@ -262,7 +367,7 @@ ln_outbox_survey(int64 home, LnLaneRow **rows)
 	for (int i = 0; i < n; i++)
 	{
 		list[i].channel = column_text(i, 1);
-		list[i].priority = column_int4(i, 2, 0);
+		list[i].lane = column_int4(i, 2, 0);
 		list[i].first_due = column_int8(i, 3, DT_NOEND);
 	}
 	*rows = list;
@@ -276,7 +381,7 @@ ln_outbox_next_expiry(int64 home, TimestampTz low)
 		.sql =
 		"SELECT o.expires_at FROM line_notify.outbox o"
 		" WHERE o.home = $1 AND o.expires_at >= $2 AND o.expires_at < 'infinity'"
-		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		" ORDER BY o.expires_at LIMIT 1",
 		.nargs = 2,
 		.argtypes = {INT8OID, TIMESTAMPTZOID}
@@ -302,7 +407,7 @@ ln_outbox_has_events(void)
 }
 
 int
-ln_outbox_pick(const char *channel, int priority, int64 home,
+ln_outbox_pick(const char *channel, int lane, int64 home,
 			   TimestampTz low, TimestampTz now, int limit, LnMessage **rows)
 {
 	/*
@@ -318,17 +423,18 @@ ln_outbox_pick(const char *channel, int priority, int64 home,
 		"   WHERE p.channel = o.channel AND p.order_key = o.order_key"
 		"   AND p.id < o.id AND p.state = 'queued') END,"
 		" o.due_at, o.recipient, o.template_key, o.body::text, o.messages::text,"
-		" o.notification_disabled, o.aggregation_unit"
+		" o.notification_disabled, o.aggregation_unit,"
+		" CASE WHEN o.template_key IS NULL THEN coalesce(o.use_case::text, '') END"
 		" FROM line_notify.outbox o"
-		" WHERE o.channel = $1 AND o.priority = $2 AND o.due_at >= $3 AND o.due_at <= $4"
+		" WHERE o.channel = $1 AND o.lane = $2 AND o.due_at >= $3 AND o.due_at <= $4"
 		" AND o.home = $5 AND o.state = 'queued' AND o.expires_at > $4"
-		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		" ORDER BY o.due_at, o.id LIMIT $6 FOR UPDATE OF o SKIP LOCKED",
 		.nargs = 6,
 		.argtypes = {TEXTOID, INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT4OID}
 	};
 	Datum		args[] = {
-		CStringGetTextDatum(channel), Int16GetDatum(priority),
+		CStringGetTextDatum(channel), Int16GetDatum(lane),
 		TimestampTzGetDatum(low), TimestampTzGetDatum(now),
 		Int64GetDatum(home), Int32GetDatum(limit)
 	};
@@ -354,6 +460,7 @@ ln_outbox_pick(const char *channel, int priority, int64 home,
 		m->messages = column_text(i, 10);
 		m->notification_disabled = column_int4(i, 11, -1);
 		m->aggregation_unit = column_text(i, 12);
+		m->use_case = column_text(i, 13);
 	}
 	*rows = list;
 	return n;
@@ -370,13 +477,6 @@ ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
 		.nargs = 5,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8OID, INT8OID}
 	};
-	static Statement ensure = {
-		.sql =
-		"SELECT line_notify._ensure_history($1)",
-		.nargs = 1,
-		.argtypes = {INT8OID}
-	};
-	static int64 covered = PG_INT64_MIN;	/* history has partitions below this */
 	int64	   *ids = palloc(sizeof(int64) * n);
 	int64	   *tokens = palloc(sizeof(int64) * n);
 	int		   *attempts = palloc(sizeof(int) * n);
@@ -393,12 +493,7 @@ ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
 
 	/* what is sent must be recordable: no partition, no claim */
 	if (highest >= covered)
-	{
-		Datum		arg = Int64GetDatum(highest);
-
-		(void) run(&ensure, &arg, NULL, SPI_OK_SELECT);
-		covered = column_int8(0, 1, PG_INT64_MIN);
-	}
+		covered = ensure_history(highest);
 
 	args[0] = int8_array(ids, n);
 	args[1] = int8_array(tokens, n);
@@ -407,6 +502,58 @@ ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
 	args[4] = Int64GetDatum(home);
 	if (run(&st, args, NULL, SPI_OK_INSERT) != (uint64) n)
 		elog(ERROR, "could not claim all picked messages");
+}
+
+/* Make sure that history has a partition for an id; returns where it ends. */
+static int64
+ensure_history(int64 id)
+{
+	static Statement st = {
+		.sql =
+		"SELECT line_notify._ensure_history($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(id);
+
+	(void) run(&st, &arg, NULL, SPI_OK_SELECT);
+	return column_int8(0, 1, PG_INT64_MIN);
+}
+
+void
+ln_outbox_forget(void)
+{
+	covered = PG_INT64_MIN;
+}
+
+bool
+ln_outbox_maintain(int retention, int payload_retention, int step)
+{
+	static Statement st = {
+		.sql =
+		"SELECT line_notify._maintain(CASE WHEN $1 >= 0 THEN $1 * interval '1 minute' END,"
+		" CASE WHEN $2 >= 0 THEN $2 * interval '1 minute' END, $3)",
+		.nargs = 3,
+		.argtypes = {INT4OID, INT4OID, INT4OID}
+	};
+	Datum		args[] = {Int32GetDatum(retention), Int32GetDatum(payload_retention), Int32GetDatum(step)};
+
+	(void) run(&st, args, NULL, SPI_OK_SELECT);
+	return column_bool(0, 1);
+}
+
+void
+ln_outbox_defer(int64 id, TimestampTz until, const char *reason)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.outbox SET due_at = $2, error = $3 WHERE id = $1",
+		.nargs = 3,
+		.argtypes = {INT8OID, TIMESTAMPTZOID, TEXTOID}
+	};
+	Datum		args[] = {Int64GetDatum(id), TimestampTzGetDatum(until), CStringGetTextDatum(reason)};
+
+	(void) run(&st, args, NULL, SPI_OK_UPDATE);
 }
 
 void
@@ -425,6 +572,201 @@ ln_outbox_park(const LnMessage *rows, int n)
 		ids[i] = rows[i].id;
 	arg = int8_array(ids, n);
 	(void) run(&st, &arg, NULL, SPI_OK_UPDATE);
+}
+
+void
+ln_outbox_suppress(const LnMessage *rows, int n, const char *why)
+{
+	/* its time is over: expiry moves it to history */
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.outbox SET state = 'suppressed', error = $2, recipient = NULL,"
+		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
+		.nargs = 2,
+		.argtypes = {INT8ARRAYOID, TEXTOID}
+	};
+	int64	   *ids = palloc(sizeof(int64) * n);
+	Datum		args[2];
+
+	for (int i = 0; i < n; i++)
+		ids[i] = rows[i].id;
+	args[0] = int8_array(ids, n);
+	args[1] = CStringGetTextDatum(why);
+	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+}
+
+void
+ln_outbox_note_release(const char *channel, const char *order_key)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.release (channel, order_key) VALUES ($1, $2)",
+		.nargs = 2,
+		.argtypes = {TEXTOID, TEXTOID}
+	};
+	Datum		args[2] = {CStringGetTextDatum(channel), (Datum) 0};
+
+	if (order_key != NULL)
+		args[1] = CStringGetTextDatum(order_key);
+	(void) run(&st, args, order_key != NULL ? "  " : " n", SPI_OK_INSERT);
+}
+
+bool
+ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
+{
+	/*
+	 * The first message of each order_key that was let go, if it was set
+	 * aside.  A row that somebody has locked keeps its note, for the next
+	 * time.
+	 */
+	static Statement by_key = {
+		.sql =
+		"WITH r AS MATERIALIZED ("
+		"  SELECT r.seq, h.id, h.due_at FROM line_notify.release r LEFT JOIN LATERAL ("
+		"   SELECT o.id, o.due_at FROM line_notify.outbox o"
+		"   WHERE o.channel = r.channel AND o.order_key = r.order_key AND o.state = 'queued'"
+		"   ORDER BY o.id LIMIT 1) h ON true"
+		"  WHERE r.order_key IS NOT NULL ORDER BY r.seq LIMIT $1),"
+		" l AS MATERIALIZED ("
+		"  SELECT o.id FROM line_notify.outbox o"
+		"  WHERE o.id = ANY (ARRAY(SELECT r.id FROM r WHERE r.due_at = 'infinity'))"
+		"  FOR UPDATE SKIP LOCKED),"
+		" d AS (DELETE FROM line_notify.release x WHERE x.seq = ANY (ARRAY("
+		"  SELECT r.seq FROM r WHERE r.id IS NULL OR r.due_at < 'infinity' OR r.id IN (SELECT l.id FROM l))))"
+		" UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
+		" WHERE o.id = ANY (ARRAY(SELECT l.id FROM l))"
+		" RETURNING o.channel, o.lane",
+		.nargs = 1,
+		.argtypes = {INT4OID}
+	};
+	static Statement left = {
+		.sql =
+		"SELECT EXISTS (SELECT FROM line_notify.release WHERE order_key IS NOT NULL)",
+		.nargs = 0
+	};
+
+	/*
+	 * Everything of a channel, also what will be set aside again.  In steps,
+	 * lane by lane in order of id.
+	 */
+	static Statement next = {
+		.sql =
+		"SELECT r.seq, r.channel FROM line_notify.release r WHERE r.order_key IS NULL ORDER BY r.seq LIMIT 1",
+		.nargs = 0
+	};
+	static Statement by_lane = {
+		.sql =
+		"UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
+		" WHERE o.id = ANY (ARRAY(SELECT p.id FROM line_notify.outbox p"
+		"  WHERE p.channel = $1 AND p.lane = $2 AND p.due_at = 'infinity' AND p.id > $3"
+		"  AND p.state = 'queued' ORDER BY p.id LIMIT $4 FOR UPDATE SKIP LOCKED))"
+		" RETURNING o.id",
+		.nargs = 4,
+		.argtypes = {TEXTOID, INT2OID, INT8OID, INT4OID}
+	};
+	static Statement done = {
+		.sql =
+		"DELETE FROM line_notify.release WHERE seq = $1",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int32GetDatum(limit);
+	LnLaneRow  *list;
+	int			n;
+
+	caller_context = CurrentMemoryContext;
+	n = (int) run(&by_key, &arg, NULL, SPI_OK_UPDATE_RETURNING);
+	CALLER_CONTEXT(list = palloc0(sizeof(LnLaneRow) * (n + LN_LANES)));
+	for (int i = 0; i < n; i++)
+	{
+		list[i].channel = column_text(i, 1);
+		list[i].lane = column_int4(i, 2, 0);
+	}
+	*rows = list;
+	*nrows = n;
+	(void) run(&left, NULL, NULL, SPI_OK_SELECT);
+	if (column_bool(0, 1))
+		return true;
+
+	if (run(&next, NULL, NULL, SPI_OK_SELECT) == 0)
+		return false;
+	if (column_int8(0, 1, 0) != scan->seq)
+	{
+		memset(scan, 0, sizeof(*scan));
+		scan->seq = column_int8(0, 1, 0);
+	}
+	{
+		char	   *channel = column_text(0, 2);
+		int			budget = limit;
+
+		while (budget > 0 && scan->lane < LN_LANES)
+		{
+			Datum		args[] = {
+				CStringGetTextDatum(channel), Int16GetDatum(scan->lane),
+				Int64GetDatum(scan->after), Int32GetDatum(budget)
+			};
+			int			m = (int) run(&by_lane, args, NULL, SPI_OK_UPDATE_RETURNING);
+
+			for (int i = 0; i < m; i++)
+				scan->after = Max(scan->after, column_int8(i, 1, 0));
+			if (m > 0)
+			{
+				list[*nrows].channel = channel;
+				list[(*nrows)++].lane = scan->lane;
+			}
+			if (m < budget)
+			{
+				scan->lane++;
+				scan->after = 0;
+			}
+			budget -= m;
+		}
+		if (scan->lane == LN_LANES)
+		{
+			arg = Int64GetDatum(scan->seq);
+			(void) run(&done, &arg, NULL, SPI_OK_DELETE);
+		}
+	}
+	return true;
+}
+
+void
+ln_outbox_count_sent(const char *channel, int n)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.daily_sent AS d (channel, day, sent)"
+		" SELECT c.name, (clock_timestamp() AT TIME ZONE c.time_zone)::date, $2"
+		" FROM line_notify.channel c WHERE c.name = $1"
+		" ON CONFLICT (channel, day) DO UPDATE SET sent = d.sent + excluded.sent",
+		.nargs = 2,
+		.argtypes = {TEXTOID, INT4OID}
+	};
+	Datum		args[] = {CStringGetTextDatum(channel), Int32GetDatum(n)};
+
+	(void) run(&st, args, NULL, SPI_OK_INSERT);
+}
+
+void
+ln_outbox_sweep_keys(int limit)
+{
+	static Statement keys = {
+		.sql =
+		"DELETE FROM line_notify.dedup d WHERE (d.channel, d.dedup_key) IN ("
+		" SELECT x.channel, x.dedup_key FROM line_notify.dedup x"
+		" WHERE x.until < clock_timestamp() ORDER BY x.until LIMIT $1 FOR UPDATE SKIP LOCKED)",
+		.nargs = 1,
+		.argtypes = {INT4OID}
+	};
+	static Statement days = {
+		.sql =
+		"DELETE FROM line_notify.daily_sent WHERE day < current_date - 400",
+		.nargs = 0
+	};
+	Datum		arg = Int32GetDatum(limit);
+
+	(void) run(&keys, &arg, NULL, SPI_OK_DELETE);
+	(void) run(&days, NULL, NULL, SPI_OK_DELETE);
 }
 
 static const char *
@@ -463,8 +805,8 @@ ln_outbox_record(const LnRecord *recs, int n)
 		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 		"  AS r(id, token, state, outcome, http_status, request_id, error, sent_at, ended_at)),"
 		" f AS (DELETE FROM line_notify.in_flight f USING r"
-		"  WHERE f.id = r.id AND f.token = r.token RETURNING f.*),"
-		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = f.id RETURNING o.*)"
+		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token RETURNING f.*),"
+		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = ANY ($1) AND o.id = f.id RETURNING o.*)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
 		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"
 		"  state, attempts, maybe_sent, token, outcome, http_status, request_id, error,"
@@ -491,13 +833,13 @@ ln_outbox_record(const LnRecord *recs, int n)
 		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 		"  AS r(id, token, outcome, http_status, request_id, error, sent_at, ended_at, retry_at, consume, ambiguous, logged)),"
 		" f AS (DELETE FROM line_notify.in_flight f USING r"
-		"  WHERE f.id = r.id AND f.token = r.token AND f.delivered_at IS NULL RETURNING f.*),"
+		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token AND f.delivered_at IS NULL RETURNING f.*),"
 		" u AS (UPDATE line_notify.outbox o SET"
 		"   due_at = greatest(r.retry_at, clock_timestamp()),"
 		"   attempts = o.attempts + r.consume::integer,"
 		"   maybe_sent = o.maybe_sent OR r.ambiguous,"
 		"   error = nullif(r.error, '')"
-		"  FROM f JOIN r ON r.id = f.id WHERE o.id = f.id),"
+		"  FROM f JOIN r ON r.id = f.id WHERE o.id = ANY ($1) AND o.id = f.id),"
 		" l AS (INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error)"
 		"  SELECT f.id, f.attempt, f.token, r.sent_at, r.ended_at, r.outcome, nullif(r.http_status, 0),"
 		"   nullif(r.request_id, ''), nullif(r.error, '')"
@@ -520,6 +862,13 @@ ln_outbox_record(const LnRecord *recs, int n)
 	bool	   *ambiguous = palloc(sizeof(bool) * n);
 	bool	   *logged = palloc(sizeof(bool) * n);
 	int			held = 0;
+
+	/* after a failure, partitions may be missing: look at each */
+	if (covered == PG_INT64_MIN)
+	{
+		for (int i = 0; i < n; i++)
+			ensure_history(recs[i].id);
+	}
 
 	/* first those that go back, then those that end */
 	for (int ends = 0; ends <= 1; ends++)
@@ -577,22 +926,100 @@ ln_outbox_record(const LnRecord *recs, int n)
 		}
 		held += hit;
 	}
+
+	/* what may have been accepted counts for the day, channel by channel */
+	for (int i = 0; i < n; i++)
+	{
+		int			count = 0;
+		bool		first = true;
+
+		for (int j = 0; j < n; j++)
+		{
+			if (strcmp(recs[j].channel, recs[i].channel) != 0)
+				continue;
+			first = first && j >= i;
+			if (!first)
+				break;
+			count += recs[j].attempted && ln_line_may_have_been_sent(recs[j].outcome);
+		}
+		if (first && count > 0)
+			ln_outbox_count_sent(recs[i].channel, count);
+	}
 	return held;
 }
 
 void
+ln_outbox_note_token(const char *channel, const char *error)
+{
+	static Statement note = {
+		.sql =
+		"INSERT INTO line_notify.token_status (channel, error)"
+		" SELECT c.name, $2 FROM line_notify.channel c WHERE c.name = $1"
+		" ON CONFLICT (channel) DO UPDATE SET error = excluded.error",
+		.nargs = 2,
+		.argtypes = {TEXTOID, TEXTOID}
+	};
+	static Statement forget = {
+		.sql =
+		"DELETE FROM line_notify.token_status WHERE channel = $1",
+		.nargs = 1,
+		.argtypes = {TEXTOID}
+	};
+	Datum		args[] = {CStringGetTextDatum(channel), CStringGetTextDatum(error)};
+
+	if (error[0] != '\0')
+		(void) run(&note, args, NULL, SPI_OK_INSERT);
+	else
+		(void) run(&forget, args, NULL, SPI_OK_DELETE);
+}
+
+bool
 ln_outbox_pause(const char *channel, const char *reason)
 {
 	static Statement st = {
 		.sql =
-		"UPDATE line_notify.channel SET paused_at = clock_timestamp(), pause_reason = $2"
+		"UPDATE line_notify.channel SET paused_at = clock_timestamp(), pause_reason = $2, pause_automatic = true"
 		" WHERE name = $1 AND paused_at IS NULL",
 		.nargs = 2,
 		.argtypes = {TEXTOID, TEXTOID}
 	};
 	Datum		args[] = {CStringGetTextDatum(channel), CStringGetTextDatum(reason)};
 
-	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+	return run(&st, args, NULL, SPI_OK_UPDATE) > 0;
+}
+
+bool
+ln_outbox_pause_part(const char *channel, const char *scope, const char *subject, const char *reason)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.partial_pause (channel, scope, subject, reason)"
+		" SELECT c.name, $2, $3, $4 FROM line_notify.channel c WHERE c.name = $1"
+		" ON CONFLICT DO NOTHING",
+		.nargs = 4,
+		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		args[] = {
+		CStringGetTextDatum(channel), CStringGetTextDatum(scope),
+		CStringGetTextDatum(subject), CStringGetTextDatum(reason)
+	};
+
+	return run(&st, args, NULL, SPI_OK_INSERT) > 0;
+}
+
+bool
+ln_outbox_resume(const char *channel)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.channel SET paused_at = NULL, pause_reason = NULL, pause_automatic = false"
+		" WHERE name = $1 AND pause_automatic",
+		.nargs = 1,
+		.argtypes = {TEXTOID}
+	};
+	Datum		arg = CStringGetTextDatum(channel);
+
+	return run(&st, &arg, NULL, SPI_OK_UPDATE) > 0;
 }
 
 int
@@ -606,16 +1033,10 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, Timest
 		.sql =
 		"SELECT o.id, o.expires_at FROM line_notify.outbox o"
 		" WHERE o.expires_at >= $2 AND o.expires_at <= $3 AND o.home = $1"
-		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		" ORDER BY o.expires_at LIMIT $4 FOR UPDATE OF o SKIP LOCKED",
 		.nargs = 4,
 		.argtypes = {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
-	};
-	static Statement ensure = {
-		.sql =
-		"SELECT line_notify._ensure_history($1)",
-		.nargs = 1,
-		.argtypes = {INT8OID}
 	};
 	static Statement move = {
 		.sql =
@@ -650,8 +1071,7 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, Timest
 		highest = Max(highest, ids[i]);
 		*last = column_int8(i, 2, DT_NOEND);
 	}
-	arg = Int64GetDatum(highest);
-	(void) run(&ensure, &arg, NULL, SPI_OK_SELECT);
+	(void) ensure_history(highest);
 	arg = int8_array(ids, n);
 	return (int) run(&move, &arg, NULL, SPI_OK_INSERT);
 }
@@ -661,8 +1081,10 @@ ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
 {
 	static Statement st = {
 		.sql =
-		"SELECT f.id, f.token, f.attempt, f.claimer, coalesce(o.maybe_sent, false), coalesce(o.channel, '?')"
-		" FROM line_notify.in_flight f LEFT JOIN line_notify.outbox o ON o.id = f.id"
+		"SELECT f.id, f.token, f.attempt, f.claimer,"
+		" coalesce((SELECT o.maybe_sent FROM line_notify.outbox o WHERE o.id = f.id), false),"
+		" coalesce((SELECT o.channel FROM line_notify.outbox o WHERE o.id = f.id), '?')"
+		" FROM line_notify.in_flight f"
 		" WHERE f.claimer <> $2 AND f.home = $1 ORDER BY f.claimer, f.id",
 		.nargs = 2,
 		.argtypes = {INT8OID, INT8OID}
@@ -699,7 +1121,7 @@ ln_outbox_fold(int limit)
 		.sql =
 		"DELETE FROM line_notify.webhook_event e WHERE e.seq = ANY (ARRAY("
 		" SELECT w.seq FROM line_notify.webhook_event w ORDER BY w.seq LIMIT $1))"
-		" RETURNING e.type, e.message_id, e.token, e.event_at, e.event_id",
+		" RETURNING e.type, e.message_id, e.token, e.event_at, e.event_id, e.channel, e.recipient",
 		.nargs = 1,
 		.argtypes = {INT4OID}
 	};
@@ -707,7 +1129,7 @@ ln_outbox_fold(int limit)
 		.sql =
 		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = e.at, delivery_event = e.event"
 		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
-		" WHERE h.id = e.id AND h.state <> 'delivered'"
+		" WHERE h.id = ANY ($1) AND h.id = e.id AND h.state <> 'delivered'"
 		" AND (h.token = e.token OR EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token))",
 		.nargs = 4,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
@@ -716,7 +1138,7 @@ ln_outbox_fold(int limit)
 		.sql =
 		"UPDATE line_notify.in_flight f SET delivered_at = e.at, delivery_event = e.event"
 		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
-		" WHERE f.id = e.id AND f.delivered_at IS NULL"
+		" WHERE f.id = ANY ($1) AND f.id = e.id AND f.delivered_at IS NULL"
 		" AND (f.token = e.token OR EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token))",
 		.nargs = 4,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
@@ -725,9 +1147,9 @@ ln_outbox_fold(int limit)
 		.sql =
 		"WITH e AS (SELECT DISTINCT ON (e.id) e.* FROM unnest($1, $2, $3, $4) AS e(id, token, at, event) ORDER BY e.id),"
 		" o AS (DELETE FROM line_notify.outbox o USING e"
-		"  WHERE o.id = e.id"
+		"  WHERE o.id = ANY ($1) AND o.id = e.id"
 		"  AND EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token)"
-		"  AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)"
+		"  AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"  RETURNING o.*, e.token, e.at, e.event)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
 		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"
@@ -739,9 +1161,39 @@ ln_outbox_fold(int limit)
 		.nargs = 4,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
 	};
+	/*
+	 * An event without tag names the recipient only: it is taken to mean the
+	 * oldest message to them that waits for one.
+	 */
+	static Statement fold_untagged = {
+		.sql =
+		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = $3, delivery_event = $4"
+		" WHERE h.id = (SELECT x.id FROM line_notify.history x"
+		"  WHERE x.recipient = $2 AND x.channel = $1 AND x.state IN ('accepted', 'unknown', 'undelivered')"
+		"  AND x.sent_at <= $3 + interval '1 minute' AND x.sent_at > $3 - interval '25 hours'"
+		"  ORDER BY x.sent_at, x.id LIMIT 1)"
+		" AND NOT EXISTS (SELECT FROM line_notify.history y"
+		"  WHERE y.recipient = $2 AND y.delivery_event = $4)",
+		.nargs = 4,
+		.argtypes = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
+	};
+	static Statement count_follows = {
+		.sql =
+		"INSERT INTO line_notify.daily_count (channel, day, kind, outcome, n)"
+		" SELECT e.channel, (e.at AT TIME ZONE 'Asia/Tokyo')::date, 'account', e.type, count(*)"
+		" FROM unnest($1, $2, $3) AS e(channel, type, at) GROUP BY 1, 2, 4",
+		.nargs = 3,
+		.argtypes = {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
+	};
 	Datum		arg = Int32GetDatum(limit);
 	int			n;
 	int			m = 0;
+	int			nfollows = 0;
+	int			nuntagged = 0;
+	const char **follow_channels;
+	const char **follow_types;
+	TimestampTz *follow_ats;
+	Datum	   *untagged;
 	int64	   *ids;
 	int64	   *tokens;
 	TimestampTz *ats;
@@ -755,12 +1207,31 @@ ln_outbox_fold(int limit)
 	tokens = palloc(sizeof(int64) * n);
 	ats = palloc(sizeof(TimestampTz) * n);
 	events = palloc(sizeof(char *) * n);
+	follow_channels = palloc(sizeof(char *) * n);
+	follow_types = palloc(sizeof(char *) * n);
+	follow_ats = palloc(sizeof(TimestampTz) * n);
+	untagged = palloc(sizeof(Datum) * 4 * n);
 	for (int i = 0; i < n; i++)
 	{
 		int64		id = column_int8(i, 2, 0);
 
-		if (strcmp(column_text(i, 1), "delivery") != 0 || id == 0)
+		if (strcmp(column_text(i, 1), "delivery") != 0)
+		{
+			follow_types[nfollows] = column_text(i, 1);
+			follow_ats[nfollows] = column_int8(i, 4, 0);
+			follow_channels[nfollows++] = column_text(i, 6);
 			continue;
+		}
+		if (id == 0)
+		{
+			Datum	   *u = &untagged[4 * nuntagged++];
+
+			u[0] = CStringGetTextDatum(column_text(i, 6));
+			u[1] = CStringGetTextDatum(column_text(i, 7));
+			u[2] = TimestampTzGetDatum(column_int8(i, 4, 0));
+			u[3] = CStringGetTextDatum(column_text(i, 5));
+			continue;
+		}
 		ids[m] = id;
 		tokens[m] = column_int8(i, 3, 0);
 		ats[m] = column_int8(i, 4, 0);
@@ -778,7 +1249,35 @@ ln_outbox_fold(int limit)
 		(void) run(&fold_in_flight, args, NULL, SPI_OK_UPDATE);
 		(void) run(&fold_waiting, args, NULL, SPI_OK_INSERT);
 	}
+	/* one by one: two of them may be about two messages to the same person */
+	for (int i = 0; i < nuntagged; i++)
+		(void) run(&fold_untagged, &untagged[4 * i], NULL, SPI_OK_UPDATE);
+	if (nfollows > 0)
+	{
+		Datum		args[] = {
+			text_array(follow_channels, nfollows), text_array(follow_types, nfollows),
+			timestamptz_array(follow_ats, nfollows)
+		};
+
+		(void) run(&count_follows, args, NULL, SPI_OK_INSERT);
+	}
 	return n;
+}
+
+TimestampTz
+ln_outbox_sweep_silence(int64 silence_us)
+{
+	static Statement st = {
+		.sql =
+		"SELECT s.again, s.next_at"
+		" FROM line_notify._sweep_silence($1 * interval '1 microsecond') s",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(silence_us);
+
+	(void) run(&st, &arg, NULL, SPI_OK_SELECT);
+	return column_bool(0, 1) ? DT_NOBEGIN : column_int8(0, 2, DT_NOEND);
 }
 
 int
@@ -828,6 +1327,28 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 	args[6] = text_array(recipients, n);
 	args[7] = timestamptz_array(ats, n);
 	return (int) run(&st, args, NULL, SPI_OK_INSERT);
+}
+
+char *
+ln_outbox_state(int64 id)
+{
+	static Statement st = {
+		.sql =
+		"SELECT s.state FROM ("
+		" SELECT CASE WHEN EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id OPERATOR(pg_catalog.=) $1)"
+		"  THEN 'sending' ELSE o.state::pg_catalog.text END AS state"
+		" FROM line_notify.outbox o WHERE o.id OPERATOR(pg_catalog.=) $1"
+		" UNION ALL"
+		" SELECT h.state::pg_catalog.text FROM line_notify.history h WHERE h.id OPERATOR(pg_catalog.=) $1) s",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(id);
+
+	caller_context = CurrentMemoryContext;
+	if (run(&st, &arg, NULL, SPI_OK_SELECT) == 0)
+		return NULL;
+	return column_text(0, 1);
 }
 
 /* ---- arrays ---- */
@@ -937,6 +1458,25 @@ column_int4(int row, int col, int if_null)
 		default:
 			return DatumGetInt32(d);
 	}
+}
+
+/* text[] columns; NULL for NULL */
+static char **
+column_text_array(int row, int col, int *n)
+{
+	bool		isnull;
+	Datum		d = column(row, col, &isnull);
+	Datum	   *elements;
+	char	  **result;
+
+	*n = 0;
+	if (isnull)
+		return NULL;
+	deconstruct_array(DatumGetArrayTypeP(d), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, n);
+	CALLER_CONTEXT(result = palloc(sizeof(char *) * Max(*n, 1)));
+	for (int i = 0; i < *n; i++)
+		CALLER_CONTEXT(result[i] = TextDatumGetCString(elements[i]));
+	return result;
 }
 
 static bool

@@ -32,6 +32,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "compat.h"
 #include "encoding.h"
 #include "use_case.h"
 #include "use_case_data.h"
@@ -78,8 +79,8 @@ static bool contains(const pg_wchar *hay, int haylen,
 					 const pg_wchar *needle, int len);
 static int	edit_distance(const pg_wchar *a, int alen,
 						  const pg_wchar *b, int blen);
-static void raise_unknown(const char *str, int len, const pg_wchar *chars,
-						  int nchars) pg_attribute_noreturn();
+pg_noreturn static void raise_unknown(const char *str, int len,
+									  const pg_wchar *chars, int nchars);
 static Oid	value_of_key(const char *key, Oid enum_type, bool missing_ok);
 static int	compare_labels(const void *a, const void *b);
 

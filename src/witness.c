@@ -20,6 +20,7 @@
 #include "pgstat.h"
 #include "port/atomics.h"
 #include "storage/fd.h"
+#include "utils/memutils.h"
 
 #include "witness.h"
 
@@ -72,7 +73,7 @@ read_boot_id(char *buf)
 LnWitness *
 ln_witness_create(Oid database, uint64 claimer, int n)
 {
-	LnWitness  *w = palloc0(sizeof(LnWitness));
+	LnWitness  *w = MemoryContextAllocZero(TopMemoryContext, sizeof(LnWitness));
 	struct stat st;
 	int			fd;
 	void	   *map;

@@ -20,8 +20,8 @@
  * until they can be recorded.  What survives the death of the process is the
  * leases and the witness file; see rescue().
  *
- * Words: a lane is the messages of one channel and priority; a lease is a row
- * of in_flight; the claimer is this process, known by the key of a session
+ * Words: a lane is the messages of one channel, priority and endpoint; a lease
+ * is a row of in_flight; the claimer is this process, known by the key of a session
  * lock that dies with it; the witness says which messages had a byte handed to
  * the network.
  *
@@ -35,6 +35,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "commands/extension.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -62,6 +63,7 @@
 #include "outbox.h"
 #include "retry.h"
 #include "shmem.h"
+#include "token.h"
 #include "witness.h"
 #include "worker.h"
 
@@ -88,8 +90,31 @@ static const char *const supported_versions[] = {"1.0", NULL};
 #define SURVEY_GAP			1000
 #define SURVEY_GAP_BUSY		30000
 
+/*
+ * Without a rate token, look again after so long (us) at the earliest: at 2,000
+ * a second ten tokens have come by then, for one wake-up.
+ */
+#define TOKEN_NAP_US		4000
+
+/* So many identical answers 400 to one template or design pause it. */
+#define REFUSED_RUN			20
+
+/* Is the credential of a channel that LINE refused a new one? Look so often (ms). */
+#define CREDENTIAL_PROBE	10000
+
+/* Rows set aside are brought back in steps of this; locked ones after (ms). */
+#define RELEASE_BATCH		1000
+#define RELEASE_RETRY		1000
+
+/* Old dedup keys are swept up so often (ms), by a worker that is awake anyway. */
+#define SWEEP_GAP			3600000
+#define SWEEP_BATCH			10000
+
 /* Webhook events folded in one transaction. */
 #define FOLD_BATCH			1000
+
+/* Silence is judged and counters are summed up so often at most (us). */
+#define SILENCE_GAP			(5 * USECS_PER_SEC)
 
 /* Rows moved to history by one expiry transaction. */
 #define EXPIRE_BATCH		1000
@@ -99,6 +124,22 @@ static const char *const supported_versions[] = {"1.0", NULL};
 
 /* What may wait to be recorded before claiming stops. */
 #define MAX_UNRECORDED		4096
+
+/* Failures in a row, by itself, until a row is known to be the cause. */
+#define BAD_ROW_FAILURES	3
+/* Such a row is not looked at again for this long (ms). */
+#define BAD_ROW_REST		3600000
+
+/* Claimed rows do not wait longer than this for a rate token (ns). */
+#define TOKEN_PATIENCE		INT64CONST(1000000000)
+
+/* Retention has a look so often (ms); between two steps of it others get their turn. */
+#define MAINTENANCE_GAP		3600000
+#define MAINTENANCE_PAUSE	100
+#define MAINTENANCE_STEP	2000
+
+/* Leases of another claimer that lives (drain): is it still there? (ms) */
+#define RESCUE_GAP			5000
 
 /* locks of ours, apart from users' advisory locks by this field */
 #define LOCK_FIELD			3
@@ -121,10 +162,13 @@ typedef struct Transfer
 	int			attempt;
 	bool		maybe_sent;
 	LnChannel  *channel;
+	int			lane;
 	LineKind	kind;
+	char		subject[LN_SUBJECT_LEN];	/* its template or design */
 	char	   *request;		/* body, malloc'd, until sent */
 	size_t		request_len;
 	LnWitnessEntry *witness;
+	uint32		token_generation;	/* of the access token it was sent with */
 	TimestampTz sent_at;
 
 	/* DONE */
@@ -134,9 +178,26 @@ typedef struct Transfer
 	TimestampTz ended_at;
 	TimestampTz retry_at;
 	bool		attempted;
+	int			record_failures;	/* by itself, in a row */
+	TimestampTz record_at;		/* not before, after a failure */
 	char		request_id[80];
 	char		error[256];
 } Transfer;
+
+/*
+ * A kind of work that failed rests for a while, and only it: a lock on one
+ * table must not stop what needs another.
+ */
+typedef struct Rest
+{
+	const char *activity;		/* as given to phase() */
+	int			failures;		/* in a row */
+	TimestampTz until;
+} Rest;
+
+#define MAX_RESTS	32
+
+typedef struct Claim Claim;
 
 static struct
 {
@@ -169,18 +230,35 @@ static struct
 	LnHorizon	horizon;
 	TimestampTz expiry_low;
 	TimestampTz next_expiry;
+	TimestampTz next_silence;	/* when to judge it, and to sum up */
 
 	bool		need_config;
 	bool		need_survey;
 	bool		need_fold;
 	bool		need_rescue;
+	bool		need_release;
+	TimestampTz release_at;		/* not before */
+	LnReleaseScan release_scan;
+	TimestampTz next_probe;
+	TimestampTz next_key_sweep;
+	uint64		round;			/* of send_claimed() */
+	TimestampTz token_at;		/* when a rate token may be there; DT_NOEND =
+								 * none is missing */
 	TimestampTz last_survey;
 	TimestampTz first_done_at;	/* oldest unrecorded result */
 	TimestampTz last_claim_at;
 	int64		last_claim_us;
 	TimestampTz idle_since;
-	TimestampTz retry_phase_at; /* after a failed phase; 0 = none failed */
-	int			phase_failures;
+	TimestampTz rescue_at;		/* look for orphans again; DT_NOEND = when told */
+	int64		token_at_ns;	/* monotonic: when a claimed row may get a rate
+								 * token; 0 = none waits */
+	TimestampTz record_at;		/* results that failed by themselves: not
+								 * before */
+	int			expire_limit;	/* rows of the next expiry transaction */
+	TimestampTz next_maintenance;
+	Rest		rests[MAX_RESTS];
+	int			last_sqlstate;	/* of the last failed phase */
+	bool		ended;			/* this phase ended messages: see wait.c */
 } W;
 
 /* set by signal handlers */
@@ -194,19 +272,43 @@ static void leave(LnSlotState state, TimestampTz next_due, const char *error) pg
 static void pin_settings(void);
 static void watchdog_handler(void);
 static void handle_sigterm(SIGNAL_ARGS);
+static void handle_sigint(SIGNAL_ARGS);
 
 static bool phase(const char *activity, void (*work) (void *), void *arg);
+static bool try_phase(const char *activity, void (*work) (void *), void *arg);
+static TimestampTz rest_until(const char *activity);
+static bool resting(const char *activity);
+static void no_rest(const char *activity);
+static bool is_row_fault(int sqlstate);
 static void configure(void *arg);
 static void survey(void *arg);
 static void rescue(void *arg);
 static void fold(void *arg);
 static void expire(void *arg);
+static void end_expired(void);
+static void release(void *arg);
+static void sweep_keys(void *arg);
+static void maintain(void *arg);
+static void judge_silence(void *arg);
 
+static int64 silence_gap(void);
+static void judge_silence_soon(void);
 static void take_work(void);
+static void forget_bounds(void);
+static void publish_breakers(void);
 static void claim(void);
 static void send_claimed(void);
+static void fill_lane(LnLane *lane, TimestampTz at);
+static void lock_claims(void);
+static void message_subject(const LnMessage *m, char *buf);
+static void resume_if_mended(LnChannel *c);
+static bool credential_probe_is_due(void);
+static LnRun *find_run(LnChannel *channel, const char *subject);
 static void harvest(void);
 static void record(void);
+static void note_return(Transfer *t);
+static void claim_failed(Claim *c);
+static void note_tokens(void);
 static long next_deadline(void);
 static bool is_idle(void);
 static bool must_stop(bool *at_once, LnSlotState *state);
@@ -224,12 +326,16 @@ ln_worker_main(Datum arg)
 
 	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGTERM, handle_sigterm);
-	pqsignal(SIGINT, SIG_IGN);	/* a cancelled commit wait looks like success */
+	/* nothing is on the wire yet, and connecting may wait for locks */
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, handle_sigint);
 	BackgroundWorkerUnblockSignals();
 
 	attach(DatumGetInt32(arg), generation);
 	BackgroundWorkerInitializeConnectionByOid(W.slot->database, InvalidOid, 0);
+	CHECK_FOR_INTERRUPTS();
+	pqsignal(SIGTERM, handle_sigterm);
+	CHECK_FOR_INTERRUPTS();		/* one that came in between */
 	pin_settings();
 	watchdog = RegisterTimeout(USER_TIMEOUT, watchdog_handler);
 
@@ -265,9 +371,9 @@ ln_worker_main(Datum arg)
 	}
 
 	memset(&http_options, 0, sizeof(http_options));
-	http_options.max_transfers = W.ntransfers;
-	http_options.max_connections = W.ntransfers;
-	http_options.max_host_connections = W.ntransfers;
+	http_options.max_transfers = W.ntransfers + LN_SIDE_TRANSFERS;
+	http_options.max_connections = W.ntransfers + LN_SIDE_TRANSFERS;
+	http_options.max_host_connections = W.ntransfers + LN_SIDE_TRANSFERS;
 	http_options.max_idle_s = ln_guc_connection_idle;
 	http_options.max_response = MAX_RESPONSE;
 	W.http = ln_http_create(&http_options, err, sizeof(err));
@@ -276,22 +382,30 @@ ln_worker_main(Datum arg)
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("could not start the HTTP client: %s", err)));
 
-	ereport(LOG, (errmsg("line_notify worker started for database \"%s\"",
-						 MyBgworkerEntry->bgw_name)));
-	W.need_rescue = W.need_survey = W.need_fold = true;
+	ereport(LOG, (errmsg("line_notify worker started for database %u", MyDatabaseId)));
+	W.need_rescue = W.need_survey = W.need_fold = W.need_release = true;
+	W.rescue_at = DT_NOEND;
 	W.expiry_low = DT_NOBEGIN;
+	W.expire_limit = EXPIRE_BATCH;
+	W.token_at = W.next_probe = DT_NOEND;
+	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
+	W.next_maintenance = 0;
 	W.idle_since = GetCurrentTimestamp();
 
-	while (!must_stop(&at_once, &end_state))
+	for (;;)
 	{
 		long		timeout;
 
+		/* first, so that whatever is noted from here on wakes us below */
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
+		if (must_stop(&at_once, &end_state))
+			break;
 		if (ConfigReloadPending)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			pin_settings();
 			W.need_config = true;
 		}
 		take_work();
@@ -300,30 +414,45 @@ ln_worker_main(Datum arg)
 		harvest();
 		record();
 
-		/* a failed phase rests a while; what is on the wire goes on */
-		if (W.retry_phase_at <= GetCurrentTimestamp() && !W.standing_still)
+		if (!W.standing_still)
 		{
+			if (credential_probe_is_due())
+				W.need_config = true;
 			if (W.need_config)
-				W.need_config = !phase("reading configuration", configure, NULL);
-			if (W.home != 0 && W.need_rescue)
-				W.need_rescue = !phase("recovering claims", rescue, NULL);
+				W.need_config = !try_phase("reading configuration", configure, NULL);
+			if (W.home != 0 && (W.need_rescue || W.rescue_at <= GetCurrentTimestamp()))
+				W.need_rescue = !try_phase("recovering claims", rescue, NULL) || W.need_rescue;
 			if (W.need_fold)
-				W.need_fold = !phase("folding webhook events", fold, &W.need_fold) || W.need_fold;
+				W.need_fold = !try_phase("folding webhook events", fold, &W.need_fold) || W.need_fold;
 			if (W.home != 0 && W.next_expiry <= GetCurrentTimestamp())
-				(void) phase("ending expired messages", expire, NULL);
+				end_expired();
+			if (W.home != 0 && W.next_silence <= GetCurrentTimestamp())
+				(void) try_phase("judging silence", judge_silence, NULL);
+			if (W.home != 0 && W.need_release && W.release_at <= GetCurrentTimestamp())
+				(void) try_phase("releasing messages", release, NULL);
+			if (W.home != 0 && W.next_key_sweep <= GetCurrentTimestamp())
+				(void) try_phase("sweeping old keys", sweep_keys, NULL);
+			if (W.home != 0 && W.next_maintenance <= GetCurrentTimestamp())
+				(void) try_phase("maintaining history", maintain, NULL);
 			claim();
 			if (W.need_survey &&
 				TimestampDifferenceExceeds(W.last_survey, GetCurrentTimestamp(),
 										   W.nclaimed + W.nsent == 0 ? SURVEY_GAP : SURVEY_GAP_BUSY))
-				W.need_survey = !phase("looking for due messages", survey, NULL);
+				W.need_survey = !try_phase("looking for due messages", survey, NULL);
 		}
+		ln_token_step(W.channels, W.nchannels, W.http);
+		note_tokens();
 		send_claimed();
 		ln_http_step(W.http);
 
 		pg_atomic_write_u32(&W.slot->in_flight, W.nclaimed + W.nsent);
+		publish_breakers();
 		MemoryContextReset(W.batch);
 
 		timeout = next_deadline();
+		if (timeout < 0 || timeout > 1000)
+			pgstat_report_stat(true);	/* autovacuum shall see it before we
+										 * sleep */
 		if (timeout != 0)
 			(void) WaitLatchOrSocket(MyLatch,
 									 WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH |
@@ -353,8 +482,10 @@ attach(int slotno, uint32 generation)
 	W.slot->pid = MyProcPid;
 	W.slot->procno = ln_shmem_my_procno();
 	W.slot->started_at = GetCurrentTimestamp();
-	LWLockRelease(ln_shared->lock);
+	W.slot->last_error[0] = '\0';
+	/* no interrupt is served before the lock is released */
 	before_shmem_exit(detach, (Datum) 0);
+	LWLockRelease(ln_shared->lock);
 	ln_shmem_wake_launcher();
 }
 
@@ -389,15 +520,14 @@ detach(int code, Datum arg)
 			W.slot->failures++;
 			W.slot->restarts++;
 			W.slot->state = LN_SLOT_BACKOFF;
-			W.slot->restart_at = TimestampTzPlusMilliseconds(now,
-															 W.slot->failures >= 9 ? 300000 : 1000 << (W.slot->failures - 1));
+			W.slot->restart_at = TimestampTzPlusMilliseconds(now, ln_shmem_backoff_ms(W.slot->failures));
 			if (W.slot->last_error[0] == '\0')
 				strlcpy(W.slot->last_error, "ended by an error, see the server log",
 						sizeof(W.slot->last_error));
 		}
 		/* what was noted for us is for the next one */
 		pg_atomic_fetch_or_u32(&W.slot->work, LN_WORK_ALL);
-		pg_atomic_write_u32(&W.slot->new_priorities, PG_UINT32_MAX);
+		pg_atomic_write_u64(&W.slot->new_lanes, PG_UINT64_MAX);
 		pg_atomic_write_u64(&W.slot->new_channels, PG_UINT64_MAX);
 	}
 	LWLockRelease(ln_shared->lock);
@@ -424,14 +554,14 @@ leave(LnSlotState state, TimestampTz next_due, const char *error)
 }
 
 /*
- * Settings of the database or role must not change what our statements do.
- * Joins are by primary key over tables whose statistics may say anything, so
- * the planner is left no other way.
+ * Settings of the database or role must not change what our statements do, nor
+ * how: see the plans in outbox.c.
  */
 static void
 pin_settings(void)
 {
 	static const char *const settings[][2] = {
+		{"role", "none"},
 		{"search_path", "pg_catalog, pg_temp"},
 		{"default_transaction_isolation", "read committed"},
 		{"default_transaction_read_only", "off"},
@@ -439,15 +569,28 @@ pin_settings(void)
 		{"session_replication_role", "origin"},
 		{"row_security", "on"},
 		{"statement_timeout", "0"},
-		{"lock_timeout", "5s"},
+		{"lock_timeout", "1s"},
 		{"idle_in_transaction_session_timeout", "0"},
 		{"transaction_timeout", "0"},
 		{"idle_session_timeout", "0"},
 		{"enable_seqscan", "off"},
-		{"enable_hashjoin", "off"},
+		{"enable_nestloop", "off"},
 		{"enable_mergejoin", "off"},
+		{"enable_hashjoin", "on"},
+		{"enable_indexscan", "on"},
 		{"enable_bitmapscan", "off"},
 		{"enable_material", "off"},
+		{"enable_indexscan", "on"},
+		{"enable_indexonlyscan", "on"},
+		{"enable_nestloop", "on"},
+		{"enable_partition_pruning", "on"},
+		{"max_parallel_workers_per_gather", "0"},
+		{"standard_conforming_strings", "on"},
+		{"array_nulls", "on"},
+		{"default_tablespace", ""},
+		{"default_table_access_method", "heap"},
+		{"plpgsql.extra_errors", "none"},
+		{"plpgsql.extra_warnings", "none"},
 		{"plan_cache_mode", "force_generic_plan"},
 		{"jit", "off"},
 		{"log_min_duration_statement", "-1"},
@@ -460,8 +603,12 @@ pin_settings(void)
 		if (GetConfigOption(settings[i][0], true, false) != NULL)
 			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 	}
-	/* at least what makes a claim survive a crash; more if the server says so */
-	if (synchronous_commit < SYNCHRONOUS_COMMIT_REMOTE_WRITE)
+
+	/*
+	 * At least "on": a claim must survive a crash here, and of the standby that
+	 * takes over; more if the server says so.  A reload may have lowered it.
+	 */
+	if (synchronous_commit < SYNCHRONOUS_COMMIT_ON)
 		SetConfigOption("synchronous_commit", "on", PGC_SUSET, PGC_S_OVERRIDE);
 }
 
@@ -480,13 +627,30 @@ handle_sigterm(SIGNAL_ARGS)
 }
 
 /*
+ * Lock time-outs arrive as SIGINT from ourselves; those are wanted.  One from
+ * somebody else (pg_cancel_backend) is not: a commit whose wait for a standby
+ * is cancelled looks like success.
+ */
+static void
+handle_sigint(SIGNAL_ARGS)
+{
+	if (get_timeout_indicator(LOCK_TIMEOUT, false))
+		StatementCancelHandler(postgres_signal_arg);
+}
+
+/*
  * Ticks during transactions: one that outlasts the time we were given to stop
- * (a lock, a standby that does not answer) is broken off as "die" would.
+ * or to step aside (a lock, a standby that does not answer) is broken off as
+ * "die" would.
  */
 static void
 watchdog_handler(void)
 {
-	if (stop_requested && GetCurrentTimestamp() > stop_deadline)
+	/* a torn or late look is made good by the next tick */
+	if (stop_deadline == 0 && W.slot->hold_pid != 0)
+		stop_deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													W.slot->hold_at_once ? 0 : ln_guc_shutdown_timeout);
+	if (stop_deadline != 0 && GetCurrentTimestamp() > stop_deadline)
 	{
 		InterruptPending = true;
 		ProcDiePending = true;
@@ -494,6 +658,10 @@ watchdog_handler(void)
 	}
 }
 
+/*
+ * Shall we stop?  Then also how: at_once = without waiting for answers, state =
+ * what the slot becomes.
+ */
 static bool
 must_stop(bool *at_once, LnSlotState *state)
 {
@@ -504,9 +672,15 @@ must_stop(bool *at_once, LnSlotState *state)
 	*at_once = held && W.slot->hold_at_once;
 	LWLockRelease(ln_shared->lock);
 	*state = held ? LN_SLOT_HELD : LN_SLOT_BACKOFF;
-	if (held && stop_deadline == 0)
+	if (!held && !stop_requested)
+	{
+		/* the holder gave up meanwhile, which the watchdog may have seen */
+		stop_deadline = 0;
+		return false;
+	}
+	if (stop_deadline == 0)
 		stop_deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ln_guc_shutdown_timeout);
-	return held || stop_requested;
+	return true;
 }
 
 /* Stop claiming, wait a bounded time for answers, record. */
@@ -542,8 +716,13 @@ wind_up(bool at_once)
 	}
 	ln_http_abort_all(W.http);
 	harvest();
-	W.first_done_at = 0;		/* all of it, now */
-	record();
+	/* all of it, now, each once */
+	stop_requested = true;
+	for (int left = W.ndone + 1; W.ndone > 0 && W.ndone < left && !ProcDiePending;)
+	{
+		left = W.ndone;
+		record();
+	}
 	if (W.ndone == 0)
 	{
 		ln_witness_destroy(W.witness);
@@ -602,10 +781,10 @@ phase(const char *activity, void (*work) (void *), void *arg)
 			edata->sqlerrcode == ERRCODE_INVALID_SCHEMA_NAME ||
 			edata->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION)
 			pg_atomic_fetch_or_u32(&W.slot->work, LN_WORK_EXTENSION);
+		W.last_sqlstate = edata->sqlerrcode;
 		FreeErrorData(edata);
-		W.retry_phase_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   Min(PHASE_RETRY_LAST, PHASE_RETRY_FIRST << Min(W.phase_failures, 8)));
-		W.phase_failures++;
+		/* partitions may be gone, too */
+		ln_outbox_forget();
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
@@ -613,15 +792,92 @@ phase(const char *activity, void (*work) (void *), void *arg)
 	MemoryContextSwitchTo(ctx);
 	pgstat_report_stat(!ok);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	if (ok && W.phase_failures > 0)
+	if (ok && W.ended)
+		ln_shmem_ended(LN_ENDINGS_ALL);
+	W.ended = false;
+	for (int i = 0; i < MAX_RESTS; i++)
 	{
-		W.phase_failures = 0;
-		W.retry_phase_at = 0;
-		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-		W.slot->last_error[0] = '\0';
-		LWLockRelease(ln_shared->lock);
+		Rest	   *rest = &W.rests[i];
+
+		if (rest->activity != NULL && strcmp(rest->activity, activity) != 0)
+			continue;
+		if (!ok)
+		{
+			rest->activity = activity;
+			rest->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													  Min(PHASE_RETRY_LAST, PHASE_RETRY_FIRST << Min(rest->failures, 8)));
+			rest->failures++;
+		}
+		else if (rest->failures > 0)
+		{
+			rest->failures = 0;
+			rest->until = 0;
+			LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+			if (!W.standing_still)
+				W.slot->last_error[0] = '\0';
+			LWLockRelease(ln_shared->lock);
+		}
+		break;
 	}
 	return ok;
+}
+
+/* Until when does this kind of work rest after a failure?  DT_NOBEGIN = it does not. */
+static TimestampTz
+rest_until(const char *activity)
+{
+	for (int i = 0; i < MAX_RESTS && W.rests[i].activity != NULL; i++)
+	{
+		if (strcmp(W.rests[i].activity, activity) == 0)
+			return W.rests[i].failures > 0 ? W.rests[i].until : DT_NOBEGIN;
+	}
+	return DT_NOBEGIN;
+}
+
+static void
+no_rest(const char *activity)
+{
+	for (int i = 0; i < MAX_RESTS && W.rests[i].activity != NULL; i++)
+	{
+		if (strcmp(W.rests[i].activity, activity) == 0)
+			W.rests[i].failures = 0;
+	}
+}
+
+static bool
+resting(const char *activity)
+{
+	return rest_until(activity) > GetCurrentTimestamp();
+}
+
+/* phase(), unless it rests after a failure. */
+static bool
+try_phase(const char *activity, void (*work) (void *), void *arg)
+{
+	return !resting(activity) && phase(activity, work, arg);
+}
+
+/*
+ * Can a row be the cause of this error?  Locks, shortage of memory or disk,
+ * and shutdown are not its fault.
+ */
+static bool
+is_row_fault(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_INSUFFICIENT_RESOURCES:	/* 53 */
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:	/* 55: locks */
+		case ERRCODE_OPERATOR_INTERVENTION: /* 57 */
+		case ERRCODE_SYSTEM_ERROR:	/* 58 */
+		case ERRCODE_TRANSACTION_ROLLBACK:	/* 40: deadlocks */
+		case ERRCODE_INTERNAL_ERROR:	/* XX */
+			return false;
+		default:
+			return sqlstate != ERRCODE_UNDEFINED_TABLE &&
+				sqlstate != ERRCODE_UNDEFINED_FUNCTION &&
+				sqlstate != ERRCODE_INVALID_SCHEMA_NAME;
+	}
 }
 
 static void
@@ -638,7 +894,7 @@ static void
 take_work(void)
 {
 	uint32		work = pg_atomic_exchange_u32(&W.slot->work, 0);
-	uint32		priorities;
+	uint64		lanes;
 	uint64		bits;
 
 	if (work == 0)
@@ -650,11 +906,12 @@ take_work(void)
 		char	   *version = NULL;
 		bool		known = false;
 
-		if (!phase("checking the extension", check_extension, &version))
+		if (!try_phase("checking the extension", check_extension, &version))
 		{
 			pg_atomic_fetch_or_u32(&W.slot->work, work);
 			return;
 		}
+		ln_outbox_forget();
 		if (version == NULL)
 		{
 			LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
@@ -678,7 +935,7 @@ take_work(void)
 			snprintf(W.slot->last_error, sizeof(W.slot->last_error),
 					 "library 1.0 does not know extension version %s", version);
 		LWLockRelease(ln_shared->lock);
-		W.need_config = W.need_survey = W.need_fold = W.need_rescue = true;
+		W.need_config = W.need_survey = W.need_fold = W.need_rescue = W.need_release = true;
 	}
 	if (work & LN_WORK_CONFIG)
 		W.need_config = W.need_survey = W.need_rescue = true;
@@ -686,43 +943,110 @@ take_work(void)
 		W.need_fold = true;
 	if (work & LN_WORK_RESCAN)
 	{
-		for (int i = 0; i < W.nchannels; i++)
-			for (int p = 0; p < LN_PRIORITIES; p++)
-				W.channels[i]->lanes[p].low = DT_NOBEGIN;
+		forget_bounds();
 		W.need_survey = true;
 		W.last_survey = 0;
 	}
+	if (work & LN_WORK_RELEASE)
+	{
+		W.need_release = true;
+		W.release_at = 0;
+	}
 	if (work & LN_WORK_OUTBOX)
 	{
-		priorities = pg_atomic_exchange_u32(&W.slot->new_priorities, 0);
+		lanes = pg_atomic_exchange_u64(&W.slot->new_lanes, 0);
 		bits = pg_atomic_exchange_u64(&W.slot->new_channels, 0);
 		for (int i = 0; i < W.nchannels; i++)
 		{
 			if ((ln_shmem_channel_bit(W.channels[i]->row.name) & bits) == 0)
 				continue;
-			for (int p = 0; p < LN_PRIORITIES; p++)
-				if (priorities & (1u << p))
-					W.channels[i]->lanes[p].maybe = true;
+			for (int p = 0; p < LN_LANES; p++)
+				if (lanes & (UINT64CONST(1) << p))
+					fill_lane(&W.channels[i]->lanes[p], W.idle_since);
 		}
 		/* some of the new rows may be for later, or parked */
 		W.need_survey = true;
 	}
 }
 
+/* Rows may be due before what the lanes remember. */
+static void
+forget_bounds(void)
+{
+	for (int i = 0; i < W.nchannels; i++)
+		for (int p = 0; p < LN_LANES; p++)
+			W.channels[i]->lanes[p].low = DT_NOBEGIN;
+	W.expiry_low = DT_NOBEGIN;
+	/* these may lie in the future, if the clock was set back */
+	W.last_survey = W.last_claim_at = 0;
+}
+
+/* Something in a lane may be due since "at". */
+static void
+fill_lane(LnLane *lane, TimestampTz at)
+{
+	if (lane->maybe)
+		return;
+	lane->maybe = true;
+	lane->head = at;
+}
+
 static void
 configure(void *arg)
 {
+	W.next_maintenance = 0;		/* retention may have changed */
 	W.home = ln_outbox_local_home();
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
 	for (int i = 0; i < W.nchannels; i++)
-		for (int p = 0; p < LN_PRIORITIES; p++)
-		{
-			W.channels[i]->lanes[p].maybe = true;
+	{
+		/* the survey, which comes next, says which lanes have something */
+		for (int p = 0; p < LN_LANES; p++)
 			W.channels[i]->lanes[p].low = DT_NOBEGIN;
-		}
+		if (W.channels[i]->row.paused_automatically)
+			resume_if_mended(W.channels[i]);
+	}
 	W.expiry_low = DT_NOBEGIN;
 	W.need_survey = true;
 	W.last_survey = 0;
+}
+
+/*
+ * A channel that the worker paused goes on by itself when its credential is
+ * another one than LINE refused.  After a restart nobody knows what was
+ * refused: then it is tried once, at the price of one more refusal.
+ */
+static void
+resume_if_mended(LnChannel *c)
+{
+	uint64		credential = ln_token_fingerprint(c->token);
+
+	if (credential == 0 || c->refused_token == credential)
+		return;
+	c->refused_token = credential;
+	if (ln_outbox_resume(c->row.name))
+		ereport(LOG,
+				(errmsg("line_notify resumed channel \"%s\": its credential has changed", c->row.name)));
+}
+
+/* Files are read again now and then, as long as a channel waits for a better one. */
+static bool
+credential_probe_is_due(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		waiting = false;
+
+	for (int i = 0; i < W.nchannels && !waiting; i++)
+		waiting = W.channels[i]->row.paused_automatically;
+	if (!waiting)
+		W.next_probe = DT_NOEND;
+	else if (W.next_probe == DT_NOEND || W.next_probe <= now)
+	{
+		bool		due = W.next_probe != DT_NOEND;
+
+		W.next_probe = TimestampTzPlusMilliseconds(now, CREDENTIAL_PROBE);
+		return due;
+	}
+	return false;
 }
 
 /* What waits, and for when?  Also finds rows that a claim had to skip. */
@@ -736,13 +1060,13 @@ survey(void *arg)
 	W.last_survey = now;
 	n = W.home != 0 ? ln_outbox_survey(W.home, &rows) : 0;
 	for (int i = 0; i < W.nchannels; i++)
-		for (int p = 0; p < LN_PRIORITIES; p++)
+		for (int p = 0; p < LN_LANES; p++)
 			W.channels[i]->lanes[p].next_due = DT_NOEND;
 	for (int i = 0; i < n; i++)
 	{
 		for (int j = 0; j < W.nchannels; j++)
 		{
-			LnLane	   *lane = &W.channels[j]->lanes[rows[i].priority - LN_MIN_PRIORITY];
+			LnLane	   *lane = &W.channels[j]->lanes[rows[i].lane];
 
 			if (strcmp(W.channels[j]->row.name, rows[i].channel) != 0)
 				continue;
@@ -750,6 +1074,7 @@ survey(void *arg)
 			if (rows[i].first_due <= now)
 			{
 				lane->maybe = true;
+				lane->head = rows[i].first_due;
 				lane->suspect = true;
 				lane->low = Min(lane->low, rows[i].first_due);
 			}
@@ -765,6 +1090,7 @@ survey(void *arg)
 static void
 rescue(void *arg)
 {
+	bool		recovered = false;
 	LnOrphan   *orphans;
 	int			n = ln_outbox_orphans(W.home, W.claimer, &orphans);
 	uint64		living[64];
@@ -809,6 +1135,7 @@ rescue(void *arg)
 
 			r->id = o->id;
 			r->token = o->token;
+			r->channel = o->channel;
 			r->request_id = "";
 			r->ended_at = r->retry_at = GetCurrentTimestamp();
 			if (e != NULL && !e->asked)
@@ -844,43 +1171,146 @@ rescue(void *arg)
 			r->next = ln_line_decide(&c);
 		}
 		(void) ln_outbox_record(recs, m);
+		recovered = W.ended = true;
 		ereport(LOG,
 				(errmsg("line_notify recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
 						m, counts[0], counts[1], counts[2])));
 	}
-	/* files of claimers without leases; those just recorded once this commits */
-	if (n == 0)
-		ln_witness_sweep(MyDatabaseId, living, nliving);
+
+	/*
+	 * Files of claimers that have no leases go; those of the ones just
+	 * recorded only once this has committed.  A claimer that lives (drain) is
+	 * watched: nobody tells us when it dies.
+	 */
+	W.need_rescue = recovered;
+	if (recovered)
+		W.need_survey = true;
 	else
-		pg_atomic_fetch_or_u32(&W.slot->work, LN_WORK_CONFIG);
+		ln_witness_sweep(MyDatabaseId, living, nliving);
+	W.rescue_at = nliving > 1 ? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCUE_GAP) : DT_NOEND;
 }
 
 static void
 fold(void *again)
 {
-	*(bool *) again = ln_outbox_fold(FOLD_BATCH) == FOLD_BATCH;
+	int			n = ln_outbox_fold(FOLD_BATCH);
+
+	*(bool *) again = n == FOLD_BATCH;
+	W.ended = n > 0;
+	judge_silence_soon();
+}
+
+/* What nobody wakes us for: the silence after messages; sums. */
+static void
+judge_silence(void *arg)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	W.next_silence = ln_outbox_sweep_silence(ln_guc_silence_after * USECS_PER_SEC);
+	if (W.next_silence != DT_NOBEGIN)
+		W.next_silence = Max(W.next_silence, now + silence_gap());
+}
+
+/* So often at most (us). */
+static int64
+silence_gap(void)
+{
+	return Min(SILENCE_GAP, ln_guc_silence_after * USECS_PER_SEC / 10);
+}
+
+/* Something was counted. */
+static void
+judge_silence_soon(void)
+{
+	W.next_silence = Min(W.next_silence, GetCurrentTimestamp() + silence_gap());
 }
 
 static void
 expire(void *arg)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz last = W.expiry_low;
+	TimestampTz *last = (TimestampTz *) arg;
 	int			n;
 
-	n = ln_outbox_expire(W.home, W.expiry_low, now, EXPIRE_BATCH, &last);
-	if (n == EXPIRE_BATCH)
-		W.next_expiry = last;
+	n = ln_outbox_expire(W.home, W.expiry_low, now, W.expire_limit, last);
+	W.ended = n > 0;
+	if (n == W.expire_limit)
+		W.next_expiry = *last;
 	else
 		W.next_expiry = ln_outbox_next_expiry(W.home, W.expiry_low);
 	/* rows locked by others are looked at again a little later */
-	if (W.next_expiry <= now && n < EXPIRE_BATCH)
+	if (W.next_expiry <= now && n < W.expire_limit)
 		W.next_expiry = TimestampTzPlusMilliseconds(now, 1000);
+	W.expire_limit = Min(EXPIRE_BATCH, W.expire_limit * 2);
+}
+
+/* Expiry, halving the batch until a row that cannot be moved stands alone. */
+static void
+end_expired(void)
+{
+	TimestampTz last = DT_NOBEGIN;
+
+	if (resting("ending expired messages") ||
+		phase("ending expired messages", expire, &last) ||
+		!is_row_fault(W.last_sqlstate))
+		return;
+	if (W.expire_limit > 1)
+		W.expire_limit /= 2;
+	else if (last != DT_NOBEGIN)
+	{
+		/* pass it by; the next configuration or restart tries again */
+		W.expiry_low = last + 1;
+		W.next_expiry = last + 1;
+	}
+}
+
+static void
+lock_claims(void)
+{
+	LOCKTAG		tag;
+
+	/* one claimer at a time; ends with the transaction */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, LOCK_CLAIM, LOCK_FIELD);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/* Bring back what was set aside and may go on. */
+static void
+release(void *arg)
+{
+	LnLaneRow  *rows;
+	int			n;
+	TimestampTz now = GetCurrentTimestamp();
+
+	lock_claims();
+	W.need_release = ln_outbox_release(RELEASE_BATCH, &W.release_scan, &rows, &n);
+	/* nothing to be had: somebody has the rows locked */
+	W.release_at = n > 0 ? 0 : TimestampTzPlusMilliseconds(now, RELEASE_RETRY);
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < W.nchannels; j++)
+			if (strcmp(W.channels[j]->row.name, rows[i].channel) == 0)
+				fill_lane(&W.channels[j]->lanes[rows[i].lane], now);
+}
+
+static void
+sweep_keys(void *arg)
+{
+	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
+	ln_outbox_sweep_keys(SWEEP_BATCH);
+}
+
+static void
+maintain(void *arg)
+{
+	bool		again = ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention, MAINTENANCE_STEP);
+
+	W.next_maintenance = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 again ? MAINTENANCE_PAUSE : MAINTENANCE_GAP);
 }
 
 /* ------------------------------------------------------------------ claim */
 
-typedef struct Claim
+struct Claim
 {
 	LnChannel  *channel;
 	int			lane;
@@ -889,7 +1319,7 @@ typedef struct Claim
 	int			n;				/* claimed */
 	int			picked;
 	TimestampTz now;
-} Claim;
+};
 
 static void
 claim_phase(void *arg)
@@ -897,33 +1327,47 @@ claim_phase(void *arg)
 	Claim	   *c = (Claim *) arg;
 	LnLane	   *lane = &c->channel->lanes[c->lane];
 	LnMessage  *blocked;
+	LnMessage  *strangers;
 	int			nblocked = 0;
+	int			nstrangers = 0;
 	TimestampTz last_due;
-	LOCKTAG		tag;
 	Snapshot	snapshot = GetActiveSnapshot();
 
-	/* one claimer at a time; ends with the transaction */
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, LOCK_CLAIM, LOCK_FIELD);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-
+	lock_claims();
 	c->now = GetCurrentTimestamp();
-	ln_horizon_note(&W.horizon, c->now, U64FromFullTransactionId(ReadNextFullTransactionId()));
-	c->picked = ln_outbox_pick(c->channel->row.name, c->lane + LN_MIN_PRIORITY, W.home,
+	if (ln_horizon_note(&W.horizon, c->now, U64FromFullTransactionId(ReadNextFullTransactionId())))
+		forget_bounds();		/* the clock was set back */
+	c->picked = ln_outbox_pick(c->channel->row.name, c->lane, W.home,
 							   lane->low, c->now, c->limit, &c->rows);
 
-	/* only the first waiting message of an order_key may go */
+	/*
+	 * Only the first waiting message of an order_key may go, none of a paused
+	 * template or design, and none to a person who is not on the list.
+	 */
 	last_due = c->picked > 0 ? c->rows[c->picked - 1].due_at : c->now;
 	blocked = palloc(sizeof(LnMessage) * Max(c->picked, 1));
+	strangers = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	c->n = 0;
 	for (int i = 0; i < c->picked; i++)
 	{
-		if (c->rows[i].blocked)
-			blocked[nblocked++] = c->rows[i];
+		LnMessage  *m = &c->rows[i];
+		char		subject[LN_SUBJECT_LEN];
+
+		message_subject(m, subject);
+		if (!ln_channel_allows(c->channel, m->recipient))
+			strangers[nstrangers++] = *m;
+		else if (m->blocked || ln_channel_part_paused(c->channel, ln_lane_kind(c->lane), subject))
+			blocked[nblocked++] = *m;
 		else
-			c->rows[c->n++] = c->rows[i];
+			c->rows[c->n++] = *m;
 	}
 	if (nblocked > 0)
 		ln_outbox_park(blocked, nblocked);
+	if (nstrangers > 0)
+	{
+		ln_outbox_suppress(strangers, nstrangers, "only_recipients: not on the list of the channel");
+		W.next_expiry = c->now;
+	}
 
 	if (c->n > 0)
 	{
@@ -946,8 +1390,18 @@ claim_phase(void *arg)
 	 * transactions that were running before: see horizon.c.
 	 */
 	lane->maybe = c->picked == c->limit;
+	lane->head = last_due;
 	lane->low = ln_horizon_safe(&W.horizon, snapshot->xmin,
 								lane->maybe ? last_due : c->now);
+}
+
+static void
+message_subject(const LnMessage *m, char *buf)
+{
+	if (m->template_key != NULL)
+		ln_outbox_subject(buf, LINE_TEMPLATE, m->template_key);
+	else
+		ln_outbox_subject(buf, LINE_FLEXIBLE, m->use_case ? m->use_case : "");
 }
 
 /* Move the claimed rows into transfers; no error can come between. */
@@ -967,9 +1421,11 @@ take_claimed(Claim *c)
 		t->attempt = m->attempt;
 		t->maybe_sent = m->maybe_sent;
 		t->channel = c->channel;
+		t->lane = c->lane;
 		t->kind = m->template_key != NULL ? LINE_TEMPLATE : LINE_FLEXIBLE;
 		t->sent_at = 0;
 		t->attempted = false;
+		message_subject(m, t->subject);
 
 		memset(&msg, 0, sizeof(msg));
 		msg.kind = t->kind;
@@ -993,36 +1449,163 @@ take_claimed(Claim *c)
 	}
 }
 
-/* How many rows a channel may be given now. */
-static int
-room(LnChannel *c)
+/*
+ * May messages of an endpoint be sent now?  0 = yes, otherwise when to ask
+ * again; DT_NOEND = something will happen first (configuration, an answer).
+ */
+static TimestampTz
+closed_until(LnChannel *c, LineKind kind, TimestampTz now)
 {
-	int			want = Min(W.nfree, CLAIM_MAX);
+	int64		mono_ns = ln_monotonic_ns();
+	int64		blocked_ns;
+	int64		breaker_ms;
+	TimestampTz quiet;
 
+	if (!ln_channel_permitted(c, W.home) || c->row.endpoint_paused[kind])
+		return DT_NOEND;
 	if (!ln_channel_usable(c, W.home))
-		return 0;
-	if (c->blocked_until_ns[LINE_TEMPLATE] != 0 || c->blocked_until_ns[LINE_FLEXIBLE] != 0)
-	{
-		int64		now = ln_monotonic_ns();
+		return ln_token_deadline(c->token);
+	quiet = ln_channel_quiet_until(c, now);
+	if (quiet != 0)
+		return quiet;
+	/* any worker of this cluster may have been told to wait */
+	blocked_ns = ln_shmem_rate_blocked_until(c->rate_key[kind]);
+	if (blocked_ns > mono_ns)
+		return now + (blocked_ns - mono_ns) / 1000 + 1;
+	breaker_ms = ln_breaker_wait_ms(&c->breaker, mono_ns / 1000000);
+	if (breaker_ms > 0)
+		return now + breaker_ms * 1000;
+	if (ln_breaker_allow(&c->breaker, 1, mono_ns / 1000000) == 0)
+		return DT_NOEND;		/* the probe is on the wire */
+	return 0;
+}
 
-		/* rows do not tell their endpoint before they are read */
+/* What is left of today's budget for new claims. */
+static int
+budget_left(const LnChannel *c, TimestampTz now)
+{
+	int64		left;
+
+	if (c->row.daily_budget == 0)
+		return PG_INT32_MAX;
+	if (now >= c->row.day_ends)
+	{
+		W.need_config = true;	/* a new day: read its count */
+		return 0;
+	}
+	left = c->row.daily_budget - c->row.sent_today - c->in_flight;
+	return left > 0 ? (int) left : 0;
+}
+
+/*
+ * Free transfers that a channel may take.  Half of all are divided evenly and
+ * kept for the channels that do not use theirs, so that a slow one cannot take
+ * what others need; the other half is for whoever comes first.
+ */
+static int
+fair_share(const LnChannel *c)
+{
+	int			usable = 0;
+	int			share;
+	int			kept = 0;
+
+	for (int i = 0; i < W.nchannels; i++)
+		usable += W.channels[i] == c || ln_channel_usable(W.channels[i], W.home);
+	share = Max(W.ntransfers / (2 * usable), 1);
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		LnChannel  *other = W.channels[i];
+
+		if (other != c && ln_channel_usable(other, W.home) && other->in_flight < share)
+			kept += share - other->in_flight;
+	}
+	return Min(W.nfree, Max(W.nfree - kept, share - c->in_flight));
+}
+
+/* Show the breakers in view stats. */
+static void
+publish_breakers(void)
+{
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		LnChannel  *c = W.channels[i];
+
 		for (int k = 0; k < 2; k++)
 		{
-			if (c->blocked_until_ns[k] > now)
-				return 0;
-			c->blocked_until_ns[k] = 0;
+			LnStats    *s = c->stats[k];
+
+			if (s == NULL || pg_atomic_read_u32(&s->breaker) == (uint32) c->breaker.state)
+				continue;
+			pg_atomic_write_u64(&s->breaker_until,
+								(uint64) (GetCurrentTimestamp() +
+										  (c->breaker.until_ms - ln_monotonic_ns() / 1000000) * 1000));
+			pg_atomic_write_u32(&s->breaker, (uint32) c->breaker.state);
 		}
 	}
+}
+
+/* How many rows of an endpoint a channel may be given now. */
+static int
+room(LnChannel *c, LineKind kind, TimestampTz now)
+{
+	int64		now_ms = ln_monotonic_ns() / 1000000;
+	int			want;
+
+	if (closed_until(c, kind, now) != 0)
+		return 0;
+	want = Min(CLAIM_MAX, fair_share(c));
 	want = Min(want, c->row.max_in_flight - c->in_flight);
-	/* no more in hand than a tenth of a second's worth of tokens */
+	want = Min(want, budget_left(c, now));
+	/* no more in hand than a tenth of a second's worth of tokens, or what may be sent */
 	want = Min(want, Max(c->row.rate_limit / 10, 1) - c->queued);
-	return ln_breaker_allow(&c->breaker, want, ln_monotonic_ns() / 1000000);
+	want = Min(want, ln_window_room(&c->window, 0, now_ms) - c->queued);
+	return ln_breaker_allow(&c->breaker, want, now_ms);
+}
+
+static void
+defer_phase(void *arg)
+{
+	Claim	   *c = (Claim *) arg;
+
+	ln_outbox_defer(c->rows[0].id,
+					TimestampTzPlusMilliseconds(GetCurrentTimestamp(), BAD_ROW_REST),
+					W.slot->last_error);
+}
+
+/*
+ * A channel's claim failed: that channel rests.  When a single row fails again
+ * and again by its own fault, it is put aside, with the reason, and the others
+ * go on.
+ */
+static void
+claim_failed(Claim *c)
+{
+	LnChannel  *channel = c->channel;
+	bool		row_fault = is_row_fault(W.last_sqlstate);
+
+	/* locks: no shorter batch would help */
+	if (row_fault || channel->failures == 0)
+		channel->failures++;
+	channel->rest_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													  row_fault && c->limit > 1 ? 0
+													  : PHASE_RETRY_FIRST << Min(channel->failures, 6));
+	if (row_fault && c->limit == 1 && c->picked == 1 && c->rows != NULL &&
+		(CLAIM_MAX >> channel->failures) == 0 &&
+		phase("putting a message aside", defer_phase, c))
+	{
+		ereport(WARNING,
+				(errmsg("line_notify put message " INT64_FORMAT " aside for an hour: it cannot be claimed",
+						c->rows[0].id),
+				 errhint("Its column error in view line_notify.notifications has the reason.")));
+		channel->rest_until = 0;
+		W.need_survey = true;
+	}
 }
 
 /*
  * Claim for every channel that has room and, maybe, due messages.  Lanes of a
- * channel take turns by the age of what was last seen in them, a step of
- * priority being worth a minute: large is sooner, but small is not never.
+ * channel take turns by the age of what waits in them, a step of priority being
+ * worth a minute: large is sooner, but small is not never.
  */
 static void
 claim(void)
@@ -1037,25 +1620,37 @@ claim(void)
 		LnChannel  *channel = W.channels[(W.next_channel + k) % W.nchannels];
 		int			best = -1;
 		TimestampTz best_key = DT_NOEND;
+		int			rooms[2] = {-1, -1};
 		Claim		c;
 		instr_time	start;
 		instr_time	duration;
 
-		for (int p = 0; p < LN_PRIORITIES; p++)
+		if (channel->rest_until > now)
+			continue;
+		for (int p = 0; p < LN_LANES; p++)
 		{
 			LnLane	   *lane = &channel->lanes[p];
+			LineKind	kind = ln_lane_kind(p);
 			TimestampTz key;
 
 			if (!lane->maybe && lane->next_due <= now)
 			{
 				lane->maybe = true;
+				lane->head = lane->next_due;
 				lane->low = Min(lane->low, lane->next_due);
 				lane->next_due = DT_NOEND;
 				W.need_survey = true;	/* what comes after it */
 			}
 			if (!lane->maybe)
 				continue;
-			key = (lane->low == DT_NOBEGIN ? 0 : lane->low) - (p + LN_MIN_PRIORITY) * LN_AGING_US;
+			/* without a token: asked for, if it can be */
+			if (ln_channel_permitted(channel, W.home) && !ln_token_ready(channel->token, now))
+				break;
+			if (rooms[kind] < 0)
+				rooms[kind] = Max(room(channel, kind, now), 0);
+			if (rooms[kind] == 0)
+				continue;
+			key = (lane->head == DT_NOBEGIN ? 0 : lane->head) - ln_lane_priority(p) * LN_AGING_US;
 			if (best < 0 || key < best_key)
 			{
 				best = p;
@@ -1067,9 +1662,10 @@ claim(void)
 		memset(&c, 0, sizeof(c));
 		c.channel = channel;
 		c.lane = best;
-		c.limit = room(channel);
-		if (c.limit <= 0)
-			continue;
+		c.limit = rooms[ln_lane_kind(best)];
+		/* after failures, fewer at a time: one row may be the cause */
+		if (channel->failures > 0)
+			c.limit = Min(c.limit, Max(CLAIM_MAX >> channel->failures, 1));
 		/* busy: let a batch gather */
 		if (W.nclaimed + W.nsent > 0 && c.limit < CLAIM_MAX &&
 			now - W.last_claim_at < Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * W.last_claim_us))
@@ -1077,7 +1673,11 @@ claim(void)
 
 		INSTR_TIME_SET_CURRENT(start);
 		if (!phase("claiming messages", claim_phase, &c))
-			return;
+		{
+			claim_failed(&c);
+			continue;
+		}
+		channel->failures = 0;
 		INSTR_TIME_SET_CURRENT(duration);
 		INSTR_TIME_SUBTRACT(duration, start);
 		W.last_claim_at = GetCurrentTimestamp();
@@ -1123,6 +1723,8 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 
 	t->outcome = outcome;
 	t->next = attempted ? ln_line_decide(&c) : LINE_RETURN;
+	if (attempted)
+		ln_stats_answer(channel->stats[t->kind], outcome, t->next, t->status, now, now - t->sent_at);
 	t->attempted = attempted;
 	t->ended_at = now;
 	t->retry_at = now;
@@ -1134,12 +1736,18 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 		t->retry_at = TimestampTzPlusMilliseconds(now,
 												  ln_retry_delay_ms(t->attempt, channel->row.backoff_base_ms,
 																	channel->row.backoff_cap_ms, random));
+		/* the delivery event may still say that it arrived */
+		if (ln_line_may_have_been_sent(outcome))
+			t->retry_at = Max(t->retry_at, now + channel->row.settle_window_us);
 	}
 	if (t->state == TRANSFER_CLAIMED)
 		channel->queued--;
 	free(t->request);
 	t->request = NULL;
 	t->state = TRANSFER_DONE;
+	t->record_failures = 0;
+	t->record_at = 0;
+	W.record_at = 0;
 	W.done[W.ndone++] = (int) (t - W.transfers);
 	if (W.first_done_at == 0)
 		W.first_done_at = now;
@@ -1150,7 +1758,10 @@ static void
 send_claimed(void)
 {
 	int			n = W.nclaimed;
+	TimestampTz now = GetCurrentTimestamp();
 
+	W.round++;
+	W.token_at = DT_NOEND;
 	for (int i = 0; i < n; i++)
 	{
 		Transfer   *t = &W.transfers[W.claimed[W.claimed_head]];
@@ -1167,18 +1778,24 @@ send_claimed(void)
 		t->status = 0;
 
 		/* paused, disarmed or out of order since it was claimed: back, as it came */
-		if (!ln_channel_usable(channel, W.home) || !ln_guc_enabled ||
-			channel->blocked_until_ns[t->kind] > ln_monotonic_ns() ||
-			ln_breaker_allow(&channel->breaker, 1, ln_monotonic_ns() / 1000000) == 0)
+		if (!ln_guc_enabled || closed_until(channel, t->kind, now) != 0 ||
+			ln_channel_part_paused(channel, t->kind, t->subject))
 		{
 			W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
 			W.nclaimed--;
 			finish(t, LINE_NOT_SENT, false);
 			continue;
 		}
-		if (ln_shmem_rate_take(channel->rate_key[t->kind], channel->row.rate_limit, 1, &wait_ns) == 0)
+
+		/* must wait: to the end of the ring, another channel may be free */
+		wait_ns = 0;
+		if (channel->dry[t->kind] == W.round ||
+			ln_window_room(&channel->window, channel->sent, ln_monotonic_ns() / 1000000) == 0 ||
+			ln_shmem_rate_take(channel->rate_key[t->kind], channel->row.rate_limit, 1, &wait_ns) == 0)
 		{
-			/* to the end of the ring: another channel's rate may be free */
+			channel->dry[t->kind] = W.round;
+			if (wait_ns > 0)
+				W.token_at = Min(W.token_at, now + Max(wait_ns / 1000, TOKEN_NAP_US));
 			W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
 			W.claimed[(W.claimed_head + W.nclaimed - 1) % W.ntransfers] = place;
 			continue;
@@ -1190,7 +1807,7 @@ send_claimed(void)
 		ln_line_tag(tag, t->id, t->attempt, t->token);
 		snprintf(tag_header, sizeof(tag_header), "X-Line-Delivery-Tag: %s", tag);
 		headers[0] = "Content-Type: application/json";
-		headers[1] = channel->authorization;
+		headers[1] = ln_token_header(channel->token, GetCurrentTimestamp());
 		headers[2] = tag_header;
 		snprintf(url, sizeof(url), "%s%s", channel->row.api_base, ln_line_path(t->kind));
 		memset(&req, 0, sizeof(req));
@@ -1206,7 +1823,9 @@ send_claimed(void)
 		req.ca_file = channel->row.ca_file;
 		req.proxy = channel->row.proxy;
 		req.witness = &t->witness->asked;
+		t->token_generation = ln_token_generation(channel->token);
 		t->sent_at = GetCurrentTimestamp();
+		ln_stats_sent(channel->stats[t->kind]);
 		if (t->request == NULL)
 			strlcpy(t->error, "out of memory", sizeof(t->error));
 		if (t->request == NULL || !ln_http_add(W.http, &req, t->error, sizeof(t->error)))
@@ -1216,6 +1835,7 @@ send_claimed(void)
 			continue;
 		}
 		channel->queued--;
+		channel->sent++;
 		free(t->request);
 		t->request = NULL;
 		t->state = TRANSFER_SENT;
@@ -1223,10 +1843,12 @@ send_claimed(void)
 	}
 }
 
-/* A fault that every message of the channel would meet: stop it, say why. */
+/* A fault that others would meet too: stop them, say why. */
 typedef struct Pause
 {
 	const char *channel;
+	const char *scope;			/* NULL = the whole channel */
+	const char *subject;
 	char		reason[400];
 } Pause;
 
@@ -1235,26 +1857,104 @@ pause_phase(void *arg)
 {
 	Pause	   *p = (Pause *) arg;
 
-	ln_outbox_pause(p->channel, p->reason);
+	if (p->scope == NULL)
+		(void) ln_outbox_pause(p->channel, p->reason);
+	else
+		(void) ln_outbox_pause_part(p->channel, p->scope, p->subject, p->reason);
 }
 
 static void
+describe(Pause *p, const Transfer *t, const char *what)
+{
+	snprintf(p->reason, sizeof(p->reason), "%s %d%s%s (message " INT64_FORMAT "%s%s)",
+			 what, t->status, t->error[0] ? ": " : "", t->error, t->id,
+			 t->request_id[0] ? ", request " : "", t->request_id);
+}
+
+/* 401: the token is bad, for everything that the channel sends. */
+static void
 pause_channel(LnChannel *channel, const Transfer *t)
 {
-	Pause		p;
+	Pause		p = {.channel = channel->row.name};
 
 	if (channel->row.paused)
 		return;
 	channel->row.paused = true; /* at once, for what is claimed */
-	p.channel = channel->row.name;
-	snprintf(p.reason, sizeof(p.reason), "LINE answered %d%s%s (message " INT64_FORMAT "%s%s)",
-			 t->status, t->error[0] ? ": " : "", t->error, t->id,
-			 t->request_id[0] ? ", request " : "", t->request_id);
+	channel->refused_token = ln_token_fingerprint(channel->token);
+	describe(&p, t, "LINE answered");
 	ereport(WARNING,
 			(errmsg("line_notify paused channel \"%s\": %s", channel->row.name, p.reason),
-			 errhint("Mend the cause, then SELECT line_notify.resume('%s');", channel->row.name)));
+			 errhint("A new credential resumes it, or SELECT line_notify.resume('%s');", channel->row.name)));
 	if (!phase("pausing a channel", pause_phase, &p))
 		channel->row.paused = false;	/* the next answer tries again */
+}
+
+/* 403, 404 and their like: an endpoint that the channel may not use, or a wrong address. */
+static void
+pause_endpoint(LnChannel *channel, const Transfer *t)
+{
+	Pause		p = {
+		.channel = channel->row.name,
+		.scope = "endpoint",
+		.subject = t->kind == LINE_TEMPLATE ? "template" : "flexible"
+	};
+
+	if (channel->row.paused || channel->row.endpoint_paused[t->kind])
+		return;
+	channel->row.endpoint_paused[t->kind] = true;
+	describe(&p, t, "LINE answered");
+	ereport(WARNING,
+			(errmsg("line_notify paused %s messages of channel \"%s\": %s",
+					p.subject, channel->row.name, p.reason),
+			 errhint("Mend the cause, then SELECT line_notify.resume('%s');", channel->row.name)));
+	if (!phase("pausing an endpoint", pause_phase, &p))
+		channel->row.endpoint_paused[t->kind] = false;
+}
+
+/*
+ * A template or design that LINE refuses again and again in the same words is
+ * wrong itself; its other messages wait until somebody has looked at it.
+ */
+static void
+count_refusal(LnChannel *channel, const Transfer *t)
+{
+	LnRun	   *run = find_run(channel, t->subject);
+	uint32		error = hash_bytes((const unsigned char *) t->error, strlen(t->error));
+	Pause		p;
+
+	if (run == NULL)
+	{
+		run = &channel->runs[channel->next_run];
+		channel->next_run = (channel->next_run + 1) % LN_RUNS;
+		strlcpy(run->subject, t->subject, sizeof(run->subject));
+		run->length = 0;
+	}
+	if (run->length > 0 && run->error != error)
+		run->length = 0;
+	run->error = error;
+	if (++run->length < REFUSED_RUN || ln_channel_part_paused(channel, t->kind, t->subject))
+		return;
+	run->length = 0;
+
+	p.channel = channel->row.name;
+	p.scope = t->kind == LINE_TEMPLATE ? "template" : "use_case";
+	p.subject = t->subject + 1;
+	describe(&p, t, psprintf("LINE refused %d messages in a row with", REFUSED_RUN));
+	ereport(WARNING,
+			(errmsg("line_notify paused %s \"%s\" of channel \"%s\": %s",
+					t->kind == LINE_TEMPLATE ? "template" : "flexible messages of use case",
+					p.subject, channel->row.name, p.reason),
+			 errhint("Mend the cause, then SELECT line_notify.resume('%s');", channel->row.name)));
+	(void) phase("pausing a template", pause_phase, &p);
+}
+
+static LnRun *
+find_run(LnChannel *channel, const char *subject)
+{
+	for (int i = 0; i < LN_RUNS; i++)
+		if (strcmp(channel->runs[i].subject, subject) == 0)
+			return &channel->runs[i];
+	return NULL;
 }
 
 /* Take the finished transfers from the HTTP client. */
@@ -1265,12 +1965,25 @@ harvest(void)
 
 	while (ln_http_next(W.http, &res))
 	{
-		Transfer   *t = &W.transfers[res.tag];
-		LnChannel  *channel = t->channel;
+		Transfer   *t;
+		LnChannel  *channel;
 		LineOutcome outcome = ln_line_outcome(res.verdict, res.status, res.retry_after_ms >= 0);
 		int64		now_ms = ln_monotonic_ns() / 1000000;
+		LnRun	   *run;
 
+		if (res.tag & LN_TAG_SIDE)
+		{
+			ln_token_result(W.channels, W.nchannels, &res);
+			continue;
+		}
+		t = &W.transfers[res.tag];
+		channel = t->channel;
 		W.nsent--;
+		if (res.verdict == HTTP_STATUS)
+			ln_window_answered(&channel->window, channel->sent, channel->row.max_in_flight);
+		else if (!res.aborted)
+			ln_window_lost(&channel->window);
+		channel->sent--;
 		t->status = res.status;
 		strlcpy(t->request_id, res.request_id, sizeof(t->request_id));
 		if (res.verdict == HTTP_STATUS)
@@ -1292,13 +2005,22 @@ harvest(void)
 			case LINE_REFUSED:
 				channel->throttles = 0;
 				ln_breaker_success(&channel->breaker);
+				ln_token_proved(channel->token, t->token_generation);
+				if (res.status == 400)
+					count_refusal(channel, t);
+				else if ((run = find_run(channel, t->subject)) != NULL)
+					run->length = 0;
 				break;
 			case LINE_THROTTLED:
 				break;
 			case LINE_UNAUTHORIZED:
+				ln_breaker_neutral(&channel->breaker);
+				if (!ln_token_refused(channel->token, t->token_generation))
+					pause_channel(channel, t);
+				break;
 			case LINE_MISCONFIGURED:
 				ln_breaker_neutral(&channel->breaker);
-				pause_channel(channel, t);
+				pause_endpoint(channel, t);
 				break;
 			case LINE_SERVER_ERROR:
 			case LINE_NOT_SENT:
@@ -1318,17 +2040,11 @@ harvest(void)
 			if (pause_ms < 0)
 				pause_ms = 1000 << Min(channel->throttles, 6);
 			/* one answer of a burst counts */
-			if (channel->blocked_until_ns[t->kind] <= ln_monotonic_ns())
+			if (ln_shmem_rate_blocked_until(channel->rate_key[t->kind]) == 0)
 				channel->throttles++;
-			channel->blocked_until_ns[t->kind] = Max(channel->blocked_until_ns[t->kind],
-													 ln_monotonic_ns() + pause_ms * 1000000);
 			ln_shmem_rate_block(channel->rate_key[t->kind], channel->row.rate_limit, pause_ms * 1000000);
 		}
 		finish(t, outcome, true);
-		/* not before the pause is over */
-		if (t->next == LINE_RETURN && outcome == LINE_THROTTLED)
-			t->retry_at = t->ended_at +
-				Max(0, channel->blocked_until_ns[t->kind] - ln_monotonic_ns()) / 1000;
 	}
 }
 
@@ -1368,7 +2084,7 @@ record_batch(LnRecord *recs, bool *ok, int n)
 		return;
 	}
 	memset(ok, false, sizeof(bool) * n);
-	if (n > 1 && !ProcDiePending)
+	if (n > 1 && is_row_fault(W.last_sqlstate) && !ProcDiePending)
 	{
 		record_batch(recs, ok, n / 2);
 		record_batch(recs + n / 2, ok + n / 2, n - n / 2);
@@ -1381,25 +2097,33 @@ record(void)
 	TimestampTz now = GetCurrentTimestamp();
 	LnRecord   *recs;
 	bool	   *ok;
-	int			n;
+	int		   *places;
+	int			n = 0;
+	int			left = 0;
+	uint32		ended = 0;
 
 	if (W.ndone == 0)
 		return;
-	if (W.retry_phase_at > now && !stop_requested)
+	if (!stop_requested &&
+		(resting("recording outcomes") || W.record_at > now))
 		return;
 	if (W.ndone < RECORD_BATCH && W.nsent > 0 && now - W.first_done_at < RECORD_DELAY_US)
 		return;
 
-	n = Min(W.ndone, RECORD_BATCH * 4);
-	recs = palloc0(sizeof(LnRecord) * n);
-	ok = palloc0(sizeof(bool) * n);
-	for (int i = 0; i < n; i++)
+	recs = palloc0(sizeof(LnRecord) * RECORD_BATCH * 4);
+	ok = palloc0(sizeof(bool) * RECORD_BATCH * 4);
+	places = palloc(sizeof(int) * RECORD_BATCH * 4);
+	for (int i = 0; i < W.ndone && n < RECORD_BATCH * 4; i++)
 	{
 		Transfer   *t = &W.transfers[W.done[i]];
-		LnRecord   *r = &recs[i];
+		LnRecord   *r = &recs[n];
 
+		if (t->record_at > now && !stop_requested)
+			continue;
+		places[n++] = i;
 		r->id = t->id;
 		r->token = t->token;
+		r->channel = t->channel->row.name;
 		r->next = t->next;
 		r->outcome = t->outcome;
 		r->status = t->status;
@@ -1410,42 +2134,153 @@ record(void)
 		r->retry_at = t->retry_at;
 		r->attempted = t->attempted;
 	}
-	record_batch(recs, ok, n);
+	if (n > 0)
+		record_batch(recs, ok, n);
+	if (resting("recording outcomes") && is_row_fault(W.last_sqlstate))
+		no_rest("recording outcomes");	/* the rows rest, see below */
 
-	for (int i = 0; i < n; i++)
+	for (int k = 0; k < n; k++)
 	{
+		int			i = places[k];
 		Transfer   *t = &W.transfers[W.done[i]];
 
-		if (!ok[i])
+		if (!ok[k])
+		{
+			/*
+			 * A row that the database refuses by itself waits here, its lease
+			 * and its witness with it, and does not hold up the others.
+			 */
+			if (is_row_fault(W.last_sqlstate))
+				t->record_at = TimestampTzPlusMilliseconds(now, 1000 << Min(t->record_failures++, 8));
 			continue;
+		}
 		if (t->next == LINE_RETRY_LATER || t->next == LINE_RETURN)
-			W.need_survey = true;
+			note_return(t);
+		else
+			ended |= ln_shmem_ending(t->id);
 		t->channel->in_flight--;
+		if (t->attempted && ln_line_may_have_been_sent(t->outcome))
+			t->channel->row.sent_today++;
 		t->witness->id = 0;
 		t->state = TRANSFER_FREE;
 		W.free_list[W.nfree++] = W.done[i];
 		W.done[i] = -1;
 	}
-	/* close the gaps */
-	{
-		int			left = 0;
 
-		for (int i = 0; i < W.ndone; i++)
-			if (W.done[i] >= 0)
-				W.done[left++] = W.done[i];
-		W.ndone = left;
+	ln_shmem_ended(ended);
+
+	/* close the gaps; those that failed set when to try again */
+	W.record_at = W.ndone > 0 ? DT_NOEND : 0;
+	for (int i = 0; i < W.ndone; i++)
+	{
+		if (W.done[i] < 0)
+			continue;
+		W.record_at = Min(W.record_at, W.transfers[W.done[i]].record_at);
+		W.done[left++] = W.done[i];
 	}
-	W.first_done_at = W.ndone > 0 ? now : 0;
+	W.ndone = left;
+	if (left == 0)
+		W.record_at = 0;
+	W.first_done_at = left > 0 ? now : 0;
 	W.idle_since = now;
+	judge_silence_soon();
+}
+
+/* A message went back to the queue: its lane has something at that time. */
+static void
+note_return(Transfer *t)
+{
+	LnLane	   *lane = &t->channel->lanes[t->lane];
+
+	lane->next_due = Min(lane->next_due, t->retry_at);
+}
+
+/* ----------------------------------------------------------------- tokens */
+
+typedef struct TokenNews
+{
+	const char *channel;
+	const char *error;
+} TokenNews;
+
+static void
+note_token_phase(void *arg)
+{
+	TokenNews  *news = (TokenNews *) arg;
+
+	ln_outbox_note_token(news->channel, news->error);
+}
+
+/* Let health() know which channels have no access token, and why. */
+static void
+note_tokens(void)
+{
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		TokenNews	news;
+
+		if (resting("noting the state of a token"))
+			return;
+		news.channel = W.channels[i]->row.name;
+		if (ln_token_news(W.channels[i]->token, &news.error) &&
+			phase("noting the state of a token", note_token_phase, &news))
+			ln_token_told(W.channels[i]->token);
+	}
 }
 
 /* ------------------------------------------------------------------- wait */
 
+/* Nothing in hand, and nothing to do before a known time. */
 static bool
 is_idle(void)
 {
-	return W.nclaimed + W.nsent + W.ndone == 0 && !W.need_fold && !W.need_config &&
-		!W.need_survey && W.retry_phase_at == 0;
+	if (W.nclaimed + W.nsent + W.ndone > 0 || W.need_fold || W.need_config || W.need_survey || W.need_release ||
+		W.next_probe != DT_NOEND ||
+		(W.home != 0 && (W.need_rescue || W.rescue_at != DT_NOEND)))
+		return false;
+	for (int i = 0; i < MAX_RESTS && W.rests[i].activity != NULL; i++)
+		if (W.rests[i].failures > 0)
+			return false;
+	return true;
+}
+
+/* When a channel can be claimed for next, without anything else happening. */
+static TimestampTz
+channel_deadline(LnChannel *c, TimestampTz now)
+{
+	TimestampTz wake = DT_NOEND;
+
+	for (LineKind kind = LINE_TEMPLATE; kind <= LINE_FLEXIBLE; kind++)
+	{
+		TimestampTz due = DT_NOEND;
+		TimestampTz closed;
+
+		for (int p = 0; p < LN_LANES; p++)
+		{
+			if (ln_lane_kind(p) == kind)
+				due = Min(due, c->lanes[p].maybe ? now : c->lanes[p].next_due);
+		}
+		if (due == DT_NOEND)
+			continue;
+		closed = closed_until(c, kind, now);
+		if (closed == 0 && c->row.daily_budget > 0 && budget_left(c, now) == 0)
+			closed = c->row.sent_today < c->row.daily_budget ? DT_NOEND : c->row.day_ends;
+		if (closed != 0)
+			due = Max(due, closed);
+		else if (due <= now && room(c, kind, now) <= 0)
+			continue;			/* an answer makes room */
+		else if (due <= now && W.nclaimed + W.nsent > 0)
+			due = W.last_claim_at + Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * W.last_claim_us);
+		wake = Min(wake, due);
+	}
+	return wake;
+}
+
+/* The earlier of wake and the time when a kind of work may go on. */
+static TimestampTz
+earlier(TimestampTz wake, TimestampTz due, const char *activity)
+{
+	return Min(wake, Max(due, rest_until(activity)));
 }
 
 /* Milliseconds until something is to be done without being woken; -1 = nothing. */
@@ -1455,55 +2290,43 @@ next_deadline(void)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz wake = DT_NOEND;
 	long		timeout = ln_http_timeout_ms(W.http);
-	int64		mono_ns = ln_monotonic_ns();
 
-	if (W.retry_phase_at > now)
-		wake = Min(wake, W.retry_phase_at);
-	else if (!W.standing_still)
+	/* noted for us, and put back because the look at it failed */
+	if (pg_atomic_read_u32(&W.slot->work) != 0)
+		wake = earlier(wake, now, "checking the extension");
+	if (!W.standing_still)
 	{
-		if (W.need_config || W.need_fold || (W.home != 0 && W.need_rescue))
-			return 0;
-		if (W.need_survey && W.nclaimed + W.nsent == 0)
-			wake = Min(wake, TimestampTzPlusMilliseconds(W.last_survey, SURVEY_GAP + 1));
+		if (W.need_config)
+			wake = earlier(wake, now, "reading configuration");
+		if (W.need_fold)
+			wake = earlier(wake, now, "folding webhook events");
 		if (W.home != 0)
-			wake = Min(wake, W.next_expiry);
-		for (int i = 0; i < W.nchannels && ln_guc_enabled && W.home != 0; i++)
 		{
-			LnChannel  *c = W.channels[i];
-			bool		due = false;
-
-			if (!ln_channel_usable(c, W.home))
-				continue;
-			for (int p = 0; p < LN_PRIORITIES; p++)
-			{
-				due = due || c->lanes[p].maybe;
-				wake = Min(wake, c->lanes[p].next_due);
-			}
-			if (due)
-			{
-				int64		breaker_ms = ln_breaker_wait_ms(&c->breaker, mono_ns / 1000000);
-
-				if (breaker_ms > 0)
-					wake = Min(wake, now + breaker_ms * 1000);
-				else if (c->blocked_until_ns[0] > mono_ns || c->blocked_until_ns[1] > mono_ns)
-					wake = Min(wake, now + (Max(c->blocked_until_ns[0], c->blocked_until_ns[1]) - mono_ns) / 1000);
-				else if (room(c) > 0)
-					wake = Min(wake, W.nclaimed + W.nsent > 0
-							   ? W.last_claim_at + Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * W.last_claim_us)
-							   : now);
-			}
+			wake = earlier(wake, W.need_rescue ? now : W.rescue_at, "recovering claims");
+			wake = earlier(wake, W.next_expiry, "ending expired messages");
+			wake = earlier(wake, W.next_silence, "judging silence");
+			if (W.need_release)
+				wake = earlier(wake, W.release_at, "releasing messages");
+			wake = earlier(wake, W.next_maintenance, "maintaining history");
 		}
+		if (W.need_survey && W.nclaimed + W.nsent == 0)
+			wake = earlier(wake, TimestampTzPlusMilliseconds(W.last_survey, SURVEY_GAP + 1),
+						   "looking for due messages");
+		wake = Min(wake, W.next_probe);
+		for (int i = 0; i < W.nchannels && ln_guc_enabled && W.home != 0; i++)
+			wake = Min(wake, Max(channel_deadline(W.channels[i], now), W.channels[i]->rest_until));
 	}
 	if (W.ndone > 0)
-		wake = Min(wake, Max(W.retry_phase_at, W.first_done_at + RECORD_DELAY_US));
+		wake = earlier(wake, Max(W.record_at, W.first_done_at + RECORD_DELAY_US), "recording outcomes");
 	if (W.nclaimed > 0)
-		wake = Min(wake, now + 1000);	/* a rate token */
+		wake = Min(wake, W.token_at);
 
-	if (is_idle() && ln_guc_idle_timeout > 0)
+	if (is_idle() && ln_guc_idle_timeout > 0 && !W.standing_still)
 	{
 		TimestampTz leave_at = TimestampTzPlusMilliseconds(W.idle_since, ln_guc_idle_timeout * INT64CONST(1000));
 
-		if (now >= leave_at && !W.standing_still)
+		/* not for a moment: starting costs more than waiting */
+		if (now >= leave_at && wake > TimestampTzPlusMilliseconds(now, 1000))
 		{
 			bool		nothing;
 
@@ -1523,7 +2346,8 @@ next_deadline(void)
 			}
 			return 0;
 		}
-		wake = Min(wake, leave_at);
+		if (now < leave_at)
+			wake = Min(wake, leave_at);
 	}
 
 	if (wake != DT_NOEND)

@@ -36,7 +36,6 @@ began=$SECONDS
 step "packages"
 base_packages
 wanted tap && need_packages perl libipc-run-perl libjson-pp-perl python3-h2
-wanted unit && need_packages libasan6 2>/dev/null
 wanted style && want_packages pg-bsd-indent
 plain_user
 make_work check

@@ -29,7 +29,9 @@ class Stream:
         self.request = request
         self.body = bytearray()
         self.complete = False       # read whole, and in the journal
-        self.early = None           # answered before it was
+        self.held = False           # a rule at `head` keeps it from being so
+        self.ended = False          # the client has sent it whole
+        self.early = None           # answered before it was read
         self.reading = True         # whether its window is opened again
         self.unread = 0             # bytes for which it was not
         self.gone = asyncio.get_running_loop().create_future()
@@ -65,8 +67,12 @@ class Http2(Connection):
         try:
             events = self.h2.receive_data(data)
         except h2.exceptions.ProtocolError as error:
-            self.hub.journal.broken(self.number, "malformed",
-                                    on_conn=self.requests, reason=str(error))
+            # A client that has its answer early may end its request before
+            # the announced length: incomplete, but not malformed.
+            if not isinstance(error, h2.exceptions.InvalidBodyLengthError):
+                self.hub.journal.broken(
+                    self.number, "malformed", on_conn=self.requests,
+                    reason=str(error))
             self.flush()
             self.close()
             return
@@ -94,6 +100,7 @@ class Http2(Connection):
         stream = self.streams[number] = Stream(request)
         rule = self.hub.find_rule("head", request)
         if rule is not None:
+            stream.held = True
             self.start(self.run(rule, stream, None))
 
     def on_data(self, event):
@@ -115,8 +122,10 @@ class Http2(Connection):
 
     def on_end(self, event):
         stream = self.streams.get(event.stream_id)
-        if stream is not None and not stream.complete:
-            self.complete(stream)
+        if stream is not None:
+            stream.ended = True
+            if not stream.held:
+                self.complete(stream)
 
     def on_reset(self, event):
         stream = self.streams.pop(event.stream_id, None)
@@ -214,12 +223,19 @@ class Http2(Connection):
         if record is not None:
             exchange.process()
             self.hub.journal.log_record(record)
-        await script.perform(rule, exchange)
+        try:
+            await script.perform(rule, exchange)
+        except h2.exceptions.H2Error:
+            pass                    # the client has ended the stream
         if record is not None:
             self.hub.journal.log_record(record)
-        elif exchange.answered != "none":
+            return
+        if exchange.answered != "none":
             status = exchange.made.status if exchange.made else None
             stream.early = (status, exchange.answered, rule.name)
+        stream.held = False
+        if stream.ended and not stream.gone.done():
+            self.complete(stream)
 
     # -- bytes out ---------------------------------------------------------
 
@@ -303,7 +319,8 @@ class H2Exchange(Exchange):
             self.connection.h2.end_stream(self.number)
             await self.write()
             self.note(WHOLE)
-            self.connection.streams.pop(self.number, None)
+            if self.stream.complete:    # else its body may still come
+                self.connection.streams.pop(self.number, None)
 
     async def send_head(self, whole):
         self.check()

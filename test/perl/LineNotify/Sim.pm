@@ -58,7 +58,7 @@ sub start
 	my ($class, %opt) = @_;
 	my $dir = dirname(File::Spec->rel2abs(__FILE__));
 	my @command = (
-		$opt{python} // $ENV{PYTHON} // 'python3',
+		$opt{python} // python(),
 		$opt{program} // "$dir/../../mock/line_api.py",
 		'--while-stdin');
 
@@ -75,6 +75,13 @@ sub start
 	$self->_spawn($opt{stderr}, @command);
 	$self->_wait_ready($opt{timeout} // 30);
 	return $self;
+}
+
+# The distribution's own Python, for which python3-h2 is packaged.
+sub python
+{
+	return $ENV{PYTHON}
+	  // (-x '/usr/bin/python3' ? '/usr/bin/python3' : 'python3');
 }
 
 # The forward proxy of proxy.py, with the same methods (script, requests,
@@ -335,7 +342,7 @@ sub wait_webhooks
 	my ($self, $n, $timeout) = @_;
 	return $self->wait_until(
 		sub {
-			my $due = $self->summary->{webhooks}{due};
+			my $due = $self->control('GET', 'webhooks?max=0')->{due};
 			return $due >= $n ? $due : 0;
 		},
 		$timeout);

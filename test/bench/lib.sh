@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+#
+# What the benchmarks share: ../lib.sh, nginx as a judge, the machine's facts.
+
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+machine() {
+    say "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg);" \
+        "$("$PG_CONFIG" --version), $(curl-config --version 2>/dev/null), $(openssl version | cut -d' ' -f1,2), $(date +%F)"
+}
+
+bench_setup() { # name
+    base_packages
+    plain_user
+    make_work "bench-$1"
+    private_postgres
+    # as it is shipped: optimized, without assertions
+    build || { tail -30 "$work/build.log"; die "the build failed"; }
+    machine
+}
+
+# nginx in front of nothing: answers as LINE does, counts in its access log
+start_nginx() { # [http2]
+    need_packages nginx-light
+    mkdir -p "$work/nginx"
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/nginx/key.pem" -out "$work/nginx/cert.pem" \
+        -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null
+    chmod 644 "$work/nginx/cert.pem"
+    cat >"$work/nginx/nginx.conf" <<END
+worker_processes 1;
+pid $work/nginx/pid;
+error_log $work/nginx/error.log;
+user $LN_USER;
+events { worker_connections 4096; }
+http {
+    log_format tag '\$msec \$http_x_line_delivery_tag \$status';
+    access_log $work/nginx/access.log tag buffer=64k flush=1s;
+    keepalive_requests 10000000;
+    keepalive_timeout 75;
+    client_body_buffer_size 64k;
+    client_max_body_size 3m;
+    client_body_temp_path $work/nginx/body; proxy_temp_path $work/nginx/proxy;
+    fastcgi_temp_path $work/nginx/f; uwsgi_temp_path $work/nginx/u; scgi_temp_path $work/nginx/s;
+    server {
+        listen 127.0.0.1:9453 ssl${1:+ $1};
+        listen 127.0.0.1:9480;
+        ssl_certificate $work/nginx/cert.pem;
+        ssl_certificate_key $work/nginx/key.pem;
+        location = /v2/bot/message/pnp/templated/push { return 202 '{}'; }
+        location = /bot/pnp/push { return 200 '{}'; }
+    }
+}
+END
+    nginx -c "$work/nginx/nginx.conf" || die "nginx did not start"
+    processes+=("$(cat "$work/nginx/pid")")
+}
+
+# one machine-readable line
+result() { # json
+    mkdir -p "$root/test/bench/out"
+    printf '%s\n' "$1" | tee -a "$root/test/bench/out/results.jsonl"
+}
+
+sql() { as_user "$pgbin/psql" -X -q -At -v ON_ERROR_STOP=1 -p "${port:-54320}" "$@"; }

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+#
+# Burn-down of a full outbox over TLS, one worker, beside a bare libcurl multi loop
+#
+#   MESSAGES=200000 bash test/bench/run.sh throughput
+#
+# synchronous_commit = on, states durable; nginx's log says how many requests
+# came, and that none came twice.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+messages=${MESSAGES:-200000}
+port=54320
+bench_setup throughput
+start_nginx
+new_server data $port "shared_preload_libraries = 'line_notify'" "shared_buffers = 256MB" "max_wal_size = 4GB" \
+    "synchronous_commit = on" "fsync = on" "line_notify.node = 'bench'"
+
+bare=
+if [ -e "$work/src/test/bench/http_bench.c" ]; then
+    as_user gcc -O2 -o "$work/http_bench" -I "$work/src/src" "$work/src/test/bench/http_bench.c" "$work/src/src/http.c" -lcurl 2>"$work/gcc.log" &&
+        as_user "$work/http_bench" --ca "$work/nginx/cert.pem" https://localhost:9453/v2/bot/message/pnp/templated/push >"$work/bare.txt" 2>&1
+    cat "$work/bare.txt"
+    bare=$(sed -n 's/^bare[^0-9]*\([0-9.]*\) .*/\1/p' "$work/bare.txt" | tail -1)
+fi
+
+sql -c "CREATE EXTENSION line_notify" -c "
+SELECT line_notify.create_channel('shop', api_base => 'https://localhost:9453', ca_file => '$work/nginx/cert.pem', rate_limit => 100000);
+SELECT line_notify.set_credential('shop', 'access_token', 'bench');
+SELECT line_notify.pause('shop')" >/dev/null
+
+for kind in template flexible; do
+    case $kind in
+        template) content="template_key, body"; values="'shipment_completed_ja', '{\"items\": [{\"itemKey\": \"name_010_ja\", \"content\": \"テスト商品\"}, {\"itemKey\": \"number_001_ja\", \"content\": \"4321-0987-6543\"}]}'" ;;
+        flexible) content="messages"; values="'[{\"type\": \"text\", \"text\": \"ご注文の商品を発送しました。お届け予定は明日 14:00〜16:00 です。\"}]'" ;;
+    esac
+    sql -c "INSERT INTO line_notify.outbox (phone, use_case, $content)
+        SELECT '090-1' || lpad((i / 10000)::text, 3, '0') || '-' || lpad((i % 10000)::text, 4, '0'), 'parcel_delivery', $values
+        FROM generate_series(1, $messages) i" -c "VACUUM ANALYZE line_notify.outbox" -c CHECKPOINT
+    : >"$work/nginx/access.log"
+    cpu0=$(ps -C postgres -o pid=,args= | awk '/line_notify worker/ {print $1}' | head -1)
+    rate=$(sql -c "SELECT clock_timestamp() AS t \gset
+SELECT line_notify.resume('shop') \g /dev/null
+DO \$\$ BEGIN WHILE EXISTS (SELECT FROM line_notify.outbox) LOOP PERFORM pg_sleep(0.05); COMMIT; END LOOP; END \$\$;
+SELECT round($messages / extract(epoch FROM clock_timestamp() - :'t'));" 2>&1 | tail -1)
+    sql -c "SELECT line_notify.pause('shop')" >/dev/null
+    # let nginx flush its log: it does so within a second
+    for _ in $(seq 40); do [ "$(wc -l <"$work/nginx/access.log")" -ge "$messages" ] && break; read -rt 0.1 <> <(:); done
+    seen=$(wc -l <"$work/nginx/access.log")
+    twice=$(awk '{split($2, a, "-"); print a[2]}' "$work/nginx/access.log" | sort | uniq -d | wc -l)
+    say "$kind: $rate messages/s; nginx saw $seen requests, $twice messages twice${bare:+; $(awk -v a="$rate" -v b="$bare" 'BEGIN {printf "%.0f %% of bare libcurl (%.0f/s)", 100 * a / b, b}')}"
+    result "{\"bench\": \"throughput\", \"kind\": \"$kind\", \"messages\": $messages, \"rate\": $rate, \"bare\": ${bare:-null}, \"requests\": $seen, \"twice\": $twice, \"date\": \"$(date +%F)\"}"
+done

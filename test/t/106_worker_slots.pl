@@ -1,0 +1,59 @@
+# No free background worker: health() says so, and the worker comes when a
+# place is free.  A database whose worker always fails does not starve others.
+# TAP: processes.
+
+use strict;
+use warnings;
+
+use Test::More;
+use PostgreSQL::Test::Utils;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+# places: the launchers of logical replication and of ours, and two workers
+my $node = LineNotify::Node->new('main', max_worker_processes => 4);
+$node->safe_psql('postgres', "CREATE DATABASE $_") for qw(a b c);
+for my $db (qw(a b))
+{
+	$node->install($db, $sim);
+	$node->worker_pid($db);
+}
+$node->install('c', $sim);
+$node->insert('c', 1, first => 30);
+ok($node->poll_query_until('c', "SELECT count(*) = 1 FROM line_notify.health() WHERE severity = 'error' AND reason LIKE '%no free background worker slot%' AND hint LIKE '%max_worker_processes%'"),
+	'no place: health() says what to do')
+  or diag $node->safe_psql('c', 'SELECT * FROM line_notify.health(); SELECT * FROM line_notify.workers');
+is(scalar(() = slurp_file($node->logfile) =~ /WARNING:  no free background worker slot/g), 1, 'and the log, once');
+for my $db (qw(a b))
+{
+	$node->insert($db, 1, first => $db eq 'a' ? 10 : 20);
+	$node->wait_states($db, accepted => 1);
+}
+pass('the others send');
+$node->safe_psql('a', 'DROP EXTENSION line_notify');
+$node->wait_states('c', accepted => 1);
+pass('a place became free: it sends');
+is($node->safe_psql('c', 'SELECT count(*) FROM line_notify.health()'), 0, 'and health() is content');
+
+# a worker that cannot live: it may not make its witness file
+my $dir = $node->data_dir . '/pg_stat_tmp';
+chmod 0500, $dir;
+SKIP:
+{
+	skip 'root is not stopped by permissions', 3 if $> == 0;
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = 'c'");
+	ok($node->poll_query_until('c', "SELECT restarts >= 2 FROM line_notify.workers WHERE database = 'c'"), 'a worker that fails is started again');
+	$node->insert('b', 1, first => 21);
+	$node->wait_states('b', accepted => 2);
+	pass('its neighbour does not notice');
+	like($node->safe_psql('c', "SELECT reason FROM line_notify.health() WHERE subject = 'worker'"), qr/stopped with an error|starting/, 'health() of its database does');
+}
+chmod 0700, $dir;
+$node->insert('c', 1, first => 31);
+$node->wait_states('c', accepted => 2);
+pass('the cause mended, it heals by itself');
+unlike(slurp_file($node->logfile), qr/(PANIC|TRAP|was terminated by signal)/, 'no crash in the log');
+$node->stop;
+$sim->stop;
+done_testing();
