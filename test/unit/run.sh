@@ -27,14 +27,16 @@ declare -A sources=(
 	[crypto]="crypto.c"
 	[line_api]="line_api.c"
 	[http]="http.c ../test/unit/rude_server.c"
+	[http2]="http.c ../test/unit/rude_server.c"
 	[retry]="retry.c"
 	[token_bucket]="token_bucket.c"
 )
 declare -A libs=(
 	[crypto]="-lcrypto"
 	[http]="-lcurl -lssl -lcrypto -lpthread -ldl"
+	[http2]="-lcurl -lssl -lcrypto -lpthread"
 )
-order=(crypto line_api retry token_bucket http)
+order=(crypto line_api retry token_bucket http http2)
 
 mkdir -p "$build" || exit 1
 [ $# -gt 0 ] && order=("$@")
