@@ -24,7 +24,9 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,7 +60,7 @@ typedef struct Try
 	const char *ca_file;
 	const char *proxy;
 	bool		http2;
-}			Try;
+} Try;
 
 static volatile uint8_t witness;
 static HttpResult res;
@@ -100,7 +102,7 @@ new_client(int transfers, int connections, int idle_s)
 
 /* Add a request; false = refused. */
 static bool
-add(const Try * t, uint64_t tag, char *err, size_t errlen)
+add(const Try *t, uint64_t tag, char *err, size_t errlen)
 {
 	static const char *const headers[] =
 	{
@@ -202,7 +204,7 @@ judge(void)
 
 /* One transfer from begin to end. */
 static bool
-go(const Try * t)
+go(const Try *t)
 {
 	char		err[200] = "";
 
@@ -1374,6 +1376,17 @@ test_tls(void)
 	rude_stop(&tls);
 	SSL_CTX_free(ctx);
 
+	/* a CA file that changed: read again after forget */
+	ctx = rude_tls("127.0.0.1", -3600, 3600, ca);
+	rude_start(&tls, ctx);
+	rude_script(&tls, good, NULL);
+	t.port = tls.port;
+	ln_http_forget_connections(client);
+	go(&t);
+	result_is(HTTP_STATUS, 200, "a CA file that changed");
+	rude_stop(&tls);
+	SSL_CTX_free(ctx);
+
 	/* no TLS at all on the other side */
 	rude_start(&tls, NULL);
 	t.port = tls.port;
@@ -1544,6 +1557,67 @@ test_proxy(void)
 
 /* ---------- endurance ---------- */
 
+/*
+ * A sender that is killed at a random moment: its witness, in shared memory,
+ * must have been set if the server got the request.
+ */
+static void
+test_killed(void)
+{
+	volatile uint8_t *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+									MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int			arrived = 0;
+	int			marks = 0;
+	int			lies = 0;
+	int			i;
+
+	for (i = 0; i < 60; i++)
+	{
+		pid_t		pid;
+		int			status;
+
+		rude_script(&server, good, NULL);
+		*shared = 0;
+		fflush(stdout);
+		pid = fork();
+		if (pid == 0)
+		{
+			HttpRequest req;
+			char		url[100];
+			char		err[200];
+
+			snprintf(url, sizeof(url), "http://127.0.0.1:%d/", server.port);
+			memset(&req, 0, sizeof(req));
+			req.method = "POST";
+			req.url = url;
+			req.body = "MARK";
+			req.body_len = 4;
+			req.connect_timeout_ms = req.total_timeout_ms = 1000;
+			req.witness = shared;
+			client = new_client(1, 1, 10);
+			ln_http_add(client, &req, err, sizeof(err));
+			drive(1000);
+			pause();
+			_exit(0);
+		}
+		usleep((useconds_t) (i * 100));
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		usleep(20000);
+		if (*shared != 0)
+			marks++;
+		if (rude_marked(&server) > 0)
+		{
+			arrived++;
+			if (*shared == 0)
+				lies++;
+		}
+	}
+	is_int(lies, 0, "killed at any moment, the witness tells the truth");
+	diag("60 killed: %d marked, %d arrived", marks, arrived);
+	munmap((void *) shared, 4096);
+}
+
 static long
 resident_kb(void)
 {
@@ -1701,6 +1775,7 @@ main(void)
 	test_forget();
 	test_tls();
 	test_proxy();
+	test_killed();
 	test_mixture();
 	test_memory();
 
