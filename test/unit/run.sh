@@ -31,6 +31,7 @@ declare -A sources=(
 	[message_check]="message_check.c"
 	[quiet]="quiet.c"
 	[http]="http.c ../test/unit/rude_server.c"
+	[http2]="http.c ../test/unit/rude_server.c"
 	[retry]="retry.c"
 	[token_bucket]="token_bucket.c"
 	[token_api]="token_api.c line_api.c crypto.c"
@@ -45,8 +46,9 @@ order=(crypto line_api message_check retry token_bucket)
 order=(crypto histogram line_api retry token_bucket)
 order=(breaker crypto line_api message_check quiet retry token_bucket window)
 	[http]="-lcurl -lssl -lcrypto -lpthread -ldl"
+	[http2]="-lcurl -lssl -lcrypto -lpthread"
 )
-order=(crypto line_api retry token_bucket http)
+order=(crypto line_api retry token_bucket http http2)
 
 mkdir -p "$build" || exit 1
 [ $# -gt 0 ] && order=("$@")
