@@ -18,10 +18,12 @@ OBJS = \
 	src/channel.o \
 	src/check_channel.o \
 	src/crypto.o \
+	src/dedup.o \
 	src/encoding.o \
 	src/enqueue.o \
 	src/format.o \
 	src/guc.o \
+	src/histogram.o \
 	src/hooks.o \
 	src/horizon.o \
 	src/http.o \
@@ -33,6 +35,8 @@ OBJS = \
 	src/outbox.o \
 	src/phone.o \
 	src/phone_funcs.o \
+	src/quiet.o \
+	src/release.o \
 	src/retry.o \
 	src/shmem.o \
 	src/signed_link.o \
@@ -42,8 +46,10 @@ OBJS = \
 	src/token_api.o \
 	src/token_bucket.o \
 	src/use_case.o \
+	src/wait.o \
 	src/wakeup.o \
 	src/webhook.o \
+	src/window.o \
 	src/witness.o \
 	src/worker.o \
 
@@ -54,19 +60,25 @@ REGRESS = \
 	builders \
 	catalogue \
 	channel \
+	duties \
 	install \
 	message_check \
 	outbox \
+	outcomes \
 	phone \
 	phone_encoding \
 	phone_safe \
 	signed_link \
 	use_case \
+	verbs \
 
-ISOLATION =
+ISOLATION = \
+	dedup \
+	order_key \
 
 # pg_regress looks into ./sql before test/sql, so every file in sql/ has "--" in
-# its name; what must come out stands in ./expected.
+# its name; what must come out stands in ./expected.  pg_isolation_regress looks
+# for that beside the specs: test/expected is a symbolic link.
 REGRESS_OPTS = --inputdir=$(srcdir)/test --encoding=UTF8
 ISOLATION_OPTS = --inputdir=$(srcdir)/test
 

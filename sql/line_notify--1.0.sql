@@ -685,10 +685,18 @@ CREATE TABLE line_notify.channel (
 	connect_timeout	interval NOT NULL DEFAULT '5 seconds' CHECK (connect_timeout BETWEEN '10 milliseconds' AND '5 minutes'),
 	total_timeout	interval NOT NULL DEFAULT '20 seconds' CHECK (total_timeout BETWEEN '10 milliseconds' AND '10 minutes'),
 	use_case_required boolean NOT NULL DEFAULT true,
+	settle_window	interval NOT NULL DEFAULT '2 minutes' CHECK (settle_window BETWEEN '0' AND '1 day'),
+	dedup_window	interval NOT NULL DEFAULT '30 days' CHECK (dedup_window BETWEEN '1 second' AND '3660 days'),
+	on_duplicate	text NOT NULL DEFAULT 'ignore' CHECK (on_duplicate IN ('ignore', 'replace')),
+	time_zone		text NOT NULL DEFAULT 'Asia/Tokyo',
+	quiet_hours		text CHECK (quiet_hours ~ '^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$' AND left(quiet_hours, 5) <> right(quiet_hours, 5)),
+	daily_budget	integer CHECK (daily_budget > 0),
+	only_recipients	text[] CHECK (array_to_string(only_recipients, ',', '?') ~ '^([0-9a-f]{64}(,|$))*$'),
 	proxy			text CHECK (proxy ~ '^https?://[A-Za-z0-9.\[\]:-]+$'),
 	ca_file			text CHECK (ca_file ~ '^/[[:print:]]+$'),
 	paused_at		timestamptz,
 	pause_reason	text,
+	pause_automatic	boolean NOT NULL DEFAULT false,
 	created_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
 	CONSTRAINT rate_limit_of_line CHECK (rate_limit <= 2000 OR api_base <> 'https://api.line.me')
 );
@@ -696,6 +704,14 @@ COMMENT ON TABLE line_notify.channel IS 'One row per LINE Messaging API channel;
 COMMENT ON COLUMN line_notify.channel.home IS 'identity this channel was armed for; see arm()';
 COMMENT ON COLUMN line_notify.channel.line_channel_id IS 'LINE''s channel ID: identity of the rate limit, which outlives tokens';
 COMMENT ON COLUMN line_notify.channel.rate_limit IS 'our share of LINE''s 2,000 requests a second per endpoint';
+COMMENT ON COLUMN line_notify.channel.settle_window IS 'on_unknown, on_server_error = retry: how long to wait for the delivery event first';
+COMMENT ON COLUMN line_notify.channel.dedup_window IS 'how long a dedup_key stays taken';
+COMMENT ON COLUMN line_notify.channel.on_duplicate IS 'second message with a dedup_key: ignore it, or replace the first while that is queued';
+COMMENT ON COLUMN line_notify.channel.time_zone IS 'for quiet_hours and the day of daily_budget';
+COMMENT ON COLUMN line_notify.channel.quiet_hours IS 'nothing is sent in these hours of the day, e.g. 21:00-08:00';
+COMMENT ON COLUMN line_notify.channel.daily_budget IS 'most messages a day that LINE may have accepted; what comes after waits for the next day';
+COMMENT ON COLUMN line_notify.channel.only_recipients IS 'hashes of the only people that may be sent to, for staging; messages to others become suppressed';
+COMMENT ON COLUMN line_notify.channel.pause_automatic IS 'paused by the worker, which may resume it when the cause is gone; an operator''s pause only ends by resume()';
 COMMENT ON COLUMN line_notify.channel.max_attempts IS 'attempts that consume one; NULL = only expires_at ends the waiting';
 
 CREATE TABLE line_notify.credential (
@@ -729,6 +745,29 @@ CREATE TABLE line_notify.sender (
 );
 COMMENT ON TABLE line_notify.sender IS 'Which role may send through which channel (* = every one); see grant_sender()';
 
+-- Faults that concern one endpoint, or one template, of a channel.  What
+-- waits behind them is set aside (due_at infinity), so that it does not stand
+-- in the way of the rest.
+CREATE TABLE line_notify.partial_pause (
+	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
+	scope			text NOT NULL CHECK (scope IN ('endpoint', 'template', 'use_case')),
+	subject			text NOT NULL CHECK (scope <> 'endpoint' OR subject IN ('template', 'flexible')),
+	reason			text NOT NULL,
+	paused_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (channel, scope, subject)
+);
+COMMENT ON TABLE line_notify.partial_pause IS 'Endpoints (template or flexible messages), templates and designs that LINE refuses; resume() deletes';
+COMMENT ON COLUMN line_notify.partial_pause.scope IS 'endpoint; template = one template_key; use_case = the flexible messages of one use case';
+COMMENT ON COLUMN line_notify.partial_pause.subject IS 'template or flexible; a template_key; a use case (empty = none)';
+
+CREATE TABLE line_notify.daily_sent (
+	channel			text COLLATE "C" NOT NULL,
+	day				date NOT NULL,
+	sent			bigint NOT NULL,
+	PRIMARY KEY (channel, day)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE line_notify.daily_sent IS 'Messages that LINE accepted or may have accepted, by day of the channel''s time zone: what daily_budget is compared with';
+
 -- Backends and workers keep channels in memory; a change reaches them at commit.
 CREATE FUNCTION line_notify._configuration_changed() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_configuration_changed';
@@ -736,6 +775,8 @@ REVOKE ALL ON FUNCTION line_notify._configuration_changed() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._configuration_changed() IS 'trigger: tells caches and the worker at commit';
 
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.channel
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.partial_pause
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.credential
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
@@ -753,11 +794,6 @@ CREATE FUNCTION line_notify._caller_is_superuser() RETURNS boolean
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller_is_superuser';
 REVOKE ALL ON FUNCTION line_notify._caller_is_superuser() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._caller_is_superuser() IS 'is the role outside of SECURITY DEFINER functions a superuser';
-
-CREATE FUNCTION line_notify._caller() RETURNS oid
-LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller';
-REVOKE ALL ON FUNCTION line_notify._caller() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._caller() IS 'the role outside of SECURITY DEFINER functions';
 
 -- Of use in views, whose functions run with the rights of who asks; says no
 -- more than whether this place is armed.
@@ -793,7 +829,14 @@ CREATE FUNCTION line_notify.create_channel(
 	total_timeout interval DEFAULT NULL,
 	use_case_required boolean DEFAULT NULL,
 	proxy text DEFAULT NULL,
-	ca_file text DEFAULT NULL)
+	ca_file text DEFAULT NULL,
+	settle_window interval DEFAULT NULL,
+	dedup_window interval DEFAULT NULL,
+	on_duplicate text DEFAULT NULL,
+	time_zone text DEFAULT NULL,
+	quiet_hours text DEFAULT NULL,
+	daily_budget integer DEFAULT NULL,
+	only_recipients text[] DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -844,7 +887,14 @@ BEGIN
 		total_timeout => create_channel.total_timeout,
 		use_case_required => create_channel.use_case_required,
 		proxy => create_channel.proxy,
-		ca_file => create_channel.ca_file);
+		ca_file => create_channel.ca_file,
+		settle_window => create_channel.settle_window,
+		dedup_window => create_channel.dedup_window,
+		on_duplicate => create_channel.on_duplicate,
+		time_zone => create_channel.time_zone,
+		quiet_hours => create_channel.quiet_hours,
+		daily_budget => create_channel.daily_budget,
+		only_recipients => create_channel.only_recipients);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.create_channel FROM PUBLIC;
@@ -868,11 +918,21 @@ CREATE FUNCTION line_notify.alter_channel(
 	total_timeout interval DEFAULT NULL,
 	use_case_required boolean DEFAULT NULL,
 	proxy text DEFAULT NULL,
-	ca_file text DEFAULT NULL)
+	ca_file text DEFAULT NULL,
+	settle_window interval DEFAULT NULL,
+	dedup_window interval DEFAULT NULL,
+	on_duplicate text DEFAULT NULL,
+	time_zone text DEFAULT NULL,
+	quiet_hours text DEFAULT NULL,
+	daily_budget integer DEFAULT NULL,
+	only_recipients text[] DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	allowed text[];
+	stranger integer;
 BEGIN
 	IF (alter_channel.api_base IS NOT NULL AND alter_channel.api_base <> 'https://api.line.me'
 		OR alter_channel.proxy IS NOT NULL OR alter_channel.ca_file IS NOT NULL)
@@ -885,6 +945,27 @@ BEGIN
 	END IF;
 	IF alter_channel.region IS NOT NULL THEN
 		PERFORM line_notify.normalize_phone('', alter_channel.region);	-- raises for an unknown region
+	END IF;
+	IF alter_channel.time_zone IS NOT NULL AND
+		NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = alter_channel.time_zone)
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('time zone "%s" not recognized', alter_channel.time_zone),
+			HINT = 'View pg_timezone_names lists them; abbreviations are not accepted.';
+	END IF;
+
+	-- numbers are for people to write, hashes are what is kept
+	SELECT array_agg(h.hash ORDER BY h.n), min(h.n) FILTER (WHERE h.hash IS NULL)
+	INTO allowed, stranger
+	FROM (SELECT u.n, CASE WHEN u.x ~ '^[0-9a-f]{64}$' THEN u.x
+					  ELSE encode(sha256(convert_to(line_notify.normalize_phone(u.x,
+						coalesce(alter_channel.region, (SELECT c.region FROM line_notify.channel c WHERE c.name = alter_channel.name))), 'UTF8')), 'hex') END AS hash
+		  FROM unnest(alter_channel.only_recipients) WITH ORDINALITY AS u(x, n)) h;
+	IF stranger IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('only_recipients has an invalid phone number at position %s', stranger);
 	END IF;
 
 	UPDATE line_notify.channel c SET
@@ -904,7 +985,14 @@ BEGIN
 		total_timeout = coalesce(alter_channel.total_timeout, c.total_timeout),
 		use_case_required = coalesce(alter_channel.use_case_required, c.use_case_required),
 		proxy = nullif(coalesce(alter_channel.proxy, c.proxy), ''),
-		ca_file = nullif(coalesce(alter_channel.ca_file, c.ca_file), '')
+		ca_file = nullif(coalesce(alter_channel.ca_file, c.ca_file), ''),
+		settle_window = coalesce(alter_channel.settle_window, c.settle_window),
+		dedup_window = coalesce(alter_channel.dedup_window, c.dedup_window),
+		on_duplicate = coalesce(alter_channel.on_duplicate, c.on_duplicate),
+		time_zone = coalesce(alter_channel.time_zone, c.time_zone),
+		quiet_hours = nullif(coalesce(alter_channel.quiet_hours, c.quiet_hours), ''),
+		daily_budget = nullif(coalesce(alter_channel.daily_budget, c.daily_budget), 0),
+		only_recipients = CASE WHEN alter_channel.only_recipients IS NULL THEN c.only_recipients ELSE allowed END
 	WHERE c.name = alter_channel.name;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
@@ -924,7 +1012,7 @@ EXCEPTION WHEN check_violation THEN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.alter_channel FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.alter_channel IS 'Change settings of a channel; NULL leaves a setting as it is, '''' clears proxy and ca_file, 0 clears max_attempts';
+COMMENT ON FUNCTION line_notify.alter_channel IS 'Change settings of a channel; NULL leaves a setting as it is; '''' clears proxy, ca_file and quiet_hours, 0 clears max_attempts and daily_budget, {} clears only_recipients';
 
 CREATE FUNCTION line_notify.drop_channel(name text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1108,17 +1196,37 @@ $$;
 REVOKE ALL ON FUNCTION line_notify.arm(text[], text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.arm(text[], text) IS 'Let this database send from the named nodes (default: this one); backlog: keep or cancel what waits from elsewhere; returns how many rows that concerned';
 
+CREATE FUNCTION line_notify._quiet_until(quiet_hours text, time_zone text, at timestamptz) RETURNS timestamptz
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_quiet_until';
+GRANT EXECUTE ON FUNCTION line_notify._quiet_until(text, text, timestamptz) TO PUBLIC;	-- pure, used in views
+COMMENT ON FUNCTION line_notify._quiet_until(text, text, timestamptz) IS 'end of the quiet hours that a moment lies in, or NULL';
+
 CREATE VIEW line_notify.channels AS
 SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_flight,
 	   c.default_ttl, c.on_invalid, c.on_unknown, c.on_server_error, c.max_attempts,
 	   c.backoff_base, c.backoff_cap, c.connect_timeout, c.total_timeout,
 	   c.use_case_required, c.proxy, c.ca_file,
+	   c.settle_window, c.dedup_window, c.on_duplicate, c.time_zone, c.quiet_hours, c.daily_budget,
+	   coalesce((SELECT d.sent FROM line_notify.daily_sent d
+				 WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date), 0) AS sent_today,
+	   cardinality(c.only_recipients) AS only_recipients,
+	   line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) AS quiet_until,
 	   c.home IS NOT DISTINCT FROM (SELECT line_notify._local_home()) AS armed,
-	   c.paused_at IS NOT NULL AS paused, c.pause_reason, c.paused_at,
+	   c.paused_at IS NOT NULL OR p.reasons IS NOT NULL AS paused,
+	   coalesce(c.pause_reason, p.reasons) AS pause_reason, c.pause_automatic,
+	   coalesce(c.paused_at, p.paused_at) AS paused_at,
 	   ARRAY(SELECT k.kind FROM line_notify.credential k WHERE k.channel = c.name ORDER BY k.kind) AS credentials,
 	   c.created_at
-FROM line_notify.channel c;
+FROM line_notify.channel c
+CROSS JOIN LATERAL (
+	SELECT string_agg(format('%s messages: %s', CASE x.scope WHEN 'endpoint' THEN x.subject ELSE x.scope || ' ' || x.subject END, x.reason), '; ' ORDER BY x.paused_at) AS reasons,
+		   min(x.paused_at) AS paused_at
+	FROM line_notify.partial_pause x WHERE x.channel = c.name) p;
 COMMENT ON VIEW line_notify.channels IS 'Channels with their settings; never a secret';
+COMMENT ON COLUMN line_notify.channels.paused IS 'the channel, or an endpoint, template or design of it; pause_reason says which';
+COMMENT ON COLUMN line_notify.channels.sent_today IS 'messages that LINE accepted or may have accepted, compared with daily_budget';
+COMMENT ON COLUMN line_notify.channels.only_recipients IS 'length of the allow-list, NULL = none';
+COMMENT ON COLUMN line_notify.channels.quiet_until IS 'end of the quiet hours it is in, or NULL';
 
 CREATE FUNCTION line_notify.grant_sender(role regrole, channels text[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1139,9 +1247,10 @@ BEGIN
 	ON CONFLICT DO NOTHING;
 	EXECUTE format('GRANT INSERT (channel, phone, region, recipient, use_case, template_key, body, messages,'
 				   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'
-				   ' batch, dedup_key, order_key, reference), SELECT (id) ON line_notify.outbox TO %s', grant_sender.role);
-	EXECUTE format('GRANT SELECT ON line_notify.notifications, line_notify.attempts TO %s', grant_sender.role);
-	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb) TO %s', grant_sender.role);
+				   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox TO %s', grant_sender.role);
+	EXECUTE format('GRANT SELECT ON line_notify.notifications, line_notify.attempts, line_notify.batches TO %s', grant_sender.role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify._viewer, line_notify._hold_ups, line_notify.take_outcomes, line_notify.wait_for TO %s', grant_sender.role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of() TO %s', grant_sender.role);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.grant_sender(regrole, text[]) FROM PUBLIC;
@@ -1156,27 +1265,23 @@ BEGIN
 	WHERE s.role = revoke_sender.role
 	  AND (revoke_sender.channels IS NULL OR s.channel = ANY (revoke_sender.channels));
 	IF NOT EXISTS (SELECT FROM line_notify.sender s WHERE s.role = revoke_sender.role) THEN
-		EXECUTE format('REVOKE ALL ON line_notify.outbox, line_notify.notifications, line_notify.attempts FROM %s', revoke_sender.role);
+		EXECUTE format('REVOKE ALL ON line_notify.outbox, line_notify.notifications, line_notify.attempts, line_notify.batches FROM %s', revoke_sender.role);
+		EXECUTE format('REVOKE ALL ON FUNCTION line_notify._viewer, line_notify._hold_ups, line_notify.take_outcomes, line_notify.wait_for FROM %s', revoke_sender.role);
+		-- what another duty of the role gives too must stay
+		IF line_notify._has_grant(revoke_sender.role, 'cancel') THEN
+			PERFORM line_notify._grant_duty('operator', revoke_sender.role, true);
+		ELSIF line_notify._has_grant(revoke_sender.role, 'find_notifications') THEN
+			PERFORM line_notify._grant_duty('support', revoke_sender.role, true);
+		END IF;
 		EXECUTE format('REVOKE INSERT (channel, phone, region, recipient, use_case, template_key, body, messages,'
 					   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'
-					   ' batch, dedup_key, order_key, reference), SELECT (id) ON line_notify.outbox FROM %s', revoke_sender.role);
-		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb) FROM %s', revoke_sender.role);
+					   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox FROM %s', revoke_sender.role);
+		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of() FROM %s', revoke_sender.role);
 	END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.revoke_sender(regrole, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.revoke_sender(regrole, text[]) IS 'Take back what grant_sender() gave';
-
-CREATE FUNCTION line_notify._visible_channels() RETURNS text[]
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT coalesce(array_agg(c.name), '{}')
-	FROM line_notify.channel c
-	WHERE EXISTS (SELECT FROM line_notify.sender s, pg_roles r
-				  WHERE s.channel IN ('*', c.name) AND r.oid = s.role
-					AND pg_has_role(line_notify._caller(), r.oid, 'USAGE'))
-$$;
-COMMENT ON FUNCTION line_notify._visible_channels() IS 'channels whose messages the caller may see as a sender';
 
 --
 -- 5. Outbox, history
@@ -1190,7 +1295,6 @@ COMMENT ON TYPE line_notify.message_state IS 'Where a message stands; view state
 CREATE FUNCTION line_notify._states(OUT state text, OUT terminal boolean, OUT billed text, OUT description_en text, OUT description_ja text)
 RETURNS SETOF record
 LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 13 AS 'MODULE_PATHNAME', 'line_notify_states';
-REVOKE ALL ON FUNCTION line_notify._states() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._states() IS 'rows of view states';
 
 CREATE VIEW line_notify.states AS
@@ -1219,6 +1323,7 @@ CREATE TABLE line_notify.outbox (
 	expires_at		timestamptz NOT NULL,
 	batch			text,
 	dedup_key		text,
+	on_duplicate	text CONSTRAINT on_duplicate_is_not_stored CHECK (on_duplicate IS NULL),
 	order_key		text,
 	reference		text,
 	state			line_notify.message_state NOT NULL,
@@ -1228,14 +1333,18 @@ CREATE TABLE line_notify.outbox (
 	home			bigint NOT NULL,
 	created_at		timestamptz NOT NULL,
 	error			text,
+	lane			smallint GENERATED ALWAYS AS ((priority + 10) * 2 + CASE WHEN template_key IS NULL THEN 1 ELSE 0 END) STORED,
 	CONSTRAINT one_content CHECK ((template_key IS NULL) <> (messages IS NULL) OR state IN ('invalid', 'suppressed')),
 	CONSTRAINT waiting_state CHECK (state IN ('queued', 'invalid', 'suppressed')),
 	CONSTRAINT has_recipient CHECK (recipient IS NOT NULL OR state <> 'queued')
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000,
 		autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 50000);
--- The claim walks one lane (channel, priority) in order of due time.
-CREATE INDEX outbox_claim ON line_notify.outbox (channel, priority, due_at, id);
+-- The claim walks one lane of a channel in order of due time.  A lane is a
+-- priority and an endpoint, since LINE limits and refuses by endpoint.
+CREATE INDEX outbox_claim ON line_notify.outbox (channel, lane, due_at, id);
 CREATE INDEX outbox_expiry ON line_notify.outbox (expires_at);
+CREATE INDEX outbox_reference ON line_notify.outbox (reference) WHERE reference IS NOT NULL;
+CREATE INDEX outbox_batch ON line_notify.outbox (batch) WHERE batch IS NOT NULL;
 CREATE INDEX outbox_order ON line_notify.outbox (channel, order_key, id) WHERE order_key IS NOT NULL;
 COMMENT ON TABLE line_notify.outbox IS 'INSERT here to send a LINE notification message; holds what waits, see view notifications for everything';
 COMMENT ON COLUMN line_notify.outbox.channel IS 'channel to send through; may be omitted when there is one, or line_notify.default_channel is set';
@@ -1254,12 +1363,14 @@ COMMENT ON COLUMN line_notify.outbox.spread IS 'a random share of this is added 
 COMMENT ON COLUMN line_notify.outbox.expires_at IS 'not after; default the channel''s default_ttl from the time it may first be sent';
 COMMENT ON COLUMN line_notify.outbox.batch IS 'name of the campaign or run this message belongs to';
 COMMENT ON COLUMN line_notify.outbox.dedup_key IS 'second message of a channel with the same key inserts nothing';
+COMMENT ON COLUMN line_notify.outbox.on_duplicate IS 'of this INSERT: ignore or replace; default the channel''s; not stored';
 COMMENT ON COLUMN line_notify.outbox.order_key IS 'messages with the same key are sent in order, one at a time';
 COMMENT ON COLUMN line_notify.outbox.reference IS 'the application''s own id, e.g. the order number';
 COMMENT ON COLUMN line_notify.outbox.state IS 'set by us; a row that arrives with a state (owner only, as in a restore) is taken as it is';
 COMMENT ON COLUMN line_notify.outbox.due_at IS 'when it may be sent next';
 COMMENT ON COLUMN line_notify.outbox.attempts IS 'attempts made so far';
 COMMENT ON COLUMN line_notify.outbox.maybe_sent IS 'an earlier attempt may have reached the customer';
+COMMENT ON COLUMN line_notify.outbox.lane IS 'priority and endpoint: (priority + 10) * 2, and 1 for flexible messages';
 COMMENT ON COLUMN line_notify.outbox.home IS 'identity that may send it';
 COMMENT ON COLUMN line_notify.outbox.error IS 'why it waits or is invalid; no personal data';
 
@@ -1277,6 +1388,41 @@ CREATE TABLE line_notify.in_flight (
 COMMENT ON TABLE line_notify.in_flight IS 'Messages handed to the sender and not yet recorded';
 COMMENT ON COLUMN line_notify.in_flight.token IS 'lease token: only its holder may record the outcome';
 COMMENT ON COLUMN line_notify.in_flight.claimer IS 'key of the session lock that the claiming process holds while it lives';
+
+-- Which message holds a dedup_key.  Narrow, written by the insert trigger
+-- (dedup.c) and freed when its message ends without having been sent.
+CREATE TABLE line_notify.dedup (
+	channel			text COLLATE "C" NOT NULL,
+	dedup_key		text COLLATE "C" NOT NULL,
+	id				bigint NOT NULL,
+	until			timestamptz NOT NULL,
+	PRIMARY KEY (channel, dedup_key)
+);
+CREATE INDEX dedup_until ON line_notify.dedup (until);
+COMMENT ON TABLE line_notify.dedup IS 'Keys that are taken: a second message with such a key is not queued';
+COMMENT ON COLUMN line_notify.dedup.until IS 'from then on the key is free, whatever became of the message';
+
+-- Rows set aside that the worker shall look at again.  A list without a unique
+-- key: writers never wait for each other, and the worker reads it after they
+-- have committed, so that it sees what they did.
+CREATE TABLE line_notify.release (
+	seq				bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	channel			text COLLATE "C" NOT NULL,
+	order_key		text
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 10000);
+COMMENT ON TABLE line_notify.release IS 'Where messages that were set aside may go on: behind an order_key, or (NULL) anywhere in the channel';
+
+CREATE FUNCTION line_notify._release() RETURNS trigger
+LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'line_notify_release';
+REVOKE ALL ON FUNCTION line_notify._release() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._release() IS 'trigger: notes in table release what a deleted row held back, wakes the worker at commit';
+
+-- However a message leaves the queue, the next one of its order_key may go.
+CREATE TRIGGER release AFTER DELETE ON line_notify.outbox
+	FOR EACH ROW WHEN (OLD.order_key IS NOT NULL) EXECUTE FUNCTION line_notify._release();
+CREATE TRIGGER release AFTER DELETE ON line_notify.partial_pause
+	FOR EACH ROW EXECUTE FUNCTION line_notify._release();
 
 CREATE TABLE line_notify.history (
 	id				bigint NOT NULL,
@@ -1307,7 +1453,8 @@ CREATE TABLE line_notify.history (
 	sent_at			timestamptz,
 	ended_at		timestamptz NOT NULL,
 	delivered_at	timestamptz,
-	delivery_event	text
+	delivery_event	text,
+	revision		smallint
 ) PARTITION BY RANGE (id);
 -- No key here: each partition has its own.  A key of the parent would come into
 -- being with CREATE EXTENSION in a restore, be given to every partition that
@@ -1317,6 +1464,24 @@ COMMENT ON COLUMN line_notify.history.token IS 'lease token of the last attempt,
 COMMENT ON COLUMN line_notify.history.outcome IS 'what the last attempt came to: accepted, unreachable, refused, server_error, ambiguous, ...';
 COMMENT ON COLUMN line_notify.history.request_id IS 'x-line-request-id of LINE''s answer: quote it to LINE''s support';
 COMMENT ON COLUMN line_notify.history.delivered_at IS 'LINE''s own time of the delivery event';
+COMMENT ON COLUMN line_notify.history.revision IS 'how many outcomes of this message consumers were told; see take_outcomes()';
+
+-- A message that ends without having been sent gives its dedup_key back, by
+-- whatever road it came here.  What may have arrived keeps it.
+CREATE FUNCTION line_notify._free_dedup_key() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	DELETE FROM line_notify.dedup d
+	WHERE d.channel = NEW.channel AND d.dedup_key = NEW.dedup_key AND d.id = NEW.id;
+	RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._free_dedup_key() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._free_dedup_key() IS 'trigger: a message that was not sent gives its dedup_key back';
+CREATE TRIGGER free_dedup_key AFTER INSERT ON line_notify.history
+	FOR EACH ROW WHEN (NEW.dedup_key IS NOT NULL AND NEW.state IN ('cancelled', 'expired', 'invalid', 'suppressed', 'failed', 'refused'))
+	EXECUTE FUNCTION line_notify._free_dedup_key();
 
 CREATE TABLE line_notify.attempt_log (
 	id				bigint NOT NULL,
@@ -1328,51 +1493,94 @@ CREATE TABLE line_notify.attempt_log (
 	http_status		smallint,
 	request_id		text,
 	error			text,
+	ended_as		line_notify.message_state,
+	revision		smallint,
 	PRIMARY KEY (id, attempt, token)
 );
 COMMENT ON TABLE line_notify.attempt_log IS 'Attempts that were followed by another; the last one stands in history';
+COMMENT ON COLUMN line_notify.attempt_log.ended_as IS 'state in which the message had ended with this attempt, before redrive() gave it another life';
+COMMENT ON COLUMN line_notify.attempt_log.revision IS 'outcomes told until then; see take_outcomes()';
 
 -- Moves waiting rows that nobody is sending into history.  Locks first, then
--- looks for a claim with a snapshot taken after the lock.
-CREATE FUNCTION line_notify._finish(ids bigint[], new_state line_notify.message_state, why text) RETURNS bigint
+-- looks for a claim with a snapshot taken after the lock: a message on the
+-- wire is the worker's to answer for.  In batches, in the order of id: memory
+-- is bounded, and two callers lock in the same order.
+CREATE FUNCTION line_notify._end_waiting(ids bigint[], new_state line_notify.message_state, why text,
+	OUT ended bigint, OUT unknown bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	chunk bigint[];
 	locked bigint[];
-	n bigint;
+	r record;
 BEGIN
-	IF cardinality(ids) = 0 OR ids IS NULL THEN
-		RETURN 0;
-	END IF;
-	-- REPEATABLE READ would not see a claim that was committed since: say so
-	-- instead of answering for a message that is on the wire.
+	ended := 0;
+	unknown := 0;
+	PERFORM line_notify._assert_read_committed();
+	FOR chunk IN
+		SELECT array_agg(x.id ORDER BY x.id)
+		FROM (SELECT i.id, row_number() OVER (ORDER BY i.id) AS n FROM unnest(_end_waiting.ids) i(id)) x
+		GROUP BY (x.n - 1) / 10000
+		ORDER BY (x.n - 1) / 10000
+	LOOP
+		locked := ARRAY(SELECT o.id FROM line_notify.outbox o
+						WHERE o.id = ANY (chunk) AND o.state = 'queued' ORDER BY o.id FOR UPDATE);
+		CONTINUE WHEN cardinality(locked) = 0;
+		PERFORM line_notify._ensure_history(locked[cardinality(locked)]);
+		WITH o AS (
+			DELETE FROM line_notify.outbox o
+			WHERE o.id = ANY (locked)
+			  AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
+			RETURNING o.*),
+		h AS (
+			INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,
+				notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, state,
+				attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)
+			SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,
+				o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,
+				-- what may have been sent once never ends as if it had not
+				CASE WHEN o.maybe_sent THEN 'unknown' ELSE new_state END,
+				o.attempts, o.maybe_sent, coalesce(o.error || '; ', '') || why, o.created_at, o.due_at, o.expires_at, clock_timestamp()
+			FROM o
+			RETURNING state, maybe_sent)
+		SELECT count(*) FILTER (WHERE NOT h.maybe_sent) AS e, count(*) FILTER (WHERE h.maybe_sent) AS u INTO r FROM h;
+		ended := ended + r.e;
+		unknown := unknown + r.u;
+	END LOOP;
+	-- our locks may have hidden rows from a claim, also when we roll back
+	PERFORM line_notify._rescan();
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._end_waiting(bigint[], line_notify.message_state, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._end_waiting(bigint[], line_notify.message_state, text) IS 'ends waiting rows without sending: how many as asked, and how many as unknown because an attempt may have arrived; rows being sent are left alone';
+
+CREATE FUNCTION line_notify._finish(ids bigint[], new_state line_notify.message_state, why text) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT e.ended + e.unknown FROM line_notify._end_waiting(ids, new_state, why) e $$;
+REVOKE ALL ON FUNCTION line_notify._finish(bigint[], line_notify.message_state, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._finish(bigint[], line_notify.message_state, text) IS 'ends waiting rows without sending; returns how many';
+
+-- REPEATABLE READ would not see a claim that was committed since: better say
+-- so than answer for a message that is on the wire.
+CREATE FUNCTION line_notify._assert_read_committed() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
 	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'active_sql_transaction',
-			MESSAGE = 'this must be called in a READ COMMITTED transaction';
+			MESSAGE = 'this must be called in a READ COMMITTED transaction',
+			DETAIL = 'An older snapshot does not show what the worker has claimed since.';
 	END IF;
-	locked := ARRAY(SELECT o.id FROM line_notify.outbox o WHERE o.id = ANY (ids) ORDER BY o.id FOR UPDATE);
-	PERFORM line_notify._ensure_history(locked[cardinality(locked)]);
-	WITH o AS (
-		DELETE FROM line_notify.outbox o
-		WHERE o.id = ANY (locked)
-		  AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
-		RETURNING o.*)
-	INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,
-		notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, state,
-		attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)
-	SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,
-		o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,
-		-- what may have been sent once never ends as if it had not
-		CASE WHEN o.maybe_sent THEN 'unknown' ELSE new_state END,
-		o.attempts, o.maybe_sent, coalesce(o.error || '; ', '') || why, o.created_at, o.due_at, o.expires_at, clock_timestamp()
-	FROM o;
-	GET DIAGNOSTICS n = ROW_COUNT;
-	RETURN n;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify._finish(bigint[], line_notify.message_state, text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._finish(bigint[], line_notify.message_state, text) IS 'ends waiting rows without sending; returns how many';
+REVOKE ALL ON FUNCTION line_notify._assert_read_committed() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._assert_read_committed() IS 'raises 25001 under REPEATABLE READ and SERIALIZABLE';
+
+CREATE FUNCTION line_notify._rescan() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_rescan';
+REVOKE ALL ON FUNCTION line_notify._rescan() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._rescan() IS 'when the transaction ends, either way, the worker looks at everything again';
 
 -- Partitions are made at run time, so that retention can drop them; ATTACH
 -- takes no lock that readers or writers of other partitions would feel.
@@ -1445,6 +1653,11 @@ BEGIN
 	EXECUTE format('CREATE TABLE line_notify.%I (LIKE line_notify.history INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS)'
 				   ' WITH (fillfactor = 90, autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 100000)', part);
 	EXECUTE format('ALTER TABLE line_notify.%I ADD PRIMARY KEY (id)', part);
+	-- For support and for verbs.  A reference or batch costs nothing where there
+	-- is none; of the recipient, a hash index keeps 4 bytes.
+	EXECUTE format('CREATE INDEX ON line_notify.%I (reference) WHERE reference IS NOT NULL', part);
+	EXECUTE format('CREATE INDEX ON line_notify.%I (batch) WHERE batch IS NOT NULL', part);
+	EXECUTE format('CREATE INDEX ON line_notify.%I USING hash (recipient)', part);
 	EXECUTE format('ALTER TABLE line_notify.history ATTACH PARTITION line_notify.%I FOR VALUES FROM (%s) TO (%s)',
 				   part, coalesce(quote_literal(below), 'MINVALUE'), coalesce(quote_literal(upper_bound), 'MAXVALUE'));
 	RETURN coalesce(upper_bound, 9223372036854775807);
@@ -1561,6 +1774,11 @@ COMMENT ON FUNCTION line_notify._outbox_insert() IS 'trigger: normalizes, hashes
 CREATE TRIGGER prepare BEFORE INSERT ON line_notify.outbox
 	FOR EACH ROW EXECUTE FUNCTION line_notify._outbox_insert();
 
+CREATE FUNCTION line_notify._duplicate_of() RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'line_notify_duplicate_of';
+REVOKE ALL ON FUNCTION line_notify._duplicate_of() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._duplicate_of() IS 'id of the message that the row last inserted by this session was a duplicate of, or NULL';
+
 CREATE FUNCTION line_notify.enqueue(
 	phone text,
 	use_case line_notify.use_case,
@@ -1580,33 +1798,141 @@ DECLARE
 BEGIN
 	SELECT k INTO stray FROM jsonb_object_keys(enqueue.options) k
 	WHERE k NOT IN ('region', 'recipient', 'notification_disabled', 'aggregation_unit', 'priority', 'send_after',
-					'spread', 'expires_at', 'batch', 'dedup_key', 'order_key', 'reference') LIMIT 1;
+					'spread', 'expires_at', 'batch', 'dedup_key', 'on_duplicate', 'order_key', 'reference') LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('unknown option "%s"', stray),
-			HINT = 'Options are the columns of line_notify.outbox: region, recipient, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, order_key, reference.';
+			HINT = 'Options are the columns of line_notify.outbox: region, recipient, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference.';
 	END IF;
 	SELECT * INTO o FROM jsonb_to_record(enqueue.options) AS
 		x(region text, recipient text, notification_disabled boolean, aggregation_unit text, priority smallint,
 		  send_after timestamptz, spread interval, expires_at timestamptz, batch text, dedup_key text,
-		  order_key text, reference text);
+		  on_duplicate text, order_key text, reference text);
 	INSERT INTO line_notify.outbox (channel, phone, region, recipient, use_case, template_key, body, messages,
-		notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, order_key, reference)
+		notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference)
 	VALUES (enqueue.channel, enqueue.phone, o.region, o.recipient, enqueue.use_case, enqueue.template_key, enqueue.body, enqueue.messages,
-		o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0::smallint), o.send_after, o.spread, o.expires_at, o.batch, o.dedup_key, o.order_key, o.reference)
+		o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0::smallint), o.send_after, o.spread, o.expires_at, o.batch, o.dedup_key, o.on_duplicate, o.order_key, o.reference)
 	RETURNING id INTO new_id;
-	RETURN new_id;
+	-- nothing was inserted: a duplicate, or enqueueing is switched off
+	RETURN coalesce(new_id, line_notify._duplicate_of());
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb) IS 'Queue one message; the same as an INSERT into outbox; returns its id';
+COMMENT ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb) IS 'Queue one message; the same as an INSERT into outbox; returns its id, or that of the message that holds its dedup_key already; NULL when line_notify.enqueue is off';
+
+CREATE FUNCTION line_notify._preload_state() RETURNS text
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'line_notify_preload_state';
+REVOKE ALL ON FUNCTION line_notify._preload_state() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._preload_state() IS 'not preloaded, no launcher, disabled or ok';
+
+CREATE FUNCTION line_notify._stats(OUT database oid, OUT channel text, OUT endpoint text,
+	OUT sent bigint, OUT accepted bigint, OUT unreachable bigint, OUT refused bigint, OUT throttled bigint,
+	OUT unauthorized bigint, OUT misconfigured bigint, OUT server_error bigint, OUT not_sent bigint,
+	OUT ambiguous bigint, OUT unknown bigint, OUT retried bigint, OUT status_429 bigint,
+	OUT in_flight integer, OUT tokens double precision, OUT blocked_until timestamptz,
+	OUT breaker text, OUT breaker_until timestamptz, OUT latency bigint[],
+	OUT last_success timestamptz, OUT last_error_at timestamptz, OUT last_error text, OUT since timestamptz)
+RETURNS SETOF record
+LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'line_notify_stats';
+REVOKE ALL ON FUNCTION line_notify._stats() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._stats() IS 'rows of view stats, from shared memory';
+
+CREATE FUNCTION line_notify.quantile(latency bigint[], share double precision) RETURNS double precision
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_quantile';
+COMMENT ON FUNCTION line_notify.quantile(bigint[], double precision) IS 'time in milliseconds that this share of a latency histogram of view stats stayed below; at most a quarter too large';
+
+CREATE VIEW line_notify.stats AS
+SELECT d.datname AS database, s.channel, s.endpoint, s.sent, s.accepted, s.unreachable, s.refused, s.unknown, s.retried,
+	   s.status_429, s.throttled, s.unauthorized, s.misconfigured, s.server_error, s.not_sent, s.ambiguous,
+	   s.in_flight, s.tokens, s.blocked_until, s.breaker, s.breaker_until,
+	   line_notify.quantile(s.latency, 0.5) AS p50_ms, line_notify.quantile(s.latency, 0.99) AS p99_ms, s.latency,
+	   s.last_success, s.last_error_at, s.last_error, s.since
+FROM line_notify._stats() s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.database;
+COMMENT ON VIEW line_notify.stats IS 'Counters of each channel and endpoint since the start of the server or reset_stats(), from shared memory; a row appears with the first message';
+COMMENT ON COLUMN line_notify.stats.sent IS 'requests begun; each has one outcome among accepted, unreachable, refused, throttled, unauthorized, misconfigured, server_error, not_sent, ambiguous';
+COMMENT ON COLUMN line_notify.stats.unknown IS 'messages that ended as unknown';
+COMMENT ON COLUMN line_notify.stats.retried IS 'attempts after which another was planned';
+COMMENT ON COLUMN line_notify.stats.tokens IS 'messages that LINE''s rate limit would let pass at once';
+COMMENT ON COLUMN line_notify.stats.latency IS 'histogram of the time from request to complete answer; see quantile()';
+COMMENT ON COLUMN line_notify.stats.last_error IS 'kind of the last outcome that was neither accepted nor unreachable';
+
+GRANT EXECUTE ON FUNCTION line_notify._stats() TO pg_monitor;
+GRANT SELECT ON line_notify.stats TO pg_monitor;
+
+CREATE FUNCTION line_notify.reset_stats() RETURNS integer
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_reset_stats';
+REVOKE ALL ON FUNCTION line_notify.reset_stats() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.reset_stats() IS 'set the counters of this database to zero; returns how many rows of view stats that are';
+
+-- Who looks, and what may that role see?  By its privileges, outside of SECURITY
+-- DEFINER functions.  The functions of a view run with the rights of whoever
+-- reads it, so each grant of such a view includes them.
+CREATE FUNCTION line_notify._caller() RETURNS name
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller';
+REVOKE ALL ON FUNCTION line_notify._caller() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._caller() IS 'role that acts, outside of SECURITY DEFINER functions';
+
+CREATE FUNCTION line_notify._viewer(OUT home bigint, OUT everything boolean, OUT channels text[])
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT line_notify._local_home(),
+		   pg_has_role(line_notify._caller(), (SELECT c.relowner FROM pg_class c WHERE c.oid = 'line_notify.outbox'::regclass), 'MEMBER')
+		   OR has_table_privilege(line_notify._caller(), 'line_notify.history', 'SELECT')
+		   -- support and operators
+		   OR has_function_privilege(line_notify._caller(), (SELECT p.oid FROM pg_proc p
+				WHERE p.proname = 'find_notifications' AND p.pronamespace = 'line_notify'::regnamespace), 'EXECUTE'),
+		   (SELECT coalesce(array_agg(c.name), '{}')
+			FROM line_notify.channel c
+			WHERE EXISTS (SELECT FROM line_notify.sender s, pg_roles r
+						  WHERE s.channel IN ('*', c.name) AND r.oid = s.role
+							AND pg_has_role(line_notify._caller(), r.oid, 'MEMBER')))
+$$;
+REVOKE ALL ON FUNCTION line_notify._viewer() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._viewer() IS 'which messages the caller may see: all (owner, support, operator), or those of the channels it may send through';
+
+-- What holds up whole endpoints of channels.  A row for each channel and
+-- endpoint that the caller may see; reason NULL = nothing.
+CREATE FUNCTION line_notify._hold_ups(OUT channel text, OUT endpoint text, OUT reason text, OUT until timestamptz)
+RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
+AS $$
+	SELECT c.name, e.endpoint, r.reason, r.until
+	FROM line_notify._viewer() me,
+		 line_notify.channel c
+		 CROSS JOIN (VALUES ('template'), ('flexible')) e(endpoint)
+		 LEFT JOIN line_notify._stats() s
+			ON s.channel = c.name AND s.endpoint = e.endpoint
+			   AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+		 LEFT JOIN LATERAL (
+			SELECT x.reason, x.until
+			FROM (VALUES
+				(1, c.home IS DISTINCT FROM me.home, 'disarmed', NULL::timestamptz),
+				(2, pg_is_in_recovery(), 'standby', NULL),
+				(3, line_notify._preload_state() <> 'ok', line_notify._preload_state(), NULL),
+				(4, c.paused_at IS NOT NULL, 'channel paused', NULL),
+				(5, NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name
+								AND k.kind IN ('access_token', 'client_secret', 'jwt_key')), 'no credential', NULL),
+				(6, EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = c.name
+							AND p.scope = 'endpoint' AND p.subject = e.endpoint), 'endpoint paused', NULL),
+				(7, line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp()) IS NOT NULL, 'quiet hours',
+					line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp())),
+				(8, c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
+									   WHERE d.channel = c.name AND d.day = (statement_timestamp() AT TIME ZONE c.time_zone)::date),
+					'daily budget used up', date_trunc('day', statement_timestamp() AT TIME ZONE c.time_zone + interval '1 day') AT TIME ZONE c.time_zone),
+				(9, s.breaker <> 'closed', 'circuit breaker ' || s.breaker, s.breaker_until),
+				(10, s.blocked_until > statement_timestamp(), 'LINE said wait', s.blocked_until)
+			) x(no, holds, reason, until)
+			WHERE x.holds
+			ORDER BY x.no LIMIT 1) r ON true
+	WHERE me.everything OR c.name = ANY (me.channels)
+$$;
+REVOKE ALL ON FUNCTION line_notify._hold_ups() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._hold_ups() IS 'what holds up the endpoints of the caller''s channels now';
 
 CREATE VIEW line_notify.notifications WITH (security_barrier) AS
-WITH me AS MATERIALIZED (
-	SELECT (SELECT line_notify._local_home()) AS home,
-		   (SELECT line_notify._visible_channels()) AS channels,
-		   has_table_privilege('line_notify.history', 'SELECT') AS everything)
+WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v),
+	 hold AS MATERIALIZED (SELECT k.* FROM line_notify._hold_ups() k)
 SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedup_key, o.order_key, o.priority,
 	   CASE WHEN f.id IS NULL THEN o.state ELSE 'sending' END AS state,
 	   o.attempts + CASE WHEN f.id IS NULL THEN 0 ELSE 1 END AS attempts,
@@ -1614,16 +1940,21 @@ SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 	   o.created_at, o.due_at, o.expires_at, f.claimed_at AS sent_at, NULL::timestamptz AS ended_at,
 	   f.delivered_at, o.error,
 	   CASE WHEN f.id IS NOT NULL OR o.state <> 'queued' THEN NULL
-			WHEN o.home IS DISTINCT FROM me.home OR c.home IS DISTINCT FROM me.home THEN 'disarmed'
-			WHEN c.paused_at IS NOT NULL THEN 'channel paused'
+			WHEN o.home IS DISTINCT FROM me.home THEN 'disarmed'
+			WHEN k.reason IN ('disarmed', 'standby', 'not preloaded', 'disabled', 'no launcher', 'channel paused', 'no credential', 'endpoint paused') THEN k.reason
+			WHEN EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
+						 AND p.scope = 'template' AND p.subject = o.template_key) THEN 'template paused'
+			WHEN o.template_key IS NULL AND EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
+						 AND p.scope = 'use_case' AND p.subject = coalesce(o.use_case::text, '')) THEN 'use case paused'
 			WHEN o.due_at = 'infinity' THEN 'behind another message of its order_key'
 			WHEN o.due_at > statement_timestamp() AND o.attempts > 0 THEN 'next attempt'
 			WHEN o.due_at > statement_timestamp() THEN 'not due yet'
-			ELSE 'in line' END AS waiting_reason,
-	   CASE WHEN f.id IS NULL AND o.state = 'queued' AND o.due_at > statement_timestamp() THEN o.due_at END AS waiting_until
+			ELSE coalesce(k.reason, 'in line') END AS waiting_reason,
+	   CASE WHEN f.id IS NOT NULL OR o.state <> 'queued' THEN NULL
+			ELSE greatest(nullif(o.due_at, 'infinity'), k.until, statement_timestamp()) END AS waiting_until
 FROM me, line_notify.outbox o
 LEFT JOIN line_notify.in_flight f ON f.id = o.id
-LEFT JOIN line_notify.channel c ON c.name = o.channel
+LEFT JOIN hold k ON k.channel = o.channel AND k.endpoint = CASE WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END
 WHERE me.everything OR o.channel = ANY (me.channels)
 UNION ALL
 SELECT h.id, h.channel, h.use_case, h.template_key, h.batch, h.reference, h.dedup_key, h.order_key, h.priority,
@@ -1633,23 +1964,68 @@ SELECT h.id, h.channel, h.use_case, h.template_key, h.batch, h.reference, h.dedu
 FROM me, line_notify.history h
 WHERE me.everything OR h.channel = ANY (me.channels);
 COMMENT ON VIEW line_notify.notifications IS 'Every message, waiting or finished, one row each; no payload, no recipient';
-COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not been sent yet';
+COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not been sent yet; in line = it is its turn soon';
+COMMENT ON COLUMN line_notify.notifications.waiting_until IS 'not before this time; of what waits for somebody, only the time it is due';
+
+CREATE VIEW line_notify.batches WITH (security_barrier) AS
+WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v),
+	 part AS (
+		SELECT o.channel, o.batch, CASE WHEN f.id IS NULL THEN o.state ELSE 'sending' END AS state, count(*) AS n,
+			   min(o.created_at) AS first_at, NULL::timestamptz AS last_at, 0::bigint AS recent,
+			   max(nullif(o.due_at, 'infinity')) AS last_due
+		FROM line_notify.outbox o LEFT JOIN line_notify.in_flight f ON f.id = o.id
+		WHERE o.batch IS NOT NULL
+		GROUP BY 1, 2, 3
+		UNION ALL
+		SELECT h.channel, h.batch, h.state, count(*), min(h.created_at), max(h.ended_at),
+			   count(*) FILTER (WHERE h.sent_at IS NOT NULL AND h.ended_at > statement_timestamp() - interval '1 minute'), NULL
+		FROM line_notify.history h
+		WHERE h.batch IS NOT NULL
+		GROUP BY 1, 2, 3)
+SELECT p.batch, p.channel,
+	   sum(p.n)::bigint AS total,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'queued'), 0)::bigint AS queued,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'sending'), 0)::bigint AS sending,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'accepted'), 0)::bigint AS accepted,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'delivered'), 0)::bigint AS delivered,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'undelivered'), 0)::bigint AS undelivered,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'unreachable'), 0)::bigint AS unreachable,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'refused'), 0)::bigint AS refused,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'unknown'), 0)::bigint AS unknown,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'invalid'), 0)::bigint AS invalid,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'suppressed'), 0)::bigint AS suppressed,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'cancelled'), 0)::bigint AS cancelled,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'expired'), 0)::bigint AS expired,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'failed'), 0)::bigint AS failed,
+	   min(p.first_at) AS created_at,
+	   max(p.last_at) AS last_ended_at,
+	   round(sum(p.recent) / 60.0, 1) AS rate,
+	   CASE WHEN sum(p.n) FILTER (WHERE p.state IN ('queued', 'sending')) IS NULL THEN NULL
+			WHEN sum(p.recent) > 0 THEN
+				greatest(max(p.last_due),
+						 statement_timestamp() + sum(p.n) FILTER (WHERE p.state IN ('queued', 'sending')) / (sum(p.recent) / 60.0) * interval '1 second')
+			END AS eta
+FROM me, part p
+WHERE me.everything OR p.channel = ANY (me.channels)
+GROUP BY p.batch, p.channel;
+COMMENT ON VIEW line_notify.batches IS 'One row for each batch and channel: how many messages are in which state, how fast it goes, when it will be through';
+COMMENT ON COLUMN line_notify.batches.rate IS 'messages a second that were sent, over the last minute';
+COMMENT ON COLUMN line_notify.batches.eta IS 'when the rest will be sent at this rate, and not before the last is due; NULL when nothing waits or nothing moves';
 
 CREATE VIEW line_notify.attempts WITH (security_barrier) AS
-WITH me AS MATERIALIZED (
-	SELECT (SELECT line_notify._visible_channels()) AS channels,
-		   has_table_privilege('line_notify.history', 'SELECT') AS everything)
-SELECT a.id, a.attempt, a.started_at, a.ended_at, a.outcome, a.http_status, a.request_id, a.error
+WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v)
+SELECT a.id, a.attempt, a.started_at, a.ended_at, a.outcome, a.http_status, a.request_id, a.error, a.ended_as
 FROM me, line_notify.attempt_log a
 WHERE me.everything
    OR EXISTS (SELECT FROM line_notify.outbox o WHERE o.id = a.id AND o.channel = ANY (me.channels))
    OR EXISTS (SELECT FROM line_notify.history h WHERE h.id = a.id AND h.channel = ANY (me.channels))
 UNION ALL
-SELECT h.id, h.attempts, h.sent_at, h.ended_at, h.outcome, h.http_status, h.request_id, h.error
+SELECT h.id, h.attempts, h.sent_at, h.ended_at, h.outcome, h.http_status, h.request_id, h.error, NULL
 FROM me, line_notify.history h
 WHERE h.outcome IS NOT NULL
   AND (me.everything OR h.channel = ANY (me.channels));
 COMMENT ON VIEW line_notify.attempts IS 'Every finished attempt to send a message';
+COMMENT ON COLUMN line_notify.attempts.ended_as IS 'the message had ended with this attempt, before redrive() gave it another life';
 
 --
 -- 6. Webhook
@@ -1691,12 +2067,8 @@ CREATE VIEW line_notify.workers AS
 SELECT d.datname AS database, w.state, w.pid, w.generation, w.started_at, w.restarts, w.next_due, w.in_flight, w.last_error
 FROM line_notify._workers() w LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database;
 COMMENT ON VIEW line_notify.workers IS 'The launcher (no database) and the delivery worker of each database of this cluster';
+GRANT EXECUTE ON FUNCTION line_notify._workers() TO pg_monitor;
 GRANT SELECT ON line_notify.workers TO pg_monitor;
-
-CREATE FUNCTION line_notify._preload_state() RETURNS text
-LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'line_notify_preload_state';
-REVOKE ALL ON FUNCTION line_notify._preload_state() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._preload_state() IS 'not preloaded, no launcher, disabled or ok';
 
 CREATE FUNCTION line_notify.health(OUT severity text, OUT subject text, OUT reason text, OUT hint text)
 RETURNS SETOF record
@@ -1705,6 +2077,7 @@ AS $$
 DECLARE
 	c record;
 	w record;
+	p record;
 	here bigint := line_notify._local_home();
 	n bigint;
 BEGIN
@@ -1779,6 +2152,26 @@ BEGIN
 			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
 			RETURN NEXT;
 		END IF;
+		FOR p IN SELECT * FROM line_notify.partial_pause x WHERE x.channel = c.name ORDER BY x.scope, x.subject
+		LOOP
+			severity := 'error';
+			reason := format('paused %s messages: %s', CASE p.scope WHEN 'endpoint' THEN p.subject ELSE p.scope || ' ' || p.subject END, p.reason);
+			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
+			RETURN NEXT;
+		END LOOP;
+		IF c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
+							  WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date) THEN
+			severity := 'warning';
+			reason := format('the daily budget of %s messages is used up', c.daily_budget);
+			hint := format('It goes on at midnight (%s); SELECT line_notify.alter_channel(%L, daily_budget => ...); raises it.', c.time_zone, c.name);
+			RETURN NEXT;
+		END IF;
+		IF line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) IS NOT NULL THEN
+			severity := 'info';
+			reason := format('quiet hours until %s', line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()));
+			hint := NULL;
+			RETURN NEXT;
+		END IF;
 		IF NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name AND k.kind IN ('access_token', 'client_secret', 'jwt_key')) THEN
 			severity := 'error';
 			reason := 'no credential to send with';
@@ -1810,36 +2203,830 @@ COMMENT ON FUNCTION line_notify.health() IS 'Everything that stops or slows deli
 --
 -- 8. Verbs
 --
+-- Each takes named filters that are combined by AND, needs at least one of
+-- them, and leaves a line in operations.
+--
 
-CREATE FUNCTION line_notify.pause(channel text, reason text DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE TABLE line_notify.operations (
+	seq				bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	at				timestamptz NOT NULL DEFAULT clock_timestamp(),
+	role			name NOT NULL,
+	login			name NOT NULL DEFAULT session_user,
+	verb			text NOT NULL,
+	filter			jsonb NOT NULL,
+	dry_run			boolean NOT NULL,
+	count			bigint NOT NULL
+);
+COMMENT ON TABLE line_notify.operations IS 'Who did what: every call of a verb, dry runs and searches of support staff included';
+COMMENT ON COLUMN line_notify.operations.role IS 'acting role, after SET ROLE';
+COMMENT ON COLUMN line_notify.operations.login IS 'role that logged in';
+COMMENT ON COLUMN line_notify.operations.filter IS 'filters and arguments as given; no telephone number, and of ids at most the first 100';
+COMMENT ON COLUMN line_notify.operations.count IS 'messages that were changed or found; of a dry run, would have been';
+
+CREATE FUNCTION line_notify._log_operation(verb text, filter jsonb, dry_run boolean, count bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	UPDATE line_notify.channel c SET paused_at = clock_timestamp(),
-		pause_reason = format('%s (%s)', coalesce(pause.reason, 'by an operator'), session_user)
-	WHERE c.name = pause.channel;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', pause.channel);
+	IF jsonb_array_length(filter -> 'ids') > 100 THEN
+		filter := filter || jsonb_build_object(
+			'ids', jsonb_path_query_array(filter, '$.ids[0 to 99]'),
+			'number_of_ids', jsonb_array_length(filter -> 'ids'));
+	END IF;
+	INSERT INTO line_notify.operations (role, verb, filter, dry_run, count)
+	VALUES (line_notify._caller(), verb, filter, dry_run, count);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._log_operation(text, jsonb, boolean, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._log_operation(text, jsonb, boolean, bigint) IS 'writes a line of operations';
+
+CREATE FUNCTION line_notify._filter(ids bigint[], batch text, reference text, dedup_key text, channel text,
+	use_case line_notify.use_case, template_key text, state line_notify.message_state,
+	from_time timestamptz, to_time timestamptz) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	f jsonb := jsonb_strip_nulls(jsonb_build_object('ids', ids, 'batch', batch, 'reference', reference,
+		'dedup_key', dedup_key, 'channel', channel, 'use_case', use_case, 'template_key', template_key,
+		'state', state, 'from_time', from_time, 'to_time', to_time));
+BEGIN
+	IF f = '{}' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'a filter is needed',
+			DETAIL = 'Without one, every message of every channel would be meant.',
+			HINT = 'If so, say from_time => ''-infinity''.';
+	END IF;
+	IF array_position(ids, NULL) IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'ids must not contain NULL';
+	END IF;
+	IF channel IS NOT NULL AND NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = _filter.channel) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" does not exist', channel),
+			HINT = 'View line_notify.channels lists the channels.';
+	END IF;
+	RETURN f;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._filter FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._filter IS 'the filters of a verb as one value, checked';
+
+-- The condition that a filter stands for, over a table with alias m; $1 is
+-- the array of ids.  Values are quoted as literals, so that the planner knows
+-- them, and NULL (no filter) drops out of the concatenation.
+CREATE FUNCTION line_notify._condition(filter jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT concat_ws(' AND ',
+		CASE WHEN filter ? 'ids' THEN 'm.id = ANY ($1)' ELSE '$1 IS NULL' END,
+		'm.batch = ' || quote_literal(filter ->> 'batch'),
+		'm.reference = ' || quote_literal(filter ->> 'reference'),
+		'm.dedup_key = ' || quote_literal(filter ->> 'dedup_key'),
+		'm.channel = ' || quote_literal(filter ->> 'channel'),
+		'm.use_case = ' || quote_literal(filter ->> 'use_case') || '::line_notify.use_case',
+		'm.template_key = ' || quote_literal(filter ->> 'template_key'),
+		'm.state = ' || quote_literal(filter ->> 'state') || '::line_notify.message_state',
+		'm.created_at >= ' || quote_literal(filter ->> 'from_time') || '::timestamptz',
+		'm.created_at < ' || quote_literal(filter ->> 'to_time') || '::timestamptz')
+$$;
+REVOKE ALL ON FUNCTION line_notify._condition(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._condition(jsonb) IS 'a filter as SQL';
+
+CREATE FUNCTION line_notify.cancel(
+	ids bigint[] DEFAULT NULL, batch text DEFAULT NULL, reference text DEFAULT NULL,
+	dedup_key text DEFAULT NULL, channel text DEFAULT NULL, use_case line_notify.use_case DEFAULT NULL,
+	template_key text DEFAULT NULL, state line_notify.message_state DEFAULT NULL,
+	from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL,
+	reason text DEFAULT NULL, dry_run boolean DEFAULT false,
+	OUT cancelled bigint, OUT unknown bigint, OUT sending bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
+	condition text := line_notify._condition(f);
+	chunk bigint[];
+	last_id bigint := '-9223372036854775808';
+	r record;
+BEGIN
+	PERFORM line_notify._assert_read_committed();
+	cancelled := 0;
+	unknown := 0;
+	sending := 0;
+	LOOP
+		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.outbox m'
+				' WHERE m.state = ''queued'' AND m.id > $2 AND ' || condition ||
+				' ORDER BY m.id LIMIT 10000) x' INTO chunk USING ids, last_id;
+		EXIT WHEN chunk IS NULL;
+		last_id := chunk[cardinality(chunk)];
+		IF dry_run THEN
+			SELECT count(*) FILTER (WHERE f.id IS NULL AND NOT o.maybe_sent) AS ended,
+				   count(*) FILTER (WHERE f.id IS NULL AND o.maybe_sent) AS unknown
+			INTO r
+			FROM line_notify.outbox o LEFT JOIN line_notify.in_flight f ON f.id = o.id
+			WHERE o.id = ANY (chunk);
+		ELSE
+			r := line_notify._end_waiting(chunk, 'cancelled', coalesce('cancelled: ' || reason, 'cancelled'));
+		END IF;
+		cancelled := cancelled + r.ended;
+		unknown := unknown + r.unknown;
+		sending := sending + cardinality(chunk) - r.ended - r.unknown;
+	END LOOP;
+	PERFORM line_notify._log_operation('cancel', f || jsonb_strip_nulls(jsonb_build_object('reason', reason)),
+									   dry_run, cancelled + unknown);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.cancel FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.cancel IS 'End waiting messages without sending them. Returns how many were cancelled, how many ended as unknown because an earlier attempt may have arrived, and how many were left alone because they are being sent right now. from_time and to_time are about created_at';
+
+CREATE FUNCTION line_notify.reschedule(
+	ids bigint[] DEFAULT NULL, batch text DEFAULT NULL, reference text DEFAULT NULL,
+	dedup_key text DEFAULT NULL, channel text DEFAULT NULL, use_case line_notify.use_case DEFAULT NULL,
+	template_key text DEFAULT NULL, state line_notify.message_state DEFAULT NULL,
+	from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL,
+	send_after timestamptz DEFAULT NULL, spread interval DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
+	dry_run boolean DEFAULT false,
+	OUT rescheduled bigint, OUT too_late bigint, OUT sending bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
+	condition text := line_notify._condition(f);
+	chunk bigint[];
+	last_id bigint := '-9223372036854775808';
+	late bigint;
+	n bigint;
+BEGIN
+	PERFORM line_notify._assert_read_committed();
+	PERFORM line_notify._check_times(send_after, spread, expires_at);
+	IF send_after IS NULL AND spread IS NULL AND expires_at IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'nothing to change',
+			HINT = 'Give send_after, spread or expires_at.';
+	END IF;
+	rescheduled := 0;
+	too_late := 0;
+	sending := 0;
+	LOOP
+		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.outbox m'
+				' WHERE m.state = ''queued'' AND m.id > $2 AND ' || condition ||
+				' ORDER BY m.id LIMIT 10000) x' INTO chunk USING ids, last_id;
+		EXIT WHEN chunk IS NULL;
+		last_id := chunk[cardinality(chunk)];
+		IF NOT dry_run THEN
+			PERFORM FROM line_notify.outbox o WHERE o.id = ANY (chunk) ORDER BY o.id FOR UPDATE;
+		END IF;
+		-- What would expire before its new time stays as it is.  The locks gave
+		-- this transaction its id before the clock is read; see horizon.h.
+		SELECT count(*) INTO late FROM line_notify.outbox o
+		WHERE o.id = ANY (chunk)
+		  AND coalesce(reschedule.expires_at, o.expires_at)
+			  <= greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()) + coalesce(reschedule.spread, '0')
+		  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
+		IF dry_run THEN
+			SELECT count(*) - late INTO n FROM line_notify.outbox o
+			WHERE o.id = ANY (chunk)
+			  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
+		ELSE
+			UPDATE line_notify.outbox o SET
+				due_at = CASE WHEN reschedule.send_after IS NULL AND reschedule.spread IS NULL THEN o.due_at
+							  ELSE greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp())
+								   + random() * coalesce(reschedule.spread, '0') END,
+				send_after = coalesce(reschedule.send_after, o.send_after),
+				spread = coalesce(reschedule.spread, o.spread),
+				expires_at = coalesce(reschedule.expires_at, o.expires_at)
+			WHERE o.id = ANY (chunk) AND o.state = 'queued'
+			  AND coalesce(reschedule.expires_at, o.expires_at)
+				  > greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()) + coalesce(reschedule.spread, '0')
+			  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
+			GET DIAGNOSTICS n = ROW_COUNT;
+		END IF;
+		rescheduled := rescheduled + n;
+		too_late := too_late + late;
+		sending := sending + cardinality(chunk) - late - n;
+	END LOOP;
+	IF NOT dry_run THEN
+		PERFORM line_notify._rescan();
+	END IF;
+	PERFORM line_notify._log_operation('reschedule',
+		f || jsonb_strip_nulls(jsonb_build_object('send_after', send_after, 'spread', spread, 'expires_at', expires_at)),
+		dry_run, rescheduled);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.reschedule FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.reschedule IS 'Give waiting messages another time (past = now), a random spread, another expiry. Returns how many were changed, how many were not because they would expire before their new time (give expires_at too), and how many are being sent right now';
+
+CREATE FUNCTION line_notify._check_times(send_after timestamptz, spread interval, expires_at timestamptz) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF send_after = 'infinity' OR expires_at = 'infinity' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'send_after and expires_at must be finite';
+	END IF;
+	IF expires_at <= clock_timestamp() THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'expires_at is in the past',
+			HINT = 'line_notify.cancel() ends messages.';
+	END IF;
+	IF spread < '0' OR spread > '366 days' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'spread is out of range',
+			DETAIL = 'The range is 0 to 366 days.';
+	END IF;
+	IF expires_at <= greatest(send_after, clock_timestamp()) + coalesce(spread, '0') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'expires_at is not after send_after and spread';
 	END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify.pause(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.pause(text, text) IS 'Stop sending through a channel; what is on the wire ends normally';
+REVOKE ALL ON FUNCTION line_notify._check_times(timestamptz, interval, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._check_times(timestamptz, interval, timestamptz) IS 'raises 22023 for times that no message can have';
 
-CREATE FUNCTION line_notify.resume(channel text) RETURNS void
+-- A message keeps its id through a second life, so that the application's and
+-- LINE's references to it stay good, and a late delivery event of the first
+-- life still stops the second.  The first life's end goes to attempt_log.
+CREATE FUNCTION line_notify.redrive(
+	ids bigint[] DEFAULT NULL, batch text DEFAULT NULL, reference text DEFAULT NULL,
+	dedup_key text DEFAULT NULL, channel text DEFAULT NULL, use_case line_notify.use_case DEFAULT NULL,
+	template_key text DEFAULT NULL, state line_notify.message_state DEFAULT NULL,
+	from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL,
+	allow_duplicates boolean DEFAULT false,
+	send_after timestamptz DEFAULT NULL, spread interval DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
+	dry_run boolean DEFAULT false,
+	OUT redriven bigint, OUT maybe_sent bigint, OUT impossible bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
+DECLARE
+	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
+	condition text := line_notify._condition(f);
+	states line_notify.message_state[];
+	chunk bigint[];
+	last_id bigint := '-9223372036854775808';
+	now_there bigint;
+	perhaps bigint;
+	n bigint;
 BEGIN
-	UPDATE line_notify.channel c SET paused_at = NULL, pause_reason = NULL WHERE c.name = resume.channel;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', resume.channel);
+	PERFORM line_notify._assert_read_committed();
+	PERFORM line_notify._check_times(send_after, spread, expires_at);
+	IF state IN ('queued', 'sending') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('messages in state %s have not ended', state),
+			HINT = 'line_notify.reschedule() moves waiting messages.';
+	ELSIF state = 'invalid' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'invalid messages cannot be sent again',
+			DETAIL = 'Their recipient is not known: the number was not valid, and numbers are not kept.',
+			HINT = 'Insert the corrected message.';
+	ELSIF state = 'suppressed' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'suppressed messages cannot be sent again',
+			DETAIL = 'The recipient objected.';
+	ELSIF state IN ('unknown', 'accepted', 'delivered', 'undelivered') AND allow_duplicates IS NOT TRUE THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('messages in state %s may have been sent', state),
+			HINT = 'If a second copy does less harm than none, say allow_duplicates => true.';
+	END IF;
+	-- Unless it is named: not what ended as it should (cancelled), nor what
+	-- would end the same way again (unreachable), nor what went well.
+	states := CASE WHEN state IS NOT NULL THEN ARRAY[state]
+				   WHEN allow_duplicates THEN '{failed,expired,refused,unknown}'
+				   ELSE '{failed,expired,refused}' END;
+	redriven := 0;
+	maybe_sent := 0;
+	impossible := 0;
+	PERFORM pg_current_xact_id();		-- before the clock is read; see horizon.h
+	LOOP
+		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.history m'
+				' WHERE m.state = ANY ($3) AND m.id > $2 AND ' || condition ||
+				' ORDER BY m.id LIMIT 10000) x' INTO chunk USING ids, last_id, states;
+		EXIT WHEN chunk IS NULL;
+		last_id := chunk[cardinality(chunk)];
+		SELECT count(*) INTO perhaps FROM line_notify.history h
+		WHERE h.id = ANY (chunk) AND h.maybe_sent AND NOT allow_duplicates;
+		IF dry_run THEN
+			SELECT count(*) INTO n FROM line_notify.history h JOIN line_notify.channel c ON c.name = h.channel
+			WHERE h.id = ANY (chunk) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
+			  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
+			  AND NOT EXISTS (SELECT FROM line_notify.dedup d
+							  WHERE d.channel = h.channel AND d.dedup_key = h.dedup_key
+								AND d.id <> h.id AND d.until > clock_timestamp());
+		ELSE
+			WITH keys AS (
+				-- a key that a later message took meanwhile is not free
+				INSERT INTO line_notify.dedup AS d (channel, dedup_key, id, until)
+				SELECT DISTINCT ON (h.channel, h.dedup_key) h.channel, h.dedup_key, h.id, clock_timestamp() + c.dedup_window
+				FROM line_notify.history h JOIN line_notify.channel c ON c.name = h.channel
+				WHERE h.id = ANY (chunk) AND h.dedup_key IS NOT NULL
+				  AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
+				  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
+				ORDER BY h.channel, h.dedup_key, h.id DESC
+				ON CONFLICT ON CONSTRAINT dedup_pkey DO UPDATE SET id = excluded.id, until = excluded.until
+					WHERE d.id = excluded.id OR d.until <= clock_timestamp()
+				RETURNING d.id),
+			h AS (
+				DELETE FROM line_notify.history h
+				USING line_notify.channel c
+				WHERE c.name = h.channel
+				  AND (h.dedup_key IS NULL OR h.id IN (SELECT k.id FROM keys k))
+				  AND h.id = ANY (chunk) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
+				  -- erased, or its content is past payload_retention
+				  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
+				RETURNING h.*, c.home, c.default_ttl,
+					greatest(redrive.send_after, clock_timestamp()) + random() * coalesce(redrive.spread, '0') AS new_due),
+			first_life AS (
+				INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error, ended_as, revision)
+				SELECT h.id, h.attempts, coalesce(h.token, -coalesce(h.revision, 0) - 1), h.sent_at, coalesce(h.delivered_at, h.ended_at),
+					CASE WHEN h.delivered_at IS NOT NULL OR h.outcome IS NULL THEN h.state::text ELSE h.outcome END,
+					h.http_status, h.request_id, h.error, h.state, coalesce(h.revision, 0)
+				FROM h),
+			told AS (
+				-- what nobody has taken yet needs no fallback now
+				DELETE FROM line_notify.outcome o
+				WHERE o.ctid = ANY (ARRAY(SELECT p.ctid FROM line_notify.outcome p JOIN h ON h.id = p.id FOR UPDATE OF p SKIP LOCKED)))
+			INSERT INTO line_notify.outbox (id, channel, recipient, use_case, template_key, body, messages,
+				notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key,
+				order_key, reference, state, due_at, attempts, maybe_sent, home, created_at, error)
+			SELECT h.id, h.channel, h.recipient, h.use_case, h.template_key, h.body, h.messages,
+				h.notification_disabled, h.aggregation_unit, h.priority, redrive.send_after, redrive.spread,
+				coalesce(redrive.expires_at,
+						 CASE WHEN h.expires_at > h.new_due THEN h.expires_at ELSE h.new_due + h.default_ttl END),
+				h.batch, h.dedup_key, h.order_key, h.reference, 'queued', h.new_due, 0,
+				h.maybe_sent OR h.state IN ('unknown', 'accepted', 'delivered', 'undelivered'),
+				h.home, h.created_at, h.error
+			FROM h;
+			GET DIAGNOSTICS n = ROW_COUNT;
+		END IF;
+		redriven := redriven + n;
+		maybe_sent := maybe_sent + perhaps;
+		impossible := impossible + cardinality(chunk) - perhaps - n;
+	END LOOP;
+	IF NOT dry_run THEN
+		PERFORM line_notify._rescan();
+	END IF;
+	PERFORM line_notify._log_operation('redrive',
+		f || jsonb_strip_nulls(jsonb_build_object('allow_duplicates', nullif(allow_duplicates, false),
+			'send_after', send_after, 'spread', spread, 'expires_at', expires_at)),
+		dry_run, redriven);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.redrive FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.redrive IS 'Queue ended messages again, under their own id and with new attempts: failed, expired and refused ones, others when state names them; what may have been sent only with allow_duplicates. Returns how many were queued, how many were not because they may have been sent, and how many cannot be sent again (content or recipient erased, channel dropped, dedup_key taken by a later message)';
+
+-- What to pause: nothing named = every channel; a channel; its messages of one
+-- template; its flexible messages of one use case.  Without a channel, those of
+-- every channel.
+CREATE FUNCTION line_notify.pause(
+	channel text DEFAULT NULL, reason text DEFAULT NULL,
+	use_case line_notify.use_case DEFAULT NULL, template_key text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	why text := format('%s (%s)', coalesce(reason, 'by an operator'), line_notify._caller());
+	n bigint;
+BEGIN
+	PERFORM line_notify._check_channel(channel);
+	IF use_case IS NULL AND template_key IS NULL THEN
+		UPDATE line_notify.channel c SET paused_at = clock_timestamp(), pause_automatic = false, pause_reason = why
+		WHERE channel IS NULL OR c.name = channel;
+	ELSE
+		INSERT INTO line_notify.partial_pause (channel, scope, subject, reason)
+		SELECT c.name, x.scope, x.subject, why
+		FROM line_notify.channel c, (VALUES ('use_case', use_case::text), ('template', template_key)) x(scope, subject)
+		WHERE (channel IS NULL OR c.name = channel) AND x.subject IS NOT NULL
+		ON CONFLICT ON CONSTRAINT partial_pause_pkey DO UPDATE SET reason = excluded.reason, paused_at = clock_timestamp();
+	END IF;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	PERFORM line_notify._log_operation('pause', jsonb_strip_nulls(jsonb_build_object('channel', channel,
+		'use_case', use_case, 'template_key', template_key, 'reason', reason)), false, n);
+	RETURN n;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.pause FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.pause IS 'Stop sending: everything, a channel, the messages of a template, or the flexible messages of a use case; what is on the wire ends normally. Returns how many things are paused now';
+
+CREATE FUNCTION line_notify.resume(
+	channel text DEFAULT NULL,
+	use_case line_notify.use_case DEFAULT NULL, template_key text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	n bigint;
+	m bigint := 0;
+BEGIN
+	PERFORM line_notify._check_channel(channel);
+	DELETE FROM line_notify.partial_pause p
+	WHERE (channel IS NULL OR p.channel = channel)
+	  AND (use_case IS NULL AND template_key IS NULL
+		   OR p.scope = 'use_case' AND p.subject = use_case::text
+		   OR p.scope = 'template' AND p.subject = template_key);
+	GET DIAGNOSTICS n = ROW_COUNT;
+	IF use_case IS NULL AND template_key IS NULL THEN
+		UPDATE line_notify.channel c SET paused_at = NULL, pause_reason = NULL, pause_automatic = false
+		WHERE (channel IS NULL OR c.name = channel) AND c.paused_at IS NOT NULL;
+		GET DIAGNOSTICS m = ROW_COUNT;
+	END IF;
+	PERFORM line_notify._log_operation('resume', jsonb_strip_nulls(jsonb_build_object('channel', channel,
+		'use_case', use_case, 'template_key', template_key)), false, n + m);
+	RETURN n + m;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.resume FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.resume IS 'Send again: everything, a channel including its paused endpoints, templates and designs, or one of these. Returns how many things were paused';
+
+CREATE FUNCTION line_notify._check_channel(channel text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+	IF channel IS NOT NULL AND NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = channel) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" does not exist', channel),
+			HINT = 'View line_notify.channels lists the channels.';
 	END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify.resume(text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.resume(text) IS 'Send through a paused channel again';
+REVOKE ALL ON FUNCTION line_notify._check_channel(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._check_channel(text) IS 'raises 42704 for a channel that does not exist';
+
+CREATE FUNCTION line_notify.find_notifications(
+	phone text DEFAULT NULL, reference text DEFAULT NULL, recipient text DEFAULT NULL,
+	region text DEFAULT NULL, channel text DEFAULT NULL, max integer DEFAULT 100)
+RETURNS SETOF line_notify.notifications
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
+AS $$
+#variable_conflict use_variable
+DECLARE
+	hash text := recipient;
+	n bigint;
+BEGIN
+	IF phone IS NOT NULL THEN
+		IF hash IS NOT NULL THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'invalid_parameter_value',
+				MESSAGE = 'give either phone or recipient';
+		END IF;
+		hash := line_notify.phone_hash(phone, region);
+		IF hash IS NULL THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'invalid_parameter_value',
+				MESSAGE = 'invalid phone number',
+				HINT = 'Pass the number with its country code, or name its region.';
+		END IF;
+	ELSIF hash IS NULL AND reference IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'give a phone number, a recipient hash or a reference';
+	END IF;
+	-- One branch for each key, so that each finds its index.
+	RETURN QUERY
+		SELECT v.* FROM line_notify.notifications v
+		WHERE v.id = ANY (ARRAY(
+				SELECT o.id FROM line_notify.outbox o
+				WHERE hash IS NOT NULL AND o.recipient = hash
+				UNION ALL
+				SELECT h.id FROM line_notify.history h
+				WHERE hash IS NOT NULL AND h.recipient = hash
+				UNION ALL
+				SELECT o.id FROM line_notify.outbox o
+				WHERE hash IS NULL AND o.reference = find_notifications.reference
+				UNION ALL
+				SELECT h.id FROM line_notify.history h
+				WHERE hash IS NULL AND h.reference = find_notifications.reference))
+		  AND (find_notifications.reference IS NULL OR v.reference = find_notifications.reference)
+		  AND (find_notifications.channel IS NULL OR v.channel = find_notifications.channel)
+		ORDER BY v.id DESC
+		LIMIT max;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	PERFORM line_notify._log_operation('find_notifications',
+		jsonb_strip_nulls(jsonb_build_object('phone', CASE WHEN phone IS NOT NULL THEN true END,
+			'recipient', CASE WHEN recipient IS NOT NULL THEN true END,
+			'reference', reference, 'region', region, 'channel', channel)), false, n);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.find_notifications FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.find_notifications IS 'For support staff: the messages to a telephone number (or its hash) or about a reference, latest first. The search is recorded in operations, without the number';
+
+--
+-- Outcomes: what the application must act on, handed to each consumer once.
+-- A queue of its own for each consumer, so that several sessions take from it
+-- without waiting for each other, and what was taken is gone.
+--
+
+CREATE TABLE line_notify.consumer (
+	name			text COLLATE "C" PRIMARY KEY CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$'),
+	outcomes		text[] NOT NULL,
+	created_at		timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE line_notify.consumer IS 'Who takes outcomes; see take_outcomes()';
+COMMENT ON COLUMN line_notify.consumer.outcomes IS 'what is kept for it; its calls of take_outcomes() add to this';
+INSERT INTO line_notify.consumer (name, outcomes) VALUES
+	('default', '{unreachable,undelivered,unconfirmed,invalid,refused,failed,unknown,expired}');
+
+CREATE TABLE line_notify.outcome (
+	seq				bigint GENERATED BY DEFAULT AS IDENTITY,
+	consumer		text COLLATE "C" NOT NULL,
+	id				bigint NOT NULL,
+	channel			text COLLATE "C" NOT NULL,
+	outcome			text NOT NULL,
+	revision		smallint NOT NULL,
+	correction		boolean NOT NULL,
+	at				timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (consumer, seq)
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX outcome_id ON line_notify.outcome (id);
+COMMENT ON TABLE line_notify.outcome IS 'Outcomes that a consumer has not taken yet';
+COMMENT ON COLUMN line_notify.outcome.revision IS 'counts the outcomes of a message: a larger one corrects a smaller';
+COMMENT ON COLUMN line_notify.outcome.correction IS 'the consumer was told something else before';
+
+-- Runs BEFORE the row is written, and marks it with a revision; so a row that
+-- comes from a dump, with its revision, tells nobody anything a second time.
+CREATE FUNCTION line_notify._note_outcome() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	before text[];			-- what may have been told about this message
+	revised smallint;
+	pending text[];			-- consumers that were not told yet
+BEGIN
+	IF TG_OP = 'UPDATE' THEN
+		before := ARRAY[CASE WHEN OLD.state = 'accepted' AND OLD.revision > 0 THEN 'unconfirmed' ELSE OLD.state::text END];
+		revised := OLD.revision;
+	END IF;
+	-- the ends of earlier lives; see redrive()
+	SELECT before || array_agg(a.ended_as::text), greatest(revised, max(a.revision))
+	INTO before, revised
+	FROM line_notify.attempt_log a WHERE a.id = NEW.id AND a.revision > 0;
+	NEW.revision := coalesce(revised, 0) + 1;
+
+	IF revised > 0 THEN
+		-- What is not taken yet is overtaken by the truth.  Rows that a session
+		-- is just taking are skipped: the worker never waits for a client, and
+		-- that consumer gets the correction.
+		WITH gone AS (
+			DELETE FROM line_notify.outcome o
+			WHERE o.ctid = ANY (ARRAY(SELECT p.ctid FROM line_notify.outcome p WHERE p.id = NEW.id FOR UPDATE SKIP LOCKED))
+			RETURNING o.consumer, o.correction)
+		SELECT array_agg(g.consumer) INTO pending FROM gone g WHERE NOT g.correction;
+	END IF;
+
+	INSERT INTO line_notify.outcome (consumer, id, channel, outcome, revision, correction)
+	SELECT c.name, NEW.id, NEW.channel, NEW.state::text, NEW.revision, told.already
+	FROM line_notify.consumer c,
+		 LATERAL (SELECT coalesce(revised > 0 AND c.outcomes && before AND NOT c.name = ANY (coalesce(pending, '{}')), false) AS already) told
+	WHERE NEW.state::text = ANY (c.outcomes) OR told.already;
+	RETURN NEW;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._note_outcome() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._note_outcome() IS 'trigger: queues an outcome for the consumers that want it';
+
+CREATE TRIGGER outcome_ended BEFORE INSERT ON line_notify.history FOR EACH ROW
+	WHEN (NEW.revision IS NULL AND NEW.state NOT IN ('accepted', 'cancelled', 'suppressed'))
+	EXECUTE FUNCTION line_notify._note_outcome();
+CREATE TRIGGER outcome_changed BEFORE UPDATE OF state ON line_notify.history FOR EACH ROW
+	WHEN (OLD.state IS DISTINCT FROM NEW.state)
+	EXECUTE FUNCTION line_notify._note_outcome();
+
+
+CREATE FUNCTION line_notify.take_outcomes(
+	max integer DEFAULT 1000, states text[] DEFAULT NULL, channel text DEFAULT NULL, consumer text DEFAULT 'default',
+	OUT id bigint, OUT state text, OUT revision integer, OUT at timestamptz,
+	OUT message_channel text, OUT use_case line_notify.use_case, OUT template_key text, OUT batch text,
+	OUT reference text, OUT attempts integer, OUT http_status integer, OUT error text)
+RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1000
+AS $$
+#variable_conflict use_column
+DECLARE
+	known CONSTANT text[] := '{accepted,delivered,unreachable,undelivered,unconfirmed,invalid,suppressed,cancelled,refused,failed,unknown,expired}';
+	viewer record := line_notify._viewer();
+	kept text[];
+	stray text;
+BEGIN
+	IF take_outcomes.max IS NULL OR take_outcomes.max < 1 THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'max must be at least 1';
+	END IF;
+	SELECT s INTO stray FROM unnest(take_outcomes.states) s WHERE s IS NULL OR s <> ALL (known) LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('unknown outcome: "%s"', stray),
+			HINT = 'Outcomes are ' || array_to_string(known, ', ') || '.';
+	END IF;
+	IF take_outcomes.channel IS NOT NULL AND NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = take_outcomes.channel) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" does not exist', take_outcomes.channel);
+	END IF;
+
+	-- A new consumer, or a new wish, counts from here on.
+	SELECT c.outcomes INTO kept FROM line_notify.consumer c WHERE c.name = take_outcomes.consumer;
+	IF NOT FOUND THEN
+		IF take_outcomes.consumer IS NULL OR take_outcomes.consumer !~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'invalid_parameter_value',
+				MESSAGE = 'invalid consumer name',
+				DETAIL = 'A name has 1 to 63 letters, digits, "_", "-" or "." and begins with a letter or digit.';
+		END IF;
+		INSERT INTO line_notify.consumer (name, outcomes)
+		SELECT take_outcomes.consumer, c.outcomes FROM line_notify.consumer c WHERE c.name = 'default'
+		ON CONFLICT (name) DO NOTHING;
+	END IF;
+	IF NOT coalesce(kept, '{}') @> coalesce(take_outcomes.states, '{}') THEN
+		UPDATE line_notify.consumer c
+		SET outcomes = ARRAY(SELECT unnest(c.outcomes) UNION SELECT unnest(take_outcomes.states) ORDER BY 1)
+		WHERE c.name = take_outcomes.consumer AND NOT c.outcomes @> take_outcomes.states;
+	END IF;
+
+	RETURN QUERY
+		WITH picked AS MATERIALIZED (
+			SELECT o.seq FROM line_notify.outcome o
+			WHERE o.consumer = take_outcomes.consumer
+			  AND (take_outcomes.states IS NULL OR o.outcome = ANY (take_outcomes.states) OR o.correction)
+			  AND (take_outcomes.channel IS NULL OR o.channel = take_outcomes.channel)
+			  AND (viewer.everything OR o.channel = ANY (viewer.channels))
+			  -- a restored copy must not send the fallback again
+			  AND EXISTS (SELECT FROM line_notify.channel c WHERE c.name = o.channel AND c.home = viewer.home)
+			ORDER BY o.seq
+			LIMIT take_outcomes.max
+			FOR UPDATE OF o SKIP LOCKED),
+		taken AS (
+			DELETE FROM line_notify.outcome o USING picked p
+			WHERE o.consumer = take_outcomes.consumer AND o.seq = p.seq
+			RETURNING o.*)
+		SELECT t.id, t.outcome, t.revision::integer, t.at, t.channel,
+			   coalesce(h.use_case, w.use_case), coalesce(h.template_key, w.template_key), coalesce(h.batch, w.batch),
+			   coalesce(h.reference, w.reference), coalesce(h.attempts, w.attempts), h.http_status::integer, coalesce(h.error, w.error)
+		FROM taken t
+		LEFT JOIN line_notify.history h ON h.id = t.id
+		LEFT JOIN line_notify.outbox w ON w.id = t.id
+		ORDER BY t.seq;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.take_outcomes FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.take_outcomes IS 'Hand out up to max outcomes that this consumer has not had: each once, for good when the transaction commits. Several sessions may take at the same time. What turns out otherwise later comes again with a larger revision';
+
+CREATE FUNCTION line_notify.drop_consumer(consumer text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	n bigint;
+BEGIN
+	IF consumer = 'default' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'the default consumer cannot be dropped';
+	END IF;
+	DELETE FROM line_notify.consumer c WHERE c.name = consumer;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('consumer "%s" does not exist', consumer);
+	END IF;
+	DELETE FROM line_notify.outcome o WHERE o.consumer = drop_consumer.consumer;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	PERFORM line_notify._log_operation('drop_consumer', jsonb_build_object('consumer', consumer), false, n);
+	RETURN n;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.drop_consumer FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.drop_consumer IS 'Forget a consumer of take_outcomes() and what waits for it; returns how many outcomes that were';
+
+CREATE VIEW line_notify.consumers AS
+SELECT c.name, c.outcomes, c.created_at, w.waiting, w.oldest
+FROM line_notify.consumer c,
+	 LATERAL (SELECT count(*) AS waiting, min(o.at) AS oldest FROM line_notify.outcome o WHERE o.consumer = c.name) w;
+COMMENT ON VIEW line_notify.consumers IS 'Consumers of take_outcomes() and how many outcomes wait for each';
+
+
+CREATE FUNCTION line_notify._wait_for(id bigint, timeout_ms bigint) RETURNS text
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'line_notify_wait_for';
+REVOKE ALL ON FUNCTION line_notify._wait_for(bigint, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._wait_for(bigint, bigint) IS 'sleeps until a message has left the queue';
+
+CREATE FUNCTION line_notify.wait_for(id bigint, timeout interval DEFAULT '30 seconds') RETURNS line_notify.message_state
+LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	viewer record := line_notify._viewer();
+BEGIN
+	IF timeout < '0' OR timeout > '30 days' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'timeout is out of range',
+			DETAIL = 'The range is 0 to 30 days.';
+	END IF;
+	IF NOT viewer.everything
+	   AND NOT EXISTS (SELECT FROM line_notify.outbox o WHERE o.id = wait_for.id AND o.channel = ANY (viewer.channels))
+	   AND NOT EXISTS (SELECT FROM line_notify.history h WHERE h.id = wait_for.id AND h.channel = ANY (viewer.channels)) THEN
+		RETURN NULL;
+	END IF;
+	RETURN line_notify._wait_for(id, (extract(epoch FROM timeout) * 1000)::bigint);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.wait_for(bigint, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.wait_for(bigint, interval) IS 'Sleep until a message has been sent or has ended otherwise, at most timeout; returns its state then, NULL when there is no such message. Commit the INSERT first';
+
+--
+-- Grants of duties.  The privileges themselves are the register of who has
+-- which duty; PostgreSQL dumps, shows and revokes them.
+--
+
+CREATE FUNCTION line_notify._has_grant(role regrole, function_name name) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM pg_proc p, aclexplode(p.proacl) a
+				   WHERE p.proname = function_name AND p.pronamespace = 'line_notify'::regnamespace
+					 AND a.grantee = role AND a.privilege_type = 'EXECUTE')
+$$;
+REVOKE ALL ON FUNCTION line_notify._has_grant(regrole, name) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._has_grant(regrole, name) IS 'was this function granted to this very role';
+
+CREATE FUNCTION line_notify._grant_duty(duty text, role regrole, give boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	-- what support staff see; an operator sees it too
+	views CONSTANT text := 'line_notify.notifications, line_notify.attempts, line_notify.batches, line_notify.consumers, line_notify.channels';
+	looks CONSTANT text := 'line_notify.find_notifications, line_notify.wait_for,'
+						   ' line_notify._viewer, line_notify._hold_ups, line_notify._local_home, line_notify._quiet_until';
+	verbs CONSTANT text := 'line_notify.cancel, line_notify.reschedule, line_notify.redrive, line_notify.pause, line_notify.resume,'
+						   ' line_notify.take_outcomes, line_notify.drop_consumer';
+	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations';
+	shows CONSTANT text := 'line_notify.health, line_notify.reset_stats, line_notify._stats, line_notify._workers';
+	verb text := CASE WHEN give THEN 'GRANT' ELSE 'REVOKE' END;
+	whom text := CASE WHEN give THEN 'TO ' ELSE 'FROM ' END || role::text;
+BEGIN
+	IF role IS NULL OR role = 0 THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'role must not be null';
+	END IF;
+	EXECUTE format('%s SELECT ON %s %s', verb, views, whom);
+	EXECUTE format('%s EXECUTE ON FUNCTION %s %s', verb, looks, whom);
+	IF duty = 'operator' THEN
+		EXECUTE format('%s SELECT ON %s %s', verb, sees, whom);
+		EXECUTE format('%s EXECUTE ON FUNCTION %s, %s %s', verb, verbs, shows, whom);
+	END IF;
+
+	-- what another duty of the role gives too must stay
+	IF NOT give THEN
+		IF duty = 'support' AND line_notify._has_grant(role, 'cancel') THEN
+			PERFORM line_notify._grant_duty('operator', role, true);
+		END IF;
+		IF EXISTS (SELECT FROM line_notify.sender s WHERE s.role = _grant_duty.role) THEN
+			PERFORM line_notify.grant_sender(role, '{}');
+		END IF;
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._grant_duty(text, regrole, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._grant_duty(text, regrole, boolean) IS 'grants or revokes what belongs to a duty';
+
+CREATE FUNCTION line_notify.grant_support(role regrole) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT line_notify._grant_duty('support', role, true) $$;
+REVOKE ALL ON FUNCTION line_notify.grant_support FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.grant_support IS 'Let a role see every message without payload and recipient, and search by number';
+CREATE FUNCTION line_notify.revoke_support(role regrole) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT line_notify._grant_duty('support', role, false) $$;
+REVOKE ALL ON FUNCTION line_notify.revoke_support FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.revoke_support IS 'Take back what grant_support() gave';
+
+CREATE FUNCTION line_notify.grant_operator(role regrole) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT line_notify._grant_duty('operator', role, true) $$;
+REVOKE ALL ON FUNCTION line_notify.grant_operator FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.grant_operator IS 'Let a role run every verb (cancel, reschedule, redrive, pause, resume), take outcomes, see everything that support and monitoring see';
+CREATE FUNCTION line_notify.revoke_operator(role regrole) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT line_notify._grant_duty('operator', role, false) $$;
+REVOKE ALL ON FUNCTION line_notify.revoke_operator FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.revoke_operator IS 'Take back what grant_operator() gave';
 
 --
 -- 9. Registration for dump
@@ -1848,6 +3035,11 @@ COMMENT ON FUNCTION line_notify.resume(text) IS 'Send through a paused channel a
 SELECT pg_catalog.pg_extension_config_dump('line_notify.identity', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.channel', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.sender', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.partial_pause', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_sent', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.dedup', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.release', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.release_seq_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.outbox', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.in_flight', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.history', '');
@@ -1855,6 +3047,11 @@ SELECT pg_catalog.pg_extension_config_dump('line_notify.attempt_log', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.outbox_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event_seq_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.operations', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.operations_seq_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.consumer', 'WHERE name <> ''default''');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.outcome', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.outcome_seq_seq', '');
 
 -- A worker for this database starts when the transaction commits.
 CREATE FUNCTION line_notify._wake() RETURNS void

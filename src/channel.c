@@ -13,13 +13,19 @@
 #include <unistd.h>
 
 #include "common/hashfn.h"
+#include "fmgr.h"
+#include "pgtime.h"
 #include "storage/fd.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "channel.h"
 #include "compat.h"
+#include "quiet.h"
 #include "token.h"
+
+PG_FUNCTION_INFO_V1(line_notify_quiet_until);
 
 /* LINE's tokens are a few hundred bytes, a PEM key under 4 kB. */
 #define MAX_SECRET	8192
@@ -34,6 +40,7 @@ ln_channel_load(LnChannel ***list, int n, MemoryContext context)
 	LnChannel **channels;
 
 	ln_outbox_load_credentials(rows, nrows);
+	ln_outbox_load_flow(rows, nrows);
 
 	channels = MemoryContextAlloc(context, sizeof(LnChannel *) * (n + nrows + 1));
 	if (n > 0)
@@ -54,9 +61,10 @@ ln_channel_load(LnChannel ***list, int n, MemoryContext context)
 
 			c = MemoryContextAllocZero(context, sizeof(LnChannel));
 			c->context = own;
-			for (int p = 0; p < LN_PRIORITIES; p++)
+			for (int p = 0; p < LN_LANES; p++)
 			{
 				c->lanes[p].low = DT_NOBEGIN;
+				c->lanes[p].head = DT_NOBEGIN;
 				c->lanes[p].next_due = DT_NOEND;
 			}
 			channels[n++] = c;
@@ -90,11 +98,30 @@ copy(const char *s)
 	return s ? pstrdup(s) : NULL;
 }
 
+static char **
+copy_list(char **list, int n)
+{
+	char	  **result;
+
+	if (list == NULL)
+		return NULL;
+	result = palloc(sizeof(char *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		result[i] = pstrdup(list[i]);
+	return result;
+}
+
 static void
 take_row(LnChannel *c, const LnChannelRow *row)
 {
 	MemoryContext old;
 
+	/* whoever resumes says that the cause is gone */
+	if (c->row.paused && !row->paused)
+	{
+		ln_breaker_success(&c->breaker);
+		memset(c->runs, 0, sizeof(c->runs));
+	}
 	MemoryContextReset(c->context);
 	old = MemoryContextSwitchTo(c->context);
 	c->row = *row;
@@ -106,6 +133,17 @@ take_row(LnChannel *c, const LnChannelRow *row)
 	c->row.ca_file = copy(row->ca_file);
 	c->row.credential_value = copy(row->credential_value);
 	c->row.credential_key_id = copy(row->credential_key_id);
+	c->row.time_zone = copy(row->time_zone);
+	c->row.quiet_hours = copy(row->quiet_hours);
+	c->row.only_recipients = copy_list(row->only_recipients, row->nonly_recipients);
+	c->row.paused_subjects = copy_list(row->paused_subjects, row->npaused_subjects);
+	c->zone = pg_tzset(row->time_zone);
+	if (c->zone == NULL)
+		c->zone = pg_tzset("GMT");	/* the server's time zones have changed */
+	if (c->row.quiet_hours != NULL && !ln_quiet_parse(c->row.quiet_hours, &c->quiet))
+		c->row.quiet_hours = NULL;
+	c->quiet_until = 0;
+	c->quiet_checked = DT_NOEND;
 	c->row.channel_secret = NULL;
 	c->row.previous_channel_secret = NULL;
 	c->gone = false;
@@ -131,6 +169,80 @@ ln_channel_usable(const LnChannel *c, int64 home)
 {
 	return ln_channel_permitted(c, home) &&
 		ln_token_header(c->token, GetCurrentTimestamp()) != NULL;
+}
+
+static int
+utc_offset(int64_t at, void *zone)
+{
+	pg_time_t	t = (pg_time_t) at;
+	struct pg_tm *tm = pg_localtime(&t, (pg_tz *) zone);
+
+	return tm != NULL ? (int) tm->tm_gmtoff : 0;
+}
+
+static TimestampTz
+quiet_until(const LnQuiet *quiet, pg_tz *zone, TimestampTz at)
+{
+	int64		end = ln_quiet_until(quiet, timestamptz_to_time_t(at), utc_offset, zone);
+
+	return end == 0 ? 0 : time_t_to_timestamptz((pg_time_t) end);
+}
+
+TimestampTz
+ln_channel_quiet_until(LnChannel *c, TimestampTz now)
+{
+	if (c->row.quiet_hours == NULL)
+		return 0;
+	/* asked for every claim: it can change with the minute only */
+	if (now < c->quiet_checked || now >= c->quiet_checked + USECS_PER_SEC)
+	{
+		c->quiet_checked = now - now % USECS_PER_SEC;
+		c->quiet_until = quiet_until(&c->quiet, c->zone, now);
+	}
+	return c->quiet_until > now ? c->quiet_until : 0;
+}
+
+Datum
+line_notify_quiet_until(PG_FUNCTION_ARGS)
+{
+	char	   *hours = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	TimestampTz at = PG_GETARG_TIMESTAMPTZ(2);
+	pg_tz	   *zone = pg_tzset(name);
+	LnQuiet		quiet;
+	TimestampTz until;
+
+	if (!ln_quiet_parse(hours, &quiet))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid quiet hours: \"%s\"", hours),
+				 errhint("Write them as HH:MM-HH:MM, for example 21:00-08:00.")));
+	if (zone == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time zone \"%s\" not recognized", name)));
+	if (TIMESTAMP_NOT_FINITE(at) || (until = quiet_until(&quiet, zone, at)) == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(until);
+}
+
+bool
+ln_channel_part_paused(const LnChannel *c, LineKind kind, const char *subject)
+{
+	if (c->row.endpoint_paused[kind])
+		return true;
+	for (int i = 0; i < c->row.npaused_subjects; i++)
+		if (strcmp(c->row.paused_subjects[i], subject) == 0)
+			return true;
+	return false;
+}
+
+bool
+ln_channel_allows(const LnChannel *c, const char *recipient)
+{
+	return c->row.only_recipients == NULL ||
+		bsearch(&recipient, c->row.only_recipients, c->row.nonly_recipients,
+				sizeof(char *), ln_outbox_compare_recipients) != NULL;
 }
 
 char *

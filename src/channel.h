@@ -11,26 +11,38 @@
 
 #include "breaker.h"
 #include "outbox.h"
+#include "pgtime.h"
+#include "quiet.h"
 #include "utils/palloc.h"
+#include "window.h"
 
-#define LN_MIN_PRIORITY		(-10)
-#define LN_MAX_PRIORITY		10
-#define LN_PRIORITIES		(LN_MAX_PRIORITY - LN_MIN_PRIORITY + 1)
-
-/* A tenth of a second of difference in due time that one step of priority is worth, times this. */
+/* One step of priority is worth so much waiting (us): larger is sooner, but smaller is not never. */
 #define LN_AGING_US			INT64CONST(60000000)
 
-/* Messages of one channel and priority, in order of due time. */
+/* Messages of one channel, priority and endpoint, in order of due time. */
 typedef struct LnLane
 {
 	bool		maybe;			/* something may be due now */
 	bool		suspect;		/* says the survey; if nothing can be claimed,
 								 * somebody has it locked */
 	TimestampTz low;			/* nothing visible or to come is due before */
+	TimestampTz head;			/* about when the first of it was due, for
+								 * aging */
 	TimestampTz next_due;		/* of what waits for its time; DT_NOEND */
 } LnLane;
 
 typedef struct LnToken LnToken;	/* token.h */
+
+/* A row of identical answers 400 to messages of one template or design. */
+typedef struct LnRun
+{
+	char		subject[LN_SUBJECT_LEN];	/* "" = free; see ln_channel_subject */
+	uint32		error;			/* hash of LINE's words */
+	int			length;
+} LnRun;
+
+/* Templates and designs watched at once, per channel; the oldest gives way. */
+#define LN_RUNS			16
 
 typedef struct LnChannel
 {
@@ -41,13 +53,21 @@ typedef struct LnChannel
 	uint64		rate_key[2];	/* by LineKind */
 	int			in_flight;		/* claimed and not answered */
 	int			queued;			/* of these, not sent yet */
+	int			sent;			/* of these, on the wire */
+	uint64		dry[2];			/* by LineKind: no rate token in this round */
+	uint64		refused_token;	/* hash of the authorization that LINE refused */
 	Breaker		breaker;
 	int			throttles;		/* answers 429 in a row without Retry-After */
-	int64		blocked_until_ns[2];	/* by LineKind, monotonic: LINE said
-										 * wait */
 	int			failures;		/* of claims, in a row */
 	TimestampTz rest_until;		/* after one: no claim before */
-	LnLane		lanes[LN_PRIORITIES];
+	LnWindow	window;			/* how many may be unanswered */
+	LnRun		runs[LN_RUNS];	/* identical refusals by template or design */
+	int			next_run;
+	LnQuiet		quiet;
+	pg_tz	   *zone;
+	TimestampTz quiet_checked;	/* what quiet_until says holds from here */
+	TimestampTz quiet_until;	/* to here, if quiet; 0 = not quiet */
+	LnLane		lanes[LN_LANES];
 } LnChannel;
 
 /*
@@ -62,6 +82,15 @@ extern bool ln_channel_permitted(const LnChannel *c, int64 home);
 
 /* The same, and is a token at hand? */
 extern bool ln_channel_usable(const LnChannel *c, int64 home);
+
+/* End of the quiet hours of a channel, 0 = it has none now. */
+extern TimestampTz ln_channel_quiet_until(LnChannel *c, TimestampTz now);
+
+/* Is this endpoint, template or design paused? */
+extern bool ln_channel_part_paused(const LnChannel *c, LineKind kind, const char *subject);
+
+/* May this person be sent to? */
+extern bool ln_channel_allows(const LnChannel *c, const char *recipient);
 
 /* Text of a secret: the value itself, or the first line of the file it names. NULL with a sentence in err. */
 extern char *ln_channel_secret(const char *value, char *err, size_t errlen);

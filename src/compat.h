@@ -51,4 +51,20 @@
 #define DATCONNLIMIT_INVALID_DB -2
 #endif
 
+/* 18: the tuple itself, when it is there already; 16: only summarizing indexes */
+#if PG_VERSION_NUM >= 180000
+#define LnExecCheckIndexConstraints(info, slot, estate, conflict) \
+	ExecCheckIndexConstraints((info), (slot), (estate), (conflict), &(slot)->tts_tid, NIL)
+#else
+#define LnExecCheckIndexConstraints(info, slot, estate, conflict) \
+	ExecCheckIndexConstraints((info), (slot), (estate), (conflict), NIL)
+#endif
+#if PG_VERSION_NUM >= 160000
+#define LnExecInsertIndexTuples(info, slot, estate, lost) \
+	ExecInsertIndexTuples((info), (slot), (estate), false, true, (lost), NIL, false)
+#else
+#define LnExecInsertIndexTuples(info, slot, estate, lost) \
+	ExecInsertIndexTuples((info), (slot), (estate), false, true, (lost), NIL)
+#endif
+
 #endif							/* LN_COMPAT_H */

@@ -42,6 +42,7 @@
 
 #include "compat.h"
 #include "crypto.h"
+#include "dedup.h"
 #include "enqueue.h"
 #include "guc.h"
 #include "message_funcs.h"
@@ -51,6 +52,13 @@
 
 PG_FUNCTION_INFO_V1(line_notify_outbox_insert);
 PG_FUNCTION_INFO_V1(line_notify_configuration_changed);
+PG_FUNCTION_INFO_V1(line_notify_duplicate_of);
+
+/*
+ * Longest dedup_key and order_key in bytes: they are index entries of several
+ * indexes, and whatever is longer is no key but somebody's payload.
+ */
+#define MAX_KEY		255
 
 /* our columns of outbox */
 typedef enum OutboxColumn
@@ -70,6 +78,9 @@ typedef enum OutboxColumn
 	COL_SPREAD,
 	COL_EXPIRES_AT,
 	COL_DEDUP_KEY,
+	COL_ON_DUPLICATE,
+	COL_ORDER_KEY,
+	COL_ID,
 	COL_STATE,
 	COL_DUE_AT,
 	COL_HOME,
@@ -81,8 +92,8 @@ typedef enum OutboxColumn
 static const char *const column_names[NCOLS] = {
 	"channel", "phone", "region", "recipient", "use_case", "template_key", "body",
 	"messages", "notification_disabled", "aggregation_unit", "priority",
-	"send_after", "spread", "expires_at", "dedup_key", "state", "due_at",
-	"home", "created_at", "error"
+	"send_after", "spread", "expires_at", "dedup_key", "on_duplicate", "order_key",
+	"id", "state", "due_at", "home", "created_at", "error"
 };
 
 /* One firing's view of the row. */
@@ -101,7 +112,7 @@ typedef struct Row
 /* cache of this backend */
 static struct
 {
-	bool		valid;
+	bool		stale;			/* or never loaded: context is NULL */
 	bool		registered;
 	MemoryContext context;
 	Oid			channel_relid;
@@ -113,7 +124,12 @@ static struct
 	Oid			state_type;
 	Oid			queued_label;	/* enum values */
 	Oid			invalid_label;
+	Oid			suppressed_label;
+	LnDedupTables dedup;
 } cache;
+
+/* the message that the row last inserted by this session was a duplicate of */
+static int64 duplicate_of = 0;
 
 static void load_cache(void);
 static void cache_callback(Datum arg, Oid relid);
@@ -121,6 +137,9 @@ static void set_value(Row *row, OutboxColumn c, Datum value);
 static void set_null(Row *row, OutboxColumn c);
 static const LnChannelRow *choose_channel(Row *row);
 static void check_sender(const char *channel, Oid owner);
+static void check_key(Row *row, OutboxColumn c);
+static bool is_allowed(const LnChannelRow *channel, const char *recipient);
+static bool is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz now);
 static void statement_fault(int sqlstate, const char *message, const char *detail, const char *hint) pg_attribute_noreturn();
 
 static void
@@ -167,6 +186,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	TimestampTz expires;
 	char	   *unit = NULL;
 	int			priority;
+	bool		suppressed;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
@@ -203,6 +223,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	if (!IS_NULL(&row, COL_STATE))
 		return PointerGetDatum(tuple);
 
+	duplicate_of = 0;
 	if (!ln_guc_enqueue)
 		return PointerGetDatum(NULL);
 
@@ -244,6 +265,18 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 						"priority is out of range",
 						"The range is -10 to 10; larger is sooner.", NULL);
+
+	check_key(&row, COL_DEDUP_KEY);
+	check_key(&row, COL_ORDER_KEY);
+	if (!IS_NULL(&row, COL_ON_DUPLICATE))
+	{
+		char	   *action = TextDatumGetCString(VALUE(&row, COL_ON_DUPLICATE));
+
+		if (strcmp(action, "ignore") != 0 && strcmp(action, "replace") != 0)
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							psprintf("unknown value of on_duplicate: \"%s\"", action),
+							NULL, "Use ignore or replace.");
+	}
 
 	if (!IS_NULL(&row, COL_AGGREGATION_UNIT))
 		unit = TextDatumGetCString(VALUE(&row, COL_AGGREGATION_UNIT));
@@ -362,9 +395,13 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 			fault = "expires_at: in the past";
 	}
 
+	suppressed = fault == NULL && channel->only_recipients != NULL &&
+		!is_allowed(channel, TextDatumGetCString(VALUE(&row, COL_RECIPIENT)));
+	if (suppressed)
+		fault = "only_recipients: not on the list of the channel";
 	if (fault != NULL)
 	{
-		if (channel->on_invalid_error)
+		if (channel->on_invalid_error && !suppressed)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 							"invalid message",
 							psprintf("The rule is: %s.", fault),
@@ -377,13 +414,20 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	}
 
 	set_value(&row, COL_CHANNEL, CStringGetTextDatum(channel->name));
-	set_value(&row, COL_STATE, ObjectIdGetDatum(fault ? cache.invalid_label : cache.queued_label));
+	set_value(&row, COL_STATE, ObjectIdGetDatum(suppressed ? cache.suppressed_label :
+												fault ? cache.invalid_label : cache.queued_label));
 	set_value(&row, COL_DUE_AT, TimestampTzGetDatum(due));
 	set_value(&row, COL_EXPIRES_AT, TimestampTzGetDatum(expires));
 	set_value(&row, COL_HOME, Int64GetDatum(channel->home));
 	set_value(&row, COL_CREATED_AT, TimestampTzGetDatum(now));
 
-	ln_wakeup_for_row(channel->name, priority);
+	/* last, when it is certain that the row will be queued */
+	if (!IS_NULL(&row, COL_DEDUP_KEY) && fault == NULL &&
+		is_duplicate(&row, channel, trigdata->tg_relation, now))
+		return PointerGetDatum(NULL);
+	set_null(&row, COL_ON_DUPLICATE);
+
+	ln_wakeup_for_row(channel->name, ln_lane(priority, template ? LINE_TEMPLATE : LINE_FLEXIBLE));
 
 	tuple = heap_modify_tuple(tuple, row.desc, row.values, row.nulls, row.replace);
 	return PointerGetDatum(tuple);
@@ -419,7 +463,7 @@ choose_channel(Row *row)
 	else if (ln_guc_default_channel != NULL && ln_guc_default_channel[0] != '\0')
 		name = ln_guc_default_channel;
 
-	if (!cache.valid)
+	if (cache.stale || cache.context == NULL)
 		load_cache();
 	if (name != NULL)
 	{
@@ -443,7 +487,7 @@ choose_channel(Row *row)
 const LnChannelRow *
 ln_enqueue_channel(const char *name)
 {
-	if (!cache.valid)
+	if (cache.stale || cache.context == NULL)
 		load_cache();
 	for (int i = 0; i < cache.nchannels; i++)
 		if (strcmp(cache.channels[i].name, name) == 0)
@@ -473,10 +517,72 @@ check_sender(const char *channel, Oid owner)
 }
 
 static void
+check_key(Row *row, OutboxColumn c)
+{
+	int			len;
+
+	if (IS_NULL(row, c))
+		return;
+	len = VARSIZE_ANY_EXHDR(DatumGetTextPP(VALUE(row, c)));
+	if (len < 1 || len > MAX_KEY)
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						psprintf("invalid %s", column_names[c]),
+						psprintf("A key has 1 to %d bytes.", MAX_KEY),
+						"Use NULL for none.");
+}
+
+/* Staging: is the person on the list?  The list is sorted. */
+static bool
+is_allowed(const LnChannelRow *channel, const char *recipient)
+{
+	return bsearch(&recipient, channel->only_recipients, channel->nonly_recipients,
+				   sizeof(char *), ln_outbox_compare_recipients) != NULL;
+}
+
+/*
+ * Take the row's dedup_key.  True: another message holds it, and the row is
+ * not to be inserted.  With "replace", the other one is removed while it only
+ * waits, and the row takes over its id and its place behind its order_key.
+ */
+static bool
+is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz now)
+{
+	bool		replace = channel->replace_duplicate;
+	int64		holder;
+	char	   *order_key;
+
+	if (ln_dedup_take(&cache.dedup, channel->name,
+					  TextDatumGetCString(VALUE(row, COL_DEDUP_KEY)),
+					  DatumGetInt64(VALUE(row, COL_ID)),
+					  now, now + channel->dedup_window_us, &holder))
+		return false;
+	duplicate_of = holder;
+	if (!IS_NULL(row, COL_ON_DUPLICATE))
+		replace = strcmp(TextDatumGetCString(VALUE(row, COL_ON_DUPLICATE)), "replace") == 0;
+	if (!replace ||
+		!ln_dedup_remove_waiting(&cache.dedup, outbox, holder, cache.queued_label, &order_key))
+		return true;
+	set_value(row, COL_ID, Int64GetDatum(holder));
+	if (order_key != NULL)
+		set_value(row, COL_ORDER_KEY, CStringGetTextDatum(order_key));
+	else
+		set_null(row, COL_ORDER_KEY);
+	return false;
+}
+
+Datum
+line_notify_duplicate_of(PG_FUNCTION_ARGS)
+{
+	if (duplicate_of == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(duplicate_of);
+}
+
+static void
 cache_callback(Datum arg, Oid relid)
 {
 	if (relid == InvalidOid || relid == cache.channel_relid || relid == cache.sender_relid)
-		cache.valid = false;
+		cache.stale = true;
 }
 
 /*
@@ -519,7 +625,7 @@ load_cache(void)
 		elog(ERROR, "could not connect to SPI");
 	old = MemoryContextSwitchTo(context);
 	/* before the read: an invalidation while we read must not get lost */
-	cache.valid = true;
+	cache.stale = false;
 	{
 		LnChannelRow *channels;
 		LnSenderRow *senders;
@@ -539,10 +645,16 @@ load_cache(void)
 		cache.nsenders = nsenders;
 	}
 
+	cache.dedup.dedup = get_relname_relid("dedup", nsp);
+	cache.dedup.outbox_pkey = get_relname_relid("outbox_pkey", nsp);
+	cache.dedup.in_flight = get_relname_relid("in_flight", nsp);
+	cache.dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
 	cache.state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
 									   CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
 	cache.queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
 										 ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
 	cache.invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
 										  ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
+	cache.suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+											 ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
 }

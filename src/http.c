@@ -270,6 +270,7 @@ static void serve_timer(Pool *pool, int64_t now);
 static bool apply_changes(HttpClient *client);
 static void harvest(Pool *pool);
 
+static void spoil(int fd);
 static bool fd_room(HttpClient *client, int fd);
 static void fd_register(HttpClient *client, int fd, uint32_t events);
 static void fd_changed(HttpClient *client, int fd);
@@ -1377,7 +1378,8 @@ serve_sockets(HttpClient *client)
 									 &running);
 		else
 		{
-			/* an idle connection was closed: libcurl notices by itself */
+			if (wanted == 0 && client->fds[fd].ours)
+				spoil(fd);
 			fd_register(client, fd, wanted);
 		}
 	}
@@ -1464,6 +1466,27 @@ harvest(Pool *pool)
 }
 
 /* ---------- descriptors ---------- */
+
+/*
+ * Something happened on an idle connection: it was closed, or the server said
+ * something unasked (408, for example, before it closes).  That must not be
+ * taken for the answer to the next request.  libcurl looks at a connection
+ * before it uses it again, but old versions only whether it is closed: so
+ * throw away what came, and close it, which libcurl then finds.
+ */
+static void
+spoil(int fd)
+{
+	char		junk[4096];
+	int			i;
+
+	for (i = 0; i < 16; i++)
+	{
+		if (recv(fd, junk, sizeof(junk), MSG_DONTWAIT) <= 0)
+			break;
+	}
+	(void) shutdown(fd, SHUT_RDWR);
+}
 
 /*
  * Make the tables hold this descriptor.

@@ -67,7 +67,9 @@ typedef struct LnJsonTree
 static inline bool
 ln_json_key_is(const LnJsonNode *node, const char *key, size_t len)
 {
-	return node->key_len == len && memcmp(node->key, key, len) == 0;
+	/* most names of one length differ in the first byte */
+	return node->key_len == len &&
+		(len == 0 || (node->key[0] == key[0] && memcmp(node->key, key, len) == 0));
 }
 
 /* the member of an object, 0 (the root, never a member) when there is none */

@@ -127,6 +127,7 @@ typedef struct FlexProperty
 {
 	const char *component;		/* NULL: any */
 	const char *key;
+	size_t		len;			/* of key */
 	LnJsonType	type;			/* LN_JSON_TRUE stands for a boolean */
 	const char *values;			/* separated by blanks; NULL: any */
 } FlexProperty;
@@ -148,29 +149,29 @@ const LnRuleInfo ln_message_rules[LN_RULE_COUNT] =
 
 static const FlexProperty flex_properties[] =
 {
-	{NULL, "flex", LN_JSON_NUMBER, NULL},
-	{NULL, "wrap", LN_JSON_TRUE, NULL},
-	{NULL, "scaling", LN_JSON_TRUE, NULL},
-	{NULL, "maxLines", LN_JSON_NUMBER, NULL},
-	{NULL, "margin", LN_JSON_STRING, NULL},
-	{NULL, "spacing", LN_JSON_STRING, NULL},
-	{NULL, "color", LN_JSON_STRING, NULL},
-	{NULL, "backgroundColor", LN_JSON_STRING, NULL},
-	{NULL, "size", LN_JSON_STRING, NULL},
-	{NULL, "position", LN_JSON_STRING, "relative absolute"},
-	{NULL, "gravity", LN_JSON_STRING, "top bottom center"},
-	{NULL, "align", LN_JSON_STRING, "start end center"},
-	{NULL, "weight", LN_JSON_STRING, "regular bold"},
-	{NULL, "decoration", LN_JSON_STRING, "none underline line-through"},
-	{NULL, "adjustMode", LN_JSON_STRING, "shrink-to-fit"},
-	{NULL, "justifyContent", LN_JSON_STRING, "center flex-start flex-end space-between space-around space-evenly"},
-	{NULL, "alignItems", LN_JSON_STRING, "center flex-start flex-end"},
-	{"button", "style", LN_JSON_STRING, "primary secondary link"},
-	{"button", "height", LN_JSON_STRING, "md sm"},
-	{"text", "style", LN_JSON_STRING, "normal italic"},
-	{"span", "style", LN_JSON_STRING, "normal italic"},
-	{"bubble", "direction", LN_JSON_STRING, "ltr rtl"},
-	{"bubble", "size", LN_JSON_STRING, "nano micro deca hecto kilo mega giga"},
+	{NULL, LIT("flex"), LN_JSON_NUMBER, NULL},
+	{NULL, LIT("wrap"), LN_JSON_TRUE, NULL},
+	{NULL, LIT("scaling"), LN_JSON_TRUE, NULL},
+	{NULL, LIT("maxLines"), LN_JSON_NUMBER, NULL},
+	{NULL, LIT("margin"), LN_JSON_STRING, NULL},
+	{NULL, LIT("spacing"), LN_JSON_STRING, NULL},
+	{NULL, LIT("color"), LN_JSON_STRING, NULL},
+	{NULL, LIT("backgroundColor"), LN_JSON_STRING, NULL},
+	{NULL, LIT("size"), LN_JSON_STRING, NULL},
+	{NULL, LIT("position"), LN_JSON_STRING, "relative absolute"},
+	{NULL, LIT("gravity"), LN_JSON_STRING, "top bottom center"},
+	{NULL, LIT("align"), LN_JSON_STRING, "start end center"},
+	{NULL, LIT("weight"), LN_JSON_STRING, "regular bold"},
+	{NULL, LIT("decoration"), LN_JSON_STRING, "none underline line-through"},
+	{NULL, LIT("adjustMode"), LN_JSON_STRING, "shrink-to-fit"},
+	{NULL, LIT("justifyContent"), LN_JSON_STRING, "center flex-start flex-end space-between space-around space-evenly"},
+	{NULL, LIT("alignItems"), LN_JSON_STRING, "center flex-start flex-end"},
+	{"button", LIT("style"), LN_JSON_STRING, "primary secondary link"},
+	{"button", LIT("height"), LN_JSON_STRING, "md sm"},
+	{"text", LIT("style"), LN_JSON_STRING, "normal italic"},
+	{"span", LIT("style"), LN_JSON_STRING, "normal italic"},
+	{"bubble", LIT("direction"), LN_JSON_STRING, "ltr rtl"},
+	{"bubble", LIT("size"), LN_JSON_STRING, "nano micro deca hecto kilo mega giga"},
 };
 
 static void check_template_body(Checker *c, const PathSegment *seg, uint32_t body);
@@ -1467,7 +1468,7 @@ check_flex_properties(Checker *c, const PathSegment *seg, uint32_t node)
 			const FlexProperty *p = &flex_properties[k];
 			LnJsonType	child_type = child->type;
 
-			if (!ln_json_key_is(child, p->key, strlen(p->key)) ||
+			if (!ln_json_key_is(child, p->key, p->len) ||
 				(p->component != NULL &&
 				 !string_is(type, p->component, strlen(p->component))))
 				continue;
@@ -2006,17 +2007,21 @@ string_is(const LnJsonNode *node, const char *str, size_t len)
 static bool
 in_list(const char *str, size_t len, const char *list)
 {
-	while (*list != '\0')
+	for (;;)
 	{
-		size_t		n = strcspn(list, " ");
+		size_t		i;
 
-		if (n == len && memcmp(list, str, len) == 0)
+		for (i = 0; i < len && list[i] == str[i] && list[i] != ' ' && list[i] != '\0'; i++)
+			;
+		if (i == len && len > 0 && (list[i] == ' ' || list[i] == '\0'))
 			return true;
-		list += n;
-		if (*list == ' ')
-			list++;
+		for (list += i; *list != ' '; list++)
+		{
+			if (*list == '\0')
+				return false;
+		}
+		list++;
 	}
-	return false;
 }
 
 /*

@@ -62,6 +62,7 @@ static char *column_text(int row, int col);
 static int64 column_int8(int row, int col, int64 if_null);
 static int	column_int4(int row, int col, int if_null);
 static bool column_bool(int row, int col);
+static char **column_text_array(int row, int col, int *n);
 static int64 column_interval_us(int row, int col);
 
 /* results are made in the caller's context, not in SPI's */
@@ -139,7 +140,8 @@ ln_outbox_load_channels(LnChannelRow **rows)
 		"SELECT name, home, api_base, line_channel_id, region, rate_limit, max_in_flight,"
 		" default_ttl, on_invalid, on_unknown, on_server_error, max_attempts,"
 		" backoff_base, backoff_cap, connect_timeout, total_timeout, use_case_required,"
-		" proxy, ca_file, paused_at IS NOT NULL"
+		" proxy, ca_file, paused_at IS NOT NULL, pause_automatic,"
+		" settle_window, dedup_window, on_duplicate, time_zone, quiet_hours, daily_budget, only_recipients"
 		" FROM line_notify.channel ORDER BY name",
 		.nargs = 0
 	};
@@ -173,6 +175,16 @@ ln_outbox_load_channels(LnChannelRow **rows)
 		c->proxy = column_text(i, 18);
 		c->ca_file = column_text(i, 19);
 		c->paused = column_bool(i, 20);
+		c->paused_automatically = c->paused && column_bool(i, 21);
+		c->settle_window_us = column_interval_us(i, 22);
+		c->dedup_window_us = column_interval_us(i, 23);
+		c->replace_duplicate = strcmp(column_text(i, 24), "replace") == 0;
+		c->time_zone = column_text(i, 25);
+		c->quiet_hours = column_text(i, 26);
+		c->daily_budget = column_int4(i, 27, 0);
+		c->only_recipients = column_text_array(i, 28, &c->nonly_recipients);
+		if (c->only_recipients != NULL)
+			qsort(c->only_recipients, c->nonly_recipients, sizeof(char *), ln_outbox_compare_recipients);
 	}
 	*rows = list;
 	return n;
@@ -218,6 +230,80 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 	}
 }
 
+void
+ln_outbox_load_flow(LnChannelRow *rows, int n)
+{
+	static Statement parts = {
+		.sql =
+		"SELECT channel, scope, subject FROM line_notify.partial_pause",
+		.nargs = 0
+	};
+	static Statement sent = {
+		.sql =
+		"SELECT c.name, coalesce(d.sent, 0),"
+		" ((clock_timestamp() AT TIME ZONE c.time_zone)::date + 1)::timestamp AT TIME ZONE c.time_zone"
+		" FROM line_notify.channel c LEFT JOIN line_notify.daily_sent d"
+		"  ON d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date",
+		.nargs = 0
+	};
+	int			m;
+
+	caller_context = CurrentMemoryContext;
+	m = (int) run(&parts, NULL, NULL, SPI_OK_SELECT);
+	for (int j = 0; j < n; j++)
+	{
+		CALLER_CONTEXT(rows[j].paused_subjects = palloc(sizeof(char *) * Max(m, 1)));
+		rows[j].npaused_subjects = 0;
+	}
+	for (int i = 0; i < m; i++)
+	{
+		char	   *channel = column_text(i, 1);
+		char	   *scope = column_text(i, 2);
+		char	   *subject = column_text(i, 3);
+
+		for (int j = 0; j < n; j++)
+		{
+			if (strcmp(rows[j].name, channel) != 0)
+				continue;
+			if (strcmp(scope, "endpoint") == 0)
+				rows[j].endpoint_paused[strcmp(subject, "template") == 0 ? LINE_TEMPLATE : LINE_FLEXIBLE] = true;
+			else
+			{
+				char	   *text = palloc(LN_SUBJECT_LEN);
+
+				ln_outbox_subject(text, strcmp(scope, "template") == 0 ? LINE_TEMPLATE : LINE_FLEXIBLE, subject);
+				CALLER_CONTEXT(rows[j].paused_subjects[rows[j].npaused_subjects++] = pstrdup(text));
+			}
+		}
+	}
+
+	m = (int) run(&sent, NULL, NULL, SPI_OK_SELECT);
+	for (int i = 0; i < m; i++)
+	{
+		char	   *channel = column_text(i, 1);
+
+		for (int j = 0; j < n; j++)
+		{
+			if (strcmp(rows[j].name, channel) != 0)
+				continue;
+			rows[j].sent_today = column_int8(i, 2, 0);
+			rows[j].day_ends = column_int8(i, 3, DT_NOEND);
+		}
+	}
+}
+
+void
+ln_outbox_subject(char *buf, LineKind kind, const char *name)
+{
+	snprintf(buf, LN_SUBJECT_LEN, "%c%s", kind == LINE_TEMPLATE ? 't' : 'u', name);
+}
+
+int
+ln_outbox_compare_recipients(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
 int
 ln_outbox_load_senders(LnSenderRow **rows)
 {
@@ -254,16 +340,16 @@ ln_outbox_survey(int64 home, LnLaneRow **rows)
 	static Statement st = {
 		.sql =
 		"WITH RECURSIVE lane AS ("
-		" (SELECT o.channel, o.priority FROM line_notify.outbox o"
-		"  ORDER BY o.channel, o.priority LIMIT 1)"
+		" (SELECT o.channel, o.lane FROM line_notify.outbox o"
+		"  ORDER BY o.channel, o.lane LIMIT 1)"
 		" UNION ALL"
-		" SELECT n.channel, n.priority FROM lane l, LATERAL ("
-		"  SELECT o.channel, o.priority FROM line_notify.outbox o"
-		"  WHERE (o.channel, o.priority) > (l.channel, l.priority)"
-		"  ORDER BY o.channel, o.priority LIMIT 1) n)"
-		" SELECT l.channel, l.priority,"
+		" SELECT n.channel, n.lane FROM lane l, LATERAL ("
+		"  SELECT o.channel, o.lane FROM line_notify.outbox o"
+		"  WHERE (o.channel, o.lane) > (l.channel, l.lane)"
+		"  ORDER BY o.channel, o.lane LIMIT 1) n)"
+		" SELECT l.channel, l.lane,"
 		"  (SELECT o.due_at FROM line_notify.outbox o"
-		"   WHERE o.channel = l.channel AND o.priority = l.priority"
+		"   WHERE o.channel = l.channel AND o.lane = l.lane"
 		"   AND o.home = $1 AND o.due_at < 'infinity' AND o.state = 'queued'"
 		"   AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"   ORDER BY o.due_at, o.id LIMIT 1)"
@@ -281,7 +367,7 @@ ln_outbox_survey(int64 home, LnLaneRow **rows)
 	for (int i = 0; i < n; i++)
 	{
 		list[i].channel = column_text(i, 1);
-		list[i].priority = column_int4(i, 2, 0);
+		list[i].lane = column_int4(i, 2, 0);
 		list[i].first_due = column_int8(i, 3, DT_NOEND);
 	}
 	*rows = list;
@@ -321,7 +407,7 @@ ln_outbox_has_events(void)
 }
 
 int
-ln_outbox_pick(const char *channel, int priority, int64 home,
+ln_outbox_pick(const char *channel, int lane, int64 home,
 			   TimestampTz low, TimestampTz now, int limit, LnMessage **rows)
 {
 	/*
@@ -337,9 +423,10 @@ ln_outbox_pick(const char *channel, int priority, int64 home,
 		"   WHERE p.channel = o.channel AND p.order_key = o.order_key"
 		"   AND p.id < o.id AND p.state = 'queued') END,"
 		" o.due_at, o.recipient, o.template_key, o.body::text, o.messages::text,"
-		" o.notification_disabled, o.aggregation_unit"
+		" o.notification_disabled, o.aggregation_unit,"
+		" CASE WHEN o.template_key IS NULL THEN coalesce(o.use_case::text, '') END"
 		" FROM line_notify.outbox o"
-		" WHERE o.channel = $1 AND o.priority = $2 AND o.due_at >= $3 AND o.due_at <= $4"
+		" WHERE o.channel = $1 AND o.lane = $2 AND o.due_at >= $3 AND o.due_at <= $4"
 		" AND o.home = $5 AND o.state = 'queued' AND o.expires_at > $4"
 		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		" ORDER BY o.due_at, o.id LIMIT $6 FOR UPDATE OF o SKIP LOCKED",
@@ -347,7 +434,7 @@ ln_outbox_pick(const char *channel, int priority, int64 home,
 		.argtypes = {TEXTOID, INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT4OID}
 	};
 	Datum		args[] = {
-		CStringGetTextDatum(channel), Int16GetDatum(priority),
+		CStringGetTextDatum(channel), Int16GetDatum(lane),
 		TimestampTzGetDatum(low), TimestampTzGetDatum(now),
 		Int64GetDatum(home), Int32GetDatum(limit)
 	};
@@ -373,6 +460,7 @@ ln_outbox_pick(const char *channel, int priority, int64 home,
 		m->messages = column_text(i, 10);
 		m->notification_disabled = column_int4(i, 11, -1);
 		m->aggregation_unit = column_text(i, 12);
+		m->use_case = column_text(i, 13);
 	}
 	*rows = list;
 	return n;
@@ -484,6 +572,201 @@ ln_outbox_park(const LnMessage *rows, int n)
 		ids[i] = rows[i].id;
 	arg = int8_array(ids, n);
 	(void) run(&st, &arg, NULL, SPI_OK_UPDATE);
+}
+
+void
+ln_outbox_suppress(const LnMessage *rows, int n, const char *why)
+{
+	/* its time is over: expiry moves it to history */
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.outbox SET state = 'suppressed', error = $2, recipient = NULL,"
+		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
+		.nargs = 2,
+		.argtypes = {INT8ARRAYOID, TEXTOID}
+	};
+	int64	   *ids = palloc(sizeof(int64) * n);
+	Datum		args[2];
+
+	for (int i = 0; i < n; i++)
+		ids[i] = rows[i].id;
+	args[0] = int8_array(ids, n);
+	args[1] = CStringGetTextDatum(why);
+	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+}
+
+void
+ln_outbox_note_release(const char *channel, const char *order_key)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.release (channel, order_key) VALUES ($1, $2)",
+		.nargs = 2,
+		.argtypes = {TEXTOID, TEXTOID}
+	};
+	Datum		args[2] = {CStringGetTextDatum(channel), (Datum) 0};
+
+	if (order_key != NULL)
+		args[1] = CStringGetTextDatum(order_key);
+	(void) run(&st, args, order_key != NULL ? "  " : " n", SPI_OK_INSERT);
+}
+
+bool
+ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
+{
+	/*
+	 * The first message of each order_key that was let go, if it was set
+	 * aside.  A row that somebody has locked keeps its note, for the next
+	 * time.
+	 */
+	static Statement by_key = {
+		.sql =
+		"WITH r AS MATERIALIZED ("
+		"  SELECT r.seq, h.id, h.due_at FROM line_notify.release r LEFT JOIN LATERAL ("
+		"   SELECT o.id, o.due_at FROM line_notify.outbox o"
+		"   WHERE o.channel = r.channel AND o.order_key = r.order_key AND o.state = 'queued'"
+		"   ORDER BY o.id LIMIT 1) h ON true"
+		"  WHERE r.order_key IS NOT NULL ORDER BY r.seq LIMIT $1),"
+		" l AS MATERIALIZED ("
+		"  SELECT o.id FROM line_notify.outbox o"
+		"  WHERE o.id = ANY (ARRAY(SELECT r.id FROM r WHERE r.due_at = 'infinity'))"
+		"  FOR UPDATE SKIP LOCKED),"
+		" d AS (DELETE FROM line_notify.release x WHERE x.seq = ANY (ARRAY("
+		"  SELECT r.seq FROM r WHERE r.id IS NULL OR r.due_at < 'infinity' OR r.id IN (SELECT l.id FROM l))))"
+		" UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
+		" WHERE o.id = ANY (ARRAY(SELECT l.id FROM l))"
+		" RETURNING o.channel, o.lane",
+		.nargs = 1,
+		.argtypes = {INT4OID}
+	};
+	static Statement left = {
+		.sql =
+		"SELECT EXISTS (SELECT FROM line_notify.release WHERE order_key IS NOT NULL)",
+		.nargs = 0
+	};
+
+	/*
+	 * Everything of a channel, also what will be set aside again.  In steps,
+	 * lane by lane in order of id.
+	 */
+	static Statement next = {
+		.sql =
+		"SELECT r.seq, r.channel FROM line_notify.release r WHERE r.order_key IS NULL ORDER BY r.seq LIMIT 1",
+		.nargs = 0
+	};
+	static Statement by_lane = {
+		.sql =
+		"UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
+		" WHERE o.id = ANY (ARRAY(SELECT p.id FROM line_notify.outbox p"
+		"  WHERE p.channel = $1 AND p.lane = $2 AND p.due_at = 'infinity' AND p.id > $3"
+		"  AND p.state = 'queued' ORDER BY p.id LIMIT $4 FOR UPDATE SKIP LOCKED))"
+		" RETURNING o.id",
+		.nargs = 4,
+		.argtypes = {TEXTOID, INT2OID, INT8OID, INT4OID}
+	};
+	static Statement done = {
+		.sql =
+		"DELETE FROM line_notify.release WHERE seq = $1",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int32GetDatum(limit);
+	LnLaneRow  *list;
+	int			n;
+
+	caller_context = CurrentMemoryContext;
+	n = (int) run(&by_key, &arg, NULL, SPI_OK_UPDATE_RETURNING);
+	CALLER_CONTEXT(list = palloc0(sizeof(LnLaneRow) * (n + LN_LANES)));
+	for (int i = 0; i < n; i++)
+	{
+		list[i].channel = column_text(i, 1);
+		list[i].lane = column_int4(i, 2, 0);
+	}
+	*rows = list;
+	*nrows = n;
+	(void) run(&left, NULL, NULL, SPI_OK_SELECT);
+	if (column_bool(0, 1))
+		return true;
+
+	if (run(&next, NULL, NULL, SPI_OK_SELECT) == 0)
+		return false;
+	if (column_int8(0, 1, 0) != scan->seq)
+	{
+		memset(scan, 0, sizeof(*scan));
+		scan->seq = column_int8(0, 1, 0);
+	}
+	{
+		char	   *channel = column_text(0, 2);
+		int			budget = limit;
+
+		while (budget > 0 && scan->lane < LN_LANES)
+		{
+			Datum		args[] = {
+				CStringGetTextDatum(channel), Int16GetDatum(scan->lane),
+				Int64GetDatum(scan->after), Int32GetDatum(budget)
+			};
+			int			m = (int) run(&by_lane, args, NULL, SPI_OK_UPDATE_RETURNING);
+
+			for (int i = 0; i < m; i++)
+				scan->after = Max(scan->after, column_int8(i, 1, 0));
+			if (m > 0)
+			{
+				list[*nrows].channel = channel;
+				list[(*nrows)++].lane = scan->lane;
+			}
+			if (m < budget)
+			{
+				scan->lane++;
+				scan->after = 0;
+			}
+			budget -= m;
+		}
+		if (scan->lane == LN_LANES)
+		{
+			arg = Int64GetDatum(scan->seq);
+			(void) run(&done, &arg, NULL, SPI_OK_DELETE);
+		}
+	}
+	return true;
+}
+
+void
+ln_outbox_count_sent(const char *channel, int n)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.daily_sent AS d (channel, day, sent)"
+		" SELECT c.name, (clock_timestamp() AT TIME ZONE c.time_zone)::date, $2"
+		" FROM line_notify.channel c WHERE c.name = $1"
+		" ON CONFLICT (channel, day) DO UPDATE SET sent = d.sent + excluded.sent",
+		.nargs = 2,
+		.argtypes = {TEXTOID, INT4OID}
+	};
+	Datum		args[] = {CStringGetTextDatum(channel), Int32GetDatum(n)};
+
+	(void) run(&st, args, NULL, SPI_OK_INSERT);
+}
+
+void
+ln_outbox_sweep_keys(int limit)
+{
+	static Statement keys = {
+		.sql =
+		"DELETE FROM line_notify.dedup d WHERE (d.channel, d.dedup_key) IN ("
+		" SELECT x.channel, x.dedup_key FROM line_notify.dedup x"
+		" WHERE x.until < clock_timestamp() ORDER BY x.until LIMIT $1 FOR UPDATE SKIP LOCKED)",
+		.nargs = 1,
+		.argtypes = {INT4OID}
+	};
+	static Statement days = {
+		.sql =
+		"DELETE FROM line_notify.daily_sent WHERE day < current_date - 400",
+		.nargs = 0
+	};
+	Datum		arg = Int32GetDatum(limit);
+
+	(void) run(&keys, &arg, NULL, SPI_OK_DELETE);
+	(void) run(&days, NULL, NULL, SPI_OK_DELETE);
 }
 
 static const char *
@@ -643,6 +926,25 @@ ln_outbox_record(const LnRecord *recs, int n)
 		}
 		held += hit;
 	}
+
+	/* what may have been accepted counts for the day, channel by channel */
+	for (int i = 0; i < n; i++)
+	{
+		int			count = 0;
+		bool		first = true;
+
+		for (int j = 0; j < n; j++)
+		{
+			if (strcmp(recs[j].channel, recs[i].channel) != 0)
+				continue;
+			first = first && j >= i;
+			if (!first)
+				break;
+			count += recs[j].attempted && ln_line_may_have_been_sent(recs[j].outcome);
+		}
+		if (first && count > 0)
+			ln_outbox_count_sent(recs[i].channel, count);
+	}
 	return held;
 }
 
@@ -671,19 +973,53 @@ ln_outbox_note_token(const char *channel, const char *error)
 		(void) run(&forget, args, NULL, SPI_OK_DELETE);
 }
 
-void
+bool
 ln_outbox_pause(const char *channel, const char *reason)
 {
 	static Statement st = {
 		.sql =
-		"UPDATE line_notify.channel SET paused_at = clock_timestamp(), pause_reason = $2"
+		"UPDATE line_notify.channel SET paused_at = clock_timestamp(), pause_reason = $2, pause_automatic = true"
 		" WHERE name = $1 AND paused_at IS NULL",
 		.nargs = 2,
 		.argtypes = {TEXTOID, TEXTOID}
 	};
 	Datum		args[] = {CStringGetTextDatum(channel), CStringGetTextDatum(reason)};
 
-	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+	return run(&st, args, NULL, SPI_OK_UPDATE) > 0;
+}
+
+bool
+ln_outbox_pause_part(const char *channel, const char *scope, const char *subject, const char *reason)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.partial_pause (channel, scope, subject, reason)"
+		" SELECT c.name, $2, $3, $4 FROM line_notify.channel c WHERE c.name = $1"
+		" ON CONFLICT DO NOTHING",
+		.nargs = 4,
+		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+	};
+	Datum		args[] = {
+		CStringGetTextDatum(channel), CStringGetTextDatum(scope),
+		CStringGetTextDatum(subject), CStringGetTextDatum(reason)
+	};
+
+	return run(&st, args, NULL, SPI_OK_INSERT) > 0;
+}
+
+bool
+ln_outbox_resume(const char *channel)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.channel SET paused_at = NULL, pause_reason = NULL, pause_automatic = false"
+		" WHERE name = $1 AND pause_automatic",
+		.nargs = 1,
+		.argtypes = {TEXTOID}
+	};
+	Datum		arg = CStringGetTextDatum(channel);
+
+	return run(&st, &arg, NULL, SPI_OK_UPDATE) > 0;
 }
 
 int
@@ -916,6 +1252,28 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 	return (int) run(&st, args, NULL, SPI_OK_INSERT);
 }
 
+char *
+ln_outbox_state(int64 id)
+{
+	static Statement st = {
+		.sql =
+		"SELECT s.state FROM ("
+		" SELECT CASE WHEN EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id OPERATOR(pg_catalog.=) $1)"
+		"  THEN 'sending' ELSE o.state::pg_catalog.text END AS state"
+		" FROM line_notify.outbox o WHERE o.id OPERATOR(pg_catalog.=) $1"
+		" UNION ALL"
+		" SELECT h.state::pg_catalog.text FROM line_notify.history h WHERE h.id OPERATOR(pg_catalog.=) $1) s",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(id);
+
+	caller_context = CurrentMemoryContext;
+	if (run(&st, &arg, NULL, SPI_OK_SELECT) == 0)
+		return NULL;
+	return column_text(0, 1);
+}
+
 /* ---- arrays ---- */
 
 static Datum
@@ -1023,6 +1381,25 @@ column_int4(int row, int col, int if_null)
 		default:
 			return DatumGetInt32(d);
 	}
+}
+
+/* text[] columns; NULL for NULL */
+static char **
+column_text_array(int row, int col, int *n)
+{
+	bool		isnull;
+	Datum		d = column(row, col, &isnull);
+	Datum	   *elements;
+	char	  **result;
+
+	*n = 0;
+	if (isnull)
+		return NULL;
+	deconstruct_array(DatumGetArrayTypeP(d), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, n);
+	CALLER_CONTEXT(result = palloc(sizeof(char *) * Max(*n, 1)));
+	for (int i = 0; i < *n; i++)
+		CALLER_CONTEXT(result[i] = TextDatumGetCString(elements[i]));
+	return result;
 }
 
 static bool

@@ -27,6 +27,35 @@ typedef enum LnCredential
 								 * signed with it */
 } LnCredential;
 
+/* A lane is a priority and an endpoint; the script computes outbox.lane alike. */
+#define LN_MIN_PRIORITY		(-10)
+#define LN_MAX_PRIORITY		10
+#define LN_LANES			((LN_MAX_PRIORITY - LN_MIN_PRIORITY + 1) * 2)
+
+static inline int
+ln_lane(int priority, LineKind kind)
+{
+	return (priority - LN_MIN_PRIORITY) * 2 + (kind == LINE_FLEXIBLE ? 1 : 0);
+}
+
+static inline LineKind
+ln_lane_kind(int lane)
+{
+	return lane % 2 == 0 ? LINE_TEMPLATE : LINE_FLEXIBLE;
+}
+
+static inline int
+ln_lane_priority(int lane)
+{
+	return lane / 2 + LN_MIN_PRIORITY;
+}
+
+/*
+ * What refusals are counted by: "t" and a template_key, or "u" and a use case.
+ * Longer ones are cut off; LINE's template keys are far shorter.
+ */
+#define LN_SUBJECT_LEN		128
+
 /* one row of table channel, with its secrets */
 typedef struct LnChannelRow
 {
@@ -50,7 +79,25 @@ typedef struct LnChannelRow
 	char	   *proxy;			/* or NULL */
 	char	   *ca_file;		/* or NULL */
 	bool		paused;
-	LnCredential credential;	/* only ln_outbox_load_credentials fills these */
+	bool		paused_automatically;
+	int64		settle_window_us;
+	int64		dedup_window_us;
+	bool		replace_duplicate;
+	char	   *time_zone;
+	char	   *quiet_hours;	/* or NULL */
+	int			daily_budget;	/* 0 = none */
+	char	  **only_recipients;	/* sorted hashes; NULL = everybody */
+	int			nonly_recipients;
+
+	/* only ln_outbox_load_flow fills these */
+	bool		endpoint_paused[2]; /* by LineKind */
+	char	  **paused_subjects;
+	int			npaused_subjects;
+	int64		sent_today;
+	TimestampTz day_ends;
+
+	LnCredential credential;	/* these, down to the end, only
+								 * ln_outbox_load_credentials fills */
 	char	   *credential_value;	/* secret, or file:/path */
 	char	   *credential_key_id;	/* jwt_key: LINE's kid */
 	bool		credential_v21; /* jwt_key: v2.1 instead of stateless tokens */
@@ -81,6 +128,7 @@ typedef struct LnMessage
 	char	   *messages;		/* JSON text or NULL */
 	int			notification_disabled;	/* -1, 0, 1 */
 	char	   *aggregation_unit;	/* or NULL */
+	char	   *use_case;		/* flexible, "" = none; NULL: template */
 } LnMessage;
 
 /* what became of a claimed message */
@@ -88,6 +136,7 @@ typedef struct LnRecord
 {
 	int64		id;
 	uint64		token;
+	const char *channel;
 	LineNext	next;
 	LineOutcome outcome;
 	int			status;			/* 0 = none */
@@ -110,14 +159,22 @@ typedef struct LnOrphan
 	char	   *channel;
 } LnOrphan;
 
-/* a lane: messages of one channel and priority, in order of due time */
+/* a lane: messages of one channel, priority and endpoint, in order of due time */
 typedef struct LnLaneRow
 {
 	char	   *channel;
-	int			priority;
+	int			lane;
 	TimestampTz first_due;		/* DT_NOEND = nothing that time alone would
 								 * make due */
 } LnLaneRow;
+
+/* where the release of a whole channel stands; zeroed to begin with */
+typedef struct LnReleaseScan
+{
+	int64		seq;
+	int			lane;
+	int64		after;			/* id */
+} LnReleaseScan;
 
 /* one parsed delivery event */
 typedef struct LnEvent
@@ -142,6 +199,15 @@ extern int64 ln_outbox_local_home(void);
 extern int	ln_outbox_load_channels(LnChannelRow **rows);
 extern int	ln_outbox_load_senders(LnSenderRow **rows);
 
+/* Fill in partial pauses and today's count of channels loaded before. */
+extern void ln_outbox_load_flow(LnChannelRow *rows, int n);
+
+/* for qsort and bsearch over LnChannelRow.only_recipients */
+extern int	ln_outbox_compare_recipients(const void *a, const void *b);
+
+/* The subject of a template_key or use case; buf has LN_SUBJECT_LEN bytes. */
+extern void ln_outbox_subject(char *buf, LineKind kind, const char *name);
+
 /* Fill in the credentials of channels loaded before. */
 extern void ln_outbox_load_credentials(LnChannelRow *rows, int n);
 
@@ -159,7 +225,7 @@ extern bool ln_outbox_has_events(void);
  * flight, in order.  Nothing is written: decide, then ln_outbox_mark() or
  * ln_outbox_park().
  */
-extern int	ln_outbox_pick(const char *channel, int priority, int64 home,
+extern int	ln_outbox_pick(const char *channel, int lane, int64 home,
 						   TimestampTz low, TimestampTz now, int limit,
 						   LnMessage **rows);
 
@@ -175,17 +241,46 @@ extern bool ln_outbox_maintain(int retention, int payload_retention, int step);
 /* Let a message that cannot be claimed wait, with the reason, so that those behind it can go. */
 extern void ln_outbox_defer(int64 id, TimestampTz until, const char *reason);
 
-/* Put picked rows aside until the head of their order_key is through. */
+/*
+ * Put picked rows aside, until the head of their order_key is through or the
+ * pause of their template or design ends: table release brings them back.
+ */
 extern void ln_outbox_park(const LnMessage *rows, int n);
 
-/* Record outcomes; n of them under their lease. Returns how many leases still held. */
+/* End picked rows without sending them. */
+extern void ln_outbox_suppress(const LnMessage *rows, int n, const char *why);
+
+/* Note that what was set aside behind an order_key (NULL: in the channel) may go on. */
+extern void ln_outbox_note_release(const char *channel, const char *order_key);
+
+/*
+ * Bring back up to limit rows that were set aside and noted.  Returns whether
+ * notes are left; *rows are the lanes that have something due now.  Caller
+ * holds the claim lock.
+ */
+extern bool ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows);
+
+/* Count messages that LINE accepted or may have accepted today. */
+extern void ln_outbox_count_sent(const char *channel, int n);
+
+/* Delete dedup keys whose window is over, at most limit. */
+extern void ln_outbox_sweep_keys(int limit);
+
+/*
+ * Record outcomes; n of them under their lease, and count what may have been
+ * accepted for the daily budget.  Returns how many leases still held.
+ */
 extern int	ln_outbox_record(const LnRecord *recs, int n);
 
 /* Keep, for health(), why a channel has no access token; "" = it has one. */
 extern void ln_outbox_note_token(const char *channel, const char *error);
 
-/* Pause a channel, unless it is paused already. */
-extern void ln_outbox_pause(const char *channel, const char *reason);
+/* Pause a channel, or an endpoint, template or use case of it. Returns whether it was not paused already. */
+extern bool ln_outbox_pause(const char *channel, const char *reason);
+extern bool ln_outbox_pause_part(const char *channel, const char *scope, const char *subject, const char *reason);
+
+/* End an automatic pause of a channel; an operator's stays. Returns whether there was one. */
+extern bool ln_outbox_resume(const char *channel);
 
 /* Move rows whose time is over, and parked ones, to history. Returns how many; *next = their last expires_at. */
 extern int	ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, TimestampTz *last);
@@ -198,5 +293,14 @@ extern int	ln_outbox_fold(int limit);
 
 /* Insert events that are new; returns how many were. */
 extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);
+
+/* State of a message, by a snapshot of its own; NULL = there is none with this id. */
+extern char *ln_outbox_state(int64 id);
+
+/* for qsort and bsearch over LnChannelRow.only_recipients */
+extern int	ln_outbox_compare_recipients(const void *a, const void *b);
+
+/* Note that what was set aside behind an order_key (NULL: in the channel) may go on. */
+extern void ln_outbox_note_release(const char *channel, const char *order_key);
 
 #endif							/* LN_OUTBOX_H */

@@ -109,6 +109,9 @@ typedef struct PhoneCode
 /* digits that scan_simple() takes; longer rows of digits are left to others */
 #define MAX_SIMPLE	40
 
+/* digits in front of an annotation that may be cut off */
+#define MIN_ANNOTATED	8
+
 /* room for the text of a transform rule in front of the digits */
 #define MAX_TRANSFORM	4
 
@@ -123,6 +126,43 @@ static const uint8_t identity[LN_PHONE_MAX_CHARS] = {
 };
 
 #undef TEN
+
+/* rescues of the text, and of the digits */
+enum
+{
+	TEXT_AS_IS,
+	TEXT_SEPARATORS,
+	TEXT_ANNOTATION,
+	TEXT_EXTENSION,
+	TEXT_SEPARATORS_ANNOTATION,
+	TEXT_SEPARATORS_EXTENSION
+};
+enum
+{
+	DIGITS_AS_IS,
+	DIGITS_LEADING_00,
+	DIGITS_184_186,
+	DIGITS_CARRIER_010,
+	DIGITS_DOUBLED,
+	DIGITS_LEADING_00_DOUBLED,
+	DIGITS_CARRIER_010_DOUBLED
+};
+
+#define WITH_DIGIT_RULES(t) \
+	{t, t "+leading_00", t "+jp_184_186", t "+jp_carrier_010", \
+		t "+doubled_calling_code", t "+leading_00+doubled_calling_code", \
+		t "+jp_carrier_010+doubled_calling_code"}
+
+static const char *const rule_names[][7] = {
+	{NULL, "leading_00", "jp_184_186", "jp_carrier_010",
+		"doubled_calling_code", "leading_00+doubled_calling_code",
+	"jp_carrier_010+doubled_calling_code"},
+	WITH_DIGIT_RULES("separators"),
+	WITH_DIGIT_RULES("annotation"),
+	WITH_DIGIT_RULES("extension_word"),
+	WITH_DIGIT_RULES("separators+annotation"),
+	WITH_DIGIT_RULES("separators+extension_word")
+};
 
 static const char *const status_names[] = {
 	"ok", "not_a_number", "invalid_country_code", "too_short", "too_long",
@@ -151,6 +191,7 @@ typedef struct Simple
 {
 	int			runs;			/* runs of separators between digits */
 	int			dots;			/* full stops, anywhere */
+	int			text_rule;		/* TEXT_...: what has been rescued */
 } Simple;
 
 /*
@@ -177,8 +218,8 @@ typedef struct Trace
 	int			ext_start;		/* -1 = no extension */
 } Trace;
 
-static bool scan_simple(const char *utf8, size_t len, char *d, uint8_t *at,
-						Digits *digits, Simple *simple);
+static bool scan_simple(const char *utf8, size_t len, bool safe, char *d,
+						uint8_t *at, Digits *digits, Simple *simple);
 static bool parse_digits(const Digits *digits, int region, LnPhone *out);
 static void fail(LnPhone *out, LnPhoneStatus status, LnPhoneParseError error,
 				 int position);
@@ -263,7 +304,8 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 	bool		is_simple;
 	int			chars;
 
-	is_simple = scan_simple(utf8, len, d, at, &digits, &simple);
+	is_simple = scan_simple(utf8, len, mode == LN_PHONE_SAFE, d, at, &digits,
+							&simple);
 	if (is_simple)
 	{
 		bool		valid = parse_digits(&digits, region_id, out);
@@ -272,9 +314,9 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 			return valid;
 
 		/*
-		 * What safe mode could object to in a text of digits and separators:
-		 * a date, an IP address, two numbers, two readings of a leading 00.
-		 * Few texts come near, and those take the long way round.
+		 * What safe mode could object to in a row of digits: a date, an IP
+		 * address, two numbers, two readings of a leading 00.  Few texts come
+		 * near, and those take the long way round.
 		 */
 		if (valid &&
 			!(digits.n <= 8 && simple.runs == 2) &&
@@ -282,7 +324,13 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 			!(digits.n >= 14 && simple.runs > 0) &&
 			!(d[0] == '0' && d[1] == '0') &&
 			!begins_with_own_code(&digits, region_id))
-			return confirm(out);
+		{
+			if (!confirm(out))
+				return false;
+			out->rule = rule_names[simple.text_rule][DIGITS_AS_IS];
+			return true;
+		}
+		is_simple = simple.text_rule == TEXT_AS_IS;
 	}
 
 	if (len > MAX_BYTES)
@@ -701,46 +749,148 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 /* classes of bytes; 0-9 are the digits */
 #define B_SEP	10				/* a separator that libphonenumber knows */
 #define B_DOT	11				/* the same, a full stop */
-#define B_PLUS	12
-#define B_MULTI 13				/* first byte of a longer character */
-#define B_OTHER 14
+#define B_OPEN	12				/* the same, brackets */
+#define B_CLOSE 13
+#define B_PLUS	14
+#define B_SPACE 15				/* tab and line ends */
+#define B_FILL	16				/* underscore */
+#define B_LEAD	17				/* other punctuation, harmless in front */
+#define B_WORD	18				/* letters */
+#define B_MULTI 19				/* first byte of a longer character */
+#define B_OTHER 20
 
 #define OO B_OTHER
+#define LL B_LEAD
 #define MM B_MULTI
 #define SS B_SEP
+#define WW B_WORD
+#define TT B_SPACE
 
 static const uint8_t byte_class[256] = {
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, TT, TT, OO, OO, TT, OO, OO,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	SS, OO, OO, OO, OO, OO, OO, OO, SS, SS, OO, B_PLUS, OO, SS, B_DOT, SS,
-	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, OO, OO, OO, OO, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, SS, OO, SS, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
+	SS, OO, LL, OO, OO, OO, OO, LL, B_OPEN, B_CLOSE, OO, B_PLUS, OO, SS, B_DOT, SS,
+	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, LL, OO, OO, OO, OO, OO,
+	OO, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW,
+	WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, B_OPEN, OO, B_CLOSE, OO, B_FILL,
+	OO, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW,
+	WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, OO, OO, OO, OO, OO,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
 	OO, OO, MM, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	OO, OO, MM, MM, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, MM,
+	MM, OO, MM, MM, MM, MM, MM, MM, MM, MM, OO, OO, OO, OO, OO, MM,
 	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO
 };
 
 #undef OO
+#undef LL
 #undef MM
 #undef SS
+#undef WW
+#undef TT
+
+/* what scan_character() says besides the above */
+#define M_HIDDEN	21			/* invisible */
+#define M_DASH		22			/* a dash that libphonenumber does not know */
+#define M_KANA_DASH 23			/* another, which is a letter to Unicode ... */
+#define M_KANA_SEP	24			/* ... and one that libphonenumber knows */
+#define M_MIDDLE_DOT 25
+#define M_ASIAN		26			/* Han and kana letters */
+#define M_NUMERAL	27			/* Han numerals */
+#define M_MARK		28			/* of the same blocks, no letter */
 
 /*
- * Reads a text that consists of decimal digits (ASCII and full-width), of
- * separators, and of at most one plus sign before the first digit.  Such a
- * text has no extension and no letters, whatever stands outside the digits is
- * dropped, and it is a number for libphonenumber if it has three digits.
+ * The characters of two and three bytes that are frequent in cells with phone
+ * numbers.  Sets *len; B_OTHER if it is none of them.
+ */
+static inline unsigned
+scan_character(const unsigned char *p, const unsigned char *end, int *len)
+{
+	uint32_t	c;
+
+	*len = 2;
+	if (*p == 0xC2)
+		return end - p >= 2 && (p[1] == 0xA0 || p[1] == 0xAD) ? B_SEP : B_OTHER;
+
+	*len = 3;
+	if (end - p < 3 || (p[1] & 0xC0) != 0x80 || (p[2] & 0xC0) != 0x80)
+		return B_OTHER;
+	c = (uint32_t) (*p & 0x0F) << 12 | (uint32_t) (p[1] & 0x3F) << 6 |
+		(p[2] & 0x3F);
+	if (c >= 0x4E00 && c <= 0x9FFF)
+	{
+		switch (c)
+		{
+			case 0x4E00:
+			case 0x4E8C:
+			case 0x4E09:
+			case 0x56DB:
+			case 0x4E94:
+			case 0x516D:
+			case 0x4E03:
+			case 0x516B:
+			case 0x4E5D:
+			case 0x5341:
+			case 0x96F6:
+				return M_NUMERAL;
+			default:
+				return M_ASIAN;
+		}
+	}
+	if (c >= 0xFF10 && c <= 0xFF19)
+		return c - 0xFF10;
+	if (c >= 0x0E50 && c <= 0x0E59)
+		return c - 0x0E50;
+	if (c >= 0x3041 && c <= 0x30FF)
+	{
+		if (c == 0x30FC)
+			return M_KANA_SEP;
+		if (c == 0x30FB)
+			return M_MIDDLE_DOT;
+		return c <= 0x3096 || (c >= 0x30A1 && c <= 0x30FA) ? M_ASIAN : M_MARK;
+	}
+	if ((c >= 0x2010 && c <= 0x2015) || c == 0x2212 || c == 0x3000 ||
+		c == 0xFF0D || c == 0xFF0F)
+		return B_SEP;
+	if (c == 0xFF08 || c == 0xFF3B)
+		return B_OPEN;
+	if (c == 0xFF09 || c == 0xFF3D)
+		return B_CLOSE;
+	if (c == 0xFF0E)
+		return B_DOT;
+	if (c == 0xFF0B)
+		return B_PLUS;
+	if (c == 0xFF70)
+		return M_KANA_DASH;
+	if (c == 0x301C || c == 0x2500)
+		return M_DASH;
+	if (c == 0xFF65)
+		return M_MIDDLE_DOT;
+	if (c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) ||
+		(c >= 0x2066 && c <= 0x2069) || c == 0xFEFF)
+		return M_HIDDEN;
+	if (c == 0xFF1A)
+		return B_LEAD;
+	return B_OTHER;
+}
+
+/*
+ * Reads a text that is a row of digits with separators, whatever stands in
+ * front of it.  There is no letter, extension or second plus sign in such a
+ * text, so libphonenumber takes the digits as they are, if there are three.
+ *
+ * In safe mode, also a text which libphonenumber surely calls no number and
+ * which is rescued by its looks: with dashes, dots and invisible characters
+ * that it does not know between the digits, or with words in Han and kana
+ * behind them.  simple->text_rule says which.
+ *
  * False: somebody else must look at it.
  */
 static bool
-scan_simple(const char *utf8, size_t len, char *d, uint8_t *at,
+scan_simple(const char *utf8, size_t len, bool safe, char *d, uint8_t *at,
 			Digits *digits, Simple *simple)
 {
 	const unsigned char *p = (const unsigned char *) utf8;
@@ -752,76 +902,121 @@ scan_simple(const char *utf8, size_t len, char *d, uint8_t *at,
 	int			dots = 0;
 	bool		plus = false;
 	bool		gap = false;
+	bool		fill = false;	/* unknown separators since the last digit */
+	bool		changed = false;
+	bool		tail = false;
+	bool		word = false;	/* the last character was a letter, in front */
+	bool		open = false;	/* in brackets, behind enough digits */
+	bool		inside = false; /* digits in them */
 
+#ifdef LN_PHONE_NO_SHORTCUT
+	/* the conformance test compares with a copy that goes the long way */
+	return false;
+#endif
 	if (len > LN_PHONE_MAX_CHARS)
 		return false;
-	for (; p < end; p++, position++)
+	for (; p < end; position++)
 	{
 		unsigned	k = byte_class[*p];
+		int			char_len = 1;
 
 		if (k == B_MULTI)
-		{
-			if (*p == 0xEF && end - p >= 3 && p[1] == 0xBC)
-			{
-				if (p[2] >= 0x90 && p[2] <= 0x99)
-					k = p[2] - 0x90;	/* full-width digits */
-				else if (p[2] == 0x8B)
-					k = B_PLUS;
-				else if (p[2] == 0x8E)
-					k = B_DOT;
-				else if (p[2] == 0x8D || p[2] == 0x8F || p[2] == 0x88 ||
-						 p[2] == 0x89 || p[2] == 0xBB || p[2] == 0xBD)
-					k = B_SEP;
-				else
-					return false;
-				p += 2;
-			}
-			else if (*p == 0xE3 && end - p >= 3 &&
-					 ((p[1] == 0x80 && p[2] == 0x80) ||
-					  (p[1] == 0x83 && p[2] == 0xBC)))
-			{
-				k = B_SEP;		/* U+3000, U+30FC */
-				p += 2;
-			}
-			else if (*p == 0xE2 && end - p >= 3 &&
-					 ((p[1] == 0x80 && p[2] >= 0x90 && p[2] <= 0x95) ||
-					  (p[1] == 0x88 && p[2] == 0x92)))
-			{
-				k = B_SEP;		/* U+2010-2015, U+2212 */
-				p += 2;
-			}
-			else if (*p == 0xC2 && end - p >= 2 && p[1] == 0xA0)
-			{
-				k = B_SEP;		/* U+00A0 */
-				p += 1;
-			}
-			else
-				return false;
-		}
+			k = scan_character(p, end, &char_len);
 		if (k <= 9)
 		{
-			if (n == MAX_SIMPLE)
+			/* a letter that touches the number may stand for a digit */
+			if (n == MAX_SIMPLE || tail || (word && safe))
 				return false;
 			if (first < 0)
 				first = position;
 			runs += gap;
+			changed |= fill;
 			gap = false;
+			fill = false;
+			inside = open;
 			d[n] = (char) ('0' + k);
 			at[n] = (uint8_t) position;
 			n++;
 		}
-		else if (k <= B_DOT)
+		else if (k <= B_CLOSE)
 		{
 			gap = n > 0;
 			dots += k == B_DOT;
+			word = false;
+			if (k >= B_OPEN)
+			{
+				open = k == B_OPEN && n >= MIN_ANNOTATED;
+				inside = false;
+			}
 		}
-		else if (k == B_PLUS && n == 0 && !plus)
+		else if (k == M_KANA_SEP)
 		{
-			plus = true;
-			first = position;
+			/* a separator, but not trimmed off the end */
+			gap = n > 0;
+			changed |= fill && !tail;
+			word = false;
+		}
+		else if (n == 0 && !plus)
+		{
+			/* in front of the number */
+			if (k == B_PLUS)
+			{
+				plus = true;
+				first = position;
+				word = false;
+			}
+			else if (k == B_WORD)
+			{
+				/* a word of n or x may be a mask */
+				if (safe && !word &&
+					((*p | 0x20) == 'x' || (*p | 0x20) == 'n'))
+					return false;
+				word = true;
+			}
+			else if (k == B_OTHER)
+				return false;
+			else
+				word = false;
+		}
+		else if (!safe)
+			return false;
+		else if (tail)
+		{
+			if (k != M_ASIAN && k != M_NUMERAL)
+				return false;
 		}
 		else
-			return false;
+		{
+			switch (k)
+			{
+				case B_SPACE:
+					gap = fill = true;
+					break;
+				case M_HIDDEN:
+				case M_DASH:
+					gap = fill = true;
+					break;
+				case M_KANA_DASH:
+					gap = changed = true;
+					break;
+				case B_FILL:
+				case M_MIDDLE_DOT:
+					/* a row of them hides digits */
+					if (fill)
+						return false;
+					gap = fill = true;
+					break;
+				case M_ASIAN:
+					/* digits in brackets with words are no part of a number */
+					if (n < MIN_ANNOTATED || inside)
+						return false;
+					tail = true;
+					break;
+				default:
+					return false;
+			}
+		}
+		p += char_len;
 	}
 	if (n < 3)
 		return false;
@@ -833,6 +1028,9 @@ scan_simple(const char *utf8, size_t len, char *d, uint8_t *at,
 	digits->end = position;
 	simple->runs = runs;
 	simple->dots = dots;
+	simple->text_rule = tail ?
+		(changed ? TEXT_SEPARATORS_ANNOTATION : TEXT_ANNOTATION) :
+		(changed ? TEXT_SEPARATORS : TEXT_AS_IS);
 	return true;
 }
 
@@ -2473,7 +2671,6 @@ cut_annotation(const Clean *clean, char *extension, int *extension_len)
 {
 	enum
 	{
-		MIN_DIGITS = 8,			/* in front of an annotation */
 		MAX_EXT_DIGITS = 8,
 		MAX_NOTE_DIGITS = 4
 	};
@@ -2498,18 +2695,29 @@ cut_annotation(const Clean *clean, char *extension, int *extension_len)
 			digits++;
 			last = i;
 		}
-		else if (kind[i] == K_OPEN && digits >= MIN_DIGITS)
+		else if (kind[i] == K_OPEN && digits >= MIN_ANNOTATED)
 		{
-			/* brackets with words in them are no part of the number */
-			for (k = i + 1; k < n && kind[k] != K_CLOSE && kind[k] < K_LATIN; k++)
-				;
-			if (k < n && kind[k] >= K_LATIN)
+			bool		words = false;
+			bool		inside = false;
+
+			/*
+			 * Brackets with words in them are no part of the number.  If they
+			 * are not closed, who knows whose the digits in them are.
+			 */
+			for (k = i + 1; k < n && kind[k] != K_CLOSE && kind[k] != K_OPEN; k++)
+			{
+				words |= kind[k] >= K_LATIN;
+				inside |= kind[k] == K_DIGIT && !words;
+			}
+			if (words && k < n && kind[k] == K_CLOSE)
 				break;
+			if (words && inside)
+				return -1;
 		}
 		else if (kind[i] == K_PLUS ? digits > 0 : clean->k[i] != C_SEPARATOR)
 			break;
 	}
-	if (i == n || digits < MIN_DIGITS)
+	if (i == n || digits < MIN_ANNOTATED)
 		return -1;
 	for (k = last + 1; k < n && kind[k] < K_LATIN; k++)
 	{
@@ -2571,43 +2779,6 @@ cut_annotation(const Clean *clean, char *extension, int *extension_len)
 	}
 	return bracket && tail_digits <= MAX_NOTE_DIGITS ? last + 1 : -1;
 }
-
-/* rescues of the text, and of the digits */
-enum
-{
-	TEXT_AS_IS,
-	TEXT_SEPARATORS,
-	TEXT_ANNOTATION,
-	TEXT_EXTENSION,
-	TEXT_SEPARATORS_ANNOTATION,
-	TEXT_SEPARATORS_EXTENSION
-};
-enum
-{
-	DIGITS_AS_IS,
-	DIGITS_LEADING_00,
-	DIGITS_184_186,
-	DIGITS_CARRIER_010,
-	DIGITS_DOUBLED,
-	DIGITS_LEADING_00_DOUBLED,
-	DIGITS_CARRIER_010_DOUBLED
-};
-
-#define WITH_DIGIT_RULES(t) \
-	{t, t "+leading_00", t "+jp_184_186", t "+jp_carrier_010", \
-		t "+doubled_calling_code", t "+leading_00+doubled_calling_code", \
-		t "+jp_carrier_010+doubled_calling_code"}
-
-static const char *const rule_names[][7] = {
-	{NULL, "leading_00", "jp_184_186", "jp_carrier_010",
-		"doubled_calling_code", "leading_00+doubled_calling_code",
-	"jp_carrier_010+doubled_calling_code"},
-	WITH_DIGIT_RULES("separators"),
-	WITH_DIGIT_RULES("annotation"),
-	WITH_DIGIT_RULES("extension_word"),
-	WITH_DIGIT_RULES("separators+annotation"),
-	WITH_DIGIT_RULES("separators+extension_word")
-};
 
 /*
  * One reading of digits, without the first skip of them.  If it is not a

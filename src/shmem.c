@@ -99,7 +99,7 @@ ln_shmem_find_or_make(Oid database)
 		slot->last_error[0] = '\0';
 		/* whatever was noted before is for a worker that reads everything */
 		pg_atomic_write_u32(&slot->work, LN_WORK_ALL);
-		pg_atomic_write_u32(&slot->new_priorities, PG_UINT32_MAX);
+		pg_atomic_write_u64(&slot->new_lanes, PG_UINT64_MAX);
 		pg_atomic_write_u64(&slot->new_channels, PG_UINT64_MAX);
 		pg_atomic_write_u32(&slot->in_flight, 0);
 		return slot;
@@ -115,7 +115,7 @@ ln_shmem_wake_launcher(void)
 }
 
 void
-ln_shmem_wake(Oid database, uint32 work, uint32 priorities, uint64 channels)
+ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels)
 {
 	LnSlot	   *slot;
 	bool		running = false;
@@ -130,7 +130,7 @@ ln_shmem_wake(Oid database, uint32 work, uint32 priorities, uint64 channels)
 	if (slot != NULL)
 	{
 		/* details first: the worker takes them after it has seen work */
-		pg_atomic_fetch_or_u32(&slot->new_priorities, priorities);
+		pg_atomic_fetch_or_u64(&slot->new_lanes, lanes);
 		pg_atomic_fetch_or_u64(&slot->new_channels, channels);
 		pg_atomic_fetch_or_u32(&slot->work, work);
 		running = slot->state == LN_SLOT_RUNNING;
@@ -148,7 +148,7 @@ ln_shmem_wake(Oid database, uint32 work, uint32 priorities, uint64 channels)
 	slot = ln_shmem_find_or_make(database);
 	if (slot != NULL)
 	{
-		pg_atomic_fetch_or_u32(&slot->new_priorities, priorities);
+		pg_atomic_fetch_or_u64(&slot->new_lanes, lanes);
 		pg_atomic_fetch_or_u64(&slot->new_channels, channels);
 		pg_atomic_fetch_or_u32(&slot->work, work);
 		if (slot->state == LN_SLOT_RUNNING)
@@ -304,6 +304,24 @@ ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns)
 	return got;
 }
 
+int64
+ln_shmem_rate_blocked_until(uint64 key)
+{
+	int64		until = 0;
+
+	SpinLockAcquire(&ln_shared->rate_lock);
+	for (int i = 0; i < LN_RATES && ln_shared->rates[i].key != 0; i++)
+	{
+		if (ln_shared->rates[i].key == key)
+		{
+			until = ln_shared->rates[i].bucket.blocked_until_ns;
+			break;
+		}
+	}
+	SpinLockRelease(&ln_shared->rate_lock);
+	return until > ln_monotonic_ns() ? until : 0;
+}
+
 void
 ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns)
 {
@@ -314,6 +332,69 @@ ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns)
 	ln_bucket_block(find_bucket(key, limit, now), pause_ns,
 					INT64CONST(10000000000), 100, now);
 	SpinLockRelease(&ln_shared->rate_lock);
+}
+
+bool
+ln_shmem_rate_look(uint64 key, double *tokens, int64 *blocked_ns)
+{
+	int64		now = ln_monotonic_ns();
+	bool		found = false;
+
+	SpinLockAcquire(&ln_shared->rate_lock);
+	for (int i = 0; i < LN_RATES && ln_shared->rates[i].key != 0; i++)
+	{
+		TokenBucket *b = &ln_shared->rates[i].bucket;
+
+		if (ln_shared->rates[i].key != key)
+			continue;
+		*tokens = b->level_ns * (double) b->limit / 1e9;
+		*blocked_ns = Max(0, b->blocked_until_ns - now);
+		found = true;
+		break;
+	}
+	SpinLockRelease(&ln_shared->rate_lock);
+	return found;
+}
+
+LnStats *
+ln_shmem_stats(Oid database, const char *channel, int kind)
+{
+	LnStats    *s = NULL;
+
+	if (ln_shared == NULL)
+		return NULL;
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < LN_STATS; i++)
+	{
+		s = &ln_shared->stats[i];
+		if (s->database == database && s->kind == kind && strcmp(s->channel, channel) == 0)
+			break;
+		if (s->database == InvalidOid)
+		{
+			strlcpy(s->channel, channel, sizeof(s->channel));
+			s->kind = kind;
+			pg_atomic_write_u64(&s->since, (uint64) GetCurrentTimestamp());
+			s->database = database;
+			break;
+		}
+		s = NULL;
+	}
+	LWLockRelease(ln_shared->lock);
+	return s;
+}
+
+void
+ln_shmem_ended(int64 id)
+{
+	if (ln_shared != NULL)
+		ConditionVariableBroadcast(&ln_shared->endings[(uint64) id % LN_ENDINGS]);
+}
+
+void
+ln_shmem_ended_any(void)
+{
+	for (int i = 0; i < LN_ENDINGS; i++)
+		ln_shmem_ended(i);
 }
 
 int64
@@ -359,10 +440,30 @@ shmem_startup(void)
 		ln_shared->launcher_procno = -1;
 		ln_shared->scan_databases = true;
 		SpinLockInit(&ln_shared->rate_lock);
+		for (int i = 0; i < LN_ENDINGS; i++)
+			ConditionVariableInit(&ln_shared->endings[i]);
+		for (int i = 0; i < LN_STATS; i++)
+		{
+			LnStats    *s = &ln_shared->stats[i];
+
+			for (int k = 0; k < LN_COUNTERS; k++)
+				pg_atomic_init_u64(&s->counters[k], 0);
+			for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
+				pg_atomic_init_u64(&s->latency[k], 0);
+			pg_atomic_init_u64(&s->since, 0);
+			pg_atomic_init_u64(&s->last_success, 0);
+			pg_atomic_init_u64(&s->last_error_at, 0);
+			pg_atomic_init_u32(&s->last_error, 0);
+			pg_atomic_init_u32(&s->in_flight, 0);
+			pg_atomic_init_u32(&s->breaker, 0);
+			pg_atomic_init_u64(&s->breaker_until, 0);
+			pg_atomic_init_u64(&s->blocked_until, 0);
+			pg_atomic_init_u64(&s->rate_key, 0);
+		}
 		for (int i = 0; i < ln_shared->nslots; i++)
 		{
 			pg_atomic_init_u32(&ln_shared->slots[i].work, 0);
-			pg_atomic_init_u32(&ln_shared->slots[i].new_priorities, 0);
+			pg_atomic_init_u64(&ln_shared->slots[i].new_lanes, 0);
 			pg_atomic_init_u64(&ln_shared->slots[i].new_channels, 0);
 			pg_atomic_init_u32(&ln_shared->slots[i].in_flight, 0);
 		}

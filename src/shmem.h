@@ -22,9 +22,11 @@
 
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
+#include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 
+#include "histogram.h"
 #include "token_bucket.h"
 
 typedef enum LnSlotState
@@ -45,7 +47,8 @@ typedef enum LnSlotState
 #define LN_WORK_CONFIG		0x04	/* channels, credentials, identity changed */
 #define LN_WORK_EXTENSION	0x08	/* extension created, dropped or updated */
 #define LN_WORK_RESCAN		0x10	/* rows changed behind the claim's back */
-#define LN_WORK_ALL			0x1f
+#define LN_WORK_RELEASE		0x20	/* rows that were set aside may go on */
+#define LN_WORK_ALL			0x3f
 
 typedef struct LnSlot
 {
@@ -68,7 +71,7 @@ typedef struct LnSlot
 
 	/* lock-free: set by committing backends, taken by the worker */
 	pg_atomic_uint32 work;		/* LN_WORK_ bits */
-	pg_atomic_uint32 new_priorities;	/* bit priority + 10 */
+	pg_atomic_uint64 new_lanes; /* bit of outbox.lane */
 	pg_atomic_uint64 new_channels;	/* bit ln_channel_bit(name) */
 	pg_atomic_uint32 in_flight; /* written by the worker, for display */
 } LnSlot;
@@ -82,6 +85,47 @@ typedef struct LnRate
 
 #define LN_RATES	256
 
+/* What is counted of an endpoint of a channel; names in stats.c. */
+typedef enum LnCounter
+{
+	LN_COUNT_SENT,				/* requests begun */
+	LN_COUNT_ANSWERS,			/* nine of these: LineOutcome + this */
+	LN_COUNT_UNKNOWN = LN_COUNT_ANSWERS + 9,	/* messages that ended as
+												 * unknown */
+	LN_COUNT_RETRIED,			/* attempts that another follows */
+	LN_COUNT_STATUS_429,
+	LN_COUNTERS
+} LnCounter;
+
+/*
+ * Counters and present condition of one endpoint of one channel.  The key is
+ * written under ln_shared->lock by whoever fills a free place, and a place is
+ * never given away, so that the worker may keep a pointer; the rest is written
+ * by the worker of the database and by reset_stats().
+ */
+typedef struct LnStats
+{
+	Oid			database;		/* InvalidOid = free */
+	int			kind;			/* LineKind */
+	char		channel[64];
+	pg_atomic_uint64 counters[LN_COUNTERS];
+	pg_atomic_uint64 latency[LN_HISTOGRAM_BUCKETS]; /* of complete answers */
+	pg_atomic_uint64 since;		/* TimestampTz of the last reset */
+	pg_atomic_uint64 last_success;	/* TimestampTz, 0 = never */
+	pg_atomic_uint64 last_error_at; /* TimestampTz, 0 = never */
+	pg_atomic_uint32 last_error;	/* its LineOutcome */
+	pg_atomic_uint32 in_flight;
+	pg_atomic_uint32 breaker;	/* BreakerState */
+	pg_atomic_uint64 breaker_until; /* TimestampTz, 0 = none */
+	pg_atomic_uint64 blocked_until; /* TimestampTz: LINE said wait; 0 = none */
+	pg_atomic_uint64 rate_key;
+} LnStats;
+
+#define LN_STATS	256
+
+/* wait_for() sleeps on the one of these that its message's id falls on */
+#define LN_ENDINGS	16
+
 typedef struct LnShared
 {
 	LWLock	   *lock;
@@ -91,6 +135,8 @@ typedef struct LnShared
 	int			nslots;
 	slock_t		rate_lock;		/* protects rates; held for arithmetic only */
 	LnRate		rates[LN_RATES];
+	ConditionVariable endings[LN_ENDINGS];	/* a message has ended */
+	LnStats		stats[LN_STATS];
 	LnSlot		slots[FLEXIBLE_ARRAY_MEMBER];
 } LnShared;
 
@@ -112,7 +158,7 @@ extern LnSlot *ln_shmem_find(Oid database);
 extern LnSlot *ln_shmem_find_or_make(Oid database);
 
 /* Note work for the worker of a database and wake it, or the launcher to start it.  Raises nothing. */
-extern void ln_shmem_wake(Oid database, uint32 work, uint32 priorities, uint64 channels);
+extern void ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels);
 
 extern void ln_shmem_wake_launcher(void);
 
@@ -133,7 +179,31 @@ extern uint64 ln_shmem_channel_bit(const char *name);
 
 /* Take up to want sends from a rate limit; *wait_ns is set when fewer were there. */
 extern int	ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns);
+
+/* LINE said wait: for all workers.  Never shortens a pause in force. */
 extern void ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns);
+
+/* End of the pause in force (monotonic clock), 0 = none. */
+extern int64 ln_shmem_rate_blocked_until(uint64 key);
+/* Tokens there now, and when a pause of LINE's ends (0 = none); false when nobody sends with this key. */
+extern bool ln_shmem_rate_look(uint64 key, double *tokens, int64 *blocked_ns);
+
+/*
+ * The counters of an endpoint of a channel; made when there are none.  NULL
+ * when all places are taken: then it is not counted.
+ */
+extern LnStats *ln_shmem_stats(Oid database, const char *channel, int kind);
+
+static inline void
+ln_stats_count(LnStats *s, int counter, int n)
+{
+	if (s != NULL)
+		pg_atomic_fetch_add_u64(&s->counters[counter], n);
+}
+
+/* Wake who waits for the end of a message. */
+extern void ln_shmem_ended(int64 id);
+extern void ln_shmem_ended_any(void);
 
 /* monotonic clock */
 extern int64 ln_monotonic_ns(void);

@@ -7,14 +7,19 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/timestamp.h"
 
+#include "breaker.h"
 #include "compat.h"
 #include "guc.h"
+#include "line_api.h"
 #include "shmem.h"
 #include "wakeup.h"
 
@@ -22,8 +27,12 @@ PG_FUNCTION_INFO_V1(line_notify_workers);
 PG_FUNCTION_INFO_V1(line_notify_preload_state);
 PG_FUNCTION_INFO_V1(line_notify_node);
 PG_FUNCTION_INFO_V1(line_notify_caller_is_superuser);
-PG_FUNCTION_INFO_V1(line_notify_caller);
 PG_FUNCTION_INFO_V1(line_notify_wake);
+PG_FUNCTION_INFO_V1(line_notify_rescan);
+PG_FUNCTION_INFO_V1(line_notify_caller);
+PG_FUNCTION_INFO_V1(line_notify_stats);
+PG_FUNCTION_INFO_V1(line_notify_reset_stats);
+PG_FUNCTION_INFO_V1(line_notify_quantile);
 
 static const char *
 state_name(const LnSlot *slot)
@@ -134,14 +143,189 @@ line_notify_caller_is_superuser(PG_FUNCTION_ARGS)
 }
 
 Datum
-line_notify_caller(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_OID(GetOuterUserId());
-}
-
-Datum
 line_notify_wake(PG_FUNCTION_ARGS)
 {
 	ln_wakeup_at_commit(LN_WORK_ALL);
 	PG_RETURN_VOID();
+}
+
+Datum
+line_notify_rescan(PG_FUNCTION_ARGS)
+{
+	ln_wakeup_at_end();
+	PG_RETURN_VOID();
+}
+
+/* The role outside of SECURITY DEFINER functions: who acts, after SET ROLE. */
+Datum
+line_notify_caller(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_NAME(DatumGetName(DirectFunctionCall1(namein,
+													CStringGetDatum(GetUserNameFromId(GetOuterUserId(), false)))));
+}
+
+/* Order of the output columns of line_notify._stats() */
+enum
+{
+	STATS_DATABASE,
+	STATS_CHANNEL,
+	STATS_ENDPOINT,
+	STATS_SENT,
+	STATS_ACCEPTED,
+	STATS_UNREACHABLE,
+	STATS_REFUSED,
+	STATS_THROTTLED,
+	STATS_UNAUTHORIZED,
+	STATS_MISCONFIGURED,
+	STATS_SERVER_ERROR,
+	STATS_NOT_SENT,
+	STATS_AMBIGUOUS,
+	STATS_UNKNOWN,
+	STATS_RETRIED,
+	STATS_STATUS_429,
+	STATS_IN_FLIGHT,
+	STATS_TOKENS,
+	STATS_BLOCKED_UNTIL,
+	STATS_BREAKER,
+	STATS_BREAKER_UNTIL,
+	STATS_LATENCY,
+	STATS_LAST_SUCCESS,
+	STATS_LAST_ERROR_AT,
+	STATS_LAST_ERROR,
+	STATS_SINCE,
+	STATS_COLUMNS
+};
+
+StaticAssertDecl(LINE_OUTCOMES == LN_COUNT_UNKNOWN - LN_COUNT_ANSWERS,
+				 "one counter for each outcome of an attempt");
+StaticAssertDecl(STATS_STATUS_429 - STATS_SENT == LN_COUNT_STATUS_429,
+				 "columns in the order of the counters");
+
+static void
+put_time(Datum *values, bool *nulls, int column, TimestampTz at, bool wanted)
+{
+	values[column] = TimestampTzGetDatum(at);
+	nulls[column] = !wanted;
+}
+
+Datum
+line_notify_stats(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	TimestampTz now = GetCurrentTimestamp();
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (ln_shared == NULL)
+		return (Datum) 0;
+
+	for (int i = 0; i < LN_STATS; i++)
+	{
+		LnStats    *s = &ln_shared->stats[i];
+		Datum		values[STATS_COLUMNS];
+		bool		nulls[STATS_COLUMNS] = {false};
+		Datum		latency[LN_HISTOGRAM_BUCKETS];
+		Oid			database;
+		char		channel[sizeof(s->channel)];
+		double		tokens = 0;
+		int64		blocked_ns = 0;
+		TimestampTz blocked_until;
+		BreakerState breaker;
+		static const char *const breakers[] = {"closed", "open", "half-open"};
+
+		/* the key is complete when the lock is free */
+		LWLockAcquire(ln_shared->lock, LW_SHARED);
+		database = s->database;
+		memcpy(channel, s->channel, sizeof(channel));
+		LWLockRelease(ln_shared->lock);
+		if (database == InvalidOid)
+			break;
+
+		values[STATS_DATABASE] = ObjectIdGetDatum(database);
+		values[STATS_CHANNEL] = CStringGetTextDatum(channel);
+		values[STATS_ENDPOINT] = CStringGetTextDatum(s->kind == LINE_TEMPLATE ? "template" : "flexible");
+		for (int k = 0; k < LN_COUNTERS; k++)
+			values[STATS_SENT + k] = Int64GetDatum((int64) pg_atomic_read_u64(&s->counters[k]));
+		values[STATS_IN_FLIGHT] = Int32GetDatum((int32) pg_atomic_read_u32(&s->in_flight));
+
+		nulls[STATS_TOKENS] = !ln_shmem_rate_look(pg_atomic_read_u64(&s->rate_key), &tokens, &blocked_ns);
+		values[STATS_TOKENS] = Float8GetDatum(tokens);
+		/* another database's worker may have been told to wait */
+		blocked_until = (TimestampTz) pg_atomic_read_u64(&s->blocked_until);
+		if (blocked_ns > 0)
+			blocked_until = Max(blocked_until, now + blocked_ns / 1000);
+		put_time(values, nulls, STATS_BLOCKED_UNTIL, blocked_until, blocked_until > now);
+		breaker = (BreakerState) pg_atomic_read_u32(&s->breaker);
+		values[STATS_BREAKER] = CStringGetTextDatum(breakers[breaker]);
+		put_time(values, nulls, STATS_BREAKER_UNTIL,
+				 (TimestampTz) pg_atomic_read_u64(&s->breaker_until), breaker == BREAKER_OPEN);
+
+		for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
+			latency[k] = Int64GetDatum((int64) pg_atomic_read_u64(&s->latency[k]));
+		values[STATS_LATENCY] = PointerGetDatum(construct_array(latency, LN_HISTOGRAM_BUCKETS, INT8OID,
+																8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+		put_time(values, nulls, STATS_LAST_SUCCESS,
+				 (TimestampTz) pg_atomic_read_u64(&s->last_success), pg_atomic_read_u64(&s->last_success) != 0);
+		put_time(values, nulls, STATS_LAST_ERROR_AT,
+				 (TimestampTz) pg_atomic_read_u64(&s->last_error_at), pg_atomic_read_u64(&s->last_error_at) != 0);
+		values[STATS_LAST_ERROR] = CStringGetTextDatum(ln_line_outcome_name((LineOutcome) pg_atomic_read_u32(&s->last_error)));
+		nulls[STATS_LAST_ERROR] = nulls[STATS_LAST_ERROR_AT];
+		put_time(values, nulls, STATS_SINCE, (TimestampTz) pg_atomic_read_u64(&s->since), true);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* The worker may count while we do this; such a count survives or not. */
+Datum
+line_notify_reset_stats(PG_FUNCTION_ARGS)
+{
+	int			n = 0;
+
+	for (int i = 0; ln_shared != NULL && i < LN_STATS; i++)
+	{
+		LnStats    *s = &ln_shared->stats[i];
+
+		if (s->database != MyDatabaseId)
+			continue;
+		for (int k = 0; k < LN_COUNTERS; k++)
+			pg_atomic_write_u64(&s->counters[k], 0);
+		for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
+			pg_atomic_write_u64(&s->latency[k], 0);
+		pg_atomic_write_u64(&s->last_success, 0);
+		pg_atomic_write_u64(&s->last_error_at, 0);
+		pg_atomic_write_u64(&s->since, (uint64) GetCurrentTimestamp());
+		n++;
+	}
+	PG_RETURN_INT32(n);
+}
+
+/* quantile(latency bigint[], share double precision): milliseconds, NULL of nothing */
+Datum
+line_notify_quantile(PG_FUNCTION_ARGS)
+{
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(0);
+	double		share = PG_GETARG_FLOAT8(1);
+	uint64		counts[LN_HISTOGRAM_BUCKETS] = {0};
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+	int64		us;
+
+	if (!(share >= 0 && share <= 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("share must be between 0 and 1")));
+	deconstruct_array(array, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, &nulls, &n);
+	if (n != LN_HISTOGRAM_BUCKETS)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("a latency histogram has %d buckets", LN_HISTOGRAM_BUCKETS),
+				 errhint("Pass column latency of view line_notify.stats.")));
+	for (int i = 0; i < n; i++)
+		if (!nulls[i] && DatumGetInt64(elements[i]) > 0)
+			counts[i] = (uint64) DatumGetInt64(elements[i]);
+	us = ln_histogram_quantile_us(counts, (int) (share * 1000 + 0.5));
+	if (us < 0)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(us == PG_INT64_MAX ? get_float8_infinity() : us / 1000.0);
 }

@@ -27,7 +27,7 @@ static bool registered = false;
 /* of the current transaction */
 static uint32 pending_work = 0;
 static bool pending_at_end = false;
-static uint32 pending_priorities = 0;
+static uint64 pending_lanes = 0;
 static uint64 pending_channels = 0;
 static int64 pending_rows = 0;
 
@@ -36,7 +36,7 @@ forget(void)
 {
 	pending_work = 0;
 	pending_at_end = false;
-	pending_priorities = 0;
+	pending_lanes = 0;
 	pending_channels = 0;
 	pending_rows = 0;
 }
@@ -50,7 +50,10 @@ wakeup_xact_callback(XactEvent event, void *arg)
 			if (pending_work != 0 || pending_at_end)
 				ln_shmem_wake(MyDatabaseId,
 							  pending_work | (pending_at_end ? LN_WORK_RESCAN : 0),
-							  pending_priorities, pending_channels);
+							  pending_lanes, pending_channels);
+			/* a verb may have ended messages */
+			if (pending_at_end)
+				ln_shmem_ended_any();
 			forget();
 			break;
 		case XACT_EVENT_ABORT:
@@ -90,12 +93,18 @@ ln_wakeup_at_end(void)
 }
 
 void
-ln_wakeup_for_row(const char *channel, int priority)
+ln_wakeup_for_row(const char *channel, int lane)
 {
 	ensure_registered();
 	pending_work |= LN_WORK_OUTBOX;
-	pending_priorities |= 1u << (priority + 10);
+	pending_lanes |= UINT64CONST(1) << lane;
 	pending_channels |= ln_shmem_channel_bit(channel);
+}
+
+bool
+ln_wakeup_rows_pending(void)
+{
+	return pending_rows > 0;
 }
 
 int64

@@ -20,8 +20,8 @@
  * until they can be recorded.  What survives the death of the process is the
  * leases and the witness file; see rescue().
  *
- * Words: a lane is the messages of one channel and priority; a lease is a row
- * of in_flight; the claimer is this process, known by the key of a session
+ * Words: a lane is the messages of one channel, priority and endpoint; a lease
+ * is a row of in_flight; the claimer is this process, known by the key of a session
  * lock that dies with it; the witness says which messages had a byte handed to
  * the network.
  *
@@ -35,6 +35,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "commands/extension.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -89,6 +90,26 @@ static const char *const supported_versions[] = {"1.0", NULL};
 #define SURVEY_GAP			1000
 #define SURVEY_GAP_BUSY		30000
 
+/*
+ * Without a rate token, look again after so long (us) at the earliest: at 2,000
+ * a second ten tokens have come by then, for one wake-up.
+ */
+#define TOKEN_NAP_US		4000
+
+/* So many identical answers 400 to one template or design pause it. */
+#define REFUSED_RUN			20
+
+/* Is the credential of a channel that LINE refused a new one? Look so often (ms). */
+#define CREDENTIAL_PROBE	10000
+
+/* Rows set aside are brought back in steps of this; locked ones after (ms). */
+#define RELEASE_BATCH		1000
+#define RELEASE_RETRY		1000
+
+/* Old dedup keys are swept up so often (ms), by a worker that is awake anyway. */
+#define SWEEP_GAP			3600000
+#define SWEEP_BATCH			10000
+
 /* Webhook events folded in one transaction. */
 #define FOLD_BATCH			1000
 
@@ -105,9 +126,6 @@ static const char *const supported_versions[] = {"1.0", NULL};
 #define BAD_ROW_FAILURES	3
 /* Such a row is not looked at again for this long (ms). */
 #define BAD_ROW_REST		3600000
-
-/* Claimed rows do not wait longer than this for a rate token (ns). */
-#define TOKEN_PATIENCE		INT64CONST(1000000000)
 
 /* Retention has a look so often (ms); between two steps of it others get their turn. */
 #define MAINTENANCE_GAP		3600000
@@ -140,6 +158,7 @@ typedef struct Transfer
 	LnChannel  *channel;
 	int			lane;
 	LineKind	kind;
+	char		subject[LN_SUBJECT_LEN];	/* its template or design */
 	char	   *request;		/* body, malloc'd, until sent */
 	size_t		request_len;
 	LnWitnessEntry *witness;
@@ -210,6 +229,14 @@ static struct
 	bool		need_survey;
 	bool		need_fold;
 	bool		need_rescue;
+	bool		need_release;
+	TimestampTz release_at;		/* not before */
+	LnReleaseScan release_scan;
+	TimestampTz next_probe;
+	TimestampTz next_sweep;
+	uint64		round;			/* of send_claimed() */
+	TimestampTz token_at;		/* when a rate token may be there; DT_NOEND =
+								 * none is missing */
 	TimestampTz last_survey;
 	TimestampTz first_done_at;	/* oldest unrecorded result */
 	TimestampTz last_claim_at;
@@ -252,11 +279,20 @@ static void fold(void *arg);
 static void expire(void *arg);
 static void end_expired(void);
 static void maintain(void *arg);
+static void release(void *arg);
+static void sweep(void *arg);
 
 static void take_work(void);
 static void forget_bounds(void);
 static void claim(void);
 static void send_claimed(void);
+static void fill_lane(LnLane *lane, TimestampTz at);
+static void lock_claims(void);
+static void message_subject(const LnMessage *m, char *buf);
+static uint64 token_hash(const LnChannel *c);
+static void resume_if_mended(LnChannel *c);
+static bool credential_probe_is_due(void);
+static LnRun *find_run(LnChannel *channel, const char *subject);
 static void harvest(void);
 static void record(void);
 static void note_return(Transfer *t);
@@ -336,11 +372,13 @@ ln_worker_main(Datum arg)
 				 errmsg("could not start the HTTP client: %s", err)));
 
 	ereport(LOG, (errmsg("line_notify worker started for database %u", MyDatabaseId)));
-	W.need_rescue = W.need_survey = W.need_fold = true;
+	W.need_rescue = W.need_survey = W.need_fold = W.need_release = true;
 	W.rescue_at = DT_NOEND;
 	W.expiry_low = DT_NOBEGIN;
 	W.expire_limit = EXPIRE_BATCH;
 	W.next_maintenance = 0;
+	W.token_at = W.next_probe = DT_NOEND;
+	W.next_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
 	W.idle_since = GetCurrentTimestamp();
 
 	for (;;)
@@ -367,6 +405,8 @@ ln_worker_main(Datum arg)
 
 		if (!W.standing_still)
 		{
+			if (credential_probe_is_due())
+				W.need_config = true;
 			if (W.need_config)
 				W.need_config = !try_phase("reading configuration", configure, NULL);
 			if (W.home != 0 && (W.need_rescue || W.rescue_at <= GetCurrentTimestamp()))
@@ -377,6 +417,10 @@ ln_worker_main(Datum arg)
 				end_expired();
 			if (W.home != 0 && W.next_maintenance <= GetCurrentTimestamp())
 				(void) try_phase("maintaining history", maintain, NULL);
+			if (W.home != 0 && W.need_release && W.release_at <= GetCurrentTimestamp())
+				(void) try_phase("releasing messages", release, NULL);
+			if (W.home != 0 && W.next_sweep <= GetCurrentTimestamp())
+				(void) try_phase("sweeping old keys", sweep, NULL);
 			claim();
 			if (W.need_survey &&
 				TimestampDifferenceExceeds(W.last_survey, GetCurrentTimestamp(),
@@ -469,7 +513,7 @@ detach(int code, Datum arg)
 		}
 		/* what was noted for us is for the next one */
 		pg_atomic_fetch_or_u32(&W.slot->work, LN_WORK_ALL);
-		pg_atomic_write_u32(&W.slot->new_priorities, PG_UINT32_MAX);
+		pg_atomic_write_u64(&W.slot->new_lanes, PG_UINT64_MAX);
 		pg_atomic_write_u64(&W.slot->new_channels, PG_UINT64_MAX);
 	}
 	LWLockRelease(ln_shared->lock);
@@ -833,7 +877,7 @@ static void
 take_work(void)
 {
 	uint32		work = pg_atomic_exchange_u32(&W.slot->work, 0);
-	uint32		priorities;
+	uint64		lanes;
 	uint64		bits;
 
 	if (work == 0)
@@ -874,7 +918,7 @@ take_work(void)
 			snprintf(W.slot->last_error, sizeof(W.slot->last_error),
 					 "library 1.0 does not know extension version %s", version);
 		LWLockRelease(ln_shared->lock);
-		W.need_config = W.need_survey = W.need_fold = W.need_rescue = true;
+		W.need_config = W.need_survey = W.need_fold = W.need_rescue = W.need_release = true;
 	}
 	if (work & LN_WORK_CONFIG)
 		W.need_config = W.need_survey = W.need_rescue = true;
@@ -886,17 +930,22 @@ take_work(void)
 		W.need_survey = true;
 		W.last_survey = 0;
 	}
+	if (work & LN_WORK_RELEASE)
+	{
+		W.need_release = true;
+		W.release_at = 0;
+	}
 	if (work & LN_WORK_OUTBOX)
 	{
-		priorities = pg_atomic_exchange_u32(&W.slot->new_priorities, 0);
+		lanes = pg_atomic_exchange_u64(&W.slot->new_lanes, 0);
 		bits = pg_atomic_exchange_u64(&W.slot->new_channels, 0);
 		for (int i = 0; i < W.nchannels; i++)
 		{
 			if ((ln_shmem_channel_bit(W.channels[i]->row.name) & bits) == 0)
 				continue;
-			for (int p = 0; p < LN_PRIORITIES; p++)
-				if (priorities & (1u << p))
-					W.channels[i]->lanes[p].maybe = true;
+			for (int p = 0; p < LN_LANES; p++)
+				if (lanes & (UINT64CONST(1) << p))
+					fill_lane(&W.channels[i]->lanes[p], W.idle_since);
 		}
 		/* some of the new rows may be for later, or parked */
 		W.need_survey = true;
@@ -908,11 +957,21 @@ static void
 forget_bounds(void)
 {
 	for (int i = 0; i < W.nchannels; i++)
-		for (int p = 0; p < LN_PRIORITIES; p++)
+		for (int p = 0; p < LN_LANES; p++)
 			W.channels[i]->lanes[p].low = DT_NOBEGIN;
 	W.expiry_low = DT_NOBEGIN;
 	/* these may lie in the future, if the clock was set back */
 	W.last_survey = W.last_claim_at = 0;
+}
+
+/* Something in a lane may be due since "at". */
+static void
+fill_lane(LnLane *lane, TimestampTz at)
+{
+	if (lane->maybe)
+		return;
+	lane->maybe = true;
+	lane->head = at;
 }
 
 static void
@@ -922,14 +981,63 @@ configure(void *arg)
 	W.home = ln_outbox_local_home();
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
 	for (int i = 0; i < W.nchannels; i++)
-		for (int p = 0; p < LN_PRIORITIES; p++)
-		{
-			W.channels[i]->lanes[p].maybe = true;
+	{
+		/* the survey, which comes next, says which lanes have something */
+		for (int p = 0; p < LN_LANES; p++)
 			W.channels[i]->lanes[p].low = DT_NOBEGIN;
-		}
+		if (W.channels[i]->row.paused_automatically)
+			resume_if_mended(W.channels[i]);
+	}
 	W.expiry_low = DT_NOBEGIN;
 	W.need_survey = true;
 	W.last_survey = 0;
+}
+
+static uint64
+token_hash(const LnChannel *c)
+{
+	const char *header = ln_token_header(c->token, GetCurrentTimestamp());
+
+	/* of the token only ever a hash is kept */
+	return header == NULL ? 1 :
+		hash_bytes_extended((const unsigned char *) header, strlen(header), 0) | 1;
+}
+
+/*
+ * A channel that the worker paused goes on by itself when its credential is
+ * another one than LINE refused.  After a restart nobody knows what was
+ * refused: then it is tried once, at the price of one more refusal.
+ */
+static void
+resume_if_mended(LnChannel *c)
+{
+	if (ln_token_header(c->token, GetCurrentTimestamp()) == NULL || c->refused_token == token_hash(c))
+		return;
+	c->refused_token = token_hash(c);
+	if (ln_outbox_resume(c->row.name))
+		ereport(LOG,
+				(errmsg("line_notify resumed channel \"%s\": its credential has changed", c->row.name)));
+}
+
+/* Files are read again now and then, as long as a channel waits for a better one. */
+static bool
+credential_probe_is_due(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		waiting = false;
+
+	for (int i = 0; i < W.nchannels && !waiting; i++)
+		waiting = W.channels[i]->row.paused_automatically;
+	if (!waiting)
+		W.next_probe = DT_NOEND;
+	else if (W.next_probe == DT_NOEND || W.next_probe <= now)
+	{
+		bool		due = W.next_probe != DT_NOEND;
+
+		W.next_probe = TimestampTzPlusMilliseconds(now, CREDENTIAL_PROBE);
+		return due;
+	}
+	return false;
 }
 
 /* What waits, and for when?  Also finds rows that a claim had to skip. */
@@ -943,13 +1051,13 @@ survey(void *arg)
 	W.last_survey = now;
 	n = W.home != 0 ? ln_outbox_survey(W.home, &rows) : 0;
 	for (int i = 0; i < W.nchannels; i++)
-		for (int p = 0; p < LN_PRIORITIES; p++)
+		for (int p = 0; p < LN_LANES; p++)
 			W.channels[i]->lanes[p].next_due = DT_NOEND;
 	for (int i = 0; i < n; i++)
 	{
 		for (int j = 0; j < W.nchannels; j++)
 		{
-			LnLane	   *lane = &W.channels[j]->lanes[rows[i].priority - LN_MIN_PRIORITY];
+			LnLane	   *lane = &W.channels[j]->lanes[rows[i].lane];
 
 			if (strcmp(W.channels[j]->row.name, rows[i].channel) != 0)
 				continue;
@@ -957,6 +1065,7 @@ survey(void *arg)
 			if (rows[i].first_due <= now)
 			{
 				lane->maybe = true;
+				lane->head = rows[i].first_due;
 				lane->suspect = true;
 				lane->low = Min(lane->low, rows[i].first_due);
 			}
@@ -1017,6 +1126,7 @@ rescue(void *arg)
 
 			r->id = o->id;
 			r->token = o->token;
+			r->channel = o->channel;
 			r->request_id = "";
 			r->ended_at = r->retry_at = GetCurrentTimestamp();
 			if (e != NULL && !e->asked)
@@ -1124,6 +1234,41 @@ maintain(void *arg)
 													 again ? MAINTENANCE_PAUSE : MAINTENANCE_GAP);
 }
 
+static void
+lock_claims(void)
+{
+	LOCKTAG		tag;
+
+	/* one claimer at a time; ends with the transaction */
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, LOCK_CLAIM, LOCK_FIELD);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/* Bring back what was set aside and may go on. */
+static void
+release(void *arg)
+{
+	LnLaneRow  *rows;
+	int			n;
+	TimestampTz now = GetCurrentTimestamp();
+
+	lock_claims();
+	W.need_release = ln_outbox_release(RELEASE_BATCH, &W.release_scan, &rows, &n);
+	/* nothing to be had: somebody has the rows locked */
+	W.release_at = n > 0 ? 0 : TimestampTzPlusMilliseconds(now, RELEASE_RETRY);
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < W.nchannels; j++)
+			if (strcmp(W.channels[j]->row.name, rows[i].channel) == 0)
+				fill_lane(&W.channels[j]->lanes[rows[i].lane], now);
+}
+
+static void
+sweep(void *arg)
+{
+	W.next_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
+	ln_outbox_sweep_keys(SWEEP_BATCH);
+}
+
 /* ------------------------------------------------------------------ claim */
 
 struct Claim
@@ -1143,34 +1288,47 @@ claim_phase(void *arg)
 	Claim	   *c = (Claim *) arg;
 	LnLane	   *lane = &c->channel->lanes[c->lane];
 	LnMessage  *blocked;
+	LnMessage  *strangers;
 	int			nblocked = 0;
+	int			nstrangers = 0;
 	TimestampTz last_due;
-	LOCKTAG		tag;
 	Snapshot	snapshot = GetActiveSnapshot();
 
-	/* one claimer at a time; ends with the transaction */
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, LOCK_CLAIM, LOCK_FIELD);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-
+	lock_claims();
 	c->now = GetCurrentTimestamp();
 	if (ln_horizon_note(&W.horizon, c->now, U64FromFullTransactionId(ReadNextFullTransactionId())))
 		forget_bounds();		/* the clock was set back */
-	c->picked = ln_outbox_pick(c->channel->row.name, c->lane + LN_MIN_PRIORITY, W.home,
+	c->picked = ln_outbox_pick(c->channel->row.name, c->lane, W.home,
 							   lane->low, c->now, c->limit, &c->rows);
 
-	/* only the first waiting message of an order_key may go */
+	/*
+	 * Only the first waiting message of an order_key may go, none of a paused
+	 * template or design, and none to a person who is not on the list.
+	 */
 	last_due = c->picked > 0 ? c->rows[c->picked - 1].due_at : c->now;
 	blocked = palloc(sizeof(LnMessage) * Max(c->picked, 1));
+	strangers = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	c->n = 0;
 	for (int i = 0; i < c->picked; i++)
 	{
-		if (c->rows[i].blocked)
-			blocked[nblocked++] = c->rows[i];
+		LnMessage  *m = &c->rows[i];
+		char		subject[LN_SUBJECT_LEN];
+
+		message_subject(m, subject);
+		if (!ln_channel_allows(c->channel, m->recipient))
+			strangers[nstrangers++] = *m;
+		else if (m->blocked || ln_channel_part_paused(c->channel, ln_lane_kind(c->lane), subject))
+			blocked[nblocked++] = *m;
 		else
-			c->rows[c->n++] = c->rows[i];
+			c->rows[c->n++] = *m;
 	}
 	if (nblocked > 0)
 		ln_outbox_park(blocked, nblocked);
+	if (nstrangers > 0)
+	{
+		ln_outbox_suppress(strangers, nstrangers, "only_recipients: not on the list of the channel");
+		W.next_expiry = c->now;
+	}
 
 	if (c->n > 0)
 	{
@@ -1193,8 +1351,18 @@ claim_phase(void *arg)
 	 * transactions that were running before: see horizon.c.
 	 */
 	lane->maybe = c->picked == c->limit;
+	lane->head = last_due;
 	lane->low = ln_horizon_safe(&W.horizon, snapshot->xmin,
 								lane->maybe ? last_due : c->now);
+}
+
+static void
+message_subject(const LnMessage *m, char *buf)
+{
+	if (m->template_key != NULL)
+		ln_outbox_subject(buf, LINE_TEMPLATE, m->template_key);
+	else
+		ln_outbox_subject(buf, LINE_FLEXIBLE, m->use_case ? m->use_case : "");
 }
 
 /* Move the claimed rows into transfers; no error can come between. */
@@ -1218,6 +1386,7 @@ take_claimed(Claim *c)
 		t->kind = m->template_key != NULL ? LINE_TEMPLATE : LINE_FLEXIBLE;
 		t->sent_at = 0;
 		t->attempted = false;
+		message_subject(m, t->subject);
 
 		memset(&msg, 0, sizeof(msg));
 		msg.kind = t->kind;
@@ -1241,30 +1410,95 @@ take_claimed(Claim *c)
 	}
 }
 
-/* How many rows a channel may be given now. */
-static int
-room(LnChannel *c)
+/*
+ * May messages of an endpoint be sent now?  0 = yes, otherwise when to ask
+ * again; DT_NOEND = something will happen first (configuration, an answer).
+ */
+static TimestampTz
+closed_until(LnChannel *c, LineKind kind, TimestampTz now)
 {
-	int			want = Min(W.nfree, CLAIM_MAX);
+	int64		mono_ns = ln_monotonic_ns();
+	int64		blocked_ns;
+	int64		breaker_ms;
+	TimestampTz quiet;
 
+	if (!ln_channel_permitted(c, W.home) || c->row.endpoint_paused[kind])
+		return DT_NOEND;
 	if (!ln_channel_usable(c, W.home))
-		return 0;
-	if (c->blocked_until_ns[LINE_TEMPLATE] != 0 || c->blocked_until_ns[LINE_FLEXIBLE] != 0)
-	{
-		int64		now = ln_monotonic_ns();
+		return ln_token_deadline(c->token);
+	quiet = ln_channel_quiet_until(c, now);
+	if (quiet != 0)
+		return quiet;
+	/* any worker of this cluster may have been told to wait */
+	blocked_ns = ln_shmem_rate_blocked_until(c->rate_key[kind]);
+	if (blocked_ns > mono_ns)
+		return now + (blocked_ns - mono_ns) / 1000 + 1;
+	breaker_ms = ln_breaker_wait_ms(&c->breaker, mono_ns / 1000000);
+	if (breaker_ms > 0)
+		return now + breaker_ms * 1000;
+	if (ln_breaker_allow(&c->breaker, 1, mono_ns / 1000000) == 0)
+		return DT_NOEND;		/* the probe is on the wire */
+	return 0;
+}
 
-		/* rows do not tell their endpoint before they are read */
-		for (int k = 0; k < 2; k++)
-		{
-			if (c->blocked_until_ns[k] > now)
-				return 0;
-			c->blocked_until_ns[k] = 0;
-		}
+/* What is left of today's budget for new claims. */
+static int
+budget_left(const LnChannel *c, TimestampTz now)
+{
+	int64		left;
+
+	if (c->row.daily_budget == 0)
+		return PG_INT32_MAX;
+	if (now >= c->row.day_ends)
+	{
+		W.need_config = true;	/* a new day: read its count */
+		return 0;
 	}
+	left = c->row.daily_budget - c->row.sent_today - c->in_flight;
+	return left > 0 ? (int) left : 0;
+}
+
+/*
+ * Free transfers that a channel may take.  Half of all are divided evenly and
+ * kept for the channels that do not use theirs, so that a slow one cannot take
+ * what others need; the other half is for whoever comes first.
+ */
+static int
+fair_share(const LnChannel *c)
+{
+	int			usable = 0;
+	int			share;
+	int			kept = 0;
+
+	for (int i = 0; i < W.nchannels; i++)
+		usable += W.channels[i] == c || ln_channel_usable(W.channels[i], W.home);
+	share = Max(W.ntransfers / (2 * usable), 1);
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		LnChannel  *other = W.channels[i];
+
+		if (other != c && ln_channel_usable(other, W.home) && other->in_flight < share)
+			kept += share - other->in_flight;
+	}
+	return Min(W.nfree, Max(W.nfree - kept, share - c->in_flight));
+}
+
+/* How many rows of an endpoint a channel may be given now. */
+static int
+room(LnChannel *c, LineKind kind, TimestampTz now)
+{
+	int64		now_ms = ln_monotonic_ns() / 1000000;
+	int			want;
+
+	if (closed_until(c, kind, now) != 0)
+		return 0;
+	want = Min(CLAIM_MAX, fair_share(c));
 	want = Min(want, c->row.max_in_flight - c->in_flight);
-	/* no more in hand than a tenth of a second's worth of tokens */
+	want = Min(want, budget_left(c, now));
+	/* no more in hand than a tenth of a second's worth of tokens, or what may be sent */
 	want = Min(want, Max(c->row.rate_limit / 10, 1) - c->queued);
-	return ln_breaker_allow(&c->breaker, want, ln_monotonic_ns() / 1000000);
+	want = Min(want, ln_window_room(&c->window, 0, now_ms) - c->queued);
+	return ln_breaker_allow(&c->breaker, want, now_ms);
 }
 
 static void
@@ -1309,8 +1543,8 @@ claim_failed(Claim *c)
 
 /*
  * Claim for every channel that has room and, maybe, due messages.  Lanes of a
- * channel take turns by the age of what was last seen in them, a step of
- * priority being worth a minute: large is sooner, but small is not never.
+ * channel take turns by the age of what waits in them, a step of priority being
+ * worth a minute: large is sooner, but small is not never.
  */
 static void
 claim(void)
@@ -1325,25 +1559,37 @@ claim(void)
 		LnChannel  *channel = W.channels[(W.next_channel + k) % W.nchannels];
 		int			best = -1;
 		TimestampTz best_key = DT_NOEND;
+		int			rooms[2] = {-1, -1};
 		Claim		c;
 		instr_time	start;
 		instr_time	duration;
 
-		for (int p = 0; p < LN_PRIORITIES; p++)
+		if (channel->rest_until > now)
+			continue;
+		for (int p = 0; p < LN_LANES; p++)
 		{
 			LnLane	   *lane = &channel->lanes[p];
+			LineKind	kind = ln_lane_kind(p);
 			TimestampTz key;
 
 			if (!lane->maybe && lane->next_due <= now)
 			{
 				lane->maybe = true;
+				lane->head = lane->next_due;
 				lane->low = Min(lane->low, lane->next_due);
 				lane->next_due = DT_NOEND;
 				W.need_survey = true;	/* what comes after it */
 			}
 			if (!lane->maybe)
 				continue;
-			key = (lane->low == DT_NOBEGIN ? 0 : lane->low) - (p + LN_MIN_PRIORITY) * LN_AGING_US;
+			/* without a token: asked for, if it can be */
+			if (ln_channel_permitted(channel, W.home) && !ln_token_ready(channel->token, now))
+				break;
+			if (rooms[kind] < 0)
+				rooms[kind] = Max(room(channel, kind, now), 0);
+			if (rooms[kind] == 0)
+				continue;
+			key = (lane->head == DT_NOBEGIN ? 0 : lane->head) - ln_lane_priority(p) * LN_AGING_US;
 			if (best < 0 || key < best_key)
 			{
 				best = p;
@@ -1355,11 +1601,7 @@ claim(void)
 		memset(&c, 0, sizeof(c));
 		c.channel = channel;
 		c.lane = best;
-		if (ln_channel_permitted(channel, W.home) && !ln_token_ready(channel->token, now))
-			continue;			/* asked for, if it can be */
-		c.limit = room(channel);
-		if (c.limit <= 0 || channel->rest_until > now)
-			continue;
+		c.limit = rooms[ln_lane_kind(best)];
 		/* after failures, fewer at a time: one row may be the cause */
 		if (channel->failures > 0)
 			c.limit = Min(c.limit, Max(CLAIM_MAX >> channel->failures, 1));
@@ -1431,6 +1673,9 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 		t->retry_at = TimestampTzPlusMilliseconds(now,
 												  ln_retry_delay_ms(t->attempt, channel->row.backoff_base_ms,
 																	channel->row.backoff_cap_ms, random));
+		/* the delivery event may still say that it arrived */
+		if (ln_line_may_have_been_sent(outcome))
+			t->retry_at = Max(t->retry_at, now + channel->row.settle_window_us);
 	}
 	if (t->state == TRANSFER_CLAIMED)
 		channel->queued--;
@@ -1450,8 +1695,10 @@ static void
 send_claimed(void)
 {
 	int			n = W.nclaimed;
+	TimestampTz now = GetCurrentTimestamp();
 
-	W.token_at_ns = 0;
+	W.round++;
+	W.token_at = DT_NOEND;
 	for (int i = 0; i < n; i++)
 	{
 		Transfer   *t = &W.transfers[W.claimed[W.claimed_head]];
@@ -1468,24 +1715,24 @@ send_claimed(void)
 		t->status = 0;
 
 		/* paused, disarmed or out of order since it was claimed: back, as it came */
-		if (!ln_channel_usable(channel, W.home) || !ln_guc_enabled ||
-			channel->blocked_until_ns[t->kind] > ln_monotonic_ns() ||
-			ln_breaker_allow(&channel->breaker, 1, ln_monotonic_ns() / 1000000) == 0)
+		if (!ln_guc_enabled || closed_until(channel, t->kind, now) != 0 ||
+			ln_channel_part_paused(channel, t->kind, t->subject))
 		{
 			W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
 			W.nclaimed--;
 			finish(t, LINE_NOT_SENT, false);
 			continue;
 		}
-		if (ln_shmem_rate_take(channel->rate_key[t->kind], channel->row.rate_limit, 1, &wait_ns) == 0)
-		{
-			int64		at = ln_monotonic_ns() + wait_ns;
 
-			/* LINE told another worker to wait: the next turn gives these back */
-			if (wait_ns > TOKEN_PATIENCE)
-				channel->blocked_until_ns[t->kind] = at;
-			W.token_at_ns = W.token_at_ns == 0 ? at : Min(W.token_at_ns, at);
-			/* to the end of the ring: another channel's rate may be free */
+		/* must wait: to the end of the ring, another channel may be free */
+		wait_ns = 0;
+		if (channel->dry[t->kind] == W.round ||
+			ln_window_room(&channel->window, channel->sent, ln_monotonic_ns() / 1000000) == 0 ||
+			ln_shmem_rate_take(channel->rate_key[t->kind], channel->row.rate_limit, 1, &wait_ns) == 0)
+		{
+			channel->dry[t->kind] = W.round;
+			if (wait_ns > 0)
+				W.token_at = Min(W.token_at, now + Max(wait_ns / 1000, TOKEN_NAP_US));
 			W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
 			W.claimed[(W.claimed_head + W.nclaimed - 1) % W.ntransfers] = place;
 			continue;
@@ -1524,6 +1771,7 @@ send_claimed(void)
 			continue;
 		}
 		channel->queued--;
+		channel->sent++;
 		free(t->request);
 		t->request = NULL;
 		t->state = TRANSFER_SENT;
@@ -1531,10 +1779,12 @@ send_claimed(void)
 	}
 }
 
-/* A fault that every message of the channel would meet: stop it, say why. */
+/* A fault that others would meet too: stop them, say why. */
 typedef struct Pause
 {
 	const char *channel;
+	const char *scope;			/* NULL = the whole channel */
+	const char *subject;
 	char		reason[400];
 } Pause;
 
@@ -1543,26 +1793,104 @@ pause_phase(void *arg)
 {
 	Pause	   *p = (Pause *) arg;
 
-	ln_outbox_pause(p->channel, p->reason);
+	if (p->scope == NULL)
+		(void) ln_outbox_pause(p->channel, p->reason);
+	else
+		(void) ln_outbox_pause_part(p->channel, p->scope, p->subject, p->reason);
 }
 
 static void
+describe(Pause *p, const Transfer *t, const char *what)
+{
+	snprintf(p->reason, sizeof(p->reason), "%s %d%s%s (message " INT64_FORMAT "%s%s)",
+			 what, t->status, t->error[0] ? ": " : "", t->error, t->id,
+			 t->request_id[0] ? ", request " : "", t->request_id);
+}
+
+/* 401: the token is bad, for everything that the channel sends. */
+static void
 pause_channel(LnChannel *channel, const Transfer *t)
 {
-	Pause		p;
+	Pause		p = {.channel = channel->row.name};
 
 	if (channel->row.paused)
 		return;
 	channel->row.paused = true; /* at once, for what is claimed */
-	p.channel = channel->row.name;
-	snprintf(p.reason, sizeof(p.reason), "LINE answered %d%s%s (message " INT64_FORMAT "%s%s)",
-			 t->status, t->error[0] ? ": " : "", t->error, t->id,
-			 t->request_id[0] ? ", request " : "", t->request_id);
+	channel->refused_token = token_hash(channel);
+	describe(&p, t, "LINE answered");
 	ereport(WARNING,
 			(errmsg("line_notify paused channel \"%s\": %s", channel->row.name, p.reason),
-			 errhint("Mend the cause, then SELECT line_notify.resume('%s');", channel->row.name)));
+			 errhint("A new credential resumes it, or SELECT line_notify.resume('%s');", channel->row.name)));
 	if (!phase("pausing a channel", pause_phase, &p))
 		channel->row.paused = false;	/* the next answer tries again */
+}
+
+/* 403, 404 and their like: an endpoint that the channel may not use, or a wrong address. */
+static void
+pause_endpoint(LnChannel *channel, const Transfer *t)
+{
+	Pause		p = {
+		.channel = channel->row.name,
+		.scope = "endpoint",
+		.subject = t->kind == LINE_TEMPLATE ? "template" : "flexible"
+	};
+
+	if (channel->row.paused || channel->row.endpoint_paused[t->kind])
+		return;
+	channel->row.endpoint_paused[t->kind] = true;
+	describe(&p, t, "LINE answered");
+	ereport(WARNING,
+			(errmsg("line_notify paused %s messages of channel \"%s\": %s",
+					p.subject, channel->row.name, p.reason),
+			 errhint("Mend the cause, then SELECT line_notify.resume('%s');", channel->row.name)));
+	if (!phase("pausing an endpoint", pause_phase, &p))
+		channel->row.endpoint_paused[t->kind] = false;
+}
+
+/*
+ * A template or design that LINE refuses again and again in the same words is
+ * wrong itself; its other messages wait until somebody has looked at it.
+ */
+static void
+count_refusal(LnChannel *channel, const Transfer *t)
+{
+	LnRun	   *run = find_run(channel, t->subject);
+	uint32		error = hash_bytes((const unsigned char *) t->error, strlen(t->error));
+	Pause		p;
+
+	if (run == NULL)
+	{
+		run = &channel->runs[channel->next_run];
+		channel->next_run = (channel->next_run + 1) % LN_RUNS;
+		strlcpy(run->subject, t->subject, sizeof(run->subject));
+		run->length = 0;
+	}
+	if (run->length > 0 && run->error != error)
+		run->length = 0;
+	run->error = error;
+	if (++run->length < REFUSED_RUN || ln_channel_part_paused(channel, t->kind, t->subject))
+		return;
+	run->length = 0;
+
+	p.channel = channel->row.name;
+	p.scope = t->kind == LINE_TEMPLATE ? "template" : "use_case";
+	p.subject = t->subject + 1;
+	describe(&p, t, psprintf("LINE refused %d messages in a row with", REFUSED_RUN));
+	ereport(WARNING,
+			(errmsg("line_notify paused %s \"%s\" of channel \"%s\": %s",
+					t->kind == LINE_TEMPLATE ? "template" : "flexible messages of use case",
+					p.subject, channel->row.name, p.reason),
+			 errhint("Mend the cause, then SELECT line_notify.resume('%s');", channel->row.name)));
+	(void) phase("pausing a template", pause_phase, &p);
+}
+
+static LnRun *
+find_run(LnChannel *channel, const char *subject)
+{
+	for (int i = 0; i < LN_RUNS; i++)
+		if (strcmp(channel->runs[i].subject, subject) == 0)
+			return &channel->runs[i];
+	return NULL;
 }
 
 /* Take the finished transfers from the HTTP client. */
@@ -1577,6 +1905,7 @@ harvest(void)
 		LnChannel  *channel;
 		LineOutcome outcome = ln_line_outcome(res.verdict, res.status, res.retry_after_ms >= 0);
 		int64		now_ms = ln_monotonic_ns() / 1000000;
+		LnRun	   *run;
 
 		if (res.tag & LN_TAG_SIDE)
 		{
@@ -1586,6 +1915,11 @@ harvest(void)
 		t = &W.transfers[res.tag];
 		channel = t->channel;
 		W.nsent--;
+		if (res.verdict == HTTP_STATUS)
+			ln_window_answered(&channel->window, channel->sent, channel->row.max_in_flight);
+		else if (!res.aborted)
+			ln_window_lost(&channel->window);
+		channel->sent--;
 		t->status = res.status;
 		strlcpy(t->request_id, res.request_id, sizeof(t->request_id));
 		if (res.verdict == HTTP_STATUS)
@@ -1608,6 +1942,10 @@ harvest(void)
 				channel->throttles = 0;
 				ln_breaker_success(&channel->breaker);
 				ln_token_proved(channel->token, t->token_generation);
+				if (res.status == 400)
+					count_refusal(channel, t);
+				else if ((run = find_run(channel, t->subject)) != NULL)
+					run->length = 0;
 				break;
 			case LINE_THROTTLED:
 				break;
@@ -1618,7 +1956,7 @@ harvest(void)
 				break;
 			case LINE_MISCONFIGURED:
 				ln_breaker_neutral(&channel->breaker);
-				pause_channel(channel, t);
+				pause_endpoint(channel, t);
 				break;
 			case LINE_SERVER_ERROR:
 			case LINE_NOT_SENT:
@@ -1638,17 +1976,11 @@ harvest(void)
 			if (pause_ms < 0)
 				pause_ms = 1000 << Min(channel->throttles, 6);
 			/* one answer of a burst counts */
-			if (channel->blocked_until_ns[t->kind] <= ln_monotonic_ns())
+			if (ln_shmem_rate_blocked_until(channel->rate_key[t->kind]) == 0)
 				channel->throttles++;
-			channel->blocked_until_ns[t->kind] = Max(channel->blocked_until_ns[t->kind],
-													 ln_monotonic_ns() + pause_ms * 1000000);
 			ln_shmem_rate_block(channel->rate_key[t->kind], channel->row.rate_limit, pause_ms * 1000000);
 		}
 		finish(t, outcome, true);
-		/* not before the pause is over */
-		if (t->next == LINE_RETURN && outcome == LINE_THROTTLED)
-			t->retry_at = t->ended_at +
-				Max(0, channel->blocked_until_ns[t->kind] - ln_monotonic_ns()) / 1000;
 	}
 }
 
@@ -1726,6 +2058,7 @@ record(void)
 		places[n++] = i;
 		r->id = t->id;
 		r->token = t->token;
+		r->channel = t->channel->row.name;
 		r->next = t->next;
 		r->outcome = t->outcome;
 		r->status = t->status;
@@ -1759,6 +2092,8 @@ record(void)
 		if (t->next == LINE_RETRY_LATER || t->next == LINE_RETURN)
 			note_return(t);
 		t->channel->in_flight--;
+		if (t->attempted && ln_line_may_have_been_sent(t->outcome))
+			t->channel->row.sent_today++;
 		t->witness->id = 0;
 		t->state = TRANSFER_FREE;
 		W.free_list[W.nfree++] = W.done[i];
@@ -1829,13 +2164,46 @@ note_tokens(void)
 static bool
 is_idle(void)
 {
-	if (W.nclaimed + W.nsent + W.ndone > 0 || W.need_fold || W.need_config || W.need_survey ||
+	if (W.nclaimed + W.nsent + W.ndone > 0 || W.need_fold || W.need_config || W.need_survey || W.need_release ||
+		W.next_probe != DT_NOEND ||
 		(W.home != 0 && (W.need_rescue || W.rescue_at != DT_NOEND)))
 		return false;
 	for (int i = 0; i < MAX_RESTS && W.rests[i].activity != NULL; i++)
 		if (W.rests[i].failures > 0)
 			return false;
 	return true;
+}
+
+/* When a channel can be claimed for next, without anything else happening. */
+static TimestampTz
+channel_deadline(LnChannel *c, TimestampTz now)
+{
+	TimestampTz wake = DT_NOEND;
+
+	for (LineKind kind = LINE_TEMPLATE; kind <= LINE_FLEXIBLE; kind++)
+	{
+		TimestampTz due = DT_NOEND;
+		TimestampTz closed;
+
+		for (int p = 0; p < LN_LANES; p++)
+		{
+			if (ln_lane_kind(p) == kind)
+				due = Min(due, c->lanes[p].maybe ? now : c->lanes[p].next_due);
+		}
+		if (due == DT_NOEND)
+			continue;
+		closed = closed_until(c, kind, now);
+		if (closed == 0 && c->row.daily_budget > 0 && budget_left(c, now) == 0)
+			closed = c->row.sent_today < c->row.daily_budget ? DT_NOEND : c->row.day_ends;
+		if (closed != 0)
+			due = Max(due, closed);
+		else if (due <= now && room(c, kind, now) <= 0)
+			continue;			/* an answer makes room */
+		else if (due <= now && W.nclaimed + W.nsent > 0)
+			due = W.last_claim_at + Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * W.last_claim_us);
+		wake = Min(wake, due);
+	}
+	return wake;
 }
 
 /* The earlier of wake and the time when a kind of work may go on. */
@@ -1852,7 +2220,6 @@ next_deadline(void)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz wake = DT_NOEND;
 	long		timeout = ln_http_timeout_ms(W.http);
-	int64		mono_ns = ln_monotonic_ns();
 
 	/* noted for us, and put back because the look at it failed */
 	if (pg_atomic_read_u32(&W.slot->work) != 0)
@@ -1868,45 +2235,20 @@ next_deadline(void)
 			wake = earlier(wake, W.need_rescue ? now : W.rescue_at, "recovering claims");
 			wake = earlier(wake, W.next_expiry, "ending expired messages");
 			wake = earlier(wake, W.next_maintenance, "maintaining history");
+			if (W.need_release)
+				wake = earlier(wake, W.release_at, "releasing messages");
 		}
 		if (W.need_survey && W.nclaimed + W.nsent == 0)
 			wake = earlier(wake, TimestampTzPlusMilliseconds(W.last_survey, SURVEY_GAP + 1),
 						   "looking for due messages");
+		wake = Min(wake, W.next_probe);
 		for (int i = 0; i < W.nchannels && ln_guc_enabled && W.home != 0; i++)
-		{
-			LnChannel  *c = W.channels[i];
-			bool		due = false;
-
-			if (!ln_channel_permitted(c, W.home))
-				continue;
-			for (int p = 0; p < LN_PRIORITIES; p++)
-			{
-				due = due || c->lanes[p].maybe;
-				wake = Min(wake, Max(c->lanes[p].next_due, c->rest_until));
-			}
-			if (due && !ln_channel_usable(c, W.home))
-				wake = Min(wake, ln_token_deadline(c->token));
-			else if (due)
-			{
-				int64		breaker_ms = ln_breaker_wait_ms(&c->breaker, mono_ns / 1000000);
-
-				if (breaker_ms > 0)
-					wake = Min(wake, now + breaker_ms * 1000);
-				else if (c->blocked_until_ns[0] > mono_ns || c->blocked_until_ns[1] > mono_ns)
-					wake = Min(wake, now + (Max(c->blocked_until_ns[0], c->blocked_until_ns[1]) - mono_ns) / 1000);
-				else if (c->rest_until > now)
-					wake = Min(wake, c->rest_until);
-				else if (room(c) > 0)
-					wake = Min(wake, W.nclaimed + W.nsent > 0
-							   ? W.last_claim_at + Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * W.last_claim_us)
-							   : now);
-			}
-		}
+			wake = Min(wake, Max(channel_deadline(W.channels[i], now), W.channels[i]->rest_until));
 	}
 	if (W.ndone > 0)
 		wake = earlier(wake, Max(W.record_at, W.first_done_at + RECORD_DELAY_US), "recording outcomes");
 	if (W.nclaimed > 0)
-		wake = Min(wake, now + Max(W.token_at_ns - mono_ns, 0) / 1000);
+		wake = Min(wake, W.token_at);
 
 	if (is_idle() && ln_guc_idle_timeout > 0 && !W.standing_still)
 	{

@@ -7,9 +7,11 @@
 # (default random, printed), PHONE_FUZZ_SECONDS (default 120) in all for the
 # two fuzzers.
 #
-# Needs the Debian packages gcc, g++, clang, libphonenumber-dev and
-# python3-phonenumbers (of the same version); installs nothing.  The last line
-# tells the counts; the exit code is not zero if there is any difference.
+# Needs the Debian packages gcc, g++, clang, libclang-rt-14-dev,
+# libphonenumber-dev and python3-phonenumbers (of the same version); installs
+# nothing.  Where npm is present, the numbering tables are made again and must
+# come out the same.  The last line tells the counts; the exit code is not zero
+# if there is any difference.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -44,15 +46,38 @@ else
     echo "skipped: this ICU has Unicode $theirs, our tables $ours"
 fi
 
+step "numbering tables against the pinned package"
+if ! command -v npm > /dev/null; then
+    echo "skipped: no npm"
+else
+    package=$(sed -n 's/^PHONE_METADATA = //p' Makefile)
+    mkdir "$work/npm"
+    if (cd "$work/npm" && npm pack --silent "$package" && tar -xzf ./*.tgz) \
+        > "$work/npm.log" 2>&1; then
+        python3 src/gen_phone_tables.py js "$work/npm/package" \
+            > "$work/phone_tables.h" 2> "$work/npm.log"
+        cmp "$work/phone_tables.h" src/phone_tables.h
+        echo "$package: the same, byte for byte"
+    else
+        echo "skipped: npm cannot fetch $package"
+    fi
+fi
+
 step "tables of python3-phonenumbers against libphonenumber, seed $seed"
 python3 src/gen_phone_tables.py python /usr/lib/python3/dist-packages \
     > "$work/tables.h" 2> "$work/tables.log"
 flags=(-O2 -g -Wall -Wextra -Werror)
 gcc -std=c99 "${flags[@]}" "-DLN_PHONE_TABLES=\"$work/tables.h\"" \
     -c test/fuzz/phone_sample.c -o "$work/sample.o"
+long_way=(-DLN_PHONE_NO_SHORTCUT)
+for f in region_id parse is_e164 line_country status_name type_name metadata_version; do
+    long_way+=("-Dln_phone_$f=ln_long_way_$f")
+done
+gcc -std=c99 "${flags[@]}" "-DLN_PHONE_TABLES=\"$work/tables.h\"" "${long_way[@]}" \
+    -c src/phone.c -o "$work/long_way.o"
 g++ -std=c++17 "${flags[@]}" -Wno-deprecated-declarations \
     -c test/fuzz/phone_conformance.cc -o "$work/conformance.o"
-g++ -o "$work/conformance" "$work/conformance.o" "$work/sample.o" \
+g++ -o "$work/conformance" "$work/conformance.o" "$work/sample.o" "$work/long_way.o" \
     -lphonenumber -licuuc
 status=0
 "$work/conformance" "$inputs" "$seed" test/fuzz/phone_regressions.txt \

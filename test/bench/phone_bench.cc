@@ -226,7 +226,13 @@ messy(void)
 	if (upto(100) < 40)
 		l.text += after[upto(15)];
 	if (upto(100) < 6)
-		l.text.replace(l.text.size() / 2, 3, "XXX");
+	{
+		size_t		at = l.text.size() / 2;
+
+		while (at > 0 && ((unsigned char) l.text[at] & 0xC0) == 0x80)
+			at--;
+		l.text.replace(at, std::string::npos, "XXXX");
+	}
 	if (upto(100) < 6)
 		l.text += std::to_string(upto(1000));
 	if (upto(100) < 4)

@@ -67,8 +67,12 @@ class Http2(Connection):
         try:
             events = self.h2.receive_data(data)
         except h2.exceptions.ProtocolError as error:
-            self.hub.journal.broken(self.number, "malformed",
-                                    on_conn=self.requests, reason=str(error))
+            # A client that has its answer early may end its request before
+            # the announced length: incomplete, but not malformed.
+            if not isinstance(error, h2.exceptions.InvalidBodyLengthError):
+                self.hub.journal.broken(
+                    self.number, "malformed", on_conn=self.requests,
+                    reason=str(error))
             self.flush()
             self.close()
             return

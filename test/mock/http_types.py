@@ -1,6 +1,7 @@
 """Requests and answers, the same for HTTP/1.1 and HTTP/2."""
 
 import json
+import sys
 from http import HTTPStatus
 
 REASONS = {status.value: status.phrase for status in HTTPStatus}
@@ -19,9 +20,11 @@ class Request:
         self.conn = conn
         self.on_conn = on_conn
         self.stream = stream
-        self.protocol = protocol
-        self.method = method
-        self.path, _, self.query = target.partition("?")
+        # The same few texts in every record: kept once.
+        self.protocol = sys.intern(protocol)
+        self.method = sys.intern(method)
+        path, _, self.query = target.partition("?")
+        self.path = sys.intern(path)
         self.headers = dict(headers)        # names in lower case
         self.head = head                    # raw, without the last empty line
         self.body = b""

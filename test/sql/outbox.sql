@@ -93,11 +93,13 @@ SELECT line_notify.enqueue('09012345678', 'reservation');
 -- a row of a dump is taken as it is; nobody else can bring a number past the trigger
 INSERT INTO line_notify.outbox (id, channel, template_key, state, recipient, due_at, expires_at, home, created_at)
 VALUES (9000, 'nosuch', 't', 'queued', line_notify.phone_hash('09012345678'), '2000-01-01', '2000-01-02', 7, '2000-01-01') RETURNING due_at = '2000-01-01', home;
+\set VERBOSITY terse
 INSERT INTO line_notify.outbox (channel, phone, template_key, state, recipient, due_at, expires_at, home, created_at)
 VALUES ('shop', '09012345678', 't', 'queued', line_notify.phone_hash('09012345678'), '2000-01-01', '2000-01-02', 7, '2000-01-01');
 SET session_replication_role = replica;
 INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES ('09012345678', 'reservation', 't');
 RESET session_replication_role;
+\set VERBOSITY default
 
 -- senders: own channels, named columns, own rows
 CREATE ROLE regress_ln_shop;
@@ -141,9 +143,9 @@ WHERE c IS NULL ORDER BY 1, 2;
 -- PUBLIC may execute pure functions only
 SELECT p.oid::regprocedure FROM pg_proc p
 WHERE pronamespace = 'line_notify'::regnamespace AND provolatile = 'v'
-  AND has_function_privilege('public', p.oid, 'EXECUTE') ORDER BY 1::text;
+  AND has_function_privilege('public', p.oid, 'EXECUTE') ORDER BY p.oid::regprocedure::text COLLATE "C";
 SELECT r.oid::regclass, privilege_type FROM pg_class r, aclexplode(r.relacl) a
-WHERE relnamespace = 'line_notify'::regnamespace AND a.grantee = 0 ORDER BY 1::text;
+WHERE relnamespace = 'line_notify'::regnamespace AND a.grantee = 0 ORDER BY r.oid::regclass::text COLLATE "C";
 -- leave a fresh one for the tests that follow
 DROP EXTENSION line_notify;
 CREATE EXTENSION line_notify;

@@ -3,6 +3,9 @@
 -- may.  Whether "libphonenumber" mode equals that library is another test's
 -- business (test/phone_conformance.sh), safe mode's rules are phone_safe.sql's.
 \pset null '(null)'
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS line_notify;
+RESET client_min_messages;
 SET search_path = line_notify, public;
 
 SELECT phone_metadata_version();

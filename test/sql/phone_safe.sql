@@ -2,6 +2,9 @@
 -- answer, and what it reads although libphonenumber has none.  Each writing is
 -- a line of its own.
 \pset null '-'
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS line_notify;
+RESET client_min_messages;
 SET search_path = line_notify, public;
 
 CREATE TEMP TABLE cell (no serial, section text, region text, phone text);

@@ -17,19 +17,24 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 build=${LN_UNIT_BUILD:-$here/build}
 cc=${CC:-gcc}
-flags=(-std=gnu99 -g -O1 -Wall -Wextra -Werror -Wmissing-prototypes
+flags=(-std=gnu99 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Werror -Wmissing-prototypes
 	-Wdeclaration-after-statement -Wvla -fno-omit-frame-pointer
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 	-I"$root/src" -I"$here")
 
 # test -> source files of ours, then libraries
 declare -A sources=(
+	[breaker]="breaker.c"
 	[crypto]="crypto.c"
+	[histogram]="histogram.c"
 	[line_api]="line_api.c"
 	[message_check]="message_check.c"
+	[quiet]="quiet.c"
+	[http]="http.c ../test/unit/rude_server.c"
 	[retry]="retry.c"
 	[token_bucket]="token_bucket.c"
 	[token_api]="token_api.c line_api.c crypto.c"
+	[window]="window.c"
 )
 declare -A libs=(
 	[crypto]="-lcrypto"
@@ -37,6 +42,11 @@ declare -A libs=(
 )
 order=(crypto line_api retry token_bucket token_api)
 order=(crypto line_api message_check retry token_bucket)
+order=(crypto histogram line_api retry token_bucket)
+order=(breaker crypto line_api message_check quiet retry token_bucket window)
+	[http]="-lcurl -lssl -lcrypto -lpthread -ldl"
+)
+order=(crypto line_api retry token_bucket http)
 
 mkdir -p "$build" || exit 1
 [ $# -gt 0 ] && order=("$@")

@@ -1,0 +1,1658 @@
+/*-------------------------------------------------------------------------
+ *
+ * http_test.c
+ *		Proves what http.c promises about requests and answers, against a
+ *		server that follows byte-level scripts.
+ *
+ * After each transfer, whatever it was about, the same is asked of the server
+ * as an independent judge: did it get the body once at most, did it get nothing
+ * when we say "not sent", and does the witness agree?
+ *
+ * The transfers are driven as the worker drives them: poll() on the client's
+ * descriptor with the client's time-out, then a step.  So a wake-up that gets
+ * lost shows as a transfer that lasts too long.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "http.h"
+#include "rude_server.h"
+#include "tap.h"
+
+#define OK_HEAD		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+#define OK			OK_HEAD "x-line-request-id: r-1\r\nContent-Length: 2\r\n\r\n{}"
+
+/* answers and keeps the connection */
+static const Step good[] = {READ_ALL, SEND(OK), KEEP};
+
+static HttpClient *client;
+static RudeServer server;		/* plain */
+static RudeServer *judged = &server;	/* whose counts judge() believes */
+static char dir[] = "/tmp/ln_http_test_XXXXXX";
+
+/* What a request is, as far as tests differ. */
+typedef struct Try
+{
+	const char *path;			/* NULL = / */
+	const char *scheme;			/* NULL = http */
+	const char *host;			/* NULL = 127.0.0.1 */
+	int			port;			/* 0 = the plain server's */
+	const char *body;			/* NULL = "MARK" as JSON */
+	size_t		body_len;
+	bool		get;
+	int			connect_ms;		/* 0 = 2000 */
+	int			total_ms;		/* 0 = 5000 */
+	const char *ca_file;
+	const char *proxy;
+	bool		http2;
+}			Try;
+
+static volatile uint8_t witness;
+static HttpResult res;
+static char res_body[200000];
+static int	steps;				/* of the last drive() */
+static int	tries = 0;			/* transfers judged */
+static int	broken_promises = 0;
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static HttpClient *
+new_client(int transfers, int connections, int idle_s)
+{
+	HttpOptions opt;
+	char		err[200];
+	HttpClient *c;
+
+	memset(&opt, 0, sizeof(opt));
+	opt.max_transfers = transfers;
+	opt.max_connections = connections;
+	opt.max_host_connections = connections;
+	opt.max_idle_s = idle_s;
+	opt.max_response = 65536;
+	c = ln_http_create(&opt, err, sizeof(err));
+	if (c == NULL)
+	{
+		ok(false, "create: %s", err);
+		exit(done_testing());
+	}
+	return c;
+}
+
+/* Add a request; false = refused. */
+static bool
+add(const Try * t, uint64_t tag, char *err, size_t errlen)
+{
+	static const char *const headers[] =
+	{
+		"Content-Type: application/json",
+		"Authorization: Bearer SECRET",
+		"X-Line-Delivery-Tag: ln1-1-1-0000000000000"
+	};
+	HttpRequest req;
+	char		url[600];
+
+	snprintf(url, sizeof(url), "%s://%s:%d%s",
+			 t->scheme ? t->scheme : "http", t->host ? t->host : "127.0.0.1",
+			 t->port ? t->port : server.port, t->path ? t->path : "/");
+	memset(&req, 0, sizeof(req));
+	req.tag = tag;
+	req.method = t->get ? "GET" : "POST";
+	req.url = url;
+	req.headers = headers;
+	req.nheaders = t->get ? 2 : 3;
+	if (!t->get)
+	{
+		req.body = t->body ? t->body : "{\"MARK\":1}";
+		req.body_len = t->body ? t->body_len : strlen(req.body);
+	}
+	req.connect_timeout_ms = t->connect_ms ? t->connect_ms : 2000;
+	req.total_timeout_ms = t->total_ms ? t->total_ms : 5000;
+	req.ca_file = t->ca_file;
+	req.proxy = t->proxy;
+	req.http2 = t->http2;
+	req.witness = &witness;
+	return ln_http_add(client, &req, err, errlen);
+}
+
+/* Wait and step until a transfer is done; false = nothing within limit_ms. */
+static bool
+drive(int limit_ms)
+{
+	int64_t		end = now_ms() + limit_ms;
+
+	steps = 0;
+	for (;;)
+	{
+		long		wait;
+
+		if (ln_http_next(client, &res))
+		{
+			size_t		n = res.body_len < sizeof(res_body) - 1 ?
+			res.body_len : sizeof(res_body) - 1;
+
+			memcpy(res_body, res.body, n);
+			res_body[n] = '\0';
+			return true;
+		}
+		wait = ln_http_timeout_ms(client);
+		if (wait != 0)
+		{
+			struct pollfd p = {ln_http_fd(client), POLLIN, 0};
+			int64_t		left = end - now_ms();
+
+			if (left <= 0)
+				return false;
+			if (wait < 0 || wait > left)
+				wait = (long) left;
+			poll(&p, 1, (int) wait);
+		}
+		ln_http_step(client);
+		steps++;
+	}
+}
+
+/* Did the server see what it must have seen, given what we say? */
+static void
+judge(void)
+{
+	int			copies = rude_marked(judged);
+
+	tries++;
+	if (copies > 1)
+	{
+		broken_promises++;
+		diag("received %d times", copies);
+	}
+	if (res.verdict == HTTP_NOT_SENT && (copies > 0 || witness != 0))
+	{
+		broken_promises++;
+		diag("called not sent: %d copies, witness %d", copies, witness);
+	}
+	if (copies > 0 && witness == 0)
+	{
+		broken_promises++;
+		diag("received without a witness");
+	}
+	if ((res.verdict == HTTP_STATUS) != (res.status >= 200))
+	{
+		broken_promises++;
+		diag("verdict %d with status %d", res.verdict, res.status);
+	}
+}
+
+/* One transfer from begin to end. */
+static bool
+go(const Try * t)
+{
+	char		err[200] = "";
+
+	witness = 0;
+	if (!add(t, 7, err, sizeof(err)))
+	{
+		ok(false, "refused: %s", err);
+		return false;
+	}
+	if (!drive(15000))
+	{
+		ok(false, "it never ended");
+		ln_http_abort_all(client);
+		drive(1);
+		return false;
+	}
+	judge();
+	return true;
+}
+
+static void
+result_is(HttpVerdict verdict, int status, const char *name)
+{
+	if (!ok(res.verdict == verdict && res.status == status, "%s", name))
+		diag("verdict %d, status %d, curl %d, error \"%s\"", res.verdict,
+			 res.status, res.curl_code, res.error);
+}
+
+/* Run one script against one ordinary POST on a fresh connection. */
+static void
+script_gives(const Step *script, HttpVerdict verdict, int status,
+			 const char *name)
+{
+	Try			t;
+
+	memset(&t, 0, sizeof(t));
+	t.total_ms = 1500;
+	ln_http_forget_connections(client);
+	rude_script(&server, script, NULL);
+	if (go(&t))
+		result_is(verdict, status, name);
+}
+
+/* ---------- ordinary life ---------- */
+
+static void
+test_plain(void)
+{
+	Try			t;
+	static const Step slow[] = {READ_ALL, SLEEP(300), SEND(OK), KEEP};
+
+	memset(&t, 0, sizeof(t));
+	rude_script(&server, good, NULL);
+
+	go(&t);
+	result_is(HTTP_STATUS, 200, "a POST");
+	is_int((long long) res.tag, 7, "its tag comes back");
+	is_str(res_body, "{}", "its body");
+	is_str(res.request_id, "r-1", "its request id");
+	is_str(res.error, "", "no error");
+	ok(!res.aborted && !res.body_truncated && res.curl_code == 0 &&
+	   res.retry_after_ms == -1 && res.elapsed_us > 0 &&
+	   res.elapsed_us < 5000000, "the other fields");
+	ok(res.new_connection, "on a new connection");
+	ok(witness == 1, "the witness is set");
+	is_str(server.last_body, "{\"MARK\":1}", "what the server got");
+	ok(strncmp(server.last_head, "POST / HTTP/1.1\r\n", 17) == 0, "its line");
+	ok(strstr(server.last_head, "\r\nContent-Length: 10\r\n") != NULL,
+	   "a length");
+	ok(strstr(server.last_head, "\r\nContent-Type: application/json\r\n") &&
+	   strstr(server.last_head, "\r\nAuthorization: Bearer SECRET\r\n") &&
+	   strstr(server.last_head, "\r\nX-Line-Delivery-Tag: ln1-"), "our headers");
+	ok(!strcasestr(server.last_head, "\r\nExpect") &&
+	   !strcasestr(server.last_head, "\r\nTransfer-Encoding") &&
+	   !strcasestr(server.last_head, "\r\nAccept-Encoding") &&
+	   !strcasestr(server.last_head, "\r\nUser-Agent") &&
+	   !strcasestr(server.last_head, "\r\nCookie"), "and nothing unwanted");
+
+	rude_script(&server, good, NULL);
+	go(&t);
+	result_is(HTTP_STATUS, 200, "a second POST");
+	ok(!res.new_connection && rude_connections(&server) == 0,
+	   "on the same connection");
+
+	rude_script(&server, good, NULL);
+	t.get = true;
+	t.path = "/v2/bot/info?x=1";
+	go(&t);
+	result_is(HTTP_STATUS, 200, "a GET with the same handle");
+	ok(strncmp(server.last_head, "GET /v2/bot/info?x=1 HTTP/1.1\r\n", 31) == 0 &&
+	   !strcasestr(server.last_head, "Content-Length"), "without a body");
+	ok(witness == 0, "without a witness");
+
+	rude_script(&server, good, NULL);
+	t.get = false;
+	t.path = "/";
+	t.body = "MARKMARK";
+	t.body_len = 8;
+	go(&t);
+	result_is(HTTP_STATUS, 200, "and a POST again");
+	is_str(server.last_body, "MARKMARK", "with another body");
+
+	/* a body with NULs, and a large one */
+	rude_script(&server, good, NULL);
+	t.body = "MARK\0\0\xff\xfe";
+	t.body_len = 8;
+	go(&t);
+	ok(server.body_bytes == 8 && memcmp(server.last_body, t.body, 5) == 0,
+	   "a body is bytes");
+	rude_script(&server, good, NULL);
+	t.body_len = 3000000;
+	t.body = calloc(1, t.body_len);
+	memcpy((char *) t.body, "MARK", 4);
+	go(&t);
+	result_is(HTTP_STATUS, 200, "a body of 3 MB");
+	is_int((long long) server.body_bytes, 3000000, "arrives whole");
+	ok(!strcasestr(server.last_head, "\r\nExpect"), "still without Expect");
+	free((char *) t.body);
+
+	/* waiting costs nothing */
+	memset(&t, 0, sizeof(t));
+	rude_script(&server, slow, NULL);
+	go(&t);
+	result_is(HTTP_STATUS, 200, "a slow answer");
+	ok(steps < 30, "is waited for without turning (%d steps)", steps);
+	is_int(ln_http_timeout_ms(client), -1, "no deadline without transfers");
+	is_int(ln_http_active(client), 0, "none active");
+}
+
+static void
+test_refused_requests(void)
+{
+	static const struct
+	{
+		const char *header;
+		bool		good;
+	}			cases[] =
+	{
+		{"A: b", true},
+		{"A:b", true},
+		{"X-Line-Delivery-Tag: ln1-1", true},
+		{"A: \xE3\x81\x93", true},
+		{"A: b\r\nB: c", false},
+		{"A: b\r", false},
+		{"A: b\n", false},
+		{"A: b\x01", false},
+		{"A: b\tc", false},
+		{"A: b\x7f", false},
+		{"", false},
+		{":", false},
+		{": b", false},
+		{"A", false},
+		{"A;", false},
+		{"A:", false},
+		{"A:  ", false},
+		{"A b: c", false},
+		{"A : c", false},
+		{"A\"b: c", false},
+		{"\xE3\x81\x93: c", false},
+		{"Content-Length: 5", false},
+		{"transfer-encoding: chunked", false},
+		{"EXPECT: 100-continue", false},
+		{"Connection: close", false},
+	};
+	static const char *const urls[] =
+	{
+		"", "127.0.0.1/", "ftp://127.0.0.1/", "file:///etc/passwd",
+		"HTTPS ://x/", "http://127.0.0.1/a b", "http://127.0.0.1/\r\nX: y",
+		"http://127.0.0.1/\xE3\x81\x93", "gopher://127.0.0.1/", NULL
+	};
+	HttpRequest req;
+	const char *headers[70];
+	char		err[200];
+	char		url[100];
+	size_t		i;
+	int			accepted;
+
+	rude_script(&server, good, NULL);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", server.port);
+	memset(&req, 0, sizeof(req));
+	req.method = "POST";
+	req.url = url;
+	req.headers = headers;
+	req.nheaders = 1;
+	req.body = "MARK";
+	req.body_len = 4;
+	req.connect_timeout_ms = req.total_timeout_ms = 1000;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		headers[0] = cases[i].header;
+		err[0] = '\0';
+		accepted = ln_http_add(client, &req, err, sizeof(err));
+		ok((bool) accepted == cases[i].good &&
+		   (accepted || (strlen(err) > 10 && err[strlen(err) - 1] == '.')),
+		   "header %d is %s %s", (int) i, cases[i].good ? "accepted" :
+		   "refused:", err);
+		if (accepted)
+			drive(3000);
+	}
+	headers[0] = "A: b";
+
+#define REFUSED(what, name) \
+	do { \
+		HttpRequest saved = req; \
+		what; \
+		err[0] = '\0'; \
+		ok(!ln_http_add(client, &req, err, sizeof(err)) && \
+		   strlen(err) > 10, "%s: %s", name, err); \
+		req = saved; \
+	} while (0)
+
+	for (i = 0; i < sizeof(urls) / sizeof(urls[0]); i++)
+		REFUSED(req.url = urls[i], "bad URL");
+	REFUSED(req.method = "PUT", "PUT");
+	REFUSED(req.method = "post", "post");
+	REFUSED(req.method = NULL, "no method");
+	REFUSED(req.body_len = 0, "POST without a body");
+	REFUSED(req.body = NULL, "POST with NULL");
+	REFUSED(req.method = "GET", "GET with a body");
+	REFUSED(req.body_len = (size_t) 1 << 40, "absurd length");
+	REFUSED(req.connect_timeout_ms = 0, "no connect time-out");
+	REFUSED(req.total_timeout_ms = -1, "negative time-out");
+	REFUSED(req.nheaders = -1, "negative number of headers");
+	for (i = 0; i < 70; i++)
+		headers[i] = "A: b";
+	REFUSED(req.nheaders = 70, "too many headers");
+	ok(!ln_http_add(client, &req, err, 0) || true, "no room for a sentence");
+	while (ln_http_active(client) > 0)
+		drive(3000);
+
+	/* libcurl's part: credentials in the URL never connect */
+	rude_script(&server, good, NULL);
+	snprintf(url, sizeof(url), "http://user:pw@127.0.0.1:%d/", server.port);
+	ok(ln_http_add(client, &req, err, sizeof(err)) && drive(3000) &&
+	   res.verdict == HTTP_NOT_SENT && rude_connections(&server) == 0,
+	   "credentials in a URL: %s", res.error);
+	ok(strstr(res.error, "pw") == NULL, "not repeated in the error");
+}
+
+static void
+test_limits(void)
+{
+	HttpClient *saved = client;
+	static const Step slow[] = {READ_ALL, SLEEP(50), SEND(OK), KEEP};
+	Try			t;
+	char		err[200];
+	int			i;
+	int			n;
+	uint64_t	seen = 0;
+
+	memset(&t, 0, sizeof(t));
+	client = new_client(5, 2, 10);
+	rude_script(&server, slow, NULL);
+	for (i = 0; i < 5; i++)
+		ok(ln_http_free(client) == 5 - i && ln_http_active(client) == i &&
+		   add(&t, (uint64_t) i, err, sizeof(err)), "transfer %d of 5", i);
+	ok(!add(&t, 5, err, sizeof(err)), "the sixth is refused: %s", err);
+	is_int(ln_http_timeout_ms(client), 0, "there is something to do");
+	for (n = 0; n < 5 && drive(5000); n++)
+	{
+		if (res.verdict == HTTP_STATUS && res.status == 200)
+			seen |= 1 << res.tag;
+	}
+	is_int((long long) seen, 31, "all five succeed");
+	ok(rude_connections(&server) <= 2, "over two connections at most");
+	ok(add(&t, 9, err, sizeof(err)), "and there is room again");
+	ok(drive(5000) && res.tag == 9, "for one more");
+	ln_http_destroy(client);
+
+	/* 0: a connection for each request */
+	client = new_client(5, 5, 0);
+	rude_script(&server, good, NULL);
+	go(&t);
+	rude_script(&server, good, NULL);
+	go(&t);
+	ok(res.new_connection && rude_connections(&server) == 1,
+	   "max_idle_s 0: no connection is used twice");
+	ln_http_destroy(client);
+
+	client = new_client(5, 5, 1);
+	rude_script(&server, good, NULL);
+	go(&t);
+	usleep(2100000);
+	rude_script(&server, good, NULL);
+	go(&t);
+	ok(res.new_connection && rude_connections(&server) == 1,
+	   "an idle connection is too old after max_idle_s");
+	ln_http_destroy(client);
+
+	ln_http_destroy(NULL);
+	client = saved;
+}
+
+/* Responses: bodies, Retry-After, request ids. */
+static void
+test_answers(void)
+{
+	static const struct
+	{
+		const char *header;
+		long long	least;
+		long long	most;
+	}			waits[] =
+	{
+		{"Retry-After: 0", 0, 0},
+		{"Retry-After: 7", 7000, 7000},
+		{"retry-after:7  ", 7000, 7000},
+		{"RETRY-AFTER: \t120", 120000, 120000},
+		{"Retry-After: 86400", 86400000, 86400000},
+		{"Retry-After: 86401", 86400000, 86400000},
+		{"Retry-After: 99999999999999999999999999", 86400000, 86400000},
+		{"Retry-After: -1", -1, -1},
+		{"Retry-After: 1.5", -1, -1},
+		{"Retry-After: 5 s", -1, -1},
+		{"Retry-After: soon", -1, -1},
+		{"Retry-After:", -1, -1},
+		{"Retry-After: Sun, 06 Nov 1994 08:49:37 GMT", 0, 0},
+		{"Retry-After: Sunday, 06-Nov-94 08:49:37 GMT", 0, 0},
+		{"Retry-After: Fri, 31 Dec 2099 23:59:59 GMT", 86400000, 86400000},
+		{"Retry-After: Xri, 99 Foo 2099 23:59:59 GMT", -1, -1},
+		{"Retry-After: 20991231", 86400000, 86400000},
+		{"X-Retry-After: 5", -1, -1},
+		{"Retry-After: 3\r\nRetry-After: 9\r\nRetry-After: 4", 9000, 9000},
+	};
+	Step		script[] = {READ_ALL, {STEP_SEND, NULL, 0, 0}, KEEP};
+	Try			t;
+	char		text[70000];
+	char		date[100];
+	time_t		soon;
+	size_t		i;
+	size_t		n;
+
+	memset(&t, 0, sizeof(t));
+	for (i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+	{
+		n = (size_t) snprintf(text, sizeof(text), "HTTP/1.1 503 Busy\r\n%s\r\n"
+							  "Content-Length: 0\r\n\r\n", waits[i].header);
+		script[1].bytes = text;
+		script[1].len = n;
+		rude_script(&server, script, NULL);
+		go(&t);
+		if (!ok(res.status == 503 && res.retry_after_ms >= waits[i].least &&
+				res.retry_after_ms <= waits[i].most, "%.*s",
+				(int) strcspn(waits[i].header, "\r"), waits[i].header))
+			diag("%lld", (long long) res.retry_after_ms);
+	}
+
+	soon = time(NULL) + 60;
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime(&soon));
+	script[1].len = (size_t) snprintf(text, sizeof(text), "HTTP/1.1 429 Slow "
+									  "down\r\nRetry-After: %s\r\n"
+									  "Content-Length: 0\r\n\r\n", date);
+	rude_script(&server, script, NULL);
+	go(&t);
+	ok(res.retry_after_ms > 55000 && res.retry_after_ms <= 60000,
+	   "a date a minute ahead: %lld ms", (long long) res.retry_after_ms);
+
+	/* request ids of any kind */
+	script[1].len = (size_t) snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\n"
+									  "X-LINE-Request-ID: %0200d\r\n"
+									  "Content-Length: 0\r\n\r\n", 1);
+	rude_script(&server, script, NULL);
+	go(&t);
+	is_int((long long) strlen(res.request_id), 79, "a long request id is cut");
+	script[1].len = (size_t) snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\n"
+									  "x-line-request-id: a\x01\x1b[31m\x7f\xff"
+									  "b\r\nContent-Length: 0\r\n\r\n");
+	rude_script(&server, script, NULL);
+	go(&t);
+	is_str(res.request_id, "a??[31m??b", "a rude one is made printable");
+
+	/* bodies up to the cap, at it, and beyond */
+	for (i = 65535; i <= 65537; i++)
+	{
+		n = (size_t) snprintf(text, sizeof(text), "HTTP/1.1 400 Bad\r\n"
+							  "Content-Length: %d\r\n\r\n", (int) i);
+		memset(text + n, 'y', i);
+		script[1].len = n + i;
+		rude_script(&server, script, NULL);
+		go(&t);
+		ok(res.status == 400 && res.body_len == (i < 65536 ? i : 65536) &&
+		   res.body_truncated == (i > 65536) &&
+		   (res.error[0] != '\0') == (i > 65536),
+		   "a body of %d bytes: %s", (int) i, res.error);
+	}
+}
+
+/* ---------- the status line ---------- */
+
+static void
+test_status_lines(void)
+{
+#define CUT(name, text) static const Step name[] = {READ_ALL, SEND(text), END}
+	CUT(nothing, "");
+	CUT(h, "H");
+	CUT(version, "HTTP/1.1");
+	CUT(two_digits, "HTTP/1.1 20");
+	CUT(three_digits, "HTTP/1.1 200");
+	CUT(no_line_end, "HTTP/1.1 200 OK");
+	CUT(only_cr, "HTTP/1.1 200 OK\r");
+	CUT(line, "HTTP/1.1 200 OK\r\n");
+	CUT(line_lf, "HTTP/1.1 200 OK\n");
+	CUT(line_500, "HTTP/1.1 500 Oops\r\n");
+	CUT(half_header, "HTTP/1.1 422 No\r\nContent-Le");
+	CUT(head_only, "HTTP/1.1 202 Accepted\r\nContent-Length: 10\r\n\r\n");
+	CUT(half_body, "HTTP/1.1 202 Accepted\r\nContent-Length: 10\r\n\r\n12345");
+	CUT(no_reason, "HTTP/1.1 202\r\nContent-Length: 0\r\n\r\n");
+	CUT(http10, "HTTP/1.0 200 OK\r\n\r\n{}");
+	CUT(status_999, "HTTP/1.1 999 What\r\nContent-Length: 0\r\n\r\n");
+	CUT(status_600, "HTTP/1.1 600 What\r\nContent-Length: 0\r\n\r\n");
+	CUT(status_099, "HTTP/1.1 099 What\r\nContent-Length: 0\r\n\r\n");
+	CUT(status_1000, "HTTP/1.1 1000 What\r\nContent-Length: 0\r\n\r\n");
+	CUT(status_word, "HTTP/1.1 OK\r\nContent-Length: 0\r\n\r\n");
+	CUT(http09, "<html>hello</html>\n");
+	CUT(ssh, "SSH-2.0-OpenSSH_9.2\r\n");
+	CUT(nuls, "\0\0\0\0\0\0\0\0\0\0\0\0");
+	CUT(utf8, "\xff\xfe\xc0\x80\xed\xa0\x80\r\n\r\n");
+	CUT(nul_in_line, "HTTP/1.1 200 O\0K\r\nContent-Length: 0\r\n\r\n");
+	CUT(nul_in_header, "HTTP/1.1 200 OK\r\nA: b\0c\r\nContent-Length: 0\r\n\r\n");
+	CUT(bad_header, "HTTP/1.1 200 OK\r\n\xff\xfe\xc0: \x80\r\nContent-Length: 0\r\n\r\n");
+	CUT(interim_only, "HTTP/1.1 100 Continue\r\n\r\n");
+	CUT(interim_102, "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 20");
+	CUT(interim_103, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" OK);
+	CUT(switching, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nabc");
+	CUT(two_interims, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 P\r\n\r\n"
+		"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n");
+	CUT(status_as_header, "HTTP/1.1 400 Bad\r\nHTTP/1.1 200 OK\r\n"
+		"Content-Length: 0\r\n\r\n");
+	CUT(status_as_trailer, "HTTP/1.1 400 Bad\r\nTransfer-Encoding: chunked\r\n"
+		"\r\n2\r\nab\r\n0\r\nHTTP/1.1 200 OK\r\nRetry-After: 9\r\n\r\n");
+	CUT(status_in_body, "HTTP/1.1 400 Bad\r\nContent-Length: 19\r\n\r\n"
+		"HTTP/1.1 200 OK\r\n\r\n");
+	CUT(bad_chunk, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
+	CUT(huge_chunk, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"ffffffffffffffff\r\nab");
+	CUT(bad_length, "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}");
+	CUT(bad_length2, "HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\n{}");
+	CUT(huge_length, "HTTP/1.1 200 OK\r\n"
+		"Content-Length: 99999999999999999999999\r\n\r\n{}");
+	CUT(two_lengths, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+		"Content-Length: 7\r\n\r\n{}");
+	CUT(more_than_said, OK "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
+	CUT(gzip, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+		"Content-Length: 5\r\n\r\nxxxxx");
+	CUT(te_gzip, "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nxxxxx");
+	CUT(redirect, "HTTP/1.1 307 Go\r\nLocation: /other\r\n"
+		"Content-Length: 0\r\n\r\n");
+	CUT(cookie, "HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\n"
+		"Strict-Transport-Security: max-age=9\r\nContent-Length: 0\r\n\r\n");
+	CUT(auth, "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\n"
+		"Content-Length: 0\r\n\r\n");
+	static const Step stall_after_line[] =
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\n"), STALL};
+	static const Step stall_in_line[] = {READ_ALL, SEND("HTTP/1.1 200"), STALL};
+	static const Step stall_after_head[] =
+	{READ_ALL, SEND("HTTP/1.1 422 No\r\nContent-Length: 5\r\n\r\n"), STALL};
+	static const Step reset_after_line[] =
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\n"), SLEEP(100), RESET};
+	static const Step drip[] = {READ_ALL, DRIP(OK, 5), KEEP};
+
+	script_gives(nothing, HTTP_AMBIGUOUS, 0, "closed without a byte");
+	script_gives(h, HTTP_AMBIGUOUS, 0, "H");
+	script_gives(version, HTTP_AMBIGUOUS, 0, "HTTP/1.1");
+	script_gives(two_digits, HTTP_AMBIGUOUS, 0, "HTTP/1.1 20");
+	script_gives(three_digits, HTTP_AMBIGUOUS, 0, "HTTP/1.1 200");
+	script_gives(no_line_end, HTTP_AMBIGUOUS, 0, "HTTP/1.1 200 OK");
+	script_gives(only_cr, HTTP_AMBIGUOUS, 0, "line without line feed");
+	script_gives(line, HTTP_STATUS, 200, "the complete line counts");
+	script_gives(line_lf, HTTP_STATUS, 200, "also with a bare line feed");
+	script_gives(line_500, HTTP_STATUS, 500, "also 500");
+	script_gives(half_header, HTTP_STATUS, 422, "cut off in a header");
+	script_gives(head_only, HTTP_STATUS, 202, "cut off before the body");
+	ok(res.error[0] != '\0' && res.curl_code != 0, "and says so: %s", res.error);
+	script_gives(half_body, HTTP_STATUS, 202, "cut off in the body");
+	is_str(res_body, "12345", "what came of it");
+	script_gives(no_reason, HTTP_STATUS, 202, "no reason phrase");
+	script_gives(http10, HTTP_STATUS, 200, "HTTP/1.0, body until the end");
+	is_str(res_body, "{}", "its body");
+	script_gives(status_999, HTTP_STATUS, 999, "999 (ln_line_outcome judges)");
+	script_gives(status_600, HTTP_STATUS, 600, "600");
+	script_gives(status_099, HTTP_AMBIGUOUS, 0, "099");
+	script_gives(status_1000, HTTP_AMBIGUOUS, 0, "1000");
+	script_gives(status_word, HTTP_AMBIGUOUS, 0, "no number");
+	script_gives(http09, HTTP_AMBIGUOUS, 0, "no HTTP at all");
+	script_gives(ssh, HTTP_AMBIGUOUS, 0, "another protocol");
+	script_gives(nuls, HTTP_AMBIGUOUS, 0, "NULs");
+	script_gives(utf8, HTTP_AMBIGUOUS, 0, "invalid UTF-8");
+	script_gives(nul_in_line, HTTP_AMBIGUOUS, 0, "NUL in the reason");
+	script_gives(nul_in_header, HTTP_STATUS, 200, "NUL in a header");
+	script_gives(bad_header, HTTP_STATUS, 200, "invalid UTF-8 in a header");
+	script_gives(interim_only, HTTP_AMBIGUOUS, 0, "100 and no more");
+	script_gives(interim_102, HTTP_AMBIGUOUS, 0, "102 and half a line");
+	script_gives(interim_103, HTTP_STATUS, 200, "103, then 200");
+	is_str(res.request_id, "r-1", "and the headers of the second");
+	script_gives(switching, HTTP_AMBIGUOUS, 0, "101");
+	script_gives(two_interims, HTTP_STATUS, 400, "100, 102, 400");
+	script_gives(status_as_header, HTTP_STATUS, 400, "a status line as header");
+	script_gives(status_as_trailer, HTTP_STATUS, 400, "a status line as trailer");
+	is_int(res.retry_after_ms, -1, "trailers do not count");
+	script_gives(status_in_body, HTTP_STATUS, 400, "a status line as body");
+	script_gives(bad_chunk, HTTP_STATUS, 200, "malformed chunk");
+	script_gives(huge_chunk, HTTP_STATUS, 200, "absurd chunk");
+	script_gives(bad_length, HTTP_STATUS, 200, "negative length");
+	script_gives(bad_length2, HTTP_STATUS, 200, "length is no number");
+	script_gives(huge_length, HTTP_STATUS, 200, "absurd length");
+	script_gives(two_lengths, HTTP_STATUS, 200, "two lengths");
+	script_gives(more_than_said, HTTP_STATUS, 200, "more than announced");
+	script_gives(gzip, HTTP_STATUS, 200, "compressed unasked");
+	is_str(res_body, "xxxxx", "is not unpacked");
+	script_gives(te_gzip, HTTP_STATUS, 200, "transfer encoding gzip");
+	script_gives(redirect, HTTP_STATUS, 307, "a redirect");
+	is_int(rude_heads(&server), 1, "is not followed");
+	script_gives(auth, HTTP_STATUS, 401, "a challenge");
+	is_int(rude_heads(&server), 1, "is not answered");
+	script_gives(cookie, HTTP_STATUS, 200, "a cookie");
+	{
+		Try			t;
+
+		memset(&t, 0, sizeof(t));
+		rude_script(&server, good, NULL);
+		go(&t);
+		ok(!strcasestr(server.last_head, "\r\nCookie"), "is not kept");
+	}
+	script_gives(drip, HTTP_STATUS, 200, "an answer byte by byte");
+	script_gives(reset_after_line, HTTP_STATUS, 200, "reset after the line");
+	script_gives(stall_after_line, HTTP_STATUS, 200, "stalled after the line");
+	ok(res.curl_code == 28, "by time-out: %s", res.error);
+	script_gives(stall_in_line, HTTP_AMBIGUOUS, 0, "stalled in the line");
+	script_gives(stall_after_head, HTTP_STATUS, 422, "stalled before the body");
+
+	/* what is left on a connection is not the next request's answer */
+	{
+		static const Step extra[] =
+		{READ_ALL, SEND(OK "HTTP/1.1 422 Stolen\r\nContent-Length: 0\r\n\r\n"), KEEP};
+		static const Step late_ok[] =
+		{READ_ALL, SEND(OK), SLEEP(50), SEND("HTTP/1.1 422 Stolen\r\n"
+											 "Content-Length: 0\r\n\r\n"), SLEEP(300), END};
+		static const Step late[] =
+		{READ_ALL, SEND(OK), SLEEP(50), SEND("HTTP/1.1 408 Idle\r\n"
+											 "Content-Length: 0\r\nConnection: close\r\n\r\n"), END};
+		Try			t;
+
+		memset(&t, 0, sizeof(t));
+		script_gives(extra, HTTP_STATUS, 200, "an answer too many");
+		rude_script(&server, good, NULL);
+		go(&t);
+		result_is(HTTP_STATUS, 200, "is not taken for the next request");
+		script_gives(late_ok, HTTP_STATUS, 200, "a second answer, later");
+		drive(150);
+		rude_script(&server, good, NULL);
+		go(&t);
+		result_is(HTTP_STATUS, 200, "is not taken for the next request");
+		script_gives(late, HTTP_STATUS, 200, "a late 408 on an idle connection");
+		drive(150);
+		rude_script(&server, good, NULL);
+		go(&t);
+		result_is(HTTP_STATUS, 200, "is not taken for the next request");
+	}
+}
+
+static void
+test_floods(void)
+{
+	static const Step interims[] =
+	{READ_ALL, REPEAT("HTTP/1.1 102 Processing\r\n\r\n", -1), END};
+	static const Step headers[] =
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\n"), REPEAT("A: b\r\n", -1), END};
+	static const Step before[] =
+	{READ_ALL, SEND("HTTP/1.1 102 Wait\r\n"), REPEAT("A: b\r\n", -1), END};
+	static const Step long_headers[] =
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\n"), REPEAT("A: bbbbbbbbbbbbbbbbbbbbbbbb"
+												   "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+												   "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+												   "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+												   "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+												   "\r\n", -1), END};
+	static const Step one_line[] =
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\nA: "), REPEAT("bbbbbbbbbbbbbbbb", -1), END};
+	static const Step no_line[] =
+	{READ_ALL, SEND("HTTP/1.1 200 "), REPEAT("bbbbbbbbbbbbbbbb", -1), END};
+	static const Step body[] =
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\n\r\n"), REPEAT("bbbbbbbbbbbbbbbb", -1), END};
+	static const Step chunks[] =
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+	REPEAT("1\r\nb\r\n", -1), END};
+	static const Step extensions[] =
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;"),
+	REPEAT("bbbbbbbbbbbbbbbb", -1), END};
+	static const Step trailers[] =
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"),
+	REPEAT("A: b\r\n", -1), END};
+	static const Step hundred_mb[] =
+	{READ_ALL, SEND("HTTP/1.1 500 Oops\r\nContent-Length: 104857600\r\n\r\n"),
+	REPEAT("bbbbbbbbbbbbbbbb", -1), END};
+	static const Step slow_body[] =
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n"),
+		DRIP("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+			 100), END};
+	static const Step slow_head[] =
+	{READ_ALL, DRIP("HTTP/1.1 200 OK OK OK OK OK OK OK OK OK OK OK", 100), END};
+	int64_t		t0 = now_ms();
+
+	script_gives(interims, HTTP_AMBIGUOUS, 0, "1xx for ever");
+	ok(res.curl_code != 28, "ended early: %s", res.error);
+	script_gives(headers, HTTP_STATUS, 200, "headers for ever");
+	ok(res.curl_code != 28, "ended early: %s", res.error);
+	script_gives(before, HTTP_AMBIGUOUS, 0, "headers of a 102 for ever");
+	script_gives(long_headers, HTTP_STATUS, 200, "long headers for ever");
+	script_gives(one_line, HTTP_STATUS, 200, "one header for ever");
+	script_gives(no_line, HTTP_AMBIGUOUS, 0, "a status line for ever");
+	script_gives(body, HTTP_STATUS, 200, "a body for ever");
+	ok(res.body_truncated && res.body_len == 65536, "cut: %s", res.error);
+	script_gives(chunks, HTTP_STATUS, 200, "chunks for ever");
+	script_gives(extensions, HTTP_STATUS, 200, "a chunk extension for ever");
+	script_gives(trailers, HTTP_STATUS, 200, "trailers for ever");
+	script_gives(hundred_mb, HTTP_STATUS, 500, "100 MB");
+	ok(res.body_truncated && res.body_len == 65536, "cut: %s", res.error);
+	diag("%lld ms for the floods", (long long) (now_ms() - t0));
+	script_gives(slow_body, HTTP_STATUS, 200, "a body byte by byte");
+	ok(res.curl_code == 28 && res.elapsed_us < 2500000,
+	   "ended by time-out after %lld ms", (long long) res.elapsed_us / 1000);
+	script_gives(slow_head, HTTP_AMBIGUOUS, 0, "a head byte by byte");
+	ok(res.curl_code == 28 && res.elapsed_us < 2500000,
+	   "ended by time-out after %lld ms", (long long) res.elapsed_us / 1000);
+}
+
+/* Answers that come before the request was read. */
+static void
+test_early_answers(void)
+{
+	static const Step refuse[] =
+	{READ_HEAD, SEND("HTTP/1.1 413 Too large\r\nContent-Length: 0\r\n"
+					 "Connection: close\r\n\r\n"), SLEEP(200), END};
+	static const Step fail[] =
+	{READ_HEAD, SEND("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n"
+					 "Connection: close\r\n\r\n"), RESET};
+	static const Step unasked[] = {SEND(OK), SLEEP(300), READ_ALL, SEND(OK), KEEP};
+	static const Step unasked_500[] =
+	{SEND("HTTP/1.1 500 Busy\r\nContent-Length: 0\r\n\r\n"), SLEEP(100), END};
+	static const Step close_at_once[] = {END};
+	static const Step reset_at_once[] = {RESET};
+	static const Step reset_after_head[] = {READ_HEAD, RESET};
+	Try			t;
+	int			i;
+	int			odd = 0;
+
+	memset(&t, 0, sizeof(t));
+	t.body_len = 8000000;
+	t.body = calloc(1, t.body_len);
+	memcpy((char *) t.body, "MARK", 4);
+	t.total_ms = 1500;
+
+	rude_script(&server, refuse, NULL);
+	ln_http_forget_connections(client);
+	go(&t);
+	result_is(HTTP_STATUS, 413, "413 in the middle of a large body");
+	rude_script(&server, fail, NULL);
+	ln_http_forget_connections(client);
+	go(&t);
+	ok(res.verdict == HTTP_AMBIGUOUS || res.status == 500,
+	   "500 and reset in the middle of a large body: %s", res.error);
+	free((char *) t.body);
+	t.body = NULL;
+
+	/* races: what came first is open, the promises are not */
+	for (i = 0; i < 20; i++)
+	{
+		const Step *scripts[] = {unasked, unasked_500, close_at_once,
+		reset_at_once, reset_after_head};
+
+		ln_http_forget_connections(client);
+		rude_script(&server, scripts[i % 5], NULL);
+		go(&t);
+		if (res.verdict == HTTP_NOT_SENT && res.error[0] == '\0')
+			odd++;
+	}
+	is_int(odd, 0, "answers before the request, and connections that close");
+}
+
+/* ---------- connections ---------- */
+
+/* Open n idle connections. */
+static void
+warm_up(int n)
+{
+	static const Step slow[] = {READ_ALL, SLEEP(150), SEND(OK), KEEP};
+	Try			t;
+	char		err[200];
+	int			i;
+
+	memset(&t, 0, sizeof(t));
+	t.body = "warm";
+	t.body_len = 4;
+	rude_script(&server, slow, NULL);
+	for (i = 0; i < n; i++)
+		add(&t, (uint64_t) i, err, sizeof(err));
+	for (i = 0; i < n; i++)
+		drive(5000);
+	if (rude_connections(&server) != n)
+		ok(false, "%d connections instead of %d", rude_connections(&server), n);
+}
+
+/*
+ * The experiment: kept-alive connections, one marked POST, and a server that
+ * reads it completely and then drops the connection.
+ */
+static void
+test_copies(void)
+{
+	static const Step drop_fin[] = {READ_ALL, END};
+	static const Step drop_rst[] = {READ_ALL, RESET};
+	static const Step gone_fin[] = {READ_ALL, UNLISTEN, END};
+	static const Step gone_rst[] = {READ_ALL, UNLISTEN, RESET};
+	static const Step head_fin[] = {READ_HEAD, END};
+	static const Step head_rst[] = {READ_HEAD, RESET};
+	static const struct
+	{
+		const char *name;
+		const Step *first;
+		const Step *then;
+		int			copies;		/* -1 = 0 or 1 */
+	}			cases[] =
+	{
+		{"FIN, next connection answers", drop_fin, good, 1},
+		{"RST, next connection answers", drop_rst, good, 1},
+		{"FIN, every connection drops it", drop_fin, drop_fin, 1},
+		{"RST, every connection drops it", drop_rst, drop_rst, 1},
+		{"FIN, and it stops listening", gone_fin, gone_fin, 1},
+		{"RST, and it stops listening", gone_rst, gone_rst, 1},
+		{"FIN after the head, next answers", head_fin, good, -1},
+		{"RST after the head, next answers", head_rst, good, -1},
+	};
+	static const int idle[] = {0, 1, 8};
+	HttpClient *saved = client;
+	size_t		i;
+	size_t		k;
+	int			round;
+
+	diag("copies received; idle connections; what libcurl said");
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		for (k = 0; k < sizeof(idle) / sizeof(idle[0]); k++)
+		{
+			int			least = 99;
+			int			most = 0;
+			int			codes[3] = {0, 0, 0};
+			int			wrong = 0;
+
+			for (round = 0; round < 3; round++)
+			{
+				Try			t;
+				int			copies;
+
+				memset(&t, 0, sizeof(t));
+				rude_start(&server, NULL);
+				client = new_client(16, 16, 30);
+				if (idle[k] > 0)
+					warm_up(idle[k]);
+				rude_script(&server, cases[i].first, cases[i].then, NULL);
+				go(&t);
+				usleep(30000);	/* anything that is still on its way */
+				copies = rude_marked(&server);
+				if (copies < least)
+					least = copies;
+				if (copies > most)
+					most = copies;
+				codes[round] = res.curl_code;
+				if (cases[i].copies == 1 && (res.verdict != HTTP_AMBIGUOUS ||
+											 witness != 1))
+					wrong++;
+				if (res.verdict == HTTP_STATUS && copies != 1)
+					wrong++;
+				ln_http_destroy(client);
+				rude_stop(&server);
+			}
+			ok(wrong == 0 && most <= 1 &&
+			   (cases[i].copies < 0 || least == cases[i].copies),
+			   "%s, %d idle: %d to %d copies, curl %d %d %d", cases[i].name,
+			   idle[k], least, most, codes[0], codes[1], codes[2]);
+		}
+	}
+	client = saved;
+}
+
+static void
+test_no_connection(void)
+{
+	Try			t;
+	struct sockaddr_in addr;
+	socklen_t	len = sizeof(addr);
+	int			fd;
+	int			fillers[16];
+	int			i;
+	static const Step mute[] = {STALL};
+
+	memset(&t, 0, sizeof(t));
+	rude_script(&server, good, NULL);
+
+	/* a port where nobody listens */
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	memset(&addr, 0, sizeof(addr));
+	addr.sin_family = AF_INET;
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	bind(fd, (struct sockaddr *) &addr, sizeof(addr));
+	getsockname(fd, (struct sockaddr *) &addr, &len);
+	t.port = ntohs(addr.sin_port);
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "nobody listens");
+	ok(witness == 0 && strlen(res.error) > 0, "%s", res.error);
+	t.get = true;
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "likewise for a GET");
+	t.get = false;
+
+	/* a full queue of connections: the SYN is never answered */
+	listen(fd, 0);
+	for (i = 0; i < 16; i++)
+	{
+		fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect(fillers[i], (struct sockaddr *) &addr, sizeof(addr));
+	}
+	usleep(20000);
+	t.connect_ms = 300;
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "the connection never stands");
+	ok(res.elapsed_us > 250000 && res.elapsed_us < 1500000,
+	   "connect time-out after %lld ms", (long long) res.elapsed_us / 1000);
+	for (i = 0; i < 16; i++)
+		close(fillers[i]);
+	close(fd);
+
+	/* names */
+	t.port = 0;
+	t.host = "no-such-host.invalid";
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "a name that does not resolve");
+	t.host = "bad..name";
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "a malformed name");
+
+	/* a connection, and then silence */
+	memset(&t, 0, sizeof(t));
+	t.total_ms = 300;
+	ln_http_forget_connections(client);
+	rude_script(&server, mute, NULL);
+	go(&t);
+	result_is(HTTP_AMBIGUOUS, 0, "silence after the request");
+	ok(res.elapsed_us > 250000 && res.elapsed_us < 1500000,
+	   "total time-out after %lld ms", (long long) res.elapsed_us / 1000);
+}
+
+/*
+ * A name server that does not answer.  This takes the place of the C library's
+ * function in the whole program.
+ */
+static volatile int resolver_mask_ok = -1;
+
+int
+getaddrinfo(const char *node, const char *service,
+			const struct addrinfo *hints, struct addrinfo **result)
+{
+	static int	(*real) (const char *, const char *, const struct addrinfo *,
+						 struct addrinfo **);
+
+	if (real == NULL)
+		real = (int (*) (const char *, const char *, const struct addrinfo *,
+						 struct addrinfo **)) (uintptr_t) dlsym(RTLD_NEXT, "getaddrinfo");
+	if (node != NULL && strcmp(node, "slow.example") == 0)
+	{
+		sigset_t	mask;
+
+		pthread_sigmask(SIG_BLOCK, NULL, &mask);
+		resolver_mask_ok = sigismember(&mask, SIGUSR1) == 1 &&
+			sigismember(&mask, SIGURG) == 1 &&
+			sigismember(&mask, SIGALRM) == 1 &&
+			sigismember(&mask, SIGTERM) == 1 &&
+			sigismember(&mask, SIGHUP) == 1;
+		sleep(3);
+		return EAI_AGAIN;
+	}
+	return real(node, service, hints, result);
+}
+
+static void
+test_slow_resolver(void)
+{
+	Try			t;
+	sigset_t	mask;
+	int64_t		t0 = now_ms();
+	HttpClient *saved = client;
+	char		err[200];
+
+	memset(&t, 0, sizeof(t));
+	t.host = "slow.example";
+	t.connect_ms = 300;
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "a name server that does not answer");
+	ok(now_ms() - t0 < 1500, "does not hold us up: %lld ms",
+	   (long long) (now_ms() - t0));
+	is_int(resolver_mask_ok, 1, "the resolver's thread takes no signals");
+	pthread_sigmask(SIG_BLOCK, NULL, &mask);
+	ok(!sigismember(&mask, SIGUSR1) && !sigismember(&mask, SIGTERM),
+	   "our own mask is as before");
+
+	client = new_client(2, 2, 10);
+	t0 = now_ms();
+	t.connect_ms = 5000;
+	add(&t, 1, err, sizeof(err));
+	drive(100);
+	ln_http_abort_all(client);
+	ok(drive(100) && res.verdict == HTTP_NOT_SENT && res.aborted,
+	   "aborted while resolving");
+	add(&t, 1, err, sizeof(err));
+	drive(100);
+	ln_http_destroy(client);
+	ok(now_ms() - t0 < 1500, "abort and destroy do not wait: %lld ms",
+	   (long long) (now_ms() - t0));
+	client = saved;
+	sleep(4);					/* the threads end */
+}
+
+static void
+test_abort(void)
+{
+	static const Step stall[] = {READ_ALL, STALL};
+	static const Step stall_body[] =
+	{READ_ALL, SEND("HTTP/1.1 422 No\r\nContent-Length: 5\r\n\r\n"), STALL};
+	HttpClient *saved = client;
+	Try			t;
+	char		err[200];
+	int			got[4] = {0, 0, 0, 0};
+	int64_t		t0;
+	int			i;
+
+	memset(&t, 0, sizeof(t));
+	client = new_client(8, 8, 10);
+	ln_http_abort_all(client);
+	ok(!ln_http_next(client, &res), "nothing to abort");
+
+	rude_script(&server, stall, stall_body, NULL);
+	add(&t, 1, err, sizeof(err));
+	drive(150);
+	add(&t, 2, err, sizeof(err));
+	drive(150);
+	add(&t, 3, err, sizeof(err));	/* never started */
+	t0 = now_ms();
+	ln_http_abort_all(client);
+	while (ln_http_next(client, &res))
+	{
+		got[0]++;
+		if (!res.aborted)
+			continue;
+		if (res.tag == 1 && res.verdict == HTTP_AMBIGUOUS)
+			got[1]++;
+		if (res.tag == 2 && res.verdict == HTTP_STATUS && res.status == 422)
+			got[2]++;
+		if (res.tag == 3 && res.verdict == HTTP_NOT_SENT)
+			got[3]++;
+	}
+	ok(now_ms() - t0 < 500, "abort is quick");
+	is_int(got[0], 3, "three results");
+	is_int(got[1], 1, "sent and silent: ambiguous");
+	is_int(got[2], 1, "status without body: the status");
+	is_int(got[3], 1, "not started: not sent");
+	ok(ln_http_active(client) == 0 && ln_http_free(client) == 8, "all free");
+
+	rude_script(&server, good, NULL);
+	go(&t);
+	result_is(HTTP_STATUS, 200, "and the client goes on");
+
+	/* destroyed with everything under way */
+	rude_script(&server, stall, NULL);
+	for (i = 0; i < 8; i++)
+	{
+		add(&t, 1, err, sizeof(err));
+		if (i % 3 == 0)
+			drive(50);
+	}
+	t0 = now_ms();
+	ln_http_destroy(client);
+	ok(now_ms() - t0 < 500, "destroy is quick");
+	client = saved;
+}
+
+static void
+test_forget(void)
+{
+	static const Step slow[] = {READ_ALL, SLEEP(300), SEND(OK), KEEP};
+	HttpClient *saved = client;
+	Try			t;
+	char		err[200];
+	int			i;
+
+	memset(&t, 0, sizeof(t));
+	client = new_client(8, 8, 10);
+	rude_script(&server, good, NULL);
+	go(&t);
+	ln_http_forget_connections(client);
+	rude_script(&server, good, NULL);
+	go(&t);
+	ok(res.new_connection, "after forget, a new connection");
+	rude_script(&server, good, NULL);
+	go(&t);
+	ok(!res.new_connection, "which is kept");
+
+	rude_script(&server, slow, NULL);
+	add(&t, 1, err, sizeof(err));
+	drive(50);
+	for (i = 0; i < 20; i++)
+		ln_http_forget_connections(client);
+	add(&t, 2, err, sizeof(err));
+	ok(drive(3000) && res.verdict == HTTP_STATUS && res.tag == 1,
+	   "a running transfer ends on its connection");
+	ok(drive(3000) && res.verdict == HTTP_STATUS && res.tag == 2 &&
+	   res.new_connection, "a new one does not use it");
+	ln_http_destroy(client);
+	client = saved;
+}
+
+static int
+open_fds(void)
+{
+	DIR		   *d = opendir("/proc/self/fd");
+	int			n = 0;
+
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* ---------- TLS ---------- */
+
+static void
+test_tls(void)
+{
+	static const Step drop[] = {READ_ALL, END};
+	static const Step garbage[] = {SEND("HTTP/1.1 400 Bad\r\n\r\n"), SLEEP(100), END};
+	static const Step mute[] = {STALL};
+	static const Step half[] = {SEND("\x16\x03\x03\x00\x50\x02\x00"), SLEEP(100), RESET};
+	RudeServer	tls;
+	SSL_CTX    *ctx;
+	SSL_CTX    *other;
+	char		ca[200];
+	char		other_ca[200];
+	Try			t;
+
+	snprintf(ca, sizeof(ca), "%s/ca.pem", dir);
+	snprintf(other_ca, sizeof(other_ca), "%s/other.pem", dir);
+	ctx = rude_tls("127.0.0.1", -3600, 3600, ca);
+	other = rude_tls("localhost", -3600, 3600, other_ca);
+
+	memset(&t, 0, sizeof(t));
+	t.scheme = "https";
+	rude_start(&tls, ctx);
+	rude_script(&tls, good, NULL);
+	judged = &tls;
+	t.port = tls.port;
+
+	t.ca_file = ca;
+	rude_script(&tls, good, NULL);
+	go(&t);
+	result_is(HTTP_STATUS, 200, "TLS with our CA");
+	t.ca_file = NULL;
+	rude_script(&tls, good, NULL);
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "the same without it: unknown authority");
+	diag("%s", res.error);
+	t.ca_file = other_ca;
+	rude_script(&tls, good, NULL);
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "another authority");
+	t.ca_file = "/nonexistent/ca.pem";
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "a CA file that is not there");
+	diag("%s", res.error);
+	t.ca_file = ca;
+	t.host = "localhost";
+	rude_script(&tls, good, NULL);
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "another name than in the certificate");
+	diag("%s", res.error);
+	t.host = NULL;
+	rude_script(&tls, good, NULL);
+	go(&t);
+	result_is(HTTP_STATUS, 200, "and still works with the right one");
+	rude_script(&tls, drop, NULL);
+	go(&t);
+	result_is(HTTP_AMBIGUOUS, 0, "TLS, read and dropped");
+	rude_stop(&tls);
+	SSL_CTX_free(ctx);
+
+	ctx = rude_tls("127.0.0.1", -7200, -3600, ca);
+	rude_start(&tls, ctx);
+	rude_script(&tls, good, NULL);
+	t.port = tls.port;
+	t.ca_file = ca;
+	ln_http_forget_connections(client);
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "an expired certificate");
+	diag("%s", res.error);
+	rude_stop(&tls);
+	SSL_CTX_free(ctx);
+
+	ctx = rude_tls("127.0.0.1", -3600, 3600, ca);
+	SSL_CTX_set_security_level(ctx, 0);
+	SSL_CTX_set_max_proto_version(ctx, TLS1_1_VERSION);
+	rude_start(&tls, ctx);
+	rude_script(&tls, good, NULL);
+	t.port = tls.port;
+	ln_http_forget_connections(client);
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "TLS 1.1 only");
+	diag("%s", res.error);
+	rude_stop(&tls);
+	SSL_CTX_free(ctx);
+
+	/* no TLS at all on the other side */
+	rude_start(&tls, NULL);
+	t.port = tls.port;
+	t.connect_ms = 300;
+	rude_script(&tls, garbage, NULL);
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "plain HTTP on a TLS port");
+	rude_script(&tls, mute, NULL);
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "a handshake that stalls");
+	ok(res.elapsed_us < 1500000, "connect time-out covers TLS: %lld ms",
+	   (long long) res.elapsed_us / 1000);
+	rude_script(&tls, half, NULL);
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "half a handshake and a reset");
+	rude_stop(&tls);
+
+	SSL_CTX_free(other);
+	judged = &server;
+}
+
+/* ---------- proxies ---------- */
+
+static void
+test_proxy(void)
+{
+	static const Step tunnel[] = {READ_HEAD, TUNNEL};
+#define CONNECT(name, text) static const Step name[] = {READ_HEAD, SEND(text), END}
+	CONNECT(c407, "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=x\r\n"
+			"Content-Length: 0\r\n\r\n");
+	CONNECT(c502, "HTTP/1.1 502 No\r\nContent-Length: 3\r\n\r\nabc");
+	CONNECT(c503, "HTTP/1.1 503 No\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n");
+	CONNECT(c302, "HTTP/1.1 302 Go\r\nLocation: http://127.0.0.1/\r\n"
+			"Content-Length: 0\r\n\r\n");
+	CONNECT(cclose, "");
+	CONNECT(cgarbage, "\0\xff garbage\r\n\r\n");
+	CONNECT(cthen_nothing, "HTTP/1.1 200 OK\r\n\r\n");
+	CONNECT(cthen_status, "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n"
+			"Content-Length: 0\r\n\r\n");
+	CONNECT(c404_tail, "HTTP/1.1 404 No\r\nContent-Length: 19\r\n\r\n"
+			"HTTP/1.1 200 OK\r\n\r\n");
+	static const Step cstall[] = {READ_HEAD, STALL};
+	static const Step creset[] = {READ_HEAD, RESET};
+	static const Step cflood[] =
+	{READ_HEAD, SEND("HTTP/1.1 200 OK\r\n"), REPEAT("A: b\r\n", -1), END};
+	static const Step cinterim[] =
+	{READ_HEAD, REPEAT("HTTP/1.1 100 Continue\r\n\r\n", -1), END};
+	static const struct
+	{
+		const Step *script;
+		const char *name;
+	}			cases[] =
+	{
+		{c407, "407 at CONNECT"},
+		{c502, "502 at CONNECT"},
+		{c503, "503 at CONNECT"},
+		{c302, "302 at CONNECT"},
+		{cclose, "the proxy closes"},
+		{cgarbage, "the proxy talks nonsense"},
+		{cthen_nothing, "a tunnel that leads nowhere"},
+		{cthen_status, "a tunnel with a status line in it"},
+		{c404_tail, "404 with a status line as body"},
+		{cstall, "the proxy says nothing"},
+		{creset, "the proxy resets"},
+		{cflood, "headers for ever at CONNECT"},
+		{cinterim, "1xx for ever at CONNECT"},
+	};
+	static const Step plain_502[] =
+	{READ_ALL, SEND("HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n"), KEEP};
+	static const Step reply_500[] =
+	{READ_ALL, SEND("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"), KEEP};
+	static const Step drop[] = {READ_ALL, END};
+	HttpClient *saved = client;
+	RudeServer	proxy;
+	RudeServer	tls;
+	SSL_CTX    *ctx;
+	char		ca[200];
+	char		proxy_url[200];
+	Try			t;
+	size_t		i;
+
+	snprintf(ca, sizeof(ca), "%s/ca.pem", dir);
+	ctx = rude_tls("127.0.0.1", -3600, 3600, ca);
+	rude_start(&tls, ctx);
+	rude_start(&proxy, NULL);
+	client = new_client(4, 4, 10);
+	snprintf(proxy_url, sizeof(proxy_url), "http://127.0.0.1:%d", proxy.port);
+
+	memset(&t, 0, sizeof(t));
+	t.scheme = "https";
+	t.port = tls.port;
+	t.ca_file = ca;
+	t.proxy = proxy_url;
+	t.connect_ms = 500;
+
+	judged = &tls;
+	rude_script(&tls, good, NULL);
+	rude_script(&proxy, tunnel, NULL);
+	go(&t);
+	result_is(HTTP_STATUS, 200, "through a tunnel");
+	is_int(rude_marked(&tls), 1, "arrived");
+	ok(strncmp(proxy.last_head, "CONNECT ", 8) == 0 &&
+	   strcasestr(proxy.last_head, "authorization") == NULL &&
+	   strstr(proxy.last_head, "SECRET") == NULL &&
+	   strcasestr(proxy.last_head, "delivery-tag") == NULL,
+	   "the proxy sees no header of ours");
+	rude_script(&tls, reply_500, NULL);
+	go(&t);
+	result_is(HTTP_STATUS, 500, "a status through the tunnel");
+	ok(!res.new_connection, "which is kept alive");
+	rude_script(&tls, drop, NULL);
+	go(&t);
+	result_is(HTTP_AMBIGUOUS, 0, "read and dropped behind the tunnel");
+	is_int(rude_marked(&tls), 1, "once");
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		ln_http_forget_connections(client);
+		rude_script(&proxy, cases[i].script, NULL);
+		rude_script(&tls, good, NULL);
+		go(&t);
+		result_is(HTTP_NOT_SENT, 0, cases[i].name);
+		ok(witness == 0 && rude_marked(&tls) == 0 &&
+		   res.retry_after_ms == -1 && strlen(res.error) > 0, "%s", res.error);
+	}
+
+	/* plain HTTP through a proxy: its status cannot be told from ours */
+	t.scheme = "http";
+	t.port = 9;					/* the proxy is asked, not this */
+	t.ca_file = NULL;
+	ln_http_forget_connections(client);
+	judged = &proxy;
+	rude_script(&proxy, plain_502, NULL);
+	go(&t);
+	result_is(HTTP_STATUS, 502, "plain HTTP: the proxy's 502 is a status");
+	rude_stop(&proxy);
+	judged = &server;
+	rude_script(&server, good, NULL);
+	ln_http_forget_connections(client);
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "a proxy that is not there");
+
+	/* the environment does not count */
+	setenv("http_proxy", proxy_url, 1);
+	setenv("HTTP_PROXY", proxy_url, 1);
+	setenv("https_proxy", proxy_url, 1);
+	setenv("all_proxy", proxy_url, 1);
+	t.proxy = NULL;
+	t.port = server.port;
+	go(&t);
+	result_is(HTTP_STATUS, 200, "proxies of the environment are ignored");
+	setenv("no_proxy", "127.0.0.1,*", 1);
+	t.proxy = proxy_url;
+	rude_script(&server, good, NULL);
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "and so are its exceptions");
+	unsetenv("http_proxy");
+	unsetenv("HTTP_PROXY");
+	unsetenv("https_proxy");
+	unsetenv("all_proxy");
+	unsetenv("no_proxy");
+
+	ln_http_destroy(client);
+	rude_stop(&tls);
+	SSL_CTX_free(ctx);
+	client = saved;
+}
+
+/* ---------- endurance ---------- */
+
+static long
+resident_kb(void)
+{
+	FILE	   *f = fopen("/proc/self/statm", "r");
+	long		size = 0;
+	long		resident = 0;
+
+	if (f != NULL)
+	{
+		if (fscanf(f, "%ld %ld", &size, &resident) != 2)
+			resident = 0;
+		fclose(f);
+	}
+	return resident * 4;
+}
+
+/*
+ * Many transfers at once against a server that misbehaves at random; whatever
+ * happens, it must end, and nothing may leak.
+ */
+static void
+test_mixture(void)
+{
+	static const Step drop[] = {READ_ALL, END};
+	static const Step reset[] = {READ_ALL, RESET};
+	static const Step half[] = {READ_ALL, SEND("HTTP/1.1 20"), END};
+	static const Step bad[] =
+	{READ_ALL, SEND("HTTP/1.1 400 Bad\r\nContent-Length: 9\r\n\r\nabc"), END};
+	static const Step after[] = {READ_ALL, SEND(OK), END};
+	static const Step flood[] =
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\n\r\n"), REPEAT("bbbbbbbbbbbbbbbb", -1), END};
+	const Step *scripts[] = {good, drop, good, reset, half, bad, after, flood};
+	HttpClient *saved = client;
+	Try			t;
+	char		err[200];
+	int			n = 700;
+	int			added = 0;
+	int			done = 0;
+	int			verdicts[3] = {0, 0, 0};
+	int			fds;
+	unsigned int seed = 20261121;
+
+	memset(&t, 0, sizeof(t));
+	t.total_ms = 3000;
+	client = new_client(12, 12, 10);
+	rude_script(&server, good, NULL);
+	go(&t);
+	fds = open_fds();
+
+	while (done < n)
+	{
+		while (added < n && ln_http_free(client) > 0)
+		{
+			seed = seed * 1103515245 + 12345;
+			rude_script(&server, scripts[(seed >> 16) % 8],
+						scripts[(seed >> 20) % 8], NULL);
+			t.path = (seed >> 24) % 2 ? "/a" : "/b";
+			t.get = (seed >> 25) % 8 == 0;
+			if (!add(&t, (uint64_t) added, err, sizeof(err)))
+				break;
+			added++;
+			if ((seed >> 12) % 40 == 0)
+				ln_http_forget_connections(client);
+			if ((seed >> 13) % 100 == 0)
+				ln_http_abort_all(client);
+		}
+		if (!drive(10000))
+			break;
+		verdicts[res.verdict]++;
+		done++;
+	}
+	is_int(done, n, "a mixture of everything comes to its end");
+	diag("not sent %d, ambiguous %d, status %d", verdicts[0], verdicts[1],
+		 verdicts[2]);
+	ln_http_forget_connections(client);
+	usleep(100000);
+	ok(open_fds() <= fds + 2, "no descriptor is left behind");
+	ln_http_destroy(client);
+	client = saved;
+}
+
+static void
+test_memory(void)
+{
+	HttpClient *saved = client;
+	Try			t;
+	char		err[200];
+	long		before = 0;
+	int			i;
+	int			failed = 0;
+
+	memset(&t, 0, sizeof(t));
+	client = new_client(4, 4, 10);
+	rude_script(&server, good, NULL);
+	for (i = 0; i < 20000; i++)
+	{
+		while (ln_http_free(client) > 0)
+			add(&t, 1, err, sizeof(err));
+		if (!drive(5000) || res.verdict != HTTP_STATUS)
+			failed++;
+		if (i == 5000)
+			before = resident_kb();
+	}
+	is_int(failed, 0, "20,000 requests over four connections");
+	ok(rude_connections(&server) == 4, "really four");
+	ok(resident_kb() - before < 2000, "memory is flat: %ld kB more",
+	   resident_kb() - before);
+	ln_http_destroy(client);
+	client = saved;
+}
+
+/*
+ * The address sanitizer keeps freed memory back; with little of that, the test
+ * of memory means something.
+ */
+const char *__asan_default_options(void);
+
+const char *
+__asan_default_options(void)
+{
+	return "quarantine_size_mb=1:thread_local_quarantine_size_kb=64";
+}
+
+int
+main(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	if (mkdtemp(dir) == NULL)
+		return 2;
+	rude_start(&server, NULL);
+	client = new_client(16, 16, 30);
+
+	ok(strncmp(ln_http_version(), "libcurl/", 8) == 0, "%s", ln_http_version());
+	test_plain();
+	test_refused_requests();
+	test_limits();
+	test_answers();
+	test_status_lines();
+	test_floods();
+	test_early_answers();
+	test_no_connection();
+	test_slow_resolver();
+	test_abort();
+	test_forget();
+	test_tls();
+	test_proxy();
+	test_mixture();
+	test_memory();
+
+	ln_http_destroy(client);
+	rude_stop(&server);
+	test_copies();
+
+	is_int(broken_promises, 0, "no promise was broken");
+	diag("in %d transfers", tries);
+
+	{
+		char		cmd[100];
+
+		snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+		if (system(cmd) != 0)
+			diag("%s could not be removed", dir);
+	}
+	return done_testing();
+}

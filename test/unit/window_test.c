@@ -1,0 +1,105 @@
+/*-------------------------------------------------------------------------
+ *
+ * window_test.c
+ *		Proves that the window is as large as a healthy link needs and as
+ *		small as a dying one should have.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "tap.h"
+#include "window.h"
+
+#define MAX_OUT		1000
+#define TICK_MS		1
+
+typedef struct Run
+{
+	int			answered;		/* in the last second */
+	int			lost;			/* on the wire when the link died, and after */
+} Run;
+
+/*
+ * A link with a round trip of rtt_ms on which "rate" a second are to be sent,
+ * that dies (answers nothing any more) at die_ms.
+ */
+static Run
+run_link(int rate, int rtt_ms, int max, int die_ms)
+{
+	LnWindow	w = {0};
+	Run			r = {0, 0};
+	static int	due[MAX_OUT];	/* when the answer of each comes */
+	int			out = 0;
+	double		tokens = 0;
+	int			now;
+	int			i;
+
+	for (now = 0; now < die_ms + 5000; now += TICK_MS)
+	{
+		tokens += rate * TICK_MS / 1000.0;
+		if (tokens > rate / 50.0 + 1)
+			tokens = rate / 50.0 + 1;
+		for (i = 0; i < out && now < die_ms;)
+		{
+			if (due[i] > now)
+			{
+				i++;
+				continue;
+			}
+			ln_window_answered(&w, out, max);
+			due[i] = due[--out];
+			if (now >= die_ms - 1000)
+				r.answered++;
+		}
+		while (tokens >= 1 && ln_window_room(&w, out, now) > 0)
+		{
+			due[out++] = now + rtt_ms;
+			tokens -= 1;
+		}
+	}
+	r.lost = out;
+	return r;
+}
+
+int
+main(void)
+{
+	LnWindow	w = {0};
+	Run			r;
+	int			i;
+
+	is_int(ln_window_room(&w, 0, 0), LN_WINDOW_FIRST, "a channel never seen to answer gets a handful");
+	is_int(ln_window_room(&w, LN_WINDOW_FIRST, 1), 0, "and no more");
+	is_int(ln_window_room(&w, LN_WINDOW_FIRST + 5, 1), 0, "never a negative number");
+	for (i = 0; i < LN_WINDOW_FIRST; i++)
+		ln_window_answered(&w, LN_WINDOW_FIRST, 400);
+	is_int(w.size, 2 * LN_WINDOW_FIRST, "it doubles in a round trip while it is in use");
+	for (i = 0; i < 100; i++)
+		ln_window_answered(&w, 1, 400);
+	is_int(w.size, 2 * LN_WINDOW_FIRST, "and does not grow while it is not");
+	for (i = 0; i < 10000; i++)
+		ln_window_answered(&w, w.size, 400);
+	is_int(w.size, 400, "never above the limit of the channel");
+	ln_window_lost(&w);
+	is_int(w.size, 200, "one that is lost halves it");
+	for (i = 0; i < 20; i++)
+		ln_window_lost(&w);
+	is_int(w.size, LN_WINDOW_FIRST, "down to what it began with");
+	for (i = 0; i < 10000; i++)
+		ln_window_answered(&w, w.size, 400);
+	(void) ln_window_room(&w, 0, 100000);
+	(void) ln_window_room(&w, 0, 200000);
+	is_int(ln_window_room(&w, 0, 300000), LN_WINDOW_FIRST, "after a rest it begins anew");
+	(void) ln_window_room(&w, 3, 5);
+	ok(ln_window_room(&w, 0, 5) > 0, "a clock that was set back is survived");
+
+	r = run_link(2000, 200, 500, 20000);
+	ok(r.answered >= 1900, "2,000/s at 200 ms: %d/s", r.answered);
+	r = run_link(2000, 50, 400, 20000);
+	ok(r.answered >= 1900, "2,000/s at 50 ms: %d/s", r.answered);
+	ok(r.lost <= 100 + 60, "which dies: %d lost, 100 were on the wire", r.lost);
+	r = run_link(2000, 2, 400, 20000);
+	ok(r.answered >= 1900 && r.lost <= 4 + 60, "2,000/s at 2 ms: %d/s, %d lost", r.answered, r.lost);
+	r = run_link(10, 100, 400, 20000);
+	ok(r.lost <= LN_WINDOW_FIRST + 2, "10/s at 100 ms: %d lost", r.lost);
+	return done_testing();
+}
