@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "access/transam.h"
+#include "access/xlog.h"
 #include "access/xact.h"
 #include "commands/extension.h"
 #include "common/hashfn.h"
@@ -41,6 +42,8 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "replication/syncrep.h"
+#include "replication/walsender.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
@@ -249,6 +252,9 @@ static struct
 								 * before */
 	int			expire_limit;	/* rows of the next expiry transaction */
 	TimestampTz next_maintenance;
+	TimestampTz doubt_before;	/* due up to then: perhaps sent by the former
+								 * primary; DT_NOBEGIN = no doubt */
+	TimestampTz doubt_until;
 	Rest		rests[MAX_RESTS];
 	int			last_sqlstate;	/* of the last failed phase */
 } W;
@@ -279,6 +285,7 @@ static void fold(void *arg);
 static void expire(void *arg);
 static void end_expired(void);
 static void maintain(void *arg);
+static void settle_doubt(void *arg);
 static void release(void *arg);
 static void sweep(void *arg);
 
@@ -377,6 +384,8 @@ ln_worker_main(Datum arg)
 	W.expiry_low = DT_NOBEGIN;
 	W.expire_limit = EXPIRE_BATCH;
 	W.next_maintenance = 0;
+	W.doubt_before = DT_NOBEGIN;
+	W.doubt_until = DT_NOEND;
 	W.token_at = W.next_probe = DT_NOEND;
 	W.next_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
 	W.idle_since = GetCurrentTimestamp();
@@ -415,6 +424,8 @@ ln_worker_main(Datum arg)
 				W.need_fold = !try_phase("folding webhook events", fold, &W.need_fold) || W.need_fold;
 			if (W.home != 0 && W.next_expiry <= GetCurrentTimestamp())
 				end_expired();
+			if (W.home != 0 && W.doubt_until <= GetCurrentTimestamp())
+				(void) try_phase("ending the doubt", settle_doubt, NULL);
 			if (W.home != 0 && W.next_maintenance <= GetCurrentTimestamp())
 				(void) try_phase("maintaining history", maintain, NULL);
 			if (W.home != 0 && W.need_release && W.release_at <= GetCurrentTimestamp())
@@ -979,6 +990,12 @@ configure(void *arg)
 {
 	W.next_maintenance = 0;		/* retention may have changed */
 	W.home = ln_outbox_local_home();
+	W.doubt_before = DT_NOBEGIN;
+	W.doubt_until = DT_NOEND;
+	if (W.home != 0)
+		ln_outbox_note_timeline(W.home, GetWALInsertionTimeLine(),
+								SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != 0,
+								ln_guc_promotion_grace, &W.doubt_before, &W.doubt_until);
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
 	for (int i = 0; i < W.nchannels; i++)
 	{
@@ -1049,7 +1066,7 @@ survey(void *arg)
 	int			n;
 
 	W.last_survey = now;
-	n = W.home != 0 ? ln_outbox_survey(W.home, &rows) : 0;
+	n = W.home != 0 ? ln_outbox_survey(W.home, W.doubt_before, &rows) : 0;
 	for (int i = 0; i < W.nchannels; i++)
 		for (int p = 0; p < LN_LANES; p++)
 			W.channels[i]->lanes[p].next_due = DT_NOEND;
@@ -1225,6 +1242,15 @@ end_expired(void)
 	}
 }
 
+/* After a promotion, the time to wait for delivery events is over. */
+static void
+settle_doubt(void *arg)
+{
+	/* the change of the identity makes us read the configuration again */
+	if (!ln_outbox_settle_doubt(W.home, ln_guc_on_promotion == LN_PROMOTION_HOLD, EXPIRE_BATCH))
+		W.doubt_until = DT_NOEND;
+}
+
 static void
 maintain(void *arg)
 {
@@ -1299,7 +1325,8 @@ claim_phase(void *arg)
 	if (ln_horizon_note(&W.horizon, c->now, U64FromFullTransactionId(ReadNextFullTransactionId())))
 		forget_bounds();		/* the clock was set back */
 	c->picked = ln_outbox_pick(c->channel->row.name, c->lane, W.home,
-							   lane->low, c->now, c->limit, &c->rows);
+							   Max(lane->low, W.doubt_before == DT_NOBEGIN ? DT_NOBEGIN : W.doubt_before + 1),
+							   c->now, c->limit, &c->rows);
 
 	/*
 	 * Only the first waiting message of an order_key may go, none of a paused
@@ -2235,6 +2262,7 @@ next_deadline(void)
 			wake = earlier(wake, W.need_rescue ? now : W.rescue_at, "recovering claims");
 			wake = earlier(wake, W.next_expiry, "ending expired messages");
 			wake = earlier(wake, W.next_maintenance, "maintaining history");
+			wake = earlier(wake, W.doubt_until, "ending the doubt");
 			if (W.need_release)
 				wake = earlier(wake, W.release_at, "releasing messages");
 		}
