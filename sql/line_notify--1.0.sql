@@ -657,12 +657,20 @@ CREATE TABLE line_notify.identity (
 	database		oid NOT NULL,
 	nodes			text[] NOT NULL CHECK (cardinality(nodes) > 0),
 	armed_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
-	armed_by		name NOT NULL DEFAULT session_user
+	armed_by		name NOT NULL DEFAULT session_user,
+	timeline		integer,
+	synchronous		boolean NOT NULL DEFAULT false,
+	doubt_before	timestamptz,
+	doubt_until		timestamptz
 );
 COMMENT ON TABLE line_notify.identity IS 'Places that may send: cluster, database and node names; written by create_channel() and arm()';
 COMMENT ON COLUMN line_notify.identity.home IS 'random number carried by channels and rows that belong here';
 COMMENT ON COLUMN line_notify.identity.system_identifier IS 'the cluster, as in pg_control_system()';
 COMMENT ON COLUMN line_notify.identity.database IS 'oid of the database: a template copy has another';
+COMMENT ON COLUMN line_notify.identity.timeline IS 'timeline that was last sent from: another one now means that a standby was promoted';
+COMMENT ON COLUMN line_notify.identity.synchronous IS 'every claim on it waited for a standby';
+COMMENT ON COLUMN line_notify.identity.doubt_before IS 'messages due before may have been sent by the server before the promotion';
+COMMENT ON COLUMN line_notify.identity.doubt_until IS 'until then they wait for delivery events; see setting promotion_grace';
 COMMENT ON COLUMN line_notify.identity.nodes IS 'values of line_notify.node that may send: a base backup started on another host is not among them';
 
 CREATE TABLE line_notify.channel (
@@ -1696,6 +1704,62 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._first_id_after(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._first_id_after(timestamptz) IS 'id from which on rows of history were made after a moment';
 
+-- A worker says where it stands.  On another timeline than the last one that
+-- sent, a standby was promoted, and claims of the last moments may be missing
+-- here, unless each of them had waited for a standby.
+CREATE FUNCTION line_notify._note_timeline(home bigint, timeline integer, synchronous boolean, grace interval,
+	OUT doubt_before timestamptz, OUT doubt_until timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	i line_notify.identity;
+	moment timestamptz := clock_timestamp();
+BEGIN
+	SELECT * INTO i FROM line_notify.identity x WHERE x.home = _note_timeline.home;
+	IF i.timeline IS DISTINCT FROM _note_timeline.timeline OR i.synchronous <> _note_timeline.synchronous THEN
+		IF i.timeline <> _note_timeline.timeline AND NOT i.synchronous THEN
+			i.doubt_before := moment;
+			i.doubt_until := moment + grace;
+		END IF;
+		UPDATE line_notify.identity x SET
+			timeline = _note_timeline.timeline, synchronous = _note_timeline.synchronous,
+			doubt_before = i.doubt_before, doubt_until = i.doubt_until
+		WHERE x.home = _note_timeline.home;
+	END IF;
+	doubt_before := i.doubt_before;
+	doubt_until := i.doubt_until;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._note_timeline(bigint, integer, boolean, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._note_timeline(bigint, integer, boolean, interval) IS 'notes on which timeline is sent; returns what is in doubt after a promotion';
+
+-- The time to wait for delivery events is over.  Returns whether there is more.
+CREATE FUNCTION line_notify._settle_doubt(home bigint, hold boolean, step integer) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	before timestamptz := (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = _settle_doubt.home);
+	ids bigint[];
+BEGIN
+	IF hold AND before IS NOT NULL THEN
+		ids := ARRAY(SELECT o.id FROM line_notify.outbox o
+					 WHERE o.home = _settle_doubt.home AND o.due_at <= before AND o.state = 'queued'
+					   AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
+					 ORDER BY o.id LIMIT step FOR UPDATE SKIP LOCKED);
+		PERFORM line_notify._finish(ids, 'unknown', 'may have been sent by the server before the promotion');
+		IF cardinality(ids) = step THEN
+			RETURN true;
+		END IF;
+	END IF;
+	UPDATE line_notify.identity i SET doubt_before = NULL, doubt_until = NULL WHERE i.home = _settle_doubt.home;
+	RETURN false;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._settle_doubt(bigint, boolean, integer) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._settle_doubt(bigint, boolean, integer) IS 'after promotion_grace: ends what is in doubt as unknown, or lets it be sent';
+
 -- What time does to history, in small steps: a partition ahead, whole
 -- partitions dropped, stragglers deleted, payloads forgotten.  Returns whether
 -- there is more to do now.
@@ -2350,6 +2414,15 @@ BEGIN
 		IF w.state IN ('no slot', 'version') THEN
 			severity := 'error';
 		END IF;
+		RETURN NEXT;
+	END LOOP;
+
+	FOR w IN SELECT i.doubt_before, i.doubt_until FROM line_notify.identity i WHERE i.home = here AND i.doubt_before IS NOT NULL
+	LOOP
+		severity := 'warning';
+		subject := 'promotion';
+		reason := format('messages due before %s may have been sent by the former primary: they wait until %s for delivery events', w.doubt_before, w.doubt_until);
+		hint := 'Then line_notify.on_promotion decides: hold ends them as unknown, send sends them. With a synchronous standby there is no doubt.';
 		RETURN NEXT;
 	END LOOP;
 
