@@ -1613,6 +1613,8 @@ BEGIN
 	EXECUTE format('CREATE INDEX ON line_notify.%I (reference) WHERE reference IS NOT NULL', part);
 	EXECUTE format('CREATE INDEX ON line_notify.%I (batch) WHERE batch IS NOT NULL', part);
 	EXECUTE format('CREATE INDEX ON line_notify.%I USING hash (recipient)', part);
+	-- rows lie in the order of their end
+	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (ended_at) WITH (pages_per_range = 16, autosummarize = on)', part);
 	EXECUTE format('ALTER TABLE line_notify.history ATTACH PARTITION line_notify.%I FOR VALUES FROM (%s) TO (%s)',
 				   part, coalesce(covered::text, 'MINVALUE'), upper_bound);
 	RETURN upper_bound;
@@ -2041,8 +2043,6 @@ CREATE TRIGGER count_new AFTER INSERT ON line_notify.history REFERENCING NEW TAB
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_new();
 CREATE TRIGGER count_changed AFTER UPDATE ON line_notify.history REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_changed();
--- In the order of their end, rows lie side by side.
-CREATE INDEX history_ended ON line_notify.history USING brin (ended_at) WITH (pages_per_range = 16, autosummarize = on);
 
 -- No delivery event means not delivered only if events were arriving: one for
 -- another message of the channel, answered within 15 minutes of this one.
@@ -2088,7 +2088,11 @@ BEGIN
 		END IF;
 		INSERT INTO line_notify.sweep_mark AS s (channel, silence) VALUES (c.name, upto)
 		ON CONFLICT (channel) DO UPDATE SET silence = excluded.silence;
-		again := true;
+		IF upto < horizon THEN
+			again := true;
+		ELSE
+			next_at := least(next_at, upto + silence_after + interval '1 second');
+		END IF;
 	END LOOP;
 	IF NOT again THEN
 		PERFORM line_notify._sum_up(silence_after);
