@@ -27,6 +27,8 @@ int			ln_guc_max_in_flight = 512;
 int			ln_guc_shutdown_timeout = 3000;
 int			ln_guc_idle_timeout = 600;
 int			ln_guc_connection_idle = 10;
+int			ln_guc_retention = 30 * 24 * 60;
+int			ln_guc_payload_retention = 7 * 24 * 60;
 int			ln_guc_silence_after = 90000;
 
 static char *guc_node = NULL;
@@ -118,6 +120,23 @@ ln_guc_define(void)
 							"0: never.",
 							&ln_guc_idle_timeout, 600, 0, INT_MAX / 1000,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+
+	/*
+	 * How long finished messages are kept, and how long their content is.
+	 * Whole partitions are dropped, about a day's messages each, so a row may
+	 * stay that much longer.  Set them per database with ALTER DATABASE; the
+	 * daily totals, which name nobody, outlive both.
+	 */
+	DefineCustomIntVariable("line_notify.retention",
+							"Time that finished messages are kept.",
+							"-1: for ever.",
+							&ln_guc_retention, 30 * 24 * 60, -1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
+	DefineCustomIntVariable("line_notify.payload_retention",
+							"Time that the content of finished messages is kept.",
+							"-1: as long as the message.",
+							&ln_guc_payload_retention, 7 * 24 * 60, -1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
 
 	/*
 	 * A connection that was idle for longer is not used again.  Below the idle

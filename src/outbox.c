@@ -50,6 +50,7 @@ typedef struct Statement
 static int64 covered = PG_INT64_MIN;
 
 static uint64 run(Statement *st, Datum *args, const char *nulls, int expect);
+static int64 ensure_history(int64 id);
 
 static Datum int8_array(const int64 *v, int n);
 static Datum int4_array(const int *v, int n);
@@ -476,12 +477,6 @@ ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
 		.nargs = 5,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8OID, INT8OID}
 	};
-	static Statement ensure = {
-		.sql =
-		"SELECT line_notify._ensure_history($1)",
-		.nargs = 1,
-		.argtypes = {INT8OID}
-	};
 	int64	   *ids = palloc(sizeof(int64) * n);
 	int64	   *tokens = palloc(sizeof(int64) * n);
 	int		   *attempts = palloc(sizeof(int) * n);
@@ -498,12 +493,7 @@ ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
 
 	/* what is sent must be recordable: no partition, no claim */
 	if (highest >= covered)
-	{
-		Datum		arg = Int64GetDatum(highest);
-
-		(void) run(&ensure, &arg, NULL, SPI_OK_SELECT);
-		covered = column_int8(0, 1, PG_INT64_MIN);
-	}
+		covered = ensure_history(highest);
 
 	args[0] = int8_array(ids, n);
 	args[1] = int8_array(tokens, n);
@@ -514,10 +504,42 @@ ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
 		elog(ERROR, "could not claim all picked messages");
 }
 
+/* Make sure that history has a partition for an id; returns where it ends. */
+static int64
+ensure_history(int64 id)
+{
+	static Statement st = {
+		.sql =
+		"SELECT line_notify._ensure_history($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(id);
+
+	(void) run(&st, &arg, NULL, SPI_OK_SELECT);
+	return column_int8(0, 1, PG_INT64_MIN);
+}
+
 void
 ln_outbox_forget(void)
 {
 	covered = PG_INT64_MIN;
+}
+
+bool
+ln_outbox_maintain(int retention, int payload_retention, int step)
+{
+	static Statement st = {
+		.sql =
+		"SELECT line_notify._maintain(CASE WHEN $1 >= 0 THEN $1 * interval '1 minute' END,"
+		" CASE WHEN $2 >= 0 THEN $2 * interval '1 minute' END, $3)",
+		.nargs = 3,
+		.argtypes = {INT4OID, INT4OID, INT4OID}
+	};
+	Datum		args[] = {Int32GetDatum(retention), Int32GetDatum(payload_retention), Int32GetDatum(step)};
+
+	(void) run(&st, args, NULL, SPI_OK_SELECT);
+	return column_bool(0, 1);
 }
 
 void
@@ -841,6 +863,13 @@ ln_outbox_record(const LnRecord *recs, int n)
 	bool	   *logged = palloc(sizeof(bool) * n);
 	int			held = 0;
 
+	/* after a failure, partitions may be missing: look at each */
+	if (covered == PG_INT64_MIN)
+	{
+		for (int i = 0; i < n; i++)
+			ensure_history(recs[i].id);
+	}
+
 	/* first those that go back, then those that end */
 	for (int ends = 0; ends <= 1; ends++)
 	{
@@ -1009,12 +1038,6 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, Timest
 		.nargs = 4,
 		.argtypes = {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
 	};
-	static Statement ensure = {
-		.sql =
-		"SELECT line_notify._ensure_history($1)",
-		.nargs = 1,
-		.argtypes = {INT8OID}
-	};
 	static Statement move = {
 		.sql =
 		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1) RETURNING o.*)"
@@ -1048,8 +1071,7 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, Timest
 		highest = Max(highest, ids[i]);
 		*last = column_int8(i, 2, DT_NOEND);
 	}
-	arg = Int64GetDatum(highest);
-	(void) run(&ensure, &arg, NULL, SPI_OK_SELECT);
+	(void) ensure_history(highest);
 	arg = int8_array(ids, n);
 	return (int) run(&move, &arg, NULL, SPI_OK_INSERT);
 }

@@ -133,6 +133,11 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* Claimed rows do not wait longer than this for a rate token (ns). */
 #define TOKEN_PATIENCE		INT64CONST(1000000000)
 
+/* Retention has a look so often (ms); between two steps of it others get their turn. */
+#define MAINTENANCE_GAP		3600000
+#define MAINTENANCE_PAUSE	100
+#define MAINTENANCE_STEP	2000
+
 /* Leases of another claimer that lives (drain): is it still there? (ms) */
 #define RESCUE_GAP			5000
 
@@ -235,7 +240,7 @@ static struct
 	TimestampTz release_at;		/* not before */
 	LnReleaseScan release_scan;
 	TimestampTz next_probe;
-	TimestampTz next_sweep;
+	TimestampTz next_key_sweep;
 	uint64		round;			/* of send_claimed() */
 	TimestampTz token_at;		/* when a rate token may be there; DT_NOEND =
 								 * none is missing */
@@ -250,6 +255,7 @@ static struct
 	TimestampTz record_at;		/* results that failed by themselves: not
 								 * before */
 	int			expire_limit;	/* rows of the next expiry transaction */
+	TimestampTz next_maintenance;
 	Rest		rests[MAX_RESTS];
 	int			last_sqlstate;	/* of the last failed phase */
 } W;
@@ -280,8 +286,9 @@ static void fold(void *arg);
 static void expire(void *arg);
 static void end_expired(void);
 static void release(void *arg);
+static void sweep_keys(void *arg);
+static void maintain(void *arg);
 static void judge_silence(void *arg);
-static void sweep(void *arg);
 
 static int64 silence_gap(void);
 static void judge_silence_soon(void);
@@ -379,7 +386,8 @@ ln_worker_main(Datum arg)
 	W.expiry_low = DT_NOBEGIN;
 	W.expire_limit = EXPIRE_BATCH;
 	W.token_at = W.next_probe = DT_NOEND;
-	W.next_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
+	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
+	W.next_maintenance = 0;
 	W.idle_since = GetCurrentTimestamp();
 
 	for (;;)
@@ -420,8 +428,10 @@ ln_worker_main(Datum arg)
 				(void) try_phase("judging silence", judge_silence, NULL);
 			if (W.home != 0 && W.need_release && W.release_at <= GetCurrentTimestamp())
 				(void) try_phase("releasing messages", release, NULL);
-			if (W.home != 0 && W.next_sweep <= GetCurrentTimestamp())
-				(void) try_phase("sweeping old keys", sweep, NULL);
+			if (W.home != 0 && W.next_key_sweep <= GetCurrentTimestamp())
+				(void) try_phase("sweeping old keys", sweep_keys, NULL);
+			if (W.home != 0 && W.next_maintenance <= GetCurrentTimestamp())
+				(void) try_phase("maintaining history", maintain, NULL);
 			claim();
 			if (W.need_survey &&
 				TimestampDifferenceExceeds(W.last_survey, GetCurrentTimestamp(),
@@ -978,6 +988,7 @@ fill_lane(LnLane *lane, TimestampTz at)
 static void
 configure(void *arg)
 {
+	W.next_maintenance = 0;		/* retention may have changed */
 	W.home = ln_outbox_local_home();
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
 	for (int i = 0; i < W.nchannels; i++)
@@ -1272,10 +1283,19 @@ release(void *arg)
 }
 
 static void
-sweep(void *arg)
+sweep_keys(void *arg)
 {
-	W.next_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
+	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
 	ln_outbox_sweep_keys(SWEEP_BATCH);
+}
+
+static void
+maintain(void *arg)
+{
+	bool		again = ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention, MAINTENANCE_STEP);
+
+	W.next_maintenance = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 again ? MAINTENANCE_PAUSE : MAINTENANCE_GAP);
 }
 
 /* ------------------------------------------------------------------ claim */
@@ -2247,6 +2267,7 @@ next_deadline(void)
 			wake = earlier(wake, W.next_silence, "judging silence");
 			if (W.need_release)
 				wake = earlier(wake, W.release_at, "releasing messages");
+			wake = earlier(wake, W.next_maintenance, "maintaining history");
 		}
 		if (W.need_survey && W.nclaimed + W.nsent == 0)
 			wake = earlier(wake, TimestampTzPlusMilliseconds(W.last_survey, SURVEY_GAP + 1),
