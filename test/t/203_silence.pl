@@ -56,10 +56,6 @@ $node->command_ok([ 'pg_dump', '-f', $dump, 'postgres' ], 'dumped');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, 'copy' ], 'restored');
 is($node->safe_psql('copy', $totals), 'accepted 9, delivered 2, undelivered 4', 'the same totals');
 
-# an idle database is left alone
-$node->poll_query_until('postgres', "SELECT date_trunc('minute', max(ended_at)) + interval '64 seconds' < now() FROM line_notify.history", timeout => 90);
-is(sql("SELECT line_notify._sweep_silence('3 seconds')"), '(f,infinity)', 'nothing is left to judge');
-
 $node->stop;
 $sim->stop;
 done_testing();
