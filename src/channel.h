@@ -51,6 +51,7 @@ typedef struct LnChannel
 	bool		gone;			/* dropped; kept while transfers refer to it */
 	LnToken    *token;			/* to send with; outlives reloads */
 	uint64		rate_key[2];	/* by LineKind */
+	struct LnStats *stats[2];	/* by LineKind; in shared memory, or NULL */
 	int			in_flight;		/* claimed and not answered */
 	int			queued;			/* of these, not sent yet */
 	int			sent;			/* of these, on the wire */

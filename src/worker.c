@@ -259,6 +259,7 @@ static struct
 	TimestampTz next_maintenance;
 	Rest		rests[MAX_RESTS];
 	int			last_sqlstate;	/* of the last failed phase */
+	bool		ended;			/* this phase ended messages: see wait.c */
 } W;
 
 /* set by signal handlers */
@@ -295,6 +296,7 @@ static int64 silence_gap(void);
 static void judge_silence_soon(void);
 static void take_work(void);
 static void forget_bounds(void);
+static void publish_breakers(void);
 static void claim(void);
 static void send_claimed(void);
 static void fill_lane(LnLane *lane, TimestampTz at);
@@ -445,6 +447,7 @@ ln_worker_main(Datum arg)
 		ln_http_step(W.http);
 
 		pg_atomic_write_u32(&W.slot->in_flight, W.nclaimed + W.nsent);
+		publish_breakers();
 		MemoryContextReset(W.batch);
 
 		timeout = next_deadline();
@@ -790,6 +793,9 @@ phase(const char *activity, void (*work) (void *), void *arg)
 	MemoryContextSwitchTo(ctx);
 	pgstat_report_stat(!ok);
 	pgstat_report_activity(STATE_IDLE, NULL);
+	if (ok && W.ended)
+		ln_shmem_ended(LN_ENDINGS_ALL);
+	W.ended = false;
 	for (int i = 0; i < MAX_RESTS; i++)
 	{
 		Rest	   *rest = &W.rests[i];
@@ -1167,7 +1173,7 @@ rescue(void *arg)
 			r->next = ln_line_decide(&c);
 		}
 		(void) ln_outbox_record(recs, m);
-		recovered = true;
+		recovered = W.ended = true;
 		ereport(LOG,
 				(errmsg("line_notify recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
 						m, counts[0], counts[1], counts[2])));
@@ -1189,7 +1195,10 @@ rescue(void *arg)
 static void
 fold(void *again)
 {
-	*(bool *) again = ln_outbox_fold(FOLD_BATCH) == FOLD_BATCH;
+	int			n = ln_outbox_fold(FOLD_BATCH);
+
+	*(bool *) again = n == FOLD_BATCH;
+	W.ended = n > 0;
 	judge_silence_soon();
 }
 
@@ -1226,6 +1235,7 @@ expire(void *arg)
 	int			n;
 
 	n = ln_outbox_expire(W.home, W.expiry_low, now, W.expire_limit, last);
+	W.ended = n > 0;
 	if (n == W.expire_limit)
 		W.next_expiry = *last;
 	else
@@ -1528,6 +1538,28 @@ fair_share(const LnChannel *c)
 	return Min(W.nfree, Max(W.nfree - kept, share - c->in_flight));
 }
 
+/* Show the breakers in view stats. */
+static void
+publish_breakers(void)
+{
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		LnChannel  *c = W.channels[i];
+
+		for (int k = 0; k < 2; k++)
+		{
+			LnStats    *s = c->stats[k];
+
+			if (s == NULL || pg_atomic_read_u32(&s->breaker) == (uint32) c->breaker.state)
+				continue;
+			pg_atomic_write_u64(&s->breaker_until,
+								(uint64) (GetCurrentTimestamp() +
+										  (c->breaker.until_ms - ln_monotonic_ns() / 1000000) * 1000));
+			pg_atomic_write_u32(&s->breaker, (uint32) c->breaker.state);
+		}
+	}
+}
+
 /* How many rows of an endpoint a channel may be given now. */
 static int
 room(LnChannel *c, LineKind kind, TimestampTz now)
@@ -1707,6 +1739,8 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 
 	t->outcome = outcome;
 	t->next = attempted ? ln_line_decide(&c) : LINE_RETURN;
+	if (attempted)
+		ln_stats_answer(channel->stats[t->kind], outcome, t->next, t->status, now, now - t->sent_at);
 	t->attempted = attempted;
 	t->ended_at = now;
 	t->retry_at = now;
@@ -1807,6 +1841,7 @@ send_claimed(void)
 		req.witness = &t->witness->asked;
 		t->token_generation = ln_token_generation(channel->token);
 		t->sent_at = GetCurrentTimestamp();
+		ln_stats_sent(channel->stats[t->kind]);
 		if (t->request == NULL)
 			strlcpy(t->error, "out of memory", sizeof(t->error));
 		if (t->request == NULL || !ln_http_add(W.http, &req, t->error, sizeof(t->error)))
@@ -2081,6 +2116,7 @@ record(void)
 	int		   *places;
 	int			n = 0;
 	int			left = 0;
+	uint32		ended = 0;
 
 	if (W.ndone == 0)
 		return;
@@ -2136,6 +2172,8 @@ record(void)
 		}
 		if (t->next == LINE_RETRY_LATER || t->next == LINE_RETURN)
 			note_return(t);
+		else
+			ended |= ln_shmem_ending(t->id);
 		t->channel->in_flight--;
 		if (t->attempted && ln_line_may_have_been_sent(t->outcome))
 			t->channel->row.sent_today++;
@@ -2144,6 +2182,8 @@ record(void)
 		W.free_list[W.nfree++] = W.done[i];
 		W.done[i] = -1;
 	}
+
+	ln_shmem_ended(ended);
 
 	/* close the gaps; those that failed set when to try again */
 	W.record_at = W.ndone > 0 ? DT_NOEND : 0;
