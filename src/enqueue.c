@@ -144,7 +144,7 @@ static void check_sender(const char *channel, Oid owner);
 static void check_key(Row *row, OutboxColumn c);
 static bool is_allowed(const LnChannelRow *channel, const char *recipient);
 static bool is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz now);
-static void statement_fault(int sqlstate, const char *message, const char *detail, const char *hint) pg_attribute_noreturn();
+pg_noreturn static void statement_fault(int sqlstate, const char *message, const char *detail, const char *hint);
 
 static void
 statement_fault(int sqlstate, const char *message, const char *detail, const char *hint)

@@ -269,7 +269,7 @@ static TimeoutId watchdog;
 
 static void attach(int slotno, uint32 generation);
 static void detach(int code, Datum arg);
-static void leave(LnSlotState state, TimestampTz next_due, const char *error) pg_attribute_noreturn();
+pg_noreturn static void leave(LnSlotState state, TimestampTz next_due, const char *error);
 static void pin_settings(void);
 static void watchdog_handler(void);
 static void handle_sigterm(SIGNAL_ARGS);
