@@ -1669,6 +1669,7 @@ BEGIN
 	EXECUTE format('CREATE INDEX ON line_notify.%I (batch) WHERE batch IS NOT NULL', part);
 	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (recipient text_bloom_ops(n_distinct_per_range = -0.5))'
 				   ' WITH (pages_per_range = 32, autosummarize = on)', part);
+	-- rows lie in the order of their end
 	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (ended_at) WITH (pages_per_range = 16, autosummarize = on)', part);
 	EXECUTE format('ALTER TABLE line_notify.history ATTACH PARTITION line_notify.%I FOR VALUES FROM (%s) TO (%s)',
 				   part, coalesce(quote_literal(below), 'MINVALUE'), coalesce(quote_literal(upper_bound), 'MAXVALUE'));
@@ -2254,7 +2255,6 @@ CREATE TRIGGER count_new AFTER INSERT ON line_notify.history REFERENCING NEW TAB
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_new();
 CREATE TRIGGER count_changed AFTER UPDATE ON line_notify.history REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_changed();
--- In the order of their end, rows lie side by side.
 
 -- No delivery event means not delivered only if events were arriving: one for
 -- another message of the channel, answered within 15 minutes of this one.
@@ -2300,7 +2300,11 @@ BEGIN
 		END IF;
 		INSERT INTO line_notify.sweep_mark AS s (channel, silence) VALUES (c.name, upto)
 		ON CONFLICT (channel) DO UPDATE SET silence = excluded.silence;
-		again := true;
+		IF upto < horizon THEN
+			again := true;
+		ELSE
+			next_at := least(next_at, upto + silence_after + interval '1 second');
+		END IF;
 	END LOOP;
 	IF NOT again THEN
 		PERFORM line_notify._sum_up(silence_after);
@@ -3341,6 +3345,155 @@ REVOKE ALL ON FUNCTION line_notify.revoke_operator FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.revoke_operator IS 'Take back what grant_operator() gave';
 
 --
+-- Privacy
+--
+
+CREATE TABLE line_notify.suppression (
+	recipient		text COLLATE "C" PRIMARY KEY CHECK (recipient ~ '^[0-9a-f]{64}$'),
+	reason			text,
+	since			timestamptz NOT NULL DEFAULT clock_timestamp(),
+	set_by			name NOT NULL DEFAULT session_user
+);
+COMMENT ON TABLE line_notify.suppression IS 'People who objected to being sent notices; see suppress_recipient()';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.suppression
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+
+CREATE FUNCTION line_notify._recipient(phone text, region text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF phone ~ '^[0-9a-f]{64}$' THEN
+		RETURN phone;
+	END IF;
+	IF phone IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'phone must not be null';
+	END IF;
+	-- raises for what is no number, and keeps the statement out of the log
+	PERFORM line_notify.assert_phone(phone, region);
+	RETURN line_notify.phone_hash(phone, region);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._recipient(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._recipient(text, text) IS 'hash of a telephone number, or the hash as it is; never NULL';
+
+CREATE FUNCTION line_notify.suppress_recipient(phone text, reason text DEFAULT NULL, region text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	hash text := line_notify._recipient(phone, region);
+	ids bigint[];
+	n bigint;
+BEGIN
+	PERFORM line_notify._assert_read_committed();
+	INSERT INTO line_notify.suppression (recipient, reason) VALUES (hash, suppress_recipient.reason)
+	ON CONFLICT (recipient) DO UPDATE SET reason = coalesce(excluded.reason, suppression.reason);
+	-- what others insert meanwhile is caught when it is claimed
+	ids := ARRAY(SELECT o.id FROM line_notify.outbox o
+				 WHERE o.recipient = hash AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id));
+	SELECT e.ended + e.unknown INTO n FROM line_notify._end_waiting(ids, 'suppressed', 'the recipient objected') e;
+	UPDATE line_notify.history h SET recipient = NULL WHERE h.id = ANY (ids) AND h.state = 'suppressed';
+	PERFORM line_notify._log_operation('suppress_recipient', '{}', false, n);
+	RETURN n;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.suppress_recipient(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.suppress_recipient(text, text, text) IS 'Send nothing more to a person (telephone number, or hash): new messages become suppressed, waiting ones end; returns how many of these';
+
+CREATE FUNCTION line_notify.unsuppress_recipient(phone text, region text DEFAULT NULL) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	hash text := line_notify._recipient(phone, region);
+	found_one boolean;
+BEGIN
+	DELETE FROM line_notify.suppression s WHERE s.recipient = hash;
+	found_one := FOUND;
+	PERFORM line_notify._log_operation('unsuppress_recipient', '{}', false, found_one::integer);
+	RETURN found_one;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.unsuppress_recipient(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.unsuppress_recipient(text, text) IS 'The person objects no longer; returns whether they did';
+
+-- Counts stay: rows lose what points to the person, and keep state and times.
+CREATE FUNCTION line_notify.forget_recipient(phone text, region text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	hash text := line_notify._recipient(phone, region);
+	waiting bigint[];
+	ids bigint[];
+	refs text[];
+	keys text[];
+	give_up timestamptz := clock_timestamp() + interval '2 minutes';
+BEGIN
+	PERFORM line_notify._assert_read_committed();
+	-- What is being sent is the worker's until LINE answers: wait for that,
+	-- holding no lock.  Each statement here sees what was recorded meanwhile.
+	WHILE clock_timestamp() < give_up AND
+		EXISTS (SELECT FROM line_notify.outbox o JOIN line_notify.in_flight f ON f.id = o.id WHERE o.recipient = hash)
+	LOOP
+		PERFORM pg_sleep(0.1);
+	END LOOP;
+	waiting := ARRAY(SELECT o.id FROM line_notify.outbox o
+					 WHERE o.recipient = hash AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id));
+	PERFORM line_notify._end_waiting(waiting, 'cancelled', 'erased');
+	IF EXISTS (SELECT FROM line_notify.outbox o WHERE o.recipient = hash AND o.state = 'queued') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_in_use',
+			MESSAGE = 'a message to this recipient is being sent',
+			HINT = 'Try again when the worker has recorded it.';
+	END IF;
+
+	SELECT array_agg(h.id), array_agg(DISTINCT h.reference) FILTER (WHERE h.reference IS NOT NULL),
+		   array_agg(DISTINCT h.dedup_key) FILTER (WHERE h.dedup_key IS NOT NULL)
+	INTO ids, refs, keys
+	FROM line_notify.history h WHERE h.recipient = hash;
+	DELETE FROM line_notify.webhook_event e WHERE e.recipient = hash;
+	IF ids IS NULL THEN
+		ids := '{}';
+	END IF;
+	DELETE FROM line_notify.dedup d USING line_notify.history h
+	WHERE h.id = ANY (ids) AND d.channel = h.channel AND d.dedup_key = h.dedup_key;
+	UPDATE line_notify.attempt_log a SET error = NULL, request_id = NULL WHERE a.id = ANY (ids);
+	UPDATE line_notify.operations p SET filter = p.filter - 'reference' - 'dedup_key'
+	WHERE p.filter ->> 'reference' = ANY (refs) OR p.filter ->> 'dedup_key' = ANY (keys);
+	UPDATE line_notify.history h
+	SET recipient = NULL, body = NULL, messages = NULL, reference = NULL, dedup_key = NULL, order_key = NULL,
+		error = NULL, request_id = NULL
+	WHERE h.id = ANY (ids);
+	PERFORM line_notify._log_operation('forget_recipient', '{}', false, cardinality(ids));
+	RETURN cardinality(ids);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.forget_recipient(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.forget_recipient(text, text) IS 'Erase a person (telephone number, or hash) from every table of line_notify: what waits is cancelled, what was sent loses recipient, content, reference and keys; counts stay, and so does an objection. Returns how many messages that concerned. WAL, backups and logs are outside of its reach';
+
+CREATE FUNCTION line_notify.grant_privacy(role regrole) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.suppress_recipient(text, text, text),'
+				   ' line_notify.unsuppress_recipient(text, text), line_notify.forget_recipient(text, text) TO %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.grant_privacy(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.grant_privacy(regrole) IS 'Let a role note objections and erase people';
+
+CREATE FUNCTION line_notify.revoke_privacy(role regrole) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('REVOKE EXECUTE ON FUNCTION line_notify.suppress_recipient(text, text, text),'
+				   ' line_notify.unsuppress_recipient(text, text), line_notify.forget_recipient(text, text) FROM %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.revoke_privacy(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.revoke_privacy(regrole) IS 'Take back what grant_privacy() gave';
+
+--
 -- 9. Registration for dump
 --
 
@@ -3358,6 +3511,7 @@ SELECT pg_catalog.pg_extension_config_dump('line_notify.history', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.attempt_log', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.suppression', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.minute_count', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.sweep_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.outbox_id_seq', '');

@@ -609,6 +609,43 @@ ln_outbox_park(const LnMessage *rows, int n)
 	(void) run(&st, &arg, NULL, SPI_OK_UPDATE);
 }
 
+bool
+ln_outbox_has_suppressed(void)
+{
+	static Statement st = {
+		.sql =
+		"SELECT EXISTS (SELECT FROM line_notify.suppression)",
+		.nargs = 0
+	};
+
+	(void) run(&st, NULL, NULL, SPI_OK_SELECT);
+	return column_bool(0, 1);
+}
+
+bool *
+ln_outbox_find_suppressed(const LnMessage *rows, int n)
+{
+	static Statement st = {
+		.sql =
+		"SELECT EXISTS (SELECT FROM line_notify.suppression s WHERE s.recipient = r.recipient)"
+		" FROM unnest($1) WITH ORDINALITY AS r(recipient, n) ORDER BY r.n",
+		.nargs = 1,
+		.argtypes = {TEXTARRAYOID}
+	};
+	const char **recipients = palloc(sizeof(char *) * Max(n, 1));
+	bool	   *result = palloc0(sizeof(bool) * Max(n, 1));
+	Datum		arg;
+
+	for (int i = 0; i < n; i++)
+		recipients[i] = rows[i].recipient;
+	arg = text_array(recipients, n);
+	if (run(&st, &arg, NULL, SPI_OK_SELECT) != (uint64) n)
+		elog(ERROR, "unexpected number of rows");
+	for (int i = 0; i < n; i++)
+		result[i] = column_bool(i, 1);
+	return result;
+}
+
 void
 ln_outbox_suppress(const LnMessage *rows, int n, const char *why)
 {

@@ -258,6 +258,12 @@ extern void ln_outbox_defer(int64 id, TimestampTz until, const char *reason);
  */
 extern void ln_outbox_park(const LnMessage *rows, int n);
 
+/* Has anybody objected to being sent notices? */
+extern bool ln_outbox_has_suppressed(void);
+
+/* Which of the picked rows are to people who objected. */
+extern bool *ln_outbox_find_suppressed(const LnMessage *rows, int n);
+
 /* End picked rows without sending them. */
 extern void ln_outbox_suppress(const LnMessage *rows, int n, const char *why);
 

@@ -226,6 +226,7 @@ static struct
 	int			next_channel;	/* round robin */
 	int64		home;			/* 0 = disarmed */
 	bool		standing_still; /* versions do not match */
+	bool		any_suppressed; /* somebody objected */
 
 	LnHorizon	horizon;
 	TimestampTz expiry_low;
@@ -1010,6 +1011,7 @@ configure(void *arg)
 		ln_outbox_note_timeline(W.home, GetWALInsertionTimeLine(),
 								SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != 0,
 								ln_guc_promotion_grace, &W.doubt_before, &W.doubt_until);
+	W.any_suppressed = ln_outbox_has_suppressed();
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
 	for (int i = 0; i < W.nchannels; i++)
 	{
@@ -1353,6 +1355,9 @@ claim_phase(void *arg)
 	LnMessage  *strangers;
 	int			nblocked = 0;
 	int			nstrangers = 0;
+	LnMessage  *objectors;
+	int			nobjectors = 0;
+	bool	   *objected = NULL;
 	TimestampTz last_due;
 	Snapshot	snapshot = GetActiveSnapshot();
 
@@ -1366,8 +1371,12 @@ claim_phase(void *arg)
 
 	/*
 	 * Only the first waiting message of an order_key may go, none of a paused
-	 * template or design, and none to a person who is not on the list.
+	 * template or design, and none to a person who is not on the list or has
+	 * objected.
 	 */
+	if (W.any_suppressed && c->picked > 0)
+		objected = ln_outbox_find_suppressed(c->rows, c->picked);
+	objectors = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	last_due = c->picked > 0 ? c->rows[c->picked - 1].due_at : c->now;
 	blocked = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	strangers = palloc(sizeof(LnMessage) * Max(c->picked, 1));
@@ -1380,6 +1389,8 @@ claim_phase(void *arg)
 		message_subject(m, subject);
 		if (!ln_channel_allows(c->channel, m->recipient))
 			strangers[nstrangers++] = *m;
+		else if (objected != NULL && objected[i])
+			objectors[nobjectors++] = *m;
 		else if (m->blocked || ln_channel_part_paused(c->channel, ln_lane_kind(c->lane), subject))
 			blocked[nblocked++] = *m;
 		else
@@ -1387,6 +1398,11 @@ claim_phase(void *arg)
 	}
 	if (nblocked > 0)
 		ln_outbox_park(blocked, nblocked);
+	if (nobjectors > 0)
+	{
+		ln_outbox_suppress(objectors, nobjectors, "the recipient objected");
+		W.next_expiry = c->now;
+	}
 	if (nstrangers > 0)
 	{
 		ln_outbox_suppress(strangers, nstrangers, "only_recipients: not on the list of the channel");
