@@ -241,8 +241,6 @@ static struct
 	int64		last_claim_us;
 	TimestampTz idle_since;
 	TimestampTz rescue_at;		/* look for orphans again; DT_NOEND = when told */
-	int64		token_at_ns;	/* monotonic: when a claimed row may get a rate
-								 * token; 0 = none waits */
 	TimestampTz record_at;		/* results that failed by themselves: not
 								 * before */
 	int			expire_limit;	/* rows of the next expiry transaction */
