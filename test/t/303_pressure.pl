@@ -45,7 +45,7 @@ for my $case ([ 429, 2 ], [ 503, 2 ], [ 429, { http_date_in => 3 } ])
 	ok($node->poll_query_until('b', 'SELECT count(*) = 0 FROM line_notify.outbox'), 'the messages of b are sent');
 	ok($node->poll_query_until('a', 'SELECT count(*) = 0 FROM line_notify.outbox'), 'and that of a');
 	my $woken = switches($pid{b}) + switches($pid{a}) - $from;
-	my @at = map { $_->{at} // $_->{time} // $_->{received} } $sim->requests(path => 'send');
+	my @at = map { $_->{mono} } $sim->requests(path => 'send');
 	cmp_ok(min(@at[1 .. $#at]) - $at[0], '>=', ref $after ? 1.9 : 1.95, 'but by nobody before the time was over');
 	cmp_ok($woken, '<', 1000, "no spinning meanwhile ($woken context switches)");
 	$first += 100;

@@ -11,7 +11,7 @@ use LineNotify::Sim;
 use LineNotify::Node;
 
 my $rows = $ENV{LN_OUTAGE_ROWS} // 300;
-my $handful = 40;
+my $handful = 60;				# what was on the wire, a window of it, and probes
 my $timeout = $rows > 1000 ? $rows / 100 : 60;
 
 my $sim = LineNotify::Sim->start;
