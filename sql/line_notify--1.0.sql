@@ -1584,42 +1584,190 @@ COMMENT ON FUNCTION line_notify._rescan() IS 'when the transaction ends, either 
 
 -- Partitions are made at run time, so that retention can drop them; ATTACH
 -- takes no lock that readers or writers of other partitions would feel.
+CREATE FUNCTION line_notify._history_partitions(OUT partition regclass, OUT low bigint, OUT high bigint)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 50 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
+AS $$
+	SELECT c.oid::regclass,
+		   coalesce((regexp_match(b.bound, 'FROM \(''?(-?\d+)''?\)'))[1]::bigint, -9223372036854775808),
+		   coalesce((regexp_match(b.bound, 'TO \(''?(-?\d+)''?\)'))[1]::bigint, 9223372036854775807)
+	FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid,
+		 LATERAL (SELECT pg_get_expr(c.relpartbound, c.oid)) b(bound)
+	WHERE i.inhparent = 'line_notify.history'::regclass
+	ORDER BY 2
+$$;
+REVOKE ALL ON FUNCTION line_notify._history_partitions() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._history_partitions() IS 'partitions of history with their range of ids, in order';
+
 CREATE FUNCTION line_notify._ensure_history(upto bigint) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
 	SET client_min_messages = warning
 AS $$
 DECLARE
-	span CONSTANT bigint := 1000000;
-	covered bigint;
+	last_low bigint;
+	last_seconds double precision;
+	below bigint;
+	above bigint;
+	span bigint;
 	upper_bound bigint;
 	part text;
 BEGIN
+	SELECT p.high INTO upper_bound FROM line_notify._history_partitions() p
+	WHERE upto >= p.low AND (upto < p.high OR p.high = 9223372036854775807);
+	IF FOUND OR upto IS NULL THEN
+		RETURN upper_bound;
+	END IF;
+
 	-- one maker at a time, and a fresh look after waiting for it
 	PERFORM pg_advisory_xact_lock(1279872592, 1);
-	SELECT max((regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO \(''?(-?\d+)''?\)'))[1]::bigint)
-	INTO covered
-	FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-	WHERE i.inhparent = 'line_notify.history'::regclass;
-	IF upto IS NULL OR covered > upto THEN
-		RETURN covered;
+	SELECT p.high INTO upper_bound FROM line_notify._history_partitions() p
+	WHERE upto >= p.low AND (upto < p.high OR p.high = 9223372036854775807);
+	IF FOUND THEN
+		RETURN upper_bound;
 	END IF;
-	upper_bound := (upto / span + 1) * span;
-	part := 'history_' || CASE WHEN covered IS NULL THEN '0' ELSE covered::text END;
+	SELECT max(p.high) FILTER (WHERE p.high <= upto), min(p.low) FILTER (WHERE p.low > upto),
+		   max(p.low) FILTER (WHERE p.high <= upto)
+	INTO below, above, last_low
+	FROM line_notify._history_partitions() p;
+
+	-- about a day's worth of ids, judged by the last partition
+	span := 100000;
+	IF below IS NOT NULL AND below > last_low THEN
+		SELECT extract(epoch FROM clock_timestamp() - h.created_at) INTO last_seconds
+		FROM line_notify.history h WHERE h.id >= last_low AND h.id < below ORDER BY h.id LIMIT 1;
+		span := below - greatest(last_low, 0);
+		span := greatest(100000, least(10000000, 10 * span,
+			span * (86400.0 / greatest(coalesce(last_seconds, 86400), 60))));
+		span := (span + 99999) / 100000 * 100000;
+	END IF;
+	IF upto >= 9223372036854775807 - 2 * span THEN
+		upper_bound := NULL;
+	ELSIF upto < 0 THEN
+		upper_bound := 0;
+	ELSE
+		upper_bound := (upto / span + 1) * span;
+	END IF;
+	upper_bound := least(upper_bound, above);
+
+	part := 'history_' || CASE WHEN below IS NULL THEN 'first' ELSE replace(below::text, '-', 'm') END;
 	EXECUTE format('CREATE TABLE line_notify.%I (LIKE line_notify.history INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS)'
 				   ' WITH (fillfactor = 90, autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 100000)', part);
 	EXECUTE format('ALTER TABLE line_notify.%I ADD PRIMARY KEY (id)', part);
 	-- For support and for verbs.  A reference or batch costs nothing where there
-	-- is none; of the recipient, a hash index keeps 4 bytes.
+	-- is none.  Recipients are random, so a btree or hash index would cost as
+	-- much as all the rest of a record; Bloom filters cost nearly nothing, and a
+	-- search reads 6 bytes a message.
 	EXECUTE format('CREATE INDEX ON line_notify.%I (reference) WHERE reference IS NOT NULL', part);
 	EXECUTE format('CREATE INDEX ON line_notify.%I (batch) WHERE batch IS NOT NULL', part);
-	EXECUTE format('CREATE INDEX ON line_notify.%I USING hash (recipient)', part);
+	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (recipient text_bloom_ops(n_distinct_per_range = -0.5))'
+				   ' WITH (pages_per_range = 32, autosummarize = on)', part);
 	EXECUTE format('ALTER TABLE line_notify.history ATTACH PARTITION line_notify.%I FOR VALUES FROM (%s) TO (%s)',
-				   part, coalesce(covered::text, 'MINVALUE'), upper_bound);
-	RETURN upper_bound;
+				   part, coalesce(quote_literal(below), 'MINVALUE'), coalesce(quote_literal(upper_bound), 'MAXVALUE'));
+	RETURN coalesce(upper_bound, 9223372036854775807);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify._ensure_history(bigint) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._ensure_history(bigint) IS 'makes the partition of history that an id belongs to; returns the end of what is covered';
+COMMENT ON FUNCTION line_notify._ensure_history(bigint) IS 'makes the partition of history that an id belongs to, if there is none; returns where it ends';
+
+-- Ids grow with time: the first id whose row was made after a moment, found by
+-- halving, with a probe of the primary key each.
+CREATE FUNCTION line_notify._first_id_after(moment timestamptz) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	low bigint := (SELECT h.id FROM line_notify.history h ORDER BY h.id LIMIT 1);
+	high bigint := (SELECT h.id + 1 FROM line_notify.history h ORDER BY h.id DESC LIMIT 1);
+	middle bigint;
+	probe record;
+BEGIN
+	WHILE low < high LOOP
+		middle := low + (high - low) / 2;
+		SELECT h.id, h.created_at INTO probe FROM line_notify.history h WHERE h.id >= middle ORDER BY h.id LIMIT 1;
+		IF NOT FOUND OR probe.created_at > moment THEN
+			high := middle;
+		ELSE
+			low := probe.id + 1;
+		END IF;
+	END LOOP;
+	RETURN coalesce((SELECT h.id FROM line_notify.history h WHERE h.id >= low ORDER BY h.id LIMIT 1), low);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._first_id_after(timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._first_id_after(timestamptz) IS 'id from which on rows of history were made after a moment';
+
+-- What time does to history, in small steps: a partition ahead, whole
+-- partitions dropped, stragglers deleted, payloads forgotten.  Returns whether
+-- there is more to do now.
+CREATE FUNCTION line_notify._maintain(retention interval, payload_retention interval, step integer) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms'
+	SET client_min_messages = warning
+AS $$
+DECLARE
+	p record;
+	newest bigint;
+	old_id bigint;
+	n bigint;
+	again boolean := false;
+	cutoff timestamptz := clock_timestamp() - retention;
+	payload_cutoff timestamptz := clock_timestamp() - payload_retention;
+BEGIN
+	-- ahead: nobody's transaction shall have to make a partition
+	SELECT s.last_value INTO newest FROM line_notify.outbox_id_seq s;
+	SELECT x.low, x.high INTO p FROM line_notify._history_partitions() x ORDER BY x.low DESC LIMIT 1;
+	IF p.high IS NULL OR newest > p.high - 50000 THEN
+		PERFORM line_notify._ensure_history(greatest(newest, coalesce(p.high, 0)));
+	END IF;
+
+	IF retention IS NOT NULL THEN
+		old_id := line_notify._first_id_after(cutoff);
+		FOR p IN SELECT * FROM line_notify._history_partitions() x WHERE x.high <= old_id ORDER BY x.low
+		LOOP
+			-- rows that wait, or are on the wire, still need it
+			CONTINUE WHEN EXISTS (SELECT FROM line_notify.outbox o WHERE o.id < p.high AND o.id >= p.low)
+				OR EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id < p.high AND f.id >= p.low);
+			EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE ended_at >= $1 LIMIT 1) x', p.partition)
+				INTO n USING cutoff;
+			IF n = 0 THEN
+				BEGIN
+					EXECUTE format('DROP TABLE %s', p.partition);
+				EXCEPTION WHEN lock_not_available THEN
+					NULL;		-- somebody reads history; the next time
+				END;
+			ELSE
+				EXECUTE format('DELETE FROM %s WHERE id IN (SELECT id FROM %1$s WHERE ended_at < $1 ORDER BY id LIMIT $2)', p.partition)
+					USING cutoff, step;
+				GET DIAGNOSTICS n = ROW_COUNT;
+				again := again OR n = step;
+			END IF;
+		END LOOP;
+		WITH a AS (
+			SELECT a.id, a.attempt, a.token FROM line_notify.attempt_log a
+			WHERE a.ended_at < cutoff
+			  AND NOT EXISTS (SELECT FROM line_notify.outbox o WHERE o.id = a.id)
+			  AND NOT EXISTS (SELECT FROM line_notify.history h WHERE h.id = a.id)
+			ORDER BY a.id LIMIT step)
+		DELETE FROM line_notify.attempt_log l USING a
+		WHERE l.id = a.id AND l.attempt = a.attempt AND l.token = a.token;
+		GET DIAGNOSTICS n = ROW_COUNT;
+		again := again OR n = step;
+	END IF;
+
+	IF payload_retention IS NOT NULL THEN
+		old_id := line_notify._first_id_after(payload_cutoff);
+		UPDATE line_notify.history h SET body = NULL, messages = NULL
+		WHERE h.id = ANY (ARRAY(
+			SELECT x.id FROM line_notify.history x
+			WHERE x.id < old_id AND x.ended_at < payload_cutoff
+			  AND (x.body IS NOT NULL OR x.messages IS NOT NULL)
+			ORDER BY x.id LIMIT step));
+		GET DIAGNOSTICS n = ROW_COUNT;
+		again := again OR n = step;
+	END IF;
+	RETURN again;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._maintain(interval, interval, integer) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._maintain(interval, interval, integer) IS 'one step of retention and of partitions ahead; returns whether more is to be done at once';
 
 CREATE FUNCTION line_notify._outbox_insert() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_outbox_insert';
@@ -1907,6 +2055,227 @@ AS 'MODULE_PATHNAME', 'line_notify_receive_webhook';
 REVOKE ALL ON FUNCTION line_notify.receive_webhook(text, bytea, text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.receive_webhook(text, bytea, text) IS 'Check the signature of a webhook call of LINE over its raw body and keep its events; returns how many were new';
 
+CREATE FUNCTION line_notify.receive_verified_events(channel text, body jsonb) RETURNS integer
+LANGUAGE c VOLATILE CALLED ON NULL INPUT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'line_notify_receive_verified_events';
+REVOKE ALL ON FUNCTION line_notify.receive_verified_events(text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.receive_verified_events(text, jsonb) IS 'The same for a gateway that has verified the signature itself: whoever may call this decides what was delivered';
+
+CREATE FUNCTION line_notify.grant_webhook(role regrole, verified boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.receive_webhook(text, bytea, text) TO %s', role);
+	IF verified THEN
+		EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.receive_verified_events(text, jsonb) TO %s', role);
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.grant_webhook(regrole, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.grant_webhook(regrole, boolean) IS 'Let a role hand in webhook calls of LINE, and nothing else; verified: also events without a signature';
+
+CREATE FUNCTION line_notify.revoke_webhook(role regrole) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('REVOKE EXECUTE ON FUNCTION line_notify.receive_webhook(text, bytea, text), line_notify.receive_verified_events(text, jsonb) FROM %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.revoke_webhook(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.revoke_webhook(regrole) IS 'Take back what grant_webhook() gave';
+
+--
+-- Totals.  Every statement that ends messages adds a few narrow rows here, by
+-- a statement trigger on history; nobody updates a common row, so a user's
+-- open transaction never holds up the worker.  The worker sums them up.
+--
+
+CREATE TABLE line_notify.daily_count (
+	channel			text COLLATE "C" NOT NULL,
+	day				date NOT NULL,
+	kind			text NOT NULL,
+	aggregation_unit text,
+	outcome			text NOT NULL,
+	n				bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX daily_count_day ON line_notify.daily_count (channel, day);
+COMMENT ON TABLE line_notify.daily_count IS 'Summands of view daily_totals; no personal data, kept when messages go';
+COMMENT ON COLUMN line_notify.daily_count.day IS 'in UTC+9, as LINE counts: of the answer, or of the delivery event';
+
+CREATE VIEW line_notify.daily_totals AS
+SELECT channel, day, kind, aggregation_unit, outcome, sum(n)::bigint AS messages
+FROM line_notify.daily_count
+GROUP BY channel, day, kind, aggregation_unit, outcome
+HAVING sum(n) <> 0;
+COMMENT ON VIEW line_notify.daily_totals IS 'How many messages came to which outcome on which day (UTC+9); outlives the messages';
+COMMENT ON COLUMN line_notify.daily_totals.kind IS 'template or flexible; account: follow and unfollow events';
+COMMENT ON COLUMN line_notify.daily_totals.outcome IS 'accepted: LINE took it (whatever came then); the others are where it ended, delivered by the day of the event';
+
+CREATE TABLE line_notify.minute_count (
+	channel			text COLLATE "C" NOT NULL,
+	minute			timestamptz NOT NULL,
+	accepted		bigint NOT NULL,
+	delivered		bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX minute_count_minute ON line_notify.minute_count (minute, channel);
+COMMENT ON TABLE line_notify.minute_count IS 'By the minute of LINE''s answer: messages that wait for a delivery event, and those that got one; the evidence that webhooks arrive';
+
+CREATE TABLE line_notify.sweep_mark (
+	channel			text COLLATE "C" PRIMARY KEY,
+	silence			timestamptz NOT NULL
+);
+COMMENT ON TABLE line_notify.sweep_mark IS 'How far the silence after messages has been judged';
+COMMENT ON COLUMN line_notify.sweep_mark.silence IS 'messages answered before this are settled';
+
+-- Rows of a dump are not counted a second time: they come by COPY or INSERT
+-- into history itself, which nothing of ours does at the top level.
+CREATE FUNCTION line_notify._is_restore() RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_is_restore';
+REVOKE ALL ON FUNCTION line_notify._is_restore() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._is_restore() IS 'is the statement that the client sent a COPY or INSERT into history';
+
+CREATE FUNCTION line_notify._count_new() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF line_notify._is_restore() THEN
+		RETURN NULL;
+	END IF;
+	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
+	SELECT r.channel, (o.at AT TIME ZONE 'Asia/Tokyo')::date,
+		   CASE WHEN r.template_key IS NULL THEN 'flexible' ELSE 'template' END, r.aggregation_unit, o.outcome, count(*)
+	FROM new_rows r,
+		 LATERAL (SELECT r.state::text, CASE WHEN r.state = 'delivered' THEN coalesce(r.delivered_at, r.ended_at) ELSE r.ended_at END
+				  -- the event overtook the answer
+				  UNION ALL SELECT 'accepted', r.ended_at WHERE r.state = 'delivered' AND r.outcome = 'accepted') o(outcome, at)
+	GROUP BY 1, 2, 3, 4, 5;
+	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
+	SELECT r.channel, date_trunc('minute', r.ended_at), count(*), count(*) FILTER (WHERE r.state = 'delivered')
+	FROM new_rows r
+	WHERE r.state IN ('accepted', 'delivered') AND r.outcome = 'accepted'
+	GROUP BY 1, 2;
+	RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._count_new() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._count_new() IS 'trigger: adds ended messages to daily_count and minute_count';
+
+CREATE FUNCTION line_notify._count_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = on SET enable_mergejoin = on
+AS $$
+BEGIN
+	-- accepted stays what it was; any other first word is taken back
+	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
+	SELECT a.channel, (c.at AT TIME ZONE 'Asia/Tokyo')::date,
+		   CASE WHEN a.template_key IS NULL THEN 'flexible' ELSE 'template' END, a.aggregation_unit, c.outcome, sum(c.n)
+	FROM new_rows a JOIN old_rows b ON b.id = a.id,
+		 LATERAL (VALUES (a.state::text, CASE WHEN a.state = 'delivered' THEN coalesce(a.delivered_at, a.ended_at) ELSE a.ended_at END, 1),
+						 (b.state::text, b.ended_at, -1)) c(outcome, at, n)
+	WHERE a.state <> b.state AND NOT (c.n < 0 AND b.state IN ('accepted', 'delivered'))
+	GROUP BY 1, 2, 3, 4, 5;
+	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
+	SELECT a.channel, date_trunc('minute', a.ended_at), 0, count(*)
+	FROM new_rows a JOIN old_rows b ON b.id = a.id
+	WHERE a.state = 'delivered' AND b.state <> 'delivered' AND a.outcome = 'accepted'
+	GROUP BY 1, 2;
+	RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._count_changed() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._count_changed() IS 'trigger: corrects daily_count and minute_count when a message turns out otherwise';
+
+CREATE TRIGGER count_new AFTER INSERT ON line_notify.history REFERENCING NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_new();
+CREATE TRIGGER count_changed AFTER UPDATE ON line_notify.history REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_changed();
+-- In the order of their end, rows lie side by side.
+CREATE INDEX history_ended ON line_notify.history USING brin (ended_at) WITH (pages_per_range = 16, autosummarize = on);
+
+-- No delivery event means not delivered only if events were arriving: one for
+-- another message of the channel, answered within 15 minutes of this one.
+-- Otherwise the silence proves nothing, and the message stays as it is.
+CREATE FUNCTION line_notify._sweep_silence(silence_after interval, OUT again boolean, OUT next_at timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_bitmapscan = on SET enable_hashjoin = on
+AS $$
+DECLARE
+	horizon timestamptz := clock_timestamp() - silence_after;
+	c record;
+	m record;
+	upto timestamptz;
+	ids bigint[];
+BEGIN
+	again := false;
+	next_at := 'infinity';
+	FOR c IN SELECT n.name, coalesce(s.silence, '-infinity') AS mark
+			 FROM line_notify.channel n LEFT JOIN line_notify.sweep_mark s ON s.channel = n.name
+	LOOP
+		-- the next minute with messages that nothing was heard of
+		SELECT x.minute, sum(x.accepted) > sum(x.delivered) AS silent INTO m
+		FROM line_notify.minute_count x
+		WHERE x.channel = c.name AND x.minute >= date_trunc('minute', c.mark) AND x.accepted > 0
+		  AND x.minute + interval '1 minute' > c.mark
+		GROUP BY x.minute ORDER BY x.minute LIMIT 1;
+		IF NOT FOUND THEN
+			CONTINUE;
+		END IF;
+		IF greatest(m.minute, c.mark) >= horizon THEN
+			next_at := least(next_at, greatest(m.minute, c.mark) + silence_after + interval '1 second');
+			CONTINUE;
+		END IF;
+		upto := least(m.minute + interval '1 minute', horizon);
+		-- at most a minute's worth of messages in one transaction
+		IF m.silent AND EXISTS (SELECT FROM line_notify.minute_count x
+				   WHERE x.channel = c.name AND x.delivered > 0
+					 AND x.minute BETWEEN m.minute - interval '15 minutes' AND m.minute + interval '15 minutes')
+		THEN
+			UPDATE line_notify.history h SET state = 'undelivered'
+			WHERE h.channel = c.name AND h.state = 'accepted'
+			  AND h.ended_at >= greatest(m.minute, c.mark) AND h.ended_at < upto;
+		END IF;
+		INSERT INTO line_notify.sweep_mark AS s (channel, silence) VALUES (c.name, upto)
+		ON CONFLICT (channel) DO UPDATE SET silence = excluded.silence;
+		again := true;
+	END LOOP;
+	IF NOT again THEN
+		PERFORM line_notify._sum_up(silence_after);
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._sweep_silence(interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._sweep_silence(interval) IS 'judges the silence after one more minute of accepted messages of each channel; says whether to go on, else when there will be more';
+
+-- Many summands become one.  Rows that others are adding are not visible yet,
+-- and stay for the next time.
+CREATE FUNCTION line_notify._sum_up(keep interval) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = on SET enable_hashjoin = on
+AS $$
+BEGIN
+	IF (SELECT count(*) FROM (SELECT FROM line_notify.daily_count c GROUP BY c.channel, c.day, c.kind, c.aggregation_unit, c.outcome
+							  HAVING count(*) > 1 LIMIT 1) x) > 0 THEN
+		WITH gone AS (
+			DELETE FROM line_notify.daily_count d
+			WHERE (d.channel, d.day) IN (SELECT c.channel, c.day FROM line_notify.daily_count c
+										 GROUP BY c.channel, c.day, c.kind, c.aggregation_unit, c.outcome HAVING count(*) > 1)
+			RETURNING *)
+		INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
+		SELECT channel, day, kind, aggregation_unit, outcome, sum(n) FROM gone
+		GROUP BY 1, 2, 3, 4, 5 HAVING sum(n) <> 0;
+	END IF;
+	DELETE FROM line_notify.minute_count m WHERE m.minute < clock_timestamp() - keep - interval '1 day';
+	IF (SELECT count(*) FROM (SELECT FROM line_notify.minute_count c GROUP BY c.channel, c.minute
+							  HAVING count(*) > 2 LIMIT 1) x) > 0 THEN
+		WITH gone AS (DELETE FROM line_notify.minute_count RETURNING *)
+		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
+		SELECT channel, minute, sum(accepted), sum(delivered) FROM gone GROUP BY 1, 2;
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._sum_up(interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._sum_up(interval) IS 'joins summands of daily_count and minute_count';
+
 --
 -- 7. Health, stats, workers
 --
@@ -2040,6 +2409,21 @@ BEGIN
 		IF FOUND THEN
 			RETURN NEXT;
 		END IF;
+		-- accepted messages of the last day around which no event came
+		SELECT 'warning', format('no delivery event came for %s messages that LINE accepted between %s and %s', sum(q.accepted),
+				to_char(min(q.minute), 'YYYY-MM-DD HH24:MI'), to_char(max(q.minute), 'YYYY-MM-DD HH24:MI TZ')),
+			'Check that LINE''s webhook reaches line_notify.receive_webhook(). Without events these messages stay accepted.'
+		INTO severity, reason, hint
+		FROM line_notify.minute_count q
+		WHERE q.channel = c.name AND q.minute < clock_timestamp() - interval '16 minutes'
+		  AND q.minute > clock_timestamp() - interval '25 hours'
+		  AND NOT EXISTS (SELECT FROM line_notify.minute_count e
+						  WHERE e.channel = c.name AND e.delivered > 0
+							AND e.minute BETWEEN q.minute - interval '15 minutes' AND q.minute + interval '15 minutes')
+		HAVING sum(q.accepted) > 0;
+		IF FOUND THEN
+			RETURN NEXT;
+		END IF;
 		SELECT count(*) INTO n FROM line_notify.history h
 		WHERE h.channel = c.name AND h.state = 'unknown' AND h.ended_at > clock_timestamp() - interval '1 hour';
 		IF n > 0 THEN
@@ -2149,6 +2533,24 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._condition(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._condition(jsonb) IS 'a filter as SQL';
 
+-- The ids that a filter matches, in order, ten thousand at a time: one pass
+-- over the table, and what does not fit into work_mem is sorted on disk.
+CREATE FUNCTION line_notify._chunks(of text, states line_notify.message_state[], filter jsonb, ids bigint[])
+RETURNS SETOF bigint[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_hashagg = off ROWS 30
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format(
+		'SELECT array_agg(x.id ORDER BY x.id)'
+		' FROM (SELECT m.id, row_number() OVER (ORDER BY m.id) AS n FROM line_notify.%I m'
+		'		WHERE m.state = ANY ($2) AND %s) x'
+		' GROUP BY (x.n - 1) / 10000 ORDER BY (x.n - 1) / 10000', of, line_notify._condition(filter))
+		USING ids, states;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._chunks(text, line_notify.message_state[], jsonb, bigint[]) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._chunks(text, line_notify.message_state[], jsonb, bigint[]) IS 'ids of the messages in outbox or history that a filter matches';
+
 CREATE FUNCTION line_notify.cancel(
 	ids bigint[] DEFAULT NULL, batch text DEFAULT NULL, reference text DEFAULT NULL,
 	dedup_key text DEFAULT NULL, channel text DEFAULT NULL, use_case line_notify.use_case DEFAULT NULL,
@@ -2161,21 +2563,15 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
-	condition text := line_notify._condition(f);
 	chunk bigint[];
-	last_id bigint := '-9223372036854775808';
 	r record;
 BEGIN
 	PERFORM line_notify._assert_read_committed();
 	cancelled := 0;
 	unknown := 0;
 	sending := 0;
+	FOR chunk IN SELECT k FROM line_notify._chunks('outbox', '{queued}', f, ids) k
 	LOOP
-		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.outbox m'
-				' WHERE m.state = ''queued'' AND m.id > $2 AND ' || condition ||
-				' ORDER BY m.id LIMIT 10000) x' INTO chunk USING ids, last_id;
-		EXIT WHEN chunk IS NULL;
-		last_id := chunk[cardinality(chunk)];
 		IF dry_run THEN
 			SELECT count(*) FILTER (WHERE f.id IS NULL AND NOT o.maybe_sent) AS ended,
 				   count(*) FILTER (WHERE f.id IS NULL AND o.maybe_sent) AS unknown
@@ -2209,9 +2605,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
-	condition text := line_notify._condition(f);
 	chunk bigint[];
-	last_id bigint := '-9223372036854775808';
 	late bigint;
 	n bigint;
 BEGIN
@@ -2226,12 +2620,8 @@ BEGIN
 	rescheduled := 0;
 	too_late := 0;
 	sending := 0;
+	FOR chunk IN SELECT k FROM line_notify._chunks('outbox', '{queued}', f, ids) k
 	LOOP
-		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.outbox m'
-				' WHERE m.state = ''queued'' AND m.id > $2 AND ' || condition ||
-				' ORDER BY m.id LIMIT 10000) x' INTO chunk USING ids, last_id;
-		EXIT WHEN chunk IS NULL;
-		last_id := chunk[cardinality(chunk)];
 		IF NOT dry_run THEN
 			PERFORM FROM line_notify.outbox o WHERE o.id = ANY (chunk) ORDER BY o.id FOR UPDATE;
 		END IF;
@@ -2323,10 +2713,8 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
-	condition text := line_notify._condition(f);
 	states line_notify.message_state[];
 	chunk bigint[];
-	last_id bigint := '-9223372036854775808';
 	now_there bigint;
 	perhaps bigint;
 	n bigint;
@@ -2364,12 +2752,8 @@ BEGIN
 	maybe_sent := 0;
 	impossible := 0;
 	PERFORM pg_current_xact_id();		-- before the clock is read; see horizon.h
+	FOR chunk IN SELECT k FROM line_notify._chunks('history', states, f, ids) k
 	LOOP
-		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.history m'
-				' WHERE m.state = ANY ($3) AND m.id > $2 AND ' || condition ||
-				' ORDER BY m.id LIMIT 10000) x' INTO chunk USING ids, last_id, states;
-		EXIT WHEN chunk IS NULL;
-		last_id := chunk[cardinality(chunk)];
 		SELECT count(*) INTO perhaps FROM line_notify.history h
 		WHERE h.id = ANY (chunk) AND h.maybe_sent AND NOT allow_duplicates;
 		IF dry_run THEN
@@ -2526,7 +2910,7 @@ CREATE FUNCTION line_notify.find_notifications(
 	phone text DEFAULT NULL, reference text DEFAULT NULL, recipient text DEFAULT NULL,
 	region text DEFAULT NULL, channel text DEFAULT NULL, max integer DEFAULT 100)
 RETURNS SETOF line_notify.notifications
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off ROWS 10
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -2900,6 +3284,9 @@ SELECT pg_catalog.pg_extension_config_dump('line_notify.in_flight', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.history', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.attempt_log', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.minute_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.sweep_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.outbox_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event_seq_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.operations', '');

@@ -27,6 +27,9 @@ int			ln_guc_max_in_flight = 512;
 int			ln_guc_shutdown_timeout = 3000;
 int			ln_guc_idle_timeout = 600;
 int			ln_guc_connection_idle = 10;
+int			ln_guc_retention = 30 * 24 * 60;
+int			ln_guc_payload_retention = 7 * 24 * 60;
+int			ln_guc_silence_after = 90000;
 
 static char *guc_node = NULL;
 
@@ -119,6 +122,23 @@ ln_guc_define(void)
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 
 	/*
+	 * How long finished messages are kept, and how long their content is.
+	 * Whole partitions are dropped, about a day's messages each, so a row may
+	 * stay that much longer.  Set them per database with ALTER DATABASE; the
+	 * daily totals, which name nobody, outlive both.
+	 */
+	DefineCustomIntVariable("line_notify.retention",
+							"Time that finished messages are kept.",
+							"-1: for ever.",
+							&ln_guc_retention, 30 * 24 * 60, -1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
+	DefineCustomIntVariable("line_notify.payload_retention",
+							"Time that the content of finished messages is kept.",
+							"-1: as long as the message.",
+							&ln_guc_payload_retention, 7 * 24 * 60, -1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
+
+	/*
 	 * A connection that was idle for longer is not used again.  Below the idle
 	 * time-out of whatever stands in front of the API: a connection that the
 	 * other side closes while we write makes that message unknown.
@@ -127,6 +147,17 @@ ln_guc_define(void)
 							"Longest idle time of a connection that is used again.",
 							"0: a new connection for every message.",
 							&ln_guc_connection_idle, 10, 0, 3600,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+
+	/*
+	 * LINE tells of a delivery within 24 hours after it took the message, or
+	 * never.  An hour more for clocks and redelivered webhooks.  Shorter only
+	 * in tests.
+	 */
+	DefineCustomIntVariable("line_notify.silence_after",
+							"Time without delivery event after which an accepted message counts as undelivered.",
+							"Only if events of other messages were arriving at the time.",
+							&ln_guc_silence_after, 90000, 1, 30 * 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 
 	/* Messages on the wire at once, per worker; read when a worker starts. */

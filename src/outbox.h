@@ -235,6 +235,9 @@ extern void ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 clai
 /* Forget what is remembered of history's partitions: the extension was made anew, or somebody dropped one. */
 extern void ln_outbox_forget(void);
 
+/* One step of what time does to history (minutes, -1 = never); true when there is more to do. */
+extern bool ln_outbox_maintain(int retention, int payload_retention, int step);
+
 /* Let a message that cannot be claimed wait, with the reason, so that those behind it can go. */
 extern void ln_outbox_defer(int64 id, TimestampTz until, const char *reason);
 
@@ -287,6 +290,12 @@ extern int	ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows);
 
 /* Fold up to limit webhook events into the messages they are of; returns how many were taken. */
 extern int	ln_outbox_fold(int limit);
+
+/*
+ * Judge the silence after one more minute of accepted messages of each channel;
+ * sum up counters.  Returns when to come again, DT_NOBEGIN = at once.
+ */
+extern TimestampTz ln_outbox_sweep_silence(int64 silence_us);
 
 /* Insert events that are new; returns how many were. */
 extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);

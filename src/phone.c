@@ -1886,6 +1886,7 @@ kind_of(uint32_t c)
 		case 0x02D7:
 		case 0x058A:
 		case 0x05BE:
+		case 0x1400:
 		case 0x1806:
 		case 0x2010:
 		case 0x2011:
@@ -1904,12 +1905,18 @@ kind_of(uint32_t c)
 		case 0x2500:			/* box drawing */
 		case 0x2501:
 		case 0x2796:
+		case 0x2E17:
+		case 0x2E1A:
 		case 0x2E3A:
 		case 0x2E3B:
+		case 0x2E40:
+		case 0x2E5D:
 		case 0x301C:			/* wave dash */
 		case 0x3030:
 		case 0x30A0:
 		case 0x30FC:			/* long vowel marks */
+		case 0xFE31:
+		case 0xFE32:
 		case 0xFE58:
 		case 0xFE63:
 		case 0xFF0D:
@@ -1972,11 +1979,17 @@ kind_of(uint32_t c)
 		case 0x00B7:
 		case 0x0387:
 		case 0x2017:
+		case 0x203F:
 		case 0x2022:
 		case 0x2027:
 		case 0x2219:
 		case 0x22C5:
 		case 0x30FB:
+		case 0xFE33:
+		case 0xFE34:
+		case 0xFE4D:
+		case 0xFE4E:
+		case 0xFE4F:
 		case 0xFF3F:
 		case 0xFF65:
 			return K_FILL;
@@ -2264,7 +2277,8 @@ find_mask(const Clean *clean, const Trace *trace)
 		if (len == 1 && (ns > 0 || kind[begin] == K_HASH))
 			continue;
 
-		for (left = begin - 1; left >= 0 && is_gap(kind[left]); left--)
+		for (left = begin - 1; left >= 0 && (is_gap(kind[left]) ||
+											 clean->c[left] == '\\'); left--)
 			;
 		for (right = i; right < n && is_gap(kind[right]); right++)
 			;
@@ -2280,7 +2294,14 @@ find_mask(const Clean *clean, const Trace *trace)
 			clean->at[begin] >= trace->ext_start)
 			continue;
 		if (left >= 0 && right < n)
+		{
+			/* "x302/x2303": two extensions */
+			for (left = begin - 1; clean->c[left] == ' '; left--)
+				;
+			if (xs > 0 && (clean->c[left] == '/' || clean->c[left] == '\\'))
+				continue;
 			return begin;
+		}
 		/* a masked first digit would have hidden the 0 or the plus sign */
 		bullet = right < n && (clean->k[right] == 0 || kind[i] == K_PLUS);
 		if ((left >= 0 && left == begin - 1) ||
@@ -2630,6 +2651,11 @@ accept(const Text *input, const Clean *clean, const Trace *trace, int region,
 	{
 		int			skip = d[0] == '0' ? 2 : 0;
 		int			first = digits.first;
+
+		/* without the extension, which a tilde may announce */
+		while (trace->ext_start >= 0 && digits.n > skip + 1 &&
+			   digits.at[digits.n - 1] >= trace->ext_start)
+			digits.n--;
 
 		digits.d += skip;
 		digits.at += skip;

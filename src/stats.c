@@ -249,11 +249,8 @@ line_notify_stats(PG_FUNCTION_ARGS)
 
 		nulls[STATS_TOKENS] = !ln_shmem_rate_look(pg_atomic_read_u64(&s->rate_key), &tokens, &blocked_ns);
 		values[STATS_TOKENS] = Float8GetDatum(tokens);
-		/* another database's worker may have been told to wait */
-		blocked_until = (TimestampTz) pg_atomic_read_u64(&s->blocked_until);
-		if (blocked_ns > 0)
-			blocked_until = Max(blocked_until, now + blocked_ns / 1000);
-		put_time(values, nulls, STATS_BLOCKED_UNTIL, blocked_until, blocked_until > now);
+		blocked_until = now + blocked_ns / 1000;
+		put_time(values, nulls, STATS_BLOCKED_UNTIL, blocked_until, blocked_ns > 0);
 		breaker = (BreakerState) pg_atomic_read_u32(&s->breaker);
 		values[STATS_BREAKER] = CStringGetTextDatum(breakers[breaker]);
 		put_time(values, nulls, STATS_BREAKER_UNTIL,

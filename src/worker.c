@@ -113,6 +113,9 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* Webhook events folded in one transaction. */
 #define FOLD_BATCH			1000
 
+/* Silence is judged and counters are summed up so often at most (us). */
+#define SILENCE_GAP			(5 * USECS_PER_SEC)
+
 /* Rows moved to history by one expiry transaction. */
 #define EXPIRE_BATCH		1000
 
@@ -129,6 +132,11 @@ static const char *const supported_versions[] = {"1.0", NULL};
 
 /* Claimed rows do not wait longer than this for a rate token (ns). */
 #define TOKEN_PATIENCE		INT64CONST(1000000000)
+
+/* Retention has a look so often (ms); between two steps of it others get their turn. */
+#define MAINTENANCE_GAP		3600000
+#define MAINTENANCE_PAUSE	100
+#define MAINTENANCE_STEP	2000
 
 /* Leases of another claimer that lives (drain): is it still there? (ms) */
 #define RESCUE_GAP			5000
@@ -222,6 +230,7 @@ static struct
 	LnHorizon	horizon;
 	TimestampTz expiry_low;
 	TimestampTz next_expiry;
+	TimestampTz next_silence;	/* when to judge it, and to sum up */
 
 	bool		need_config;
 	bool		need_survey;
@@ -231,7 +240,7 @@ static struct
 	TimestampTz release_at;		/* not before */
 	LnReleaseScan release_scan;
 	TimestampTz next_probe;
-	TimestampTz next_sweep;
+	TimestampTz next_key_sweep;
 	uint64		round;			/* of send_claimed() */
 	TimestampTz token_at;		/* when a rate token may be there; DT_NOEND =
 								 * none is missing */
@@ -244,8 +253,10 @@ static struct
 	TimestampTz record_at;		/* results that failed by themselves: not
 								 * before */
 	int			expire_limit;	/* rows of the next expiry transaction */
+	TimestampTz next_maintenance;
 	Rest		rests[MAX_RESTS];
 	int			last_sqlstate;	/* of the last failed phase */
+	bool		ended;			/* this phase ended messages: see wait.c */
 } W;
 
 /* set by signal handlers */
@@ -274,16 +285,20 @@ static void fold(void *arg);
 static void expire(void *arg);
 static void end_expired(void);
 static void release(void *arg);
-static void sweep(void *arg);
+static void sweep_keys(void *arg);
+static void maintain(void *arg);
+static void judge_silence(void *arg);
 
+static int64 silence_gap(void);
+static void judge_silence_soon(void);
 static void take_work(void);
 static void forget_bounds(void);
+static void publish_breakers(void);
 static void claim(void);
 static void send_claimed(void);
 static void fill_lane(LnLane *lane, TimestampTz at);
 static void lock_claims(void);
 static void message_subject(const LnMessage *m, char *buf);
-static uint64 token_hash(const LnChannel *c);
 static void resume_if_mended(LnChannel *c);
 static bool credential_probe_is_due(void);
 static LnRun *find_run(LnChannel *channel, const char *subject);
@@ -371,7 +386,8 @@ ln_worker_main(Datum arg)
 	W.expiry_low = DT_NOBEGIN;
 	W.expire_limit = EXPIRE_BATCH;
 	W.token_at = W.next_probe = DT_NOEND;
-	W.next_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
+	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
+	W.next_maintenance = 0;
 	W.idle_since = GetCurrentTimestamp();
 
 	for (;;)
@@ -408,10 +424,14 @@ ln_worker_main(Datum arg)
 				W.need_fold = !try_phase("folding webhook events", fold, &W.need_fold) || W.need_fold;
 			if (W.home != 0 && W.next_expiry <= GetCurrentTimestamp())
 				end_expired();
+			if (W.home != 0 && W.next_silence <= GetCurrentTimestamp())
+				(void) try_phase("judging silence", judge_silence, NULL);
 			if (W.home != 0 && W.need_release && W.release_at <= GetCurrentTimestamp())
 				(void) try_phase("releasing messages", release, NULL);
-			if (W.home != 0 && W.next_sweep <= GetCurrentTimestamp())
-				(void) try_phase("sweeping old keys", sweep, NULL);
+			if (W.home != 0 && W.next_key_sweep <= GetCurrentTimestamp())
+				(void) try_phase("sweeping old keys", sweep_keys, NULL);
+			if (W.home != 0 && W.next_maintenance <= GetCurrentTimestamp())
+				(void) try_phase("maintaining history", maintain, NULL);
 			claim();
 			if (W.need_survey &&
 				TimestampDifferenceExceeds(W.last_survey, GetCurrentTimestamp(),
@@ -424,6 +444,7 @@ ln_worker_main(Datum arg)
 		ln_http_step(W.http);
 
 		pg_atomic_write_u32(&W.slot->in_flight, W.nclaimed + W.nsent);
+		publish_breakers();
 		MemoryContextReset(W.batch);
 
 		timeout = next_deadline();
@@ -769,6 +790,9 @@ phase(const char *activity, void (*work) (void *), void *arg)
 	MemoryContextSwitchTo(ctx);
 	pgstat_report_stat(!ok);
 	pgstat_report_activity(STATE_IDLE, NULL);
+	if (ok && W.ended)
+		ln_shmem_ended(LN_ENDINGS_ALL);
+	W.ended = false;
 	for (int i = 0; i < MAX_RESTS; i++)
 	{
 		Rest	   *rest = &W.rests[i];
@@ -968,6 +992,7 @@ fill_lane(LnLane *lane, TimestampTz at)
 static void
 configure(void *arg)
 {
+	W.next_maintenance = 0;		/* retention may have changed */
 	W.home = ln_outbox_local_home();
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
 	for (int i = 0; i < W.nchannels; i++)
@@ -983,16 +1008,6 @@ configure(void *arg)
 	W.last_survey = 0;
 }
 
-static uint64
-token_hash(const LnChannel *c)
-{
-	const char *header = ln_token_header(c->token, GetCurrentTimestamp());
-
-	/* of the token only ever a hash is kept */
-	return header == NULL ? 1 :
-		hash_bytes_extended((const unsigned char *) header, strlen(header), 0) | 1;
-}
-
 /*
  * A channel that the worker paused goes on by itself when its credential is
  * another one than LINE refused.  After a restart nobody knows what was
@@ -1001,9 +1016,11 @@ token_hash(const LnChannel *c)
 static void
 resume_if_mended(LnChannel *c)
 {
-	if (ln_token_header(c->token, GetCurrentTimestamp()) == NULL || c->refused_token == token_hash(c))
+	uint64		credential = ln_token_fingerprint(c->token);
+
+	if (credential == 0 || c->refused_token == credential)
 		return;
-	c->refused_token = token_hash(c);
+	c->refused_token = credential;
 	if (ln_outbox_resume(c->row.name))
 		ereport(LOG,
 				(errmsg("line_notify resumed channel \"%s\": its credential has changed", c->row.name)));
@@ -1152,7 +1169,7 @@ rescue(void *arg)
 			r->next = ln_line_decide(&c);
 		}
 		(void) ln_outbox_record(recs, m);
-		recovered = true;
+		recovered = W.ended = true;
 		ereport(LOG,
 				(errmsg("line_notify recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
 						m, counts[0], counts[1], counts[2])));
@@ -1174,7 +1191,36 @@ rescue(void *arg)
 static void
 fold(void *again)
 {
-	*(bool *) again = ln_outbox_fold(FOLD_BATCH) == FOLD_BATCH;
+	int			n = ln_outbox_fold(FOLD_BATCH);
+
+	*(bool *) again = n == FOLD_BATCH;
+	W.ended = n > 0;
+	judge_silence_soon();
+}
+
+/* What nobody wakes us for: the silence after messages; sums. */
+static void
+judge_silence(void *arg)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	W.next_silence = ln_outbox_sweep_silence(ln_guc_silence_after * USECS_PER_SEC);
+	if (W.next_silence != DT_NOBEGIN)
+		W.next_silence = Max(W.next_silence, now + silence_gap());
+}
+
+/* So often at most (us). */
+static int64
+silence_gap(void)
+{
+	return Min(SILENCE_GAP, ln_guc_silence_after * USECS_PER_SEC / 10);
+}
+
+/* Something was counted. */
+static void
+judge_silence_soon(void)
+{
+	W.next_silence = Min(W.next_silence, GetCurrentTimestamp() + silence_gap());
 }
 
 static void
@@ -1185,6 +1231,7 @@ expire(void *arg)
 	int			n;
 
 	n = ln_outbox_expire(W.home, W.expiry_low, now, W.expire_limit, last);
+	W.ended = n > 0;
 	if (n == W.expire_limit)
 		W.next_expiry = *last;
 	else
@@ -1244,10 +1291,19 @@ release(void *arg)
 }
 
 static void
-sweep(void *arg)
+sweep_keys(void *arg)
 {
-	W.next_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
+	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
 	ln_outbox_sweep_keys(SWEEP_BATCH);
+}
+
+static void
+maintain(void *arg)
+{
+	bool		again = ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention, MAINTENANCE_STEP);
+
+	W.next_maintenance = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 again ? MAINTENANCE_PAUSE : MAINTENANCE_GAP);
 }
 
 /* ------------------------------------------------------------------ claim */
@@ -1464,6 +1520,28 @@ fair_share(const LnChannel *c)
 	return Min(W.nfree, Max(W.nfree - kept, share - c->in_flight));
 }
 
+/* Show the breakers in view stats. */
+static void
+publish_breakers(void)
+{
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		LnChannel  *c = W.channels[i];
+
+		for (int k = 0; k < 2; k++)
+		{
+			LnStats    *s = c->stats[k];
+
+			if (s == NULL || pg_atomic_read_u32(&s->breaker) == (uint32) c->breaker.state)
+				continue;
+			pg_atomic_write_u64(&s->breaker_until,
+								(uint64) (GetCurrentTimestamp() +
+										  (c->breaker.until_ms - ln_monotonic_ns() / 1000000) * 1000));
+			pg_atomic_write_u32(&s->breaker, (uint32) c->breaker.state);
+		}
+	}
+}
+
 /* How many rows of an endpoint a channel may be given now. */
 static int
 room(LnChannel *c, LineKind kind, TimestampTz now)
@@ -1643,6 +1721,8 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 
 	t->outcome = outcome;
 	t->next = attempted ? ln_line_decide(&c) : LINE_RETURN;
+	if (attempted)
+		ln_stats_answer(channel->stats[t->kind], outcome, t->next, t->status, now, now - t->sent_at);
 	t->attempted = attempted;
 	t->ended_at = now;
 	t->retry_at = now;
@@ -1743,6 +1823,7 @@ send_claimed(void)
 		req.witness = &t->witness->asked;
 		t->token_generation = ln_token_generation(channel->token);
 		t->sent_at = GetCurrentTimestamp();
+		ln_stats_sent(channel->stats[t->kind]);
 		if (t->request == NULL)
 			strlcpy(t->error, "out of memory", sizeof(t->error));
 		if (t->request == NULL || !ln_http_add(W.http, &req, t->error, sizeof(t->error)))
@@ -1797,7 +1878,7 @@ pause_channel(LnChannel *channel, const Transfer *t)
 	if (channel->row.paused)
 		return;
 	channel->row.paused = true; /* at once, for what is claimed */
-	channel->refused_token = token_hash(channel);
+	channel->refused_token = ln_token_fingerprint(channel->token);
 	describe(&p, t, "LINE answered");
 	ereport(WARNING,
 			(errmsg("line_notify paused channel \"%s\": %s", channel->row.name, p.reason),
@@ -2017,6 +2098,7 @@ record(void)
 	int		   *places;
 	int			n = 0;
 	int			left = 0;
+	uint32		ended = 0;
 
 	if (W.ndone == 0)
 		return;
@@ -2072,6 +2154,8 @@ record(void)
 		}
 		if (t->next == LINE_RETRY_LATER || t->next == LINE_RETURN)
 			note_return(t);
+		else
+			ended |= ln_shmem_ending(t->id);
 		t->channel->in_flight--;
 		if (t->attempted && ln_line_may_have_been_sent(t->outcome))
 			t->channel->row.sent_today++;
@@ -2080,6 +2164,8 @@ record(void)
 		W.free_list[W.nfree++] = W.done[i];
 		W.done[i] = -1;
 	}
+
+	ln_shmem_ended(ended);
 
 	/* close the gaps; those that failed set when to try again */
 	W.record_at = W.ndone > 0 ? DT_NOEND : 0;
@@ -2095,6 +2181,7 @@ record(void)
 		W.record_at = 0;
 	W.first_done_at = left > 0 ? now : 0;
 	W.idle_since = now;
+	judge_silence_soon();
 }
 
 /* A message went back to the queue: its lane has something at that time. */
@@ -2215,8 +2302,10 @@ next_deadline(void)
 		{
 			wake = earlier(wake, W.need_rescue ? now : W.rescue_at, "recovering claims");
 			wake = earlier(wake, W.next_expiry, "ending expired messages");
+			wake = earlier(wake, W.next_silence, "judging silence");
 			if (W.need_release)
 				wake = earlier(wake, W.release_at, "releasing messages");
+			wake = earlier(wake, W.next_maintenance, "maintaining history");
 		}
 		if (W.need_survey && W.nclaimed + W.nsent == 0)
 			wake = earlier(wake, TimestampTzPlusMilliseconds(W.last_survey, SURVEY_GAP + 1),

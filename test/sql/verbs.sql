@@ -140,7 +140,7 @@ SELECT * FROM line_notify.redrive(batch => 'keys');
 SELECT dedup_key, id FROM line_notify.dedup ORDER BY 1;
 
 -- more than one internal batch
-SELECT pg_temp.waiting(1001, 26000, 'large');
+SELECT pg_temp.waiting(1001, 13000, 'large');
 SELECT * FROM line_notify.reschedule(batch => 'large', send_after => '2099-01-01');
 SELECT * FROM line_notify.cancel(batch => 'large');
 SELECT * FROM line_notify.redrive(batch => 'large', state => 'cancelled', send_after => '2099-01-01');

@@ -1,0 +1,79 @@
+# Finished messages go after retention, their content after payload_retention:
+# whole partitions are dropped, stragglers deleted, rows that wait keep theirs.
+# Partitions are made ahead.  Time is simulated by moving rows into the past.
+# TAP: the worker does it.
+
+use strict;
+use warnings;
+
+use Test::More;
+use PostgreSQL::Test::Utils;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+my $node = LineNotify::Node->new('main');
+$node->install('postgres', $sim);
+$node->insert('postgres', 3);
+$node->wait_states('postgres', accepted => 3);
+ok($node->poll_query_until('postgres', 'SELECT max(high) > (SELECT last_value + 50000 FROM line_notify.outbox_id_seq) FROM line_notify._history_partitions()'),
+	'a partition ahead');
+
+# a year ago: a first partition full of old rows, a second with one old and one
+# that ended lately, and a message that has been waiting since
+$node->safe_psql('postgres', q{
+SELECT setval('line_notify.outbox_id_seq', 500000);
+CREATE TABLE line_notify.h1 PARTITION OF line_notify.history FOR VALUES FROM (100000) TO (200000);
+CREATE TABLE line_notify.h2 PARTITION OF line_notify.history FOR VALUES FROM (200000) TO (300000);
+CREATE TABLE line_notify.h3 PARTITION OF line_notify.history FOR VALUES FROM (300000) TO (500000);
+INSERT INTO line_notify.history (id, channel, recipient, template_key, body, state, created_at, ended_at)
+SELECT i, 'shop', repeat('a', 64), 't', '{}', 'accepted', now() - interval '1 year', now() - interval '1 year' FROM generate_series(10, 509) i;
+INSERT INTO line_notify.history (id, channel, recipient, template_key, body, state, created_at, ended_at)
+VALUES (100001, 'shop', repeat('a', 64), 't', '{}', 'accepted', now() - interval '1 year', now() - interval '1 year'),
+	(100002, 'shop', repeat('a', 64), 't', '{}', 'expired', now() - interval '1 year', now()),
+	(200001, 'shop', repeat('a', 64), 't', '{}', 'accepted', now() - interval '10 days', now() - interval '10 days'),
+	(300001, 'shop', repeat('a', 64), 't', '{}', 'accepted', now(), now());
+UPDATE line_notify.history SET created_at = now() - interval '1 year', ended_at = now() - interval '1 year' WHERE id < 10;
+INSERT INTO line_notify.attempt_log (id, attempt, token, ended_at, outcome)
+VALUES (20, 1, 1, now() - interval '1 year', 'not_sent'), (200001, 1, 1, now() - interval '10 days', 'not_sent');
+});
+my $old = $node->safe_psql('postgres', 'SELECT partition FROM line_notify._history_partitions() ORDER BY low LIMIT 1');
+
+# somebody reads it: retention does not queue up behind him for long
+my $reader = $node->background_psql('postgres');
+$reader->query_safe("BEGIN; SELECT count(*) FROM $old");
+$node->append_conf('postgresql.conf', 'line_notify.retention = 30d');
+$node->reload;
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.history WHERE id = 100001'), 'a straggler is deleted');
+is($node->safe_psql('postgres', "SELECT to_regclass('$old') IS NOT NULL"), 't', 'a partition that is read stays for now');
+$node->insert('postgres', 1, first => 10);
+$node->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE id = 500001");
+pass('and nobody is held up');
+$reader->query_safe('COMMIT');
+$reader->quit;
+$node->reload;
+ok($node->poll_query_until('postgres', "SELECT to_regclass('$old') IS NULL"), 'then it is dropped');
+is($node->safe_psql('postgres', 'SELECT string_agg(id::text, \' \' ORDER BY id) FROM line_notify.history'), '100002 200001 300001 500001', 'what ended lately stays');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.attempt_log'), 1, 'old attempts go with their messages');
+ok($node->poll_query_until('postgres', 'SELECT body IS NULL FROM line_notify.history WHERE id = 200001'), 'content is forgotten earlier');
+is($node->safe_psql('postgres', 'SELECT body IS NOT NULL FROM line_notify.history WHERE id = 300001'), 't', 'but not that of young ones');
+
+# a message with an old id that still waits finds its partition
+$node->safe_psql('postgres', q{
+INSERT INTO line_notify.outbox (id, channel, recipient, template_key, body, state, due_at, expires_at, home, created_at)
+SELECT 50, 'shop', repeat('b', 64), 'shipment_completed_ja', '{"items": [{"itemKey": "number_001_ja", "content": "1234"}]}', 'queued', now(), now() + interval '1 hour', home, now() FROM line_notify.channel;
+SELECT line_notify._wake();
+});
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM line_notify.history WHERE id = 50'), 'a partition is made again for a row that came late');
+
+# the edges of bigint
+$node->safe_psql('postgres', q{
+INSERT INTO line_notify.outbox (id, channel, recipient, template_key, body, state, due_at, expires_at, home, created_at)
+SELECT x, 'shop', repeat('b', 64), 'shipment_completed_ja', '{"items": [{"itemKey": "number_001_ja", "content": "1234"}]}', 'queued', now(), now() + interval '1 hour', home, now() FROM line_notify.channel, unnest('{9223372036854775807, 9223372036854775806}'::bigint[]) x;
+SELECT line_notify._wake();
+});
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM line_notify.history WHERE id > 9223372036854775805'), 'the largest ids');
+unlike(slurp_file($node->logfile), qr/(PANIC|TRAP|was terminated by signal)/, 'no crash in the log');
+$node->stop;
+$sim->stop;
+done_testing();
