@@ -1661,6 +1661,7 @@ BEGIN
 	EXECUTE format('CREATE INDEX ON line_notify.%I (batch) WHERE batch IS NOT NULL', part);
 	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (recipient text_bloom_ops(n_distinct_per_range = -0.5))'
 				   ' WITH (pages_per_range = 32, autosummarize = on)', part);
+	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (ended_at) WITH (pages_per_range = 16, autosummarize = on)', part);
 	EXECUTE format('ALTER TABLE line_notify.history ATTACH PARTITION line_notify.%I FOR VALUES FROM (%s) TO (%s)',
 				   part, coalesce(quote_literal(below), 'MINVALUE'), coalesce(quote_literal(upper_bound), 'MAXVALUE'));
 	RETURN coalesce(upper_bound, 9223372036854775807);
@@ -2190,7 +2191,6 @@ CREATE TRIGGER count_new AFTER INSERT ON line_notify.history REFERENCING NEW TAB
 CREATE TRIGGER count_changed AFTER UPDATE ON line_notify.history REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_changed();
 -- In the order of their end, rows lie side by side.
-CREATE INDEX history_ended ON line_notify.history USING brin (ended_at) WITH (pages_per_range = 16, autosummarize = on);
 
 -- No delivery event means not delivered only if events were arriving: one for
 -- another message of the channel, answered within 15 minutes of this one.
