@@ -78,7 +78,7 @@ static const char *const supported_versions[] = {"1.0", NULL};
 
 /* Results are recorded when so many wait, or the oldest waits so long. */
 #define RECORD_BATCH		256
-#define RECORD_DELAY_US		5000
+#define RECORD_DELAY_US		10000
 
 /* A small claim costs nearly as much as a large one: between claims pass this many times the last one's duration, */
 #define CLAIM_GAP_FACTOR	3
@@ -97,7 +97,10 @@ static const char *const supported_versions[] = {"1.0", NULL};
  * Without a rate token, look again after so long (us) at the earliest: at 2,000
  * a second ten tokens have come by then, for one wake-up.
  */
-#define TOKEN_NAP_US		4000
+#define TOKEN_NAP_US		5000
+
+/* Rows that a channel may have claimed beyond what it may send: one good claim. */
+#define IN_HAND				64
 
 /* So many identical answers 400 to one template or design pause it. */
 #define REFUSED_RUN			20
@@ -251,8 +254,6 @@ static struct
 	int64		last_claim_us;
 	TimestampTz idle_since;
 	TimestampTz rescue_at;		/* look for orphans again; DT_NOEND = when told */
-	int64		token_at_ns;	/* monotonic: when a claimed row may get a rate
-								 * token; 0 = none waits */
 	TimestampTz record_at;		/* results that failed by themselves: not
 								 * before */
 	int			expire_limit;	/* rows of the next expiry transaction */
@@ -1589,6 +1590,7 @@ static int
 room(LnChannel *c, LineKind kind, TimestampTz now)
 {
 	int64		now_ms = ln_monotonic_ns() / 1000000;
+	int			in_hand;
 	int			want;
 
 	if (closed_until(c, kind, now) != 0)
@@ -1596,9 +1598,16 @@ room(LnChannel *c, LineKind kind, TimestampTz now)
 	want = Min(CLAIM_MAX, fair_share(c));
 	want = Min(want, c->row.max_in_flight - c->in_flight);
 	want = Min(want, budget_left(c, now));
-	/* no more in hand than a tenth of a second's worth of tokens, or what may be sent */
-	want = Min(want, Max(c->row.rate_limit / 10, 1) - c->queued);
-	want = Min(want, ln_window_room(&c->window, 0, now_ms) - c->queued);
+
+	/*
+	 * No more in hand than a tenth of a second's worth of tokens, and not much
+	 * more than may be sent.  While half of it is there, let a batch gather.
+	 */
+	in_hand = Max(ln_window_room(&c->window, 0, now_ms), IN_HAND);
+	in_hand = Min(in_hand, Max(c->row.rate_limit / 10, 1));
+	if (c->queued > in_hand / 2)
+		return 0;
+	want = Min(want, in_hand - c->queued);
 	return ln_breaker_allow(&c->breaker, want, now_ms);
 }
 
