@@ -61,6 +61,7 @@ REGRESS = \
 	catalogue \
 	channel \
 	duties \
+	health \
 	install \
 	message_check \
 	outbox \

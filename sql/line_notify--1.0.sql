@@ -1526,7 +1526,9 @@ BEGIN
 		locked := ARRAY(SELECT o.id FROM line_notify.outbox o
 						WHERE o.id = ANY (chunk) AND o.state = 'queued' ORDER BY o.id FOR UPDATE);
 		CONTINUE WHEN cardinality(locked) = 0;
-		PERFORM line_notify._ensure_history(locked[cardinality(locked)]);
+		-- an old message may belong where retention has dropped the partition
+		PERFORM line_notify._ensure_history(l.id) FROM unnest(locked) l(id)
+		WHERE NOT EXISTS (SELECT FROM line_notify._history_partitions() p WHERE l.id >= p.low AND l.id < p.high);
 		WITH o AS (
 			DELETE FROM line_notify.outbox o
 			WHERE o.id = ANY (locked)
@@ -1916,15 +1918,16 @@ AS $$
 				(4, c.paused_at IS NOT NULL, 'channel paused', NULL),
 				(5, NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name
 								AND k.kind IN ('access_token', 'client_secret', 'jwt_key')), 'no credential', NULL),
-				(6, EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = c.name
+				(6, EXISTS (SELECT FROM line_notify.token_status t WHERE t.channel = c.name), 'no access token', NULL),
+				(7, EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = c.name
 							AND p.scope = 'endpoint' AND p.subject = e.endpoint), 'endpoint paused', NULL),
-				(7, line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp()) IS NOT NULL, 'quiet hours',
+				(8, line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp()) IS NOT NULL, 'quiet hours',
 					line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp())),
-				(8, c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
+				(9, c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
 									   WHERE d.channel = c.name AND d.day = (statement_timestamp() AT TIME ZONE c.time_zone)::date),
 					'daily budget used up', date_trunc('day', statement_timestamp() AT TIME ZONE c.time_zone + interval '1 day') AT TIME ZONE c.time_zone),
-				(9, s.breaker <> 'closed', 'circuit breaker ' || s.breaker, s.breaker_until),
-				(10, s.blocked_until > statement_timestamp(), 'LINE said wait', s.blocked_until)
+				(10, s.breaker <> 'closed', 'circuit breaker ' || s.breaker, s.breaker_until),
+				(11, s.blocked_until > statement_timestamp(), 'LINE said wait', s.blocked_until)
 			) x(no, holds, reason, until)
 			WHERE x.holds
 			ORDER BY x.no LIMIT 1) r ON true
@@ -1944,7 +1947,7 @@ SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 	   f.delivered_at, o.error,
 	   CASE WHEN f.id IS NOT NULL OR o.state <> 'queued' THEN NULL
 			WHEN o.home IS DISTINCT FROM me.home THEN 'disarmed'
-			WHEN k.reason IN ('disarmed', 'standby', 'not preloaded', 'disabled', 'no launcher', 'channel paused', 'no credential', 'endpoint paused') THEN k.reason
+			WHEN k.reason IN ('disarmed', 'standby', 'not preloaded', 'disabled', 'no launcher', 'channel paused', 'no credential', 'no access token', 'endpoint paused') THEN k.reason
 			WHEN EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
 						 AND p.scope = 'template' AND p.subject = o.template_key) THEN 'template paused'
 			WHEN o.template_key IS NULL AND EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
@@ -2073,17 +2076,25 @@ COMMENT ON VIEW line_notify.workers IS 'The launcher (no database) and the deliv
 GRANT EXECUTE ON FUNCTION line_notify._workers() TO pg_monitor;
 GRANT SELECT ON line_notify.workers TO pg_monitor;
 
+CREATE FUNCTION line_notify._secret_fault(value text) RETURNS text
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'line_notify_secret_fault';
+REVOKE ALL ON FUNCTION line_notify._secret_fault(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._secret_fault(text) IS 'why the file of a credential cannot be read on this server, or NULL';
+
 CREATE FUNCTION line_notify.health(OUT severity text, OUT subject text, OUT reason text, OUT hint text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	c record;
-	w record;
-	p record;
+	x record;
 	here bigint := line_notify._local_home();
+	standby boolean := pg_is_in_recovery();
 	n bigint;
+	since timestamptz;
+	moving boolean;
 BEGIN
+	-- ---- the server
 	subject := 'server';
 	severity := 'error';
 	CASE line_notify._preload_state()
@@ -2096,42 +2107,92 @@ BEGIN
 			hint := 'Set line_notify.enabled = on and reload the configuration.';
 			RETURN NEXT;
 		WHEN 'no launcher' THEN
-			IF NOT pg_is_in_recovery() THEN
+			IF NOT standby THEN
 				reason := 'the launcher is not running';
 				hint := 'It restarts by itself within seconds; see the server log, and max_worker_processes.';
 				RETURN NEXT;
 			END IF;
 		ELSE NULL;
 	END CASE;
-	IF pg_is_in_recovery() THEN
+	IF standby THEN
 		severity := 'info';
 		reason := 'this server is a standby: it sends nothing until it is promoted';
 		hint := NULL;
 		RETURN NEXT;
 	END IF;
-
-	FOR w IN SELECT * FROM line_notify._workers() x
-			 WHERE x.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-			   AND x.state NOT IN ('running', 'idle')
+	IF current_setting('max_worker_processes')::integer < 2 THEN
+		severity := 'error';
+		reason := 'max_worker_processes leaves no room for the launcher and a worker';
+		hint := 'Increase max_worker_processes and restart the server.';
+		RETURN NEXT;
+	END IF;
+	FOR x IN
+		SELECT coalesce('role ' || r.rolname, 'every role') ||
+			   coalesce(' in database ' || d.datname, '') AS whose
+		FROM pg_db_role_setting s
+		LEFT JOIN pg_roles r ON r.oid = s.setrole
+		LEFT JOIN pg_database d ON d.oid = s.setdatabase
+		WHERE (s.setdatabase = 0 OR d.datname = current_database())
+		  AND EXISTS (SELECT FROM unnest(s.setconfig) u
+					  WHERE u ~* '^line_notify\.enqueue=(off|false|no|0|f|n)$')
 	LOOP
 		severity := 'warning';
+		reason := format('line_notify.enqueue is off for %s: what it inserts is not queued', x.whose);
+		hint := 'ALTER ROLE or ALTER DATABASE ... RESET line_notify.enqueue ends that.';
+		RETURN NEXT;
+	END LOOP;
+
+	-- ---- the worker of this database
+	FOR x IN SELECT * FROM line_notify._workers() w
+			 WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+			   AND (w.state NOT IN ('running', 'idle') OR w.last_error <> '')
+	LOOP
+		severity := CASE WHEN x.state IN ('no slot', 'version') THEN 'error' ELSE 'warning' END;
 		subject := 'worker';
-		reason := CASE w.state
+		reason := CASE x.state
 			WHEN 'no slot' THEN 'no free background worker slot'
 			WHEN 'backoff' THEN 'the worker stopped with an error and is started again after a pause'
 			WHEN 'held' THEN 'the worker stepped aside for a command on this database'
 			WHEN 'version' THEN 'library and extension versions do not match'
-			ELSE 'the worker is ' || w.state END || coalesce(': ' || nullif(w.last_error, ''), '');
-		hint := CASE w.state
+			WHEN 'running' THEN 'the worker runs, and something failed'
+			ELSE 'the worker is ' || x.state END || coalesce(': ' || nullif(x.last_error, ''), '');
+		hint := CASE x.state
 			WHEN 'no slot' THEN 'You may need to increase "max_worker_processes".'
 			WHEN 'version' THEN format('Run ALTER EXTENSION line_notify UPDATE in database "%s", or restart the server after an upgrade of the package.', current_database())
+			WHEN 'held' THEN 'It comes back when the command is done.'
+			ELSE 'It tries again by itself; the server log has the error.'
 			END;
-		IF w.state IN ('no slot', 'version') THEN
-			severity := 'error';
-		END IF;
 		RETURN NEXT;
 	END LOOP;
+	IF NOT standby THEN
+		subject := 'worker';
+		severity := 'warning';
+		SELECT count(*) INTO n FROM line_notify.in_flight f
+		WHERE f.claimed_at < clock_timestamp() - interval '15 minutes';
+		IF n > 0 THEN
+			reason := format('%s messages were claimed more than 15 minutes ago and their outcome is not recorded', n);
+			hint := 'They are recovered when a worker of the place that claimed them runs; see view workers.';
+			RETURN NEXT;
+		END IF;
+		SELECT min(e.received_at) INTO since FROM line_notify.webhook_event e;
+		IF since < clock_timestamp() - interval '5 minutes' THEN
+			reason := format('delivery events wait since %s', date_trunc('second', since));
+			hint := 'The worker of this database folds them into the messages; see view workers.';
+			RETURN NEXT;
+		END IF;
+		SELECT a.pid, a.xact_start INTO x FROM pg_stat_activity a
+		WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a.backend_xid IS NOT NULL
+		  AND a.xact_start < clock_timestamp() - interval '1 hour'
+		ORDER BY a.xact_start LIMIT 1;
+		IF FOUND THEN
+			severity := 'info';
+			reason := format('process %s has a transaction open since %s: what it queued waits for its COMMIT, and claims become slower', x.pid, date_trunc('second', x.xact_start));
+			hint := 'See pg_stat_activity.';
+			RETURN NEXT;
+		END IF;
+	END IF;
 
+	-- ---- channels
 	IF NOT EXISTS (SELECT FROM line_notify.channel) THEN
 		severity := 'info';
 		subject := 'channels';
@@ -2139,28 +2200,34 @@ BEGIN
 		hint := 'SELECT line_notify.create_channel(''name'', line_channel_id => ''...'');';
 		RETURN NEXT;
 	END IF;
-	FOR c IN SELECT * FROM line_notify.channel x ORDER BY x.name
+	FOR c IN SELECT * FROM line_notify.channel k ORDER BY k.name
 	LOOP
 		subject := format('channel %s', c.name);
+		moving := NOT standby;
 		IF c.home IS DISTINCT FROM here THEN
 			severity := 'error';
 			reason := format('disarmed: this database or node ("%s") is not where the channel was armed (%s)', line_notify._node(),
 				coalesce((SELECT 'nodes ' || array_to_string(i.nodes, ', ') FROM line_notify.identity i WHERE i.home = c.home), 'unknown'));
-			hint := 'If messages shall be sent from here, and no longer from there, run SELECT line_notify.arm();';
+			hint := CASE WHEN standby
+				THEN 'After promotion it would send nothing. If it should, run on the primary: SELECT line_notify.arm(nodes => ...); with both nodes.'
+				ELSE 'If messages shall be sent from here, and no longer from there, run SELECT line_notify.arm();' END;
 			RETURN NEXT;
+			moving := false;
 		END IF;
 		IF c.paused_at IS NOT NULL THEN
 			severity := 'error';
 			reason := 'paused: ' || coalesce(c.pause_reason, 'by an operator');
 			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
 			RETURN NEXT;
+			moving := false;
 		END IF;
-		FOR p IN SELECT * FROM line_notify.partial_pause x WHERE x.channel = c.name ORDER BY x.scope, x.subject
+		FOR x IN SELECT * FROM line_notify.partial_pause q WHERE q.channel = c.name ORDER BY q.scope, q.subject
 		LOOP
 			severity := 'error';
-			reason := format('paused %s messages: %s', CASE p.scope WHEN 'endpoint' THEN p.subject ELSE p.scope || ' ' || p.subject END, p.reason);
+			reason := format('paused %s messages: %s', CASE x.scope WHEN 'endpoint' THEN x.subject ELSE x.scope || ' ' || x.subject END, x.reason);
 			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
 			RETURN NEXT;
+			moving := false;
 		END LOOP;
 		IF c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
 							  WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date) THEN
@@ -2168,27 +2235,89 @@ BEGIN
 			reason := format('the daily budget of %s messages is used up', c.daily_budget);
 			hint := format('It goes on at midnight (%s); SELECT line_notify.alter_channel(%L, daily_budget => ...); raises it.', c.time_zone, c.name);
 			RETURN NEXT;
+			moving := false;
 		END IF;
 		IF line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) IS NOT NULL THEN
 			severity := 'info';
 			reason := format('quiet hours until %s', line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()));
 			hint := NULL;
 			RETURN NEXT;
+			moving := false;
 		END IF;
 		IF NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name AND k.kind IN ('access_token', 'client_secret', 'jwt_key')) THEN
 			severity := 'error';
 			reason := 'no credential to send with';
 			hint := format('SELECT line_notify.set_credential(%L, ''access_token'', ''file:/path'');', c.name);
 			RETURN NEXT;
+			moving := false;
 		END IF;
+		FOR x IN SELECT k.kind, line_notify._secret_fault(k.value) AS fault FROM line_notify.credential k
+				 WHERE k.channel = c.name AND k.value LIKE 'file:%' ORDER BY k.kind
+		LOOP
+			CONTINUE WHEN x.fault IS NULL;
+			severity := 'error';
+			reason := format('the file of credential %s: %s', x.kind, x.fault);
+			hint := 'The file must be readable by the server''s user, and by nobody else, on every node that may send.';
+			RETURN NEXT;
+		END LOOP;
+		IF c.ca_file IS NOT NULL AND pg_stat_file(c.ca_file, true) IS NULL THEN
+			severity := 'error';
+			reason := 'ca_file does not exist on this server';
+			hint := format('Install it on every node that may send, or SELECT line_notify.alter_channel(%L, ca_file => '''');', c.name);
+			RETURN NEXT;
+		END IF;
+		CONTINUE WHEN standby;
+
 		SELECT 'error', format('no access token since %s: %s', date_trunc('second', t.since), t.error),
 			format('It is asked for again by itself, every minute at least; SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name)
 		INTO severity, reason, hint
 		FROM line_notify.token_status t WHERE t.channel = c.name;
 		IF FOUND THEN
 			RETURN NEXT;
+			moving := false;
 		END IF;
-		SELECT count(*) INTO n FROM line_notify.history h
+		FOR x IN SELECT s.endpoint, s.breaker, s.breaker_until, s.blocked_until, s.last_error, s.last_error_at
+				 FROM line_notify._stats() s
+				 WHERE s.channel = c.name
+				   AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+				   AND (s.breaker <> 'closed' OR s.blocked_until > clock_timestamp())
+				 ORDER BY s.endpoint
+		LOOP
+			moving := false;
+			severity := 'warning';
+			IF x.blocked_until > clock_timestamp() THEN
+				reason := format('%s messages: LINE said wait until %s', x.endpoint, date_trunc('second', x.blocked_until));
+				hint := 'It goes on by itself. If this is frequent, lower rate_limit; LINE''s plan may also have a monthly limit.';
+				RETURN NEXT;
+			-- one breaker serves both endpoints
+			ELSIF x.endpoint = (SELECT min(s.endpoint) FROM line_notify._stats() s WHERE s.channel = c.name AND s.breaker <> 'closed') THEN
+				reason := format('the circuit breaker is %s: a run of requests failed%s', x.breaker,
+					(SELECT format(', last %s at %s', s.last_error, date_trunc('second', s.last_error_at))
+					 FROM line_notify._stats() s WHERE s.channel = c.name AND s.last_error IS NOT NULL
+					 ORDER BY s.last_error_at DESC LIMIT 1));
+				hint := format('Single messages probe whether LINE can be reached again; SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name);
+				RETURN NEXT;
+			END IF;
+		END LOOP;
+
+		-- late for no reason above?
+		IF moving THEN
+			SELECT min(f.due_at) INTO since
+			FROM generate_series(0, 41) lane,
+				 LATERAL (SELECT o.due_at FROM line_notify.outbox o
+						  WHERE o.channel = c.name AND o.lane = lane::smallint AND o.home = here AND o.state = 'queued'
+							AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
+						  ORDER BY o.due_at LIMIT 1) f;
+			IF since < clock_timestamp() - interval '1 minute' THEN
+				severity := 'warning';
+				reason := format('messages that are due wait since %s', date_trunc('second', since));
+				hint := 'More are due than the rate limit lets pass, or no worker runs; see views stats, workers and batches.';
+				RETURN NEXT;
+			END IF;
+		END IF;
+		-- the latest messages only: this must stay cheap
+		SELECT count(*) INTO n
+		FROM (SELECT h.state, h.ended_at, h.channel FROM line_notify.history h ORDER BY h.id DESC LIMIT 100000) h
 		WHERE h.channel = c.name AND h.state = 'unknown' AND h.ended_at > clock_timestamp() - interval '1 hour';
 		IF n > 0 THEN
 			severity := 'warning';
