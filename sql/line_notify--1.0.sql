@@ -2483,7 +2483,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.cancel FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.cancel IS 'End waiting messages without sending them. Returns how many were cancelled, how many ended as unknown because an earlier attempt may have arrived, and how many were left alone because they are being sent right now. from_time and to_time are about created_at';
+COMMENT ON FUNCTION line_notify.cancel IS 'End waiting messages without sending them. Returns how many were cancelled, how many ended as unknown because an earlier attempt may have arrived, and how many were left alone because they are being sent right now (or ended meanwhile). from_time and to_time are about created_at';
 
 CREATE FUNCTION line_notify.reschedule(
 	ids bigint[] DEFAULT NULL, batch text DEFAULT NULL, reference text DEFAULT NULL,
@@ -2556,7 +2556,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.reschedule FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.reschedule IS 'Give waiting messages another time (past = now), a random spread, another expiry. Returns how many were changed, how many were not because they would expire before their new time (give expires_at too), and how many are being sent right now';
+COMMENT ON FUNCTION line_notify.reschedule IS 'Give waiting messages another time (past = now), a random spread, another expiry. Returns how many were changed, how many were not because they would expire before their new time (give expires_at too), and how many are being sent right now (or ended meanwhile)';
 
 CREATE FUNCTION line_notify._check_times(send_after timestamptz, spread interval, expires_at timestamptz) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
