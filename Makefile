@@ -45,6 +45,7 @@ OBJS = \
 	src/token.o \
 	src/token_api.o \
 	src/token_bucket.o \
+	src/totals.o \
 	src/use_case.o \
 	src/wait.o \
 	src/wakeup.o \

@@ -1663,6 +1663,7 @@ BEGIN
 	EXECUTE format('CREATE INDEX ON line_notify.%I (batch) WHERE batch IS NOT NULL', part);
 	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (recipient text_bloom_ops(n_distinct_per_range = -0.5))'
 				   ' WITH (pages_per_range = 32, autosummarize = on)', part);
+	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (ended_at) WITH (pages_per_range = 16, autosummarize = on)', part);
 	EXECUTE format('ALTER TABLE line_notify.history ATTACH PARTITION line_notify.%I FOR VALUES FROM (%s) TO (%s)',
 				   part, coalesce(quote_literal(below), 'MINVALUE'), coalesce(quote_literal(upper_bound), 'MAXVALUE'));
 	RETURN coalesce(upper_bound, 9223372036854775807);
@@ -2058,6 +2059,226 @@ AS 'MODULE_PATHNAME', 'line_notify_receive_webhook';
 REVOKE ALL ON FUNCTION line_notify.receive_webhook(text, bytea, text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.receive_webhook(text, bytea, text) IS 'Check the signature of a webhook call of LINE over its raw body and keep its events; returns how many were new';
 
+CREATE FUNCTION line_notify.receive_verified_events(channel text, body jsonb) RETURNS integer
+LANGUAGE c VOLATILE CALLED ON NULL INPUT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'line_notify_receive_verified_events';
+REVOKE ALL ON FUNCTION line_notify.receive_verified_events(text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.receive_verified_events(text, jsonb) IS 'The same for a gateway that has verified the signature itself: whoever may call this decides what was delivered';
+
+CREATE FUNCTION line_notify.grant_webhook(role regrole, verified boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.receive_webhook(text, bytea, text) TO %s', role);
+	IF verified THEN
+		EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.receive_verified_events(text, jsonb) TO %s', role);
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.grant_webhook(regrole, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.grant_webhook(regrole, boolean) IS 'Let a role hand in webhook calls of LINE, and nothing else; verified: also events without a signature';
+
+CREATE FUNCTION line_notify.revoke_webhook(role regrole) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('REVOKE EXECUTE ON FUNCTION line_notify.receive_webhook(text, bytea, text), line_notify.receive_verified_events(text, jsonb) FROM %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.revoke_webhook(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.revoke_webhook(regrole) IS 'Take back what grant_webhook() gave';
+
+--
+-- Totals.  Every statement that ends messages adds a few narrow rows here, by
+-- a statement trigger on history; nobody updates a common row, so a user's
+-- open transaction never holds up the worker.  The worker sums them up.
+--
+
+CREATE TABLE line_notify.daily_count (
+	channel			text COLLATE "C" NOT NULL,
+	day				date NOT NULL,
+	kind			text NOT NULL,
+	aggregation_unit text,
+	outcome			text NOT NULL,
+	n				bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX daily_count_day ON line_notify.daily_count (channel, day);
+COMMENT ON TABLE line_notify.daily_count IS 'Summands of view daily_totals; no personal data, kept when messages go';
+COMMENT ON COLUMN line_notify.daily_count.day IS 'in UTC+9, as LINE counts: of the answer, or of the delivery event';
+
+CREATE VIEW line_notify.daily_totals AS
+SELECT channel, day, kind, aggregation_unit, outcome, sum(n)::bigint AS messages
+FROM line_notify.daily_count
+GROUP BY channel, day, kind, aggregation_unit, outcome
+HAVING sum(n) <> 0;
+COMMENT ON VIEW line_notify.daily_totals IS 'How many messages came to which outcome on which day (UTC+9); outlives the messages';
+COMMENT ON COLUMN line_notify.daily_totals.kind IS 'template or flexible; account: follow and unfollow events';
+COMMENT ON COLUMN line_notify.daily_totals.outcome IS 'accepted: LINE took it (whatever came then); the others are where it ended, delivered by the day of the event';
+
+CREATE TABLE line_notify.minute_count (
+	channel			text COLLATE "C" NOT NULL,
+	minute			timestamptz NOT NULL,
+	accepted		bigint NOT NULL,
+	delivered		bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX minute_count_minute ON line_notify.minute_count (minute, channel);
+COMMENT ON TABLE line_notify.minute_count IS 'By the minute of LINE''s answer: messages that wait for a delivery event, and those that got one; the evidence that webhooks arrive';
+
+CREATE TABLE line_notify.sweep_mark (
+	channel			text COLLATE "C" PRIMARY KEY,
+	silence			timestamptz NOT NULL
+);
+COMMENT ON TABLE line_notify.sweep_mark IS 'How far the silence after messages has been judged';
+COMMENT ON COLUMN line_notify.sweep_mark.silence IS 'messages answered before this are settled';
+
+-- Rows of a dump are not counted a second time: they come by COPY or INSERT
+-- into history itself, which nothing of ours does at the top level.
+CREATE FUNCTION line_notify._is_restore() RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_is_restore';
+REVOKE ALL ON FUNCTION line_notify._is_restore() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._is_restore() IS 'is the statement that the client sent a COPY or INSERT into history';
+
+CREATE FUNCTION line_notify._count_new() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF line_notify._is_restore() THEN
+		RETURN NULL;
+	END IF;
+	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
+	SELECT r.channel, (o.at AT TIME ZONE 'Asia/Tokyo')::date,
+		   CASE WHEN r.template_key IS NULL THEN 'flexible' ELSE 'template' END, r.aggregation_unit, o.outcome, count(*)
+	FROM new_rows r,
+		 LATERAL (SELECT r.state::text, CASE WHEN r.state = 'delivered' THEN coalesce(r.delivered_at, r.ended_at) ELSE r.ended_at END
+				  -- the event overtook the answer
+				  UNION ALL SELECT 'accepted', r.ended_at WHERE r.state = 'delivered' AND r.outcome = 'accepted') o(outcome, at)
+	GROUP BY 1, 2, 3, 4, 5;
+	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
+	SELECT r.channel, date_trunc('minute', r.ended_at), count(*), count(*) FILTER (WHERE r.state = 'delivered')
+	FROM new_rows r
+	WHERE r.state IN ('accepted', 'delivered') AND r.outcome = 'accepted'
+	GROUP BY 1, 2;
+	RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._count_new() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._count_new() IS 'trigger: adds ended messages to daily_count and minute_count';
+
+CREATE FUNCTION line_notify._count_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = on SET enable_mergejoin = on
+AS $$
+BEGIN
+	-- accepted stays what it was; any other first word is taken back
+	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
+	SELECT a.channel, (c.at AT TIME ZONE 'Asia/Tokyo')::date,
+		   CASE WHEN a.template_key IS NULL THEN 'flexible' ELSE 'template' END, a.aggregation_unit, c.outcome, sum(c.n)
+	FROM new_rows a JOIN old_rows b ON b.id = a.id,
+		 LATERAL (VALUES (a.state::text, CASE WHEN a.state = 'delivered' THEN coalesce(a.delivered_at, a.ended_at) ELSE a.ended_at END, 1),
+						 (b.state::text, b.ended_at, -1)) c(outcome, at, n)
+	WHERE a.state <> b.state AND NOT (c.n < 0 AND b.state IN ('accepted', 'delivered'))
+	GROUP BY 1, 2, 3, 4, 5;
+	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
+	SELECT a.channel, date_trunc('minute', a.ended_at), 0, count(*)
+	FROM new_rows a JOIN old_rows b ON b.id = a.id
+	WHERE a.state = 'delivered' AND b.state <> 'delivered' AND a.outcome = 'accepted'
+	GROUP BY 1, 2;
+	RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._count_changed() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._count_changed() IS 'trigger: corrects daily_count and minute_count when a message turns out otherwise';
+
+CREATE TRIGGER count_new AFTER INSERT ON line_notify.history REFERENCING NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_new();
+CREATE TRIGGER count_changed AFTER UPDATE ON line_notify.history REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_changed();
+-- In the order of their end, rows lie side by side.
+
+-- No delivery event means not delivered only if events were arriving: one for
+-- another message of the channel, answered within 15 minutes of this one.
+-- Otherwise the silence proves nothing, and the message stays as it is.
+CREATE FUNCTION line_notify._sweep_silence(silence_after interval, OUT again boolean, OUT next_at timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_bitmapscan = on SET enable_hashjoin = on
+AS $$
+DECLARE
+	horizon timestamptz := clock_timestamp() - silence_after;
+	c record;
+	m record;
+	upto timestamptz;
+	ids bigint[];
+BEGIN
+	again := false;
+	next_at := 'infinity';
+	FOR c IN SELECT n.name, coalesce(s.silence, '-infinity') AS mark
+			 FROM line_notify.channel n LEFT JOIN line_notify.sweep_mark s ON s.channel = n.name
+	LOOP
+		-- the next minute with messages that nothing was heard of
+		SELECT x.minute, sum(x.accepted) > sum(x.delivered) AS silent INTO m
+		FROM line_notify.minute_count x
+		WHERE x.channel = c.name AND x.minute >= date_trunc('minute', c.mark) AND x.accepted > 0
+		  AND x.minute + interval '1 minute' > c.mark
+		GROUP BY x.minute ORDER BY x.minute LIMIT 1;
+		IF NOT FOUND THEN
+			CONTINUE;
+		END IF;
+		IF greatest(m.minute, c.mark) >= horizon THEN
+			next_at := least(next_at, greatest(m.minute, c.mark) + silence_after + interval '1 second');
+			CONTINUE;
+		END IF;
+		upto := least(m.minute + interval '1 minute', horizon);
+		-- at most a minute's worth of messages in one transaction
+		IF m.silent AND EXISTS (SELECT FROM line_notify.minute_count x
+				   WHERE x.channel = c.name AND x.delivered > 0
+					 AND x.minute BETWEEN m.minute - interval '15 minutes' AND m.minute + interval '15 minutes')
+		THEN
+			UPDATE line_notify.history h SET state = 'undelivered'
+			WHERE h.channel = c.name AND h.state = 'accepted'
+			  AND h.ended_at >= greatest(m.minute, c.mark) AND h.ended_at < upto;
+		END IF;
+		INSERT INTO line_notify.sweep_mark AS s (channel, silence) VALUES (c.name, upto)
+		ON CONFLICT (channel) DO UPDATE SET silence = excluded.silence;
+		again := true;
+	END LOOP;
+	IF NOT again THEN
+		PERFORM line_notify._sum_up(silence_after);
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._sweep_silence(interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._sweep_silence(interval) IS 'judges the silence after one more minute of accepted messages of each channel; says whether to go on, else when there will be more';
+
+-- Many summands become one.  Rows that others are adding are not visible yet,
+-- and stay for the next time.
+CREATE FUNCTION line_notify._sum_up(keep interval) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = on SET enable_hashjoin = on
+AS $$
+BEGIN
+	IF (SELECT count(*) FROM (SELECT FROM line_notify.daily_count c GROUP BY c.channel, c.day, c.kind, c.aggregation_unit, c.outcome
+							  HAVING count(*) > 1 LIMIT 1) x) > 0 THEN
+		WITH gone AS (
+			DELETE FROM line_notify.daily_count d
+			WHERE (d.channel, d.day) IN (SELECT c.channel, c.day FROM line_notify.daily_count c
+										 GROUP BY c.channel, c.day, c.kind, c.aggregation_unit, c.outcome HAVING count(*) > 1)
+			RETURNING *)
+		INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
+		SELECT channel, day, kind, aggregation_unit, outcome, sum(n) FROM gone
+		GROUP BY 1, 2, 3, 4, 5 HAVING sum(n) <> 0;
+	END IF;
+	DELETE FROM line_notify.minute_count m WHERE m.minute < clock_timestamp() - keep - interval '1 day';
+	IF (SELECT count(*) FROM (SELECT FROM line_notify.minute_count c GROUP BY c.channel, c.minute
+							  HAVING count(*) > 2 LIMIT 1) x) > 0 THEN
+		WITH gone AS (DELETE FROM line_notify.minute_count RETURNING *)
+		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
+		SELECT channel, minute, sum(accepted), sum(delivered) FROM gone GROUP BY 1, 2;
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._sum_up(interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._sum_up(interval) IS 'joins summands of daily_count and minute_count';
+
 --
 -- 7. Health, stats, workers
 --
@@ -2314,6 +2535,21 @@ BEGIN
 				hint := 'More are due than the rate limit lets pass, or no worker runs; see views stats, workers and batches.';
 				RETURN NEXT;
 			END IF;
+		END IF;
+		-- accepted messages of the last day around which no event came
+		SELECT 'warning', format('no delivery event came for %s messages that LINE accepted between %s and %s', sum(q.accepted),
+				to_char(min(q.minute), 'YYYY-MM-DD HH24:MI'), to_char(max(q.minute), 'YYYY-MM-DD HH24:MI TZ')),
+			'Check that LINE''s webhook reaches line_notify.receive_webhook(). Without events these messages stay accepted.'
+		INTO severity, reason, hint
+		FROM line_notify.minute_count q
+		WHERE q.channel = c.name AND q.minute < clock_timestamp() - interval '16 minutes'
+		  AND q.minute > clock_timestamp() - interval '25 hours'
+		  AND NOT EXISTS (SELECT FROM line_notify.minute_count e
+						  WHERE e.channel = c.name AND e.delivered > 0
+							AND e.minute BETWEEN q.minute - interval '15 minutes' AND q.minute + interval '15 minutes')
+		HAVING sum(q.accepted) > 0;
+		IF FOUND THEN
+			RETURN NEXT;
 		END IF;
 		-- the latest messages only: this must stay cheap
 		SELECT count(*) INTO n
@@ -3177,6 +3413,9 @@ SELECT pg_catalog.pg_extension_config_dump('line_notify.in_flight', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.history', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.attempt_log', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.minute_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.sweep_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.outbox_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event_seq_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.operations', '');

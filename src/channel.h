@@ -56,7 +56,7 @@ typedef struct LnChannel
 	int			queued;			/* of these, not sent yet */
 	int			sent;			/* of these, on the wire */
 	uint64		dry[2];			/* by LineKind: no rate token in this round */
-	uint64		refused_token;	/* hash of the authorization that LINE refused */
+	uint64		refused_token;	/* fingerprint of the credential that LINE refused */
 	Breaker		breaker;
 	int			throttles;		/* answers 429 in a row without Retry-After */
 	int			failures;		/* of claims, in a row */

@@ -29,6 +29,7 @@ int			ln_guc_idle_timeout = 600;
 int			ln_guc_connection_idle = 10;
 int			ln_guc_retention = 30 * 24 * 60;
 int			ln_guc_payload_retention = 7 * 24 * 60;
+int			ln_guc_silence_after = 90000;
 
 static char *guc_node = NULL;
 
@@ -146,6 +147,17 @@ ln_guc_define(void)
 							"Longest idle time of a connection that is used again.",
 							"0: a new connection for every message.",
 							&ln_guc_connection_idle, 10, 0, 3600,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+
+	/*
+	 * LINE tells of a delivery within 24 hours after it took the message, or
+	 * never.  An hour more for clocks and redelivered webhooks.  Shorter only
+	 * in tests.
+	 */
+	DefineCustomIntVariable("line_notify.silence_after",
+							"Time without delivery event after which an accepted message counts as undelivered.",
+							"Only if events of other messages were arriving at the time.",
+							&ln_guc_silence_after, 90000, 1, 30 * 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 
 	/* Messages on the wire at once, per worker; read when a worker starts. */

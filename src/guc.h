@@ -19,6 +19,7 @@ extern PGDLLIMPORT int ln_guc_idle_timeout;
 extern PGDLLIMPORT int ln_guc_connection_idle;
 extern PGDLLIMPORT int ln_guc_retention;	/* minutes, -1 = for ever */
 extern PGDLLIMPORT int ln_guc_payload_retention;	/* the same */
+extern PGDLLIMPORT int ln_guc_silence_after;
 
 /* Define everything; called once from _PG_init. */
 extern void ln_guc_define(void);

@@ -291,6 +291,12 @@ extern int	ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows);
 /* Fold up to limit webhook events into the messages they are of; returns how many were taken. */
 extern int	ln_outbox_fold(int limit);
 
+/*
+ * Judge the silence after one more minute of accepted messages of each channel;
+ * sum up counters.  Returns when to come again, DT_NOBEGIN = at once.
+ */
+extern TimestampTz ln_outbox_sweep_silence(int64 silence_us);
+
 /* Insert events that are new; returns how many were. */
 extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);
 

@@ -113,6 +113,9 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* Webhook events folded in one transaction. */
 #define FOLD_BATCH			1000
 
+/* Silence is judged and counters are summed up so often at most (us). */
+#define SILENCE_GAP			(5 * USECS_PER_SEC)
+
 /* Rows moved to history by one expiry transaction. */
 #define EXPIRE_BATCH		1000
 
@@ -227,6 +230,7 @@ static struct
 	LnHorizon	horizon;
 	TimestampTz expiry_low;
 	TimestampTz next_expiry;
+	TimestampTz next_silence;	/* when to judge it, and to sum up */
 
 	bool		need_config;
 	bool		need_survey;
@@ -285,7 +289,10 @@ static void end_expired(void);
 static void release(void *arg);
 static void sweep_keys(void *arg);
 static void maintain(void *arg);
+static void judge_silence(void *arg);
 
+static int64 silence_gap(void);
+static void judge_silence_soon(void);
 static void take_work(void);
 static void forget_bounds(void);
 static void publish_breakers(void);
@@ -294,7 +301,6 @@ static void send_claimed(void);
 static void fill_lane(LnLane *lane, TimestampTz at);
 static void lock_claims(void);
 static void message_subject(const LnMessage *m, char *buf);
-static uint64 token_hash(const LnChannel *c);
 static void resume_if_mended(LnChannel *c);
 static bool credential_probe_is_due(void);
 static LnRun *find_run(LnChannel *channel, const char *subject);
@@ -420,6 +426,8 @@ ln_worker_main(Datum arg)
 				W.need_fold = !try_phase("folding webhook events", fold, &W.need_fold) || W.need_fold;
 			if (W.home != 0 && W.next_expiry <= GetCurrentTimestamp())
 				end_expired();
+			if (W.home != 0 && W.next_silence <= GetCurrentTimestamp())
+				(void) try_phase("judging silence", judge_silence, NULL);
 			if (W.home != 0 && W.need_release && W.release_at <= GetCurrentTimestamp())
 				(void) try_phase("releasing messages", release, NULL);
 			if (W.home != 0 && W.next_key_sweep <= GetCurrentTimestamp())
@@ -1002,16 +1010,6 @@ configure(void *arg)
 	W.last_survey = 0;
 }
 
-static uint64
-token_hash(const LnChannel *c)
-{
-	const char *header = ln_token_header(c->token, GetCurrentTimestamp());
-
-	/* of the token only ever a hash is kept */
-	return header == NULL ? 1 :
-		hash_bytes_extended((const unsigned char *) header, strlen(header), 0) | 1;
-}
-
 /*
  * A channel that the worker paused goes on by itself when its credential is
  * another one than LINE refused.  After a restart nobody knows what was
@@ -1020,9 +1018,11 @@ token_hash(const LnChannel *c)
 static void
 resume_if_mended(LnChannel *c)
 {
-	if (ln_token_header(c->token, GetCurrentTimestamp()) == NULL || c->refused_token == token_hash(c))
+	uint64		credential = ln_token_fingerprint(c->token);
+
+	if (credential == 0 || c->refused_token == credential)
 		return;
-	c->refused_token = token_hash(c);
+	c->refused_token = credential;
 	if (ln_outbox_resume(c->row.name))
 		ereport(LOG,
 				(errmsg("line_notify resumed channel \"%s\": its credential has changed", c->row.name)));
@@ -1197,6 +1197,32 @@ fold(void *again)
 
 	*(bool *) again = n == FOLD_BATCH;
 	W.ended = n > 0;
+	judge_silence_soon();
+}
+
+/* What nobody wakes us for: the silence after messages; sums. */
+static void
+judge_silence(void *arg)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	W.next_silence = ln_outbox_sweep_silence(ln_guc_silence_after * USECS_PER_SEC);
+	if (W.next_silence != DT_NOBEGIN)
+		W.next_silence = Max(W.next_silence, now + silence_gap());
+}
+
+/* So often at most (us). */
+static int64
+silence_gap(void)
+{
+	return Min(SILENCE_GAP, ln_guc_silence_after * USECS_PER_SEC / 10);
+}
+
+/* Something was counted. */
+static void
+judge_silence_soon(void)
+{
+	W.next_silence = Min(W.next_silence, GetCurrentTimestamp() + silence_gap());
 }
 
 static void
@@ -1854,7 +1880,7 @@ pause_channel(LnChannel *channel, const Transfer *t)
 	if (channel->row.paused)
 		return;
 	channel->row.paused = true; /* at once, for what is claimed */
-	channel->refused_token = token_hash(channel);
+	channel->refused_token = ln_token_fingerprint(channel->token);
 	describe(&p, t, "LINE answered");
 	ereport(WARNING,
 			(errmsg("line_notify paused channel \"%s\": %s", channel->row.name, p.reason),
@@ -2157,6 +2183,7 @@ record(void)
 		W.record_at = 0;
 	W.first_done_at = left > 0 ? now : 0;
 	W.idle_since = now;
+	judge_silence_soon();
 }
 
 /* A message went back to the queue: its lane has something at that time. */
@@ -2277,6 +2304,7 @@ next_deadline(void)
 		{
 			wake = earlier(wake, W.need_rescue ? now : W.rescue_at, "recovering claims");
 			wake = earlier(wake, W.next_expiry, "ending expired messages");
+			wake = earlier(wake, W.next_silence, "judging silence");
 			if (W.need_release)
 				wake = earlier(wake, W.release_at, "releasing messages");
 			wake = earlier(wake, W.next_maintenance, "maintaining history");
