@@ -676,6 +676,7 @@ CREATE TABLE line_notify.channel (
 	rate_limit		integer NOT NULL DEFAULT 2000 CHECK (rate_limit BETWEEN 1 AND 100000),
 	max_in_flight	integer NOT NULL DEFAULT 400 CHECK (max_in_flight BETWEEN 1 AND 10000),
 	default_ttl		interval NOT NULL DEFAULT '24 hours' CHECK (default_ttl > '0'),
+	confirm_within	interval CHECK (confirm_within BETWEEN '1 second' AND '24 hours'),
 	on_invalid		text NOT NULL DEFAULT 'park' CHECK (on_invalid IN ('park', 'error')),
 	on_unknown		text NOT NULL DEFAULT 'hold' CHECK (on_unknown IN ('hold', 'retry')),
 	on_server_error	text NOT NULL DEFAULT 'hold' CHECK (on_server_error IN ('hold', 'retry')),
@@ -703,6 +704,7 @@ CREATE TABLE line_notify.channel (
 COMMENT ON TABLE line_notify.channel IS 'One row per LINE Messaging API channel; changed by create_channel(), alter_channel(), drop_channel(); read through view channels';
 COMMENT ON COLUMN line_notify.channel.home IS 'identity this channel was armed for; see arm()';
 COMMENT ON COLUMN line_notify.channel.line_channel_id IS 'LINE''s channel ID: identity of the rate limit, which outlives tokens';
+COMMENT ON COLUMN line_notify.channel.confirm_within IS 'outcome unconfirmed for take_outcomes() when no delivery event came so soon after LINE accepted a message; NULL = never';
 COMMENT ON COLUMN line_notify.channel.rate_limit IS 'our share of LINE''s 2,000 requests a second per endpoint';
 COMMENT ON COLUMN line_notify.channel.settle_window IS 'on_unknown, on_server_error = retry: how long to wait for the delivery event first';
 COMMENT ON COLUMN line_notify.channel.dedup_window IS 'how long a dedup_key stays taken';
@@ -819,6 +821,7 @@ CREATE FUNCTION line_notify.create_channel(
 	rate_limit integer DEFAULT NULL,
 	max_in_flight integer DEFAULT NULL,
 	default_ttl interval DEFAULT NULL,
+	confirm_within interval DEFAULT NULL,
 	on_invalid text DEFAULT NULL,
 	on_unknown text DEFAULT NULL,
 	on_server_error text DEFAULT NULL,
@@ -877,6 +880,7 @@ BEGIN
 		rate_limit => create_channel.rate_limit,
 		max_in_flight => create_channel.max_in_flight,
 		default_ttl => create_channel.default_ttl,
+		confirm_within => create_channel.confirm_within,
 		on_invalid => create_channel.on_invalid,
 		on_unknown => create_channel.on_unknown,
 		on_server_error => create_channel.on_server_error,
@@ -908,6 +912,7 @@ CREATE FUNCTION line_notify.alter_channel(
 	rate_limit integer DEFAULT NULL,
 	max_in_flight integer DEFAULT NULL,
 	default_ttl interval DEFAULT NULL,
+	confirm_within interval DEFAULT NULL,
 	on_invalid text DEFAULT NULL,
 	on_unknown text DEFAULT NULL,
 	on_server_error text DEFAULT NULL,
@@ -975,6 +980,7 @@ BEGIN
 		rate_limit = coalesce(alter_channel.rate_limit, c.rate_limit),
 		max_in_flight = coalesce(alter_channel.max_in_flight, c.max_in_flight),
 		default_ttl = coalesce(alter_channel.default_ttl, c.default_ttl),
+		confirm_within = nullif(coalesce(alter_channel.confirm_within, c.confirm_within), '0'),
 		on_invalid = coalesce(alter_channel.on_invalid, c.on_invalid),
 		on_unknown = coalesce(alter_channel.on_unknown, c.on_unknown),
 		on_server_error = coalesce(alter_channel.on_server_error, c.on_server_error),
@@ -1012,7 +1018,7 @@ EXCEPTION WHEN check_violation THEN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.alter_channel FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.alter_channel IS 'Change settings of a channel; NULL leaves a setting as it is; '''' clears proxy, ca_file and quiet_hours, 0 clears max_attempts and daily_budget, {} clears only_recipients';
+COMMENT ON FUNCTION line_notify.alter_channel IS 'Change settings of a channel; NULL leaves a setting as it is; '''' clears proxy, ca_file and quiet_hours, 0 clears max_attempts, daily_budget and confirm_within, {} clears only_recipients';
 
 CREATE FUNCTION line_notify.drop_channel(name text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1203,7 +1209,7 @@ COMMENT ON FUNCTION line_notify._quiet_until(text, text, timestamptz) IS 'end of
 
 CREATE VIEW line_notify.channels AS
 SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_flight,
-	   c.default_ttl, c.on_invalid, c.on_unknown, c.on_server_error, c.max_attempts,
+	   c.default_ttl, c.confirm_within, c.on_invalid, c.on_unknown, c.on_server_error, c.max_attempts,
 	   c.backoff_base, c.backoff_cap, c.connect_timeout, c.total_timeout,
 	   c.use_case_required, c.proxy, c.ca_file,
 	   c.settle_window, c.dedup_window, c.on_duplicate, c.time_zone, c.quiet_hours, c.daily_budget,
@@ -2126,10 +2132,12 @@ COMMENT ON TABLE line_notify.minute_count IS 'By the minute of LINE''s answer: m
 
 CREATE TABLE line_notify.sweep_mark (
 	channel			text COLLATE "C" PRIMARY KEY,
-	silence			timestamptz NOT NULL
+	silence			timestamptz,
+	unconfirmed		timestamptz
 );
 COMMENT ON TABLE line_notify.sweep_mark IS 'How far the silence after messages has been judged';
 COMMENT ON COLUMN line_notify.sweep_mark.silence IS 'messages answered before this are settled';
+COMMENT ON COLUMN line_notify.sweep_mark.unconfirmed IS 'messages answered before this have been looked at for confirm_within';
 
 -- Rows of a dump are not counted a second time: they come by COPY or INSERT
 -- into history itself, which nothing of ours does at the top level.
@@ -2241,6 +2249,8 @@ BEGIN
 		ON CONFLICT (channel) DO UPDATE SET silence = excluded.silence;
 		again := true;
 	END LOOP;
+	SELECT again OR u.again, least(_sweep_silence.next_at, u.next_at) INTO again, next_at
+	FROM line_notify._sweep_unconfirmed() u;
 	IF NOT again THEN
 		PERFORM line_notify._sum_up(silence_after);
 	END IF;
@@ -2248,6 +2258,57 @@ END
 $$;
 REVOKE ALL ON FUNCTION line_notify._sweep_silence(interval) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._sweep_silence(interval) IS 'judges the silence after one more minute of accepted messages of each channel; says whether to go on, else when there will be more';
+
+-- Messages of which nothing was heard within confirm_within: an outcome for
+-- consumers, while the message stays accepted.  What was accepted more than an
+-- hour before the setting was made is left alone.
+CREATE FUNCTION line_notify._sweep_unconfirmed(OUT again boolean, OUT next_at timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_bitmapscan = on SET enable_hashjoin = on
+AS $$
+DECLARE
+	c record;
+	m record;
+	horizon timestamptz;
+	upto timestamptz;
+BEGIN
+	again := false;
+	next_at := 'infinity';
+	FOR c IN SELECT n.name, n.confirm_within,
+					coalesce(s.unconfirmed, clock_timestamp() - n.confirm_within - interval '1 hour') AS mark
+			 FROM line_notify.channel n LEFT JOIN line_notify.sweep_mark s ON s.channel = n.name
+			 WHERE n.confirm_within IS NOT NULL
+	LOOP
+		horizon := clock_timestamp() - c.confirm_within;
+		SELECT x.minute, sum(x.accepted) > sum(x.delivered) AS silent INTO m
+		FROM line_notify.minute_count x
+		WHERE x.channel = c.name AND x.minute >= date_trunc('minute', c.mark) AND x.accepted > 0
+		  AND x.minute + interval '1 minute' > c.mark
+		GROUP BY x.minute ORDER BY x.minute LIMIT 1;
+		CONTINUE WHEN NOT FOUND;
+		IF greatest(m.minute, c.mark) >= horizon THEN
+			next_at := least(next_at, greatest(m.minute, c.mark) + c.confirm_within + interval '1 second');
+			CONTINUE;
+		END IF;
+		upto := least(m.minute + interval '1 minute', horizon);
+		IF m.silent THEN
+			WITH h AS (
+				UPDATE line_notify.history h SET revision = 1
+				WHERE h.channel = c.name AND h.state = 'accepted' AND h.revision IS NULL
+				  AND h.ended_at >= greatest(m.minute, c.mark) AND h.ended_at < upto
+				RETURNING h.id, h.channel)
+			INSERT INTO line_notify.outcome (consumer, id, channel, outcome, revision, correction)
+			SELECT k.name, h.id, h.channel, 'unconfirmed', 1, false
+			FROM h, line_notify.consumer k WHERE 'unconfirmed' = ANY (k.outcomes);
+		END IF;
+		INSERT INTO line_notify.sweep_mark AS s (channel, unconfirmed) VALUES (c.name, upto)
+		ON CONFLICT (channel) DO UPDATE SET unconfirmed = excluded.unconfirmed;
+		again := true;
+	END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._sweep_unconfirmed() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._sweep_unconfirmed() IS 'notes the outcome unconfirmed for one more minute of accepted messages of each channel';
 
 -- Many summands become one.  Rows that others are adding are not visible yet,
 -- and stay for the next time.

@@ -111,6 +111,24 @@ SELECT id, state, revision FROM line_notify.take_outcomes();
 SELECT line_notify.arm() >= 0 AS armed;
 SELECT id, state, revision FROM line_notify.take_outcomes();
 
+-- unconfirmed: accepted, and no event within confirm_within; corrected like the others
+SELECT line_notify.alter_channel('out', confirm_within => '25 hours');
+SELECT line_notify.alter_channel('out', confirm_within => '0.5 s');
+SELECT line_notify.alter_channel('out', confirm_within => '10 minutes');
+DO $$ BEGIN	-- not at the top level, where it would pass for a dump
+INSERT INTO line_notify.history (id, channel, template_key, state, outcome, created_at, ended_at)
+	VALUES (91, 'out', 't', 'accepted', 'accepted', now(), now() - interval '20 minutes'),
+		   (92, 'out', 't', 'accepted', 'accepted', now(), now() - interval '20 minutes'),
+		   (93, 'out', 't', 'accepted', 'accepted', now(), now() - interval '5 minutes'),
+		   (94, 'out', 't', 'delivered', 'accepted', now(), now() - interval '20 minutes'),
+		   (95, 'other', 't', 'accepted', 'accepted', now(), now() - interval '20 minutes');
+END $$;
+DO $$ BEGIN LOOP EXIT WHEN NOT (SELECT again FROM line_notify._sweep_unconfirmed()); END LOOP; END $$;
+SELECT again, next_at BETWEEN now() AND now() + interval '11 minutes' AS later FROM line_notify._sweep_unconfirmed();
+SELECT id, state, revision FROM line_notify.take_outcomes(1);
+SELECT pg_temp.becomes(91, 'delivered'), pg_temp.becomes(92, 'delivered');
+SELECT id, state, revision FROM line_notify.take_outcomes();
+
 SELECT name, outcomes, waiting FROM line_notify.consumers ORDER BY name;
 SELECT line_notify.drop_consumer('mail') > 0 AS dropped;
 SELECT name FROM line_notify.consumers ORDER BY name;
