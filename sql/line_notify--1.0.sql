@@ -1533,8 +1533,10 @@ BEGIN
 						WHERE o.id = ANY (chunk) AND o.state = 'queued' ORDER BY o.id FOR UPDATE);
 		CONTINUE WHEN cardinality(locked) = 0;
 		-- an old message may belong where retention has dropped the partition
-		PERFORM line_notify._ensure_history(l.id) FROM unnest(locked) l(id)
-		WHERE NOT EXISTS (SELECT FROM line_notify._history_partitions() p WHERE l.id >= p.low AND l.id < p.high);
+		PERFORM line_notify._ensure_history(g.id)
+		FROM (WITH p AS MATERIALIZED (SELECT x.low, x.high FROM line_notify._history_partitions() x)
+			  SELECT l.id FROM unnest(locked) l(id)
+			  WHERE NOT EXISTS (SELECT FROM p WHERE l.id >= p.low AND l.id < p.high)) g;
 		WITH o AS (
 			DELETE FROM line_notify.outbox o
 			WHERE o.id = ANY (locked)
@@ -1757,6 +1759,12 @@ BEGIN
 			ORDER BY a.id LIMIT step)
 		DELETE FROM line_notify.attempt_log l USING a
 		WHERE l.id = a.id AND l.attempt = a.attempt AND l.token = a.token;
+		GET DIAGNOSTICS n = ROW_COUNT;
+		again := again OR n = step;
+		-- outcomes that no consumer took in all that time
+		DELETE FROM line_notify.outcome o
+		WHERE o.ctid = ANY (ARRAY(SELECT x.ctid FROM line_notify.outcome x
+								  WHERE x.at < cutoff LIMIT step FOR UPDATE SKIP LOCKED));
 		GET DIAGNOSTICS n = ROW_COUNT;
 		again := again OR n = step;
 	END IF;
@@ -2907,10 +2915,15 @@ DECLARE
 	chunk bigint[];
 	now_there bigint;
 	perhaps bigint;
+	forgotten timestamptz;
 	n bigint;
 BEGIN
 	PERFORM line_notify._assert_read_committed();
 	PERFORM line_notify._check_times(send_after, spread, expires_at);
+	-- a template message that old without a body may have had one
+	PERFORM line_notify._caller();		-- loads the library, and so the setting
+	SELECT clock_timestamp() - s.setting::integer * interval '1 minute' INTO forgotten
+	FROM pg_settings s WHERE s.name = 'line_notify.payload_retention' AND s.setting::integer >= 0;
 	IF state IN ('queued', 'sending') THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
@@ -2950,6 +2963,7 @@ BEGIN
 			SELECT count(*) INTO n FROM line_notify.history h JOIN line_notify.channel c ON c.name = h.channel
 			WHERE h.id = ANY (chunk) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
 			  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
+				  AND (h.body IS NOT NULL OR h.template_key IS NULL OR forgotten IS NULL OR h.ended_at >= forgotten)
 			  AND NOT EXISTS (SELECT FROM line_notify.dedup d
 							  WHERE d.channel = h.channel AND d.dedup_key = h.dedup_key
 								AND d.id <> h.id AND d.until > clock_timestamp());
@@ -2962,6 +2976,7 @@ BEGIN
 				WHERE h.id = ANY (chunk) AND h.dedup_key IS NOT NULL
 				  AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
 				  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
+				  AND (h.body IS NOT NULL OR h.template_key IS NULL OR forgotten IS NULL OR h.ended_at >= forgotten)
 				ORDER BY h.channel, h.dedup_key, h.id DESC
 				ON CONFLICT ON CONSTRAINT dedup_pkey DO UPDATE SET id = excluded.id, until = excluded.until
 					WHERE d.id = excluded.id OR d.until <= clock_timestamp()
@@ -2974,6 +2989,7 @@ BEGIN
 				  AND h.id = ANY (chunk) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
 				  -- erased, or its content is past payload_retention
 				  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
+				  AND (h.body IS NOT NULL OR h.template_key IS NULL OR forgotten IS NULL OR h.ended_at >= forgotten)
 				RETURNING h.*, c.home, c.default_ttl,
 					greatest(redrive.send_after, clock_timestamp()) + random() * coalesce(redrive.spread, '0') AS new_due),
 			first_life AS (
@@ -3100,7 +3116,7 @@ CREATE FUNCTION line_notify.find_notifications(
 	phone text DEFAULT NULL, reference text DEFAULT NULL, recipient text DEFAULT NULL,
 	region text DEFAULT NULL, channel text DEFAULT NULL, max integer DEFAULT 100)
 RETURNS SETOF line_notify.notifications
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off ROWS 10
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off ROWS 10
 AS $$
 #variable_conflict use_variable
 DECLARE

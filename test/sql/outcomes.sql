@@ -9,8 +9,8 @@ SELECT line_notify.create_channel('other', api_base => 'http://127.0.0.1:1');
 SELECT line_notify._ensure_history(1) > 1 AS history;
 CREATE FUNCTION pg_temp.ended(id bigint, state line_notify.message_state, channel text DEFAULT 'out', dedup_key text DEFAULT NULL)
 RETURNS void LANGUAGE sql AS $$
-	INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, reference, state, attempts, token, outcome, http_status, created_at, expires_at, ended_at)
-	VALUES ($1, $3, repeat('b', 64), 'reservation', 'tpl', 'order-' || $1, $2, 1, $1, 'x', 400, '2026-01-01', '2100-01-02', '2026-01-01')
+	INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, reference, state, attempts, token, outcome, http_status, created_at, expires_at, ended_at)
+	VALUES ($1, $3, repeat('b', 64), 'reservation', 'tpl', '{}', 'order-' || $1, $2, 1, $1, 'x', 400, '2026-01-01', '2100-01-02', '2026-01-01')
 $$;
 CREATE FUNCTION pg_temp.becomes(id bigint, state line_notify.message_state) RETURNS void LANGUAGE sql AS $$
 	UPDATE line_notify.history h SET state = $2 WHERE h.id = $1
