@@ -2257,7 +2257,7 @@ BEGIN
 		ON CONFLICT (channel) DO UPDATE SET silence = excluded.silence;
 		again := true;
 	END LOOP;
-	SELECT again OR u.again, least(_sweep_silence.next_at, u.next_at) INTO again, next_at
+	SELECT _sweep_silence.again OR u.again, least(_sweep_silence.next_at, u.next_at) INTO again, next_at
 	FROM line_notify._sweep_unconfirmed() u;
 	IF NOT again THEN
 		PERFORM line_notify._sum_up(silence_after);
