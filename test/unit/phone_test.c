@@ -234,6 +234,6 @@ main(void)
 	ok(LENGTH_OF(status_names) == LN_PHONE_MULTIPLE + 1 &&
 	   LENGTH_OF(type_names) == LN_PHONE_UNKNOWN + 1, "a name for each value");
 
-	printf("phone_test: %d passed, %d failed\n", passed, failed);
+	printf("# phone_test: %d passed, %d failed\n1..%d\n", passed, failed, passed + failed);
 	return failed != 0;
 }
