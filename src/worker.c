@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "access/transam.h"
+#include "access/xlog.h"
 #include "access/xact.h"
 #include "commands/extension.h"
 #include "common/hashfn.h"
@@ -41,6 +42,8 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "replication/syncrep.h"
+#include "replication/walsender.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
@@ -132,9 +135,6 @@ static const char *const supported_versions[] = {"1.0", NULL};
 #define BAD_ROW_FAILURES	3
 /* Such a row is not looked at again for this long (ms). */
 #define BAD_ROW_REST		3600000
-
-/* Claimed rows do not wait longer than this for a rate token (ns). */
-#define TOKEN_PATIENCE		INT64CONST(1000000000)
 
 /* Retention has a look so often (ms); between two steps of it others get their turn. */
 #define MAINTENANCE_GAP		3600000
@@ -229,6 +229,7 @@ static struct
 	int			next_channel;	/* round robin */
 	int64		home;			/* 0 = disarmed */
 	bool		standing_still; /* versions do not match */
+	bool		any_suppressed; /* somebody objected */
 
 	LnHorizon	horizon;
 	TimestampTz expiry_low;
@@ -257,6 +258,9 @@ static struct
 								 * before */
 	int			expire_limit;	/* rows of the next expiry transaction */
 	TimestampTz next_maintenance;
+	TimestampTz doubt_before;	/* due up to then: perhaps sent by the former
+								 * primary; DT_NOBEGIN = no doubt */
+	TimestampTz doubt_until;
 	Rest		rests[MAX_RESTS];
 	int			last_sqlstate;	/* of the last failed phase */
 	bool		ended;			/* this phase ended messages: see wait.c */
@@ -269,7 +273,7 @@ static TimeoutId watchdog;
 
 static void attach(int slotno, uint32 generation);
 static void detach(int code, Datum arg);
-static void leave(LnSlotState state, TimestampTz next_due, const char *error) pg_attribute_noreturn();
+pg_noreturn static void leave(LnSlotState state, TimestampTz next_due, const char *error);
 static void pin_settings(void);
 static void watchdog_handler(void);
 static void handle_sigterm(SIGNAL_ARGS);
@@ -291,6 +295,7 @@ static void release(void *arg);
 static void sweep_keys(void *arg);
 static void maintain(void *arg);
 static void judge_silence(void *arg);
+static void settle_doubt(void *arg);
 
 static int64 silence_gap(void);
 static void judge_silence_soon(void);
@@ -391,6 +396,8 @@ ln_worker_main(Datum arg)
 	W.token_at = W.next_probe = DT_NOEND;
 	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
 	W.next_maintenance = 0;
+	W.doubt_before = DT_NOBEGIN;
+	W.doubt_until = DT_NOEND;
 	W.idle_since = GetCurrentTimestamp();
 
 	for (;;)
@@ -427,6 +434,8 @@ ln_worker_main(Datum arg)
 				W.need_fold = !try_phase("folding webhook events", fold, &W.need_fold) || W.need_fold;
 			if (W.home != 0 && W.next_expiry <= GetCurrentTimestamp())
 				end_expired();
+			if (W.home != 0 && W.doubt_until <= GetCurrentTimestamp())
+				(void) try_phase("ending the doubt", settle_doubt, NULL);
 			if (W.home != 0 && W.next_silence <= GetCurrentTimestamp())
 				(void) try_phase("judging silence", judge_silence, NULL);
 			if (W.home != 0 && W.need_release && W.release_at <= GetCurrentTimestamp())
@@ -997,6 +1006,13 @@ configure(void *arg)
 {
 	W.next_maintenance = 0;		/* retention may have changed */
 	W.home = ln_outbox_local_home();
+	W.doubt_before = DT_NOBEGIN;
+	W.doubt_until = DT_NOEND;
+	if (W.home != 0)
+		ln_outbox_note_timeline(W.home, GetWALInsertionTimeLine(),
+								SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != 0,
+								ln_guc_promotion_grace, &W.doubt_before, &W.doubt_until);
+	W.any_suppressed = ln_outbox_has_suppressed();
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
 	for (int i = 0; i < W.nchannels; i++)
 	{
@@ -1059,7 +1075,7 @@ survey(void *arg)
 	int			n;
 
 	W.last_survey = now;
-	n = W.home != 0 ? ln_outbox_survey(W.home, &rows) : 0;
+	n = W.home != 0 ? ln_outbox_survey(W.home, W.doubt_before, &rows) : 0;
 	for (int i = 0; i < W.nchannels; i++)
 		for (int p = 0; p < LN_LANES; p++)
 			W.channels[i]->lanes[p].next_due = DT_NOEND;
@@ -1265,6 +1281,24 @@ end_expired(void)
 	}
 }
 
+/* After a promotion, the time to wait for delivery events is over. */
+static void
+settle_doubt(void *arg)
+{
+	/* the change of the identity makes us read the configuration again */
+	if (!ln_outbox_settle_doubt(W.home, ln_guc_on_promotion == LN_PROMOTION_HOLD, EXPIRE_BATCH))
+		W.doubt_until = DT_NOEND;
+}
+
+static void
+maintain(void *arg)
+{
+	bool		again = ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention, MAINTENANCE_STEP);
+
+	W.next_maintenance = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 again ? MAINTENANCE_PAUSE : MAINTENANCE_GAP);
+}
+
 static void
 lock_claims(void)
 {
@@ -1300,15 +1334,6 @@ sweep_keys(void *arg)
 	ln_outbox_sweep_keys(SWEEP_BATCH);
 }
 
-static void
-maintain(void *arg)
-{
-	bool		again = ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention, MAINTENANCE_STEP);
-
-	W.next_maintenance = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													 again ? MAINTENANCE_PAUSE : MAINTENANCE_GAP);
-}
-
 /* ------------------------------------------------------------------ claim */
 
 struct Claim
@@ -1331,6 +1356,9 @@ claim_phase(void *arg)
 	LnMessage  *strangers;
 	int			nblocked = 0;
 	int			nstrangers = 0;
+	LnMessage  *objectors;
+	int			nobjectors = 0;
+	bool	   *objected = NULL;
 	TimestampTz last_due;
 	Snapshot	snapshot = GetActiveSnapshot();
 
@@ -1339,12 +1367,17 @@ claim_phase(void *arg)
 	if (ln_horizon_note(&W.horizon, c->now, U64FromFullTransactionId(ReadNextFullTransactionId())))
 		forget_bounds();		/* the clock was set back */
 	c->picked = ln_outbox_pick(c->channel->row.name, c->lane, W.home,
-							   lane->low, c->now, c->limit, &c->rows);
+							   Max(lane->low, W.doubt_before == DT_NOBEGIN ? DT_NOBEGIN : W.doubt_before + 1),
+							   c->now, c->limit, &c->rows);
 
 	/*
 	 * Only the first waiting message of an order_key may go, none of a paused
-	 * template or design, and none to a person who is not on the list.
+	 * template or design, and none to a person who is not on the list or has
+	 * objected.
 	 */
+	if (W.any_suppressed && c->picked > 0)
+		objected = ln_outbox_find_suppressed(c->rows, c->picked);
+	objectors = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	last_due = c->picked > 0 ? c->rows[c->picked - 1].due_at : c->now;
 	blocked = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	strangers = palloc(sizeof(LnMessage) * Max(c->picked, 1));
@@ -1357,6 +1390,8 @@ claim_phase(void *arg)
 		message_subject(m, subject);
 		if (!ln_channel_allows(c->channel, m->recipient))
 			strangers[nstrangers++] = *m;
+		else if (objected != NULL && objected[i])
+			objectors[nobjectors++] = *m;
 		else if (m->blocked || ln_channel_part_paused(c->channel, ln_lane_kind(c->lane), subject))
 			blocked[nblocked++] = *m;
 		else
@@ -1364,6 +1399,11 @@ claim_phase(void *arg)
 	}
 	if (nblocked > 0)
 		ln_outbox_park(blocked, nblocked);
+	if (nobjectors > 0)
+	{
+		ln_outbox_suppress(objectors, nobjectors, "the recipient objected");
+		W.next_expiry = c->now;
+	}
 	if (nstrangers > 0)
 	{
 		ln_outbox_suppress(strangers, nstrangers, "only_recipients: not on the list of the channel");
@@ -2317,6 +2357,7 @@ next_deadline(void)
 			if (W.need_release)
 				wake = earlier(wake, W.release_at, "releasing messages");
 			wake = earlier(wake, W.next_maintenance, "maintaining history");
+			wake = earlier(wake, W.doubt_until, "ending the doubt");
 		}
 		if (W.need_survey && W.nclaimed + W.nsent == 0)
 			wake = earlier(wake, TimestampTzPlusMilliseconds(W.last_survey, SURVEY_GAP + 1),
