@@ -1077,7 +1077,7 @@ BEGIN
 				MESSAGE = 'the path of a credential file must be absolute',
 				HINT = 'Write file:/path/of/the/secret.';
 		END IF;
-		IF NOT (line_notify._caller_is_superuser() OR pg_has_role(session_user, 'pg_read_server_files', 'MEMBER')) THEN
+		IF NOT (line_notify._caller_is_superuser() OR pg_has_role(line_notify._caller(), 'pg_read_server_files', 'USAGE')) THEN
 			RAISE EXCEPTION USING
 				ERRCODE = 'insufficient_privilege',
 				MESSAGE = 'permission denied to read a credential from a server file',
@@ -3496,8 +3496,8 @@ DECLARE
 	looks CONSTANT text := 'line_notify.find_notifications, line_notify.wait_for,'
 						   ' line_notify._viewer, line_notify._hold_ups, line_notify._local_home, line_notify._quiet_until';
 	verbs CONSTANT text := 'line_notify.cancel, line_notify.reschedule, line_notify.redrive, line_notify.pause, line_notify.resume,'
-						   ' line_notify.take_outcomes, line_notify.drop_consumer';
-	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations';
+						   ' line_notify.take_outcomes, line_notify.drop_consumer, line_notify.check_channel';
+	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations, line_notify.daily_totals';
 	shows CONSTANT text := 'line_notify.health, line_notify.reset_stats, line_notify._stats, line_notify._workers';
 	verb text := CASE WHEN give THEN 'GRANT' ELSE 'REVOKE' END;
 	whom text := CASE WHEN give THEN 'TO ' ELSE 'FROM ' END || role::text;
