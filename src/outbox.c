@@ -684,7 +684,7 @@ ln_outbox_note_release(const char *channel, const char *order_key)
 }
 
 bool
-ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
+ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, bool *stuck)
 {
 	/*
 	 * The first message of each order_key that was let go, if it was set
@@ -713,7 +713,7 @@ ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
 	};
 	static Statement left = {
 		.sql =
-		"SELECT EXISTS (SELECT FROM line_notify.release WHERE order_key IS NOT NULL)",
+		"SELECT r.seq FROM line_notify.release r WHERE r.order_key IS NOT NULL ORDER BY r.seq LIMIT 1",
 		.nargs = 0
 	};
 
@@ -756,16 +756,25 @@ ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
 	}
 	*rows = list;
 	*nrows = n;
-	(void) run(&left, NULL, NULL, SPI_OK_SELECT);
-	if (column_bool(0, 1))
-		return true;
+	*stuck = false;
+	if (run(&left, NULL, NULL, SPI_OK_SELECT) > 0)
+	{
+		int64		oldest = column_int8(0, 1, 0);
+
+		*stuck = n == 0 && oldest == scan->oldest;
+		scan->oldest = oldest;
+		if (!*stuck)
+			return true;		/* those first: they are few */
+	}
 
 	if (run(&next, NULL, NULL, SPI_OK_SELECT) == 0)
-		return false;
+		return *stuck;
+	*stuck = false;
 	if (column_int8(0, 1, 0) != scan->seq)
 	{
-		memset(scan, 0, sizeof(*scan));
 		scan->seq = column_int8(0, 1, 0);
+		scan->lane = 0;
+		scan->after = 0;
 	}
 	{
 		char	   *channel = column_text(0, 2);

@@ -171,7 +171,8 @@ typedef struct LnLaneRow
 /* where the release of a whole channel stands; zeroed to begin with */
 typedef struct LnReleaseScan
 {
-	int64		seq;
+	int64		oldest;			/* first note of an order_key that was left */
+	int64		seq;			/* note of a channel */
 	int			lane;
 	int64		after;			/* id */
 } LnReleaseScan;
@@ -272,10 +273,10 @@ extern void ln_outbox_note_release(const char *channel, const char *order_key);
 
 /*
  * Bring back up to limit rows that were set aside and noted.  Returns whether
- * notes are left; *rows are the lanes that have something due now.  Caller
- * holds the claim lock.
+ * notes are left; *stuck, that somebody has their rows locked.  *rows are the
+ * lanes that have something due now.  Caller holds the claim lock.
  */
-extern bool ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows);
+extern bool ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, bool *stuck);
 
 /* Count messages that LINE accepted or may have accepted today. */
 extern void ln_outbox_count_sent(const char *channel, int n);

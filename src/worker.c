@@ -1317,12 +1317,12 @@ release(void *arg)
 {
 	LnLaneRow  *rows;
 	int			n;
+	bool		stuck;
 	TimestampTz now = GetCurrentTimestamp();
 
 	lock_claims();
-	W.need_release = ln_outbox_release(RELEASE_BATCH, &W.release_scan, &rows, &n);
-	/* nothing to be had: somebody has the rows locked */
-	W.release_at = n > 0 ? 0 : TimestampTzPlusMilliseconds(now, RELEASE_RETRY);
+	W.need_release = ln_outbox_release(RELEASE_BATCH, &W.release_scan, &rows, &n, &stuck);
+	W.release_at = stuck ? TimestampTzPlusMilliseconds(now, RELEASE_RETRY) : 0;
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < W.nchannels; j++)
 			if (strcmp(W.channels[j]->row.name, rows[i].channel) == 0)
