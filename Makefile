@@ -42,9 +42,11 @@ OBJS = \
 	src/signed_link.o \
 	src/states.o \
 	src/stats.o \
+	src/suppression.o \
 	src/token.o \
 	src/token_api.o \
 	src/token_bucket.o \
+	src/totals.o \
 	src/use_case.o \
 	src/wait.o \
 	src/wakeup.o \
@@ -61,6 +63,7 @@ REGRESS = \
 	catalogue \
 	channel \
 	duties \
+	health \
 	install \
 	message_check \
 	outbox \
@@ -75,6 +78,8 @@ REGRESS = \
 ISOLATION = \
 	dedup \
 	order_key \
+	outcomes_sessions \
+	verbs_claims \
 
 # pg_regress looks into ./sql before test/sql, so every file in sql/ has "--" in
 # its name; what must come out stands in ./expected.  pg_isolation_regress looks

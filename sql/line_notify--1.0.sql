@@ -684,6 +684,7 @@ CREATE TABLE line_notify.channel (
 	rate_limit		integer NOT NULL DEFAULT 2000 CHECK (rate_limit BETWEEN 1 AND 100000),
 	max_in_flight	integer NOT NULL DEFAULT 400 CHECK (max_in_flight BETWEEN 1 AND 10000),
 	default_ttl		interval NOT NULL DEFAULT '24 hours' CHECK (default_ttl > '0'),
+	confirm_within	interval CHECK (confirm_within BETWEEN '1 second' AND '24 hours'),
 	on_invalid		text NOT NULL DEFAULT 'park' CHECK (on_invalid IN ('park', 'error')),
 	on_unknown		text NOT NULL DEFAULT 'hold' CHECK (on_unknown IN ('hold', 'retry')),
 	on_server_error	text NOT NULL DEFAULT 'hold' CHECK (on_server_error IN ('hold', 'retry')),
@@ -711,6 +712,7 @@ CREATE TABLE line_notify.channel (
 COMMENT ON TABLE line_notify.channel IS 'One row per LINE Messaging API channel; changed by create_channel(), alter_channel(), drop_channel(); read through view channels';
 COMMENT ON COLUMN line_notify.channel.home IS 'identity this channel was armed for; see arm()';
 COMMENT ON COLUMN line_notify.channel.line_channel_id IS 'LINE''s channel ID: identity of the rate limit, which outlives tokens';
+COMMENT ON COLUMN line_notify.channel.confirm_within IS 'outcome unconfirmed for take_outcomes() when no delivery event came so soon after LINE accepted a message; NULL = never';
 COMMENT ON COLUMN line_notify.channel.rate_limit IS 'our share of LINE''s 2,000 requests a second per endpoint';
 COMMENT ON COLUMN line_notify.channel.settle_window IS 'on_unknown, on_server_error = retry: how long to wait for the delivery event first';
 COMMENT ON COLUMN line_notify.channel.dedup_window IS 'how long a dedup_key stays taken';
@@ -827,6 +829,7 @@ CREATE FUNCTION line_notify.create_channel(
 	rate_limit integer DEFAULT NULL,
 	max_in_flight integer DEFAULT NULL,
 	default_ttl interval DEFAULT NULL,
+	confirm_within interval DEFAULT NULL,
 	on_invalid text DEFAULT NULL,
 	on_unknown text DEFAULT NULL,
 	on_server_error text DEFAULT NULL,
@@ -885,6 +888,7 @@ BEGIN
 		rate_limit => create_channel.rate_limit,
 		max_in_flight => create_channel.max_in_flight,
 		default_ttl => create_channel.default_ttl,
+		confirm_within => create_channel.confirm_within,
 		on_invalid => create_channel.on_invalid,
 		on_unknown => create_channel.on_unknown,
 		on_server_error => create_channel.on_server_error,
@@ -916,6 +920,7 @@ CREATE FUNCTION line_notify.alter_channel(
 	rate_limit integer DEFAULT NULL,
 	max_in_flight integer DEFAULT NULL,
 	default_ttl interval DEFAULT NULL,
+	confirm_within interval DEFAULT NULL,
 	on_invalid text DEFAULT NULL,
 	on_unknown text DEFAULT NULL,
 	on_server_error text DEFAULT NULL,
@@ -983,6 +988,7 @@ BEGIN
 		rate_limit = coalesce(alter_channel.rate_limit, c.rate_limit),
 		max_in_flight = coalesce(alter_channel.max_in_flight, c.max_in_flight),
 		default_ttl = coalesce(alter_channel.default_ttl, c.default_ttl),
+		confirm_within = nullif(coalesce(alter_channel.confirm_within, c.confirm_within), '0'),
 		on_invalid = coalesce(alter_channel.on_invalid, c.on_invalid),
 		on_unknown = coalesce(alter_channel.on_unknown, c.on_unknown),
 		on_server_error = coalesce(alter_channel.on_server_error, c.on_server_error),
@@ -1020,7 +1026,7 @@ EXCEPTION WHEN check_violation THEN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.alter_channel FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.alter_channel IS 'Change settings of a channel; NULL leaves a setting as it is; '''' clears proxy, ca_file and quiet_hours, 0 clears max_attempts and daily_budget, {} clears only_recipients';
+COMMENT ON FUNCTION line_notify.alter_channel IS 'Change settings of a channel; NULL leaves a setting as it is; '''' clears proxy, ca_file and quiet_hours, 0 clears max_attempts, daily_budget and confirm_within, {} clears only_recipients';
 
 CREATE FUNCTION line_notify.drop_channel(name text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1071,7 +1077,7 @@ BEGIN
 				MESSAGE = 'the path of a credential file must be absolute',
 				HINT = 'Write file:/path/of/the/secret.';
 		END IF;
-		IF NOT (line_notify._caller_is_superuser() OR pg_has_role(session_user, 'pg_read_server_files', 'MEMBER')) THEN
+		IF NOT (line_notify._caller_is_superuser() OR pg_has_role(line_notify._caller(), 'pg_read_server_files', 'USAGE')) THEN
 			RAISE EXCEPTION USING
 				ERRCODE = 'insufficient_privilege',
 				MESSAGE = 'permission denied to read a credential from a server file',
@@ -1211,7 +1217,7 @@ COMMENT ON FUNCTION line_notify._quiet_until(text, text, timestamptz) IS 'end of
 
 CREATE VIEW line_notify.channels AS
 SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_flight,
-	   c.default_ttl, c.on_invalid, c.on_unknown, c.on_server_error, c.max_attempts,
+	   c.default_ttl, c.confirm_within, c.on_invalid, c.on_unknown, c.on_server_error, c.max_attempts,
 	   c.backoff_base, c.backoff_cap, c.connect_timeout, c.total_timeout,
 	   c.use_case_required, c.proxy, c.ca_file,
 	   c.settle_window, c.dedup_window, c.on_duplicate, c.time_zone, c.quiet_hours, c.daily_budget,
@@ -1534,7 +1540,11 @@ BEGIN
 		locked := ARRAY(SELECT o.id FROM line_notify.outbox o
 						WHERE o.id = ANY (chunk) AND o.state = 'queued' ORDER BY o.id FOR UPDATE);
 		CONTINUE WHEN cardinality(locked) = 0;
-		PERFORM line_notify._ensure_history(locked[cardinality(locked)]);
+		-- an old message may belong where retention has dropped the partition
+		PERFORM line_notify._ensure_history(g.id)
+		FROM (WITH p AS MATERIALIZED (SELECT x.low, x.high FROM line_notify._history_partitions() x)
+			  SELECT l.id FROM unnest(locked) l(id)
+			  WHERE NOT EXISTS (SELECT FROM p WHERE l.id >= p.low AND l.id < p.high)) g;
 		WITH o AS (
 			DELETE FROM line_notify.outbox o
 			WHERE o.id = ANY (locked)
@@ -1662,10 +1672,15 @@ BEGIN
 				   ' WITH (fillfactor = 90, autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 100000)', part);
 	EXECUTE format('ALTER TABLE line_notify.%I ADD PRIMARY KEY (id)', part);
 	-- For support and for verbs.  A reference or batch costs nothing where there
-	-- is none; of the recipient, a hash index keeps 4 bytes.
+	-- is none.  Recipients are random, so a btree or hash index would cost as
+	-- much as all the rest of a record; Bloom filters cost nearly nothing, and a
+	-- search reads 6 bytes a message.
 	EXECUTE format('CREATE INDEX ON line_notify.%I (reference) WHERE reference IS NOT NULL', part);
 	EXECUTE format('CREATE INDEX ON line_notify.%I (batch) WHERE batch IS NOT NULL', part);
-	EXECUTE format('CREATE INDEX ON line_notify.%I USING hash (recipient)', part);
+	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (recipient text_bloom_ops(n_distinct_per_range = -0.5))'
+				   ' WITH (pages_per_range = 32, autosummarize = on)', part);
+	-- rows lie in the order of their end
+	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (ended_at) WITH (pages_per_range = 16, autosummarize = on)', part);
 	EXECUTE format('ALTER TABLE line_notify.history ATTACH PARTITION line_notify.%I FOR VALUES FROM (%s) TO (%s)',
 				   part, coalesce(quote_literal(below), 'MINVALUE'), coalesce(quote_literal(upper_bound), 'MAXVALUE'));
 	RETURN coalesce(upper_bound, 9223372036854775807);
@@ -1809,6 +1824,12 @@ BEGIN
 			ORDER BY a.id LIMIT step)
 		DELETE FROM line_notify.attempt_log l USING a
 		WHERE l.id = a.id AND l.attempt = a.attempt AND l.token = a.token;
+		GET DIAGNOSTICS n = ROW_COUNT;
+		again := again OR n = step;
+		-- outcomes that no consumer took in all that time
+		DELETE FROM line_notify.outcome o
+		WHERE o.ctid = ANY (ARRAY(SELECT x.ctid FROM line_notify.outcome x
+								  WHERE x.at < cutoff LIMIT step FOR UPDATE SKIP LOCKED));
 		GET DIAGNOSTICS n = ROW_COUNT;
 		again := again OR n = step;
 	END IF;
@@ -1977,15 +1998,16 @@ AS $$
 				(4, c.paused_at IS NOT NULL, 'channel paused', NULL),
 				(5, NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name
 								AND k.kind IN ('access_token', 'client_secret', 'jwt_key')), 'no credential', NULL),
-				(6, EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = c.name
+				(6, EXISTS (SELECT FROM line_notify.token_status t WHERE t.channel = c.name), 'no access token', NULL),
+				(7, EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = c.name
 							AND p.scope = 'endpoint' AND p.subject = e.endpoint), 'endpoint paused', NULL),
-				(7, line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp()) IS NOT NULL, 'quiet hours',
+				(8, line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp()) IS NOT NULL, 'quiet hours',
 					line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp())),
-				(8, c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
+				(9, c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
 									   WHERE d.channel = c.name AND d.day = (statement_timestamp() AT TIME ZONE c.time_zone)::date),
 					'daily budget used up', date_trunc('day', statement_timestamp() AT TIME ZONE c.time_zone + interval '1 day') AT TIME ZONE c.time_zone),
-				(9, s.breaker <> 'closed', 'circuit breaker ' || s.breaker, s.breaker_until),
-				(10, s.blocked_until > statement_timestamp(), 'LINE said wait', s.blocked_until)
+				(10, s.breaker <> 'closed', 'circuit breaker ' || s.breaker, s.breaker_until),
+				(11, s.blocked_until > statement_timestamp(), 'LINE said wait', s.blocked_until)
 			) x(no, holds, reason, until)
 			WHERE x.holds
 			ORDER BY x.no LIMIT 1) r ON true
@@ -2005,7 +2027,7 @@ SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 	   f.delivered_at, o.error,
 	   CASE WHEN f.id IS NOT NULL OR o.state <> 'queued' THEN NULL
 			WHEN o.home IS DISTINCT FROM me.home THEN 'disarmed'
-			WHEN k.reason IN ('disarmed', 'standby', 'not preloaded', 'disabled', 'no launcher', 'channel paused', 'no credential', 'endpoint paused') THEN k.reason
+			WHEN k.reason IN ('disarmed', 'standby', 'not preloaded', 'disabled', 'no launcher', 'channel paused', 'no credential', 'no access token', 'endpoint paused') THEN k.reason
 			WHEN EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
 						 AND p.scope = 'template' AND p.subject = o.template_key) THEN 'template paused'
 			WHEN o.template_key IS NULL AND EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
@@ -2116,6 +2138,284 @@ AS 'MODULE_PATHNAME', 'line_notify_receive_webhook';
 REVOKE ALL ON FUNCTION line_notify.receive_webhook(text, bytea, text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.receive_webhook(text, bytea, text) IS 'Check the signature of a webhook call of LINE over its raw body and keep its events; returns how many were new';
 
+CREATE FUNCTION line_notify.receive_verified_events(channel text, body jsonb) RETURNS integer
+LANGUAGE c VOLATILE CALLED ON NULL INPUT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'line_notify_receive_verified_events';
+REVOKE ALL ON FUNCTION line_notify.receive_verified_events(text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.receive_verified_events(text, jsonb) IS 'The same for a gateway that has verified the signature itself: whoever may call this decides what was delivered';
+
+CREATE FUNCTION line_notify.grant_webhook(role regrole, verified boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.receive_webhook(text, bytea, text) TO %s', role);
+	IF verified THEN
+		EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.receive_verified_events(text, jsonb) TO %s', role);
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.grant_webhook(regrole, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.grant_webhook(regrole, boolean) IS 'Let a role hand in webhook calls of LINE, and nothing else; verified: also events without a signature';
+
+CREATE FUNCTION line_notify.revoke_webhook(role regrole) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('REVOKE EXECUTE ON FUNCTION line_notify.receive_webhook(text, bytea, text), line_notify.receive_verified_events(text, jsonb) FROM %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.revoke_webhook(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.revoke_webhook(regrole) IS 'Take back what grant_webhook() gave';
+
+--
+-- Totals.  Every statement that ends messages adds a few narrow rows here, by
+-- a statement trigger on history; nobody updates a common row, so a user's
+-- open transaction never holds up the worker.  The worker sums them up.
+--
+
+CREATE TABLE line_notify.daily_count (
+	channel			text COLLATE "C" NOT NULL,
+	day				date NOT NULL,
+	kind			text NOT NULL,
+	aggregation_unit text,
+	outcome			text NOT NULL,
+	n				bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX daily_count_day ON line_notify.daily_count (channel, day);
+COMMENT ON TABLE line_notify.daily_count IS 'Summands of view daily_totals; no personal data, kept when messages go';
+COMMENT ON COLUMN line_notify.daily_count.day IS 'in UTC+9, as LINE counts: of the answer, or of the delivery event';
+
+CREATE VIEW line_notify.daily_totals AS
+SELECT channel, day, kind, aggregation_unit, outcome, sum(n)::bigint AS messages
+FROM line_notify.daily_count
+GROUP BY channel, day, kind, aggregation_unit, outcome
+HAVING sum(n) <> 0;
+COMMENT ON VIEW line_notify.daily_totals IS 'How many messages came to which outcome on which day (UTC+9); outlives the messages';
+COMMENT ON COLUMN line_notify.daily_totals.kind IS 'template or flexible; account: follow and unfollow events';
+COMMENT ON COLUMN line_notify.daily_totals.outcome IS 'accepted: LINE took it (whatever came then); the others are where it ended, delivered by the day of the event';
+
+CREATE TABLE line_notify.minute_count (
+	channel			text COLLATE "C" NOT NULL,
+	minute			timestamptz NOT NULL,
+	accepted		bigint NOT NULL,
+	delivered		bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX minute_count_minute ON line_notify.minute_count (minute, channel);
+COMMENT ON TABLE line_notify.minute_count IS 'By the minute of LINE''s answer: messages that wait for a delivery event, and those that got one; the evidence that webhooks arrive';
+
+CREATE TABLE line_notify.sweep_mark (
+	channel			text COLLATE "C" PRIMARY KEY,
+	silence			timestamptz,
+	unconfirmed		timestamptz
+);
+COMMENT ON TABLE line_notify.sweep_mark IS 'How far the silence after messages has been judged';
+COMMENT ON COLUMN line_notify.sweep_mark.silence IS 'messages answered before this are settled';
+COMMENT ON COLUMN line_notify.sweep_mark.unconfirmed IS 'messages answered before this have been looked at for confirm_within';
+
+-- Rows of a dump are not counted a second time: they come by COPY or INSERT
+-- into history itself, which nothing of ours does at the top level.
+CREATE FUNCTION line_notify._is_restore() RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_is_restore';
+REVOKE ALL ON FUNCTION line_notify._is_restore() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._is_restore() IS 'is the statement that the client sent a COPY or INSERT into history';
+
+CREATE FUNCTION line_notify._count_new() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF line_notify._is_restore() THEN
+		RETURN NULL;
+	END IF;
+	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
+	SELECT r.channel, (o.at AT TIME ZONE 'Asia/Tokyo')::date,
+		   CASE WHEN r.template_key IS NULL THEN 'flexible' ELSE 'template' END, r.aggregation_unit, o.outcome, count(*)
+	FROM new_rows r,
+		 LATERAL (SELECT r.state::text, CASE WHEN r.state = 'delivered' THEN coalesce(r.delivered_at, r.ended_at) ELSE r.ended_at END
+				  -- the event overtook the answer
+				  UNION ALL SELECT 'accepted', r.ended_at WHERE r.state = 'delivered' AND r.outcome = 'accepted') o(outcome, at)
+	GROUP BY 1, 2, 3, 4, 5;
+	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
+	SELECT r.channel, date_trunc('minute', r.ended_at), count(*), count(*) FILTER (WHERE r.state = 'delivered')
+	FROM new_rows r
+	WHERE r.state IN ('accepted', 'delivered') AND r.outcome = 'accepted'
+	GROUP BY 1, 2;
+	RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._count_new() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._count_new() IS 'trigger: adds ended messages to daily_count and minute_count';
+
+CREATE FUNCTION line_notify._count_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = on SET enable_mergejoin = on
+AS $$
+BEGIN
+	-- accepted stays what it was; any other first word is taken back
+	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
+	SELECT a.channel, (c.at AT TIME ZONE 'Asia/Tokyo')::date,
+		   CASE WHEN a.template_key IS NULL THEN 'flexible' ELSE 'template' END, a.aggregation_unit, c.outcome, sum(c.n)
+	FROM new_rows a JOIN old_rows b ON b.id = a.id,
+		 LATERAL (VALUES (a.state::text, CASE WHEN a.state = 'delivered' THEN coalesce(a.delivered_at, a.ended_at) ELSE a.ended_at END, 1),
+						 (b.state::text, b.ended_at, -1)) c(outcome, at, n)
+	WHERE a.state <> b.state AND NOT (c.n < 0 AND b.state IN ('accepted', 'delivered'))
+	GROUP BY 1, 2, 3, 4, 5;
+	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
+	SELECT a.channel, date_trunc('minute', a.ended_at), 0, count(*)
+	FROM new_rows a JOIN old_rows b ON b.id = a.id
+	WHERE a.state = 'delivered' AND b.state <> 'delivered' AND a.outcome = 'accepted'
+	GROUP BY 1, 2;
+	RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._count_changed() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._count_changed() IS 'trigger: corrects daily_count and minute_count when a message turns out otherwise';
+
+CREATE TRIGGER count_new AFTER INSERT ON line_notify.history REFERENCING NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_new();
+CREATE TRIGGER count_changed AFTER UPDATE ON line_notify.history REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_changed();
+
+-- No delivery event means not delivered only if events were arriving: one for
+-- another message of the channel, answered within 15 minutes of this one.
+-- Otherwise the silence proves nothing, and the message stays as it is.
+CREATE FUNCTION line_notify._sweep_silence(silence_after interval, OUT again boolean, OUT next_at timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_bitmapscan = on SET enable_hashjoin = on
+AS $$
+DECLARE
+	horizon timestamptz := clock_timestamp() - silence_after;
+	c record;
+	m record;
+	upto timestamptz;
+	ids bigint[];
+BEGIN
+	again := false;
+	next_at := 'infinity';
+	FOR c IN SELECT n.name, coalesce(s.silence, '-infinity') AS mark
+			 FROM line_notify.channel n LEFT JOIN line_notify.sweep_mark s ON s.channel = n.name
+	LOOP
+		-- the next minute with messages that nothing was heard of
+		SELECT x.minute, sum(x.accepted) > sum(x.delivered) AS silent INTO m
+		FROM line_notify.minute_count x
+		WHERE x.channel = c.name AND x.minute >= date_trunc('minute', c.mark) AND x.accepted > 0
+		  AND x.minute + interval '1 minute' > c.mark
+		GROUP BY x.minute ORDER BY x.minute LIMIT 1;
+		IF NOT FOUND THEN
+			CONTINUE;
+		END IF;
+		IF greatest(m.minute, c.mark) >= horizon THEN
+			next_at := least(next_at, greatest(m.minute, c.mark) + silence_after + interval '1 second');
+			CONTINUE;
+		END IF;
+		upto := least(m.minute + interval '1 minute', horizon);
+		-- at most a minute's worth of messages in one transaction
+		IF m.silent AND EXISTS (SELECT FROM line_notify.minute_count x
+				   WHERE x.channel = c.name AND x.delivered > 0
+					 AND x.minute BETWEEN m.minute - interval '15 minutes' AND m.minute + interval '15 minutes')
+		THEN
+			UPDATE line_notify.history h SET state = 'undelivered'
+			WHERE h.channel = c.name AND h.state = 'accepted'
+			  AND h.ended_at >= greatest(m.minute, c.mark) AND h.ended_at < upto;
+		END IF;
+		INSERT INTO line_notify.sweep_mark AS s (channel, silence) VALUES (c.name, upto)
+		ON CONFLICT (channel) DO UPDATE SET silence = excluded.silence;
+		IF upto < horizon THEN
+			again := true;
+		ELSE
+			next_at := least(next_at, upto + silence_after + interval '1 second');
+		END IF;
+	END LOOP;
+	SELECT _sweep_silence.again OR u.again, least(_sweep_silence.next_at, u.next_at) INTO again, next_at
+	FROM line_notify._sweep_unconfirmed() u;
+	IF NOT again THEN
+		PERFORM line_notify._sum_up(silence_after);
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._sweep_silence(interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._sweep_silence(interval) IS 'judges the silence after one more minute of accepted messages of each channel; says whether to go on, else when there will be more';
+
+-- Messages of which nothing was heard within confirm_within: an outcome for
+-- consumers, while the message stays accepted.  What was accepted more than an
+-- hour before the setting was made is left alone.
+CREATE FUNCTION line_notify._sweep_unconfirmed(OUT again boolean, OUT next_at timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_bitmapscan = on SET enable_hashjoin = on
+AS $$
+DECLARE
+	c record;
+	m record;
+	horizon timestamptz;
+	upto timestamptz;
+BEGIN
+	again := false;
+	next_at := 'infinity';
+	FOR c IN SELECT n.name, n.confirm_within,
+					coalesce(s.unconfirmed, clock_timestamp() - n.confirm_within - interval '1 hour') AS mark
+			 FROM line_notify.channel n LEFT JOIN line_notify.sweep_mark s ON s.channel = n.name
+			 WHERE n.confirm_within IS NOT NULL
+	LOOP
+		horizon := clock_timestamp() - c.confirm_within;
+		SELECT x.minute, sum(x.accepted) > sum(x.delivered) AS silent INTO m
+		FROM line_notify.minute_count x
+		WHERE x.channel = c.name AND x.minute >= date_trunc('minute', c.mark) AND x.accepted > 0
+		  AND x.minute + interval '1 minute' > c.mark
+		GROUP BY x.minute ORDER BY x.minute LIMIT 1;
+		CONTINUE WHEN NOT FOUND;
+		IF greatest(m.minute, c.mark) >= horizon THEN
+			next_at := least(next_at, greatest(m.minute, c.mark) + c.confirm_within + interval '1 second');
+			CONTINUE;
+		END IF;
+		upto := least(m.minute + interval '1 minute', horizon);
+		IF m.silent THEN
+			WITH h AS (
+				UPDATE line_notify.history h SET revision = 1
+				WHERE h.channel = c.name AND h.state = 'accepted' AND h.revision IS NULL
+				  AND h.ended_at >= greatest(m.minute, c.mark) AND h.ended_at < upto
+				RETURNING h.id, h.channel)
+			INSERT INTO line_notify.outcome (consumer, id, channel, outcome, revision, correction)
+			SELECT k.name, h.id, h.channel, 'unconfirmed', 1, false
+			FROM h, line_notify.consumer k WHERE 'unconfirmed' = ANY (k.outcomes);
+		END IF;
+		INSERT INTO line_notify.sweep_mark AS s (channel, unconfirmed) VALUES (c.name, upto)
+		ON CONFLICT (channel) DO UPDATE SET unconfirmed = excluded.unconfirmed;
+		again := true;
+	END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._sweep_unconfirmed() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._sweep_unconfirmed() IS 'notes the outcome unconfirmed for one more minute of accepted messages of each channel';
+
+-- Many summands become one.  Rows that others are adding are not visible yet,
+-- and stay for the next time.
+CREATE FUNCTION line_notify._sum_up(keep interval) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = on SET enable_hashjoin = on
+AS $$
+BEGIN
+	IF (SELECT count(*) FROM (SELECT FROM line_notify.daily_count c GROUP BY c.channel, c.day, c.kind, c.aggregation_unit, c.outcome
+							  HAVING count(*) > 1 LIMIT 1) x) > 0 THEN
+		WITH gone AS (
+			DELETE FROM line_notify.daily_count d
+			WHERE (d.channel, d.day) IN (SELECT c.channel, c.day FROM line_notify.daily_count c
+										 GROUP BY c.channel, c.day, c.kind, c.aggregation_unit, c.outcome HAVING count(*) > 1)
+			RETURNING *)
+		INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
+		SELECT channel, day, kind, aggregation_unit, outcome, sum(n) FROM gone
+		GROUP BY 1, 2, 3, 4, 5 HAVING sum(n) <> 0;
+	END IF;
+	DELETE FROM line_notify.minute_count m WHERE m.minute < clock_timestamp() - keep - interval '1 day';
+	IF (SELECT count(*) FROM (SELECT FROM line_notify.minute_count c GROUP BY c.channel, c.minute
+							  HAVING count(*) > 2 LIMIT 1) x) > 0 THEN
+		WITH gone AS (DELETE FROM line_notify.minute_count RETURNING *)
+		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
+		SELECT channel, minute, sum(accepted), sum(delivered) FROM gone GROUP BY 1, 2;
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._sum_up(interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._sum_up(interval) IS 'joins summands of daily_count and minute_count';
+
 --
 -- 7. Health, stats, workers
 --
@@ -2134,17 +2434,25 @@ COMMENT ON VIEW line_notify.workers IS 'The launcher (no database) and the deliv
 GRANT EXECUTE ON FUNCTION line_notify._workers() TO pg_monitor;
 GRANT SELECT ON line_notify.workers TO pg_monitor;
 
+CREATE FUNCTION line_notify._secret_fault(value text) RETURNS text
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'line_notify_secret_fault';
+REVOKE ALL ON FUNCTION line_notify._secret_fault(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._secret_fault(text) IS 'why the file of a credential cannot be read on this server, or NULL';
+
 CREATE FUNCTION line_notify.health(OUT severity text, OUT subject text, OUT reason text, OUT hint text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	c record;
-	w record;
-	p record;
+	x record;
 	here bigint := line_notify._local_home();
+	standby boolean := pg_is_in_recovery();
 	n bigint;
+	since timestamptz;
+	moving boolean;
 BEGIN
+	-- ---- the server
 	subject := 'server';
 	severity := 'error';
 	CASE line_notify._preload_state()
@@ -2157,51 +2465,101 @@ BEGIN
 			hint := 'Set line_notify.enabled = on and reload the configuration.';
 			RETURN NEXT;
 		WHEN 'no launcher' THEN
-			IF NOT pg_is_in_recovery() THEN
+			IF NOT standby THEN
 				reason := 'the launcher is not running';
 				hint := 'It restarts by itself within seconds; see the server log, and max_worker_processes.';
 				RETURN NEXT;
 			END IF;
 		ELSE NULL;
 	END CASE;
-	IF pg_is_in_recovery() THEN
+	IF standby THEN
 		severity := 'info';
 		reason := 'this server is a standby: it sends nothing until it is promoted';
 		hint := NULL;
 		RETURN NEXT;
 	END IF;
-
-	FOR w IN SELECT * FROM line_notify._workers() x
-			 WHERE x.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-			   AND x.state NOT IN ('running', 'idle')
+	IF current_setting('max_worker_processes')::integer < 2 THEN
+		severity := 'error';
+		reason := 'max_worker_processes leaves no room for the launcher and a worker';
+		hint := 'Increase max_worker_processes and restart the server.';
+		RETURN NEXT;
+	END IF;
+	FOR x IN
+		SELECT coalesce('role ' || r.rolname, 'every role') ||
+			   coalesce(' in database ' || d.datname, '') AS whose
+		FROM pg_db_role_setting s
+		LEFT JOIN pg_roles r ON r.oid = s.setrole
+		LEFT JOIN pg_database d ON d.oid = s.setdatabase
+		WHERE (s.setdatabase = 0 OR d.datname = current_database())
+		  AND EXISTS (SELECT FROM unnest(s.setconfig) u
+					  WHERE u ~* '^line_notify\.enqueue=(off|false|no|0|f|n)$')
 	LOOP
 		severity := 'warning';
+		reason := format('line_notify.enqueue is off for %s: what it inserts is not queued', x.whose);
+		hint := 'ALTER ROLE or ALTER DATABASE ... RESET line_notify.enqueue ends that.';
+		RETURN NEXT;
+	END LOOP;
+
+	-- ---- the worker of this database
+	FOR x IN SELECT * FROM line_notify._workers() w
+			 WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+			   AND (w.state NOT IN ('running', 'idle') OR w.last_error <> '')
+	LOOP
+		severity := CASE WHEN x.state IN ('no slot', 'version') THEN 'error' ELSE 'warning' END;
 		subject := 'worker';
-		reason := CASE w.state
+		reason := CASE x.state
 			WHEN 'no slot' THEN 'no free background worker slot'
 			WHEN 'backoff' THEN 'the worker stopped with an error and is started again after a pause'
 			WHEN 'held' THEN 'the worker stepped aside for a command on this database'
 			WHEN 'version' THEN 'library and extension versions do not match'
-			ELSE 'the worker is ' || w.state END || coalesce(': ' || nullif(w.last_error, ''), '');
-		hint := CASE w.state
+			WHEN 'running' THEN 'the worker runs, and something failed'
+			ELSE 'the worker is ' || x.state END || coalesce(': ' || nullif(x.last_error, ''), '');
+		hint := CASE x.state
 			WHEN 'no slot' THEN 'You may need to increase "max_worker_processes".'
 			WHEN 'version' THEN format('Run ALTER EXTENSION line_notify UPDATE in database "%s", or restart the server after an upgrade of the package.', current_database())
+			WHEN 'held' THEN 'It comes back when the command is done.'
+			ELSE 'It tries again by itself; the server log has the error.'
 			END;
-		IF w.state IN ('no slot', 'version') THEN
-			severity := 'error';
-		END IF;
 		RETURN NEXT;
 	END LOOP;
+	IF NOT standby THEN
+		subject := 'worker';
+		severity := 'warning';
+		SELECT count(*) INTO n FROM line_notify.in_flight f
+		WHERE f.claimed_at < clock_timestamp() - interval '15 minutes';
+		IF n > 0 THEN
+			reason := format('%s messages were claimed more than 15 minutes ago and their outcome is not recorded', n);
+			hint := 'They are recovered when a worker of the place that claimed them runs; see view workers.';
+			RETURN NEXT;
+		END IF;
+		SELECT min(e.received_at) INTO since FROM line_notify.webhook_event e;
+		IF since < clock_timestamp() - interval '5 minutes' THEN
+			reason := format('delivery events wait since %s', date_trunc('second', since));
+			hint := 'The worker of this database folds them into the messages; see view workers.';
+			RETURN NEXT;
+		END IF;
+		SELECT a.pid, a.xact_start INTO x FROM pg_stat_activity a
+		WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a.backend_xid IS NOT NULL
+		  AND a.xact_start < clock_timestamp() - interval '1 hour'
+		ORDER BY a.xact_start LIMIT 1;
+		IF FOUND THEN
+			severity := 'info';
+			reason := format('process %s has a transaction open since %s: what it queued waits for its COMMIT, and claims become slower', x.pid, date_trunc('second', x.xact_start));
+			hint := 'See pg_stat_activity.';
+			RETURN NEXT;
+		END IF;
+	END IF;
 
-	FOR w IN SELECT i.doubt_before, i.doubt_until FROM line_notify.identity i WHERE i.home = here AND i.doubt_before IS NOT NULL
+	FOR x IN SELECT i.doubt_before, i.doubt_until FROM line_notify.identity i WHERE i.home = here AND i.doubt_before IS NOT NULL
 	LOOP
 		severity := 'warning';
 		subject := 'promotion';
-		reason := format('messages due before %s may have been sent by the former primary: they wait until %s for delivery events', w.doubt_before, w.doubt_until);
+		reason := format('messages due before %s may have been sent by the former primary: they wait until %s for delivery events', x.doubt_before, x.doubt_until);
 		hint := 'Then line_notify.on_promotion decides: hold ends them as unknown, send sends them. With a synchronous standby there is no doubt.';
 		RETURN NEXT;
 	END LOOP;
 
+	-- ---- channels
 	IF NOT EXISTS (SELECT FROM line_notify.channel) THEN
 		severity := 'info';
 		subject := 'channels';
@@ -2209,28 +2567,34 @@ BEGIN
 		hint := 'SELECT line_notify.create_channel(''name'', line_channel_id => ''...'');';
 		RETURN NEXT;
 	END IF;
-	FOR c IN SELECT * FROM line_notify.channel x ORDER BY x.name
+	FOR c IN SELECT * FROM line_notify.channel k ORDER BY k.name
 	LOOP
 		subject := format('channel %s', c.name);
+		moving := NOT standby;
 		IF c.home IS DISTINCT FROM here THEN
 			severity := 'error';
 			reason := format('disarmed: this database or node ("%s") is not where the channel was armed (%s)', line_notify._node(),
 				coalesce((SELECT 'nodes ' || array_to_string(i.nodes, ', ') FROM line_notify.identity i WHERE i.home = c.home), 'unknown'));
-			hint := 'If messages shall be sent from here, and no longer from there, run SELECT line_notify.arm();';
+			hint := CASE WHEN standby
+				THEN 'After promotion it would send nothing. If it should, run on the primary: SELECT line_notify.arm(nodes => ...); with both nodes.'
+				ELSE 'If messages shall be sent from here, and no longer from there, run SELECT line_notify.arm();' END;
 			RETURN NEXT;
+			moving := false;
 		END IF;
 		IF c.paused_at IS NOT NULL THEN
 			severity := 'error';
 			reason := 'paused: ' || coalesce(c.pause_reason, 'by an operator');
 			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
 			RETURN NEXT;
+			moving := false;
 		END IF;
-		FOR p IN SELECT * FROM line_notify.partial_pause x WHERE x.channel = c.name ORDER BY x.scope, x.subject
+		FOR x IN SELECT * FROM line_notify.partial_pause q WHERE q.channel = c.name ORDER BY q.scope, q.subject
 		LOOP
 			severity := 'error';
-			reason := format('paused %s messages: %s', CASE p.scope WHEN 'endpoint' THEN p.subject ELSE p.scope || ' ' || p.subject END, p.reason);
+			reason := format('paused %s messages: %s', CASE x.scope WHEN 'endpoint' THEN x.subject ELSE x.scope || ' ' || x.subject END, x.reason);
 			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
 			RETURN NEXT;
+			moving := false;
 		END LOOP;
 		IF c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
 							  WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date) THEN
@@ -2238,27 +2602,104 @@ BEGIN
 			reason := format('the daily budget of %s messages is used up', c.daily_budget);
 			hint := format('It goes on at midnight (%s); SELECT line_notify.alter_channel(%L, daily_budget => ...); raises it.', c.time_zone, c.name);
 			RETURN NEXT;
+			moving := false;
 		END IF;
 		IF line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) IS NOT NULL THEN
 			severity := 'info';
 			reason := format('quiet hours until %s', line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()));
 			hint := NULL;
 			RETURN NEXT;
+			moving := false;
 		END IF;
 		IF NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name AND k.kind IN ('access_token', 'client_secret', 'jwt_key')) THEN
 			severity := 'error';
 			reason := 'no credential to send with';
 			hint := format('SELECT line_notify.set_credential(%L, ''access_token'', ''file:/path'');', c.name);
 			RETURN NEXT;
+			moving := false;
 		END IF;
+		FOR x IN SELECT k.kind, line_notify._secret_fault(k.value) AS fault FROM line_notify.credential k
+				 WHERE k.channel = c.name AND k.value LIKE 'file:%' ORDER BY k.kind
+		LOOP
+			CONTINUE WHEN x.fault IS NULL;
+			severity := 'error';
+			reason := format('the file of credential %s: %s', x.kind, x.fault);
+			hint := 'The file must be readable by the server''s user, and by nobody else, on every node that may send.';
+			RETURN NEXT;
+		END LOOP;
+		IF c.ca_file IS NOT NULL AND pg_stat_file(c.ca_file, true) IS NULL THEN
+			severity := 'error';
+			reason := 'ca_file does not exist on this server';
+			hint := format('Install it on every node that may send, or SELECT line_notify.alter_channel(%L, ca_file => '''');', c.name);
+			RETURN NEXT;
+		END IF;
+		CONTINUE WHEN standby;
+
 		SELECT 'error', format('no access token since %s: %s', date_trunc('second', t.since), t.error),
 			format('It is asked for again by itself, every minute at least; SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name)
 		INTO severity, reason, hint
 		FROM line_notify.token_status t WHERE t.channel = c.name;
 		IF FOUND THEN
 			RETURN NEXT;
+			moving := false;
 		END IF;
-		SELECT count(*) INTO n FROM line_notify.history h
+		FOR x IN SELECT s.endpoint, s.breaker, s.breaker_until, s.blocked_until, s.last_error, s.last_error_at
+				 FROM line_notify._stats() s
+				 WHERE s.channel = c.name
+				   AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+				   AND (s.breaker <> 'closed' OR s.blocked_until > clock_timestamp())
+				 ORDER BY s.endpoint
+		LOOP
+			moving := false;
+			severity := 'warning';
+			IF x.blocked_until > clock_timestamp() THEN
+				reason := format('%s messages: LINE said wait until %s', x.endpoint, date_trunc('second', x.blocked_until));
+				hint := 'It goes on by itself. If this is frequent, lower rate_limit; LINE''s plan may also have a monthly limit.';
+				RETURN NEXT;
+			-- one breaker serves both endpoints
+			ELSIF x.endpoint = (SELECT min(s.endpoint) FROM line_notify._stats() s WHERE s.channel = c.name AND s.breaker <> 'closed') THEN
+				reason := format('the circuit breaker is %s: a run of requests failed%s', x.breaker,
+					(SELECT format(', last %s at %s', s.last_error, date_trunc('second', s.last_error_at))
+					 FROM line_notify._stats() s WHERE s.channel = c.name AND s.last_error IS NOT NULL
+					 ORDER BY s.last_error_at DESC LIMIT 1));
+				hint := format('Single messages probe whether LINE can be reached again; SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name);
+				RETURN NEXT;
+			END IF;
+		END LOOP;
+
+		-- late for no reason above?
+		IF moving THEN
+			SELECT min(f.due_at) INTO since
+			FROM generate_series(0, 41) lane,
+				 LATERAL (SELECT o.due_at FROM line_notify.outbox o
+						  WHERE o.channel = c.name AND o.lane = lane::smallint AND o.home = here AND o.state = 'queued'
+							AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
+						  ORDER BY o.due_at LIMIT 1) f;
+			IF since < clock_timestamp() - interval '1 minute' THEN
+				severity := 'warning';
+				reason := format('messages that are due wait since %s', date_trunc('second', since));
+				hint := 'More are due than the rate limit lets pass, or no worker runs; see views stats, workers and batches.';
+				RETURN NEXT;
+			END IF;
+		END IF;
+		-- accepted messages of the last day around which no event came
+		SELECT 'warning', format('no delivery event came for %s messages that LINE accepted between %s and %s', sum(q.accepted),
+				to_char(min(q.minute), 'YYYY-MM-DD HH24:MI'), to_char(max(q.minute), 'YYYY-MM-DD HH24:MI TZ')),
+			'Check that LINE''s webhook reaches line_notify.receive_webhook(). Without events these messages stay accepted.'
+		INTO severity, reason, hint
+		FROM line_notify.minute_count q
+		WHERE q.channel = c.name AND q.minute < clock_timestamp() - interval '16 minutes'
+		  AND q.minute > clock_timestamp() - interval '25 hours'
+		  AND NOT EXISTS (SELECT FROM line_notify.minute_count e
+						  WHERE e.channel = c.name AND e.delivered > 0
+							AND e.minute BETWEEN q.minute - interval '15 minutes' AND q.minute + interval '15 minutes')
+		HAVING sum(q.accepted) > 0;
+		IF FOUND THEN
+			RETURN NEXT;
+		END IF;
+		-- the latest messages only: this must stay cheap
+		SELECT count(*) INTO n
+		FROM (SELECT h.state, h.ended_at, h.channel FROM line_notify.history h ORDER BY h.id DESC LIMIT 100000) h
 		WHERE h.channel = c.name AND h.state = 'unknown' AND h.ended_at > clock_timestamp() - interval '1 hour';
 		IF n > 0 THEN
 			severity := 'warning';
@@ -2367,6 +2808,24 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._condition(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._condition(jsonb) IS 'a filter as SQL';
 
+-- The ids that a filter matches, in order, ten thousand at a time: one pass
+-- over the table, and what does not fit into work_mem is sorted on disk.
+CREATE FUNCTION line_notify._chunks(of text, states line_notify.message_state[], filter jsonb, ids bigint[])
+RETURNS SETOF bigint[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_hashagg = off ROWS 30
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format(
+		'SELECT array_agg(x.id ORDER BY x.id)'
+		' FROM (SELECT m.id, row_number() OVER (ORDER BY m.id) AS n FROM line_notify.%I m'
+		'		WHERE m.state = ANY ($2) AND %s) x'
+		' GROUP BY (x.n - 1) / 10000 ORDER BY (x.n - 1) / 10000', of, line_notify._condition(filter))
+		USING ids, states;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._chunks(text, line_notify.message_state[], jsonb, bigint[]) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._chunks(text, line_notify.message_state[], jsonb, bigint[]) IS 'ids of the messages in outbox or history that a filter matches';
+
 CREATE FUNCTION line_notify.cancel(
 	ids bigint[] DEFAULT NULL, batch text DEFAULT NULL, reference text DEFAULT NULL,
 	dedup_key text DEFAULT NULL, channel text DEFAULT NULL, use_case line_notify.use_case DEFAULT NULL,
@@ -2379,21 +2838,15 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
-	condition text := line_notify._condition(f);
 	chunk bigint[];
-	last_id bigint := '-9223372036854775808';
 	r record;
 BEGIN
 	PERFORM line_notify._assert_read_committed();
 	cancelled := 0;
 	unknown := 0;
 	sending := 0;
+	FOR chunk IN SELECT k FROM line_notify._chunks('outbox', '{queued}', f, ids) k
 	LOOP
-		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.outbox m'
-				' WHERE m.state = ''queued'' AND m.id > $2 AND ' || condition ||
-				' ORDER BY m.id LIMIT 10000) x' INTO chunk USING ids, last_id;
-		EXIT WHEN chunk IS NULL;
-		last_id := chunk[cardinality(chunk)];
 		IF dry_run THEN
 			SELECT count(*) FILTER (WHERE f.id IS NULL AND NOT o.maybe_sent) AS ended,
 				   count(*) FILTER (WHERE f.id IS NULL AND o.maybe_sent) AS unknown
@@ -2412,7 +2865,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.cancel FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.cancel IS 'End waiting messages without sending them. Returns how many were cancelled, how many ended as unknown because an earlier attempt may have arrived, and how many were left alone because they are being sent right now. from_time and to_time are about created_at';
+COMMENT ON FUNCTION line_notify.cancel IS 'End waiting messages without sending them. Returns how many were cancelled, how many ended as unknown because an earlier attempt may have arrived, and how many were left alone because they are being sent right now (or ended meanwhile). from_time and to_time are about created_at';
 
 CREATE FUNCTION line_notify.reschedule(
 	ids bigint[] DEFAULT NULL, batch text DEFAULT NULL, reference text DEFAULT NULL,
@@ -2427,9 +2880,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
-	condition text := line_notify._condition(f);
 	chunk bigint[];
-	last_id bigint := '-9223372036854775808';
 	late bigint;
 	n bigint;
 BEGIN
@@ -2444,12 +2895,8 @@ BEGIN
 	rescheduled := 0;
 	too_late := 0;
 	sending := 0;
+	FOR chunk IN SELECT k FROM line_notify._chunks('outbox', '{queued}', f, ids) k
 	LOOP
-		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.outbox m'
-				' WHERE m.state = ''queued'' AND m.id > $2 AND ' || condition ||
-				' ORDER BY m.id LIMIT 10000) x' INTO chunk USING ids, last_id;
-		EXIT WHEN chunk IS NULL;
-		last_id := chunk[cardinality(chunk)];
 		IF NOT dry_run THEN
 			PERFORM FROM line_notify.outbox o WHERE o.id = ANY (chunk) ORDER BY o.id FOR UPDATE;
 		END IF;
@@ -2491,7 +2938,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.reschedule FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.reschedule IS 'Give waiting messages another time (past = now), a random spread, another expiry. Returns how many were changed, how many were not because they would expire before their new time (give expires_at too), and how many are being sent right now';
+COMMENT ON FUNCTION line_notify.reschedule IS 'Give waiting messages another time (past = now), a random spread, another expiry. Returns how many were changed, how many were not because they would expire before their new time (give expires_at too), and how many are being sent right now (or ended meanwhile)';
 
 CREATE FUNCTION line_notify._check_times(send_after timestamptz, spread interval, expires_at timestamptz) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -2541,16 +2988,19 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
-	condition text := line_notify._condition(f);
 	states line_notify.message_state[];
 	chunk bigint[];
-	last_id bigint := '-9223372036854775808';
 	now_there bigint;
 	perhaps bigint;
+	forgotten timestamptz;
 	n bigint;
 BEGIN
 	PERFORM line_notify._assert_read_committed();
 	PERFORM line_notify._check_times(send_after, spread, expires_at);
+	-- a template message that old without a body may have had one
+	PERFORM line_notify._caller();		-- loads the library, and so the setting
+	SELECT clock_timestamp() - s.setting::integer * interval '1 minute' INTO forgotten
+	FROM pg_settings s WHERE s.name = 'line_notify.payload_retention' AND s.setting::integer >= 0;
 	IF state IN ('queued', 'sending') THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
@@ -2582,18 +3032,15 @@ BEGIN
 	maybe_sent := 0;
 	impossible := 0;
 	PERFORM pg_current_xact_id();		-- before the clock is read; see horizon.h
+	FOR chunk IN SELECT k FROM line_notify._chunks('history', states, f, ids) k
 	LOOP
-		EXECUTE 'SELECT array_agg(x.id ORDER BY x.id) FROM (SELECT m.id FROM line_notify.history m'
-				' WHERE m.state = ANY ($3) AND m.id > $2 AND ' || condition ||
-				' ORDER BY m.id LIMIT 10000) x' INTO chunk USING ids, last_id, states;
-		EXIT WHEN chunk IS NULL;
-		last_id := chunk[cardinality(chunk)];
 		SELECT count(*) INTO perhaps FROM line_notify.history h
 		WHERE h.id = ANY (chunk) AND h.maybe_sent AND NOT allow_duplicates;
 		IF dry_run THEN
 			SELECT count(*) INTO n FROM line_notify.history h JOIN line_notify.channel c ON c.name = h.channel
 			WHERE h.id = ANY (chunk) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
 			  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
+				  AND (h.body IS NOT NULL OR h.template_key IS NULL OR forgotten IS NULL OR h.ended_at >= forgotten)
 			  AND NOT EXISTS (SELECT FROM line_notify.dedup d
 							  WHERE d.channel = h.channel AND d.dedup_key = h.dedup_key
 								AND d.id <> h.id AND d.until > clock_timestamp());
@@ -2606,6 +3053,7 @@ BEGIN
 				WHERE h.id = ANY (chunk) AND h.dedup_key IS NOT NULL
 				  AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
 				  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
+				  AND (h.body IS NOT NULL OR h.template_key IS NULL OR forgotten IS NULL OR h.ended_at >= forgotten)
 				ORDER BY h.channel, h.dedup_key, h.id DESC
 				ON CONFLICT ON CONSTRAINT dedup_pkey DO UPDATE SET id = excluded.id, until = excluded.until
 					WHERE d.id = excluded.id OR d.until <= clock_timestamp()
@@ -2618,6 +3066,7 @@ BEGIN
 				  AND h.id = ANY (chunk) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
 				  -- erased, or its content is past payload_retention
 				  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
+				  AND (h.body IS NOT NULL OR h.template_key IS NULL OR forgotten IS NULL OR h.ended_at >= forgotten)
 				RETURNING h.*, c.home, c.default_ttl,
 					greatest(redrive.send_after, clock_timestamp()) + random() * coalesce(redrive.spread, '0') AS new_due),
 			first_life AS (
@@ -2744,7 +3193,7 @@ CREATE FUNCTION line_notify.find_notifications(
 	phone text DEFAULT NULL, reference text DEFAULT NULL, recipient text DEFAULT NULL,
 	region text DEFAULT NULL, channel text DEFAULT NULL, max integer DEFAULT 100)
 RETURNS SETOF line_notify.notifications
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off ROWS 10
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -3047,8 +3496,8 @@ DECLARE
 	looks CONSTANT text := 'line_notify.find_notifications, line_notify.wait_for,'
 						   ' line_notify._viewer, line_notify._hold_ups, line_notify._local_home, line_notify._quiet_until';
 	verbs CONSTANT text := 'line_notify.cancel, line_notify.reschedule, line_notify.redrive, line_notify.pause, line_notify.resume,'
-						   ' line_notify.take_outcomes, line_notify.drop_consumer';
-	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations';
+						   ' line_notify.take_outcomes, line_notify.drop_consumer, line_notify.check_channel';
+	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations, line_notify.daily_totals';
 	shows CONSTANT text := 'line_notify.health, line_notify.reset_stats, line_notify._stats, line_notify._workers';
 	verb text := CASE WHEN give THEN 'GRANT' ELSE 'REVOKE' END;
 	whom text := CASE WHEN give THEN 'TO ' ELSE 'FROM ' END || role::text;
@@ -3102,6 +3551,155 @@ REVOKE ALL ON FUNCTION line_notify.revoke_operator FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.revoke_operator IS 'Take back what grant_operator() gave';
 
 --
+-- Privacy
+--
+
+CREATE TABLE line_notify.suppression (
+	recipient		text COLLATE "C" PRIMARY KEY CHECK (recipient ~ '^[0-9a-f]{64}$'),
+	reason			text,
+	since			timestamptz NOT NULL DEFAULT clock_timestamp(),
+	set_by			name NOT NULL DEFAULT session_user
+);
+COMMENT ON TABLE line_notify.suppression IS 'People who objected to being sent notices; see suppress_recipient()';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.suppression
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+
+CREATE FUNCTION line_notify._recipient(phone text, region text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF phone ~ '^[0-9a-f]{64}$' THEN
+		RETURN phone;
+	END IF;
+	IF phone IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'phone must not be null';
+	END IF;
+	-- raises for what is no number, and keeps the statement out of the log
+	PERFORM line_notify.assert_phone(phone, region);
+	RETURN line_notify.phone_hash(phone, region);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._recipient(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._recipient(text, text) IS 'hash of a telephone number, or the hash as it is; never NULL';
+
+CREATE FUNCTION line_notify.suppress_recipient(phone text, reason text DEFAULT NULL, region text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	hash text := line_notify._recipient(phone, region);
+	ids bigint[];
+	n bigint;
+BEGIN
+	PERFORM line_notify._assert_read_committed();
+	INSERT INTO line_notify.suppression (recipient, reason) VALUES (hash, suppress_recipient.reason)
+	ON CONFLICT (recipient) DO UPDATE SET reason = coalesce(excluded.reason, suppression.reason);
+	-- what others insert meanwhile is caught when it is claimed
+	ids := ARRAY(SELECT o.id FROM line_notify.outbox o
+				 WHERE o.recipient = hash AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id));
+	SELECT e.ended + e.unknown INTO n FROM line_notify._end_waiting(ids, 'suppressed', 'the recipient objected') e;
+	UPDATE line_notify.history h SET recipient = NULL WHERE h.id = ANY (ids) AND h.state = 'suppressed';
+	PERFORM line_notify._log_operation('suppress_recipient', '{}', false, n);
+	RETURN n;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.suppress_recipient(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.suppress_recipient(text, text, text) IS 'Send nothing more to a person (telephone number, or hash): new messages become suppressed, waiting ones end; returns how many of these';
+
+CREATE FUNCTION line_notify.unsuppress_recipient(phone text, region text DEFAULT NULL) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	hash text := line_notify._recipient(phone, region);
+	found_one boolean;
+BEGIN
+	DELETE FROM line_notify.suppression s WHERE s.recipient = hash;
+	found_one := FOUND;
+	PERFORM line_notify._log_operation('unsuppress_recipient', '{}', false, found_one::integer);
+	RETURN found_one;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.unsuppress_recipient(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.unsuppress_recipient(text, text) IS 'The person objects no longer; returns whether they did';
+
+-- Counts stay: rows lose what points to the person, and keep state and times.
+CREATE FUNCTION line_notify.forget_recipient(phone text, region text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	hash text := line_notify._recipient(phone, region);
+	waiting bigint[];
+	ids bigint[];
+	refs text[];
+	keys text[];
+	give_up timestamptz := clock_timestamp() + interval '2 minutes';
+BEGIN
+	PERFORM line_notify._assert_read_committed();
+	-- What is being sent is the worker's until LINE answers: wait for that,
+	-- holding no lock.  Each statement here sees what was recorded meanwhile.
+	WHILE clock_timestamp() < give_up AND
+		EXISTS (SELECT FROM line_notify.outbox o JOIN line_notify.in_flight f ON f.id = o.id WHERE o.recipient = hash)
+	LOOP
+		PERFORM pg_sleep(0.1);
+	END LOOP;
+	waiting := ARRAY(SELECT o.id FROM line_notify.outbox o
+					 WHERE o.recipient = hash AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id));
+	PERFORM line_notify._end_waiting(waiting, 'cancelled', 'erased');
+	IF EXISTS (SELECT FROM line_notify.outbox o WHERE o.recipient = hash AND o.state = 'queued') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_in_use',
+			MESSAGE = 'a message to this recipient is being sent',
+			HINT = 'Try again when the worker has recorded it.';
+	END IF;
+
+	SELECT array_agg(h.id), array_agg(DISTINCT h.reference) FILTER (WHERE h.reference IS NOT NULL),
+		   array_agg(DISTINCT h.dedup_key) FILTER (WHERE h.dedup_key IS NOT NULL)
+	INTO ids, refs, keys
+	FROM line_notify.history h WHERE h.recipient = hash;
+	DELETE FROM line_notify.webhook_event e WHERE e.recipient = hash;
+	IF ids IS NULL THEN
+		ids := '{}';
+	END IF;
+	DELETE FROM line_notify.dedup d USING line_notify.history h
+	WHERE h.id = ANY (ids) AND d.channel = h.channel AND d.dedup_key = h.dedup_key;
+	UPDATE line_notify.attempt_log a SET error = NULL, request_id = NULL WHERE a.id = ANY (ids);
+	UPDATE line_notify.operations p SET filter = p.filter - 'reference' - 'dedup_key'
+	WHERE p.filter ->> 'reference' = ANY (refs) OR p.filter ->> 'dedup_key' = ANY (keys);
+	UPDATE line_notify.history h
+	SET recipient = NULL, body = NULL, messages = NULL, reference = NULL, dedup_key = NULL, order_key = NULL,
+		error = NULL, request_id = NULL
+	WHERE h.id = ANY (ids);
+	PERFORM line_notify._log_operation('forget_recipient', '{}', false, cardinality(ids));
+	RETURN cardinality(ids);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.forget_recipient(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.forget_recipient(text, text) IS 'Erase a person (telephone number, or hash) from every table of line_notify: what waits is cancelled, what was sent loses recipient, content, reference and keys; counts stay, and so does an objection. Returns how many messages that concerned. WAL, backups and logs are outside of its reach';
+
+CREATE FUNCTION line_notify.grant_privacy(role regrole) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.suppress_recipient(text, text, text),'
+				   ' line_notify.unsuppress_recipient(text, text), line_notify.forget_recipient(text, text) TO %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.grant_privacy(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.grant_privacy(regrole) IS 'Let a role note objections and erase people';
+
+CREATE FUNCTION line_notify.revoke_privacy(role regrole) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('REVOKE EXECUTE ON FUNCTION line_notify.suppress_recipient(text, text, text),'
+				   ' line_notify.unsuppress_recipient(text, text), line_notify.forget_recipient(text, text) FROM %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.revoke_privacy(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.revoke_privacy(regrole) IS 'Take back what grant_privacy() gave';
+
+--
 -- 9. Registration for dump
 --
 
@@ -3118,6 +3716,10 @@ SELECT pg_catalog.pg_extension_config_dump('line_notify.in_flight', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.history', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.attempt_log', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.suppression', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.minute_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.sweep_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.outbox_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event_seq_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.operations', '');

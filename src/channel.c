@@ -14,6 +14,7 @@
 
 #include "common/hashfn.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "pgtime.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
@@ -23,6 +24,7 @@
 #include "channel.h"
 #include "compat.h"
 #include "quiet.h"
+#include "shmem.h"
 #include "token.h"
 
 PG_FUNCTION_INFO_V1(line_notify_quiet_until);
@@ -154,6 +156,16 @@ take_row(LnChannel *c, const LnChannelRow *row)
 								   row->line_channel_id ? row->line_channel_id : row->name, kind);
 
 		c->rate_key[kind] = hash_bytes_extended((unsigned char *) key, strlen(key), 0) | 1;
+
+		/* a new channel, or a new worker: nothing of ours is on the wire yet */
+		if (c->stats[kind] == NULL)
+		{
+			c->stats[kind] = ln_shmem_stats(MyDatabaseId, row->name, kind);
+			if (c->stats[kind] != NULL)
+				pg_atomic_write_u32(&c->stats[kind]->in_flight, 0);
+		}
+		if (c->stats[kind] != NULL)
+			pg_atomic_write_u64(&c->stats[kind]->rate_key, c->rate_key[kind]);
 	}
 	MemoryContextSwitchTo(old);
 }

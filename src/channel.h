@@ -51,11 +51,12 @@ typedef struct LnChannel
 	bool		gone;			/* dropped; kept while transfers refer to it */
 	LnToken    *token;			/* to send with; outlives reloads */
 	uint64		rate_key[2];	/* by LineKind */
+	struct LnStats *stats[2];	/* by LineKind; in shared memory, or NULL */
 	int			in_flight;		/* claimed and not answered */
 	int			queued;			/* of these, not sent yet */
 	int			sent;			/* of these, on the wire */
 	uint64		dry[2];			/* by LineKind: no rate token in this round */
-	uint64		refused_token;	/* hash of the authorization that LINE refused */
+	uint64		refused_token;	/* fingerprint of the credential that LINE refused */
 	Breaker		breaker;
 	int			throttles;		/* answers 429 in a row without Retry-After */
 	int			failures;		/* of claims, in a row */

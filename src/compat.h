@@ -22,6 +22,11 @@
 #include "utils/acl.h"
 #include "utils/wait_event.h"
 
+/* 16 moved the VARDATA macros out of postgres.h */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* 18: shows name and version in pg_get_loaded_modules() */
 #ifndef PG_MODULE_MAGIC_EXT
 #define PG_MODULE_MAGIC_EXT(...) PG_MODULE_MAGIC

@@ -31,6 +31,7 @@ int			ln_guc_promotion_grace = 300;
 int			ln_guc_on_promotion = LN_PROMOTION_HOLD;
 int			ln_guc_retention = 30 * 24 * 60;
 int			ln_guc_payload_retention = 7 * 24 * 60;
+int			ln_guc_silence_after = 90000;
 
 static char *guc_node = NULL;
 
@@ -172,6 +173,17 @@ ln_guc_define(void)
 							"Longest idle time of a connection that is used again.",
 							"0: a new connection for every message.",
 							&ln_guc_connection_idle, 10, 0, 3600,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+
+	/*
+	 * LINE tells of a delivery within 24 hours after it took the message, or
+	 * never.  An hour more for clocks and redelivered webhooks.  Shorter only
+	 * in tests.
+	 */
+	DefineCustomIntVariable("line_notify.silence_after",
+							"Time without delivery event after which an accepted message counts as undelivered.",
+							"Only if events of other messages were arriving at the time.",
+							&ln_guc_silence_after, 90000, 1, 30 * 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 
 	/* Messages on the wire at once, per worker; read when a worker starts. */

@@ -609,6 +609,43 @@ ln_outbox_park(const LnMessage *rows, int n)
 	(void) run(&st, &arg, NULL, SPI_OK_UPDATE);
 }
 
+bool
+ln_outbox_has_suppressed(void)
+{
+	static Statement st = {
+		.sql =
+		"SELECT EXISTS (SELECT FROM line_notify.suppression)",
+		.nargs = 0
+	};
+
+	(void) run(&st, NULL, NULL, SPI_OK_SELECT);
+	return column_bool(0, 1);
+}
+
+bool *
+ln_outbox_find_suppressed(const LnMessage *rows, int n)
+{
+	static Statement st = {
+		.sql =
+		"SELECT EXISTS (SELECT FROM line_notify.suppression s WHERE s.recipient = r.recipient)"
+		" FROM unnest($1) WITH ORDINALITY AS r(recipient, n) ORDER BY r.n",
+		.nargs = 1,
+		.argtypes = {TEXTARRAYOID}
+	};
+	const char **recipients = palloc(sizeof(char *) * Max(n, 1));
+	bool	   *result = palloc0(sizeof(bool) * Max(n, 1));
+	Datum		arg;
+
+	for (int i = 0; i < n; i++)
+		recipients[i] = rows[i].recipient;
+	arg = text_array(recipients, n);
+	if (run(&st, &arg, NULL, SPI_OK_SELECT) != (uint64) n)
+		elog(ERROR, "unexpected number of rows");
+	for (int i = 0; i < n; i++)
+		result[i] = column_bool(i, 1);
+	return result;
+}
+
 void
 ln_outbox_suppress(const LnMessage *rows, int n, const char *why)
 {
@@ -1158,7 +1195,7 @@ ln_outbox_fold(int limit)
 		.sql =
 		"DELETE FROM line_notify.webhook_event e WHERE e.seq = ANY (ARRAY("
 		" SELECT w.seq FROM line_notify.webhook_event w ORDER BY w.seq LIMIT $1))"
-		" RETURNING e.type, e.message_id, e.token, e.event_at, e.event_id",
+		" RETURNING e.type, e.message_id, e.token, e.event_at, e.event_id, e.channel, e.recipient",
 		.nargs = 1,
 		.argtypes = {INT4OID}
 	};
@@ -1200,9 +1237,39 @@ ln_outbox_fold(int limit)
 		.nargs = 4,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
 	};
+	/*
+	 * An event without tag names the recipient only: it is taken to mean the
+	 * oldest message to them that waits for one.
+	 */
+	static Statement fold_untagged = {
+		.sql =
+		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = $3, delivery_event = $4"
+		" WHERE h.id = (SELECT x.id FROM line_notify.history x"
+		"  WHERE x.recipient = $2 AND x.channel = $1 AND x.state IN ('accepted', 'unknown', 'undelivered')"
+		"  AND x.sent_at <= $3 + interval '1 minute' AND x.sent_at > $3 - interval '25 hours'"
+		"  ORDER BY x.sent_at, x.id LIMIT 1)"
+		" AND NOT EXISTS (SELECT FROM line_notify.history y"
+		"  WHERE y.recipient = $2 AND y.delivery_event = $4)",
+		.nargs = 4,
+		.argtypes = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
+	};
+	static Statement count_follows = {
+		.sql =
+		"INSERT INTO line_notify.daily_count (channel, day, kind, outcome, n)"
+		" SELECT e.channel, (e.at AT TIME ZONE 'Asia/Tokyo')::date, 'account', e.type, count(*)"
+		" FROM unnest($1, $2, $3) AS e(channel, type, at) GROUP BY 1, 2, 4",
+		.nargs = 3,
+		.argtypes = {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
+	};
 	Datum		arg = Int32GetDatum(limit);
 	int			n;
 	int			m = 0;
+	int			nfollows = 0;
+	int			nuntagged = 0;
+	const char **follow_channels;
+	const char **follow_types;
+	TimestampTz *follow_ats;
+	Datum	   *untagged;
 	int64	   *ids;
 	int64	   *tokens;
 	TimestampTz *ats;
@@ -1216,12 +1283,31 @@ ln_outbox_fold(int limit)
 	tokens = palloc(sizeof(int64) * n);
 	ats = palloc(sizeof(TimestampTz) * n);
 	events = palloc(sizeof(char *) * n);
+	follow_channels = palloc(sizeof(char *) * n);
+	follow_types = palloc(sizeof(char *) * n);
+	follow_ats = palloc(sizeof(TimestampTz) * n);
+	untagged = palloc(sizeof(Datum) * 4 * n);
 	for (int i = 0; i < n; i++)
 	{
 		int64		id = column_int8(i, 2, 0);
 
-		if (strcmp(column_text(i, 1), "delivery") != 0 || id == 0)
+		if (strcmp(column_text(i, 1), "delivery") != 0)
+		{
+			follow_types[nfollows] = column_text(i, 1);
+			follow_ats[nfollows] = column_int8(i, 4, 0);
+			follow_channels[nfollows++] = column_text(i, 6);
 			continue;
+		}
+		if (id == 0)
+		{
+			Datum	   *u = &untagged[4 * nuntagged++];
+
+			u[0] = CStringGetTextDatum(column_text(i, 6));
+			u[1] = CStringGetTextDatum(column_text(i, 7));
+			u[2] = TimestampTzGetDatum(column_int8(i, 4, 0));
+			u[3] = CStringGetTextDatum(column_text(i, 5));
+			continue;
+		}
 		ids[m] = id;
 		tokens[m] = column_int8(i, 3, 0);
 		ats[m] = column_int8(i, 4, 0);
@@ -1239,7 +1325,35 @@ ln_outbox_fold(int limit)
 		(void) run(&fold_in_flight, args, NULL, SPI_OK_UPDATE);
 		(void) run(&fold_waiting, args, NULL, SPI_OK_INSERT);
 	}
+	/* one by one: two of them may be about two messages to the same person */
+	for (int i = 0; i < nuntagged; i++)
+		(void) run(&fold_untagged, &untagged[4 * i], NULL, SPI_OK_UPDATE);
+	if (nfollows > 0)
+	{
+		Datum		args[] = {
+			text_array(follow_channels, nfollows), text_array(follow_types, nfollows),
+			timestamptz_array(follow_ats, nfollows)
+		};
+
+		(void) run(&count_follows, args, NULL, SPI_OK_INSERT);
+	}
 	return n;
+}
+
+TimestampTz
+ln_outbox_sweep_silence(int64 silence_us)
+{
+	static Statement st = {
+		.sql =
+		"SELECT s.again, s.next_at"
+		" FROM line_notify._sweep_silence($1 * interval '1 microsecond') s",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(silence_us);
+
+	(void) run(&st, &arg, NULL, SPI_OK_SELECT);
+	return column_bool(0, 1) ? DT_NOBEGIN : column_int8(0, 2, DT_NOEND);
 }
 
 int

@@ -258,6 +258,12 @@ extern void ln_outbox_defer(int64 id, TimestampTz until, const char *reason);
  */
 extern void ln_outbox_park(const LnMessage *rows, int n);
 
+/* Has anybody objected to being sent notices? */
+extern bool ln_outbox_has_suppressed(void);
+
+/* Which of the picked rows are to people who objected. */
+extern bool *ln_outbox_find_suppressed(const LnMessage *rows, int n);
+
 /* End picked rows without sending them. */
 extern void ln_outbox_suppress(const LnMessage *rows, int n, const char *why);
 
@@ -301,6 +307,12 @@ extern int	ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows);
 
 /* Fold up to limit webhook events into the messages they are of; returns how many were taken. */
 extern int	ln_outbox_fold(int limit);
+
+/*
+ * Judge the silence after one more minute of accepted messages of each channel;
+ * sum up counters.  Returns when to come again, DT_NOBEGIN = at once.
+ */
+extern TimestampTz ln_outbox_sweep_silence(int64 silence_us);
 
 /* Insert events that are new; returns how many were. */
 extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);

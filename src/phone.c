@@ -304,6 +304,8 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 	bool		is_simple;
 	int			chars;
 
+	if (region_id < 0 || region_id >= LN_PHONE_N_REGIONS)
+		region_id = LN_PHONE_REGION_ZZ;
 	is_simple = scan_simple(utf8, len, mode == LN_PHONE_SAFE, d, at, &digits,
 							&simple);
 	if (is_simple)
@@ -976,7 +978,7 @@ scan_simple(const char *utf8, size_t len, bool safe, char *d, uint8_t *at,
 			else if (k == B_OTHER)
 				return false;
 			else
-				word = false;
+				word = k == M_NUMERAL;
 		}
 		else if (!safe)
 			return false;
@@ -1886,6 +1888,7 @@ kind_of(uint32_t c)
 		case 0x02D7:
 		case 0x058A:
 		case 0x05BE:
+		case 0x1400:
 		case 0x1806:
 		case 0x2010:
 		case 0x2011:
@@ -1904,12 +1907,18 @@ kind_of(uint32_t c)
 		case 0x2500:			/* box drawing */
 		case 0x2501:
 		case 0x2796:
+		case 0x2E17:
+		case 0x2E1A:
 		case 0x2E3A:
 		case 0x2E3B:
+		case 0x2E40:
+		case 0x2E5D:
 		case 0x301C:			/* wave dash */
 		case 0x3030:
 		case 0x30A0:
 		case 0x30FC:			/* long vowel marks */
+		case 0xFE31:
+		case 0xFE32:
 		case 0xFE58:
 		case 0xFE63:
 		case 0xFF0D:
@@ -1972,11 +1981,17 @@ kind_of(uint32_t c)
 		case 0x00B7:
 		case 0x0387:
 		case 0x2017:
+		case 0x203F:
 		case 0x2022:
 		case 0x2027:
 		case 0x2219:
 		case 0x22C5:
 		case 0x30FB:
+		case 0xFE33:
+		case 0xFE34:
+		case 0xFE4D:
+		case 0xFE4E:
+		case 0xFE4F:
 		case 0xFF3F:
 		case 0xFF65:
 			return K_FILL;
@@ -2264,7 +2279,8 @@ find_mask(const Clean *clean, const Trace *trace)
 		if (len == 1 && (ns > 0 || kind[begin] == K_HASH))
 			continue;
 
-		for (left = begin - 1; left >= 0 && is_gap(kind[left]); left--)
+		for (left = begin - 1; left >= 0 && (is_gap(kind[left]) ||
+											 clean->c[left] == '\\'); left--)
 			;
 		for (right = i; right < n && is_gap(kind[right]); right++)
 			;
@@ -2280,7 +2296,14 @@ find_mask(const Clean *clean, const Trace *trace)
 			clean->at[begin] >= trace->ext_start)
 			continue;
 		if (left >= 0 && right < n)
+		{
+			/* "x302/x2303": two extensions */
+			for (left = begin - 1; clean->c[left] == ' '; left--)
+				;
+			if (xs > 0 && (clean->c[left] == '/' || clean->c[left] == '\\'))
+				continue;
 			return begin;
+		}
 		/* a masked first digit would have hidden the 0 or the plus sign */
 		bullet = right < n && (clean->k[right] == 0 || kind[i] == K_PLUS);
 		if ((left >= 0 && left == begin - 1) ||
@@ -2552,19 +2575,36 @@ find_second_number(const Clean *clean, int region)
 	return -1;
 }
 
-/* A single letter that looks like a digit and stands right before the first. */
+/*
+ * A single letter that looks like a 0 or 1, or a Han numeral, right before the
+ * first digit.
+ */
 static bool
 begins_with_lookalike(const Clean *clean)
 {
 	int			i = clean->first_digit;
-	uint32_t	c;
 
-	if (i < 1 || clean->kind[i - 1] != K_LATIN)
+	if (i < 1 || clean->kind[i - 1] < K_LATIN)
 		return false;
 	if (i >= 2 && clean->kind[i - 2] >= K_LATIN)
-		return false;
-	c = latin(clean->c[i - 1]);
-	return c == 'o' || c == 'i' || c == 'l' || c == 'q';
+		return false;			/* the end of a word */
+	switch (latin(clean->c[i - 1]))
+	{
+		case 'i':
+		case 'l':
+		case 'o':
+		case 'q':
+		case 0x039F:			/* Greek */
+		case 0x03BF:
+		case 0x0406:			/* Cyrillic */
+		case 0x043E:
+		case 0x0456:
+			return true;
+		default:
+			return clean->kind[i - 1] == K_NUMERAL &&
+				clean->c[i - 1] >= 0x3007 && clean->c[i - 1] <= 0x9FFF &&
+				!(clean->c[i - 1] >= 0x3021 && clean->c[i - 1] <= 0x3289);
+	}
 }
 
 /* Does the text begin with the calling code of its own region? */
@@ -2630,6 +2670,11 @@ accept(const Text *input, const Clean *clean, const Trace *trace, int region,
 	{
 		int			skip = d[0] == '0' ? 2 : 0;
 		int			first = digits.first;
+
+		/* without the extension, which a tilde may announce */
+		while (trace->ext_start >= 0 && digits.n > skip + 1 &&
+			   digits.at[digits.n - 1] >= trace->ext_start)
+			digits.n--;
 
 		digits.d += skip;
 		digits.at += skip;

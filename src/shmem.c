@@ -22,6 +22,7 @@
 
 #include "compat.h"
 #include "guc.h"
+#include "line_api.h"
 #include "shmem.h"
 
 LnShared   *ln_shared = NULL;
@@ -384,17 +385,46 @@ ln_shmem_stats(Oid database, const char *channel, int kind)
 }
 
 void
-ln_shmem_ended(int64 id)
+ln_stats_sent(LnStats *s)
 {
-	if (ln_shared != NULL)
-		ConditionVariableBroadcast(&ln_shared->endings[(uint64) id % LN_ENDINGS]);
+	if (s == NULL)
+		return;
+	pg_atomic_fetch_add_u64(&s->counters[LN_COUNT_SENT], 1);
+	pg_atomic_fetch_add_u32(&s->in_flight, 1);
 }
 
 void
-ln_shmem_ended_any(void)
+ln_stats_answer(LnStats *s, int outcome, int next, int status, TimestampTz now, int64 latency_us)
 {
+	if (s == NULL)
+		return;
+	pg_atomic_fetch_sub_u32(&s->in_flight, 1);
+	pg_atomic_fetch_add_u64(&s->counters[LN_COUNT_ANSWERS + outcome], 1);
+	if (next == LINE_RETRY_LATER)
+		pg_atomic_fetch_add_u64(&s->counters[LN_COUNT_RETRIED], 1);
+	if (next == LINE_FINISH_UNKNOWN)
+		pg_atomic_fetch_add_u64(&s->counters[LN_COUNT_UNKNOWN], 1);
+	if (status == 429)
+		pg_atomic_fetch_add_u64(&s->counters[LN_COUNT_STATUS_429], 1);
+	if (status > 0)
+		pg_atomic_fetch_add_u64(&s->latency[ln_histogram_bucket(latency_us)], 1);
+	if (outcome == LINE_ACCEPTED || outcome == LINE_UNREACHABLE)
+		pg_atomic_write_u64(&s->last_success, (uint64) now);
+	else
+	{
+		pg_atomic_write_u32(&s->last_error, (uint32) outcome);
+		pg_atomic_write_u64(&s->last_error_at, (uint64) now);
+	}
+}
+
+void
+ln_shmem_ended(uint32 endings)
+{
+	if (ln_shared == NULL)
+		return;
 	for (int i = 0; i < LN_ENDINGS; i++)
-		ln_shmem_ended(i);
+		if (endings & ((uint32) 1 << i))
+			ConditionVariableBroadcast(&ln_shared->endings[i]);
 }
 
 int64
@@ -457,7 +487,6 @@ shmem_startup(void)
 			pg_atomic_init_u32(&s->in_flight, 0);
 			pg_atomic_init_u32(&s->breaker, 0);
 			pg_atomic_init_u64(&s->breaker_until, 0);
-			pg_atomic_init_u64(&s->blocked_until, 0);
 			pg_atomic_init_u64(&s->rate_key, 0);
 		}
 		for (int i = 0; i < ln_shared->nslots; i++)

@@ -117,7 +117,6 @@ typedef struct LnStats
 	pg_atomic_uint32 in_flight;
 	pg_atomic_uint32 breaker;	/* BreakerState */
 	pg_atomic_uint64 breaker_until; /* TimestampTz, 0 = none */
-	pg_atomic_uint64 blocked_until; /* TimestampTz: LINE said wait; 0 = none */
 	pg_atomic_uint64 rate_key;
 } LnStats;
 
@@ -194,16 +193,20 @@ extern bool ln_shmem_rate_look(uint64 key, double *tokens, int64 *blocked_ns);
  */
 extern LnStats *ln_shmem_stats(Oid database, const char *channel, int kind);
 
-static inline void
-ln_stats_count(LnStats *s, int counter, int n)
+/* A request begins; it has come to an outcome, and next follows.  s may be NULL. */
+extern void ln_stats_sent(LnStats *s);
+extern void ln_stats_answer(LnStats *s, int outcome, int next, int status, TimestampTz now, int64 latency_us);
+
+/* Messages with these bits have ended: wake who waits for them. */
+#define LN_ENDINGS_ALL	(((uint32) 1 << LN_ENDINGS) - 1)
+
+static inline uint32
+ln_shmem_ending(int64 id)
 {
-	if (s != NULL)
-		pg_atomic_fetch_add_u64(&s->counters[counter], n);
+	return (uint32) 1 << ((uint64) id % LN_ENDINGS);
 }
 
-/* Wake who waits for the end of a message. */
-extern void ln_shmem_ended(int64 id);
-extern void ln_shmem_ended_any(void);
+extern void ln_shmem_ended(uint32 endings);
 
 /* monotonic clock */
 extern int64 ln_monotonic_ns(void);

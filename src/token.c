@@ -21,6 +21,7 @@
 
 #include <time.h>
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -217,7 +218,7 @@ ln_token_result(LnChannel **channels, int n, const HttpResult *res)
 	}
 	if (res->status != 200)
 	{
-		ln_line_error_text(res->body, res->body_len, why, sizeof(why));
+		ln_token_error_text(res->body, res->body_len, why, sizeof(why));
 		failed(t, res->retry_after_ms,
 			   psprintf("the token endpoint answered %d%s%s", res->status, why[0] ? ": " : "", why));
 		return;
@@ -278,6 +279,26 @@ ln_token_proved(LnToken *t, uint32 generation)
 {
 	if (t != NULL && t->generation == generation)
 		t->on_trial = false;
+}
+
+uint64
+ln_token_fingerprint(const LnToken *t)
+{
+	char		err[200];
+	char	   *secret;
+	uint64		result;
+
+	if (t == NULL || t->value == NULL)
+		return 0;
+	secret = ln_channel_secret(t->value, err, sizeof(err));
+	if (secret == NULL)
+		return 0;
+	result = hash_bytes_extended((const unsigned char *) secret, (int) strlen(secret), (uint64) t->kind);
+	if (t->key_id != NULL)
+		result ^= hash_bytes_extended((const unsigned char *) t->key_id, (int) strlen(t->key_id), 1);
+	explicit_bzero(secret, strlen(secret));
+	pfree(secret);
+	return result | 1;
 }
 
 bool

@@ -72,6 +72,12 @@ extern bool ln_token_refused(LnToken *token, uint32 generation);
 extern void ln_token_proved(LnToken *token, uint32 generation);
 
 /*
+ * A number that changes with the credential, its file included (for a token
+ * that an operator set: with the token); 0 = it cannot be read.
+ */
+extern uint64 ln_token_fingerprint(const LnToken *token);
+
+/*
  * Something about this token should be told to the operator (or is no longer
  * so): *error, "" = all is well.
  */

@@ -53,7 +53,7 @@ wakeup_xact_callback(XactEvent event, void *arg)
 							  pending_lanes, pending_channels);
 			/* a verb may have ended messages */
 			if (pending_at_end)
-				ln_shmem_ended_any();
+				ln_shmem_ended(LN_ENDINGS_ALL);
 			forget();
 			break;
 		case XACT_EVENT_ABORT:

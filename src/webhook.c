@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * webhook.c
- *		receive_webhook(): LINE's word on what was delivered.
+ *		receive_webhook(), receive_verified_events(): LINE's word on what was
+ *		delivered.
  *
  * The signature is checked over the raw bytes, in constant time, before
  * anything is parsed.  Events are only inserted; the worker folds them into
@@ -30,6 +31,7 @@
 #include "wakeup.h"
 
 PG_FUNCTION_INFO_V1(line_notify_receive_webhook);
+PG_FUNCTION_INFO_V1(line_notify_receive_verified_events);
 
 /* LINE documents no limit; a thousand events are under 400 kB. */
 #define MAX_WEBHOOK_BYTES	(4 * 1024 * 1024)
@@ -37,9 +39,25 @@ PG_FUNCTION_INFO_V1(line_notify_receive_webhook);
 /* a ULID has 26 characters; be lenient, but bounded */
 #define MAX_EVENT_ID		64
 
+static void hide_body(void *arg);
+static const LnChannelRow *find_channel(const char *name);
+static void check_signature(const LnChannelRow *channel, const char *body, size_t len, const char *signature);
+static int	take_events(const char *channel, Jsonb *json);
+static bool read_event(JsonbContainer *event, LnEvent *out);
 static bool signature_matches(const char *secret, const char *body, size_t len, const char *signature, size_t siglen);
 static JsonbValue *member(JsonbContainer *object, const char *key);
 static char *string_member(JsonbContainer *object, const char *key);
+
+/*
+ * Nothing of a body may get into the log by way of an error: it can hold the
+ * hash of a telephone number.
+ */
+static void
+hide_body(void *arg)
+{
+	errhidestmt(true);
+	errhidecontext(true);
+}
 
 Datum
 line_notify_receive_webhook(PG_FUNCTION_ARGS)
@@ -48,18 +66,11 @@ line_notify_receive_webhook(PG_FUNCTION_ARGS)
 	bytea	   *raw;
 	char	   *signature;
 	char	   *body;
+	char	   *json_text;
 	size_t		len;
-	LnChannelRow *channels;
-	LnChannelRow *channel = NULL;
-	int			n;
-	char		err[256];
-	bool		known_secret = false;
-	bool		genuine = false;
+	int			inserted;
 	Jsonb	   *json;
-	JsonbValue *list;
-	LnEvent    *events;
-	int			nevents = 0;
-	int			inserted = 0;
+	ErrorContextCallback callback;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -70,22 +81,93 @@ line_notify_receive_webhook(PG_FUNCTION_ARGS)
 	body = VARDATA_ANY(raw);
 	len = VARSIZE_ANY_EXHDR(raw);
 	signature = PG_ARGISNULL(2) ? pstrdup("") : text_to_cstring(PG_GETARG_TEXT_PP(2));
+
+	callback.callback = hide_body;
+	callback.arg = NULL;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+
 	if (len > MAX_WEBHOOK_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("webhook body is larger than %d bytes", MAX_WEBHOOK_BYTES)));
-
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	n = ln_outbox_load_channels(&channels);
+	check_signature(find_channel(name), body, len, signature);
+
+	if (memchr(body, '\0', len) != NULL || !pg_verify_mbstr(PG_UTF8, body, (int) len, true))
+		ereport(ERROR,
+				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+				 errmsg("webhook body is not UTF-8")));
+	json_text = pnstrdup(body, len);
+	json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+											  CStringGetDatum(pg_any_to_server(json_text, (int) len, PG_UTF8))));
+	inserted = take_events(name, json);
+	SPI_finish();
+	error_context_stack = callback.previous;
+	PG_RETURN_INT32(inserted);
+}
+
+/*
+ * For gateways that have verified LINE's signature already, behind a grant of
+ * its own: whoever may call this decides what was delivered.
+ */
+Datum
+line_notify_receive_verified_events(PG_FUNCTION_ARGS)
+{
+	char	   *name;
+	Jsonb	   *json;
+	int			inserted;
+	ErrorContextCallback callback;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("channel and body must not be null")));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	json = PG_GETARG_JSONB_P(1);
+
+	callback.callback = hide_body;
+	callback.arg = NULL;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	if (VARSIZE(json) > 2 * MAX_WEBHOOK_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("webhook body is larger than %d bytes", 2 * MAX_WEBHOOK_BYTES)));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	(void) find_channel(name);
+	inserted = take_events(name, json);
+	SPI_finish();
+	error_context_stack = callback.previous;
+	PG_RETURN_INT32(inserted);
+}
+
+static const LnChannelRow *
+find_channel(const char *name)
+{
+	LnChannelRow *channels;
+	int			n = ln_outbox_load_channels(&channels);
+
 	ln_outbox_load_credentials(channels, n);
 	for (int i = 0; i < n; i++)
 		if (strcmp(channels[i].name, name) == 0)
-			channel = &channels[i];
-	if (channel == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("channel \"%s\" does not exist", name)));
+			return &channels[i];
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("channel \"%s\" does not exist", name)));
+	return NULL;
+}
+
+/* Raises unless the signature was made with the current or the previous secret. */
+static void
+check_signature(const LnChannelRow *channel, const char *body, size_t len, const char *signature)
+{
+	bool		known_secret = false;
+	bool		genuine = false;
+	char		err[256];
+
 	for (int i = 0; i < 2; i++)
 	{
 		const char *value = i == 0 ? channel->channel_secret : channel->previous_channel_secret;
@@ -95,34 +177,41 @@ line_notify_receive_webhook(PG_FUNCTION_ARGS)
 			continue;
 		secret = ln_channel_secret(value, err, sizeof(err));
 		if (secret == NULL)
+		{
+			/* an old file may be gone */
+			if (i == 1)
+				continue;
 			ereport(ERROR,
 					(errcode(ERRCODE_CONFIG_FILE_ERROR),
-					 errmsg("could not read the channel secret of channel \"%s\": %s", name, err)));
+					 errmsg("could not read the channel secret of channel \"%s\": %s", channel->name, err)));
+		}
 		known_secret = true;
 		if (signature_matches(secret, body, len, signature, strlen(signature)))
 			genuine = true;
+		explicit_bzero(secret, strlen(secret));
 	}
 	if (!known_secret)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("channel \"%s\" has no channel secret", name),
-				 errhint("SELECT line_notify.set_credential('%s', 'channel_secret', 'file:/path');", name)));
+				 errmsg("channel \"%s\" has no channel secret", channel->name),
+				 errhint("SELECT line_notify.set_credential('%s', 'channel_secret', 'file:/path');", channel->name)));
 	if (!genuine)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("webhook signature does not match"),
 				 errhint("Pass the raw bytes of the request body and the header x-line-signature.")));
+}
 
-	if (!pg_verify_mbstr(PG_UTF8, body, (int) len, true) || memchr(body, '\0', len) != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
-				 errmsg("webhook body is not UTF-8")));
-	{
-		char	   *text = pnstrdup(body, len);
+/* Keep the events of a body that concern us; returns how many were new. */
+static int
+take_events(const char *channel, Jsonb *json)
+{
+	JsonbValue *list;
+	LnEvent    *events;
+	int			n;
+	int			nevents = 0;
+	int			inserted;
 
-		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-												  CStringGetDatum(pg_any_to_server(text, (int) len, PG_UTF8))));
-	}
 	if (!JB_ROOT_IS_OBJECT(json) || (list = member(&json->root, "events")) == NULL ||
 		list->type != jbvBinary || !JsonContainerIsArray(list->val.binary.data))
 		ereport(ERROR,
@@ -134,60 +223,75 @@ line_notify_receive_webhook(PG_FUNCTION_ARGS)
 	for (int i = 0; i < n; i++)
 	{
 		JsonbValue *e = getIthJsonbValueFromContainer(list->val.binary.data, i);
-		JsonbContainer *event;
-		JsonbValue *v;
-		char	   *type;
-		char	   *id;
-		char	   *data;
-		LnEvent    *out = &events[nevents];
 
-		/* unknown types and shapes are LINE's right */
-		if (e == NULL || e->type != jbvBinary || !JsonContainerIsObject(e->val.binary.data))
-			continue;
-		event = e->val.binary.data;
-		type = string_member(event, "type");
-		id = string_member(event, "webhookEventId");
-		if (type == NULL || id == NULL || id[0] == '\0' || strlen(id) > MAX_EVENT_ID)
-			continue;
-		if (strcmp(type, "delivery") != 0)
-			continue;
-		v = member(event, "delivery");
-		if (v == NULL || v->type != jbvBinary || !JsonContainerIsObject(v->val.binary.data))
-			continue;
-		data = string_member(v->val.binary.data, "data");
-		if (data == NULL)
-			continue;
-		v = member(event, "timestamp");
-		if (v != NULL && v->type == jbvNumeric)
-		{
-			double		ms = DatumGetFloat8(DirectFunctionCall1(numeric_float8,
-															   NumericGetDatum(v->val.numeric)));
-
-			/* 2000 to 2100, else it is no time of LINE's */
-			if (!(ms > 946684800000.0 && ms < 4102444800000.0))
-				continue;
-			out->event_at = (TimestampTz) ((ms - 946684800000.0) * 1000.0);
-		}
-		else
-			out->event_at = GetCurrentTimestamp();
-		out->event_id = id;
-		out->type = "delivery";
-		out->tagged = ln_line_parse_tag(data, strlen(data), &out->message_id, &out->attempt, &out->token);
-		if (!out->tagged)
-		{
-			if (strlen(data) != 64 || strspn(data, "0123456789abcdef") != 64)
-				continue;		/* a tag of somebody else */
-			out->recipient = data;
-		}
-		nevents++;
+		if (e != NULL && e->type == jbvBinary && JsonContainerIsObject(e->val.binary.data) &&
+			read_event(e->val.binary.data, &events[nevents]))
+			nevents++;
+		CHECK_FOR_INTERRUPTS();
 	}
-
-	if (nevents > 0)
-		inserted = ln_outbox_insert_events(name, events, nevents);
-	SPI_finish();
+	if (nevents == 0)
+		return 0;
+	inserted = ln_outbox_insert_events(channel, events, nevents);
 	if (inserted > 0)
 		ln_wakeup_at_commit(LN_WORK_WEBHOOK);
-	PG_RETURN_INT32(inserted);
+	return inserted;
+}
+
+/*
+ * One event; false when it is none of ours.  Unknown types, properties and
+ * shapes are LINE's right.
+ */
+static bool
+read_event(JsonbContainer *event, LnEvent *out)
+{
+	char	   *type = string_member(event, "type");
+	char	   *id = string_member(event, "webhookEventId");
+	JsonbValue *v;
+	char	   *data;
+
+	memset(out, 0, sizeof(*out));
+	if (type == NULL || id == NULL || id[0] == '\0' || strlen(id) > MAX_EVENT_ID)
+		return false;
+	out->event_id = id;
+
+	v = member(event, "timestamp");
+	if (v != NULL && v->type == jbvNumeric)
+	{
+		double		ms = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+														   NumericGetDatum(v->val.numeric)));
+
+		/* 2000 to 2100, else it is no time of LINE's */
+		if (!(ms > 946684800000.0 && ms < 4102444800000.0))
+			return false;
+		out->event_at = (TimestampTz) ((ms - 946684800000.0) * 1000.0);
+	}
+	else
+		out->event_at = GetCurrentTimestamp();
+
+	/* counted, and nothing of them is kept */
+	if (strcmp(type, "follow") == 0 || strcmp(type, "unfollow") == 0)
+	{
+		out->type = type;
+		return true;
+	}
+
+	if (strcmp(type, "delivery") != 0)
+		return false;
+	out->type = "delivery";
+	v = member(event, "delivery");
+	if (v == NULL || v->type != jbvBinary || !JsonContainerIsObject(v->val.binary.data))
+		return false;
+	data = string_member(v->val.binary.data, "data");
+	if (data == NULL)
+		return false;
+	out->tagged = ln_line_parse_tag(data, strlen(data), &out->message_id, &out->attempt, &out->token);
+	if (!out->tagged)
+	{
+		if (strlen(data) != 64 || strspn(data, "0123456789abcdef") != 64)
+			return false;		/* a tag of somebody else */
+		out->recipient = data;
+	}
+	return true;
 }
 
 static bool

@@ -78,7 +78,7 @@ static const char *const supported_versions[] = {"1.0", NULL};
 
 /* Results are recorded when so many wait, or the oldest waits so long. */
 #define RECORD_BATCH		256
-#define RECORD_DELAY_US		5000
+#define RECORD_DELAY_US		10000
 
 /* A small claim costs nearly as much as a large one: between claims pass this many times the last one's duration, */
 #define CLAIM_GAP_FACTOR	3
@@ -97,7 +97,10 @@ static const char *const supported_versions[] = {"1.0", NULL};
  * Without a rate token, look again after so long (us) at the earliest: at 2,000
  * a second ten tokens have come by then, for one wake-up.
  */
-#define TOKEN_NAP_US		4000
+#define TOKEN_NAP_US		5000
+
+/* Rows that a channel may have claimed beyond what it may send: one good claim. */
+#define IN_HAND				64
 
 /* So many identical answers 400 to one template or design pause it. */
 #define REFUSED_RUN			20
@@ -115,6 +118,9 @@ static const char *const supported_versions[] = {"1.0", NULL};
 
 /* Webhook events folded in one transaction. */
 #define FOLD_BATCH			1000
+
+/* Silence is judged and counters are summed up so often at most (us). */
+#define SILENCE_GAP			(5 * USECS_PER_SEC)
 
 /* Rows moved to history by one expiry transaction. */
 #define EXPIRE_BATCH		1000
@@ -223,10 +229,12 @@ static struct
 	int			next_channel;	/* round robin */
 	int64		home;			/* 0 = disarmed */
 	bool		standing_still; /* versions do not match */
+	bool		any_suppressed; /* somebody objected */
 
 	LnHorizon	horizon;
 	TimestampTz expiry_low;
 	TimestampTz next_expiry;
+	TimestampTz next_silence;	/* when to judge it, and to sum up */
 
 	bool		need_config;
 	bool		need_survey;
@@ -236,7 +244,7 @@ static struct
 	TimestampTz release_at;		/* not before */
 	LnReleaseScan release_scan;
 	TimestampTz next_probe;
-	TimestampTz next_sweep;
+	TimestampTz next_key_sweep;
 	uint64		round;			/* of send_claimed() */
 	TimestampTz token_at;		/* when a rate token may be there; DT_NOEND =
 								 * none is missing */
@@ -246,8 +254,6 @@ static struct
 	int64		last_claim_us;
 	TimestampTz idle_since;
 	TimestampTz rescue_at;		/* look for orphans again; DT_NOEND = when told */
-	int64		token_at_ns;	/* monotonic: when a claimed row may get a rate
-								 * token; 0 = none waits */
 	TimestampTz record_at;		/* results that failed by themselves: not
 								 * before */
 	int			expire_limit;	/* rows of the next expiry transaction */
@@ -257,6 +263,7 @@ static struct
 	TimestampTz doubt_until;
 	Rest		rests[MAX_RESTS];
 	int			last_sqlstate;	/* of the last failed phase */
+	bool		ended;			/* this phase ended messages: see wait.c */
 } W;
 
 /* set by signal handlers */
@@ -266,7 +273,7 @@ static TimeoutId watchdog;
 
 static void attach(int slotno, uint32 generation);
 static void detach(int code, Datum arg);
-static void leave(LnSlotState state, TimestampTz next_due, const char *error) pg_attribute_noreturn();
+pg_noreturn static void leave(LnSlotState state, TimestampTz next_due, const char *error);
 static void pin_settings(void);
 static void watchdog_handler(void);
 static void handle_sigterm(SIGNAL_ARGS);
@@ -284,19 +291,22 @@ static void rescue(void *arg);
 static void fold(void *arg);
 static void expire(void *arg);
 static void end_expired(void);
-static void maintain(void *arg);
-static void settle_doubt(void *arg);
 static void release(void *arg);
-static void sweep(void *arg);
+static void sweep_keys(void *arg);
+static void maintain(void *arg);
+static void judge_silence(void *arg);
+static void settle_doubt(void *arg);
 
+static int64 silence_gap(void);
+static void judge_silence_soon(void);
 static void take_work(void);
 static void forget_bounds(void);
+static void publish_breakers(void);
 static void claim(void);
 static void send_claimed(void);
 static void fill_lane(LnLane *lane, TimestampTz at);
 static void lock_claims(void);
 static void message_subject(const LnMessage *m, char *buf);
-static uint64 token_hash(const LnChannel *c);
 static void resume_if_mended(LnChannel *c);
 static bool credential_probe_is_due(void);
 static LnRun *find_run(LnChannel *channel, const char *subject);
@@ -383,11 +393,11 @@ ln_worker_main(Datum arg)
 	W.rescue_at = DT_NOEND;
 	W.expiry_low = DT_NOBEGIN;
 	W.expire_limit = EXPIRE_BATCH;
+	W.token_at = W.next_probe = DT_NOEND;
+	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
 	W.next_maintenance = 0;
 	W.doubt_before = DT_NOBEGIN;
 	W.doubt_until = DT_NOEND;
-	W.token_at = W.next_probe = DT_NOEND;
-	W.next_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
 	W.idle_since = GetCurrentTimestamp();
 
 	for (;;)
@@ -426,12 +436,14 @@ ln_worker_main(Datum arg)
 				end_expired();
 			if (W.home != 0 && W.doubt_until <= GetCurrentTimestamp())
 				(void) try_phase("ending the doubt", settle_doubt, NULL);
-			if (W.home != 0 && W.next_maintenance <= GetCurrentTimestamp())
-				(void) try_phase("maintaining history", maintain, NULL);
+			if (W.home != 0 && W.next_silence <= GetCurrentTimestamp())
+				(void) try_phase("judging silence", judge_silence, NULL);
 			if (W.home != 0 && W.need_release && W.release_at <= GetCurrentTimestamp())
 				(void) try_phase("releasing messages", release, NULL);
-			if (W.home != 0 && W.next_sweep <= GetCurrentTimestamp())
-				(void) try_phase("sweeping old keys", sweep, NULL);
+			if (W.home != 0 && W.next_key_sweep <= GetCurrentTimestamp())
+				(void) try_phase("sweeping old keys", sweep_keys, NULL);
+			if (W.home != 0 && W.next_maintenance <= GetCurrentTimestamp())
+				(void) try_phase("maintaining history", maintain, NULL);
 			claim();
 			if (W.need_survey &&
 				TimestampDifferenceExceeds(W.last_survey, GetCurrentTimestamp(),
@@ -444,6 +456,7 @@ ln_worker_main(Datum arg)
 		ln_http_step(W.http);
 
 		pg_atomic_write_u32(&W.slot->in_flight, W.nclaimed + W.nsent);
+		publish_breakers();
 		MemoryContextReset(W.batch);
 
 		timeout = next_deadline();
@@ -789,6 +802,9 @@ phase(const char *activity, void (*work) (void *), void *arg)
 	MemoryContextSwitchTo(ctx);
 	pgstat_report_stat(!ok);
 	pgstat_report_activity(STATE_IDLE, NULL);
+	if (ok && W.ended)
+		ln_shmem_ended(LN_ENDINGS_ALL);
+	W.ended = false;
 	for (int i = 0; i < MAX_RESTS; i++)
 	{
 		Rest	   *rest = &W.rests[i];
@@ -924,6 +940,8 @@ take_work(void)
 			known = known || strcmp(version, supported_versions[i]) == 0;
 		W.standing_still = !known;
 		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+		if (known && W.slot->standing_still)
+			W.slot->last_error[0] = '\0';
 		W.slot->standing_still = !known;
 		if (!known)
 			snprintf(W.slot->last_error, sizeof(W.slot->last_error),
@@ -996,6 +1014,7 @@ configure(void *arg)
 		ln_outbox_note_timeline(W.home, GetWALInsertionTimeLine(),
 								SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != 0,
 								ln_guc_promotion_grace, &W.doubt_before, &W.doubt_until);
+	W.any_suppressed = ln_outbox_has_suppressed();
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
 	for (int i = 0; i < W.nchannels; i++)
 	{
@@ -1010,16 +1029,6 @@ configure(void *arg)
 	W.last_survey = 0;
 }
 
-static uint64
-token_hash(const LnChannel *c)
-{
-	const char *header = ln_token_header(c->token, GetCurrentTimestamp());
-
-	/* of the token only ever a hash is kept */
-	return header == NULL ? 1 :
-		hash_bytes_extended((const unsigned char *) header, strlen(header), 0) | 1;
-}
-
 /*
  * A channel that the worker paused goes on by itself when its credential is
  * another one than LINE refused.  After a restart nobody knows what was
@@ -1028,9 +1037,11 @@ token_hash(const LnChannel *c)
 static void
 resume_if_mended(LnChannel *c)
 {
-	if (ln_token_header(c->token, GetCurrentTimestamp()) == NULL || c->refused_token == token_hash(c))
+	uint64		credential = ln_token_fingerprint(c->token);
+
+	if (credential == 0 || c->refused_token == credential)
 		return;
-	c->refused_token = token_hash(c);
+	c->refused_token = credential;
 	if (ln_outbox_resume(c->row.name))
 		ereport(LOG,
 				(errmsg("line_notify resumed channel \"%s\": its credential has changed", c->row.name)));
@@ -1179,7 +1190,7 @@ rescue(void *arg)
 			r->next = ln_line_decide(&c);
 		}
 		(void) ln_outbox_record(recs, m);
-		recovered = true;
+		recovered = W.ended = true;
 		ereport(LOG,
 				(errmsg("line_notify recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
 						m, counts[0], counts[1], counts[2])));
@@ -1201,7 +1212,36 @@ rescue(void *arg)
 static void
 fold(void *again)
 {
-	*(bool *) again = ln_outbox_fold(FOLD_BATCH) == FOLD_BATCH;
+	int			n = ln_outbox_fold(FOLD_BATCH);
+
+	*(bool *) again = n == FOLD_BATCH;
+	W.ended = n > 0;
+	judge_silence_soon();
+}
+
+/* What nobody wakes us for: the silence after messages; sums. */
+static void
+judge_silence(void *arg)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	W.next_silence = ln_outbox_sweep_silence(ln_guc_silence_after * USECS_PER_SEC);
+	if (W.next_silence != DT_NOBEGIN)
+		W.next_silence = Max(W.next_silence, now + silence_gap());
+}
+
+/* So often at most (us). */
+static int64
+silence_gap(void)
+{
+	return Min(SILENCE_GAP, ln_guc_silence_after * USECS_PER_SEC / 10);
+}
+
+/* Something was counted. */
+static void
+judge_silence_soon(void)
+{
+	W.next_silence = Min(W.next_silence, GetCurrentTimestamp() + silence_gap());
 }
 
 static void
@@ -1212,6 +1252,7 @@ expire(void *arg)
 	int			n;
 
 	n = ln_outbox_expire(W.home, W.expiry_low, now, W.expire_limit, last);
+	W.ended = n > 0;
 	if (n == W.expire_limit)
 		W.next_expiry = *last;
 	else
@@ -1289,9 +1330,9 @@ release(void *arg)
 }
 
 static void
-sweep(void *arg)
+sweep_keys(void *arg)
 {
-	W.next_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
+	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
 	ln_outbox_sweep_keys(SWEEP_BATCH);
 }
 
@@ -1317,6 +1358,9 @@ claim_phase(void *arg)
 	LnMessage  *strangers;
 	int			nblocked = 0;
 	int			nstrangers = 0;
+	LnMessage  *objectors;
+	int			nobjectors = 0;
+	bool	   *objected = NULL;
 	TimestampTz last_due;
 	Snapshot	snapshot = GetActiveSnapshot();
 
@@ -1330,8 +1374,12 @@ claim_phase(void *arg)
 
 	/*
 	 * Only the first waiting message of an order_key may go, none of a paused
-	 * template or design, and none to a person who is not on the list.
+	 * template or design, and none to a person who is not on the list or has
+	 * objected.
 	 */
+	if (W.any_suppressed && c->picked > 0)
+		objected = ln_outbox_find_suppressed(c->rows, c->picked);
+	objectors = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	last_due = c->picked > 0 ? c->rows[c->picked - 1].due_at : c->now;
 	blocked = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	strangers = palloc(sizeof(LnMessage) * Max(c->picked, 1));
@@ -1344,6 +1392,8 @@ claim_phase(void *arg)
 		message_subject(m, subject);
 		if (!ln_channel_allows(c->channel, m->recipient))
 			strangers[nstrangers++] = *m;
+		else if (objected != NULL && objected[i])
+			objectors[nobjectors++] = *m;
 		else if (m->blocked || ln_channel_part_paused(c->channel, ln_lane_kind(c->lane), subject))
 			blocked[nblocked++] = *m;
 		else
@@ -1351,6 +1401,11 @@ claim_phase(void *arg)
 	}
 	if (nblocked > 0)
 		ln_outbox_park(blocked, nblocked);
+	if (nobjectors > 0)
+	{
+		ln_outbox_suppress(objectors, nobjectors, "the recipient objected");
+		W.next_expiry = c->now;
+	}
 	if (nstrangers > 0)
 	{
 		ln_outbox_suppress(strangers, nstrangers, "only_recipients: not on the list of the channel");
@@ -1510,11 +1565,34 @@ fair_share(const LnChannel *c)
 	return Min(W.nfree, Max(W.nfree - kept, share - c->in_flight));
 }
 
+/* Show the breakers in view stats. */
+static void
+publish_breakers(void)
+{
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		LnChannel  *c = W.channels[i];
+
+		for (int k = 0; k < 2; k++)
+		{
+			LnStats    *s = c->stats[k];
+
+			if (s == NULL || pg_atomic_read_u32(&s->breaker) == (uint32) c->breaker.state)
+				continue;
+			pg_atomic_write_u64(&s->breaker_until,
+								(uint64) (GetCurrentTimestamp() +
+										  (c->breaker.until_ms - ln_monotonic_ns() / 1000000) * 1000));
+			pg_atomic_write_u32(&s->breaker, (uint32) c->breaker.state);
+		}
+	}
+}
+
 /* How many rows of an endpoint a channel may be given now. */
 static int
 room(LnChannel *c, LineKind kind, TimestampTz now)
 {
 	int64		now_ms = ln_monotonic_ns() / 1000000;
+	int			in_hand;
 	int			want;
 
 	if (closed_until(c, kind, now) != 0)
@@ -1522,9 +1600,16 @@ room(LnChannel *c, LineKind kind, TimestampTz now)
 	want = Min(CLAIM_MAX, fair_share(c));
 	want = Min(want, c->row.max_in_flight - c->in_flight);
 	want = Min(want, budget_left(c, now));
-	/* no more in hand than a tenth of a second's worth of tokens, or what may be sent */
-	want = Min(want, Max(c->row.rate_limit / 10, 1) - c->queued);
-	want = Min(want, ln_window_room(&c->window, 0, now_ms) - c->queued);
+
+	/*
+	 * No more in hand than a tenth of a second's worth of tokens, and not much
+	 * more than may be sent.  While half of it is there, let a batch gather.
+	 */
+	in_hand = Max(ln_window_room(&c->window, 0, now_ms), IN_HAND);
+	in_hand = Min(in_hand, Max(c->row.rate_limit / 10, 1));
+	if (c->queued > in_hand / 2)
+		return 0;
+	want = Min(want, in_hand - c->queued);
 	return ln_breaker_allow(&c->breaker, want, now_ms);
 }
 
@@ -1689,6 +1774,8 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 
 	t->outcome = outcome;
 	t->next = attempted ? ln_line_decide(&c) : LINE_RETURN;
+	if (attempted)
+		ln_stats_answer(channel->stats[t->kind], outcome, t->next, t->status, now, now - t->sent_at);
 	t->attempted = attempted;
 	t->ended_at = now;
 	t->retry_at = now;
@@ -1789,6 +1876,7 @@ send_claimed(void)
 		req.witness = &t->witness->asked;
 		t->token_generation = ln_token_generation(channel->token);
 		t->sent_at = GetCurrentTimestamp();
+		ln_stats_sent(channel->stats[t->kind]);
 		if (t->request == NULL)
 			strlcpy(t->error, "out of memory", sizeof(t->error));
 		if (t->request == NULL || !ln_http_add(W.http, &req, t->error, sizeof(t->error)))
@@ -1843,7 +1931,7 @@ pause_channel(LnChannel *channel, const Transfer *t)
 	if (channel->row.paused)
 		return;
 	channel->row.paused = true; /* at once, for what is claimed */
-	channel->refused_token = token_hash(channel);
+	channel->refused_token = ln_token_fingerprint(channel->token);
 	describe(&p, t, "LINE answered");
 	ereport(WARNING,
 			(errmsg("line_notify paused channel \"%s\": %s", channel->row.name, p.reason),
@@ -2063,6 +2151,7 @@ record(void)
 	int		   *places;
 	int			n = 0;
 	int			left = 0;
+	uint32		ended = 0;
 
 	if (W.ndone == 0)
 		return;
@@ -2118,6 +2207,8 @@ record(void)
 		}
 		if (t->next == LINE_RETRY_LATER || t->next == LINE_RETURN)
 			note_return(t);
+		else
+			ended |= ln_shmem_ending(t->id);
 		t->channel->in_flight--;
 		if (t->attempted && ln_line_may_have_been_sent(t->outcome))
 			t->channel->row.sent_today++;
@@ -2126,6 +2217,8 @@ record(void)
 		W.free_list[W.nfree++] = W.done[i];
 		W.done[i] = -1;
 	}
+
+	ln_shmem_ended(ended);
 
 	/* close the gaps; those that failed set when to try again */
 	W.record_at = W.ndone > 0 ? DT_NOEND : 0;
@@ -2141,6 +2234,7 @@ record(void)
 		W.record_at = 0;
 	W.first_done_at = left > 0 ? now : 0;
 	W.idle_since = now;
+	judge_silence_soon();
 }
 
 /* A message went back to the queue: its lane has something at that time. */
@@ -2261,10 +2355,11 @@ next_deadline(void)
 		{
 			wake = earlier(wake, W.need_rescue ? now : W.rescue_at, "recovering claims");
 			wake = earlier(wake, W.next_expiry, "ending expired messages");
-			wake = earlier(wake, W.next_maintenance, "maintaining history");
-			wake = earlier(wake, W.doubt_until, "ending the doubt");
+			wake = earlier(wake, W.next_silence, "judging silence");
 			if (W.need_release)
 				wake = earlier(wake, W.release_at, "releasing messages");
+			wake = earlier(wake, W.next_maintenance, "maintaining history");
+			wake = earlier(wake, W.doubt_until, "ending the doubt");
 		}
 		if (W.need_survey && W.nclaimed + W.nsent == 0)
 			wake = earlier(wake, TimestampTzPlusMilliseconds(W.last_survey, SURVEY_GAP + 1),

@@ -23,8 +23,8 @@ began=$SECONDS
 
 step "starting the simulated LINE API and a server"
 as_user python3 "$work/src/test/mock/line_api.py" >"$work/sim.out" 2>"$work/sim.err" &
-processes+=($!)
 for _ in $(seq 200); do grep -q '^ready' "$work/sim.out" && break; read -rt 0.05 <> <(:); done
+processes+=("$(sed -n 's/.*pid=\([0-9]*\).*/\1/p' "$work/sim.out")")
 api=http://$(sed -n 's/^ready http=\([^ ]*\).*/\1/p' "$work/sim.out")
 control=$(sed -n 's/.*control=\([^ ]*\).*/\1/p' "$work/sim.out")
 [ -n "$control" ] || { cat "$work/sim.err"; die "the simulator did not start"; }

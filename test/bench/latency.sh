@@ -11,8 +11,8 @@
 port=54320
 bench_setup latency
 as_user python3 "$work/src/test/mock/line_api.py" --log "$work/requests.jsonl" >"$work/sim.out" 2>"$work/sim.err" &
-processes+=($!)
 for _ in $(seq 200); do grep -q '^ready' "$work/sim.out" && break; read -rt 0.05 <> <(:); done
+processes+=("$(sed -n 's/.*pid=\([0-9]*\).*/\1/p' "$work/sim.out")")
 api=http://$(sed -n 's/^ready http=\([^ ]*\).*/\1/p' "$work/sim.out")
 new_server data $port "shared_preload_libraries = 'line_notify'" "line_notify.node = 'bench'"
 sql -c "CREATE EXTENSION line_notify" -c "

@@ -15,7 +15,6 @@ from email.utils import formatdate
 from typing import NamedTuple
 
 import behaviour
-from http_types import Answer
 
 CUTS = ("status_line", "headers", "head", "body", "end")
 

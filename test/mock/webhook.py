@@ -21,7 +21,6 @@ import time
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-MODES = ("queue", "spool", "post", "off")
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 MAX_POSTS_AT_ONCE = 8
 

@@ -342,7 +342,7 @@ sub wait_webhooks
 	my ($self, $n, $timeout) = @_;
 	return $self->wait_until(
 		sub {
-			my $due = $self->summary->{webhooks}{due};
+			my $due = $self->control('GET', 'webhooks?max=0')->{due};
 			return $due >= $n ? $due : 0;
 		},
 		$timeout);
