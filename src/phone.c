@@ -304,6 +304,8 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 	bool		is_simple;
 	int			chars;
 
+	if (region_id < 0 || region_id >= LN_PHONE_N_REGIONS)
+		region_id = LN_PHONE_REGION_ZZ;
 	is_simple = scan_simple(utf8, len, mode == LN_PHONE_SAFE, d, at, &digits,
 							&simple);
 	if (is_simple)

@@ -947,6 +947,8 @@ take_work(void)
 			known = known || strcmp(version, supported_versions[i]) == 0;
 		W.standing_still = !known;
 		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+		if (known && W.slot->standing_still)
+			W.slot->last_error[0] = '\0';
 		W.slot->standing_still = !known;
 		if (!known)
 			snprintf(W.slot->last_error, sizeof(W.slot->last_error),

@@ -94,6 +94,8 @@ main(void)
 		regions += ln_phone_region_id(name, 2) >= 0;
 	}
 	ok(regions == LN_PHONE_N_REGIONS + 1, "all regions and ZZ");
+	ok(!ln_phone_parse("09012345678", 11, -1, safe, &p) &&
+	   ln_phone_parse("+819012345678", 13, -1, safe, &p), "no region at all");
 
 	/* every field */
 	p = parse("03-1234-5678 ext. 12", "JP", exact);
