@@ -17,6 +17,7 @@ OBJS = \
 	src/catalogue.o \
 	src/channel.o \
 	src/check_channel.o \
+	src/counts.o \
 	src/crypto.o \
 	src/dedup.o \
 	src/encoding.o \

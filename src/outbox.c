@@ -35,6 +35,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "counts.h"
 #include "outbox.h"
 
 /* kept plans, one per statement */
@@ -1363,6 +1364,63 @@ ln_outbox_sweep_silence(int64 silence_us)
 
 	(void) run(&st, &arg, NULL, SPI_OK_SELECT);
 	return column_bool(0, 1) ? DT_NOBEGIN : column_int8(0, 2, DT_NOEND);
+}
+
+int
+ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
+{
+	static Statement st = {
+		.sql =
+		"SELECT w.channel, w.kind, to_char(w.day, 'YYYYMMDD') FROM line_notify._wanted_counts($1, $2) w",
+		.nargs = 2,
+		.argtypes = {INT8OID, INT4OID}
+	};
+	static Statement when = {
+		.sql =
+		"SELECT line_notify._next_counts($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		args[] = {Int64GetDatum(home), Int32GetDatum(LN_COUNTS_MAX)};
+	int			n;
+
+	caller_context = CurrentMemoryContext;
+	n = Min((int) run(&st, args, NULL, SPI_OK_SELECT), LN_COUNTS_MAX);
+	memset(counts, 0, sizeof(LnCount) * LN_COUNTS_MAX);
+	for (int i = 0; i < n; i++)
+	{
+		strlcpy(counts[i].channel, column_text(i, 1), sizeof(counts[i].channel));
+		strlcpy(counts[i].kind, column_text(i, 2), sizeof(counts[i].kind));
+		strlcpy(counts[i].day, column_text(i, 3), sizeof(counts[i].day));
+	}
+	(void) run(&when, args, NULL, SPI_OK_SELECT);
+	*next = column_int8(0, 1, DT_NOEND);
+	return n;
+}
+
+void
+ln_outbox_record_counts(const LnCount *counts, int n)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.delivered_counts (channel, day, kind, status, messages)"
+		" VALUES ($1, to_date($2, 'YYYYMMDD'), $3, $4, nullif($5, -1))"
+		" ON CONFLICT (channel, day, kind) DO UPDATE"
+		" SET status = excluded.status, messages = excluded.messages, fetched_at = clock_timestamp()",
+		.nargs = 5,
+		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID}
+	};
+
+	for (int i = 0; i < n; i++)
+	{
+		Datum		args[] = {
+			CStringGetTextDatum(counts[i].channel), CStringGetTextDatum(counts[i].day),
+			CStringGetTextDatum(counts[i].kind), CStringGetTextDatum(counts[i].status),
+			Int64GetDatum(counts[i].messages)
+		};
+
+		(void) run(&st, args, NULL, SPI_OK_INSERT);
+	}
 }
 
 int

@@ -315,6 +315,16 @@ extern int	ln_outbox_fold(int limit);
  */
 extern TimestampTz ln_outbox_sweep_silence(int64 silence_us);
 
+/*
+ * Which of LINE's counts to ask for now (at most LN_COUNTS_MAX); *next is when
+ * to look again, DT_NOEND = not before something is sent.
+ */
+struct LnCount;
+extern int	ln_outbox_wanted_counts(int64 home, struct LnCount *counts, TimestampTz *next);
+
+/* Keep LINE's answers. */
+extern void ln_outbox_record_counts(const struct LnCount *counts, int n);
+
 /* Insert events that are new; returns how many were. */
 extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);
 
