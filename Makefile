@@ -21,6 +21,7 @@ OBJS = \
 	src/dedup.o \
 	src/encoding.o \
 	src/enqueue.o \
+	src/enqueue_trigger.o \
 	src/format.o \
 	src/guc.o \
 	src/histogram.o \
@@ -62,6 +63,7 @@ REGRESS = \
 	catalogue \
 	channel \
 	duties \
+	enqueue_trigger \
 	install \
 	message_check \
 	outbox \
