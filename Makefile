@@ -43,6 +43,7 @@ OBJS = \
 	src/signed_link.o \
 	src/states.o \
 	src/stats.o \
+	src/suppression.o \
 	src/token.o \
 	src/token_api.o \
 	src/token_bucket.o \

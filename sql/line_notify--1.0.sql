@@ -657,12 +657,20 @@ CREATE TABLE line_notify.identity (
 	database		oid NOT NULL,
 	nodes			text[] NOT NULL CHECK (cardinality(nodes) > 0),
 	armed_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
-	armed_by		name NOT NULL DEFAULT session_user
+	armed_by		name NOT NULL DEFAULT session_user,
+	timeline		integer,
+	synchronous		boolean NOT NULL DEFAULT false,
+	doubt_before	timestamptz,
+	doubt_until		timestamptz
 );
 COMMENT ON TABLE line_notify.identity IS 'Places that may send: cluster, database and node names; written by create_channel() and arm()';
 COMMENT ON COLUMN line_notify.identity.home IS 'random number carried by channels and rows that belong here';
 COMMENT ON COLUMN line_notify.identity.system_identifier IS 'the cluster, as in pg_control_system()';
 COMMENT ON COLUMN line_notify.identity.database IS 'oid of the database: a template copy has another';
+COMMENT ON COLUMN line_notify.identity.timeline IS 'timeline that was last sent from: another one now means that a standby was promoted';
+COMMENT ON COLUMN line_notify.identity.synchronous IS 'every claim on it waited for a standby';
+COMMENT ON COLUMN line_notify.identity.doubt_before IS 'messages due before may have been sent by the server before the promotion';
+COMMENT ON COLUMN line_notify.identity.doubt_until IS 'until then they wait for delivery events; see setting promotion_grace';
 COMMENT ON COLUMN line_notify.identity.nodes IS 'values of line_notify.node that may send: a base backup started on another host is not among them';
 
 CREATE TABLE line_notify.channel (
@@ -1663,6 +1671,8 @@ BEGIN
 	EXECUTE format('CREATE INDEX ON line_notify.%I (batch) WHERE batch IS NOT NULL', part);
 	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (recipient text_bloom_ops(n_distinct_per_range = -0.5))'
 				   ' WITH (pages_per_range = 32, autosummarize = on)', part);
+	-- rows lie in the order of their end
+	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (ended_at) WITH (pages_per_range = 16, autosummarize = on)', part);
 	EXECUTE format('ALTER TABLE line_notify.history ATTACH PARTITION line_notify.%I FOR VALUES FROM (%s) TO (%s)',
 				   part, coalesce(quote_literal(below), 'MINVALUE'), coalesce(quote_literal(upper_bound), 'MAXVALUE'));
 	RETURN coalesce(upper_bound, 9223372036854775807);
@@ -1696,6 +1706,62 @@ END
 $$;
 REVOKE ALL ON FUNCTION line_notify._first_id_after(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._first_id_after(timestamptz) IS 'id from which on rows of history were made after a moment';
+
+-- A worker says where it stands.  On another timeline than the last one that
+-- sent, a standby was promoted, and claims of the last moments may be missing
+-- here, unless each of them had waited for a standby.
+CREATE FUNCTION line_notify._note_timeline(home bigint, timeline integer, synchronous boolean, grace interval,
+	OUT doubt_before timestamptz, OUT doubt_until timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	i line_notify.identity;
+	moment timestamptz := clock_timestamp();
+BEGIN
+	SELECT * INTO i FROM line_notify.identity x WHERE x.home = _note_timeline.home;
+	IF i.timeline IS DISTINCT FROM _note_timeline.timeline OR i.synchronous <> _note_timeline.synchronous THEN
+		IF i.timeline <> _note_timeline.timeline AND NOT i.synchronous THEN
+			i.doubt_before := moment;
+			i.doubt_until := moment + grace;
+		END IF;
+		UPDATE line_notify.identity x SET
+			timeline = _note_timeline.timeline, synchronous = _note_timeline.synchronous,
+			doubt_before = i.doubt_before, doubt_until = i.doubt_until
+		WHERE x.home = _note_timeline.home;
+	END IF;
+	doubt_before := i.doubt_before;
+	doubt_until := i.doubt_until;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._note_timeline(bigint, integer, boolean, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._note_timeline(bigint, integer, boolean, interval) IS 'notes on which timeline is sent; returns what is in doubt after a promotion';
+
+-- The time to wait for delivery events is over.  Returns whether there is more.
+CREATE FUNCTION line_notify._settle_doubt(home bigint, hold boolean, step integer) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	before timestamptz := (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = _settle_doubt.home);
+	ids bigint[];
+BEGIN
+	IF hold AND before IS NOT NULL THEN
+		ids := ARRAY(SELECT o.id FROM line_notify.outbox o
+					 WHERE o.home = _settle_doubt.home AND o.due_at <= before AND o.state = 'queued'
+					   AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
+					 ORDER BY o.id LIMIT step FOR UPDATE SKIP LOCKED);
+		PERFORM line_notify._finish(ids, 'unknown', 'may have been sent by the server before the promotion');
+		IF cardinality(ids) = step THEN
+			RETURN true;
+		END IF;
+	END IF;
+	UPDATE line_notify.identity i SET doubt_before = NULL, doubt_until = NULL WHERE i.home = _settle_doubt.home;
+	RETURN false;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._settle_doubt(bigint, boolean, integer) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._settle_doubt(bigint, boolean, integer) IS 'after promotion_grace: ends what is in doubt as unknown, or lets it be sent';
 
 -- What time does to history, in small steps: a partition ahead, whole
 -- partitions dropped, stragglers deleted, payloads forgotten.  Returns whether
@@ -2198,8 +2264,6 @@ CREATE TRIGGER count_new AFTER INSERT ON line_notify.history REFERENCING NEW TAB
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_new();
 CREATE TRIGGER count_changed AFTER UPDATE ON line_notify.history REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_changed();
--- In the order of their end, rows lie side by side.
-CREATE INDEX history_ended ON line_notify.history USING brin (ended_at) WITH (pages_per_range = 16, autosummarize = on);
 
 -- No delivery event means not delivered only if events were arriving: one for
 -- another message of the channel, answered within 15 minutes of this one.
@@ -2245,7 +2309,11 @@ BEGIN
 		END IF;
 		INSERT INTO line_notify.sweep_mark AS s (channel, silence) VALUES (c.name, upto)
 		ON CONFLICT (channel) DO UPDATE SET silence = excluded.silence;
-		again := true;
+		IF upto < horizon THEN
+			again := true;
+		ELSE
+			next_at := least(next_at, upto + silence_after + interval '1 second');
+		END IF;
 	END LOOP;
 	IF NOT again THEN
 		PERFORM line_notify._sum_up(silence_after);
@@ -2359,6 +2427,15 @@ BEGIN
 		IF w.state IN ('no slot', 'version') THEN
 			severity := 'error';
 		END IF;
+		RETURN NEXT;
+	END LOOP;
+
+	FOR w IN SELECT i.doubt_before, i.doubt_until FROM line_notify.identity i WHERE i.home = here AND i.doubt_before IS NOT NULL
+	LOOP
+		severity := 'warning';
+		subject := 'promotion';
+		reason := format('messages due before %s may have been sent by the former primary: they wait until %s for delivery events', w.doubt_before, w.doubt_until);
+		hint := 'Then line_notify.on_promotion decides: hold ends them as unknown, send sends them. With a synchronous standby there is no doubt.';
 		RETURN NEXT;
 	END LOOP;
 
@@ -3277,6 +3354,155 @@ REVOKE ALL ON FUNCTION line_notify.revoke_operator FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.revoke_operator IS 'Take back what grant_operator() gave';
 
 --
+-- Privacy
+--
+
+CREATE TABLE line_notify.suppression (
+	recipient		text COLLATE "C" PRIMARY KEY CHECK (recipient ~ '^[0-9a-f]{64}$'),
+	reason			text,
+	since			timestamptz NOT NULL DEFAULT clock_timestamp(),
+	set_by			name NOT NULL DEFAULT session_user
+);
+COMMENT ON TABLE line_notify.suppression IS 'People who objected to being sent notices; see suppress_recipient()';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.suppression
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+
+CREATE FUNCTION line_notify._recipient(phone text, region text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF phone ~ '^[0-9a-f]{64}$' THEN
+		RETURN phone;
+	END IF;
+	IF phone IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'phone must not be null';
+	END IF;
+	-- raises for what is no number, and keeps the statement out of the log
+	PERFORM line_notify.assert_phone(phone, region);
+	RETURN line_notify.phone_hash(phone, region);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._recipient(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._recipient(text, text) IS 'hash of a telephone number, or the hash as it is; never NULL';
+
+CREATE FUNCTION line_notify.suppress_recipient(phone text, reason text DEFAULT NULL, region text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	hash text := line_notify._recipient(phone, region);
+	ids bigint[];
+	n bigint;
+BEGIN
+	PERFORM line_notify._assert_read_committed();
+	INSERT INTO line_notify.suppression (recipient, reason) VALUES (hash, suppress_recipient.reason)
+	ON CONFLICT (recipient) DO UPDATE SET reason = coalesce(excluded.reason, suppression.reason);
+	-- what others insert meanwhile is caught when it is claimed
+	ids := ARRAY(SELECT o.id FROM line_notify.outbox o
+				 WHERE o.recipient = hash AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id));
+	SELECT e.ended + e.unknown INTO n FROM line_notify._end_waiting(ids, 'suppressed', 'the recipient objected') e;
+	UPDATE line_notify.history h SET recipient = NULL WHERE h.id = ANY (ids) AND h.state = 'suppressed';
+	PERFORM line_notify._log_operation('suppress_recipient', '{}', false, n);
+	RETURN n;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.suppress_recipient(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.suppress_recipient(text, text, text) IS 'Send nothing more to a person (telephone number, or hash): new messages become suppressed, waiting ones end; returns how many of these';
+
+CREATE FUNCTION line_notify.unsuppress_recipient(phone text, region text DEFAULT NULL) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	hash text := line_notify._recipient(phone, region);
+	found_one boolean;
+BEGIN
+	DELETE FROM line_notify.suppression s WHERE s.recipient = hash;
+	found_one := FOUND;
+	PERFORM line_notify._log_operation('unsuppress_recipient', '{}', false, found_one::integer);
+	RETURN found_one;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.unsuppress_recipient(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.unsuppress_recipient(text, text) IS 'The person objects no longer; returns whether they did';
+
+-- Counts stay: rows lose what points to the person, and keep state and times.
+CREATE FUNCTION line_notify.forget_recipient(phone text, region text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	hash text := line_notify._recipient(phone, region);
+	waiting bigint[];
+	ids bigint[];
+	refs text[];
+	keys text[];
+	give_up timestamptz := clock_timestamp() + interval '2 minutes';
+BEGIN
+	PERFORM line_notify._assert_read_committed();
+	-- What is being sent is the worker's until LINE answers: wait for that,
+	-- holding no lock.  Each statement here sees what was recorded meanwhile.
+	WHILE clock_timestamp() < give_up AND
+		EXISTS (SELECT FROM line_notify.outbox o JOIN line_notify.in_flight f ON f.id = o.id WHERE o.recipient = hash)
+	LOOP
+		PERFORM pg_sleep(0.1);
+	END LOOP;
+	waiting := ARRAY(SELECT o.id FROM line_notify.outbox o
+					 WHERE o.recipient = hash AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id));
+	PERFORM line_notify._end_waiting(waiting, 'cancelled', 'erased');
+	IF EXISTS (SELECT FROM line_notify.outbox o WHERE o.recipient = hash AND o.state = 'queued') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_in_use',
+			MESSAGE = 'a message to this recipient is being sent',
+			HINT = 'Try again when the worker has recorded it.';
+	END IF;
+
+	SELECT array_agg(h.id), array_agg(DISTINCT h.reference) FILTER (WHERE h.reference IS NOT NULL),
+		   array_agg(DISTINCT h.dedup_key) FILTER (WHERE h.dedup_key IS NOT NULL)
+	INTO ids, refs, keys
+	FROM line_notify.history h WHERE h.recipient = hash;
+	DELETE FROM line_notify.webhook_event e WHERE e.recipient = hash;
+	IF ids IS NULL THEN
+		ids := '{}';
+	END IF;
+	DELETE FROM line_notify.dedup d USING line_notify.history h
+	WHERE h.id = ANY (ids) AND d.channel = h.channel AND d.dedup_key = h.dedup_key;
+	UPDATE line_notify.attempt_log a SET error = NULL, request_id = NULL WHERE a.id = ANY (ids);
+	UPDATE line_notify.operations p SET filter = p.filter - 'reference' - 'dedup_key'
+	WHERE p.filter ->> 'reference' = ANY (refs) OR p.filter ->> 'dedup_key' = ANY (keys);
+	UPDATE line_notify.history h
+	SET recipient = NULL, body = NULL, messages = NULL, reference = NULL, dedup_key = NULL, order_key = NULL,
+		error = NULL, request_id = NULL
+	WHERE h.id = ANY (ids);
+	PERFORM line_notify._log_operation('forget_recipient', '{}', false, cardinality(ids));
+	RETURN cardinality(ids);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.forget_recipient(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.forget_recipient(text, text) IS 'Erase a person (telephone number, or hash) from every table of line_notify: what waits is cancelled, what was sent loses recipient, content, reference and keys; counts stay, and so does an objection. Returns how many messages that concerned. WAL, backups and logs are outside of its reach';
+
+CREATE FUNCTION line_notify.grant_privacy(role regrole) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.suppress_recipient(text, text, text),'
+				   ' line_notify.unsuppress_recipient(text, text), line_notify.forget_recipient(text, text) TO %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.grant_privacy(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.grant_privacy(regrole) IS 'Let a role note objections and erase people';
+
+CREATE FUNCTION line_notify.revoke_privacy(role regrole) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('REVOKE EXECUTE ON FUNCTION line_notify.suppress_recipient(text, text, text),'
+				   ' line_notify.unsuppress_recipient(text, text), line_notify.forget_recipient(text, text) FROM %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.revoke_privacy(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.revoke_privacy(regrole) IS 'Take back what grant_privacy() gave';
+
+--
 -- 9. Registration for dump
 --
 
@@ -3294,6 +3520,7 @@ SELECT pg_catalog.pg_extension_config_dump('line_notify.history', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.attempt_log', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.suppression', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.minute_count', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.sweep_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.outbox_id_seq', '');

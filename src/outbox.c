@@ -331,7 +331,7 @@ ln_outbox_load_senders(LnSenderRow **rows)
 }
 
 int
-ln_outbox_survey(int64 home, LnLaneRow **rows)
+ln_outbox_survey(int64 home, TimestampTz after, LnLaneRow **rows)
 {
 	/*
 	 * A loose index scan: one probe per lane, however many rows it has.  Rows
@@ -350,14 +350,14 @@ ln_outbox_survey(int64 home, LnLaneRow **rows)
 		" SELECT l.channel, l.lane,"
 		"  (SELECT o.due_at FROM line_notify.outbox o"
 		"   WHERE o.channel = l.channel AND o.lane = l.lane"
-		"   AND o.home = $1 AND o.due_at < 'infinity' AND o.state = 'queued'"
+		"   AND o.home = $1 AND o.due_at < 'infinity' AND o.state = 'queued' AND o.due_at > $2"
 		"   AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"   ORDER BY o.due_at, o.id LIMIT 1)"
 		" FROM lane l",
-		.nargs = 1,
-		.argtypes = {INT8OID}
+		.nargs = 2,
+		.argtypes = {INT8OID, TIMESTAMPTZOID}
 	};
-	Datum		args[] = {Int64GetDatum(home)};
+	Datum		args[] = {Int64GetDatum(home), TimestampTzGetDatum(after)};
 	int			n;
 	LnLaneRow  *list;
 
@@ -526,6 +526,41 @@ ln_outbox_forget(void)
 	covered = PG_INT64_MIN;
 }
 
+void
+ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous, int grace_s,
+						TimestampTz *before, TimestampTz *until)
+{
+	static Statement st = {
+		.sql =
+		"SELECT doubt_before, doubt_until FROM line_notify._note_timeline($1, $2, $3, $4 * interval '1 second')",
+		.nargs = 4,
+		.argtypes = {INT8OID, INT4OID, BOOLOID, INT4OID}
+	};
+	Datum		args[] = {
+		Int64GetDatum(home), Int32GetDatum((int32) timeline),
+		BoolGetDatum(synchronous), Int32GetDatum(grace_s)
+	};
+
+	(void) run(&st, args, NULL, SPI_OK_SELECT);
+	*before = column_int8(0, 1, DT_NOBEGIN);
+	*until = column_int8(0, 2, DT_NOEND);
+}
+
+bool
+ln_outbox_settle_doubt(int64 home, bool hold, int step)
+{
+	static Statement st = {
+		.sql =
+		"SELECT line_notify._settle_doubt($1, $2, $3)",
+		.nargs = 3,
+		.argtypes = {INT8OID, BOOLOID, INT4OID}
+	};
+	Datum		args[] = {Int64GetDatum(home), BoolGetDatum(hold), Int32GetDatum(step)};
+
+	(void) run(&st, args, NULL, SPI_OK_SELECT);
+	return column_bool(0, 1);
+}
+
 bool
 ln_outbox_maintain(int retention, int payload_retention, int step)
 {
@@ -572,6 +607,43 @@ ln_outbox_park(const LnMessage *rows, int n)
 		ids[i] = rows[i].id;
 	arg = int8_array(ids, n);
 	(void) run(&st, &arg, NULL, SPI_OK_UPDATE);
+}
+
+bool
+ln_outbox_has_suppressed(void)
+{
+	static Statement st = {
+		.sql =
+		"SELECT EXISTS (SELECT FROM line_notify.suppression)",
+		.nargs = 0
+	};
+
+	(void) run(&st, NULL, NULL, SPI_OK_SELECT);
+	return column_bool(0, 1);
+}
+
+bool *
+ln_outbox_find_suppressed(const LnMessage *rows, int n)
+{
+	static Statement st = {
+		.sql =
+		"SELECT EXISTS (SELECT FROM line_notify.suppression s WHERE s.recipient = r.recipient)"
+		" FROM unnest($1) WITH ORDINALITY AS r(recipient, n) ORDER BY r.n",
+		.nargs = 1,
+		.argtypes = {TEXTARRAYOID}
+	};
+	const char **recipients = palloc(sizeof(char *) * Max(n, 1));
+	bool	   *result = palloc0(sizeof(bool) * Max(n, 1));
+	Datum		arg;
+
+	for (int i = 0; i < n; i++)
+		recipients[i] = rows[i].recipient;
+	arg = text_array(recipients, n);
+	if (run(&st, &arg, NULL, SPI_OK_SELECT) != (uint64) n)
+		elog(ERROR, "unexpected number of rows");
+	for (int i = 0; i < n; i++)
+		result[i] = column_bool(i, 1);
+	return result;
 }
 
 void
@@ -1046,7 +1118,9 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, Timest
 		"  state, attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)"
 		" SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,"
 		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,"
-		"  CASE WHEN o.state <> 'queued' THEN o.state WHEN o.maybe_sent THEN 'unknown' ELSE 'expired' END,"
+		"  CASE WHEN o.state <> 'queued' THEN o.state"
+		"   WHEN o.maybe_sent OR o.due_at <= (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = o.home) THEN 'unknown'"
+		"   ELSE 'expired' END,"
 		"  o.attempts, o.maybe_sent, o.error, o.created_at, o.due_at, o.expires_at, clock_timestamp()"
 		" FROM o",
 		.nargs = 1,
@@ -1148,7 +1222,9 @@ ln_outbox_fold(int limit)
 		"WITH e AS (SELECT DISTINCT ON (e.id) e.* FROM unnest($1, $2, $3, $4) AS e(id, token, at, event) ORDER BY e.id),"
 		" o AS (DELETE FROM line_notify.outbox o USING e"
 		"  WHERE o.id = ANY ($1) AND o.id = e.id"
-		"  AND EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token)"
+		"  AND (EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token)"
+		/* after a promotion: a claim that this server never heard of */
+		"   OR o.due_at <= (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = o.home))"
 		"  AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"  RETURNING o.*, e.token, e.at, e.event)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"

@@ -212,7 +212,7 @@ extern void ln_outbox_subject(char *buf, LineKind kind, const char *name);
 extern void ln_outbox_load_credentials(LnChannelRow *rows, int n);
 
 /* The lanes that have rows of this home, with their first due time. */
-extern int	ln_outbox_survey(int64 home, LnLaneRow **rows);
+extern int	ln_outbox_survey(int64 home, TimestampTz after, LnLaneRow **rows);
 
 /* When the next waiting row expires; DT_NOEND = none. */
 extern TimestampTz ln_outbox_next_expiry(int64 home, TimestampTz low);
@@ -235,6 +235,17 @@ extern void ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 clai
 /* Forget what is remembered of history's partitions: the extension was made anew, or somebody dropped one. */
 extern void ln_outbox_forget(void);
 
+/*
+ * Note the timeline that is sent from, and whether claims wait for a standby.
+ * Returns what a promotion left in doubt: messages due up to *before, until
+ * *until; DT_NOBEGIN and DT_NOEND = nothing.
+ */
+extern void ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous, int grace_s,
+									TimestampTz *before, TimestampTz *until);
+
+/* The grace is over: a step of ending the doubt; true when there is more to do. */
+extern bool ln_outbox_settle_doubt(int64 home, bool hold, int step);
+
 /* One step of what time does to history (minutes, -1 = never); true when there is more to do. */
 extern bool ln_outbox_maintain(int retention, int payload_retention, int step);
 
@@ -246,6 +257,12 @@ extern void ln_outbox_defer(int64 id, TimestampTz until, const char *reason);
  * pause of their template or design ends: table release brings them back.
  */
 extern void ln_outbox_park(const LnMessage *rows, int n);
+
+/* Has anybody objected to being sent notices? */
+extern bool ln_outbox_has_suppressed(void);
+
+/* Which of the picked rows are to people who objected. */
+extern bool *ln_outbox_find_suppressed(const LnMessage *rows, int n);
 
 /* End picked rows without sending them. */
 extern void ln_outbox_suppress(const LnMessage *rows, int n, const char *why);
