@@ -41,17 +41,10 @@ declare -A sources=(
 declare -A libs=(
 	[crypto]="-lcrypto"
 	[http]="-lcurl -lssl -lcrypto -lpthread -ldl"
+	[http2]="-lcurl -lssl -lcrypto -lpthread"
 	[token_api]="-lcrypto"
 )
-order=(crypto line_api retry token_bucket token_api)
-order=(crypto line_api message_check retry token_bucket)
-order=(crypto histogram line_api retry token_bucket)
-order=(breaker crypto line_api message_check quiet retry token_bucket window)
-	[http]="-lcurl -lssl -lcrypto -lpthread -ldl"
-	[http2]="-lcurl -lssl -lcrypto -lpthread"
-)
-order=(crypto line_api retry token_bucket http http2)
-order=(breaker crypto histogram http line_api message_check phone quiet retry token_api token_bucket window)
+order=(breaker crypto histogram http http2 line_api message_check phone quiet retry token_api token_bucket window)
 
 mkdir -p "$build" || exit 1
 [ $# -gt 0 ] && order=("$@")
