@@ -28,6 +28,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -36,6 +37,7 @@
 
 #include "compat.h"
 #include "counts.h"
+#include "encoding.h"
 #include "outbox.h"
 
 /* kept plans, one per statement */
@@ -59,6 +61,7 @@ static Datum bool_array(const bool *v, int n);
 static Datum text_array(const char *const *v, int n);
 static Datum timestamptz_array(const TimestampTz *v, int n);
 
+static char *utf8_text(int row, int col, bool *fault);
 static char *column_text(int row, int col);
 static int64 column_int8(int row, int col, int64 if_null);
 static int	column_int4(int row, int col, int if_null);
@@ -456,11 +459,11 @@ ln_outbox_pick(const char *channel, int lane, int64 home,
 		m->blocked = column_bool(i, 5);
 		m->due_at = column_int8(i, 6, 0);
 		m->recipient = column_text(i, 7);
-		m->template_key = column_text(i, 8);
-		m->body = column_text(i, 9);
-		m->messages = column_text(i, 10);
+		m->template_key = utf8_text(i, 8, &m->not_utf8);
+		m->body = utf8_text(i, 9, &m->not_utf8);
+		m->messages = utf8_text(i, 10, &m->not_utf8);
 		m->notification_disabled = column_int4(i, 11, -1);
-		m->aggregation_unit = column_text(i, 12);
+		m->aggregation_unit = utf8_text(i, 12, &m->not_utf8);
 		m->use_case = column_text(i, 13);
 	}
 	*rows = list;
@@ -654,6 +657,26 @@ ln_outbox_suppress(const LnMessage *rows, int n, const char *why)
 	static Statement st = {
 		.sql =
 		"UPDATE line_notify.outbox SET state = 'suppressed', error = $2, recipient = NULL,"
+		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
+		.nargs = 2,
+		.argtypes = {INT8ARRAYOID, TEXTOID}
+	};
+	int64	   *ids = palloc(sizeof(int64) * n);
+	Datum		args[2];
+
+	for (int i = 0; i < n; i++)
+		ids[i] = rows[i].id;
+	args[0] = int8_array(ids, n);
+	args[1] = CStringGetTextDatum(why);
+	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+}
+
+void
+ln_outbox_reject(const LnMessage *rows, int n, const char *why)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.outbox SET state = 'invalid', error = $2, recipient = NULL,"
 		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
 		.nargs = 2,
 		.argtypes = {INT8ARRAYOID, TEXTOID}
@@ -1572,6 +1595,25 @@ column_text(int row, int col)
 	if (!isnull)
 		CALLER_CONTEXT(result = TextDatumGetCString(d));
 	return result;
+}
+
+/* The same in UTF-8, or with *fault as it is in the database. */
+static char *
+utf8_text(int row, int col, bool *fault)
+{
+	char	   *text = column_text(row, col);
+	const char *utf8;
+	int			len;
+
+	if (text == NULL || GetDatabaseEncoding() == PG_UTF8)
+		return text;
+	CALLER_CONTEXT(utf8 = ln_encoding_to_utf8(text, strlen(text), &len));
+	if (utf8 == NULL || !pg_verify_mbstr(PG_UTF8, utf8, len, true))
+	{
+		*fault = true;
+		return text;
+	}
+	return unconstify(char *, utf8);
 }
 
 static int64
