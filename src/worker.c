@@ -930,6 +930,8 @@ take_work(void)
 			known = known || strcmp(version, supported_versions[i]) == 0;
 		W.standing_still = !known;
 		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+		if (W.slot->standing_still && known)
+			W.slot->last_error[0] = '\0';
 		W.slot->standing_still = !known;
 		if (!known)
 			snprintf(W.slot->last_error, sizeof(W.slot->last_error),
@@ -1522,7 +1524,7 @@ fair_share(const LnChannel *c)
 	return Min(W.nfree, Max(W.nfree - kept, share - c->in_flight));
 }
 
-/* Show the breakers in view stats. */
+/* Show the breakers in view stats; resume() closes them. */
 static void
 publish_breakers(void)
 {
@@ -1534,7 +1536,11 @@ publish_breakers(void)
 		{
 			LnStats    *s = c->stats[k];
 
-			if (s == NULL || pg_atomic_read_u32(&s->breaker) == (uint32) c->breaker.state)
+			if (s == NULL)
+				continue;
+			if (pg_atomic_read_u32(&s->resumed) != 0 && pg_atomic_exchange_u32(&s->resumed, 0) != 0)
+				ln_breaker_success(&c->breaker);
+			if (pg_atomic_read_u32(&s->breaker) == (uint32) c->breaker.state)
 				continue;
 			pg_atomic_write_u64(&s->breaker_until,
 								(uint64) (GetCurrentTimestamp() +
