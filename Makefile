@@ -22,6 +22,7 @@ OBJS = \
 	src/dedup.o \
 	src/encoding.o \
 	src/enqueue.o \
+	src/enqueue_trigger.o \
 	src/format.o \
 	src/guc.o \
 	src/histogram.o \
@@ -64,6 +65,7 @@ REGRESS = \
 	catalogue \
 	channel \
 	duties \
+	enqueue_trigger \
 	health \
 	install \
 	message_check \

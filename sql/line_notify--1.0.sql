@@ -1264,7 +1264,8 @@ BEGIN
 				   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox TO %s', grant_sender.role);
 	EXECUTE format('GRANT SELECT ON line_notify.notifications, line_notify.attempts, line_notify.batches TO %s', grant_sender.role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify._viewer, line_notify._hold_ups, line_notify.take_outcomes, line_notify.wait_for TO %s', grant_sender.role);
-	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of() TO %s', grant_sender.role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of(),'
+				   ' line_notify.enqueue_trigger(), line_notify.signed_link(text, text, interval) TO %s', grant_sender.role);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.grant_sender(regrole, text[]) FROM PUBLIC;
@@ -1290,7 +1291,8 @@ BEGIN
 		EXECUTE format('REVOKE INSERT (channel, phone, region, recipient, use_case, template_key, body, messages,'
 					   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'
 					   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox FROM %s', revoke_sender.role);
-		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of() FROM %s', revoke_sender.role);
+		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of(),'
+					   ' line_notify.enqueue_trigger(), line_notify.signed_link(text, text, interval) FROM %s', revoke_sender.role);
 	END IF;
 END
 $$;
@@ -1858,6 +1860,13 @@ COMMENT ON FUNCTION line_notify._outbox_insert() IS 'trigger: normalizes, hashes
 
 CREATE TRIGGER prepare BEFORE INSERT ON line_notify.outbox
 	FOR EACH ROW EXECUTE FUNCTION line_notify._outbox_insert();
+
+-- Not for PUBLIC: what it inserts is inserted with the rights of the owner of
+-- the table, so who may create triggers there and execute this may send.
+CREATE FUNCTION line_notify.enqueue_trigger() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_enqueue_trigger';
+REVOKE ALL ON FUNCTION line_notify.enqueue_trigger() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.enqueue_trigger() IS 'trigger for tables of the application, AFTER INSERT, UPDATE or DELETE FOR EACH ROW: sends a message about the row; its argument is a JSON object of columns of outbox, with {column} for values';
 
 CREATE FUNCTION line_notify._duplicate_of() RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'line_notify_duplicate_of';

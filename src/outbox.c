@@ -28,6 +28,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -36,6 +37,7 @@
 
 #include "compat.h"
 #include "counts.h"
+#include "encoding.h"
 #include "outbox.h"
 
 /* kept plans, one per statement */
@@ -59,6 +61,7 @@ static Datum bool_array(const bool *v, int n);
 static Datum text_array(const char *const *v, int n);
 static Datum timestamptz_array(const TimestampTz *v, int n);
 
+static char *utf8_text(int row, int col, bool *fault);
 static char *column_text(int row, int col);
 static int64 column_int8(int row, int col, int64 if_null);
 static int	column_int4(int row, int col, int if_null);
@@ -456,11 +459,11 @@ ln_outbox_pick(const char *channel, int lane, int64 home,
 		m->blocked = column_bool(i, 5);
 		m->due_at = column_int8(i, 6, 0);
 		m->recipient = column_text(i, 7);
-		m->template_key = column_text(i, 8);
-		m->body = column_text(i, 9);
-		m->messages = column_text(i, 10);
+		m->template_key = utf8_text(i, 8, &m->not_utf8);
+		m->body = utf8_text(i, 9, &m->not_utf8);
+		m->messages = utf8_text(i, 10, &m->not_utf8);
 		m->notification_disabled = column_int4(i, 11, -1);
-		m->aggregation_unit = column_text(i, 12);
+		m->aggregation_unit = utf8_text(i, 12, &m->not_utf8);
 		m->use_case = column_text(i, 13);
 	}
 	*rows = list;
@@ -669,6 +672,26 @@ ln_outbox_suppress(const LnMessage *rows, int n, const char *why)
 }
 
 void
+ln_outbox_reject(const LnMessage *rows, int n, const char *why)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.outbox SET state = 'invalid', error = $2, recipient = NULL,"
+		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
+		.nargs = 2,
+		.argtypes = {INT8ARRAYOID, TEXTOID}
+	};
+	int64	   *ids = palloc(sizeof(int64) * n);
+	Datum		args[2];
+
+	for (int i = 0; i < n; i++)
+		ids[i] = rows[i].id;
+	args[0] = int8_array(ids, n);
+	args[1] = CStringGetTextDatum(why);
+	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+}
+
+void
 ln_outbox_note_release(const char *channel, const char *order_key)
 {
 	static Statement st = {
@@ -685,7 +708,7 @@ ln_outbox_note_release(const char *channel, const char *order_key)
 }
 
 bool
-ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
+ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, bool *stuck)
 {
 	/*
 	 * The first message of each order_key that was let go, if it was set
@@ -714,7 +737,7 @@ ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
 	};
 	static Statement left = {
 		.sql =
-		"SELECT EXISTS (SELECT FROM line_notify.release WHERE order_key IS NOT NULL)",
+		"SELECT r.seq FROM line_notify.release r WHERE r.order_key IS NOT NULL ORDER BY r.seq LIMIT 1",
 		.nargs = 0
 	};
 
@@ -757,16 +780,25 @@ ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
 	}
 	*rows = list;
 	*nrows = n;
-	(void) run(&left, NULL, NULL, SPI_OK_SELECT);
-	if (column_bool(0, 1))
-		return true;
+	*stuck = false;
+	if (run(&left, NULL, NULL, SPI_OK_SELECT) > 0)
+	{
+		int64		oldest = column_int8(0, 1, 0);
+
+		*stuck = n == 0 && oldest == scan->oldest;
+		scan->oldest = oldest;
+		if (!*stuck)
+			return true;		/* those first: they are few */
+	}
 
 	if (run(&next, NULL, NULL, SPI_OK_SELECT) == 0)
-		return false;
+		return *stuck;
+	*stuck = false;
 	if (column_int8(0, 1, 0) != scan->seq)
 	{
-		memset(scan, 0, sizeof(*scan));
 		scan->seq = column_int8(0, 1, 0);
+		scan->lane = 0;
+		scan->after = 0;
 	}
 	{
 		char	   *channel = column_text(0, 2);
@@ -1563,6 +1595,25 @@ column_text(int row, int col)
 	if (!isnull)
 		CALLER_CONTEXT(result = TextDatumGetCString(d));
 	return result;
+}
+
+/* The same in UTF-8, or with *fault as it is in the database. */
+static char *
+utf8_text(int row, int col, bool *fault)
+{
+	char	   *text = column_text(row, col);
+	const char *utf8;
+	int			len;
+
+	if (text == NULL || GetDatabaseEncoding() == PG_UTF8)
+		return text;
+	CALLER_CONTEXT(utf8 = ln_encoding_to_utf8(text, strlen(text), &len));
+	if (utf8 == NULL || !pg_verify_mbstr(PG_UTF8, utf8, len, true))
+	{
+		*fault = true;
+		return text;
+	}
+	return unconstify(char *, utf8);
 }
 
 static int64

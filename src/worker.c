@@ -1325,12 +1325,12 @@ release(void *arg)
 {
 	LnLaneRow  *rows;
 	int			n;
+	bool		stuck;
 	TimestampTz now = GetCurrentTimestamp();
 
 	lock_claims();
-	W.need_release = ln_outbox_release(RELEASE_BATCH, &W.release_scan, &rows, &n);
-	/* nothing to be had: somebody has the rows locked */
-	W.release_at = n > 0 ? 0 : TimestampTzPlusMilliseconds(now, RELEASE_RETRY);
+	W.need_release = ln_outbox_release(RELEASE_BATCH, &W.release_scan, &rows, &n, &stuck);
+	W.release_at = stuck ? TimestampTzPlusMilliseconds(now, RELEASE_RETRY) : 0;
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < W.nchannels; j++)
 			if (strcmp(W.channels[j]->row.name, rows[i].channel) == 0)
@@ -1368,6 +1368,8 @@ claim_phase(void *arg)
 	int			nstrangers = 0;
 	LnMessage  *objectors;
 	int			nobjectors = 0;
+	LnMessage  *unwritable;
+	int			nunwritable = 0;
 	bool	   *objected = NULL;
 	TimestampTz last_due;
 	Snapshot	snapshot = GetActiveSnapshot();
@@ -1391,6 +1393,7 @@ claim_phase(void *arg)
 	last_due = c->picked > 0 ? c->rows[c->picked - 1].due_at : c->now;
 	blocked = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	strangers = palloc(sizeof(LnMessage) * Max(c->picked, 1));
+	unwritable = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	c->n = 0;
 	for (int i = 0; i < c->picked; i++)
 	{
@@ -1398,7 +1401,9 @@ claim_phase(void *arg)
 		char		subject[LN_SUBJECT_LEN];
 
 		message_subject(m, subject);
-		if (!ln_channel_allows(c->channel, m->recipient))
+		if (m->not_utf8)
+			unwritable[nunwritable++] = *m;
+		else if (!ln_channel_allows(c->channel, m->recipient))
 			strangers[nstrangers++] = *m;
 		else if (objected != NULL && objected[i])
 			objectors[nobjectors++] = *m;
@@ -1409,6 +1414,11 @@ claim_phase(void *arg)
 	}
 	if (nblocked > 0)
 		ln_outbox_park(blocked, nblocked);
+	if (nunwritable > 0)
+	{
+		ln_outbox_reject(unwritable, nunwritable, "a text cannot be written in UTF-8");
+		W.next_expiry = c->now;
+	}
 	if (nobjectors > 0)
 	{
 		ln_outbox_suppress(objectors, nobjectors, "the recipient objected");

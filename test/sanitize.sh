@@ -67,10 +67,10 @@ CONF
 
 case $what in
 asan)
-	export LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"
-	export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:log_path=$reports/asan:detect_stack_use_after_return=1
-	export UBSAN_OPTIONS=print_stacktrace=1:log_path=$reports/ubsan
-	as "$bin/postgres" -D "$data" >"$work/log" 2>&1 &
+	as env LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS="detect_leaks=0:abort_on_error=1:log_path=$reports/asan" \
+		UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports/ubsan" \
+		"$bin/postgres" -D "$data" >"$work/log" 2>&1 &
 	;;
 valgrind)
 	# the server's own habits: padding of what it writes, memory left at exit
@@ -115,7 +115,6 @@ valgrind)
 		   ...
 		}
 	SUPP
-	export -n LD_PRELOAD 2>/dev/null || true
 	as valgrind --quiet --trace-children=yes --track-origins=yes --leak-check=no --gen-suppressions=no \
 		--error-exitcode=0 --suppressions="$work/postgres.supp" --log-file="$reports/valgrind.%p" \
 		"$bin/postgres" -D "$data" >"$work/log" 2>&1 &
@@ -125,7 +124,6 @@ valgrind)
 	exit 2
 	;;
 esac
-unset LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS
 psql=("$bin/psql" -h "$work" -U postgres -d postgres -XAtq -v ON_ERROR_STOP=1)
 finish() {
 	kill -INT "$(head -1 "$data/postmaster.pid" 2>/dev/null)" 2>/dev/null || true
@@ -134,7 +132,7 @@ finish() {
 	wait 2>/dev/null || true
 }
 trap finish EXIT
-for _ in $(seq 600); do
+for _ in $(seq 300); do
 	"${psql[@]}" -c 'SELECT 1' >/dev/null 2>&1 && break
 	sleep 0.2
 done
