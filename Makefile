@@ -17,6 +17,7 @@ OBJS = \
 	src/catalogue.o \
 	src/channel.o \
 	src/check_channel.o \
+	src/counts.o \
 	src/crypto.o \
 	src/dedup.o \
 	src/encoding.o \
@@ -65,6 +66,7 @@ REGRESS = \
 	channel \
 	duties \
 	enqueue_trigger \
+	health \
 	install \
 	message_check \
 	outbox \
@@ -79,6 +81,8 @@ REGRESS = \
 ISOLATION = \
 	dedup \
 	order_key \
+	outcomes_sessions \
+	verbs_claims \
 
 # pg_regress looks into ./sql before test/sql, so every file in sql/ has "--" in
 # its name; what must come out stands in ./expected.  pg_isolation_regress looks

@@ -684,6 +684,7 @@ CREATE TABLE line_notify.channel (
 	rate_limit		integer NOT NULL DEFAULT 2000 CHECK (rate_limit BETWEEN 1 AND 100000),
 	max_in_flight	integer NOT NULL DEFAULT 400 CHECK (max_in_flight BETWEEN 1 AND 10000),
 	default_ttl		interval NOT NULL DEFAULT '24 hours' CHECK (default_ttl > '0'),
+	confirm_within	interval CHECK (confirm_within BETWEEN '1 second' AND '24 hours'),
 	on_invalid		text NOT NULL DEFAULT 'park' CHECK (on_invalid IN ('park', 'error')),
 	on_unknown		text NOT NULL DEFAULT 'hold' CHECK (on_unknown IN ('hold', 'retry')),
 	on_server_error	text NOT NULL DEFAULT 'hold' CHECK (on_server_error IN ('hold', 'retry')),
@@ -711,6 +712,7 @@ CREATE TABLE line_notify.channel (
 COMMENT ON TABLE line_notify.channel IS 'One row per LINE Messaging API channel; changed by create_channel(), alter_channel(), drop_channel(); read through view channels';
 COMMENT ON COLUMN line_notify.channel.home IS 'identity this channel was armed for; see arm()';
 COMMENT ON COLUMN line_notify.channel.line_channel_id IS 'LINE''s channel ID: identity of the rate limit, which outlives tokens';
+COMMENT ON COLUMN line_notify.channel.confirm_within IS 'outcome unconfirmed for take_outcomes() when no delivery event came so soon after LINE accepted a message; NULL = never';
 COMMENT ON COLUMN line_notify.channel.rate_limit IS 'our share of LINE''s 2,000 requests a second per endpoint';
 COMMENT ON COLUMN line_notify.channel.settle_window IS 'on_unknown, on_server_error = retry: how long to wait for the delivery event first';
 COMMENT ON COLUMN line_notify.channel.dedup_window IS 'how long a dedup_key stays taken';
@@ -827,6 +829,7 @@ CREATE FUNCTION line_notify.create_channel(
 	rate_limit integer DEFAULT NULL,
 	max_in_flight integer DEFAULT NULL,
 	default_ttl interval DEFAULT NULL,
+	confirm_within interval DEFAULT NULL,
 	on_invalid text DEFAULT NULL,
 	on_unknown text DEFAULT NULL,
 	on_server_error text DEFAULT NULL,
@@ -885,6 +888,7 @@ BEGIN
 		rate_limit => create_channel.rate_limit,
 		max_in_flight => create_channel.max_in_flight,
 		default_ttl => create_channel.default_ttl,
+		confirm_within => create_channel.confirm_within,
 		on_invalid => create_channel.on_invalid,
 		on_unknown => create_channel.on_unknown,
 		on_server_error => create_channel.on_server_error,
@@ -916,6 +920,7 @@ CREATE FUNCTION line_notify.alter_channel(
 	rate_limit integer DEFAULT NULL,
 	max_in_flight integer DEFAULT NULL,
 	default_ttl interval DEFAULT NULL,
+	confirm_within interval DEFAULT NULL,
 	on_invalid text DEFAULT NULL,
 	on_unknown text DEFAULT NULL,
 	on_server_error text DEFAULT NULL,
@@ -983,6 +988,7 @@ BEGIN
 		rate_limit = coalesce(alter_channel.rate_limit, c.rate_limit),
 		max_in_flight = coalesce(alter_channel.max_in_flight, c.max_in_flight),
 		default_ttl = coalesce(alter_channel.default_ttl, c.default_ttl),
+		confirm_within = nullif(coalesce(alter_channel.confirm_within, c.confirm_within), '0'),
 		on_invalid = coalesce(alter_channel.on_invalid, c.on_invalid),
 		on_unknown = coalesce(alter_channel.on_unknown, c.on_unknown),
 		on_server_error = coalesce(alter_channel.on_server_error, c.on_server_error),
@@ -1020,7 +1026,7 @@ EXCEPTION WHEN check_violation THEN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.alter_channel FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.alter_channel IS 'Change settings of a channel; NULL leaves a setting as it is; '''' clears proxy, ca_file and quiet_hours, 0 clears max_attempts and daily_budget, {} clears only_recipients';
+COMMENT ON FUNCTION line_notify.alter_channel IS 'Change settings of a channel; NULL leaves a setting as it is; '''' clears proxy, ca_file and quiet_hours, 0 clears max_attempts, daily_budget and confirm_within, {} clears only_recipients';
 
 CREATE FUNCTION line_notify.drop_channel(name text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1071,7 +1077,7 @@ BEGIN
 				MESSAGE = 'the path of a credential file must be absolute',
 				HINT = 'Write file:/path/of/the/secret.';
 		END IF;
-		IF NOT (line_notify._caller_is_superuser() OR pg_has_role(session_user, 'pg_read_server_files', 'MEMBER')) THEN
+		IF NOT (line_notify._caller_is_superuser() OR pg_has_role(line_notify._caller(), 'pg_read_server_files', 'USAGE')) THEN
 			RAISE EXCEPTION USING
 				ERRCODE = 'insufficient_privilege',
 				MESSAGE = 'permission denied to read a credential from a server file',
@@ -1211,7 +1217,7 @@ COMMENT ON FUNCTION line_notify._quiet_until(text, text, timestamptz) IS 'end of
 
 CREATE VIEW line_notify.channels AS
 SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_flight,
-	   c.default_ttl, c.on_invalid, c.on_unknown, c.on_server_error, c.max_attempts,
+	   c.default_ttl, c.confirm_within, c.on_invalid, c.on_unknown, c.on_server_error, c.max_attempts,
 	   c.backoff_base, c.backoff_cap, c.connect_timeout, c.total_timeout,
 	   c.use_case_required, c.proxy, c.ca_file,
 	   c.settle_window, c.dedup_window, c.on_duplicate, c.time_zone, c.quiet_hours, c.daily_budget,
@@ -1536,7 +1542,11 @@ BEGIN
 		locked := ARRAY(SELECT o.id FROM line_notify.outbox o
 						WHERE o.id = ANY (chunk) AND o.state = 'queued' ORDER BY o.id FOR UPDATE);
 		CONTINUE WHEN cardinality(locked) = 0;
-		PERFORM line_notify._ensure_history(locked[cardinality(locked)]);
+		-- an old message may belong where retention has dropped the partition
+		PERFORM line_notify._ensure_history(g.id)
+		FROM (WITH p AS MATERIALIZED (SELECT x.low, x.high FROM line_notify._history_partitions() x)
+			  SELECT l.id FROM unnest(locked) l(id)
+			  WHERE NOT EXISTS (SELECT FROM p WHERE l.id >= p.low AND l.id < p.high)) g;
 		WITH o AS (
 			DELETE FROM line_notify.outbox o
 			WHERE o.id = ANY (locked)
@@ -1818,6 +1828,12 @@ BEGIN
 		WHERE l.id = a.id AND l.attempt = a.attempt AND l.token = a.token;
 		GET DIAGNOSTICS n = ROW_COUNT;
 		again := again OR n = step;
+		-- outcomes that no consumer took in all that time
+		DELETE FROM line_notify.outcome o
+		WHERE o.ctid = ANY (ARRAY(SELECT x.ctid FROM line_notify.outcome x
+								  WHERE x.at < cutoff LIMIT step FOR UPDATE SKIP LOCKED));
+		GET DIAGNOSTICS n = ROW_COUNT;
+		again := again OR n = step;
 	END IF;
 
 	IF payload_retention IS NOT NULL THEN
@@ -1991,15 +2007,16 @@ AS $$
 				(4, c.paused_at IS NOT NULL, 'channel paused', NULL),
 				(5, NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name
 								AND k.kind IN ('access_token', 'client_secret', 'jwt_key')), 'no credential', NULL),
-				(6, EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = c.name
+				(6, EXISTS (SELECT FROM line_notify.token_status t WHERE t.channel = c.name), 'no access token', NULL),
+				(7, EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = c.name
 							AND p.scope = 'endpoint' AND p.subject = e.endpoint), 'endpoint paused', NULL),
-				(7, line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp()) IS NOT NULL, 'quiet hours',
+				(8, line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp()) IS NOT NULL, 'quiet hours',
 					line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp())),
-				(8, c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
+				(9, c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
 									   WHERE d.channel = c.name AND d.day = (statement_timestamp() AT TIME ZONE c.time_zone)::date),
 					'daily budget used up', date_trunc('day', statement_timestamp() AT TIME ZONE c.time_zone + interval '1 day') AT TIME ZONE c.time_zone),
-				(9, s.breaker <> 'closed', 'circuit breaker ' || s.breaker, s.breaker_until),
-				(10, s.blocked_until > statement_timestamp(), 'LINE said wait', s.blocked_until)
+				(10, s.breaker <> 'closed', 'circuit breaker ' || s.breaker, s.breaker_until),
+				(11, s.blocked_until > statement_timestamp(), 'LINE said wait', s.blocked_until)
 			) x(no, holds, reason, until)
 			WHERE x.holds
 			ORDER BY x.no LIMIT 1) r ON true
@@ -2019,7 +2036,7 @@ SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 	   f.delivered_at, o.error,
 	   CASE WHEN f.id IS NOT NULL OR o.state <> 'queued' THEN NULL
 			WHEN o.home IS DISTINCT FROM me.home THEN 'disarmed'
-			WHEN k.reason IN ('disarmed', 'standby', 'not preloaded', 'disabled', 'no launcher', 'channel paused', 'no credential', 'endpoint paused') THEN k.reason
+			WHEN k.reason IN ('disarmed', 'standby', 'not preloaded', 'disabled', 'no launcher', 'channel paused', 'no credential', 'no access token', 'endpoint paused') THEN k.reason
 			WHEN EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
 						 AND p.scope = 'template' AND p.subject = o.template_key) THEN 'template paused'
 			WHEN o.template_key IS NULL AND EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
@@ -2197,10 +2214,12 @@ COMMENT ON TABLE line_notify.minute_count IS 'By the minute of LINE''s answer: m
 
 CREATE TABLE line_notify.sweep_mark (
 	channel			text COLLATE "C" PRIMARY KEY,
-	silence			timestamptz NOT NULL
+	silence			timestamptz,
+	unconfirmed		timestamptz
 );
 COMMENT ON TABLE line_notify.sweep_mark IS 'How far the silence after messages has been judged';
 COMMENT ON COLUMN line_notify.sweep_mark.silence IS 'messages answered before this are settled';
+COMMENT ON COLUMN line_notify.sweep_mark.unconfirmed IS 'messages answered before this have been looked at for confirm_within';
 
 -- Rows of a dump are not counted a second time: they come by COPY or INSERT
 -- into history itself, which nothing of ours does at the top level.
@@ -2315,6 +2334,8 @@ BEGIN
 			next_at := least(next_at, upto + silence_after + interval '1 second');
 		END IF;
 	END LOOP;
+	SELECT _sweep_silence.again OR u.again, least(_sweep_silence.next_at, u.next_at) INTO again, next_at
+	FROM line_notify._sweep_unconfirmed() u;
 	IF NOT again THEN
 		PERFORM line_notify._sum_up(silence_after);
 	END IF;
@@ -2322,6 +2343,170 @@ END
 $$;
 REVOKE ALL ON FUNCTION line_notify._sweep_silence(interval) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._sweep_silence(interval) IS 'judges the silence after one more minute of accepted messages of each channel; says whether to go on, else when there will be more';
+
+-- Messages of which nothing was heard within confirm_within: an outcome for
+-- consumers, while the message stays accepted.  What was accepted more than an
+-- hour before the setting was made is left alone.
+CREATE FUNCTION line_notify._sweep_unconfirmed(OUT again boolean, OUT next_at timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_bitmapscan = on SET enable_hashjoin = on
+AS $$
+DECLARE
+	c record;
+	m record;
+	horizon timestamptz;
+	upto timestamptz;
+BEGIN
+	again := false;
+	next_at := 'infinity';
+	FOR c IN SELECT n.name, n.confirm_within,
+					coalesce(s.unconfirmed, clock_timestamp() - n.confirm_within - interval '1 hour') AS mark
+			 FROM line_notify.channel n LEFT JOIN line_notify.sweep_mark s ON s.channel = n.name
+			 WHERE n.confirm_within IS NOT NULL
+	LOOP
+		horizon := clock_timestamp() - c.confirm_within;
+		SELECT x.minute, sum(x.accepted) > sum(x.delivered) AS silent INTO m
+		FROM line_notify.minute_count x
+		WHERE x.channel = c.name AND x.minute >= date_trunc('minute', c.mark) AND x.accepted > 0
+		  AND x.minute + interval '1 minute' > c.mark
+		GROUP BY x.minute ORDER BY x.minute LIMIT 1;
+		CONTINUE WHEN NOT FOUND;
+		IF greatest(m.minute, c.mark) >= horizon THEN
+			next_at := least(next_at, greatest(m.minute, c.mark) + c.confirm_within + interval '1 second');
+			CONTINUE;
+		END IF;
+		upto := least(m.minute + interval '1 minute', horizon);
+		IF m.silent THEN
+			WITH h AS (
+				UPDATE line_notify.history h SET revision = 1
+				WHERE h.channel = c.name AND h.state = 'accepted' AND h.revision IS NULL
+				  AND h.ended_at >= greatest(m.minute, c.mark) AND h.ended_at < upto
+				RETURNING h.id, h.channel)
+			INSERT INTO line_notify.outcome (consumer, id, channel, outcome, revision, correction)
+			SELECT k.name, h.id, h.channel, 'unconfirmed', 1, false
+			FROM h, line_notify.consumer k WHERE 'unconfirmed' = ANY (k.outcomes);
+		END IF;
+		INSERT INTO line_notify.sweep_mark AS s (channel, unconfirmed) VALUES (c.name, upto)
+		ON CONFLICT (channel) DO UPDATE SET unconfirmed = excluded.unconfirmed;
+		again := true;
+	END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._sweep_unconfirmed() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._sweep_unconfirmed() IS 'notes the outcome unconfirmed for one more minute of accepted messages of each channel';
+
+CREATE TABLE line_notify.delivered_counts (
+	channel			text COLLATE "C" NOT NULL,
+	day				date NOT NULL,
+	kind			text NOT NULL CHECK (kind IN ('template', 'flexible')),
+	status			text NOT NULL,
+	messages		bigint,
+	fetched_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (channel, day, kind)
+);
+COMMENT ON TABLE line_notify.delivered_counts IS 'LINE''s own count of messages delivered on a day (UTC+9): what it bills';
+COMMENT ON COLUMN line_notify.delivered_counts.status IS 'LINE''s word: ready, unready (asked again hourly), out_of_service, ...; or why there was no answer';
+
+-- Days on which LINE took something from us, the oldest first; LINE counts a
+-- day during the next one.
+CREATE FUNCTION line_notify._wanted_counts(home bigint, max integer, OUT channel text, OUT kind text, OUT day date)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT t.channel, t.kind, t.day
+	FROM (SELECT d.channel, d.kind, d.day FROM line_notify.daily_count d
+		  WHERE d.outcome = 'accepted' AND d.kind IN ('template', 'flexible')
+			AND d.day BETWEEN (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 45
+						  AND (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 1
+		  GROUP BY 1, 2, 3) t
+	JOIN line_notify.channel c ON c.name = t.channel AND c.home = _wanted_counts.home AND c.paused_at IS NULL
+	LEFT JOIN line_notify.delivered_counts k ON k.channel = t.channel AND k.kind = t.kind AND k.day = t.day
+	WHERE k.status IS NULL
+	   OR k.status NOT IN ('ready', 'out_of_service') AND k.fetched_at < clock_timestamp() - interval '1 hour'
+	ORDER BY t.day, t.channel, t.kind
+	LIMIT max
+$$;
+REVOKE ALL ON FUNCTION line_notify._wanted_counts(bigint, integer) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._wanted_counts(bigint, integer) IS 'which of LINE''s counts to ask for now';
+
+CREATE FUNCTION line_notify._next_counts(home bigint) RETURNS timestamptz
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT least(
+		-- one more round, or those that were not ready
+		CASE WHEN (SELECT count(*) FROM line_notify._wanted_counts(home, 9)) > 8 THEN clock_timestamp() END,
+		(SELECT min(k.fetched_at) + interval '1 hour' FROM line_notify.delivered_counts k
+		 WHERE k.status NOT IN ('ready', 'out_of_service')
+		   AND k.day >= (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 45),
+		-- at one in the morning for the day before
+		(((clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date + 1) + interval '1 hour') AT TIME ZONE 'Asia/Tokyo')
+$$;
+REVOKE ALL ON FUNCTION line_notify._next_counts(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._next_counts(bigint) IS 'when to look for counts again';
+
+CREATE TABLE line_notify.price (
+	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
+	valid_from		date NOT NULL,
+	currency		text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+	per_message		numeric NOT NULL CHECK (per_message >= 0),
+	monthly_fee		numeric NOT NULL DEFAULT 0 CHECK (monthly_fee >= 0),
+	PRIMARY KEY (channel, valid_from)
+);
+COMMENT ON TABLE line_notify.price IS 'What LINE charges for a channel from a day on; see set_price()';
+
+CREATE FUNCTION line_notify.set_price(channel text, per_message numeric, monthly_fee numeric DEFAULT 0,
+	currency text DEFAULT 'JPY', valid_from date DEFAULT current_date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	INSERT INTO line_notify.price AS p (channel, valid_from, currency, per_message, monthly_fee)
+	VALUES (set_price.channel, set_price.valid_from, set_price.currency, set_price.per_message, set_price.monthly_fee)
+	ON CONFLICT ON CONSTRAINT price_pkey DO UPDATE
+		SET currency = excluded.currency, per_message = excluded.per_message, monthly_fee = excluded.monthly_fee;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.set_price(text, numeric, numeric, text, date) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.set_price(text, numeric, numeric, text, date) IS 'Price of a delivered message and fee of a month, from a day on; view reconciliation computes with it';
+
+CREATE VIEW line_notify.reconciliation WITH (security_barrier) AS
+WITH ours AS (
+	SELECT t.channel, t.day, t.kind,
+		   sum(t.messages) FILTER (WHERE t.outcome = 'accepted') AS accepted,
+		   sum(t.messages) FILTER (WHERE t.outcome = 'delivered') AS delivered
+	FROM line_notify.daily_totals t
+	WHERE t.kind IN ('template', 'flexible') AND t.outcome IN ('accepted', 'delivered')
+	GROUP BY 1, 2, 3),
+days AS (
+	SELECT channel, day, sum(o.accepted)::bigint AS accepted, coalesce(sum(o.delivered), 0)::bigint AS delivered,
+		   sum(k.messages)::bigint AS line_count,
+		   string_agg(DISTINCT k.status, ', ') AS line_status,
+		   sum(coalesce(k.messages, o.delivered, 0))::bigint AS billed,
+		   coalesce(bool_and(k.messages IS NOT NULL), false) AS complete
+	FROM ours o FULL JOIN line_notify.delivered_counts k USING (channel, day, kind)
+	GROUP BY channel, day),
+priced AS (
+	SELECT d.*, p.currency, d.billed * p.per_message AS cost
+	FROM days d
+	LEFT JOIN LATERAL (SELECT * FROM line_notify.price x WHERE x.channel = d.channel AND x.valid_from <= d.day
+					   ORDER BY x.valid_from DESC LIMIT 1) p ON true)
+SELECT 'day' AS period, channel, day AS starts, accepted, delivered, line_count, line_status,
+	   CASE WHEN complete THEN line_count - delivered END AS difference, currency, cost, NOT complete AS provisional
+FROM priced
+UNION ALL
+SELECT 'month', m.channel, m.starts, m.accepted, m.delivered, m.line_count, m.line_status, m.difference,
+	   coalesce(m.currency, f.currency), coalesce(m.cost, 0) + f.monthly_fee, m.provisional
+FROM (SELECT channel, date_trunc('month', day::timestamp)::date AS starts, sum(accepted)::bigint AS accepted, sum(delivered)::bigint AS delivered,
+			 sum(line_count)::bigint AS line_count, string_agg(DISTINCT line_status, ', ') AS line_status,
+			 CASE WHEN bool_and(complete) THEN (sum(line_count) - sum(delivered))::bigint END AS difference,
+			 max(currency) AS currency, sum(cost) AS cost, NOT bool_and(complete) AS provisional
+	  FROM priced GROUP BY 1, 2) m
+LEFT JOIN LATERAL (SELECT * FROM line_notify.price x WHERE x.channel = m.channel AND x.valid_from < m.starts + interval '1 month'
+				   ORDER BY x.valid_from DESC LIMIT 1) f ON true;
+COMMENT ON VIEW line_notify.reconciliation IS 'Our deliveries beside LINE''s count, by day and by month (UTC+9), with the cost';
+COMMENT ON COLUMN line_notify.reconciliation.difference IS 'LINE''s count minus our delivery events: positive when webhooks were lost; NULL until LINE has counted every kind';
+COMMENT ON COLUMN line_notify.reconciliation.cost IS 'of LINE''s count, or of our delivery events where LINE has not counted yet; months with their fee';
+COMMENT ON COLUMN line_notify.reconciliation.provisional IS 'LINE has not counted all of it yet';
+GRANT SELECT ON line_notify.daily_totals, line_notify.reconciliation TO pg_monitor;
 
 -- Many summands become one.  Rows that others are adding are not visible yet,
 -- and stay for the next time.
@@ -2371,17 +2556,25 @@ COMMENT ON VIEW line_notify.workers IS 'The launcher (no database) and the deliv
 GRANT EXECUTE ON FUNCTION line_notify._workers() TO pg_monitor;
 GRANT SELECT ON line_notify.workers TO pg_monitor;
 
+CREATE FUNCTION line_notify._secret_fault(value text) RETURNS text
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'line_notify_secret_fault';
+REVOKE ALL ON FUNCTION line_notify._secret_fault(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._secret_fault(text) IS 'why the file of a credential cannot be read on this server, or NULL';
+
 CREATE FUNCTION line_notify.health(OUT severity text, OUT subject text, OUT reason text, OUT hint text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	c record;
-	w record;
-	p record;
+	x record;
 	here bigint := line_notify._local_home();
+	standby boolean := pg_is_in_recovery();
 	n bigint;
+	since timestamptz;
+	moving boolean;
 BEGIN
+	-- ---- the server
 	subject := 'server';
 	severity := 'error';
 	CASE line_notify._preload_state()
@@ -2394,51 +2587,101 @@ BEGIN
 			hint := 'Set line_notify.enabled = on and reload the configuration.';
 			RETURN NEXT;
 		WHEN 'no launcher' THEN
-			IF NOT pg_is_in_recovery() THEN
+			IF NOT standby THEN
 				reason := 'the launcher is not running';
 				hint := 'It restarts by itself within seconds; see the server log, and max_worker_processes.';
 				RETURN NEXT;
 			END IF;
 		ELSE NULL;
 	END CASE;
-	IF pg_is_in_recovery() THEN
+	IF standby THEN
 		severity := 'info';
 		reason := 'this server is a standby: it sends nothing until it is promoted';
 		hint := NULL;
 		RETURN NEXT;
 	END IF;
-
-	FOR w IN SELECT * FROM line_notify._workers() x
-			 WHERE x.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-			   AND x.state NOT IN ('running', 'idle')
+	IF current_setting('max_worker_processes')::integer < 2 THEN
+		severity := 'error';
+		reason := 'max_worker_processes leaves no room for the launcher and a worker';
+		hint := 'Increase max_worker_processes and restart the server.';
+		RETURN NEXT;
+	END IF;
+	FOR x IN
+		SELECT coalesce('role ' || r.rolname, 'every role') ||
+			   coalesce(' in database ' || d.datname, '') AS whose
+		FROM pg_db_role_setting s
+		LEFT JOIN pg_roles r ON r.oid = s.setrole
+		LEFT JOIN pg_database d ON d.oid = s.setdatabase
+		WHERE (s.setdatabase = 0 OR d.datname = current_database())
+		  AND EXISTS (SELECT FROM unnest(s.setconfig) u
+					  WHERE u ~* '^line_notify\.enqueue=(off|false|no|0|f|n)$')
 	LOOP
 		severity := 'warning';
+		reason := format('line_notify.enqueue is off for %s: what it inserts is not queued', x.whose);
+		hint := 'ALTER ROLE or ALTER DATABASE ... RESET line_notify.enqueue ends that.';
+		RETURN NEXT;
+	END LOOP;
+
+	-- ---- the worker of this database
+	FOR x IN SELECT * FROM line_notify._workers() w
+			 WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+			   AND (w.state NOT IN ('running', 'idle') OR w.last_error <> '')
+	LOOP
+		severity := CASE WHEN x.state IN ('no slot', 'version') THEN 'error' ELSE 'warning' END;
 		subject := 'worker';
-		reason := CASE w.state
+		reason := CASE x.state
 			WHEN 'no slot' THEN 'no free background worker slot'
 			WHEN 'backoff' THEN 'the worker stopped with an error and is started again after a pause'
 			WHEN 'held' THEN 'the worker stepped aside for a command on this database'
 			WHEN 'version' THEN 'library and extension versions do not match'
-			ELSE 'the worker is ' || w.state END || coalesce(': ' || nullif(w.last_error, ''), '');
-		hint := CASE w.state
+			WHEN 'running' THEN 'the worker runs, and something failed'
+			ELSE 'the worker is ' || x.state END || coalesce(': ' || nullif(x.last_error, ''), '');
+		hint := CASE x.state
 			WHEN 'no slot' THEN 'You may need to increase "max_worker_processes".'
 			WHEN 'version' THEN format('Run ALTER EXTENSION line_notify UPDATE in database "%s", or restart the server after an upgrade of the package.', current_database())
+			WHEN 'held' THEN 'It comes back when the command is done.'
+			ELSE 'It tries again by itself; the server log has the error.'
 			END;
-		IF w.state IN ('no slot', 'version') THEN
-			severity := 'error';
-		END IF;
 		RETURN NEXT;
 	END LOOP;
+	IF NOT standby THEN
+		subject := 'worker';
+		severity := 'warning';
+		SELECT count(*) INTO n FROM line_notify.in_flight f
+		WHERE f.claimed_at < clock_timestamp() - interval '15 minutes';
+		IF n > 0 THEN
+			reason := format('%s messages were claimed more than 15 minutes ago and their outcome is not recorded', n);
+			hint := 'They are recovered when a worker of the place that claimed them runs; see view workers.';
+			RETURN NEXT;
+		END IF;
+		SELECT min(e.received_at) INTO since FROM line_notify.webhook_event e;
+		IF since < clock_timestamp() - interval '5 minutes' THEN
+			reason := format('delivery events wait since %s', date_trunc('second', since));
+			hint := 'The worker of this database folds them into the messages; see view workers.';
+			RETURN NEXT;
+		END IF;
+		SELECT a.pid, a.xact_start INTO x FROM pg_stat_activity a
+		WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a.backend_xid IS NOT NULL
+		  AND a.xact_start < clock_timestamp() - interval '1 hour'
+		ORDER BY a.xact_start LIMIT 1;
+		IF FOUND THEN
+			severity := 'info';
+			reason := format('process %s has a transaction open since %s: what it queued waits for its COMMIT, and claims become slower', x.pid, date_trunc('second', x.xact_start));
+			hint := 'See pg_stat_activity.';
+			RETURN NEXT;
+		END IF;
+	END IF;
 
-	FOR w IN SELECT i.doubt_before, i.doubt_until FROM line_notify.identity i WHERE i.home = here AND i.doubt_before IS NOT NULL
+	FOR x IN SELECT i.doubt_before, i.doubt_until FROM line_notify.identity i WHERE i.home = here AND i.doubt_before IS NOT NULL
 	LOOP
 		severity := 'warning';
 		subject := 'promotion';
-		reason := format('messages due before %s may have been sent by the former primary: they wait until %s for delivery events', w.doubt_before, w.doubt_until);
+		reason := format('messages due before %s may have been sent by the former primary: they wait until %s for delivery events', x.doubt_before, x.doubt_until);
 		hint := 'Then line_notify.on_promotion decides: hold ends them as unknown, send sends them. With a synchronous standby there is no doubt.';
 		RETURN NEXT;
 	END LOOP;
 
+	-- ---- channels
 	IF NOT EXISTS (SELECT FROM line_notify.channel) THEN
 		severity := 'info';
 		subject := 'channels';
@@ -2446,28 +2689,34 @@ BEGIN
 		hint := 'SELECT line_notify.create_channel(''name'', line_channel_id => ''...'');';
 		RETURN NEXT;
 	END IF;
-	FOR c IN SELECT * FROM line_notify.channel x ORDER BY x.name
+	FOR c IN SELECT * FROM line_notify.channel k ORDER BY k.name
 	LOOP
 		subject := format('channel %s', c.name);
+		moving := NOT standby;
 		IF c.home IS DISTINCT FROM here THEN
 			severity := 'error';
 			reason := format('disarmed: this database or node ("%s") is not where the channel was armed (%s)', line_notify._node(),
 				coalesce((SELECT 'nodes ' || array_to_string(i.nodes, ', ') FROM line_notify.identity i WHERE i.home = c.home), 'unknown'));
-			hint := 'If messages shall be sent from here, and no longer from there, run SELECT line_notify.arm();';
+			hint := CASE WHEN standby
+				THEN 'After promotion it would send nothing. If it should, run on the primary: SELECT line_notify.arm(nodes => ...); with both nodes.'
+				ELSE 'If messages shall be sent from here, and no longer from there, run SELECT line_notify.arm();' END;
 			RETURN NEXT;
+			moving := false;
 		END IF;
 		IF c.paused_at IS NOT NULL THEN
 			severity := 'error';
 			reason := 'paused: ' || coalesce(c.pause_reason, 'by an operator');
 			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
 			RETURN NEXT;
+			moving := false;
 		END IF;
-		FOR p IN SELECT * FROM line_notify.partial_pause x WHERE x.channel = c.name ORDER BY x.scope, x.subject
+		FOR x IN SELECT * FROM line_notify.partial_pause q WHERE q.channel = c.name ORDER BY q.scope, q.subject
 		LOOP
 			severity := 'error';
-			reason := format('paused %s messages: %s', CASE p.scope WHEN 'endpoint' THEN p.subject ELSE p.scope || ' ' || p.subject END, p.reason);
+			reason := format('paused %s messages: %s', CASE x.scope WHEN 'endpoint' THEN x.subject ELSE x.scope || ' ' || x.subject END, x.reason);
 			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
 			RETURN NEXT;
+			moving := false;
 		END LOOP;
 		IF c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
 							  WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date) THEN
@@ -2475,25 +2724,85 @@ BEGIN
 			reason := format('the daily budget of %s messages is used up', c.daily_budget);
 			hint := format('It goes on at midnight (%s); SELECT line_notify.alter_channel(%L, daily_budget => ...); raises it.', c.time_zone, c.name);
 			RETURN NEXT;
+			moving := false;
 		END IF;
 		IF line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) IS NOT NULL THEN
 			severity := 'info';
 			reason := format('quiet hours until %s', line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()));
 			hint := NULL;
 			RETURN NEXT;
+			moving := false;
 		END IF;
 		IF NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name AND k.kind IN ('access_token', 'client_secret', 'jwt_key')) THEN
 			severity := 'error';
 			reason := 'no credential to send with';
 			hint := format('SELECT line_notify.set_credential(%L, ''access_token'', ''file:/path'');', c.name);
 			RETURN NEXT;
+			moving := false;
 		END IF;
+		FOR x IN SELECT k.kind, line_notify._secret_fault(k.value) AS fault FROM line_notify.credential k
+				 WHERE k.channel = c.name AND k.value LIKE 'file:%' ORDER BY k.kind
+		LOOP
+			CONTINUE WHEN x.fault IS NULL;
+			severity := 'error';
+			reason := format('the file of credential %s: %s', x.kind, x.fault);
+			hint := 'The file must be readable by the server''s user, and by nobody else, on every node that may send.';
+			RETURN NEXT;
+		END LOOP;
+		IF c.ca_file IS NOT NULL AND pg_stat_file(c.ca_file, true) IS NULL THEN
+			severity := 'error';
+			reason := 'ca_file does not exist on this server';
+			hint := format('Install it on every node that may send, or SELECT line_notify.alter_channel(%L, ca_file => '''');', c.name);
+			RETURN NEXT;
+		END IF;
+		CONTINUE WHEN standby;
+
 		SELECT 'error', format('no access token since %s: %s', date_trunc('second', t.since), t.error),
 			format('It is asked for again by itself, every minute at least; SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name)
 		INTO severity, reason, hint
 		FROM line_notify.token_status t WHERE t.channel = c.name;
 		IF FOUND THEN
 			RETURN NEXT;
+			moving := false;
+		END IF;
+		FOR x IN SELECT s.endpoint, s.breaker, s.breaker_until, s.blocked_until, s.last_error, s.last_error_at
+				 FROM line_notify._stats() s
+				 WHERE s.channel = c.name
+				   AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+				   AND (s.breaker <> 'closed' OR s.blocked_until > clock_timestamp())
+				 ORDER BY s.endpoint
+		LOOP
+			moving := false;
+			severity := 'warning';
+			IF x.blocked_until > clock_timestamp() THEN
+				reason := format('%s messages: LINE said wait until %s', x.endpoint, date_trunc('second', x.blocked_until));
+				hint := 'It goes on by itself. If this is frequent, lower rate_limit; LINE''s plan may also have a monthly limit.';
+				RETURN NEXT;
+			-- one breaker serves both endpoints
+			ELSIF x.endpoint = (SELECT min(s.endpoint) FROM line_notify._stats() s WHERE s.channel = c.name AND s.breaker <> 'closed') THEN
+				reason := format('the circuit breaker is %s: a run of requests failed%s', x.breaker,
+					(SELECT format(', last %s at %s', s.last_error, date_trunc('second', s.last_error_at))
+					 FROM line_notify._stats() s WHERE s.channel = c.name AND s.last_error IS NOT NULL
+					 ORDER BY s.last_error_at DESC LIMIT 1));
+				hint := format('Single messages probe whether LINE can be reached again; SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name);
+				RETURN NEXT;
+			END IF;
+		END LOOP;
+
+		-- late for no reason above?
+		IF moving THEN
+			SELECT min(f.due_at) INTO since
+			FROM generate_series(0, 41) lane,
+				 LATERAL (SELECT o.due_at FROM line_notify.outbox o
+						  WHERE o.channel = c.name AND o.lane = lane::smallint AND o.home = here AND o.state = 'queued'
+							AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
+						  ORDER BY o.due_at LIMIT 1) f;
+			IF since < clock_timestamp() - interval '1 minute' THEN
+				severity := 'warning';
+				reason := format('messages that are due wait since %s', date_trunc('second', since));
+				hint := 'More are due than the rate limit lets pass, or no worker runs; see views stats, workers and batches.';
+				RETURN NEXT;
+			END IF;
 		END IF;
 		-- accepted messages of the last day around which no event came
 		SELECT 'warning', format('no delivery event came for %s messages that LINE accepted between %s and %s', sum(q.accepted),
@@ -2510,7 +2819,9 @@ BEGIN
 		IF FOUND THEN
 			RETURN NEXT;
 		END IF;
-		SELECT count(*) INTO n FROM line_notify.history h
+		-- the latest messages only: this must stay cheap
+		SELECT count(*) INTO n
+		FROM (SELECT h.state, h.ended_at, h.channel FROM line_notify.history h ORDER BY h.id DESC LIMIT 100000) h
 		WHERE h.channel = c.name AND h.state = 'unknown' AND h.ended_at > clock_timestamp() - interval '1 hour';
 		IF n > 0 THEN
 			severity := 'warning';
@@ -2676,7 +2987,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.cancel FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.cancel IS 'End waiting messages without sending them. Returns how many were cancelled, how many ended as unknown because an earlier attempt may have arrived, and how many were left alone because they are being sent right now. from_time and to_time are about created_at';
+COMMENT ON FUNCTION line_notify.cancel IS 'End waiting messages without sending them. Returns how many were cancelled, how many ended as unknown because an earlier attempt may have arrived, and how many were left alone because they are being sent right now (or ended meanwhile). from_time and to_time are about created_at';
 
 CREATE FUNCTION line_notify.reschedule(
 	ids bigint[] DEFAULT NULL, batch text DEFAULT NULL, reference text DEFAULT NULL,
@@ -2749,7 +3060,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.reschedule FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.reschedule IS 'Give waiting messages another time (past = now), a random spread, another expiry. Returns how many were changed, how many were not because they would expire before their new time (give expires_at too), and how many are being sent right now';
+COMMENT ON FUNCTION line_notify.reschedule IS 'Give waiting messages another time (past = now), a random spread, another expiry. Returns how many were changed, how many were not because they would expire before their new time (give expires_at too), and how many are being sent right now (or ended meanwhile)';
 
 CREATE FUNCTION line_notify._check_times(send_after timestamptz, spread interval, expires_at timestamptz) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -2803,10 +3114,15 @@ DECLARE
 	chunk bigint[];
 	now_there bigint;
 	perhaps bigint;
+	forgotten timestamptz;
 	n bigint;
 BEGIN
 	PERFORM line_notify._assert_read_committed();
 	PERFORM line_notify._check_times(send_after, spread, expires_at);
+	-- a template message that old without a body may have had one
+	PERFORM line_notify._caller();		-- loads the library, and so the setting
+	SELECT clock_timestamp() - s.setting::integer * interval '1 minute' INTO forgotten
+	FROM pg_settings s WHERE s.name = 'line_notify.payload_retention' AND s.setting::integer >= 0;
 	IF state IN ('queued', 'sending') THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
@@ -2846,6 +3162,7 @@ BEGIN
 			SELECT count(*) INTO n FROM line_notify.history h JOIN line_notify.channel c ON c.name = h.channel
 			WHERE h.id = ANY (chunk) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
 			  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
+				  AND (h.body IS NOT NULL OR h.template_key IS NULL OR forgotten IS NULL OR h.ended_at >= forgotten)
 			  AND NOT EXISTS (SELECT FROM line_notify.dedup d
 							  WHERE d.channel = h.channel AND d.dedup_key = h.dedup_key
 								AND d.id <> h.id AND d.until > clock_timestamp());
@@ -2858,6 +3175,7 @@ BEGIN
 				WHERE h.id = ANY (chunk) AND h.dedup_key IS NOT NULL
 				  AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
 				  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
+				  AND (h.body IS NOT NULL OR h.template_key IS NULL OR forgotten IS NULL OR h.ended_at >= forgotten)
 				ORDER BY h.channel, h.dedup_key, h.id DESC
 				ON CONFLICT ON CONSTRAINT dedup_pkey DO UPDATE SET id = excluded.id, until = excluded.until
 					WHERE d.id = excluded.id OR d.until <= clock_timestamp()
@@ -2870,6 +3188,7 @@ BEGIN
 				  AND h.id = ANY (chunk) AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
 				  -- erased, or its content is past payload_retention
 				  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
+				  AND (h.body IS NOT NULL OR h.template_key IS NULL OR forgotten IS NULL OR h.ended_at >= forgotten)
 				RETURNING h.*, c.home, c.default_ttl,
 					greatest(redrive.send_after, clock_timestamp()) + random() * coalesce(redrive.spread, '0') AS new_due),
 			first_life AS (
@@ -2996,7 +3315,7 @@ CREATE FUNCTION line_notify.find_notifications(
 	phone text DEFAULT NULL, reference text DEFAULT NULL, recipient text DEFAULT NULL,
 	region text DEFAULT NULL, channel text DEFAULT NULL, max integer DEFAULT 100)
 RETURNS SETOF line_notify.notifications
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off ROWS 10
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off ROWS 10
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -3299,8 +3618,8 @@ DECLARE
 	looks CONSTANT text := 'line_notify.find_notifications, line_notify.wait_for,'
 						   ' line_notify._viewer, line_notify._hold_ups, line_notify._local_home, line_notify._quiet_until';
 	verbs CONSTANT text := 'line_notify.cancel, line_notify.reschedule, line_notify.redrive, line_notify.pause, line_notify.resume,'
-						   ' line_notify.take_outcomes, line_notify.drop_consumer';
-	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations';
+						   ' line_notify.take_outcomes, line_notify.drop_consumer, line_notify.check_channel';
+	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations, line_notify.daily_totals, line_notify.reconciliation';
 	shows CONSTANT text := 'line_notify.health, line_notify.reset_stats, line_notify._stats, line_notify._workers';
 	verb text := CASE WHEN give THEN 'GRANT' ELSE 'REVOKE' END;
 	whom text := CASE WHEN give THEN 'TO ' ELSE 'FROM ' END || role::text;
@@ -3520,6 +3839,8 @@ SELECT pg_catalog.pg_extension_config_dump('line_notify.history', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.attempt_log', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.delivered_counts', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.price', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.suppression', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.minute_count', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.sweep_mark', '');

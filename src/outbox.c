@@ -36,6 +36,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "counts.h"
 #include "encoding.h"
 #include "outbox.h"
 
@@ -707,7 +708,7 @@ ln_outbox_note_release(const char *channel, const char *order_key)
 }
 
 bool
-ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
+ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, bool *stuck)
 {
 	/*
 	 * The first message of each order_key that was let go, if it was set
@@ -736,7 +737,7 @@ ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
 	};
 	static Statement left = {
 		.sql =
-		"SELECT EXISTS (SELECT FROM line_notify.release WHERE order_key IS NOT NULL)",
+		"SELECT r.seq FROM line_notify.release r WHERE r.order_key IS NOT NULL ORDER BY r.seq LIMIT 1",
 		.nargs = 0
 	};
 
@@ -779,16 +780,25 @@ ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
 	}
 	*rows = list;
 	*nrows = n;
-	(void) run(&left, NULL, NULL, SPI_OK_SELECT);
-	if (column_bool(0, 1))
-		return true;
+	*stuck = false;
+	if (run(&left, NULL, NULL, SPI_OK_SELECT) > 0)
+	{
+		int64		oldest = column_int8(0, 1, 0);
+
+		*stuck = n == 0 && oldest == scan->oldest;
+		scan->oldest = oldest;
+		if (!*stuck)
+			return true;		/* those first: they are few */
+	}
 
 	if (run(&next, NULL, NULL, SPI_OK_SELECT) == 0)
-		return false;
+		return *stuck;
+	*stuck = false;
 	if (column_int8(0, 1, 0) != scan->seq)
 	{
-		memset(scan, 0, sizeof(*scan));
 		scan->seq = column_int8(0, 1, 0);
+		scan->lane = 0;
+		scan->after = 0;
 	}
 	{
 		char	   *channel = column_text(0, 2);
@@ -1377,6 +1387,63 @@ ln_outbox_sweep_silence(int64 silence_us)
 
 	(void) run(&st, &arg, NULL, SPI_OK_SELECT);
 	return column_bool(0, 1) ? DT_NOBEGIN : column_int8(0, 2, DT_NOEND);
+}
+
+int
+ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
+{
+	static Statement st = {
+		.sql =
+		"SELECT w.channel, w.kind, to_char(w.day, 'YYYYMMDD') FROM line_notify._wanted_counts($1, $2) w",
+		.nargs = 2,
+		.argtypes = {INT8OID, INT4OID}
+	};
+	static Statement when = {
+		.sql =
+		"SELECT line_notify._next_counts($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		args[] = {Int64GetDatum(home), Int32GetDatum(LN_COUNTS_MAX)};
+	int			n;
+
+	caller_context = CurrentMemoryContext;
+	n = Min((int) run(&st, args, NULL, SPI_OK_SELECT), LN_COUNTS_MAX);
+	memset(counts, 0, sizeof(LnCount) * LN_COUNTS_MAX);
+	for (int i = 0; i < n; i++)
+	{
+		strlcpy(counts[i].channel, column_text(i, 1), sizeof(counts[i].channel));
+		strlcpy(counts[i].kind, column_text(i, 2), sizeof(counts[i].kind));
+		strlcpy(counts[i].day, column_text(i, 3), sizeof(counts[i].day));
+	}
+	(void) run(&when, args, NULL, SPI_OK_SELECT);
+	*next = column_int8(0, 1, DT_NOEND);
+	return n;
+}
+
+void
+ln_outbox_record_counts(const LnCount *counts, int n)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.delivered_counts (channel, day, kind, status, messages)"
+		" VALUES ($1, to_date($2, 'YYYYMMDD'), $3, $4, nullif($5, -1))"
+		" ON CONFLICT (channel, day, kind) DO UPDATE"
+		" SET status = excluded.status, messages = excluded.messages, fetched_at = clock_timestamp()",
+		.nargs = 5,
+		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID}
+	};
+
+	for (int i = 0; i < n; i++)
+	{
+		Datum		args[] = {
+			CStringGetTextDatum(counts[i].channel), CStringGetTextDatum(counts[i].day),
+			CStringGetTextDatum(counts[i].kind), CStringGetTextDatum(counts[i].status),
+			Int64GetDatum(counts[i].messages)
+		};
+
+		(void) run(&st, args, NULL, SPI_OK_INSERT);
+	}
 }
 
 int

@@ -173,7 +173,8 @@ typedef struct LnLaneRow
 /* where the release of a whole channel stands; zeroed to begin with */
 typedef struct LnReleaseScan
 {
-	int64		seq;
+	int64		oldest;			/* first note of an order_key that was left */
+	int64		seq;			/* note of a channel */
 	int			lane;
 	int64		after;			/* id */
 } LnReleaseScan;
@@ -279,10 +280,10 @@ extern void ln_outbox_note_release(const char *channel, const char *order_key);
 
 /*
  * Bring back up to limit rows that were set aside and noted.  Returns whether
- * notes are left; *rows are the lanes that have something due now.  Caller
- * holds the claim lock.
+ * notes are left; *stuck, that somebody has their rows locked.  *rows are the
+ * lanes that have something due now.  Caller holds the claim lock.
  */
-extern bool ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows);
+extern bool ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, bool *stuck);
 
 /* Count messages that LINE accepted or may have accepted today. */
 extern void ln_outbox_count_sent(const char *channel, int n);
@@ -320,6 +321,16 @@ extern int	ln_outbox_fold(int limit);
  * sum up counters.  Returns when to come again, DT_NOBEGIN = at once.
  */
 extern TimestampTz ln_outbox_sweep_silence(int64 silence_us);
+
+/*
+ * Which of LINE's counts to ask for now (at most LN_COUNTS_MAX); *next is when
+ * to look again, DT_NOEND = not before something is sent.
+ */
+struct LnCount;
+extern int	ln_outbox_wanted_counts(int64 home, struct LnCount *counts, TimestampTz *next);
+
+/* Keep LINE's answers. */
+extern void ln_outbox_record_counts(const struct LnCount *counts, int n);
 
 /* Insert events that are new; returns how many were. */
 extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);

@@ -304,6 +304,8 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 	bool		is_simple;
 	int			chars;
 
+	if (region_id < 0 || region_id >= LN_PHONE_N_REGIONS)
+		region_id = LN_PHONE_REGION_ZZ;
 	is_simple = scan_simple(utf8, len, mode == LN_PHONE_SAFE, d, at, &digits,
 							&simple);
 	if (is_simple)
@@ -813,7 +815,7 @@ scan_character(const unsigned char *p, const unsigned char *end, int *len)
 
 	*len = 2;
 	if (*p == 0xC2)
-		return end - p >= 2 && (p[1] == 0xA0 || p[1] == 0xAD) ? B_SEP : B_OTHER;
+		return end - p >= 2 && p[1] == 0xA0 ? B_SEP : B_OTHER;
 
 	*len = 3;
 	if (end - p < 3 || (p[1] & 0xC0) != 0x80 || (p[2] & 0xC0) != 0x80)
@@ -975,7 +977,7 @@ scan_simple(const char *utf8, size_t len, bool safe, char *d, uint8_t *at,
 			}
 			else if (k == B_OTHER)
 				return false;
-			else
+			else if (k != M_HIDDEN)
 				word = k == M_NUMERAL;
 		}
 		else if (!safe)

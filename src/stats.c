@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "breaker.h"
+#include "channel.h"
 #include "compat.h"
 #include "guc.h"
 #include "line_api.h"
@@ -33,6 +34,7 @@ PG_FUNCTION_INFO_V1(line_notify_caller);
 PG_FUNCTION_INFO_V1(line_notify_stats);
 PG_FUNCTION_INFO_V1(line_notify_reset_stats);
 PG_FUNCTION_INFO_V1(line_notify_quantile);
+PG_FUNCTION_INFO_V1(line_notify_secret_fault);
 
 static const char *
 state_name(const LnSlot *slot)
@@ -325,4 +327,18 @@ line_notify_quantile(PG_FUNCTION_ARGS)
 	if (us < 0)
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(us == PG_INT64_MAX ? get_float8_infinity() : us / 1000.0);
+}
+
+/* Can the file of a credential be read here, as the worker would? */
+Datum
+line_notify_secret_fault(PG_FUNCTION_ARGS)
+{
+	char	   *value = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char		err[256] = "";
+	char	   *secret = ln_channel_secret(value, err, sizeof(err));
+
+	if (secret == NULL)
+		PG_RETURN_TEXT_P(cstring_to_text(err));
+	explicit_bzero(secret, strlen(secret));
+	PG_RETURN_NULL();
 }

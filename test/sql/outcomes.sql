@@ -9,8 +9,8 @@ SELECT line_notify.create_channel('other', api_base => 'http://127.0.0.1:1');
 SELECT line_notify._ensure_history(1) > 1 AS history;
 CREATE FUNCTION pg_temp.ended(id bigint, state line_notify.message_state, channel text DEFAULT 'out', dedup_key text DEFAULT NULL)
 RETURNS void LANGUAGE sql AS $$
-	INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, reference, state, attempts, token, outcome, http_status, created_at, expires_at, ended_at)
-	VALUES ($1, $3, repeat('b', 64), 'reservation', 'tpl', 'order-' || $1, $2, 1, $1, 'x', 400, '2026-01-01', '2100-01-02', '2026-01-01')
+	INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, reference, state, attempts, token, outcome, http_status, created_at, expires_at, ended_at)
+	VALUES ($1, $3, repeat('b', 64), 'reservation', 'tpl', '{}', 'order-' || $1, $2, 1, $1, 'x', 400, '2026-01-01', '2100-01-02', '2026-01-01')
 $$;
 CREATE FUNCTION pg_temp.becomes(id bigint, state line_notify.message_state) RETURNS void LANGUAGE sql AS $$
 	UPDATE line_notify.history h SET state = $2 WHERE h.id = $1
@@ -109,6 +109,24 @@ SELECT pg_temp.ended(81, 'failed');
 UPDATE line_notify.identity SET nodes = '{elsewhere}';
 SELECT id, state, revision FROM line_notify.take_outcomes();
 SELECT line_notify.arm() >= 0 AS armed;
+SELECT id, state, revision FROM line_notify.take_outcomes();
+
+-- unconfirmed: accepted, and no event within confirm_within; corrected like the others
+SELECT line_notify.alter_channel('out', confirm_within => '25 hours');
+SELECT line_notify.alter_channel('out', confirm_within => '0.5 s');
+SELECT line_notify.alter_channel('out', confirm_within => '10 minutes');
+DO $$ BEGIN	-- not at the top level, where it would pass for a dump
+INSERT INTO line_notify.history (id, channel, template_key, state, outcome, created_at, ended_at)
+	VALUES (91, 'out', 't', 'accepted', 'accepted', now(), now() - interval '20 minutes'),
+		   (92, 'out', 't', 'accepted', 'accepted', now(), now() - interval '20 minutes'),
+		   (93, 'out', 't', 'accepted', 'accepted', now(), now() - interval '5 minutes'),
+		   (94, 'out', 't', 'delivered', 'accepted', now(), now() - interval '20 minutes'),
+		   (95, 'other', 't', 'accepted', 'accepted', now(), now() - interval '20 minutes');
+END $$;
+DO $$ BEGIN LOOP EXIT WHEN NOT (SELECT again FROM line_notify._sweep_unconfirmed()); END LOOP; END $$;
+SELECT again, next_at BETWEEN now() AND now() + interval '11 minutes' AS later FROM line_notify._sweep_unconfirmed();
+SELECT id, state, revision FROM line_notify.take_outcomes(1);
+SELECT pg_temp.becomes(91, 'delivered'), pg_temp.becomes(92, 'delivered');
 SELECT id, state, revision FROM line_notify.take_outcomes();
 
 SELECT name, outcomes, waiting FROM line_notify.consumers ORDER BY name;

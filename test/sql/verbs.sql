@@ -18,8 +18,8 @@ RETURNS void LANGUAGE sql AS $$
 $$;
 CREATE FUNCTION pg_temp.ended(first bigint, last bigint, state line_notify.message_state, maybe_sent boolean DEFAULT false, dedup_key text DEFAULT NULL, batch text DEFAULT 'ended')
 RETURNS void LANGUAGE sql AS $$
-	INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, reference, batch, dedup_key, state, maybe_sent, attempts, token, outcome, created_at, expires_at, sent_at, ended_at)
-	SELECT i, 'verbs', repeat('b', 64), 'reservation', 'tpl', 'ref-' || i, $6, $5, $3, $4, 1, i + 1000, 'not_sent', '2026-01-01', '2026-01-02', '2026-01-01', '2026-01-01'
+	INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, reference, batch, dedup_key, state, maybe_sent, attempts, token, outcome, created_at, expires_at, sent_at, ended_at)
+	SELECT i, 'verbs', repeat('b', 64), 'reservation', 'tpl', '{}', 'ref-' || i, $6, $5, $3, $4, 1, i + 1000, 'not_sent', '2026-01-01', '2026-01-02', '2026-01-01', '2026-01-01'
 	FROM generate_series($1, $2) i
 $$;
 CREATE VIEW pg_temp.now AS
@@ -117,7 +117,7 @@ SELECT pg_temp.ended(27, 27, 'accepted');
 SELECT pg_temp.ended(28, 28, 'delivered');
 SELECT pg_temp.ended(29, 29, 'refused', true);
 SELECT pg_temp.ended(30, 30, 'failed');
-UPDATE line_notify.history SET template_key = NULL WHERE id = 30;	-- content is gone
+UPDATE line_notify.history SET body = NULL WHERE id = 30;	-- past payload_retention
 SELECT * FROM line_notify.redrive(batch => 'ended', dry_run => true);
 SELECT * FROM line_notify.redrive(batch => 'ended');
 SELECT id, state, attempts FROM line_notify.notifications WHERE batch = 'ended' ORDER BY id;

@@ -56,7 +56,7 @@ $standby->stop;
 for my $policy ('hold', 'send')
 {
 	$sim->reset;
-	$sim->config(latency => 0.01);
+	$sim->config(latency => 0.01, webhook => { batch => 1 });
 	($primary, $standby) = pair("async_$policy");
 	$primary->append_conf('postgresql.conf', 'line_notify.enabled = off');
 	$primary->reload;

@@ -29,19 +29,20 @@ declare -A sources=(
 	[design]="design.c"
 	[histogram]="histogram.c"
 	[http]="http.c ../test/unit/rude_server.c"
+	[http2]="http.c ../test/unit/rude_server.c"
 	[line_api]="line_api.c"
 	[message_check]="message_check.c"
+	[phone]=""
 	[quiet]="quiet.c"
-	[http]="http.c ../test/unit/rude_server.c"
-	[http2]="http.c ../test/unit/rude_server.c"
 	[retry]="retry.c"
-	[token_bucket]="token_bucket.c"
 	[token_api]="token_api.c line_api.c crypto.c"
+	[token_bucket]="token_bucket.c"
 	[window]="window.c"
 )
 declare -A libs=(
 	[crypto]="-lcrypto"
 	[http]="-lcurl -lssl -lcrypto -lpthread -ldl"
+	[http2]="-lcurl -lssl -lcrypto -lpthread -ldl"
 	[http2]="-lcurl -lssl -lcrypto -lpthread"
 	[token_api]="-lcrypto"
 )
