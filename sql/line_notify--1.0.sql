@@ -657,12 +657,20 @@ CREATE TABLE line_notify.identity (
 	database		oid NOT NULL,
 	nodes			text[] NOT NULL CHECK (cardinality(nodes) > 0),
 	armed_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
-	armed_by		name NOT NULL DEFAULT session_user
+	armed_by		name NOT NULL DEFAULT session_user,
+	timeline		integer,
+	synchronous		boolean NOT NULL DEFAULT false,
+	doubt_before	timestamptz,
+	doubt_until		timestamptz
 );
 COMMENT ON TABLE line_notify.identity IS 'Places that may send: cluster, database and node names; written by create_channel() and arm()';
 COMMENT ON COLUMN line_notify.identity.home IS 'random number carried by channels and rows that belong here';
 COMMENT ON COLUMN line_notify.identity.system_identifier IS 'the cluster, as in pg_control_system()';
 COMMENT ON COLUMN line_notify.identity.database IS 'oid of the database: a template copy has another';
+COMMENT ON COLUMN line_notify.identity.timeline IS 'timeline that was last sent from: another one now means that a standby was promoted';
+COMMENT ON COLUMN line_notify.identity.synchronous IS 'every claim on it waited for a standby';
+COMMENT ON COLUMN line_notify.identity.doubt_before IS 'messages due before may have been sent by the server before the promotion';
+COMMENT ON COLUMN line_notify.identity.doubt_until IS 'until then they wait for delivery events; see setting promotion_grace';
 COMMENT ON COLUMN line_notify.identity.nodes IS 'values of line_notify.node that may send: a base backup started on another host is not among them';
 
 CREATE TABLE line_notify.channel (
@@ -1069,7 +1077,7 @@ BEGIN
 				MESSAGE = 'the path of a credential file must be absolute',
 				HINT = 'Write file:/path/of/the/secret.';
 		END IF;
-		IF NOT (line_notify._caller_is_superuser() OR pg_has_role(session_user, 'pg_read_server_files', 'MEMBER')) THEN
+		IF NOT (line_notify._caller_is_superuser() OR pg_has_role(line_notify._caller(), 'pg_read_server_files', 'USAGE')) THEN
 			RAISE EXCEPTION USING
 				ERRCODE = 'insufficient_privilege',
 				MESSAGE = 'permission denied to read a credential from a server file',
@@ -1256,7 +1264,8 @@ BEGIN
 				   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox TO %s', grant_sender.role);
 	EXECUTE format('GRANT SELECT ON line_notify.notifications, line_notify.attempts, line_notify.batches TO %s', grant_sender.role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify._viewer, line_notify._hold_ups, line_notify.take_outcomes, line_notify.wait_for TO %s', grant_sender.role);
-	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of() TO %s', grant_sender.role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of(),'
+				   ' line_notify.enqueue_trigger(), line_notify.signed_link(text, text, interval) TO %s', grant_sender.role);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.grant_sender(regrole, text[]) FROM PUBLIC;
@@ -1282,7 +1291,8 @@ BEGIN
 		EXECUTE format('REVOKE INSERT (channel, phone, region, recipient, use_case, template_key, body, messages,'
 					   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'
 					   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox FROM %s', revoke_sender.role);
-		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of() FROM %s', revoke_sender.role);
+		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of(),'
+					   ' line_notify.enqueue_trigger(), line_notify.signed_link(text, text, interval) FROM %s', revoke_sender.role);
 	END IF;
 END
 $$;
@@ -1671,6 +1681,7 @@ BEGIN
 	EXECUTE format('CREATE INDEX ON line_notify.%I (batch) WHERE batch IS NOT NULL', part);
 	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (recipient text_bloom_ops(n_distinct_per_range = -0.5))'
 				   ' WITH (pages_per_range = 32, autosummarize = on)', part);
+	-- rows lie in the order of their end
 	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (ended_at) WITH (pages_per_range = 16, autosummarize = on)', part);
 	EXECUTE format('ALTER TABLE line_notify.history ATTACH PARTITION line_notify.%I FOR VALUES FROM (%s) TO (%s)',
 				   part, coalesce(quote_literal(below), 'MINVALUE'), coalesce(quote_literal(upper_bound), 'MAXVALUE'));
@@ -1705,6 +1716,62 @@ END
 $$;
 REVOKE ALL ON FUNCTION line_notify._first_id_after(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._first_id_after(timestamptz) IS 'id from which on rows of history were made after a moment';
+
+-- A worker says where it stands.  On another timeline than the last one that
+-- sent, a standby was promoted, and claims of the last moments may be missing
+-- here, unless each of them had waited for a standby.
+CREATE FUNCTION line_notify._note_timeline(home bigint, timeline integer, synchronous boolean, grace interval,
+	OUT doubt_before timestamptz, OUT doubt_until timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	i line_notify.identity;
+	moment timestamptz := clock_timestamp();
+BEGIN
+	SELECT * INTO i FROM line_notify.identity x WHERE x.home = _note_timeline.home;
+	IF i.timeline IS DISTINCT FROM _note_timeline.timeline OR i.synchronous <> _note_timeline.synchronous THEN
+		IF i.timeline <> _note_timeline.timeline AND NOT i.synchronous THEN
+			i.doubt_before := moment;
+			i.doubt_until := moment + grace;
+		END IF;
+		UPDATE line_notify.identity x SET
+			timeline = _note_timeline.timeline, synchronous = _note_timeline.synchronous,
+			doubt_before = i.doubt_before, doubt_until = i.doubt_until
+		WHERE x.home = _note_timeline.home;
+	END IF;
+	doubt_before := i.doubt_before;
+	doubt_until := i.doubt_until;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._note_timeline(bigint, integer, boolean, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._note_timeline(bigint, integer, boolean, interval) IS 'notes on which timeline is sent; returns what is in doubt after a promotion';
+
+-- The time to wait for delivery events is over.  Returns whether there is more.
+CREATE FUNCTION line_notify._settle_doubt(home bigint, hold boolean, step integer) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	before timestamptz := (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = _settle_doubt.home);
+	ids bigint[];
+BEGIN
+	IF hold AND before IS NOT NULL THEN
+		ids := ARRAY(SELECT o.id FROM line_notify.outbox o
+					 WHERE o.home = _settle_doubt.home AND o.due_at <= before AND o.state = 'queued'
+					   AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
+					 ORDER BY o.id LIMIT step FOR UPDATE SKIP LOCKED);
+		PERFORM line_notify._finish(ids, 'unknown', 'may have been sent by the server before the promotion');
+		IF cardinality(ids) = step THEN
+			RETURN true;
+		END IF;
+	END IF;
+	UPDATE line_notify.identity i SET doubt_before = NULL, doubt_until = NULL WHERE i.home = _settle_doubt.home;
+	RETURN false;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._settle_doubt(bigint, boolean, integer) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._settle_doubt(bigint, boolean, integer) IS 'after promotion_grace: ends what is in doubt as unknown, or lets it be sent';
 
 -- What time does to history, in small steps: a partition ahead, whole
 -- partitions dropped, stragglers deleted, payloads forgotten.  Returns whether
@@ -1793,6 +1860,13 @@ COMMENT ON FUNCTION line_notify._outbox_insert() IS 'trigger: normalizes, hashes
 
 CREATE TRIGGER prepare BEFORE INSERT ON line_notify.outbox
 	FOR EACH ROW EXECUTE FUNCTION line_notify._outbox_insert();
+
+-- Not for PUBLIC: what it inserts is inserted with the rights of the owner of
+-- the table, so who may create triggers there and execute this may send.
+CREATE FUNCTION line_notify.enqueue_trigger() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_enqueue_trigger';
+REVOKE ALL ON FUNCTION line_notify.enqueue_trigger() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.enqueue_trigger() IS 'trigger for tables of the application, AFTER INSERT, UPDATE or DELETE FOR EACH ROW: sends a message about the row; its argument is a JSON object of columns of outbox, with {column} for values';
 
 CREATE FUNCTION line_notify._duplicate_of() RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'line_notify_duplicate_of';
@@ -2209,7 +2283,6 @@ CREATE TRIGGER count_new AFTER INSERT ON line_notify.history REFERENCING NEW TAB
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_new();
 CREATE TRIGGER count_changed AFTER UPDATE ON line_notify.history REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_changed();
--- In the order of their end, rows lie side by side.
 
 -- No delivery event means not delivered only if events were arriving: one for
 -- another message of the channel, answered within 15 minutes of this one.
@@ -2255,7 +2328,11 @@ BEGIN
 		END IF;
 		INSERT INTO line_notify.sweep_mark AS s (channel, silence) VALUES (c.name, upto)
 		ON CONFLICT (channel) DO UPDATE SET silence = excluded.silence;
-		again := true;
+		IF upto < horizon THEN
+			again := true;
+		ELSE
+			next_at := least(next_at, upto + silence_after + interval '1 second');
+		END IF;
 	END LOOP;
 	SELECT _sweep_silence.again OR u.again, least(_sweep_silence.next_at, u.next_at) INTO again, next_at
 	FROM line_notify._sweep_unconfirmed() u;
@@ -2317,6 +2394,119 @@ END
 $$;
 REVOKE ALL ON FUNCTION line_notify._sweep_unconfirmed() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._sweep_unconfirmed() IS 'notes the outcome unconfirmed for one more minute of accepted messages of each channel';
+
+CREATE TABLE line_notify.delivered_counts (
+	channel			text COLLATE "C" NOT NULL,
+	day				date NOT NULL,
+	kind			text NOT NULL CHECK (kind IN ('template', 'flexible')),
+	status			text NOT NULL,
+	messages		bigint,
+	fetched_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (channel, day, kind)
+);
+COMMENT ON TABLE line_notify.delivered_counts IS 'LINE''s own count of messages delivered on a day (UTC+9): what it bills';
+COMMENT ON COLUMN line_notify.delivered_counts.status IS 'LINE''s word: ready, unready (asked again hourly), out_of_service, ...; or why there was no answer';
+
+-- Days on which LINE took something from us, the oldest first; LINE counts a
+-- day during the next one.
+CREATE FUNCTION line_notify._wanted_counts(home bigint, max integer, OUT channel text, OUT kind text, OUT day date)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT t.channel, t.kind, t.day
+	FROM (SELECT d.channel, d.kind, d.day FROM line_notify.daily_count d
+		  WHERE d.outcome = 'accepted' AND d.kind IN ('template', 'flexible')
+			AND d.day BETWEEN (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 45
+						  AND (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 1
+		  GROUP BY 1, 2, 3) t
+	JOIN line_notify.channel c ON c.name = t.channel AND c.home = _wanted_counts.home AND c.paused_at IS NULL
+	LEFT JOIN line_notify.delivered_counts k ON k.channel = t.channel AND k.kind = t.kind AND k.day = t.day
+	WHERE k.status IS NULL
+	   OR k.status NOT IN ('ready', 'out_of_service') AND k.fetched_at < clock_timestamp() - interval '1 hour'
+	ORDER BY t.day, t.channel, t.kind
+	LIMIT max
+$$;
+REVOKE ALL ON FUNCTION line_notify._wanted_counts(bigint, integer) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._wanted_counts(bigint, integer) IS 'which of LINE''s counts to ask for now';
+
+CREATE FUNCTION line_notify._next_counts(home bigint) RETURNS timestamptz
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT least(
+		-- one more round, or those that were not ready
+		CASE WHEN (SELECT count(*) FROM line_notify._wanted_counts(home, 9)) > 8 THEN clock_timestamp() END,
+		(SELECT min(k.fetched_at) + interval '1 hour' FROM line_notify.delivered_counts k
+		 WHERE k.status NOT IN ('ready', 'out_of_service')
+		   AND k.day >= (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 45),
+		-- at one in the morning for the day before
+		(((clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date + 1) + interval '1 hour') AT TIME ZONE 'Asia/Tokyo')
+$$;
+REVOKE ALL ON FUNCTION line_notify._next_counts(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._next_counts(bigint) IS 'when to look for counts again';
+
+CREATE TABLE line_notify.price (
+	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
+	valid_from		date NOT NULL,
+	currency		text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+	per_message		numeric NOT NULL CHECK (per_message >= 0),
+	monthly_fee		numeric NOT NULL DEFAULT 0 CHECK (monthly_fee >= 0),
+	PRIMARY KEY (channel, valid_from)
+);
+COMMENT ON TABLE line_notify.price IS 'What LINE charges for a channel from a day on; see set_price()';
+
+CREATE FUNCTION line_notify.set_price(channel text, per_message numeric, monthly_fee numeric DEFAULT 0,
+	currency text DEFAULT 'JPY', valid_from date DEFAULT current_date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	INSERT INTO line_notify.price AS p (channel, valid_from, currency, per_message, monthly_fee)
+	VALUES (set_price.channel, set_price.valid_from, set_price.currency, set_price.per_message, set_price.monthly_fee)
+	ON CONFLICT ON CONSTRAINT price_pkey DO UPDATE
+		SET currency = excluded.currency, per_message = excluded.per_message, monthly_fee = excluded.monthly_fee;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.set_price(text, numeric, numeric, text, date) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.set_price(text, numeric, numeric, text, date) IS 'Price of a delivered message and fee of a month, from a day on; view reconciliation computes with it';
+
+CREATE VIEW line_notify.reconciliation WITH (security_barrier) AS
+WITH ours AS (
+	SELECT t.channel, t.day, t.kind,
+		   sum(t.messages) FILTER (WHERE t.outcome = 'accepted') AS accepted,
+		   sum(t.messages) FILTER (WHERE t.outcome = 'delivered') AS delivered
+	FROM line_notify.daily_totals t
+	WHERE t.kind IN ('template', 'flexible') AND t.outcome IN ('accepted', 'delivered')
+	GROUP BY 1, 2, 3),
+days AS (
+	SELECT channel, day, sum(o.accepted)::bigint AS accepted, coalesce(sum(o.delivered), 0)::bigint AS delivered,
+		   sum(k.messages)::bigint AS line_count,
+		   string_agg(DISTINCT k.status, ', ') AS line_status,
+		   sum(coalesce(k.messages, o.delivered, 0))::bigint AS billed,
+		   coalesce(bool_and(k.messages IS NOT NULL), false) AS complete
+	FROM ours o FULL JOIN line_notify.delivered_counts k USING (channel, day, kind)
+	GROUP BY channel, day),
+priced AS (
+	SELECT d.*, p.currency, d.billed * p.per_message AS cost
+	FROM days d
+	LEFT JOIN LATERAL (SELECT * FROM line_notify.price x WHERE x.channel = d.channel AND x.valid_from <= d.day
+					   ORDER BY x.valid_from DESC LIMIT 1) p ON true)
+SELECT 'day' AS period, channel, day AS starts, accepted, delivered, line_count, line_status,
+	   CASE WHEN complete THEN line_count - delivered END AS difference, currency, cost, NOT complete AS provisional
+FROM priced
+UNION ALL
+SELECT 'month', m.channel, m.starts, m.accepted, m.delivered, m.line_count, m.line_status, m.difference,
+	   coalesce(m.currency, f.currency), coalesce(m.cost, 0) + f.monthly_fee, m.provisional
+FROM (SELECT channel, date_trunc('month', day::timestamp)::date AS starts, sum(accepted)::bigint AS accepted, sum(delivered)::bigint AS delivered,
+			 sum(line_count)::bigint AS line_count, string_agg(DISTINCT line_status, ', ') AS line_status,
+			 CASE WHEN bool_and(complete) THEN (sum(line_count) - sum(delivered))::bigint END AS difference,
+			 max(currency) AS currency, sum(cost) AS cost, NOT bool_and(complete) AS provisional
+	  FROM priced GROUP BY 1, 2) m
+LEFT JOIN LATERAL (SELECT * FROM line_notify.price x WHERE x.channel = m.channel AND x.valid_from < m.starts + interval '1 month'
+				   ORDER BY x.valid_from DESC LIMIT 1) f ON true;
+COMMENT ON VIEW line_notify.reconciliation IS 'Our deliveries beside LINE''s count, by day and by month (UTC+9), with the cost';
+COMMENT ON COLUMN line_notify.reconciliation.difference IS 'LINE''s count minus our delivery events: positive when webhooks were lost; NULL until LINE has counted every kind';
+COMMENT ON COLUMN line_notify.reconciliation.cost IS 'of LINE''s count, or of our delivery events where LINE has not counted yet; months with their fee';
+COMMENT ON COLUMN line_notify.reconciliation.provisional IS 'LINE has not counted all of it yet';
+GRANT SELECT ON line_notify.daily_totals, line_notify.reconciliation TO pg_monitor;
 
 -- Many summands become one.  Rows that others are adding are not visible yet,
 -- and stay for the next time.
@@ -2481,6 +2671,15 @@ BEGIN
 			RETURN NEXT;
 		END IF;
 	END IF;
+
+	FOR x IN SELECT i.doubt_before, i.doubt_until FROM line_notify.identity i WHERE i.home = here AND i.doubt_before IS NOT NULL
+	LOOP
+		severity := 'warning';
+		subject := 'promotion';
+		reason := format('messages due before %s may have been sent by the former primary: they wait until %s for delivery events', x.doubt_before, x.doubt_until);
+		hint := 'Then line_notify.on_promotion decides: hold ends them as unknown, send sends them. With a synchronous standby there is no doubt.';
+		RETURN NEXT;
+	END LOOP;
 
 	-- ---- channels
 	IF NOT EXISTS (SELECT FROM line_notify.channel) THEN
@@ -3425,8 +3624,8 @@ DECLARE
 	looks CONSTANT text := 'line_notify.find_notifications, line_notify.wait_for,'
 						   ' line_notify._viewer, line_notify._hold_ups, line_notify._local_home, line_notify._quiet_until';
 	verbs CONSTANT text := 'line_notify.cancel, line_notify.reschedule, line_notify.redrive, line_notify.pause, line_notify.resume,'
-						   ' line_notify.take_outcomes, line_notify.drop_consumer';
-	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations';
+						   ' line_notify.take_outcomes, line_notify.drop_consumer, line_notify.check_channel';
+	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations, line_notify.daily_totals, line_notify.reconciliation';
 	shows CONSTANT text := 'line_notify.health, line_notify.reset_stats, line_notify._stats, line_notify._workers';
 	verb text := CASE WHEN give THEN 'GRANT' ELSE 'REVOKE' END;
 	whom text := CASE WHEN give THEN 'TO ' ELSE 'FROM ' END || role::text;
@@ -3480,6 +3679,155 @@ REVOKE ALL ON FUNCTION line_notify.revoke_operator FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.revoke_operator IS 'Take back what grant_operator() gave';
 
 --
+-- Privacy
+--
+
+CREATE TABLE line_notify.suppression (
+	recipient		text COLLATE "C" PRIMARY KEY CHECK (recipient ~ '^[0-9a-f]{64}$'),
+	reason			text,
+	since			timestamptz NOT NULL DEFAULT clock_timestamp(),
+	set_by			name NOT NULL DEFAULT session_user
+);
+COMMENT ON TABLE line_notify.suppression IS 'People who objected to being sent notices; see suppress_recipient()';
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.suppression
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+
+CREATE FUNCTION line_notify._recipient(phone text, region text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF phone ~ '^[0-9a-f]{64}$' THEN
+		RETURN phone;
+	END IF;
+	IF phone IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'phone must not be null';
+	END IF;
+	-- raises for what is no number, and keeps the statement out of the log
+	PERFORM line_notify.assert_phone(phone, region);
+	RETURN line_notify.phone_hash(phone, region);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._recipient(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._recipient(text, text) IS 'hash of a telephone number, or the hash as it is; never NULL';
+
+CREATE FUNCTION line_notify.suppress_recipient(phone text, reason text DEFAULT NULL, region text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	hash text := line_notify._recipient(phone, region);
+	ids bigint[];
+	n bigint;
+BEGIN
+	PERFORM line_notify._assert_read_committed();
+	INSERT INTO line_notify.suppression (recipient, reason) VALUES (hash, suppress_recipient.reason)
+	ON CONFLICT (recipient) DO UPDATE SET reason = coalesce(excluded.reason, suppression.reason);
+	-- what others insert meanwhile is caught when it is claimed
+	ids := ARRAY(SELECT o.id FROM line_notify.outbox o
+				 WHERE o.recipient = hash AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id));
+	SELECT e.ended + e.unknown INTO n FROM line_notify._end_waiting(ids, 'suppressed', 'the recipient objected') e;
+	UPDATE line_notify.history h SET recipient = NULL WHERE h.id = ANY (ids) AND h.state = 'suppressed';
+	PERFORM line_notify._log_operation('suppress_recipient', '{}', false, n);
+	RETURN n;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.suppress_recipient(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.suppress_recipient(text, text, text) IS 'Send nothing more to a person (telephone number, or hash): new messages become suppressed, waiting ones end; returns how many of these';
+
+CREATE FUNCTION line_notify.unsuppress_recipient(phone text, region text DEFAULT NULL) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	hash text := line_notify._recipient(phone, region);
+	found_one boolean;
+BEGIN
+	DELETE FROM line_notify.suppression s WHERE s.recipient = hash;
+	found_one := FOUND;
+	PERFORM line_notify._log_operation('unsuppress_recipient', '{}', false, found_one::integer);
+	RETURN found_one;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.unsuppress_recipient(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.unsuppress_recipient(text, text) IS 'The person objects no longer; returns whether they did';
+
+-- Counts stay: rows lose what points to the person, and keep state and times.
+CREATE FUNCTION line_notify.forget_recipient(phone text, region text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	hash text := line_notify._recipient(phone, region);
+	waiting bigint[];
+	ids bigint[];
+	refs text[];
+	keys text[];
+	give_up timestamptz := clock_timestamp() + interval '2 minutes';
+BEGIN
+	PERFORM line_notify._assert_read_committed();
+	-- What is being sent is the worker's until LINE answers: wait for that,
+	-- holding no lock.  Each statement here sees what was recorded meanwhile.
+	WHILE clock_timestamp() < give_up AND
+		EXISTS (SELECT FROM line_notify.outbox o JOIN line_notify.in_flight f ON f.id = o.id WHERE o.recipient = hash)
+	LOOP
+		PERFORM pg_sleep(0.1);
+	END LOOP;
+	waiting := ARRAY(SELECT o.id FROM line_notify.outbox o
+					 WHERE o.recipient = hash AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id));
+	PERFORM line_notify._end_waiting(waiting, 'cancelled', 'erased');
+	IF EXISTS (SELECT FROM line_notify.outbox o WHERE o.recipient = hash AND o.state = 'queued') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_in_use',
+			MESSAGE = 'a message to this recipient is being sent',
+			HINT = 'Try again when the worker has recorded it.';
+	END IF;
+
+	SELECT array_agg(h.id), array_agg(DISTINCT h.reference) FILTER (WHERE h.reference IS NOT NULL),
+		   array_agg(DISTINCT h.dedup_key) FILTER (WHERE h.dedup_key IS NOT NULL)
+	INTO ids, refs, keys
+	FROM line_notify.history h WHERE h.recipient = hash;
+	DELETE FROM line_notify.webhook_event e WHERE e.recipient = hash;
+	IF ids IS NULL THEN
+		ids := '{}';
+	END IF;
+	DELETE FROM line_notify.dedup d USING line_notify.history h
+	WHERE h.id = ANY (ids) AND d.channel = h.channel AND d.dedup_key = h.dedup_key;
+	UPDATE line_notify.attempt_log a SET error = NULL, request_id = NULL WHERE a.id = ANY (ids);
+	UPDATE line_notify.operations p SET filter = p.filter - 'reference' - 'dedup_key'
+	WHERE p.filter ->> 'reference' = ANY (refs) OR p.filter ->> 'dedup_key' = ANY (keys);
+	UPDATE line_notify.history h
+	SET recipient = NULL, body = NULL, messages = NULL, reference = NULL, dedup_key = NULL, order_key = NULL,
+		error = NULL, request_id = NULL
+	WHERE h.id = ANY (ids);
+	PERFORM line_notify._log_operation('forget_recipient', '{}', false, cardinality(ids));
+	RETURN cardinality(ids);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.forget_recipient(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.forget_recipient(text, text) IS 'Erase a person (telephone number, or hash) from every table of line_notify: what waits is cancelled, what was sent loses recipient, content, reference and keys; counts stay, and so does an objection. Returns how many messages that concerned. WAL, backups and logs are outside of its reach';
+
+CREATE FUNCTION line_notify.grant_privacy(role regrole) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.suppress_recipient(text, text, text),'
+				   ' line_notify.unsuppress_recipient(text, text), line_notify.forget_recipient(text, text) TO %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.grant_privacy(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.grant_privacy(regrole) IS 'Let a role note objections and erase people';
+
+CREATE FUNCTION line_notify.revoke_privacy(role regrole) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	EXECUTE format('REVOKE EXECUTE ON FUNCTION line_notify.suppress_recipient(text, text, text),'
+				   ' line_notify.unsuppress_recipient(text, text), line_notify.forget_recipient(text, text) FROM %s', role);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.revoke_privacy(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.revoke_privacy(regrole) IS 'Take back what grant_privacy() gave';
+
+--
 -- 9. Registration for dump
 --
 
@@ -3497,6 +3845,9 @@ SELECT pg_catalog.pg_extension_config_dump('line_notify.history', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.attempt_log', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.delivered_counts', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.price', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.suppression', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.minute_count', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.sweep_mark', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.outbox_id_seq', '');

@@ -294,7 +294,7 @@ get_token(Check *check, char *authorization, size_t room)
 
 	if (res.status != 200)
 	{
-		ln_line_error_text(res.body, res.body_len, err, sizeof(err));
+		ln_token_error_text(res.body, res.body_len, err, sizeof(err));
 		tell(check, "token", false, psprintf("the token endpoint answered %d%s%s", res.status, err[0] ? ": " : "", err),
 			 "The channel ID, the secret or key, or its key_id is not what LINE's console shows.");
 		return false;

@@ -48,6 +48,7 @@
 #include "message_funcs.h"
 #include "phone_funcs.h"
 #include "shmem.h"
+#include "suppression.h"
 #include "wakeup.h"
 
 PG_FUNCTION_INFO_V1(line_notify_outbox_insert);
@@ -126,6 +127,9 @@ static struct
 	Oid			invalid_label;
 	Oid			suppressed_label;
 	LnDedupTables dedup;
+	bool		any_suppressed; /* somebody objected */
+	Oid			suppression_relid;
+	Oid			suppression_pkey;
 } cache;
 
 /* the message that the row last inserted by this session was a duplicate of */
@@ -140,7 +144,7 @@ static void check_sender(const char *channel, Oid owner);
 static void check_key(Row *row, OutboxColumn c);
 static bool is_allowed(const LnChannelRow *channel, const char *recipient);
 static bool is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz now);
-static void statement_fault(int sqlstate, const char *message, const char *detail, const char *hint) pg_attribute_noreturn();
+pg_noreturn static void statement_fault(int sqlstate, const char *message, const char *detail, const char *hint);
 
 static void
 statement_fault(int sqlstate, const char *message, const char *detail, const char *hint)
@@ -370,7 +374,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	{
 		Interval   *spread = DatumGetIntervalP(VALUE(&row, COL_SPREAD));
 		double		us = (double) spread->time +
-			((double) spread->day + (double) spread->month * DAYS_PER_MONTH) * USECS_PER_DAY;
+		((double) spread->day + (double) spread->month * DAYS_PER_MONTH) * USECS_PER_DAY;
 
 		if (us < 0 || us > 366.0 * USECS_PER_DAY)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
@@ -399,6 +403,13 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		!is_allowed(channel, TextDatumGetCString(VALUE(&row, COL_RECIPIENT)));
 	if (suppressed)
 		fault = "only_recipients: not on the list of the channel";
+	else if (fault == NULL && cache.any_suppressed &&
+			 ln_is_suppressed(cache.suppression_relid, cache.suppression_pkey,
+							  TextDatumGetCString(VALUE(&row, COL_RECIPIENT))))
+	{
+		suppressed = true;
+		fault = "the recipient objected";
+	}
 	if (fault != NULL)
 	{
 		if (channel->on_invalid_error && !suppressed)
@@ -581,8 +592,9 @@ line_notify_duplicate_of(PG_FUNCTION_ARGS)
 static void
 cache_callback(Datum arg, Oid relid)
 {
-	if (relid == InvalidOid || relid == cache.channel_relid || relid == cache.sender_relid)
-		cache.stale = true;
+	if (relid == InvalidOid || relid == cache.channel_relid || relid == cache.sender_relid ||
+		relid == cache.suppression_relid)
+		cache.		stale = true;
 }
 
 /*
@@ -603,10 +615,12 @@ load_cache(void)
 	if (!cache.registered)
 	{
 		CacheRegisterRelcacheCallback(cache_callback, (Datum) 0);
-		cache.registered = true;
+		cache.		registered = true;
 	}
-	cache.channel_relid = get_relname_relid("channel", nsp);
-	cache.sender_relid = get_relname_relid("sender", nsp);
+	cache.		channel_relid = get_relname_relid("channel", nsp);
+	cache.		sender_relid = get_relname_relid("sender", nsp);
+	cache.		suppression_relid = get_relname_relid("suppression", nsp);
+
 	if (!OidIsValid(cache.channel_relid) || !OidIsValid(cache.sender_relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -625,12 +639,14 @@ load_cache(void)
 		elog(ERROR, "could not connect to SPI");
 	old = MemoryContextSwitchTo(context);
 	/* before the read: an invalidation while we read must not get lost */
-	cache.stale = false;
+	cache.		stale = false;
+
 	{
 		LnChannelRow *channels;
 		LnSenderRow *senders;
 		int			nchannels = ln_outbox_load_channels(&channels);
 		int			nsenders = ln_outbox_load_senders(&senders);
+		bool		any_suppressed = ln_outbox_has_suppressed();
 
 		MemoryContextSwitchTo(old);
 		SPI_finish();
@@ -638,23 +654,25 @@ load_cache(void)
 
 		if (cache.context != NULL)
 			MemoryContextDelete(cache.context);
-		cache.context = context;
-		cache.channels = channels;
-		cache.nchannels = nchannels;
-		cache.senders = senders;
-		cache.nsenders = nsenders;
+		cache.		context = context;
+		cache.		channels = channels;
+		cache.		nchannels = nchannels;
+		cache.		senders = senders;
+		cache.		nsenders = nsenders;
+		cache.		any_suppressed = any_suppressed;
 	}
 
-	cache.dedup.dedup = get_relname_relid("dedup", nsp);
-	cache.dedup.outbox_pkey = get_relname_relid("outbox_pkey", nsp);
-	cache.dedup.in_flight = get_relname_relid("in_flight", nsp);
-	cache.dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
-	cache.state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-									   CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
-	cache.queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-										 ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
-	cache.invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-										  ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
-	cache.suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-											 ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
+	cache.		suppression_pkey = get_relname_relid("suppression_pkey", nsp);
+	cache.		dedup.dedup = get_relname_relid("dedup", nsp);
+	cache.		dedup.outbox_pkey = get_relname_relid("outbox_pkey", nsp);
+	cache.		dedup.in_flight = get_relname_relid("in_flight", nsp);
+	cache.		dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
+	cache.		state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+											 CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
+	cache.		queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+											   ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
+	cache.		invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+												ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
+	cache.		suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+												   ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
 }

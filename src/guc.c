@@ -27,11 +27,19 @@ int			ln_guc_max_in_flight = 512;
 int			ln_guc_shutdown_timeout = 3000;
 int			ln_guc_idle_timeout = 600;
 int			ln_guc_connection_idle = 10;
+int			ln_guc_promotion_grace = 300;
+int			ln_guc_on_promotion = LN_PROMOTION_HOLD;
 int			ln_guc_retention = 30 * 24 * 60;
 int			ln_guc_payload_retention = 7 * 24 * 60;
 int			ln_guc_silence_after = 90000;
 
 static char *guc_node = NULL;
+
+static const struct config_enum_entry on_promotion_options[] = {
+	{"hold", LN_PROMOTION_HOLD, false},
+	{"send", LN_PROMOTION_SEND, false},
+	{NULL, 0, false}
+};
 
 const char *
 ln_guc_node(void)
@@ -120,6 +128,24 @@ ln_guc_define(void)
 							"0: never.",
 							&ln_guc_idle_timeout, 600, 0, INT_MAX / 1000,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+
+	/*
+	 * A standby that was promoted without having been waited for may miss the
+	 * last claims of the former primary: messages that were due then wait so
+	 * long for LINE's delivery events ...
+	 */
+	DefineCustomIntVariable("line_notify.promotion_grace",
+							"Time that messages in doubt after a promotion wait for delivery events.",
+							"Only without synchronous replication.",
+							&ln_guc_promotion_grace, 300, 0, 86400,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+
+	/* ... and this becomes of the rest: never twice, or never lost. */
+	DefineCustomEnumVariable("line_notify.on_promotion",
+							 "What becomes of messages in doubt after a promotion.",
+							 "hold: they end as unknown. send: they are sent, some of them again.",
+							 &ln_guc_on_promotion, LN_PROMOTION_HOLD, on_promotion_options,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	/*
 	 * How long finished messages are kept, and how long their content is.

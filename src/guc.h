@@ -17,9 +17,14 @@ extern PGDLLIMPORT int ln_guc_max_in_flight;
 extern PGDLLIMPORT int ln_guc_shutdown_timeout;
 extern PGDLLIMPORT int ln_guc_idle_timeout;
 extern PGDLLIMPORT int ln_guc_connection_idle;
+extern PGDLLIMPORT int ln_guc_promotion_grace;	/* seconds */
+extern PGDLLIMPORT int ln_guc_on_promotion; /* LN_PROMOTION_ */
 extern PGDLLIMPORT int ln_guc_retention;	/* minutes, -1 = for ever */
 extern PGDLLIMPORT int ln_guc_payload_retention;	/* the same */
 extern PGDLLIMPORT int ln_guc_silence_after;
+
+#define LN_PROMOTION_HOLD	0
+#define LN_PROMOTION_SEND	1
 
 /* Define everything; called once from _PG_init. */
 extern void ln_guc_define(void);

@@ -46,6 +46,10 @@
  * opening and closing sockets; descriptors that libcurl opens in other ways
  * (the wake-up pair of its resolver threads) are registered exactly.
  *
+ * It also shows when something happens to an idle connection.  A request that
+ * is about to use such a spoiled connection is stopped before anything of it
+ * is sent, and started again: otherwise each would become ambiguous.
+ *
  * Signals: libcurl's resolver runs in threads, and a thread inherits the mask.
  * All signals are blocked around everything that may start one, or the
  * handlers of PostgreSQL would run in a foreign thread.  The process must
@@ -59,6 +63,8 @@
  *-------------------------------------------------------------------------
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -113,6 +119,9 @@
 
 /* Turns of timer and writing per step; one is the rule. */
 #define TURNS_PER_STEP		4
+
+/* Spoiled connections that one request may meet before it gives up */
+#define MAX_RESTARTS		64
 
 /* How long a resolved address is used, in seconds: LINE moves by DNS. */
 #define DNS_CACHE_S			60L
@@ -187,6 +196,8 @@ typedef struct Transfer
 
 	/* what became of it */
 	bool		asked;			/* body asked for */
+	bool		restart;		/* ended because its connection was spoiled */
+	int			restarts;
 	bool		aborted;
 	HeadState	head;
 	int			status;			/* of the last complete status line, or 0 */
@@ -223,6 +234,7 @@ typedef struct FdState
 	uint32_t	registered;		/* as the epoll set has it, 0 = not in it */
 	bool		ours;			/* opened and closed through our callbacks */
 	bool		changed;		/* in the list of changes */
+	bool		spoiled;		/* something happened while it was idle */
 	uint32_t	tried;			/* the step that wrote without waiting */
 } FdState;
 
@@ -241,6 +253,7 @@ struct HttpClient
 	int			nfds;			/* room in fds and in changes */
 	int		   *changes;		/* descriptors whose registration may differ */
 	int			nchanges;
+	int			nspoiled;		/* descriptors that are spoiled */
 	uint32_t	step;			/* number of the current step */
 	struct epoll_event events[EVENTS_PER_STEP];
 };
@@ -265,12 +278,13 @@ static bool reserve(char **buf, size_t *room, size_t need);
 static bool replace_string(char **current, const char *value);
 
 static void start_queued(HttpClient *client);
-static void serve_sockets(HttpClient *client);
+static bool serve_sockets(HttpClient *client);
 static void serve_timer(Pool *pool, int64_t now);
 static bool apply_changes(HttpClient *client);
 static void harvest(Pool *pool);
 
-static void spoil(int fd);
+static void fd_spoil(HttpClient *client, int fd);
+static bool port_spoiled(HttpClient *client, int port);
 static bool fd_room(HttpClient *client, int fd);
 static void fd_register(HttpClient *client, int fd, uint32_t events);
 static void fd_changed(HttpClient *client, int fd);
@@ -493,8 +507,12 @@ ln_http_step(HttpClient *client)
 	block_signals(&saved);
 	client->step++;
 
-	start_queued(client);
-	serve_sockets(client);
+	/*
+	 * First the sockets: what happened to idle connections must be known
+	 * before they are used.
+	 */
+	if (serve_sockets(client))
+		start_queued(client);
 
 	for (turn = 0; turn < TURNS_PER_STEP; turn++)
 	{
@@ -705,6 +723,10 @@ pool_create(HttpClient *client)
 					  (long) opt->max_host_connections);
 	curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS,
 					  (long) opt->max_connections);
+#if LIBCURL_VERSION_NUM >= 0x081400
+	/* as CURLOPT_QUICK_EXIT below: no waiting for resolver threads */
+	curl_multi_setopt(pool->multi, CURLMOPT_QUICK_EXIT, 1L);
+#endif
 	if (opt->max_streams > 0)
 		curl_multi_setopt(pool->multi, CURLMOPT_MAX_CONCURRENT_STREAMS,
 						  (long) opt->max_streams);
@@ -956,6 +978,8 @@ transfer_prepare(Transfer *t, const HttpRequest *req, const char **why)
 	t->body_pos = 0;
 
 	t->asked = false;
+	t->restart = false;
+	t->restarts = 0;
 	t->aborted = false;
 	t->head = HEAD_CLOSED;
 	t->status = 0;
@@ -1345,9 +1369,9 @@ start_queued(HttpClient *client)
 }
 
 /*
- * Tell libcurl which sockets are ready.
+ * Tell libcurl which sockets are ready.  False = there may be more of them.
  */
-static void
+static bool
 serve_sockets(HttpClient *client)
 {
 	int			n;
@@ -1376,13 +1400,27 @@ serve_sockets(HttpClient *client)
 		if (bits != 0)
 			curl_multi_socket_action(client->fds[fd].pool->multi, fd, bits,
 									 &running);
-		else
+		else if (wanted == 0 && client->fds[fd].ours)
 		{
-			if (wanted == 0 && client->fds[fd].ours)
-				spoil(fd);
-			fd_register(client, fd, wanted);
+			struct pollfd p;
+
+			/*
+			 * Idle, and something happened to it.  Unless it has become idle
+			 * only now, by its transfer being run beside another one above:
+			 * so look again.
+			 */
+			p.fd = fd;
+			p.events = POLLIN;
+			if (poll(&p, 1, 0) > 0)
+			{
+				fd_spoil(client, fd);
+				fd_register(client, fd, 0);
+			}
 		}
+		else
+			fd_register(client, fd, wanted);
 	}
+	return n < EVENTS_PER_STEP;
 }
 
 /*
@@ -1455,13 +1493,32 @@ harvest(Pool *pool)
 
 	while ((msg = curl_multi_info_read(pool->multi, &left)) != NULL)
 	{
-		char	   *private = NULL;
 		CURLcode	code = msg->data.result;
+		char	   *private = NULL;
+		Transfer   *t;
 
 		if (msg->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private);
-		transfer_finish((Transfer *) private, code);
+		t = (Transfer *) private;
+
+		/*
+		 * Nothing was sent: once more, over another connection.  libcurl has
+		 * closed the spoiled one, so this comes to an end.
+		 */
+		if (t->restart && !t->asked && t->restarts < MAX_RESTARTS)
+		{
+			curl_multi_remove_handle(pool->multi, t->easy);
+			pool->running--;
+			t->pool = NULL;
+			t->restart = false;
+			t->restarts++;
+			t->errbuf[0] = '\0';
+			t->state = TRANSFER_QUEUED;
+			list_push(&pool->client->queued, t);
+			continue;
+		}
+		transfer_finish(t, code);
 	}
 }
 
@@ -1469,23 +1526,51 @@ harvest(Pool *pool)
 
 /*
  * Something happened on an idle connection: it was closed, or the server said
- * something unasked (408, for example, before it closes).  That must not be
- * taken for the answer to the next request.  libcurl looks at a connection
- * before it uses it again, but old versions only whether it is closed: so
- * throw away what came, and close it, which libcurl then finds.
+ * something unasked (408, for example, before it closes).  A request over it
+ * would be lost at best, and at worst take that for its answer.  libcurl looks
+ * at a connection before it uses it again, but old versions only whether it is
+ * closed, and new ones once a second; on_prereq() does the rest.
  */
 static void
-spoil(int fd)
+fd_spoil(HttpClient *client, int fd)
 {
-	char		junk[4096];
-	int			i;
-
-	for (i = 0; i < 16; i++)
+	if (!client->fds[fd].spoiled)
 	{
-		if (recv(fd, junk, sizeof(junk), MSG_DONTWAIT) <= 0)
-			break;
+		client->fds[fd].spoiled = true;
+		client->nspoiled++;
 	}
-	(void) shutdown(fd, SHUT_RDWR);
+}
+
+/*
+ * Is the connection with this local port spoiled?  Almost always there is no
+ * spoiled one at all, so looking through all of them costs nothing.  (Two
+ * connections with one port from two addresses: then a good one is replaced.)
+ */
+static bool
+port_spoiled(HttpClient *client, int port)
+{
+	int			left = client->nspoiled;
+	int			fd;
+
+	for (fd = 0; left > 0 && fd < client->nfds; fd++)
+	{
+		struct sockaddr_storage address;
+		socklen_t	len = sizeof(address);
+		int			its_port = 0;
+
+		if (!client->fds[fd].spoiled)
+			continue;
+		left--;
+		if (getsockname(fd, (struct sockaddr *) &address, &len) != 0)
+			continue;
+		if (address.ss_family == AF_INET)
+			its_port = ntohs(((struct sockaddr_in *) &address)->sin_port);
+		else if (address.ss_family == AF_INET6)
+			its_port = ntohs(((struct sockaddr_in6 *) &address)->sin6_port);
+		if (its_port == port)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -1646,6 +1731,7 @@ on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	client->fds[fd].wanted = 0;
 	client->fds[fd].registered = 0;
 	client->fds[fd].ours = true;
+	client->fds[fd].spoiled = false;
 	client->fds[fd].tried = 0;
 	return fd;
 }
@@ -1662,6 +1748,11 @@ on_close(void *arg, curl_socket_t fd)
 		client->fds[fd].wanted = 0;
 		client->fds[fd].registered = 0;
 		client->fds[fd].ours = false;
+		if (client->fds[fd].spoiled)
+		{
+			client->fds[fd].spoiled = false;
+			client->nspoiled--;
+		}
 	}
 	return close(fd);
 }
@@ -1676,11 +1767,15 @@ on_prereq(void *arg, char *remote_ip, char *local_ip, int remote_port,
 	(void) remote_ip;
 	(void) local_ip;
 	(void) remote_port;
-	(void) local_port;
 
 	if (t->asked)
 	{
 		t->reason = "connection lost, request not repeated";
+		return CURL_PREREQFUNC_ABORT;
+	}
+	if (t->client->nspoiled > 0 && port_spoiled(t->client, local_port))
+	{
+		t->restart = true;		/* harvest() sees to it */
 		return CURL_PREREQFUNC_ABORT;
 	}
 

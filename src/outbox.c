@@ -28,6 +28,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -35,6 +36,8 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "counts.h"
+#include "encoding.h"
 #include "outbox.h"
 
 /* kept plans, one per statement */
@@ -58,6 +61,7 @@ static Datum bool_array(const bool *v, int n);
 static Datum text_array(const char *const *v, int n);
 static Datum timestamptz_array(const TimestampTz *v, int n);
 
+static char *utf8_text(int row, int col, bool *fault);
 static char *column_text(int row, int col);
 static int64 column_int8(int row, int col, int64 if_null);
 static int	column_int4(int row, int col, int if_null);
@@ -331,7 +335,7 @@ ln_outbox_load_senders(LnSenderRow **rows)
 }
 
 int
-ln_outbox_survey(int64 home, LnLaneRow **rows)
+ln_outbox_survey(int64 home, TimestampTz after, LnLaneRow **rows)
 {
 	/*
 	 * A loose index scan: one probe per lane, however many rows it has.  Rows
@@ -350,14 +354,14 @@ ln_outbox_survey(int64 home, LnLaneRow **rows)
 		" SELECT l.channel, l.lane,"
 		"  (SELECT o.due_at FROM line_notify.outbox o"
 		"   WHERE o.channel = l.channel AND o.lane = l.lane"
-		"   AND o.home = $1 AND o.due_at < 'infinity' AND o.state = 'queued'"
+		"   AND o.home = $1 AND o.due_at < 'infinity' AND o.state = 'queued' AND o.due_at > $2"
 		"   AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"   ORDER BY o.due_at, o.id LIMIT 1)"
 		" FROM lane l",
-		.nargs = 1,
-		.argtypes = {INT8OID}
+		.nargs = 2,
+		.argtypes = {INT8OID, TIMESTAMPTZOID}
 	};
-	Datum		args[] = {Int64GetDatum(home)};
+	Datum		args[] = {Int64GetDatum(home), TimestampTzGetDatum(after)};
 	int			n;
 	LnLaneRow  *list;
 
@@ -455,11 +459,11 @@ ln_outbox_pick(const char *channel, int lane, int64 home,
 		m->blocked = column_bool(i, 5);
 		m->due_at = column_int8(i, 6, 0);
 		m->recipient = column_text(i, 7);
-		m->template_key = column_text(i, 8);
-		m->body = column_text(i, 9);
-		m->messages = column_text(i, 10);
+		m->template_key = utf8_text(i, 8, &m->not_utf8);
+		m->body = utf8_text(i, 9, &m->not_utf8);
+		m->messages = utf8_text(i, 10, &m->not_utf8);
 		m->notification_disabled = column_int4(i, 11, -1);
-		m->aggregation_unit = column_text(i, 12);
+		m->aggregation_unit = utf8_text(i, 12, &m->not_utf8);
 		m->use_case = column_text(i, 13);
 	}
 	*rows = list;
@@ -526,6 +530,41 @@ ln_outbox_forget(void)
 	covered = PG_INT64_MIN;
 }
 
+void
+ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous, int grace_s,
+						TimestampTz *before, TimestampTz *until)
+{
+	static Statement st = {
+		.sql =
+		"SELECT doubt_before, doubt_until FROM line_notify._note_timeline($1, $2, $3, $4 * interval '1 second')",
+		.nargs = 4,
+		.argtypes = {INT8OID, INT4OID, BOOLOID, INT4OID}
+	};
+	Datum		args[] = {
+		Int64GetDatum(home), Int32GetDatum((int32) timeline),
+		BoolGetDatum(synchronous), Int32GetDatum(grace_s)
+	};
+
+	(void) run(&st, args, NULL, SPI_OK_SELECT);
+	*before = column_int8(0, 1, DT_NOBEGIN);
+	*until = column_int8(0, 2, DT_NOEND);
+}
+
+bool
+ln_outbox_settle_doubt(int64 home, bool hold, int step)
+{
+	static Statement st = {
+		.sql =
+		"SELECT line_notify._settle_doubt($1, $2, $3)",
+		.nargs = 3,
+		.argtypes = {INT8OID, BOOLOID, INT4OID}
+	};
+	Datum		args[] = {Int64GetDatum(home), BoolGetDatum(hold), Int32GetDatum(step)};
+
+	(void) run(&st, args, NULL, SPI_OK_SELECT);
+	return column_bool(0, 1);
+}
+
 bool
 ln_outbox_maintain(int retention, int payload_retention, int step)
 {
@@ -574,6 +613,43 @@ ln_outbox_park(const LnMessage *rows, int n)
 	(void) run(&st, &arg, NULL, SPI_OK_UPDATE);
 }
 
+bool
+ln_outbox_has_suppressed(void)
+{
+	static Statement st = {
+		.sql =
+		"SELECT EXISTS (SELECT FROM line_notify.suppression)",
+		.nargs = 0
+	};
+
+	(void) run(&st, NULL, NULL, SPI_OK_SELECT);
+	return column_bool(0, 1);
+}
+
+bool *
+ln_outbox_find_suppressed(const LnMessage *rows, int n)
+{
+	static Statement st = {
+		.sql =
+		"SELECT EXISTS (SELECT FROM line_notify.suppression s WHERE s.recipient = r.recipient)"
+		" FROM unnest($1) WITH ORDINALITY AS r(recipient, n) ORDER BY r.n",
+		.nargs = 1,
+		.argtypes = {TEXTARRAYOID}
+	};
+	const char **recipients = palloc(sizeof(char *) * Max(n, 1));
+	bool	   *result = palloc0(sizeof(bool) * Max(n, 1));
+	Datum		arg;
+
+	for (int i = 0; i < n; i++)
+		recipients[i] = rows[i].recipient;
+	arg = text_array(recipients, n);
+	if (run(&st, &arg, NULL, SPI_OK_SELECT) != (uint64) n)
+		elog(ERROR, "unexpected number of rows");
+	for (int i = 0; i < n; i++)
+		result[i] = column_bool(i, 1);
+	return result;
+}
+
 void
 ln_outbox_suppress(const LnMessage *rows, int n, const char *why)
 {
@@ -581,6 +657,26 @@ ln_outbox_suppress(const LnMessage *rows, int n, const char *why)
 	static Statement st = {
 		.sql =
 		"UPDATE line_notify.outbox SET state = 'suppressed', error = $2, recipient = NULL,"
+		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
+		.nargs = 2,
+		.argtypes = {INT8ARRAYOID, TEXTOID}
+	};
+	int64	   *ids = palloc(sizeof(int64) * n);
+	Datum		args[2];
+
+	for (int i = 0; i < n; i++)
+		ids[i] = rows[i].id;
+	args[0] = int8_array(ids, n);
+	args[1] = CStringGetTextDatum(why);
+	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+}
+
+void
+ln_outbox_reject(const LnMessage *rows, int n, const char *why)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.outbox SET state = 'invalid', error = $2, recipient = NULL,"
 		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
 		.nargs = 2,
 		.argtypes = {INT8ARRAYOID, TEXTOID}
@@ -612,7 +708,7 @@ ln_outbox_note_release(const char *channel, const char *order_key)
 }
 
 bool
-ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
+ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, bool *stuck)
 {
 	/*
 	 * The first message of each order_key that was let go, if it was set
@@ -641,7 +737,7 @@ ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
 	};
 	static Statement left = {
 		.sql =
-		"SELECT EXISTS (SELECT FROM line_notify.release WHERE order_key IS NOT NULL)",
+		"SELECT r.seq FROM line_notify.release r WHERE r.order_key IS NOT NULL ORDER BY r.seq LIMIT 1",
 		.nargs = 0
 	};
 
@@ -684,16 +780,25 @@ ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows)
 	}
 	*rows = list;
 	*nrows = n;
-	(void) run(&left, NULL, NULL, SPI_OK_SELECT);
-	if (column_bool(0, 1))
-		return true;
+	*stuck = false;
+	if (run(&left, NULL, NULL, SPI_OK_SELECT) > 0)
+	{
+		int64		oldest = column_int8(0, 1, 0);
+
+		*stuck = n == 0 && oldest == scan->oldest;
+		scan->oldest = oldest;
+		if (!*stuck)
+			return true;		/* those first: they are few */
+	}
 
 	if (run(&next, NULL, NULL, SPI_OK_SELECT) == 0)
-		return false;
+		return *stuck;
+	*stuck = false;
 	if (column_int8(0, 1, 0) != scan->seq)
 	{
-		memset(scan, 0, sizeof(*scan));
 		scan->seq = column_int8(0, 1, 0);
+		scan->lane = 0;
+		scan->after = 0;
 	}
 	{
 		char	   *channel = column_text(0, 2);
@@ -1046,7 +1151,9 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, Timest
 		"  state, attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)"
 		" SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,"
 		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,"
-		"  CASE WHEN o.state <> 'queued' THEN o.state WHEN o.maybe_sent THEN 'unknown' ELSE 'expired' END,"
+		"  CASE WHEN o.state <> 'queued' THEN o.state"
+		"   WHEN o.maybe_sent OR o.due_at <= (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = o.home) THEN 'unknown'"
+		"   ELSE 'expired' END,"
 		"  o.attempts, o.maybe_sent, o.error, o.created_at, o.due_at, o.expires_at, clock_timestamp()"
 		" FROM o",
 		.nargs = 1,
@@ -1148,7 +1255,9 @@ ln_outbox_fold(int limit)
 		"WITH e AS (SELECT DISTINCT ON (e.id) e.* FROM unnest($1, $2, $3, $4) AS e(id, token, at, event) ORDER BY e.id),"
 		" o AS (DELETE FROM line_notify.outbox o USING e"
 		"  WHERE o.id = ANY ($1) AND o.id = e.id"
-		"  AND EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token)"
+		"  AND (EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token)"
+		/* after a promotion: a claim that this server never heard of */
+		"   OR o.due_at <= (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = o.home))"
 		"  AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"  RETURNING o.*, e.token, e.at, e.event)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
@@ -1278,6 +1387,63 @@ ln_outbox_sweep_silence(int64 silence_us)
 
 	(void) run(&st, &arg, NULL, SPI_OK_SELECT);
 	return column_bool(0, 1) ? DT_NOBEGIN : column_int8(0, 2, DT_NOEND);
+}
+
+int
+ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
+{
+	static Statement st = {
+		.sql =
+		"SELECT w.channel, w.kind, to_char(w.day, 'YYYYMMDD') FROM line_notify._wanted_counts($1, $2) w",
+		.nargs = 2,
+		.argtypes = {INT8OID, INT4OID}
+	};
+	static Statement when = {
+		.sql =
+		"SELECT line_notify._next_counts($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		args[] = {Int64GetDatum(home), Int32GetDatum(LN_COUNTS_MAX)};
+	int			n;
+
+	caller_context = CurrentMemoryContext;
+	n = Min((int) run(&st, args, NULL, SPI_OK_SELECT), LN_COUNTS_MAX);
+	memset(counts, 0, sizeof(LnCount) * LN_COUNTS_MAX);
+	for (int i = 0; i < n; i++)
+	{
+		strlcpy(counts[i].channel, column_text(i, 1), sizeof(counts[i].channel));
+		strlcpy(counts[i].kind, column_text(i, 2), sizeof(counts[i].kind));
+		strlcpy(counts[i].day, column_text(i, 3), sizeof(counts[i].day));
+	}
+	(void) run(&when, args, NULL, SPI_OK_SELECT);
+	*next = column_int8(0, 1, DT_NOEND);
+	return n;
+}
+
+void
+ln_outbox_record_counts(const LnCount *counts, int n)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.delivered_counts (channel, day, kind, status, messages)"
+		" VALUES ($1, to_date($2, 'YYYYMMDD'), $3, $4, nullif($5, -1))"
+		" ON CONFLICT (channel, day, kind) DO UPDATE"
+		" SET status = excluded.status, messages = excluded.messages, fetched_at = clock_timestamp()",
+		.nargs = 5,
+		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID}
+	};
+
+	for (int i = 0; i < n; i++)
+	{
+		Datum		args[] = {
+			CStringGetTextDatum(counts[i].channel), CStringGetTextDatum(counts[i].day),
+			CStringGetTextDatum(counts[i].kind), CStringGetTextDatum(counts[i].status),
+			Int64GetDatum(counts[i].messages)
+		};
+
+		(void) run(&st, args, NULL, SPI_OK_INSERT);
+	}
 }
 
 int
@@ -1429,6 +1595,25 @@ column_text(int row, int col)
 	if (!isnull)
 		CALLER_CONTEXT(result = TextDatumGetCString(d));
 	return result;
+}
+
+/* The same in UTF-8, or with *fault as it is in the database. */
+static char *
+utf8_text(int row, int col, bool *fault)
+{
+	char	   *text = column_text(row, col);
+	const char *utf8;
+	int			len;
+
+	if (text == NULL || GetDatabaseEncoding() == PG_UTF8)
+		return text;
+	CALLER_CONTEXT(utf8 = ln_encoding_to_utf8(text, strlen(text), &len));
+	if (utf8 == NULL || !pg_verify_mbstr(PG_UTF8, utf8, len, true))
+	{
+		*fault = true;
+		return text;
+	}
+	return unconstify(char *, utf8);
 }
 
 static int64

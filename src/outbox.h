@@ -129,6 +129,8 @@ typedef struct LnMessage
 	int			notification_disabled;	/* -1, 0, 1 */
 	char	   *aggregation_unit;	/* or NULL */
 	char	   *use_case;		/* flexible, "" = none; NULL: template */
+	bool		not_utf8;		/* some text of it has no UTF-8 form, and is
+								 * as in the database */
 } LnMessage;
 
 /* what became of a claimed message */
@@ -171,7 +173,8 @@ typedef struct LnLaneRow
 /* where the release of a whole channel stands; zeroed to begin with */
 typedef struct LnReleaseScan
 {
-	int64		seq;
+	int64		oldest;			/* first note of an order_key that was left */
+	int64		seq;			/* note of a channel */
 	int			lane;
 	int64		after;			/* id */
 } LnReleaseScan;
@@ -212,7 +215,7 @@ extern void ln_outbox_subject(char *buf, LineKind kind, const char *name);
 extern void ln_outbox_load_credentials(LnChannelRow *rows, int n);
 
 /* The lanes that have rows of this home, with their first due time. */
-extern int	ln_outbox_survey(int64 home, LnLaneRow **rows);
+extern int	ln_outbox_survey(int64 home, TimestampTz after, LnLaneRow **rows);
 
 /* When the next waiting row expires; DT_NOEND = none. */
 extern TimestampTz ln_outbox_next_expiry(int64 home, TimestampTz low);
@@ -221,6 +224,8 @@ extern TimestampTz ln_outbox_next_expiry(int64 home, TimestampTz low);
 extern bool ln_outbox_has_events(void);
 
 /*
+ * Texts of a picked message are UTF-8, whatever the database is.
+ *
  * Lock up to limit rows of a lane that are due between low and now and not in
  * flight, in order.  Nothing is written: decide, then ln_outbox_mark() or
  * ln_outbox_park().
@@ -235,6 +240,17 @@ extern void ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 clai
 /* Forget what is remembered of history's partitions: the extension was made anew, or somebody dropped one. */
 extern void ln_outbox_forget(void);
 
+/*
+ * Note the timeline that is sent from, and whether claims wait for a standby.
+ * Returns what a promotion left in doubt: messages due up to *before, until
+ * *until; DT_NOBEGIN and DT_NOEND = nothing.
+ */
+extern void ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous, int grace_s,
+									TimestampTz *before, TimestampTz *until);
+
+/* The grace is over: a step of ending the doubt; true when there is more to do. */
+extern bool ln_outbox_settle_doubt(int64 home, bool hold, int step);
+
 /* One step of what time does to history (minutes, -1 = never); true when there is more to do. */
 extern bool ln_outbox_maintain(int retention, int payload_retention, int step);
 
@@ -247,18 +263,27 @@ extern void ln_outbox_defer(int64 id, TimestampTz until, const char *reason);
  */
 extern void ln_outbox_park(const LnMessage *rows, int n);
 
+/* Has anybody objected to being sent notices? */
+extern bool ln_outbox_has_suppressed(void);
+
+/* Which of the picked rows are to people who objected. */
+extern bool *ln_outbox_find_suppressed(const LnMessage *rows, int n);
+
 /* End picked rows without sending them. */
 extern void ln_outbox_suppress(const LnMessage *rows, int n, const char *why);
+
+/* The same, as invalid. */
+extern void ln_outbox_reject(const LnMessage *rows, int n, const char *why);
 
 /* Note that what was set aside behind an order_key (NULL: in the channel) may go on. */
 extern void ln_outbox_note_release(const char *channel, const char *order_key);
 
 /*
  * Bring back up to limit rows that were set aside and noted.  Returns whether
- * notes are left; *rows are the lanes that have something due now.  Caller
- * holds the claim lock.
+ * notes are left; *stuck, that somebody has their rows locked.  *rows are the
+ * lanes that have something due now.  Caller holds the claim lock.
  */
-extern bool ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows);
+extern bool ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, bool *stuck);
 
 /* Count messages that LINE accepted or may have accepted today. */
 extern void ln_outbox_count_sent(const char *channel, int n);
@@ -296,6 +321,16 @@ extern int	ln_outbox_fold(int limit);
  * sum up counters.  Returns when to come again, DT_NOBEGIN = at once.
  */
 extern TimestampTz ln_outbox_sweep_silence(int64 silence_us);
+
+/*
+ * Which of LINE's counts to ask for now (at most LN_COUNTS_MAX); *next is when
+ * to look again, DT_NOEND = not before something is sent.
+ */
+struct LnCount;
+extern int	ln_outbox_wanted_counts(int64 home, struct LnCount *counts, TimestampTz *next);
+
+/* Keep LINE's answers. */
+extern void ln_outbox_record_counts(const struct LnCount *counts, int n);
 
 /* Insert events that are new; returns how many were. */
 extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);

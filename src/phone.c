@@ -304,6 +304,8 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 	bool		is_simple;
 	int			chars;
 
+	if (region_id < 0 || region_id >= LN_PHONE_N_REGIONS)
+		region_id = LN_PHONE_REGION_ZZ;
 	is_simple = scan_simple(utf8, len, mode == LN_PHONE_SAFE, d, at, &digits,
 							&simple);
 	if (is_simple)
@@ -813,7 +815,7 @@ scan_character(const unsigned char *p, const unsigned char *end, int *len)
 
 	*len = 2;
 	if (*p == 0xC2)
-		return end - p >= 2 && (p[1] == 0xA0 || p[1] == 0xAD) ? B_SEP : B_OTHER;
+		return end - p >= 2 && p[1] == 0xA0 ? B_SEP : B_OTHER;
 
 	*len = 3;
 	if (end - p < 3 || (p[1] & 0xC0) != 0x80 || (p[2] & 0xC0) != 0x80)
@@ -975,8 +977,8 @@ scan_simple(const char *utf8, size_t len, bool safe, char *d, uint8_t *at,
 			}
 			else if (k == B_OTHER)
 				return false;
-			else
-				word = false;
+			else if (k != M_HIDDEN)
+				word = k == M_NUMERAL;
 		}
 		else if (!safe)
 			return false;
@@ -2573,19 +2575,36 @@ find_second_number(const Clean *clean, int region)
 	return -1;
 }
 
-/* A single letter that looks like a digit and stands right before the first. */
+/*
+ * A single letter that looks like a 0 or 1, or a Han numeral, right before the
+ * first digit.
+ */
 static bool
 begins_with_lookalike(const Clean *clean)
 {
 	int			i = clean->first_digit;
-	uint32_t	c;
 
-	if (i < 1 || clean->kind[i - 1] != K_LATIN)
+	if (i < 1 || clean->kind[i - 1] < K_LATIN)
 		return false;
 	if (i >= 2 && clean->kind[i - 2] >= K_LATIN)
-		return false;
-	c = latin(clean->c[i - 1]);
-	return c == 'o' || c == 'i' || c == 'l' || c == 'q';
+		return false;			/* the end of a word */
+	switch (latin(clean->c[i - 1]))
+	{
+		case 'i':
+		case 'l':
+		case 'o':
+		case 'q':
+		case 0x039F:			/* Greek */
+		case 0x03BF:
+		case 0x0406:			/* Cyrillic */
+		case 0x043E:
+		case 0x0456:
+			return true;
+		default:
+			return clean->kind[i - 1] == K_NUMERAL &&
+				clean->c[i - 1] >= 0x3007 && clean->c[i - 1] <= 0x9FFF &&
+				!(clean->c[i - 1] >= 0x3021 && clean->c[i - 1] <= 0x3289);
+	}
 }
 
 /* Does the text begin with the calling code of its own region? */

@@ -108,7 +108,8 @@ extern int	ln_phone_region_id(const char *region, size_t len);
 
 /*
  * Reads a text in UTF-8 (invalid bytes are no error, only no number).  True if
- * it is one valid number; *out is always filled.
+ * it is one valid number; *out is always filled.  A region_id of -1 counts as
+ * ZZ.
  */
 extern bool ln_phone_parse(const char *utf8, size_t len, int region_id,
 						   LnPhoneMode mode, LnPhone *out);

@@ -218,7 +218,7 @@ ln_token_result(LnChannel **channels, int n, const HttpResult *res)
 	}
 	if (res->status != 200)
 	{
-		ln_line_error_text(res->body, res->body_len, why, sizeof(why));
+		ln_token_error_text(res->body, res->body_len, why, sizeof(why));
 		failed(t, res->retry_after_ms,
 			   psprintf("the token endpoint answered %d%s%s", res->status, why[0] ? ": " : "", why));
 		return;

@@ -23,6 +23,9 @@
 /* header and claims of an assertion: two ids of at most 64 characters, and numbers */
 #define MAX_JOSE		768
 
+/* LINE's channel secrets have 32 hexadecimal digits. */
+#define SECRET_LEN		24
+
 /* RSA 8192, the largest that crypto.c takes */
 #define MAX_SIGNATURE	1024
 
@@ -159,6 +162,45 @@ json_safe(const char *id)
 
 	return len >= 1 && len <= 64 &&
 		strspn(id, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-.") == len;
+}
+
+void
+ln_token_error_text(const char *body, size_t len, char *buf, size_t room)
+{
+	char	   *in = buf;
+	char	   *out = buf;
+
+	if (room == 0)
+		return;
+	ln_line_error_text(body, len, buf, room);
+	/* a word that may have been cut off tells nothing, and could be half a secret */
+	if (strlen(buf) + 8 > room)
+	{
+		size_t		end = strlen(buf);
+
+		while (end > 0 && buf[end - 1] != ' ')
+			end--;
+		buf[end] = '\0';
+	}
+	while (*in != '\0')
+	{
+		size_t		word = strspn(in, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
+		if (word >= SECRET_LEN)
+		{
+			memcpy(out, "...", 3);
+			out += 3;
+			in += word;
+		}
+		else
+		{
+			word += word == 0;
+			memmove(out, in, word);
+			out += word;
+			in += word;
+		}
+	}
+	*out = '\0';
 }
 
 bool

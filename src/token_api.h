@@ -69,6 +69,13 @@ extern bool ln_token_form_assertion(LnTokenFlow flow, const char *channel_id,
 extern bool ln_token_parse(const char *body, size_t len, char *token, size_t room,
 						   int64_t *life, char *err, size_t errlen);
 
+/*
+ * A word of the token endpoint's error answer, as ln_line_error_text() does;
+ * what could be a channel secret that it repeats (24 letters and digits or
+ * more) comes out as "...", too.
+ */
+extern void ln_token_error_text(const char *body, size_t len, char *buf, size_t room);
+
 /* Is the text one that may stand behind "Bearer " in a header? */
 extern bool ln_token_is_clean(const char *token);
 

@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "access/transam.h"
+#include "access/xlog.h"
 #include "access/xact.h"
 #include "commands/extension.h"
 #include "common/hashfn.h"
@@ -41,6 +42,8 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "replication/syncrep.h"
+#include "replication/walsender.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
@@ -55,6 +58,7 @@
 
 #include "channel.h"
 #include "compat.h"
+#include "counts.h"
 #include "crypto.h"
 #include "guc.h"
 #include "horizon.h"
@@ -75,7 +79,7 @@ static const char *const supported_versions[] = {"1.0", NULL};
 
 /* Results are recorded when so many wait, or the oldest waits so long. */
 #define RECORD_BATCH		256
-#define RECORD_DELAY_US		5000
+#define RECORD_DELAY_US		10000
 
 /* A small claim costs nearly as much as a large one: between claims pass this many times the last one's duration, */
 #define CLAIM_GAP_FACTOR	3
@@ -94,7 +98,10 @@ static const char *const supported_versions[] = {"1.0", NULL};
  * Without a rate token, look again after so long (us) at the earliest: at 2,000
  * a second ten tokens have come by then, for one wake-up.
  */
-#define TOKEN_NAP_US		4000
+#define TOKEN_NAP_US		5000
+
+/* Rows that a channel may have claimed beyond what it may send: one good claim. */
+#define IN_HAND				64
 
 /* So many identical answers 400 to one template or design pause it. */
 #define REFUSED_RUN			20
@@ -113,6 +120,9 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* Webhook events folded in one transaction. */
 #define FOLD_BATCH			1000
 
+/* LINE's counts are asked for again after so long when there was no token (us). */
+#define COUNTS_RETRY		(10 * USECS_PER_SEC)
+
 /* Silence is judged and counters are summed up so often at most (us). */
 #define SILENCE_GAP			(5 * USECS_PER_SEC)
 
@@ -129,9 +139,6 @@ static const char *const supported_versions[] = {"1.0", NULL};
 #define BAD_ROW_FAILURES	3
 /* Such a row is not looked at again for this long (ms). */
 #define BAD_ROW_REST		3600000
-
-/* Claimed rows do not wait longer than this for a rate token (ns). */
-#define TOKEN_PATIENCE		INT64CONST(1000000000)
 
 /* Retention has a look so often (ms); between two steps of it others get their turn. */
 #define MAINTENANCE_GAP		3600000
@@ -226,11 +233,13 @@ static struct
 	int			next_channel;	/* round robin */
 	int64		home;			/* 0 = disarmed */
 	bool		standing_still; /* versions do not match */
+	bool		any_suppressed; /* somebody objected */
 
 	LnHorizon	horizon;
 	TimestampTz expiry_low;
 	TimestampTz next_expiry;
 	TimestampTz next_silence;	/* when to judge it, and to sum up */
+	TimestampTz next_counts;	/* when to ask LINE for its counts */
 
 	bool		need_config;
 	bool		need_survey;
@@ -250,12 +259,13 @@ static struct
 	int64		last_claim_us;
 	TimestampTz idle_since;
 	TimestampTz rescue_at;		/* look for orphans again; DT_NOEND = when told */
-	int64		token_at_ns;	/* monotonic: when a claimed row may get a rate
-								 * token; 0 = none waits */
 	TimestampTz record_at;		/* results that failed by themselves: not
 								 * before */
 	int			expire_limit;	/* rows of the next expiry transaction */
 	TimestampTz next_maintenance;
+	TimestampTz doubt_before;	/* due up to then: perhaps sent by the former
+								 * primary; DT_NOBEGIN = no doubt */
+	TimestampTz doubt_until;
 	Rest		rests[MAX_RESTS];
 	int			last_sqlstate;	/* of the last failed phase */
 	bool		ended;			/* this phase ended messages: see wait.c */
@@ -268,7 +278,7 @@ static TimeoutId watchdog;
 
 static void attach(int slotno, uint32 generation);
 static void detach(int code, Datum arg);
-static void leave(LnSlotState state, TimestampTz next_due, const char *error) pg_attribute_noreturn();
+pg_noreturn static void leave(LnSlotState state, TimestampTz next_due, const char *error);
 static void pin_settings(void);
 static void watchdog_handler(void);
 static void handle_sigterm(SIGNAL_ARGS);
@@ -290,6 +300,7 @@ static void release(void *arg);
 static void sweep_keys(void *arg);
 static void maintain(void *arg);
 static void judge_silence(void *arg);
+static void settle_doubt(void *arg);
 
 static int64 silence_gap(void);
 static void judge_silence_soon(void);
@@ -309,6 +320,7 @@ static void record(void);
 static void note_return(Transfer *t);
 static void claim_failed(Claim *c);
 static void note_tokens(void);
+static void fetch_counts(void);
 static long next_deadline(void);
 static bool is_idle(void);
 static bool must_stop(bool *at_once, LnSlotState *state);
@@ -390,6 +402,8 @@ ln_worker_main(Datum arg)
 	W.token_at = W.next_probe = DT_NOEND;
 	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
 	W.next_maintenance = 0;
+	W.doubt_before = DT_NOBEGIN;
+	W.doubt_until = DT_NOEND;
 	W.idle_since = GetCurrentTimestamp();
 
 	for (;;)
@@ -426,6 +440,8 @@ ln_worker_main(Datum arg)
 				W.need_fold = !try_phase("folding webhook events", fold, &W.need_fold) || W.need_fold;
 			if (W.home != 0 && W.next_expiry <= GetCurrentTimestamp())
 				end_expired();
+			if (W.home != 0 && W.doubt_until <= GetCurrentTimestamp())
+				(void) try_phase("ending the doubt", settle_doubt, NULL);
 			if (W.home != 0 && W.next_silence <= GetCurrentTimestamp())
 				(void) try_phase("judging silence", judge_silence, NULL);
 			if (W.home != 0 && W.need_release && W.release_at <= GetCurrentTimestamp())
@@ -442,6 +458,7 @@ ln_worker_main(Datum arg)
 		}
 		ln_token_step(W.channels, W.nchannels, W.http);
 		note_tokens();
+		fetch_counts();
 		send_claimed();
 		ln_http_step(W.http);
 
@@ -930,7 +947,7 @@ take_work(void)
 			known = known || strcmp(version, supported_versions[i]) == 0;
 		W.standing_still = !known;
 		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-		if (W.slot->standing_still && known)
+		if (known && W.slot->standing_still)
 			W.slot->last_error[0] = '\0';
 		W.slot->standing_still = !known;
 		if (!known)
@@ -998,6 +1015,14 @@ configure(void *arg)
 {
 	W.next_maintenance = 0;		/* retention may have changed */
 	W.home = ln_outbox_local_home();
+	W.doubt_before = DT_NOBEGIN;
+	W.doubt_until = DT_NOEND;
+	if (W.home != 0)
+		ln_outbox_note_timeline(W.home, GetWALInsertionTimeLine(),
+								SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != 0,
+								ln_guc_promotion_grace, &W.doubt_before, &W.doubt_until);
+	W.any_suppressed = ln_outbox_has_suppressed();
+	W.next_counts = 0;
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
 	for (int i = 0; i < W.nchannels; i++)
 	{
@@ -1060,7 +1085,7 @@ survey(void *arg)
 	int			n;
 
 	W.last_survey = now;
-	n = W.home != 0 ? ln_outbox_survey(W.home, &rows) : 0;
+	n = W.home != 0 ? ln_outbox_survey(W.home, W.doubt_before, &rows) : 0;
 	for (int i = 0; i < W.nchannels; i++)
 		for (int p = 0; p < LN_LANES; p++)
 			W.channels[i]->lanes[p].next_due = DT_NOEND;
@@ -1266,6 +1291,24 @@ end_expired(void)
 	}
 }
 
+/* After a promotion, the time to wait for delivery events is over. */
+static void
+settle_doubt(void *arg)
+{
+	/* the change of the identity makes us read the configuration again */
+	if (!ln_outbox_settle_doubt(W.home, ln_guc_on_promotion == LN_PROMOTION_HOLD, EXPIRE_BATCH))
+		W.doubt_until = DT_NOEND;
+}
+
+static void
+maintain(void *arg)
+{
+	bool		again = ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention, MAINTENANCE_STEP);
+
+	W.next_maintenance = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 again ? MAINTENANCE_PAUSE : MAINTENANCE_GAP);
+}
+
 static void
 lock_claims(void)
 {
@@ -1282,12 +1325,12 @@ release(void *arg)
 {
 	LnLaneRow  *rows;
 	int			n;
+	bool		stuck;
 	TimestampTz now = GetCurrentTimestamp();
 
 	lock_claims();
-	W.need_release = ln_outbox_release(RELEASE_BATCH, &W.release_scan, &rows, &n);
-	/* nothing to be had: somebody has the rows locked */
-	W.release_at = n > 0 ? 0 : TimestampTzPlusMilliseconds(now, RELEASE_RETRY);
+	W.need_release = ln_outbox_release(RELEASE_BATCH, &W.release_scan, &rows, &n, &stuck);
+	W.release_at = stuck ? TimestampTzPlusMilliseconds(now, RELEASE_RETRY) : 0;
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < W.nchannels; j++)
 			if (strcmp(W.channels[j]->row.name, rows[i].channel) == 0)
@@ -1299,15 +1342,6 @@ sweep_keys(void *arg)
 {
 	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
 	ln_outbox_sweep_keys(SWEEP_BATCH);
-}
-
-static void
-maintain(void *arg)
-{
-	bool		again = ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention, MAINTENANCE_STEP);
-
-	W.next_maintenance = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													 again ? MAINTENANCE_PAUSE : MAINTENANCE_GAP);
 }
 
 /* ------------------------------------------------------------------ claim */
@@ -1332,6 +1366,11 @@ claim_phase(void *arg)
 	LnMessage  *strangers;
 	int			nblocked = 0;
 	int			nstrangers = 0;
+	LnMessage  *objectors;
+	int			nobjectors = 0;
+	LnMessage  *unwritable;
+	int			nunwritable = 0;
+	bool	   *objected = NULL;
 	TimestampTz last_due;
 	Snapshot	snapshot = GetActiveSnapshot();
 
@@ -1340,15 +1379,21 @@ claim_phase(void *arg)
 	if (ln_horizon_note(&W.horizon, c->now, U64FromFullTransactionId(ReadNextFullTransactionId())))
 		forget_bounds();		/* the clock was set back */
 	c->picked = ln_outbox_pick(c->channel->row.name, c->lane, W.home,
-							   lane->low, c->now, c->limit, &c->rows);
+							   Max(lane->low, W.doubt_before == DT_NOBEGIN ? DT_NOBEGIN : W.doubt_before + 1),
+							   c->now, c->limit, &c->rows);
 
 	/*
 	 * Only the first waiting message of an order_key may go, none of a paused
-	 * template or design, and none to a person who is not on the list.
+	 * template or design, and none to a person who is not on the list or has
+	 * objected.
 	 */
+	if (W.any_suppressed && c->picked > 0)
+		objected = ln_outbox_find_suppressed(c->rows, c->picked);
+	objectors = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	last_due = c->picked > 0 ? c->rows[c->picked - 1].due_at : c->now;
 	blocked = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	strangers = palloc(sizeof(LnMessage) * Max(c->picked, 1));
+	unwritable = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	c->n = 0;
 	for (int i = 0; i < c->picked; i++)
 	{
@@ -1356,8 +1401,12 @@ claim_phase(void *arg)
 		char		subject[LN_SUBJECT_LEN];
 
 		message_subject(m, subject);
-		if (!ln_channel_allows(c->channel, m->recipient))
+		if (m->not_utf8)
+			unwritable[nunwritable++] = *m;
+		else if (!ln_channel_allows(c->channel, m->recipient))
 			strangers[nstrangers++] = *m;
+		else if (objected != NULL && objected[i])
+			objectors[nobjectors++] = *m;
 		else if (m->blocked || ln_channel_part_paused(c->channel, ln_lane_kind(c->lane), subject))
 			blocked[nblocked++] = *m;
 		else
@@ -1365,6 +1414,16 @@ claim_phase(void *arg)
 	}
 	if (nblocked > 0)
 		ln_outbox_park(blocked, nblocked);
+	if (nunwritable > 0)
+	{
+		ln_outbox_reject(unwritable, nunwritable, "a text cannot be written in UTF-8");
+		W.next_expiry = c->now;
+	}
+	if (nobjectors > 0)
+	{
+		ln_outbox_suppress(objectors, nobjectors, "the recipient objected");
+		W.next_expiry = c->now;
+	}
 	if (nstrangers > 0)
 	{
 		ln_outbox_suppress(strangers, nstrangers, "only_recipients: not on the list of the channel");
@@ -1555,6 +1614,7 @@ static int
 room(LnChannel *c, LineKind kind, TimestampTz now)
 {
 	int64		now_ms = ln_monotonic_ns() / 1000000;
+	int			in_hand;
 	int			want;
 
 	if (closed_until(c, kind, now) != 0)
@@ -1562,9 +1622,16 @@ room(LnChannel *c, LineKind kind, TimestampTz now)
 	want = Min(CLAIM_MAX, fair_share(c));
 	want = Min(want, c->row.max_in_flight - c->in_flight);
 	want = Min(want, budget_left(c, now));
-	/* no more in hand than a tenth of a second's worth of tokens, or what may be sent */
-	want = Min(want, Max(c->row.rate_limit / 10, 1) - c->queued);
-	want = Min(want, ln_window_room(&c->window, 0, now_ms) - c->queued);
+
+	/*
+	 * No more in hand than a tenth of a second's worth of tokens, and not much
+	 * more than may be sent.  While half of it is there, let a batch gather.
+	 */
+	in_hand = Max(ln_window_room(&c->window, 0, now_ms), IN_HAND);
+	in_hand = Min(in_hand, Max(c->row.rate_limit / 10, 1));
+	if (c->queued > in_hand / 2)
+		return 0;
+	want = Min(want, in_hand - c->queued);
 	return ln_breaker_allow(&c->breaker, want, now_ms);
 }
 
@@ -1979,7 +2046,10 @@ harvest(void)
 
 		if (res.tag & LN_TAG_SIDE)
 		{
-			ln_token_result(W.channels, W.nchannels, &res);
+			if (res.tag & LN_TAG_TOKEN)
+				ln_token_result(W.channels, W.nchannels, &res);
+			else
+				ln_counts_result(&res);
 			continue;
 		}
 		t = &W.transfers[res.tag];
@@ -2234,6 +2304,54 @@ note_tokens(void)
 	}
 }
 
+/* ----------------------------------------------------------------- counts */
+
+typedef struct Wanted
+{
+	LnCount		counts[LN_COUNTS_MAX];
+	int			n;
+} Wanted;
+
+static void
+wanted_counts_phase(void *arg)
+{
+	Wanted	   *w = (Wanted *) arg;
+
+	w->n = ln_outbox_wanted_counts(W.home, w->counts, &W.next_counts);
+}
+
+static void
+record_counts_phase(void *arg)
+{
+	const LnCount *counts;
+	int			n = ln_counts_answers(&counts);
+
+	ln_outbox_record_counts(counts, n);
+}
+
+/* Ask LINE how many messages it delivered on past days, and keep the answers. */
+static void
+fetch_counts(void)
+{
+	const LnCount *answers;
+	Wanted		w;
+
+	if (W.standing_still || W.home == 0 || ln_counts_pending() > 0)
+		return;
+	if (ln_counts_answers(&answers) > 0)
+	{
+		if (!try_phase("recording counts", record_counts_phase, NULL))
+			return;
+		ln_counts_forget();
+	}
+	if (!ln_guc_enabled || W.next_counts > GetCurrentTimestamp())
+		return;
+	if (!try_phase("looking for counts to ask for", wanted_counts_phase, &w) || w.n == 0)
+		return;
+	if (ln_counts_ask(W.channels, W.nchannels, w.counts, w.n, W.http) < w.n)
+		W.next_counts = Max(W.next_counts, GetCurrentTimestamp() + COUNTS_RETRY);
+}
+
 /* ------------------------------------------------------------------- wait */
 
 /* Nothing in hand, and nothing to do before a known time. */
@@ -2311,9 +2429,12 @@ next_deadline(void)
 			wake = earlier(wake, W.need_rescue ? now : W.rescue_at, "recovering claims");
 			wake = earlier(wake, W.next_expiry, "ending expired messages");
 			wake = earlier(wake, W.next_silence, "judging silence");
+			if (ln_counts_pending() == 0)
+				wake = earlier(wake, W.next_counts, "looking for counts to ask for");
 			if (W.need_release)
 				wake = earlier(wake, W.release_at, "releasing messages");
 			wake = earlier(wake, W.next_maintenance, "maintaining history");
+			wake = earlier(wake, W.doubt_until, "ending the doubt");
 		}
 		if (W.need_survey && W.nclaimed + W.nsent == 0)
 			wake = earlier(wake, TimestampTzPlusMilliseconds(W.last_survey, SURVEY_GAP + 1),

@@ -58,7 +58,7 @@ typedef struct Figures
 	double		cpu;
 	int			good;
 	int			bad;
-}			Figures;
+} Figures;
 
 static double
 now(void)

@@ -1,39 +1,37 @@
 #!/usr/bin/env bash
-# Phone numbers: phone.c beside libphonenumber in one process, and the SQL
-# functions beside what people use today, over a million rows in one server.
 #
-#   bash test/bench/phone.sh
+# Phone numbers beside libphonenumber in one process, and beside usual SQL over 1 M rows
+#
+#   bash test/bench/run.sh phone
 #
 # Environment: BENCH_LINES (in process, default 100000), BENCH_ROWS (in SQL,
-# default 1000000), BENCH_ROUNDS (default 5; the best round counts).  Starts and
-# stops a throw-away server; the PostgreSQL installation stays as it is.
+# default 1000000), BENCH_ROUNDS (default 5; the best round counts).
+
 set -u
-# shellcheck source=../lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 lines=${BENCH_LINES:-100000}
 rows=${BENCH_ROWS:-1000000}
 rounds=${BENCH_ROUNDS:-5}
 
-base_packages
+bench_setup phone
 need_packages g++ libphonenumber-dev
-plain_user
-make_work bench-phone
 
 step "in one process with libphonenumber $(dpkg-query -W -f '${Version}' libphonenumber-dev 2>/dev/null)"
 src=$work/src
-as_user gcc -O2 -std=c99 -c "$src/test/fuzz/phone_sample.c" -o "$work/sample.o" &&
+{ as_user gcc -O2 -std=c99 -c "$src/test/fuzz/phone_sample.c" -o "$work/sample.o" &&
     as_user g++ -O2 -std=c++17 -Wno-deprecated-declarations -o "$work/phone_bench" \
-        "$src/test/bench/phone_bench.cc" "$work/sample.o" -lphonenumber ||
+        "$src/test/bench/phone_bench.cc" "$work/sample.o" -lphonenumber; } ||
     die "could not compile the benchmark"
-as_user "$work/phone_bench" "$lines" | tee "$work/core.log"
+as_user "$work/phone_bench" "$lines" >"$work/core.log" || die "the benchmark failed"
+grep -v '^{' "$work/core.log"
+grep '^{' "$work/core.log" | while read -r line; do result "$line"; done
 
 step "in SQL, $rows rows, one backend, best of $rounds rounds"
-private_postgres
-build || { tail -20 "$work/build.log"; die "could not build the extension"; }
 new_server data 54339 "shared_buffers = 512MB" "fsync = off" "autovacuum = off" \
     "max_wal_size = 4GB" "jit = off" "max_parallel_workers_per_gather = 0"
-as_user psql -p 54339 -X -q -v ON_ERROR_STOP=1 -v rows="$rows" -v rounds="$rounds" <<'SQL' | tee "$work/sql.log"
+as_user psql -p 54339 -X -q -v ON_ERROR_STOP=1 -v rows="$rows" -v rounds="$rounds" <<'SQL' >"$work/sql.log" || { cat "$work/sql.log"; die "the SQL part failed"; }
 \pset footer off
 SET client_min_messages = warning;
 CREATE EXTENSION line_notify;
@@ -130,3 +128,5 @@ SELECT json_build_object('bench', 'phone_sql', 'rows', :rows, 'server', current_
 		(SELECT best FROM candidate WHERE no = 2))::numeric, 3),
 	'ms', json_object_agg(name, round(best::numeric, 1))) FROM candidate;
 SQL
+grep -v '^{' "$work/sql.log"
+result "$(grep '^{' "$work/sql.log")"

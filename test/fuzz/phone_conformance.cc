@@ -15,8 +15,9 @@
  * refused, never changed.  And that the shortcut for simple texts, which nearly
  * all real ones take, gives what the long way gives.
  *
- * Usage: phone_conformance INPUTS SEED [regression file]
- * The seed is printed; the same seed gives the same inputs.
+ * Usage: phone_conformance INPUTS SEED [regression file [sweep]]
+ * The seed is printed; the same seed gives the same inputs.  With "sweep", also
+ * every character of Unicode at five places of a number (some minutes).
  *
  *-------------------------------------------------------------------------
  */
@@ -641,6 +642,21 @@ main(int argc, char **argv)
 		}
 		fclose(f);
 	}
+
+	if (argc > 4 && strcmp(argv[4], "sweep") == 0)
+		for (uint32_t c = 1; c <= 0x10FFFF; c++)
+		{
+			if (c >= 0xD800 && c <= 0xDFFF)
+				continue;
+			string		x = utf8(c);
+
+			check("650" + x + "253-0000", "US");
+			check(x + "650-253-0000", "US");
+			check("650-253-0000" + x, "US");
+			check("650-253-0000" + x + "12", "US");
+			check("650-253-0000 e" + x + "t 12", "US");
+			listed += 5;
+		}
 
 	for (long i = 0; i < inputs; i++)
 	{

@@ -24,7 +24,9 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,7 +60,7 @@ typedef struct Try
 	const char *ca_file;
 	const char *proxy;
 	bool		http2;
-}			Try;
+} Try;
 
 static volatile uint8_t witness;
 static HttpResult res;
@@ -100,7 +102,7 @@ new_client(int transfers, int connections, int idle_s)
 
 /* Add a request; false = refused. */
 static bool
-add(const Try * t, uint64_t tag, char *err, size_t errlen)
+add(const Try *t, uint64_t tag, char *err, size_t errlen)
 {
 	static const char *const headers[] =
 	{
@@ -202,7 +204,7 @@ judge(void)
 
 /* One transfer from begin to end. */
 static bool
-go(const Try * t)
+go(const Try *t)
 {
 	char		err[200] = "";
 
@@ -988,6 +990,59 @@ test_copies(void)
 	client = saved;
 }
 
+/*
+ * Idle connections that the server closed meanwhile: noticed before they are
+ * used, also when nobody looked at the client in between.
+ */
+static void
+test_closed_meanwhile(void)
+{
+	static const Step soon_fin[] = {READ_ALL, SLEEP(150), SEND(OK), SLEEP(100), END};
+	static const Step soon_rst[] = {READ_ALL, SLEEP(150), SEND(OK), SLEEP(100), RESET};
+	static const Step soon_408[] =
+	{READ_ALL, SLEEP(150), SEND(OK), SLEEP(100),
+		SEND("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n"
+			 "Connection: close\r\n\r\n"), END};
+	const Step *scripts[] = {soon_fin, soon_rst, soon_408};
+	static const char *const names[] = {"FIN", "RST", "408"};
+	HttpClient *saved = client;
+	int			k;
+	int			looked;
+
+	for (k = 0; k < 3; k++)
+	{
+		for (looked = 0; looked <= 1; looked++)
+		{
+			Try			t;
+			char		err[200];
+			int			good_ones = 0;
+			int			i;
+
+			memset(&t, 0, sizeof(t));
+			client = new_client(16, 16, 30);
+			rude_script(&server, scripts[k], NULL);
+			for (i = 0; i < 8; i++)
+				add(&t, 1, err, sizeof(err));
+			for (i = 0; i < 8; i++)
+				drive(3000);
+			if (looked)
+				drive(200);
+			else
+				usleep(200000);
+			rude_script(&server, good, NULL);
+			for (i = 0; i < 12; i++)
+				add(&t, 1, err, sizeof(err));
+			for (i = 0; i < 12 && drive(3000); i++)
+				good_ones += res.verdict == HTTP_STATUS && res.status == 200;
+			is_int(good_ones, 12, looked ? names[k] :
+				   "the same, and nobody looked");
+			is_int(rude_marked(&server), 12, "each arrived once");
+			ln_http_destroy(client);
+		}
+	}
+	client = saved;
+}
+
 static void
 test_no_connection(void)
 {
@@ -1321,6 +1376,17 @@ test_tls(void)
 	rude_stop(&tls);
 	SSL_CTX_free(ctx);
 
+	/* a CA file that changed: read again after forget */
+	ctx = rude_tls("127.0.0.1", -3600, 3600, ca);
+	rude_start(&tls, ctx);
+	rude_script(&tls, good, NULL);
+	t.port = tls.port;
+	ln_http_forget_connections(client);
+	go(&t);
+	result_is(HTTP_STATUS, 200, "a CA file that changed");
+	rude_stop(&tls);
+	SSL_CTX_free(ctx);
+
 	/* no TLS at all on the other side */
 	rude_start(&tls, NULL);
 	t.port = tls.port;
@@ -1491,6 +1557,67 @@ test_proxy(void)
 
 /* ---------- endurance ---------- */
 
+/*
+ * A sender that is killed at a random moment: its witness, in shared memory,
+ * must have been set if the server got the request.
+ */
+static void
+test_killed(void)
+{
+	volatile uint8_t *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+									MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int			arrived = 0;
+	int			marks = 0;
+	int			lies = 0;
+	int			i;
+
+	for (i = 0; i < 60; i++)
+	{
+		pid_t		pid;
+		int			status;
+
+		rude_script(&server, good, NULL);
+		*shared = 0;
+		fflush(stdout);
+		pid = fork();
+		if (pid == 0)
+		{
+			HttpRequest req;
+			char		url[100];
+			char		err[200];
+
+			snprintf(url, sizeof(url), "http://127.0.0.1:%d/", server.port);
+			memset(&req, 0, sizeof(req));
+			req.method = "POST";
+			req.url = url;
+			req.body = "MARK";
+			req.body_len = 4;
+			req.connect_timeout_ms = req.total_timeout_ms = 1000;
+			req.witness = shared;
+			client = new_client(1, 1, 10);
+			ln_http_add(client, &req, err, sizeof(err));
+			drive(1000);
+			pause();
+			_exit(0);
+		}
+		usleep((useconds_t) (i * 100));
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		usleep(20000);
+		if (*shared != 0)
+			marks++;
+		if (rude_marked(&server) > 0)
+		{
+			arrived++;
+			if (*shared == 0)
+				lies++;
+		}
+	}
+	is_int(lies, 0, "killed at any moment, the witness tells the truth");
+	diag("60 killed: %d marked, %d arrived", marks, arrived);
+	munmap((void *) shared, 4096);
+}
+
 static long
 resident_kb(void)
 {
@@ -1596,7 +1723,7 @@ test_memory(void)
 	}
 	is_int(failed, 0, "20,000 requests over four connections");
 	ok(rude_connections(&server) == 4, "really four");
-	ok(resident_kb() - before < 2000, "memory is flat: %ld kB more",
+	ok(resident_kb() - before < 6000, "memory is flat: %ld kB more",
 	   resident_kb() - before);
 	ln_http_destroy(client);
 	client = saved;
@@ -1612,6 +1739,16 @@ const char *
 __asan_default_options(void)
 {
 	return "quarantine_size_mb=1:thread_local_quarantine_size_kb=64";
+}
+
+/* libcurl 8.14 leaks the name of a host that does not resolve (curl #17602). */
+const char *__lsan_default_suppressions(void);
+
+const char *
+__lsan_default_suppressions(void)
+{
+	return strncmp(ln_http_version(), "libcurl/8.14.", 13) == 0 ?
+		"leak:libcurl.so" : "";
 }
 
 int
@@ -1631,12 +1768,14 @@ main(void)
 	test_status_lines();
 	test_floods();
 	test_early_answers();
+	test_closed_meanwhile();
 	test_no_connection();
 	test_slow_resolver();
 	test_abort();
 	test_forget();
 	test_tls();
 	test_proxy();
+	test_killed();
 	test_mixture();
 	test_memory();
 

@@ -94,6 +94,8 @@ main(void)
 		regions += ln_phone_region_id(name, 2) >= 0;
 	}
 	ok(regions == LN_PHONE_N_REGIONS + 1, "all regions and ZZ");
+	ok(!ln_phone_parse("09012345678", 11, -1, safe, &p) &&
+	   ln_phone_parse("+819012345678", 13, -1, safe, &p), "no region at all");
 
 	/* every field */
 	p = parse("03-1234-5678 ext. 12", "JP", exact);
@@ -232,6 +234,6 @@ main(void)
 	ok(LENGTH_OF(status_names) == LN_PHONE_MULTIPLE + 1 &&
 	   LENGTH_OF(type_names) == LN_PHONE_UNKNOWN + 1, "a name for each value");
 
-	printf("phone_test: %d passed, %d failed\n", passed, failed);
+	printf("# phone_test: %d passed, %d failed\n1..%d\n", passed, failed, passed + failed);
 	return failed != 0;
 }

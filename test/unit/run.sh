@@ -27,26 +27,25 @@ declare -A sources=(
 	[breaker]="breaker.c"
 	[crypto]="crypto.c"
 	[histogram]="histogram.c"
+	[http]="http.c ../test/unit/rude_server.c"
+	[http2]="http.c ../test/unit/rude_server.c"
 	[line_api]="line_api.c"
 	[message_check]="message_check.c"
+	[phone]=""
 	[quiet]="quiet.c"
-	[http]="http.c ../test/unit/rude_server.c"
 	[retry]="retry.c"
-	[token_bucket]="token_bucket.c"
 	[token_api]="token_api.c line_api.c crypto.c"
+	[token_bucket]="token_bucket.c"
 	[window]="window.c"
 )
 declare -A libs=(
 	[crypto]="-lcrypto"
+	[http]="-lcurl -lssl -lcrypto -lpthread -ldl"
+	[http2]="-lcurl -lssl -lcrypto -lpthread -ldl"
+	[http2]="-lcurl -lssl -lcrypto -lpthread"
 	[token_api]="-lcrypto"
 )
-order=(crypto line_api retry token_bucket token_api)
-order=(crypto line_api message_check retry token_bucket)
-order=(crypto histogram line_api retry token_bucket)
-order=(breaker crypto line_api message_check quiet retry token_bucket window)
-	[http]="-lcurl -lssl -lcrypto -lpthread -ldl"
-)
-order=(crypto line_api retry token_bucket http)
+order=(breaker crypto histogram http http2 line_api message_check phone quiet retry token_api token_bucket window)
 
 mkdir -p "$build" || exit 1
 [ $# -gt 0 ] && order=("$@")

@@ -86,6 +86,7 @@ static int
 done_testing(void)
 {
 	printf("1..%d\n", tap_count);
+	fflush(stdout);
 	return tap_failed == 0 ? 0 : 1;
 }
 

@@ -238,6 +238,26 @@ test_assertion(void)
 }
 
 static void
+test_error(void)
+{
+	char		buf[200];
+	static const char doc[] = "{\"error\":\"invalid_client\",\"error_description\":\"secret 8c570fa6dd201bb328f1c1eac23a96d8 of 1234567890 is wrong\"}";
+
+	ln_token_error_text(doc, strlen(doc), buf, sizeof(buf));
+	is_str(buf, "invalid_client: secret ... of 1234567890 is wrong", "a repeated secret is left out");
+	for (size_t room = 1; room < sizeof(buf); room++)
+	{
+		ln_token_error_text(doc, strlen(doc), buf, room);
+		if (strlen(buf) >= room || strstr(buf, "8c570fa6dd201bb328f1c1ea") != NULL)
+			break;
+		if (room == sizeof(buf) - 1)
+			ok(true, "at any room");
+	}
+	ln_token_error_text("nonsense", 8, buf, sizeof(buf));
+	is_str(buf, "", "nothing of nonsense");
+}
+
+static void
 test_schedule(void)
 {
 	int64_t		least = INT64_MAX;
@@ -281,6 +301,7 @@ main(void)
 	test_parse();
 	test_forms();
 	test_assertion();
+	test_error();
 	test_schedule();
 	test_member();
 	return done_testing();

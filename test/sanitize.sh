@@ -1,0 +1,199 @@
+#!/bin/bash
+#
+# sanitize.sh [asan|valgrind] [messages]
+#
+# Runs the worker over so many messages (10,000) to the simulated LINE API, with
+# every kind of answer, reloads and a restart in between: once under ASan and
+# UBSan, once under valgrind's memcheck.  Ends with 0 when nothing was found.
+#
+# ASan: the library is built with the sanitizers and libasan is preloaded into
+# an ordinary server.  Leaks are not reported (the server frees at exit by
+# leaving), and PostgreSQL's own memory contexts hide errors within a block;
+# valgrind sees less of the stack and globals, but all of libcurl.
+#
+# Needs what the build needs, python3, and root (then the server runs as
+# postgres) or any other user.
+#
+set -eu
+
+what=${1:-asan}
+messages=${2:-10000}
+here=$(cd "$(dirname "$0")/.." && pwd)
+pg_config=${PG_CONFIG:-pg_config}
+work=$(mktemp -d "${TMPDIR:-/tmp}/line_notify-sanitize.XXXXXX")
+user=
+if [ "$(id -u)" = 0 ]; then
+	user=${LN_USER:-postgres}
+	chown "$user" "$work"
+fi
+as() {
+	if [ -n "$user" ]; then runuser -u "$user" -- "$@"; else "$@"; fi
+}
+
+# A private copy of the server, so that nothing is installed over anything.
+mkdir -p "$work/pg"
+for dir in bindir sharedir pkglibdir; do
+	from=$("$pg_config" --$dir)
+	mkdir -p "$work/pg$(dirname "$from")"
+	cp -a "$from" "$work/pg$(dirname "$from")/"
+done
+bin=$work/pg$("$pg_config" --bindir)
+share=$work/pg$("$pg_config" --sharedir)
+lib=$work/pg$("$pg_config" --pkglibdir)
+
+flags="-g -O1 -fno-omit-frame-pointer"
+[ "$what" = asan ] && flags="$flags -fsanitize=address,undefined -fno-sanitize=alignment -fno-sanitize-recover=undefined"
+mkdir "$work/build"
+cp -r "$here/src" "$here/sql" "$here/Makefile" "$here/line_notify.control" "$work/build/"
+find "$work/build/src" -name '*.o' -delete
+make -s -C "$work/build" PG_CONFIG="$pg_config" with_llvm=no PG_CFLAGS="$flags" \
+	SHLIB_LINK="-lcurl -lssl -lcrypto $([ "$what" = asan ] && echo -fsanitize=address,undefined)" >"$work/build.log" 2>&1 ||
+	{ tail -20 "$work/build.log"; exit 1; }
+cp "$work/build/line_notify.so" "$lib/"
+cp "$work/build/line_notify.control" "$work"/build/sql/line_notify--*.sql "$share/extension/"
+
+data=$work/data
+reports=$work/reports
+mkdir "$reports"
+chmod 777 "$reports"
+as "$bin/initdb" -D "$data" -A trust -U postgres -N >/dev/null
+cat >>"$data/postgresql.conf" <<-CONF
+	listen_addresses = ''
+	unix_socket_directories = '$work'
+	shared_preload_libraries = 'line_notify'
+	line_notify.node = 'sanitize'
+	fsync = off
+CONF
+
+case $what in
+asan)
+	as env LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS="detect_leaks=0:abort_on_error=1:log_path=$reports/asan" \
+		UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports/ubsan" \
+		"$bin/postgres" -D "$data" >"$work/log" 2>&1 &
+	;;
+valgrind)
+	# the server's own habits: padding of what it writes, memory left at exit
+	cat >"$work/postgres.supp" <<-SUPP
+		{
+		   padding in WAL, pages, statistics and sockets
+		   Memcheck:Param
+		   write(buf)
+		   ...
+		   obj:*/postgres
+		}
+		{
+		   padding in pages and WAL
+		   Memcheck:Param
+		   pwrite64(buf)
+		   ...
+		}
+		{
+		   padding in WAL and pages, vectors
+		   Memcheck:Param
+		   pwritev(vector[...])
+		   ...
+		}
+		{
+		   statistics messages
+		   Memcheck:Param
+		   socketcall.send(msg)
+		   obj:*/postgres
+		   ...
+		}
+		{
+		   checksum of WAL records over padding
+		   Memcheck:Value8
+		   fun:pg_comp_crc32c*
+		   ...
+		}
+		{
+		   results of the checksum
+		   Memcheck:Cond
+		   ...
+		   fun:XLogInsertRecord
+		   ...
+		}
+	SUPP
+	as valgrind --quiet --trace-children=yes --track-origins=yes --leak-check=no --gen-suppressions=no \
+		--error-exitcode=0 --suppressions="$work/postgres.supp" --log-file="$reports/valgrind.%p" \
+		"$bin/postgres" -D "$data" >"$work/log" 2>&1 &
+	;;
+*)
+	echo "usage: $0 [asan|valgrind] [messages]" >&2
+	exit 2
+	;;
+esac
+psql=("$bin/psql" -h "$work" -U postgres -d postgres -XAtq -v ON_ERROR_STOP=1)
+finish() {
+	kill -INT "$(head -1 "$data/postmaster.pid" 2>/dev/null)" 2>/dev/null || true
+	exec 7>&- 2>/dev/null || true
+	[ -z "${sim:-}" ] || kill "$sim" 2>/dev/null || true
+	wait 2>/dev/null || true
+}
+trap finish EXIT
+for _ in $(seq 300); do
+	"${psql[@]}" -c 'SELECT 1' >/dev/null 2>&1 && break
+	sleep 0.2
+done
+
+python3 "$here/test/mock/line_api.py" >"$work/sim.out" 2>"$work/sim.err" &
+sim=$!
+for _ in $(seq 100); do
+	grep -q '^ready' "$work/sim.out" && break
+	sleep 0.1
+done
+url=$(sed -n 's/^ready http=\(\S*\).*/http:\/\/\1/p' "$work/sim.out")
+control=$(sed -n 's/.*control=\(\S*\).*/http:\/\/\1/p' "$work/sim.out")
+: "${control:=$url}"
+
+# some of everything
+curl -sf -X POST "$control/_sim/script" -d '[
+ {"match": {"path": "send", "probability": 0.01, "seed": 1}, "answer": 500},
+ {"match": {"path": "send", "probability": 0.01, "seed": 2}, "answer": {"status": 429, "headers": {"Retry-After": 1}}, "times": 5},
+ {"match": {"path": "send", "probability": 0.01, "seed": 3}, "answer": {"status": 400, "body_size": 100000}},
+ {"match": {"path": "send", "probability": 0.01, "seed": 4}, "answer": 422},
+ {"match": {"path": "send", "probability": 0.01, "seed": 5}, "at": "body", "do": ["reset"]},
+ {"match": {"path": "send", "probability": 0.01, "seed": 6}, "at": "body", "do": [{"send": "garbage\r\n\r\n"}, "close"]},
+ {"match": {"path": "send", "probability": 0.01, "seed": 7}, "at": "body", "do": [{"answer_to": "headers"}, "close"]}]' >/dev/null
+
+"${psql[@]}" >/dev/null <<-SQL
+	CREATE EXTENSION line_notify;
+	SELECT line_notify.create_channel('shop', api_base => '$url', line_channel_id => '1234567890', total_timeout => '20 s');
+	SELECT line_notify.set_credential('shop', 'access_token', 'line-sim-token');
+	SELECT line_notify.set_credential('shop', 'channel_secret', '8c570fa6dd201bb328f1c1eac23a96d8');
+SQL
+for part in 1 2 3 4; do
+	"${psql[@]}" -c "INSERT INTO line_notify.outbox (phone, use_case, template_key, body, reference)
+		SELECT '090' || lpad((i + $part * 1000000)::text, 8, '0'), 'parcel_delivery', 'shipment_completed_ja',
+			'{\"items\": [{\"itemKey\": \"number_001_ja\", \"content\": \"1234\"}]}', 'ref ' || i
+		FROM generate_series(1, $messages / 4) i"
+	"${psql[@]}" -c 'SELECT pg_reload_conf()' >/dev/null
+	[ $part != 3 ] || "${psql[@]}" -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'line_notify worker'" >/dev/null
+	for _ in $(seq 3000); do
+		left=$("${psql[@]}" -c 'SELECT count(*) FROM line_notify.outbox')
+		[ "$left" = 0 ] && break
+		sleep 0.2
+	done
+	rss=$("${psql[@]}" -c "SELECT pid FROM pg_stat_activity WHERE backend_type = 'line_notify worker'" | head -1)
+	[ -z "$rss" ] || echo "part $part: $left left, worker $(sed -n 's/^VmRSS:\s*//p' "/proc/$rss/status" 2>/dev/null)"
+done
+"${psql[@]}" -F ' ' -c 'SELECT state, count(*) FROM line_notify.notifications GROUP BY 1 ORDER BY 1'
+trap - EXIT
+finish
+
+if [ "$what" = valgrind ]; then
+	# of the server's own code nothing is asked here
+	found=$(cat "$reports"/* 2>/dev/null | grep -c 'line_notify.so' || true)
+else
+	found=$(cat "$reports"/* 2>/dev/null | grep -cE 'ERROR: AddressSanitizer|runtime error' || true)
+fi
+crashes=$(grep -cE 'PANIC|TRAP|was terminated by signal' "$work/log" || true)
+echo "$what: $messages messages, $found reports that concern us, $crashes crashes"
+if [ "$found" != 0 ] || [ "$crashes" != 0 ]; then
+	cat "$reports"/* 2>/dev/null | head -100
+	grep -E 'PANIC|TRAP|signal' "$work/log" | head
+	echo "left in $work"
+	exit 1
+fi
+rm -rf "$work"

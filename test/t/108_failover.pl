@@ -1,0 +1,111 @@
+# Streaming replication.  A standby is silent.  Failover in mid-flight to a
+# synchronous standby: nothing twice, nothing lost, and it goes on at once.  To
+# an asynchronous one that missed the last claims: what was due waits for
+# delivery events, then on_promotion decides.  TAP: two servers.
+
+use strict;
+use warnings;
+
+use Test::More;
+use PostgreSQL::Test::Utils;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+$sim->config(latency => 0.05);
+
+sub pair
+{
+	my ($name) = @_;
+	my $primary = LineNotify::Node->new("${name}_primary", init => [ allows_streaming => 1 ],
+		'line_notify.promotion_grace' => '3s');
+	$primary->install('postgres', $sim);
+	$primary->backup('base');
+	my $standby = PostgreSQL::Test::Cluster->new("${name}_standby");
+	bless $standby, 'LineNotify::Node';
+	$standby->init_from_backup($primary, 'base', has_streaming => 1);
+	$standby->start;
+	return ($primary, $standby);
+}
+
+# ---- synchronous ----
+my ($primary, $standby) = pair('sync');
+like($standby->safe_psql('postgres', 'SELECT reason FROM line_notify.health()'), qr/standby: it sends nothing/, 'health() on a standby');
+is($standby->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'line_notify%'"), 0, 'no process of ours on a standby');
+$primary->append_conf('postgresql.conf', "synchronous_standby_names = '*'");
+$primary->reload;
+$primary->poll_query_until('postgres', 'SELECT synchronous FROM line_notify.identity');
+$primary->insert('postgres', 400);
+$sim->wait_requests(100, 30);
+$primary->stop('immediate');
+$standby->promote;
+ok($standby->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')"),
+	'synchronous: the promoted standby goes on at once');
+my $summary = $sim->summary;
+my $states = $standby->states('postgres');
+note join ', ', map { "$_ $states->{$_}" } sort keys %$states;
+is($summary->{messages}{received_twice}, 0, 'nothing twice');
+is(($states->{accepted} // 0) + ($states->{unknown} // 0), 400, 'nothing lost');
+my %seen = map { $_->{tag} =~ /^ln1-(\d+)-/ ? ($1 => 1) : () } $sim->requests(path => 'send');
+my @lies = grep { !$seen{$_} } split /\n/, $standby->safe_psql('postgres', "SELECT id FROM line_notify.notifications WHERE state = 'accepted'");
+is("@lies", '', 'what is accepted was sent');
+is($standby->safe_psql('postgres', "SELECT count(*) FROM line_notify.health() WHERE subject = 'promotion'"), 0, 'and there is no doubt');
+$standby->stop;
+
+# ---- asynchronous, and the standby missed the claims ----
+for my $policy ('hold', 'send')
+{
+	$sim->reset;
+	$sim->config(latency => 0.01, webhook => { batch => 1 });
+	($primary, $standby) = pair("async_$policy");
+	$primary->append_conf('postgresql.conf', 'line_notify.enabled = off');
+	$primary->reload;
+	$primary->poll_query_until('postgres', 'SELECT setting = \'off\' FROM pg_settings WHERE name = \'line_notify.enabled\'');
+	$primary->insert('postgres', 20);
+	$primary->insert('postgres', 2, first => 21, set => { send_after => "now() + interval '1 hour'" });
+	$primary->wait_for_catchup($standby);
+	# the standby hears no more
+	$standby->append_conf('postgresql.conf', "primary_conninfo = ''\nline_notify.on_promotion = $policy");
+	$standby->reload;
+	$primary->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_replication');
+	$primary->append_conf('postgresql.conf', 'line_notify.enabled = on');
+	$primary->reload;
+	$primary->wait_states('postgres', accepted => 20, queued => 2);
+	$primary->stop('immediate');
+
+	$standby->promote;
+	ok($standby->poll_query_until('postgres', "SELECT reason LIKE '%delivery events%' FROM line_notify.health() WHERE subject = 'promotion'"),
+		"asynchronous, $policy: in doubt");
+	$standby->insert('postgres', 1, first => 30);
+	ok($standby->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE reference = 'ref 30'"), 'new messages go');
+	# delivery events of five of them arrive
+	my @hooks = $sim->webhooks(max => 5);
+	my $events = 0;
+	for my $hook (@hooks)
+	{
+		my $hex = unpack('H*', $hook->[0]);
+		$events += $standby->safe_psql('postgres', "SELECT line_notify.receive_webhook('shop', '\\x$hex'::bytea, '$hook->[1]')");
+	}
+	cmp_ok($events, '>', 0, 'delivery events come');
+	ok($standby->poll_query_until('postgres', "SELECT count(*) >= $events FROM line_notify.notifications WHERE state = 'delivered'"), 'and settle theirs');
+	ok($standby->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending') AND due_at < now()"), 'after the grace');
+	$summary = $sim->summary;
+	$states = $standby->states('postgres', "reference <> 'ref 30'");
+	note join ', ', map { "$_ $states->{$_}" } sort keys %$states;
+	if ($policy eq 'hold')
+	{
+		is($summary->{messages}{received_twice}, 0, 'hold: nothing twice');
+		is($states->{unknown} // 0, 20 - ($states->{delivered} // 0), 'and the rest is unknown');
+	}
+	else
+	{
+		is($summary->{messages}{received_twice}, $states->{accepted} // 0, 'send: the rest is sent again, that and no more');
+		is($states->{unknown} // 0, 0, 'and nothing is unknown');
+	}
+	is($states->{queued}, 2, 'what was not due then is not in doubt');
+	ok($standby->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.health() WHERE subject = 'promotion'"), 'health() is content again');
+	unlike(slurp_file($standby->logfile), qr/(PANIC|TRAP|was terminated by signal)/, 'no crash in the log');
+	$standby->stop;
+}
+$sim->stop;
+done_testing();

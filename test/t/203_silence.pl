@@ -1,0 +1,61 @@
+# Silence becomes "undelivered" only where delivery events of other messages
+# were arriving; without such evidence the message stays accepted and health()
+# shows the gap; a late event still wins.  Totals survive the messages and a
+# restore does not count them twice.  TAP: worker, and time scaled by a setting.
+
+use strict;
+use warnings;
+
+use Test::More;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+my $node = LineNotify::Node->new('main', 'line_notify.silence_after' => 3);
+$node->install('postgres', $sim);
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+
+# nobody hears anything: no evidence, no verdict
+$sim->set_recipients(default => 'blocked');
+$node->insert('postgres', 3);
+$node->wait_states('postgres', accepted => 3);
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.sweep_mark WHERE silence > (SELECT max(ended_at) FROM line_notify.history)"),
+	'the time of silence is over');
+is(sql("SELECT count(*) FROM line_notify.notifications WHERE state = 'accepted'"), 3, 'no evidence: they stay accepted');
+sql("UPDATE line_notify.minute_count SET minute = minute - interval '1 hour'");
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.health() WHERE reason LIKE 'no delivery event came for 3 messages%'"),
+	'health() shows the gap');
+sql("UPDATE line_notify.minute_count SET minute = minute - interval '30 days'");
+
+# one of six is told as delivered: that is evidence
+$sim->set_recipients('+819010000011' => 'reachable');
+$node->insert('postgres', 6, first => 11);
+$node->wait_states('postgres', accepted => 9);
+$sim->wait_webhooks(1, 10);
+$node->deliver_webhooks('postgres', $sim);
+$node->wait_states('postgres', accepted => 3, delivered => 1, undelivered => 5);
+ok(1, 'with evidence, silence means undelivered');
+
+# a late event still wins
+my ($r) = grep { $_->{tag} } reverse $sim->requests(path => 'send');
+my $tag = $r->{tag};
+my $ms = int(time() * 1000);
+is(sql(qq{SELECT line_notify.receive_verified_events('shop', '{"events":[{"type":"delivery","delivery":{"data":"$tag"},"webhookEventId":"late","timestamp":$ms}]}')}),
+	1, 'a late event');
+$node->wait_states('postgres', accepted => 3, delivered => 2, undelivered => 4);
+ok(1, 'turns undelivered into delivered');
+
+my $totals = "SELECT string_agg(outcome || ' ' || messages, ', ' ORDER BY outcome) FROM line_notify.daily_totals WHERE kind = 'template'";
+ok($node->poll_query_until('postgres', $totals, 'accepted 9, delivered 2, undelivered 4'), 'the totals follow');
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 3 FROM line_notify.daily_count'), 'and are summed up');
+
+# dump and restore: the totals are not counted twice
+$node->safe_psql('postgres', 'CREATE DATABASE copy');
+my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
+$node->command_ok([ 'pg_dump', '-f', $dump, 'postgres' ], 'dumped');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, 'copy' ], 'restored');
+is($node->safe_psql('copy', $totals), 'accepted 9, delivered 2, undelivered 4', 'the same totals');
+
+$node->stop;
+$sim->stop;
+done_testing();

@@ -1,0 +1,87 @@
+# An objection stops everything to a person: what is inserted, what waits, and
+# what another transaction had inserted before and commits after.  Erasure
+# leaves no trace of a person in any table, and leaves the counts.
+# TAP: two sessions, the worker, and a dump to look through.
+
+use strict;
+use warnings;
+
+use Test::More;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+my $node = LineNotify::Node->new('main');
+$node->install('postgres', $sim);
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+sub insert_sql
+{
+	my ($phone, $ref, $more, $values) = @_;
+	$more //= ''; $values //= '';
+	return "INSERT INTO line_notify.outbox (phone, use_case, template_key, body, reference$more)
+		VALUES ('$phone', 'parcel_delivery', 'shipment_completed_ja',
+			'{\"items\": [{\"itemKey\": \"number_001_ja\", \"content\": \"secret-content\"}]}', '$ref'$values)";
+}
+sub becomes
+{
+	my ($ref, $want, $name) = @_;
+	ok($node->poll_query_until('postgres', "SELECT state FROM line_notify.notifications WHERE reference = '$ref'", $want), $name);
+}
+my $phone = '090-8888-0001';
+my $hash = sql("SELECT line_notify.phone_hash('$phone')");
+
+# --- objection
+sql(insert_sql($phone, 'before'));
+becomes('before', 'accepted', 'sent before the objection');
+sql(insert_sql($phone, 'later', ', send_after', ", now() + interval '1 hour'"));
+my $held = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('postgres') ], '<', \my $in, '>', \my $out);
+$in = "BEGIN;\n" . insert_sql($phone, 'in between') . ";\nSELECT 'inserted';\n";
+IPC::Run::pump($held) until $out =~ /inserted/;
+is(sql("SELECT line_notify.suppress_recipient('$phone', 'asked by mail')"), 1, 'one waiting message ends');
+is(sql("SELECT state FROM line_notify.notifications WHERE reference = 'later'"), 'suppressed', 'it is suppressed');
+$in = "COMMIT;\n\\q\n";
+IPC::Run::finish($held);
+becomes('in between', 'suppressed', 'what another transaction had inserted is stopped at the claim');
+sql(insert_sql($phone, 'after'));
+becomes('after', 'suppressed', 'and what comes after it at the INSERT');
+is(sql("SELECT count(*) FROM line_notify.history WHERE state = 'suppressed' AND recipient IS NOT NULL"), 0, 'none of these keeps the recipient');
+is(scalar(grep { $_->{path} =~ /push/ } $sim->requests), 1, 'one message was sent in all');
+is(sql("SELECT line_notify.suppress_recipient('$hash')"), 0, 'by hash, and again: nothing more to do');
+is(sql("SELECT line_notify.unsuppress_recipient('+81 90 8888 0001')"), 't', 'the objection ends');
+sql(insert_sql($phone, 'again'));
+becomes('again', 'accepted', 'and messages go again');
+my ($rc, $o, $err) = $node->psql('postgres', "SELECT line_notify.suppress_recipient('nonsense')");
+like($err, qr/invalid phone number/, 'nonsense is an error');
+unlike($err, qr/nonsense/, 'that does not repeat it');
+
+# --- erasure
+$sim->script({ match => { path => 'send' }, answer => 429, times => 1 });	# leaves a line in attempt_log
+sql(insert_sql($phone, 'customer-77', ', dedup_key, order_key, batch', ", 'dedup-77', 'order-77', 'b'"));
+becomes('customer-77', 'accepted', 'a message with keys, at the second attempt');
+sql(insert_sql($phone, 'customer-78', ', send_after, dedup_key', ", now() + interval '1 hour', 'dedup-78'"));
+sql("SELECT line_notify.cancel(reference => 'customer-nobody')");
+$node->insert('postgres', 2, first => 1);
+$node->poll_query_until('postgres', "SELECT count(*) = 2 FROM line_notify.notifications WHERE reference LIKE 'ref %' AND state = 'accepted'");
+my $counts = sql("SELECT count(*) FROM line_notify.notifications");
+my $totals = "SELECT string_agg(outcome || ' ' || messages, ',' ORDER BY 1) FROM line_notify.daily_totals";
+# on the wire while it is erased
+$sim->script({ match => { path => 'send' }, do => [ { delay => 1 }, 'answer' ], times => 1 });
+sql(insert_sql($phone, 'customer-79'));
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.in_flight");
+is(sql("SELECT line_notify.forget_recipient('$phone')"), 5, 'five messages concerned: three sent, one waiting, one on the wire');
+is(sql("SELECT count(*) FROM line_notify.notifications"), $counts + 1, 'the rows stay, to be counted');
+my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
+$node->command_ok([ 'pg_dump', '--data-only', '-f', $dump, 'postgres' ], 'all our data');
+my $text = PostgreSQL::Test::Utils::slurp_file($dump);
+my @left = grep { $text =~ /\Q$_\E/ } $hash, 'customer-77', 'customer-78', 'customer-79', 'dedup-77', 'dedup-78', 'order-77', '8888';
+is("@left", '', 'no trace is left in any table');
+like($text, qr/secret-content/, 'other people\'s messages are still there');
+is(sql("SELECT count(*) FROM line_notify.history WHERE recipient IS NOT NULL AND state = 'accepted'"), 2, 'they keep their recipients');
+like(sql($totals), qr/accepted 6/, 'the counts stay') or diag sql($totals);
+is(sql("SELECT line_notify.forget_recipient('$phone')"), 0, 'again: nothing left');
+is(sql("SELECT string_agg(verb, ',' ORDER BY seq) FROM line_notify.operations WHERE verb LIKE '%recipient'"),
+	'suppress_recipient,suppress_recipient,unsuppress_recipient,forget_recipient,forget_recipient', 'recorded, without the person');
+
+$node->stop;
+$sim->stop;
+done_testing();
