@@ -40,6 +40,7 @@ OBJS = \
 	src/quiet.o \
 	src/release.o \
 	src/retry.o \
+	src/sample.o \
 	src/shmem.o \
 	src/signed_link.o \
 	src/states.o \
