@@ -77,6 +77,7 @@ REGRESS = \
 	signed_link \
 	use_case \
 	verbs \
+	webhook \
 
 ISOLATION = \
 	dedup \
