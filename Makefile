@@ -78,6 +78,7 @@ REGRESS = \
 	signed_link \
 	use_case \
 	verbs \
+	webhook \
 
 ISOLATION = \
 	dedup \
