@@ -31,12 +31,13 @@ typedef struct LnLane
 	TimestampTz next_due;		/* of what waits for its time; DT_NOEND */
 } LnLane;
 
-typedef struct LnToken LnToken;	/* token.h */
+typedef struct LnToken LnToken; /* token.h */
 
 /* A row of identical answers 400 to messages of one template or design. */
 typedef struct LnRun
 {
-	char		subject[LN_SUBJECT_LEN];	/* "" = free; see ln_channel_subject */
+	char		subject[LN_SUBJECT_LEN];	/* "" = free; see
+											 * ln_channel_subject */
 	uint32		error;			/* hash of LINE's words */
 	int			length;
 } LnRun;
@@ -56,7 +57,8 @@ typedef struct LnChannel
 	int			queued;			/* of these, not sent yet */
 	int			sent;			/* of these, on the wire */
 	uint64		dry[2];			/* by LineKind: no rate token in this round */
-	uint64		refused_token;	/* fingerprint of the credential that LINE refused */
+	uint64		refused_token;	/* fingerprint of the credential that LINE
+								 * refused */
 	Breaker		breaker;
 	int			throttles;		/* answers 429 in a row without Retry-After */
 	int			failures;		/* of claims, in a row */

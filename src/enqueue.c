@@ -374,7 +374,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	{
 		Interval   *spread = DatumGetIntervalP(VALUE(&row, COL_SPREAD));
 		double		us = (double) spread->time +
-			((double) spread->day + (double) spread->month * DAYS_PER_MONTH) * USECS_PER_DAY;
+		((double) spread->day + (double) spread->month * DAYS_PER_MONTH) * USECS_PER_DAY;
 
 		if (us < 0 || us > 366.0 * USECS_PER_DAY)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
@@ -594,7 +594,7 @@ cache_callback(Datum arg, Oid relid)
 {
 	if (relid == InvalidOid || relid == cache.channel_relid || relid == cache.sender_relid ||
 		relid == cache.suppression_relid)
-		cache.stale = true;
+		cache.		stale = true;
 }
 
 /*
@@ -615,11 +615,12 @@ load_cache(void)
 	if (!cache.registered)
 	{
 		CacheRegisterRelcacheCallback(cache_callback, (Datum) 0);
-		cache.registered = true;
+		cache.		registered = true;
 	}
-	cache.channel_relid = get_relname_relid("channel", nsp);
-	cache.sender_relid = get_relname_relid("sender", nsp);
-	cache.suppression_relid = get_relname_relid("suppression", nsp);
+	cache.		channel_relid = get_relname_relid("channel", nsp);
+	cache.		sender_relid = get_relname_relid("sender", nsp);
+	cache.		suppression_relid = get_relname_relid("suppression", nsp);
+
 	if (!OidIsValid(cache.channel_relid) || !OidIsValid(cache.sender_relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -638,7 +639,8 @@ load_cache(void)
 		elog(ERROR, "could not connect to SPI");
 	old = MemoryContextSwitchTo(context);
 	/* before the read: an invalidation while we read must not get lost */
-	cache.stale = false;
+	cache.		stale = false;
+
 	{
 		LnChannelRow *channels;
 		LnSenderRow *senders;
@@ -652,25 +654,25 @@ load_cache(void)
 
 		if (cache.context != NULL)
 			MemoryContextDelete(cache.context);
-		cache.context = context;
-		cache.channels = channels;
-		cache.nchannels = nchannels;
-		cache.senders = senders;
-		cache.nsenders = nsenders;
-		cache.any_suppressed = any_suppressed;
+		cache.		context = context;
+		cache.		channels = channels;
+		cache.		nchannels = nchannels;
+		cache.		senders = senders;
+		cache.		nsenders = nsenders;
+		cache.		any_suppressed = any_suppressed;
 	}
 
-	cache.suppression_pkey = get_relname_relid("suppression_pkey", nsp);
-	cache.dedup.dedup = get_relname_relid("dedup", nsp);
-	cache.dedup.outbox_pkey = get_relname_relid("outbox_pkey", nsp);
-	cache.dedup.in_flight = get_relname_relid("in_flight", nsp);
-	cache.dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
-	cache.state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-									   CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
-	cache.queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-										 ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
-	cache.invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-										  ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
-	cache.suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-											 ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
+	cache.		suppression_pkey = get_relname_relid("suppression_pkey", nsp);
+	cache.		dedup.dedup = get_relname_relid("dedup", nsp);
+	cache.		dedup.outbox_pkey = get_relname_relid("outbox_pkey", nsp);
+	cache.		dedup.in_flight = get_relname_relid("in_flight", nsp);
+	cache.		dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
+	cache.		state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+											 CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
+	cache.		queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+											   ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
+	cache.		invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+												ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
+	cache.		suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+												   ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
 }

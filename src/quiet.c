@@ -15,8 +15,8 @@
 #define MINUTE	60
 #define DAY		86400
 
-static int two_digits(const char *s);
-static int time_of_day(int64_t at, LnUtcOffset offset, void *zone);
+static int	two_digits(const char *s);
+static int	time_of_day(int64_t at, LnUtcOffset offset, void *zone);
 static bool is_quiet(const LnQuiet *q, int64_t at, LnUtcOffset offset, void *zone);
 
 bool
@@ -26,7 +26,7 @@ ln_quiet_parse(const char *text, LnQuiet *q)
 
 	for (int i = 0; i < 4; i++)
 	{
-		const char *s = text + 3 * i;
+		const char *s = text +3 * i;
 
 		/* up to here the text is known to be long enough */
 		part[i] = two_digits(s);

@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -75,6 +76,13 @@ line_notify_wait_for(PG_FUNCTION_ARGS)
 		if (state != NULL)
 			pfree(state);
 		MemoryContextSwitchTo(ctx);
+
+		/*
+		 * The worker may have made the partition of history that the message
+		 * is now in.  Our locks are held already, so the planner would not
+		 * hear of it by itself.
+		 */
+		AcceptInvalidationMessages();
 		state = ln_outbox_state(id);
 		if (state == NULL || (strcmp(state, "queued") != 0 && strcmp(state, "sending") != 0))
 			break;

@@ -36,6 +36,7 @@ began=$SECONDS
 step "packages"
 base_packages
 wanted tap && need_packages perl libipc-run-perl libjson-pp-perl python3-h2
+wanted tap && want_packages nginx-light python3-psycopg2 curl
 wanted style && want_packages pg-bsd-indent
 plain_user
 make_work check
@@ -117,7 +118,7 @@ fi
 
 if wanted phone && [ -e "$work/src/test/phone_conformance.sh" ]; then
     step "phone numbers against libphonenumber"
-    want_packages g++ libphonenumber-dev python3-phonenumbers clang-14 libclang-rt-14-dev
+    want_packages g++ libphonenumber-dev python3-phonenumbers libicu-dev clang-14 libclang-rt-14-dev
     if as_user bash "$work/src/test/phone_conformance.sh" >"$work/phone.log" 2>&1; then
         ok
         tail -4 "$work/phone.log"

@@ -26,6 +26,7 @@ flags=(-std=gnu99 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Werror -Wmissing-prototype
 declare -A sources=(
 	[breaker]="breaker.c"
 	[crypto]="crypto.c"
+	[design]="design.c"
 	[histogram]="histogram.c"
 	[http]="http.c ../test/unit/rude_server.c"
 	[http2]="http.c ../test/unit/rude_server.c"
@@ -42,9 +43,10 @@ declare -A libs=(
 	[crypto]="-lcrypto"
 	[http]="-lcurl -lssl -lcrypto -lpthread -ldl"
 	[http2]="-lcurl -lssl -lcrypto -lpthread -ldl"
+	[http2]="-lcurl -lssl -lcrypto -lpthread"
 	[token_api]="-lcrypto"
 )
-order=(breaker crypto histogram http http2 line_api message_check phone quiet retry token_api token_bucket window)
+order=(breaker crypto design histogram http http2 line_api message_check phone quiet retry token_api token_bucket window)
 
 mkdir -p "$build" || exit 1
 
