@@ -46,7 +46,7 @@ flags="-g -O1 -fno-omit-frame-pointer"
 mkdir "$work/build"
 cp -r "$here/src" "$here/sql" "$here/Makefile" "$here/line_notify.control" "$work/build/"
 find "$work/build/src" -name '*.o' -delete
-make -s -C "$work/build" PG_CONFIG="$pg_config" with_llvm=no PG_CFLAGS="$flags" \
+make -s -j2 -C "$work/build" PG_CONFIG="$pg_config" with_llvm=no PG_CFLAGS="$flags" \
 	SHLIB_LINK="-lcurl -lssl -lcrypto $([ "$what" = asan ] && echo -fsanitize=address,undefined)" >"$work/build.log" 2>&1 ||
 	{ tail -20 "$work/build.log"; exit 1; }
 cp "$work/build/line_notify.so" "$lib/"
@@ -67,7 +67,19 @@ CONF
 
 case $what in
 asan)
-	as env LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
+	# glibc's bindtextdomain() never returns when libasan was preloaded into a
+	# program that was not linked with it: messages stay in English
+	cat >"$work/nonls.c" <<-C
+		char *bindtextdomain(const char *d, const char *n) { return (char *) n; }
+		char *textdomain(const char *d) { return (char *) d; }
+		char *bind_textdomain_codeset(const char *d, const char *c) { return (char *) c; }
+		char *gettext(const char *s) { return (char *) s; }
+		char *dgettext(const char *d, const char *s) { return (char *) s; }
+		char *ngettext(const char *s, const char *p, unsigned long n) { return (char *) (n == 1 ? s : p); }
+		char *dngettext(const char *d, const char *s, const char *p, unsigned long n) { return (char *) (n == 1 ? s : p); }
+	C
+	gcc -w -shared -fPIC -o "$work/nonls.so" "$work/nonls.c"
+	as env LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so) $work/nonls.so" \
 		ASAN_OPTIONS="detect_leaks=0:abort_on_error=1:log_path=$reports/asan" \
 		UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports/ubsan" \
 		"$bin/postgres" -D "$data" >"$work/log" 2>&1 &
@@ -165,7 +177,7 @@ curl -sf -X POST "$control/_sim/script" -d '[
 SQL
 for part in 1 2 3 4; do
 	"${psql[@]}" -c "INSERT INTO line_notify.outbox (phone, use_case, template_key, body, reference)
-		SELECT '090' || lpad((i + $part * 1000000)::text, 8, '0'), 'parcel_delivery', 'shipment_completed_ja',
+		SELECT '090' || (10000000 + $part * 1000000 + i), 'parcel_delivery', 'shipment_completed_ja',
 			'{\"items\": [{\"itemKey\": \"number_001_ja\", \"content\": \"1234\"}]}', 'ref ' || i
 		FROM generate_series(1, $messages / 4) i"
 	"${psql[@]}" -c 'SELECT pg_reload_conf()' >/dev/null
