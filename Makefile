@@ -17,10 +17,12 @@ OBJS = \
 	src/catalogue.o \
 	src/channel.o \
 	src/check_channel.o \
+	src/counts.o \
 	src/crypto.o \
 	src/dedup.o \
 	src/encoding.o \
 	src/enqueue.o \
+	src/enqueue_trigger.o \
 	src/format.o \
 	src/guc.o \
 	src/histogram.o \
@@ -63,6 +65,7 @@ REGRESS = \
 	catalogue \
 	channel \
 	duties \
+	enqueue_trigger \
 	health \
 	install \
 	message_check \

@@ -1264,7 +1264,8 @@ BEGIN
 				   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox TO %s', grant_sender.role);
 	EXECUTE format('GRANT SELECT ON line_notify.notifications, line_notify.attempts, line_notify.batches TO %s', grant_sender.role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify._viewer, line_notify._hold_ups, line_notify.take_outcomes, line_notify.wait_for TO %s', grant_sender.role);
-	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of() TO %s', grant_sender.role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of(),'
+				   ' line_notify.enqueue_trigger(), line_notify.signed_link(text, text, interval) TO %s', grant_sender.role);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.grant_sender(regrole, text[]) FROM PUBLIC;
@@ -1290,7 +1291,8 @@ BEGIN
 		EXECUTE format('REVOKE INSERT (channel, phone, region, recipient, use_case, template_key, body, messages,'
 					   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'
 					   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox FROM %s', revoke_sender.role);
-		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of() FROM %s', revoke_sender.role);
+		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of(),'
+					   ' line_notify.enqueue_trigger(), line_notify.signed_link(text, text, interval) FROM %s', revoke_sender.role);
 	END IF;
 END
 $$;
@@ -1859,6 +1861,13 @@ COMMENT ON FUNCTION line_notify._outbox_insert() IS 'trigger: normalizes, hashes
 CREATE TRIGGER prepare BEFORE INSERT ON line_notify.outbox
 	FOR EACH ROW EXECUTE FUNCTION line_notify._outbox_insert();
 
+-- Not for PUBLIC: what it inserts is inserted with the rights of the owner of
+-- the table, so who may create triggers there and execute this may send.
+CREATE FUNCTION line_notify.enqueue_trigger() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_enqueue_trigger';
+REVOKE ALL ON FUNCTION line_notify.enqueue_trigger() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.enqueue_trigger() IS 'trigger for tables of the application, AFTER INSERT, UPDATE or DELETE FOR EACH ROW: sends a message about the row; its argument is a JSON object of columns of outbox, with {column} for values';
+
 CREATE FUNCTION line_notify._duplicate_of() RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'line_notify_duplicate_of';
 REVOKE ALL ON FUNCTION line_notify._duplicate_of() FROM PUBLIC;
@@ -2385,6 +2394,119 @@ END
 $$;
 REVOKE ALL ON FUNCTION line_notify._sweep_unconfirmed() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._sweep_unconfirmed() IS 'notes the outcome unconfirmed for one more minute of accepted messages of each channel';
+
+CREATE TABLE line_notify.delivered_counts (
+	channel			text COLLATE "C" NOT NULL,
+	day				date NOT NULL,
+	kind			text NOT NULL CHECK (kind IN ('template', 'flexible')),
+	status			text NOT NULL,
+	messages		bigint,
+	fetched_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (channel, day, kind)
+);
+COMMENT ON TABLE line_notify.delivered_counts IS 'LINE''s own count of messages delivered on a day (UTC+9): what it bills';
+COMMENT ON COLUMN line_notify.delivered_counts.status IS 'LINE''s word: ready, unready (asked again hourly), out_of_service, ...; or why there was no answer';
+
+-- Days on which LINE took something from us, the oldest first; LINE counts a
+-- day during the next one.
+CREATE FUNCTION line_notify._wanted_counts(home bigint, max integer, OUT channel text, OUT kind text, OUT day date)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT t.channel, t.kind, t.day
+	FROM (SELECT d.channel, d.kind, d.day FROM line_notify.daily_count d
+		  WHERE d.outcome = 'accepted' AND d.kind IN ('template', 'flexible')
+			AND d.day BETWEEN (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 45
+						  AND (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 1
+		  GROUP BY 1, 2, 3) t
+	JOIN line_notify.channel c ON c.name = t.channel AND c.home = _wanted_counts.home AND c.paused_at IS NULL
+	LEFT JOIN line_notify.delivered_counts k ON k.channel = t.channel AND k.kind = t.kind AND k.day = t.day
+	WHERE k.status IS NULL
+	   OR k.status NOT IN ('ready', 'out_of_service') AND k.fetched_at < clock_timestamp() - interval '1 hour'
+	ORDER BY t.day, t.channel, t.kind
+	LIMIT max
+$$;
+REVOKE ALL ON FUNCTION line_notify._wanted_counts(bigint, integer) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._wanted_counts(bigint, integer) IS 'which of LINE''s counts to ask for now';
+
+CREATE FUNCTION line_notify._next_counts(home bigint) RETURNS timestamptz
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT least(
+		-- one more round, or those that were not ready
+		CASE WHEN (SELECT count(*) FROM line_notify._wanted_counts(home, 9)) > 8 THEN clock_timestamp() END,
+		(SELECT min(k.fetched_at) + interval '1 hour' FROM line_notify.delivered_counts k
+		 WHERE k.status NOT IN ('ready', 'out_of_service')
+		   AND k.day >= (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 45),
+		-- at one in the morning for the day before
+		(((clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date + 1) + interval '1 hour') AT TIME ZONE 'Asia/Tokyo')
+$$;
+REVOKE ALL ON FUNCTION line_notify._next_counts(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._next_counts(bigint) IS 'when to look for counts again';
+
+CREATE TABLE line_notify.price (
+	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
+	valid_from		date NOT NULL,
+	currency		text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+	per_message		numeric NOT NULL CHECK (per_message >= 0),
+	monthly_fee		numeric NOT NULL DEFAULT 0 CHECK (monthly_fee >= 0),
+	PRIMARY KEY (channel, valid_from)
+);
+COMMENT ON TABLE line_notify.price IS 'What LINE charges for a channel from a day on; see set_price()';
+
+CREATE FUNCTION line_notify.set_price(channel text, per_message numeric, monthly_fee numeric DEFAULT 0,
+	currency text DEFAULT 'JPY', valid_from date DEFAULT current_date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	INSERT INTO line_notify.price AS p (channel, valid_from, currency, per_message, monthly_fee)
+	VALUES (set_price.channel, set_price.valid_from, set_price.currency, set_price.per_message, set_price.monthly_fee)
+	ON CONFLICT ON CONSTRAINT price_pkey DO UPDATE
+		SET currency = excluded.currency, per_message = excluded.per_message, monthly_fee = excluded.monthly_fee;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.set_price(text, numeric, numeric, text, date) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.set_price(text, numeric, numeric, text, date) IS 'Price of a delivered message and fee of a month, from a day on; view reconciliation computes with it';
+
+CREATE VIEW line_notify.reconciliation WITH (security_barrier) AS
+WITH ours AS (
+	SELECT t.channel, t.day, t.kind,
+		   sum(t.messages) FILTER (WHERE t.outcome = 'accepted') AS accepted,
+		   sum(t.messages) FILTER (WHERE t.outcome = 'delivered') AS delivered
+	FROM line_notify.daily_totals t
+	WHERE t.kind IN ('template', 'flexible') AND t.outcome IN ('accepted', 'delivered')
+	GROUP BY 1, 2, 3),
+days AS (
+	SELECT channel, day, sum(o.accepted)::bigint AS accepted, coalesce(sum(o.delivered), 0)::bigint AS delivered,
+		   sum(k.messages)::bigint AS line_count,
+		   string_agg(DISTINCT k.status, ', ') AS line_status,
+		   sum(coalesce(k.messages, o.delivered, 0))::bigint AS billed,
+		   coalesce(bool_and(k.messages IS NOT NULL), false) AS complete
+	FROM ours o FULL JOIN line_notify.delivered_counts k USING (channel, day, kind)
+	GROUP BY channel, day),
+priced AS (
+	SELECT d.*, p.currency, d.billed * p.per_message AS cost
+	FROM days d
+	LEFT JOIN LATERAL (SELECT * FROM line_notify.price x WHERE x.channel = d.channel AND x.valid_from <= d.day
+					   ORDER BY x.valid_from DESC LIMIT 1) p ON true)
+SELECT 'day' AS period, channel, day AS starts, accepted, delivered, line_count, line_status,
+	   CASE WHEN complete THEN line_count - delivered END AS difference, currency, cost, NOT complete AS provisional
+FROM priced
+UNION ALL
+SELECT 'month', m.channel, m.starts, m.accepted, m.delivered, m.line_count, m.line_status, m.difference,
+	   coalesce(m.currency, f.currency), coalesce(m.cost, 0) + f.monthly_fee, m.provisional
+FROM (SELECT channel, date_trunc('month', day::timestamp)::date AS starts, sum(accepted)::bigint AS accepted, sum(delivered)::bigint AS delivered,
+			 sum(line_count)::bigint AS line_count, string_agg(DISTINCT line_status, ', ') AS line_status,
+			 CASE WHEN bool_and(complete) THEN (sum(line_count) - sum(delivered))::bigint END AS difference,
+			 max(currency) AS currency, sum(cost) AS cost, NOT bool_and(complete) AS provisional
+	  FROM priced GROUP BY 1, 2) m
+LEFT JOIN LATERAL (SELECT * FROM line_notify.price x WHERE x.channel = m.channel AND x.valid_from < m.starts + interval '1 month'
+				   ORDER BY x.valid_from DESC LIMIT 1) f ON true;
+COMMENT ON VIEW line_notify.reconciliation IS 'Our deliveries beside LINE''s count, by day and by month (UTC+9), with the cost';
+COMMENT ON COLUMN line_notify.reconciliation.difference IS 'LINE''s count minus our delivery events: positive when webhooks were lost; NULL until LINE has counted every kind';
+COMMENT ON COLUMN line_notify.reconciliation.cost IS 'of LINE''s count, or of our delivery events where LINE has not counted yet; months with their fee';
+COMMENT ON COLUMN line_notify.reconciliation.provisional IS 'LINE has not counted all of it yet';
+GRANT SELECT ON line_notify.daily_totals, line_notify.reconciliation TO pg_monitor;
 
 -- Many summands become one.  Rows that others are adding are not visible yet,
 -- and stay for the next time.
@@ -3497,7 +3619,7 @@ DECLARE
 						   ' line_notify._viewer, line_notify._hold_ups, line_notify._local_home, line_notify._quiet_until';
 	verbs CONSTANT text := 'line_notify.cancel, line_notify.reschedule, line_notify.redrive, line_notify.pause, line_notify.resume,'
 						   ' line_notify.take_outcomes, line_notify.drop_consumer, line_notify.check_channel';
-	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations, line_notify.daily_totals';
+	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations, line_notify.daily_totals, line_notify.reconciliation';
 	shows CONSTANT text := 'line_notify.health, line_notify.reset_stats, line_notify._stats, line_notify._workers';
 	verb text := CASE WHEN give THEN 'GRANT' ELSE 'REVOKE' END;
 	whom text := CASE WHEN give THEN 'TO ' ELSE 'FROM ' END || role::text;
@@ -3717,6 +3839,8 @@ SELECT pg_catalog.pg_extension_config_dump('line_notify.history', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.attempt_log', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.delivered_counts', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.price', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.suppression', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.minute_count', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.sweep_mark', '');

@@ -110,8 +110,8 @@ extern const char *ln_line_path(LineKind kind);
 
 /*
  * The request body.  Pieces are JSON texts already valid (body, messages) or
- * plain strings that are escaped here (to, template_key, unit).  Everything is
- * UTF-8.  Returns the length without terminator.  Half a request would be
+ * plain strings that are escaped here (to, template_key, unit); white space
+ * between their tokens is left out.  Everything is UTF-8.  Returns the length without terminator.  Half a request would be
  * worse than none: unless length and terminator fit in room, buf becomes "".
  */
 typedef struct LineMessage

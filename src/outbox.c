@@ -28,6 +28,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -35,6 +36,8 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "counts.h"
+#include "encoding.h"
 #include "outbox.h"
 
 /* kept plans, one per statement */
@@ -58,6 +61,7 @@ static Datum bool_array(const bool *v, int n);
 static Datum text_array(const char *const *v, int n);
 static Datum timestamptz_array(const TimestampTz *v, int n);
 
+static char *utf8_text(int row, int col, bool *fault);
 static char *column_text(int row, int col);
 static int64 column_int8(int row, int col, int64 if_null);
 static int	column_int4(int row, int col, int if_null);
@@ -455,11 +459,11 @@ ln_outbox_pick(const char *channel, int lane, int64 home,
 		m->blocked = column_bool(i, 5);
 		m->due_at = column_int8(i, 6, 0);
 		m->recipient = column_text(i, 7);
-		m->template_key = column_text(i, 8);
-		m->body = column_text(i, 9);
-		m->messages = column_text(i, 10);
+		m->template_key = utf8_text(i, 8, &m->not_utf8);
+		m->body = utf8_text(i, 9, &m->not_utf8);
+		m->messages = utf8_text(i, 10, &m->not_utf8);
 		m->notification_disabled = column_int4(i, 11, -1);
-		m->aggregation_unit = column_text(i, 12);
+		m->aggregation_unit = utf8_text(i, 12, &m->not_utf8);
 		m->use_case = column_text(i, 13);
 	}
 	*rows = list;
@@ -653,6 +657,26 @@ ln_outbox_suppress(const LnMessage *rows, int n, const char *why)
 	static Statement st = {
 		.sql =
 		"UPDATE line_notify.outbox SET state = 'suppressed', error = $2, recipient = NULL,"
+		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
+		.nargs = 2,
+		.argtypes = {INT8ARRAYOID, TEXTOID}
+	};
+	int64	   *ids = palloc(sizeof(int64) * n);
+	Datum		args[2];
+
+	for (int i = 0; i < n; i++)
+		ids[i] = rows[i].id;
+	args[0] = int8_array(ids, n);
+	args[1] = CStringGetTextDatum(why);
+	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+}
+
+void
+ln_outbox_reject(const LnMessage *rows, int n, const char *why)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.outbox SET state = 'invalid', error = $2, recipient = NULL,"
 		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
 		.nargs = 2,
 		.argtypes = {INT8ARRAYOID, TEXTOID}
@@ -1366,6 +1390,63 @@ ln_outbox_sweep_silence(int64 silence_us)
 }
 
 int
+ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
+{
+	static Statement st = {
+		.sql =
+		"SELECT w.channel, w.kind, to_char(w.day, 'YYYYMMDD') FROM line_notify._wanted_counts($1, $2) w",
+		.nargs = 2,
+		.argtypes = {INT8OID, INT4OID}
+	};
+	static Statement when = {
+		.sql =
+		"SELECT line_notify._next_counts($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		args[] = {Int64GetDatum(home), Int32GetDatum(LN_COUNTS_MAX)};
+	int			n;
+
+	caller_context = CurrentMemoryContext;
+	n = Min((int) run(&st, args, NULL, SPI_OK_SELECT), LN_COUNTS_MAX);
+	memset(counts, 0, sizeof(LnCount) * LN_COUNTS_MAX);
+	for (int i = 0; i < n; i++)
+	{
+		strlcpy(counts[i].channel, column_text(i, 1), sizeof(counts[i].channel));
+		strlcpy(counts[i].kind, column_text(i, 2), sizeof(counts[i].kind));
+		strlcpy(counts[i].day, column_text(i, 3), sizeof(counts[i].day));
+	}
+	(void) run(&when, args, NULL, SPI_OK_SELECT);
+	*next = column_int8(0, 1, DT_NOEND);
+	return n;
+}
+
+void
+ln_outbox_record_counts(const LnCount *counts, int n)
+{
+	static Statement st = {
+		.sql =
+		"INSERT INTO line_notify.delivered_counts (channel, day, kind, status, messages)"
+		" VALUES ($1, to_date($2, 'YYYYMMDD'), $3, $4, nullif($5, -1))"
+		" ON CONFLICT (channel, day, kind) DO UPDATE"
+		" SET status = excluded.status, messages = excluded.messages, fetched_at = clock_timestamp()",
+		.nargs = 5,
+		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID}
+	};
+
+	for (int i = 0; i < n; i++)
+	{
+		Datum		args[] = {
+			CStringGetTextDatum(counts[i].channel), CStringGetTextDatum(counts[i].day),
+			CStringGetTextDatum(counts[i].kind), CStringGetTextDatum(counts[i].status),
+			Int64GetDatum(counts[i].messages)
+		};
+
+		(void) run(&st, args, NULL, SPI_OK_INSERT);
+	}
+}
+
+int
 ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 {
 	/*
@@ -1514,6 +1595,25 @@ column_text(int row, int col)
 	if (!isnull)
 		CALLER_CONTEXT(result = TextDatumGetCString(d));
 	return result;
+}
+
+/* The same in UTF-8, or with *fault as it is in the database. */
+static char *
+utf8_text(int row, int col, bool *fault)
+{
+	char	   *text = column_text(row, col);
+	const char *utf8;
+	int			len;
+
+	if (text == NULL || GetDatabaseEncoding() == PG_UTF8)
+		return text;
+	CALLER_CONTEXT(utf8 = ln_encoding_to_utf8(text, strlen(text), &len));
+	if (utf8 == NULL || !pg_verify_mbstr(PG_UTF8, utf8, len, true))
+	{
+		*fault = true;
+		return text;
+	}
+	return unconstify(char *, utf8);
 }
 
 static int64

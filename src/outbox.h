@@ -129,6 +129,8 @@ typedef struct LnMessage
 	int			notification_disabled;	/* -1, 0, 1 */
 	char	   *aggregation_unit;	/* or NULL */
 	char	   *use_case;		/* flexible, "" = none; NULL: template */
+	bool		not_utf8;		/* some text of it has no UTF-8 form, and is
+								 * as in the database */
 } LnMessage;
 
 /* what became of a claimed message */
@@ -222,6 +224,8 @@ extern TimestampTz ln_outbox_next_expiry(int64 home, TimestampTz low);
 extern bool ln_outbox_has_events(void);
 
 /*
+ * Texts of a picked message are UTF-8, whatever the database is.
+ *
  * Lock up to limit rows of a lane that are due between low and now and not in
  * flight, in order.  Nothing is written: decide, then ln_outbox_mark() or
  * ln_outbox_park().
@@ -267,6 +271,9 @@ extern bool *ln_outbox_find_suppressed(const LnMessage *rows, int n);
 
 /* End picked rows without sending them. */
 extern void ln_outbox_suppress(const LnMessage *rows, int n, const char *why);
+
+/* The same, as invalid. */
+extern void ln_outbox_reject(const LnMessage *rows, int n, const char *why);
 
 /* Note that what was set aside behind an order_key (NULL: in the channel) may go on. */
 extern void ln_outbox_note_release(const char *channel, const char *order_key);
@@ -314,6 +321,16 @@ extern int	ln_outbox_fold(int limit);
  * sum up counters.  Returns when to come again, DT_NOBEGIN = at once.
  */
 extern TimestampTz ln_outbox_sweep_silence(int64 silence_us);
+
+/*
+ * Which of LINE's counts to ask for now (at most LN_COUNTS_MAX); *next is when
+ * to look again, DT_NOEND = not before something is sent.
+ */
+struct LnCount;
+extern int	ln_outbox_wanted_counts(int64 home, struct LnCount *counts, TimestampTz *next);
+
+/* Keep LINE's answers. */
+extern void ln_outbox_record_counts(const struct LnCount *counts, int n);
 
 /* Insert events that are new; returns how many were. */
 extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);

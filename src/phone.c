@@ -815,7 +815,7 @@ scan_character(const unsigned char *p, const unsigned char *end, int *len)
 
 	*len = 2;
 	if (*p == 0xC2)
-		return end - p >= 2 && (p[1] == 0xA0 || p[1] == 0xAD) ? B_SEP : B_OTHER;
+		return end - p >= 2 && p[1] == 0xA0 ? B_SEP : B_OTHER;
 
 	*len = 3;
 	if (end - p < 3 || (p[1] & 0xC0) != 0x80 || (p[2] & 0xC0) != 0x80)
@@ -977,7 +977,7 @@ scan_simple(const char *utf8, size_t len, bool safe, char *d, uint8_t *at,
 			}
 			else if (k == B_OTHER)
 				return false;
-			else
+			else if (k != M_HIDDEN)
 				word = k == M_NUMERAL;
 		}
 		else if (!safe)

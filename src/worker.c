@@ -58,6 +58,7 @@
 
 #include "channel.h"
 #include "compat.h"
+#include "counts.h"
 #include "crypto.h"
 #include "guc.h"
 #include "horizon.h"
@@ -118,6 +119,9 @@ static const char *const supported_versions[] = {"1.0", NULL};
 
 /* Webhook events folded in one transaction. */
 #define FOLD_BATCH			1000
+
+/* LINE's counts are asked for again after so long when there was no token (us). */
+#define COUNTS_RETRY		(10 * USECS_PER_SEC)
 
 /* Silence is judged and counters are summed up so often at most (us). */
 #define SILENCE_GAP			(5 * USECS_PER_SEC)
@@ -235,6 +239,7 @@ static struct
 	TimestampTz expiry_low;
 	TimestampTz next_expiry;
 	TimestampTz next_silence;	/* when to judge it, and to sum up */
+	TimestampTz next_counts;	/* when to ask LINE for its counts */
 
 	bool		need_config;
 	bool		need_survey;
@@ -315,6 +320,7 @@ static void record(void);
 static void note_return(Transfer *t);
 static void claim_failed(Claim *c);
 static void note_tokens(void);
+static void fetch_counts(void);
 static long next_deadline(void);
 static bool is_idle(void);
 static bool must_stop(bool *at_once, LnSlotState *state);
@@ -452,6 +458,7 @@ ln_worker_main(Datum arg)
 		}
 		ln_token_step(W.channels, W.nchannels, W.http);
 		note_tokens();
+		fetch_counts();
 		send_claimed();
 		ln_http_step(W.http);
 
@@ -1015,6 +1022,7 @@ configure(void *arg)
 								SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != 0,
 								ln_guc_promotion_grace, &W.doubt_before, &W.doubt_until);
 	W.any_suppressed = ln_outbox_has_suppressed();
+	W.next_counts = 0;
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
 	for (int i = 0; i < W.nchannels; i++)
 	{
@@ -1360,6 +1368,8 @@ claim_phase(void *arg)
 	int			nstrangers = 0;
 	LnMessage  *objectors;
 	int			nobjectors = 0;
+	LnMessage  *unwritable;
+	int			nunwritable = 0;
 	bool	   *objected = NULL;
 	TimestampTz last_due;
 	Snapshot	snapshot = GetActiveSnapshot();
@@ -1383,6 +1393,7 @@ claim_phase(void *arg)
 	last_due = c->picked > 0 ? c->rows[c->picked - 1].due_at : c->now;
 	blocked = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	strangers = palloc(sizeof(LnMessage) * Max(c->picked, 1));
+	unwritable = palloc(sizeof(LnMessage) * Max(c->picked, 1));
 	c->n = 0;
 	for (int i = 0; i < c->picked; i++)
 	{
@@ -1390,7 +1401,9 @@ claim_phase(void *arg)
 		char		subject[LN_SUBJECT_LEN];
 
 		message_subject(m, subject);
-		if (!ln_channel_allows(c->channel, m->recipient))
+		if (m->not_utf8)
+			unwritable[nunwritable++] = *m;
+		else if (!ln_channel_allows(c->channel, m->recipient))
 			strangers[nstrangers++] = *m;
 		else if (objected != NULL && objected[i])
 			objectors[nobjectors++] = *m;
@@ -1401,6 +1414,11 @@ claim_phase(void *arg)
 	}
 	if (nblocked > 0)
 		ln_outbox_park(blocked, nblocked);
+	if (nunwritable > 0)
+	{
+		ln_outbox_reject(unwritable, nunwritable, "a text cannot be written in UTF-8");
+		W.next_expiry = c->now;
+	}
 	if (nobjectors > 0)
 	{
 		ln_outbox_suppress(objectors, nobjectors, "the recipient objected");
@@ -2024,7 +2042,10 @@ harvest(void)
 
 		if (res.tag & LN_TAG_SIDE)
 		{
-			ln_token_result(W.channels, W.nchannels, &res);
+			if (res.tag & LN_TAG_TOKEN)
+				ln_token_result(W.channels, W.nchannels, &res);
+			else
+				ln_counts_result(&res);
 			continue;
 		}
 		t = &W.transfers[res.tag];
@@ -2279,6 +2300,54 @@ note_tokens(void)
 	}
 }
 
+/* ----------------------------------------------------------------- counts */
+
+typedef struct Wanted
+{
+	LnCount		counts[LN_COUNTS_MAX];
+	int			n;
+} Wanted;
+
+static void
+wanted_counts_phase(void *arg)
+{
+	Wanted	   *w = (Wanted *) arg;
+
+	w->n = ln_outbox_wanted_counts(W.home, w->counts, &W.next_counts);
+}
+
+static void
+record_counts_phase(void *arg)
+{
+	const LnCount *counts;
+	int			n = ln_counts_answers(&counts);
+
+	ln_outbox_record_counts(counts, n);
+}
+
+/* Ask LINE how many messages it delivered on past days, and keep the answers. */
+static void
+fetch_counts(void)
+{
+	const LnCount *answers;
+	Wanted		w;
+
+	if (W.standing_still || W.home == 0 || ln_counts_pending() > 0)
+		return;
+	if (ln_counts_answers(&answers) > 0)
+	{
+		if (!try_phase("recording counts", record_counts_phase, NULL))
+			return;
+		ln_counts_forget();
+	}
+	if (!ln_guc_enabled || W.next_counts > GetCurrentTimestamp())
+		return;
+	if (!try_phase("looking for counts to ask for", wanted_counts_phase, &w) || w.n == 0)
+		return;
+	if (ln_counts_ask(W.channels, W.nchannels, w.counts, w.n, W.http) < w.n)
+		W.next_counts = Max(W.next_counts, GetCurrentTimestamp() + COUNTS_RETRY);
+}
+
 /* ------------------------------------------------------------------- wait */
 
 /* Nothing in hand, and nothing to do before a known time. */
@@ -2356,6 +2425,8 @@ next_deadline(void)
 			wake = earlier(wake, W.need_rescue ? now : W.rescue_at, "recovering claims");
 			wake = earlier(wake, W.next_expiry, "ending expired messages");
 			wake = earlier(wake, W.next_silence, "judging silence");
+			if (ln_counts_pending() == 0)
+				wake = earlier(wake, W.next_counts, "looking for counts to ask for");
 			if (W.need_release)
 				wake = earlier(wake, W.release_at, "releasing messages");
 			wake = earlier(wake, W.next_maintenance, "maintaining history");

@@ -117,7 +117,7 @@ fi
 
 if wanted phone && [ -e "$work/src/test/phone_conformance.sh" ]; then
     step "phone numbers against libphonenumber"
-    want_packages g++ libphonenumber-dev python3-phonenumbers clang-14 libclang-rt-14-dev
+    want_packages g++ libphonenumber-dev python3-phonenumbers libicu-dev clang-14 libclang-rt-14-dev
     if as_user bash "$work/src/test/phone_conformance.sh" >"$work/phone.log" 2>&1; then
         ok
         tail -4 "$work/phone.log"

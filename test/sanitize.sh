@@ -46,7 +46,7 @@ flags="-g -O1 -fno-omit-frame-pointer"
 mkdir "$work/build"
 cp -r "$here/src" "$here/sql" "$here/Makefile" "$here/line_notify.control" "$work/build/"
 find "$work/build/src" -name '*.o' -delete
-make -s -C "$work/build" PG_CONFIG="$pg_config" with_llvm=no PG_CFLAGS="$flags" \
+make -s -j2 -C "$work/build" PG_CONFIG="$pg_config" with_llvm=no PG_CFLAGS="$flags" \
 	SHLIB_LINK="-lcurl -lssl -lcrypto $([ "$what" = asan ] && echo -fsanitize=address,undefined)" >"$work/build.log" 2>&1 ||
 	{ tail -20 "$work/build.log"; exit 1; }
 cp "$work/build/line_notify.so" "$lib/"
@@ -67,10 +67,22 @@ CONF
 
 case $what in
 asan)
-	export LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"
-	export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:log_path=$reports/asan:detect_stack_use_after_return=1
-	export UBSAN_OPTIONS=print_stacktrace=1:log_path=$reports/ubsan
-	as "$bin/postgres" -D "$data" >"$work/log" 2>&1 &
+	# glibc's bindtextdomain() never returns when libasan was preloaded into a
+	# program that was not linked with it: messages stay in English
+	cat >"$work/nonls.c" <<-C
+		char *bindtextdomain(const char *d, const char *n) { return (char *) n; }
+		char *textdomain(const char *d) { return (char *) d; }
+		char *bind_textdomain_codeset(const char *d, const char *c) { return (char *) c; }
+		char *gettext(const char *s) { return (char *) s; }
+		char *dgettext(const char *d, const char *s) { return (char *) s; }
+		char *ngettext(const char *s, const char *p, unsigned long n) { return (char *) (n == 1 ? s : p); }
+		char *dngettext(const char *d, const char *s, const char *p, unsigned long n) { return (char *) (n == 1 ? s : p); }
+	C
+	gcc -w -shared -fPIC -o "$work/nonls.so" "$work/nonls.c"
+	as env LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so) $work/nonls.so" \
+		ASAN_OPTIONS="detect_leaks=0:abort_on_error=1:log_path=$reports/asan" \
+		UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports/ubsan" \
+		"$bin/postgres" -D "$data" >"$work/log" 2>&1 &
 	;;
 valgrind)
 	# the server's own habits: padding of what it writes, memory left at exit
@@ -115,7 +127,6 @@ valgrind)
 		   ...
 		}
 	SUPP
-	export -n LD_PRELOAD 2>/dev/null || true
 	as valgrind --quiet --trace-children=yes --track-origins=yes --leak-check=no --gen-suppressions=no \
 		--error-exitcode=0 --suppressions="$work/postgres.supp" --log-file="$reports/valgrind.%p" \
 		"$bin/postgres" -D "$data" >"$work/log" 2>&1 &
@@ -125,7 +136,6 @@ valgrind)
 	exit 2
 	;;
 esac
-unset LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS
 psql=("$bin/psql" -h "$work" -U postgres -d postgres -XAtq -v ON_ERROR_STOP=1)
 finish() {
 	kill -INT "$(head -1 "$data/postmaster.pid" 2>/dev/null)" 2>/dev/null || true
@@ -134,7 +144,7 @@ finish() {
 	wait 2>/dev/null || true
 }
 trap finish EXIT
-for _ in $(seq 600); do
+for _ in $(seq 300); do
 	"${psql[@]}" -c 'SELECT 1' >/dev/null 2>&1 && break
 	sleep 0.2
 done
@@ -167,7 +177,7 @@ curl -sf -X POST "$control/_sim/script" -d '[
 SQL
 for part in 1 2 3 4; do
 	"${psql[@]}" -c "INSERT INTO line_notify.outbox (phone, use_case, template_key, body, reference)
-		SELECT '090' || lpad((i + $part * 1000000)::text, 8, '0'), 'parcel_delivery', 'shipment_completed_ja',
+		SELECT '090' || (10000000 + $part * 1000000 + i), 'parcel_delivery', 'shipment_completed_ja',
 			'{\"items\": [{\"itemKey\": \"number_001_ja\", \"content\": \"1234\"}]}', 'ref ' || i
 		FROM generate_series(1, $messages / 4) i"
 	"${psql[@]}" -c 'SELECT pg_reload_conf()' >/dev/null

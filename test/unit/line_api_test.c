@@ -404,6 +404,16 @@ test_bodies(void)
 	m.template_key = "shipment_completed_ja";
 	body_is(&m, "{\"to\":\"" HASH "\",\"templateKey\":\"shipment_completed_ja\"}",
 			"template without a body");
+	m.body = " {\"a b\": \"c, d: e\\\" f\\\\\", \"g\" :\t[ 1 ,\n-2.5e+3,\r true , null, \"\" , {} ] } ";
+	m.body_len = strlen(m.body);
+	body_is(&m, "{\"to\":\"" HASH "\",\"templateKey\":\"shipment_completed_ja\","
+			"\"body\":{\"a b\":\"c, d: e\\\" f\\\\\",\"g\":[1,-2.5e+3,true,null,\"\",{}]}}",
+			"white space goes between tokens, and stays in strings");
+	m.body = "{\"a\": \"b\\\\\", \"c  d\": \"\343\200\200 \\\\\\\" \"}";
+	m.body_len = strlen(m.body);
+	body_is(&m, "{\"to\":\"" HASH "\",\"templateKey\":\"shipment_completed_ja\","
+			"\"body\":{\"a\":\"b\\\\\",\"c  d\":\"\343\200\200 \\\\\\\" \"}}",
+			"a backslash that is escaped escapes nothing");
 	m.body = "{\"items\":[]}";
 	m.body_len = strlen(m.body);
 	m.aggregation_unit = "delivery";

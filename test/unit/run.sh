@@ -42,6 +42,7 @@ declare -A libs=(
 	[crypto]="-lcrypto"
 	[http]="-lcurl -lssl -lcrypto -lpthread -ldl"
 	[http2]="-lcurl -lssl -lcrypto -lpthread -ldl"
+	[http2]="-lcurl -lssl -lcrypto -lpthread"
 	[token_api]="-lcrypto"
 )
 order=(breaker crypto histogram http http2 line_api message_check phone quiet retry token_api token_bucket window)
