@@ -3264,6 +3264,11 @@ $$;
 REVOKE ALL ON FUNCTION line_notify.pause FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.pause IS 'Stop sending: everything, a channel, the messages of a template, or the flexible messages of a use case; what is on the wire ends normally. Returns how many things are paused now';
 
+CREATE FUNCTION line_notify._resumed(channel text) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'line_notify_resumed';
+REVOKE ALL ON FUNCTION line_notify._resumed(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._resumed(text) IS 'ends pauses that LINE asked for, and closes the circuit breaker';
+
 CREATE FUNCTION line_notify.resume(
 	channel text DEFAULT NULL,
 	use_case line_notify.use_case DEFAULT NULL, template_key text DEFAULT NULL)
@@ -3286,6 +3291,7 @@ BEGIN
 		UPDATE line_notify.channel c SET paused_at = NULL, pause_reason = NULL, pause_automatic = false
 		WHERE (channel IS NULL OR c.name = channel) AND c.paused_at IS NOT NULL;
 		GET DIAGNOSTICS m = ROW_COUNT;
+		PERFORM line_notify._resumed(c.name) FROM line_notify.channel c WHERE channel IS NULL OR c.name = channel;
 	END IF;
 	PERFORM line_notify._log_operation('resume', jsonb_strip_nulls(jsonb_build_object('channel', channel,
 		'use_case', use_case, 'template_key', template_key)), false, n + m);
@@ -3293,7 +3299,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.resume FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.resume IS 'Send again: everything, a channel including its paused endpoints, templates and designs, or one of these. Returns how many things were paused';
+COMMENT ON FUNCTION line_notify.resume IS 'Send again: everything, a channel including its paused endpoints, templates and designs, LINE''s wish to wait and an open circuit breaker, or one template or design. Returns how many things were paused';
 
 CREATE FUNCTION line_notify._check_channel(channel text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp

@@ -730,6 +730,10 @@ pool_create(HttpClient *client)
 	if (opt->max_streams > 0)
 		curl_multi_setopt(pool->multi, CURLMOPT_MAX_CONCURRENT_STREAMS,
 						  (long) opt->max_streams);
+#if LIBCURL_VERSION_NUM >= 0x081400
+	/* the resolver threads belong to the multi handle since 8.20 */
+	curl_multi_setopt(pool->multi, CURLMOPT_QUICK_EXIT, 1L);
+#endif
 
 	pool->next = client->pools;
 	client->pools = pool;

@@ -335,6 +335,18 @@ ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns)
 	SpinLockRelease(&ln_shared->rate_lock);
 }
 
+void
+ln_shmem_rate_unblock(uint64 key)
+{
+	SpinLockAcquire(&ln_shared->rate_lock);
+	for (int i = 0; i < LN_RATES && ln_shared->rates[i].key != 0; i++)
+	{
+		if (ln_shared->rates[i].key == key)
+			ln_bucket_unblock(&ln_shared->rates[i].bucket, ln_monotonic_ns());
+	}
+	SpinLockRelease(&ln_shared->rate_lock);
+}
+
 bool
 ln_shmem_rate_look(uint64 key, double *tokens, int64 *blocked_ns)
 {
@@ -488,6 +500,7 @@ shmem_startup(void)
 			pg_atomic_init_u32(&s->breaker, 0);
 			pg_atomic_init_u64(&s->breaker_until, 0);
 			pg_atomic_init_u64(&s->rate_key, 0);
+			pg_atomic_init_u32(&s->resumed, 0);
 		}
 		for (int i = 0; i < ln_shared->nslots; i++)
 		{

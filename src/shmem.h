@@ -118,6 +118,7 @@ typedef struct LnStats
 	pg_atomic_uint32 breaker;	/* BreakerState */
 	pg_atomic_uint64 breaker_until; /* TimestampTz, 0 = none */
 	pg_atomic_uint64 rate_key;
+	pg_atomic_uint32 resumed;	/* set by resume(), taken by the worker */
 } LnStats;
 
 #define LN_STATS	256
@@ -184,6 +185,9 @@ extern void ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns);
 
 /* End of the pause in force (monotonic clock), 0 = none. */
 extern int64 ln_shmem_rate_blocked_until(uint64 key);
+/* An operator says that the cause of a pause is gone: ends it, and the slow start. */
+extern void ln_shmem_rate_unblock(uint64 key);
+
 /* Tokens there now, and when a pause of LINE's ends (0 = none); false when nobody sends with this key. */
 extern bool ln_shmem_rate_look(uint64 key, double *tokens, int64 *blocked_ns);
 

@@ -35,6 +35,7 @@ PG_FUNCTION_INFO_V1(line_notify_stats);
 PG_FUNCTION_INFO_V1(line_notify_reset_stats);
 PG_FUNCTION_INFO_V1(line_notify_quantile);
 PG_FUNCTION_INFO_V1(line_notify_secret_fault);
+PG_FUNCTION_INFO_V1(line_notify_resumed);
 
 static const char *
 state_name(const LnSlot *slot)
@@ -341,4 +342,26 @@ line_notify_secret_fault(PG_FUNCTION_ARGS)
 		PG_RETURN_TEXT_P(cstring_to_text(err));
 	explicit_bzero(secret, strlen(secret));
 	PG_RETURN_NULL();
+}
+
+/*
+ * An operator resumes a channel: pauses that LINE asked for and the breaker
+ * end at once.  Not undone by a rollback; then LINE says it again.
+ */
+Datum
+line_notify_resumed(PG_FUNCTION_ARGS)
+{
+	char	   *channel = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	for (int i = 0; ln_shared != NULL && i < LN_STATS; i++)
+	{
+		LnStats    *s = &ln_shared->stats[i];
+
+		if (s->database != MyDatabaseId || strcmp(s->channel, channel) != 0)
+			continue;
+		ln_shmem_rate_unblock(pg_atomic_read_u64(&s->rate_key));
+		pg_atomic_write_u32(&s->resumed, 1);
+	}
+	ln_wakeup_at_commit(LN_WORK_CONFIG);
+	PG_RETURN_VOID();
 }

@@ -1583,7 +1583,7 @@ fair_share(const LnChannel *c)
 	return Min(W.nfree, Max(W.nfree - kept, share - c->in_flight));
 }
 
-/* Show the breakers in view stats. */
+/* Show the breakers in view stats; resume() closes them. */
 static void
 publish_breakers(void)
 {
@@ -1595,7 +1595,11 @@ publish_breakers(void)
 		{
 			LnStats    *s = c->stats[k];
 
-			if (s == NULL || pg_atomic_read_u32(&s->breaker) == (uint32) c->breaker.state)
+			if (s == NULL)
+				continue;
+			if (pg_atomic_read_u32(&s->resumed) != 0 && pg_atomic_exchange_u32(&s->resumed, 0) != 0)
+				ln_breaker_success(&c->breaker);
+			if (pg_atomic_read_u32(&s->breaker) == (uint32) c->breaker.state)
 				continue;
 			pg_atomic_write_u64(&s->breaker_until,
 								(uint64) (GetCurrentTimestamp() +

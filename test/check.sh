@@ -36,6 +36,7 @@ began=$SECONDS
 step "packages"
 base_packages
 wanted tap && need_packages perl libipc-run-perl libjson-pp-perl python3-h2
+wanted tap && want_packages nginx-light python3-psycopg2 curl
 wanted style && want_packages pg-bsd-indent
 plain_user
 make_work check

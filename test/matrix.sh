@@ -7,6 +7,11 @@
 #   bash test/matrix.sh 17 18        these only
 #   GROUPS_OF_CHECK="unit regress" bash test/matrix.sh     groups of check.sh
 #
+#   TAP=001_delivery.pl GROUPS_OF_CHECK=tap bash test/matrix.sh  these TAP files
+#
+# A release whose root cannot be made here (no mirror, no right to mount) is
+# reported as skipped; a test that fails there is a failure.
+#
 # Needs root, debootstrap and the machine's own apt configuration.  Roots are
 # kept in MATRIX_DIR (default /var/tmp/line_notify-matrix) and used again; what
 # differs between them is also libcurl: 7.88, 8.14 and newer.
@@ -20,7 +25,8 @@ majors=("$@")
 groups=${GROUPS_OF_CHECK:-}
 
 [ "$(id -u)" = 0 ] || { echo "matrix.sh needs root"; exit 1; }
-command -v debootstrap >/dev/null || apt-get install -y -q debootstrap >/dev/null || exit 1
+command -v debootstrap >/dev/null || apt-get install -y -q debootstrap >/dev/null 2>&1 ||
+    { echo "skipped: ${majors[*]} (debootstrap cannot be installed)"; exit 0; }
 
 # the mirror this machine uses
 mirror=$(apt-get indextargets --format '$(SITE)' 2>/dev/null | grep -m1 '/debian$')
@@ -43,9 +49,9 @@ make_root() { # suite directory
 }
 
 mount_root() {
-    mountpoint -q "$1/proc" || mount -t proc proc "$1/proc"
-    mountpoint -q "$1/dev" || mount --rbind /dev "$1/dev"
-    mkdir -p "$1/dev/shm"
+    { mountpoint -q "$1/proc" || mount -t proc proc "$1/proc"; } &&
+        { mountpoint -q "$1/dev" || mount --rbind /dev "$1/dev"; } &&
+        mkdir -p "$1/dev/shm"
 }
 
 umount_root() {
@@ -53,14 +59,15 @@ umount_root() {
 }
 
 failed=0
+skipped=()
 for major in "${majors[@]}"; do
     s=${suite[$major]:-}
     [ -n "$s" ] || { echo "no Debian release known for PostgreSQL $major"; failed=1; continue; }
     root=$dir/$s
     echo "== PostgreSQL $major, Debian $s"
     start=$SECONDS
-    make_root "$s" "$root" || { echo "PostgreSQL $major: no root"; failed=1; continue; }
-    mount_root "$root"
+    make_root "$s" "$root" || { skipped+=("$major"); continue; }
+    mount_root "$root" || { umount_root "$root"; skipped+=("$major"); continue; }
     rm -rf "$root/line_notify"
     # a clean clone, plus what is not committed yet
     git -c safe.directory='*' clone -q "$here" "$root/line_notify" 2>/dev/null || mkdir -p "$root/line_notify"
@@ -68,7 +75,7 @@ for major in "${majors[@]}"; do
         tar --null --ignore-failed-read -T - -cf - 2>/dev/null) | tar -xf - -C "$root/line_notify"
     # shellcheck disable=SC2086
     chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 PG_MAJOR="$major" \
-        ${PROVE_JOBS:+PROVE_JOBS=$PROVE_JOBS} ${PHONE_INPUTS:+PHONE_INPUTS=$PHONE_INPUTS} \
+        ${PROVE_JOBS:+PROVE_JOBS=$PROVE_JOBS} ${PHONE_INPUTS:+PHONE_INPUTS=$PHONE_INPUTS} ${TAP:+"TAP=$TAP"} \
         bash /line_notify/test/check.sh $groups >"$dir/check-$major.log" 2>&1
     status=$?
     umount_root "$root"
@@ -76,4 +83,5 @@ for major in "${majors[@]}"; do
     echo "PostgreSQL $major: $(tail -1 "$dir/check-$major.log"), $((SECONDS - start)) s, log $dir/check-$major.log"
     [ $status -eq 0 ] || failed=1
 done
+[ ${#skipped[@]} -eq 0 ] || echo "skipped: PostgreSQL ${skipped[*]} (no root of that release can be made here, see $dir)"
 exit $failed

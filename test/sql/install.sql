@@ -3,6 +3,8 @@
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS line_notify CASCADE;
 RESET client_min_messages;
+-- 18 adds a context
+\set SHOW_CONTEXT never
 CREATE SCHEMA line_notify;
 CREATE EXTENSION line_notify;
 DROP SCHEMA line_notify;

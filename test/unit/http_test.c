@@ -233,6 +233,21 @@ result_is(HttpVerdict verdict, int status, const char *name)
 			 res.status, res.curl_code, res.error);
 }
 
+/*
+ * What was left on a connection is not the answer to the next request.  Up to
+ * 8.14 libcurl sees the rest and connects anew; 8.23 sends and then finds the
+ * connection unusable, which is honestly unknown.
+ */
+static void
+not_stolen(void)
+{
+	if (!ok((res.verdict == HTTP_STATUS && res.status == 200) ||
+			(res.verdict == HTTP_AMBIGUOUS && res.status == 0),
+			"is not taken for the next request"))
+		diag("verdict %d, status %d, curl %d, error \"%s\"", res.verdict,
+			 res.status, res.curl_code, res.error);
+}
+
 /* Run one script against one ordinary POST on a fresh connection. */
 static void
 script_gives(const Step *script, HttpVerdict verdict, int status,
@@ -752,17 +767,17 @@ test_status_lines(void)
 		script_gives(extra, HTTP_STATUS, 200, "an answer too many");
 		rude_script(&server, good, NULL);
 		go(&t);
-		result_is(HTTP_STATUS, 200, "is not taken for the next request");
+		not_stolen();
 		script_gives(late_ok, HTTP_STATUS, 200, "a second answer, later");
 		drive(150);
 		rude_script(&server, good, NULL);
 		go(&t);
-		result_is(HTTP_STATUS, 200, "is not taken for the next request");
+		not_stolen();
 		script_gives(late, HTTP_STATUS, 200, "a late 408 on an idle connection");
 		drive(150);
 		rude_script(&server, good, NULL);
 		go(&t);
-		result_is(HTTP_STATUS, 200, "is not taken for the next request");
+		not_stolen();
 	}
 }
 

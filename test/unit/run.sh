@@ -26,6 +26,7 @@ flags=(-std=gnu99 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Werror -Wmissing-prototype
 declare -A sources=(
 	[breaker]="breaker.c"
 	[crypto]="crypto.c"
+	[design]="design.c"
 	[histogram]="histogram.c"
 	[http]="http.c ../test/unit/rude_server.c"
 	[http2]="http.c ../test/unit/rude_server.c"
@@ -45,9 +46,18 @@ declare -A libs=(
 	[http2]="-lcurl -lssl -lcrypto -lpthread"
 	[token_api]="-lcrypto"
 )
-order=(breaker crypto histogram http http2 line_api message_check phone quiet retry token_api token_bucket window)
+order=(breaker crypto design histogram http http2 line_api message_check phone quiet retry token_api token_bucket window)
 
 mkdir -p "$build" || exit 1
+
+# libcurl 8.14 itself leaks a host name of 21 bytes after a failed connect;
+# older and newer ones do not, and are checked without exceptions.
+case $(curl-config --version 2>/dev/null) in
+	*\ 8.14.*)
+		echo 'leak:libcurl.so' >"$build/lsan.supp"
+		export LSAN_OPTIONS=suppressions=$build/lsan.supp:print_suppressions=0
+		;;
+esac
 [ $# -gt 0 ] && order=("$@")
 
 failed=0

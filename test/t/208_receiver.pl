@@ -1,0 +1,117 @@
+# The documented receiver, end to end: LINE (simulated) posts signed events over
+# TLS to nginx, nginx to the receiver, the receiver to the database; while the
+# primary is away they are spooled, answered within LINE's two seconds, and
+# handed in later.  TAP: real servers of Debian.
+
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use File::Spec;
+use IO::Socket::INET;
+use IPC::Run;
+use Test::More;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my ($nginx) = grep { -x } '/usr/sbin/nginx', '/usr/bin/nginx';
+plan skip_all => 'nginx is not installed' unless $nginx;
+plan skip_all => 'python3-psycopg2 is not installed' if system('python3 -c "import psycopg2" 2>/dev/null') != 0;
+
+my $root = $ENV{LN_SRC} // File::Spec->rel2abs(dirname(__FILE__) . '/../..');
+my $dir = PostgreSQL::Test::Utils::tempdir();
+my $sim = LineNotify::Sim->start;
+my $node = LineNotify::Node->new('main');
+$node->install('postgres', $sim);
+$node->safe_psql('postgres', "CREATE ROLE line_webhook LOGIN; SELECT line_notify.grant_webhook('line_webhook')");
+
+sub free_port
+{
+	my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die;
+	return $s->sockport;
+}
+sub becomes_open
+{
+	my $port = shift;
+	return $sim->wait_until(sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) }, 15);
+}
+my ($port, $tls_port) = (free_port(), free_port());
+my @receiver = ('python3', "$root/receiver/line_notify_receiver.py", '--listen', "127.0.0.1:$port", '--spool', "$dir/spool", '--retry', '0.5',
+	'--dsn', $node->connstr('postgres') . ' user=line_webhook');
+my ($out, $err) = ('', '');
+my $receiver = IPC::Run::start(\@receiver, '>', \$out, '2>', "$dir/receiver.err");
+ok(becomes_open($port), 'the receiver listens');
+
+# our nginx.conf as it is, with names and ports of the test
+system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost "
+	. "-keyout $dir/key.pem -out $dir/cert.pem 2>/dev/null") == 0 or die;
+my $conf = PostgreSQL::Test::Utils::slurp_file("$root/receiver/nginx.conf");
+$conf =~ s/127\.0\.0\.1:8040/127.0.0.1:$port/;
+$conf =~ s/listen 443 ssl/listen 127.0.0.1:$tls_port ssl/;
+$conf =~ s/notify\.example\.jp;/localhost;/;
+$conf =~ s{/etc/letsencrypt\S+/fullchain\.pem}{$dir/cert.pem};
+$conf =~ s{/etc/letsencrypt\S+/privkey\.pem}{$dir/key.pem};
+PostgreSQL::Test::Utils::append_to_file("$dir/nginx.conf", qq{
+daemon off; master_process off; pid $dir/nginx.pid; error_log $dir/nginx.log;
+events { worker_connections 64; }
+http {
+access_log $dir/access.log;
+client_body_temp_path $dir; proxy_temp_path $dir; fastcgi_temp_path $dir; uwsgi_temp_path $dir; scgi_temp_path $dir;
+$conf}
+});
+my $server = IPC::Run::start([ $nginx, '-p', $dir, '-e', "$dir/nginx.log", '-c', "$dir/nginx.conf" ], '>', '/dev/null', '2>', "$dir/nginx.err");
+ok(becomes_open($tls_port), 'nginx listens') or diag(PostgreSQL::Test::Utils::slurp_file("$dir/nginx.err"));
+
+$sim->config(webhook => { mode => 'post', url => "https://localhost:$tls_port/line/shop", ca_file => "$dir/cert.pem",
+		redeliveries => 3, redelivery_wait => 0.2, batch => 10 });
+$node->insert('postgres', 25);
+$node->wait_states('postgres', delivered => 25);
+ok(1, 'accepted, told by webhook through nginx and receiver, delivered');
+my @posts = $sim->webhook_posts;
+is((grep { $_->{result} ne 'ok' } @posts), 0, 'every POST was answered in time');
+
+# redelivered: harmless
+cmp_ok($sim->redeliver, '>=', 25, 'all of it again');
+$sim->wait_until(sub { my @p = $sim->webhook_posts; @p >= 2 * @posts }, 15);
+is($node->states('postgres')->{delivered}, 25, 'changes nothing');
+
+# what is not LINE's is refused
+sub post
+{
+	my ($path, $body, $signature) = @_;
+	my $s = `curl -s -o /dev/null -w '%{http_code}' --cacert $dir/cert.pem -H 'x-line-signature: $signature' --data-binary '$body' https://localhost:$tls_port$path`;
+	return $s;
+}
+my $empty = '{"destination":"U8e742f61d673b39c7fff3cecb7536ef0","events":[]}';
+my $good = 'GhRKmvmHys4Pi8DxkF4+EayaH0OqtJtaZxgTD9fMDLs=';
+is(post('/line/shop', $empty, $good), 200, 'LINE\'s "Verify" button');
+is(post('/line/shop', "$empty ", $good), 401, 'a body that was changed');
+is(post('/line/shop', $empty, ''), 401, 'no signature');
+is(post('/line/nil', $empty, $good), 404, 'no such channel');
+is(post('/line/shop/..', $empty, $good), 404, 'no such path');
+
+# the primary goes away: spooled, answered, handed in later
+$sim->config(webhook => { mode => 'queue' });
+$node->insert('postgres', 7, first => 101);
+$node->wait_states('postgres', accepted => 7, delivered => 25);
+$sim->wait_webhooks(7, 10);
+$node->stop('fast');
+my $before = $sim->webhook_posts;
+$sim->config(webhook => { mode => 'post', url => "https://localhost:$tls_port/line/shop", ca_file => "$dir/cert.pem" });
+ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.json"; @f >= 1 }, 15), 'without the primary, events are spooled');
+ok($sim->wait_until(sub { my @p = $sim->webhook_posts; @p > $before && $p[-1]{result} eq 'ok' }, 10), 'and LINE is answered in time');
+is(post('/line/shop', $empty, 'forged'), 200, 'forged ones too, for the time being');
+$node->start;
+$node->wait_states('postgres', delivered => 32);
+ok(1, 'when it is back, they are handed in');
+ok($sim->wait_until(sub { my @f = glob "$dir/spool/*"; @f == 0 }, 15), 'the spool is empty, the forged one dropped');
+
+# the role can do nothing else
+my ($rc, $o, $e) = $node->psql('postgres', 'SELECT * FROM line_notify.history', extra_params => [ '-U', 'line_webhook' ]);
+like($e, qr/permission denied/, 'the receiver\'s role sees no message');
+
+$receiver->kill_kill;
+$server->kill_kill;
+$node->stop;
+$sim->stop;
+done_testing();

@@ -1,0 +1,118 @@
+# health() and waiting_reason name what only shows with processes and a network:
+# sending switched off, LINE's 429, an open breaker, no worker slot, a wrong
+# version, an error of the worker, a standby and whether it could take over.
+# (Everything else: regress test health.)
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use Test::More;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+my $node = LineNotify::Node->new('main', init => [ allows_streaming => 1 ]);
+$node->install('postgres', $sim);
+
+sub sees
+{
+	my ($what, $name, $on) = @_;
+	$on //= $node;
+	my $ok = $on->poll_query_until('postgres',
+		"SELECT count(*) > 0 FROM line_notify.health() WHERE concat_ws(' | ', severity, subject, reason) ~ '$what'");
+	diag($on->safe_psql('postgres', 'SELECT * FROM line_notify.health()')) if !$ok;
+	ok($ok, $name);
+	return;
+}
+
+sub waits
+{
+	my ($why, $name) = @_;
+	ok($node->poll_query_until('postgres', "SELECT count(*) > 0 FROM line_notify.notifications WHERE waiting_reason = '$why'"), $name);
+	return;
+}
+
+$node->insert('postgres', 1);
+$node->wait_states('postgres', accepted => 1);
+is($node->safe_psql('postgres', 'SELECT * FROM line_notify.health()'), '', 'all is well');
+
+# ---- the kill switch, by reload
+$node->append_conf('postgresql.conf', 'line_notify.enabled = off');
+$node->reload;
+sees('error . server . sending is switched off', 'switched off');
+$node->insert('postgres', 1, first => 2);
+waits('disabled', 'a message says so');
+$node->append_conf('postgresql.conf', 'line_notify.enabled = on');
+$node->reload;
+$node->wait_states('postgres', accepted => 2);
+
+# ---- 429
+$sim->script({ answer => { status => 429, headers => { 'Retry-After' => '3600' } }, times => 1 });
+$node->insert('postgres', 1, first => 3);
+sees('warning . channel shop . template messages: LINE said wait until', 'throttled');
+waits('LINE said wait', 'a message says so');
+$node->safe_psql('postgres', "SELECT line_notify.resume()");
+$node->wait_states('postgres', accepted => 3);
+is($node->safe_psql('postgres', 'SELECT * FROM line_notify.health()'), '', 'resume() ends it');
+
+# ---- nobody listens: the breaker opens, nothing is lost
+my $closed = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')->sockport;
+$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', api_base => 'http://127.0.0.1:$closed')");
+$node->insert('postgres', 20, first => 4);
+sees('warning . channel shop . the circuit breaker is (open|half-open): a run of requests failed, last not_sent', 'the breaker is open');
+waits('circuit breaker open', 'a message says so');
+$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', api_base => '@{[ $sim->url ]}'); SELECT line_notify.resume()");
+$node->wait_states('postgres', accepted => 23);
+
+# ---- the worker stands still before a version it does not know
+$node->safe_psql('postgres', "UPDATE pg_extension SET extversion = '9.9' WHERE extname = 'line_notify'; SELECT line_notify._wake()");
+sees('error . worker . library and extension versions do not match', 'version');
+$node->safe_psql('postgres', "UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'line_notify'; SELECT line_notify._wake()");
+ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.health()"), 'it goes on');
+
+# ---- an error of a phase
+$node->safe_psql('postgres', q{
+CREATE FUNCTION line_notify.boom() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''boom'' USING ERRCODE = ''internal_error''; END';
+CREATE TRIGGER boom BEFORE INSERT ON line_notify.in_flight FOR EACH STATEMENT EXECUTE FUNCTION line_notify.boom()});
+$node->insert('postgres', 1, first => 30);
+sees('warning . worker . the worker runs, and something failed: claiming messages: boom', 'an error of the worker');
+$node->safe_psql('postgres', 'DROP TRIGGER boom ON line_notify.in_flight; DROP FUNCTION line_notify.boom()');
+$node->wait_states('postgres', accepted => 24);
+ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.health()"), 'it is gone when it is gone');
+
+# ---- a standby
+$node->backup('b');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'b', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+sees('info . server . this server is a standby', 'a standby says what it is', $standby);
+is($standby->safe_psql('postgres', "SELECT count(*) FROM line_notify.health()"), 1, 'and nothing else is wrong with it');
+$standby->append_conf('postgresql.conf', "line_notify.node = 'another'");
+$standby->reload;
+sees('error . channel shop . disarmed', 'a node that could not take over says so before', $standby);
+$node->safe_psql('postgres', q{SELECT line_notify.arm(nodes => '{test,another}')});
+ok($standby->poll_query_until('postgres', 'SELECT count(*) = 1 FROM line_notify.health()'), 'armed for both nodes');
+$node->safe_psql('postgres', q{SELECT line_notify.alter_channel('shop', ca_file => '/nonexistent/ca.pem')});
+sees('error . channel shop . ca_file does not exist on this server', 'a file that is missing there', $standby);
+$node->safe_psql('postgres', q{SELECT line_notify.alter_channel('shop', ca_file => '')});
+my ($rc, $out, $err) = $standby->psql('postgres', 'SELECT line_notify.wait_for(1)');
+like($err, qr/recovery is in progress/, 'wait_for is refused there');
+($rc, $out, $err) = $standby->psql('postgres', "SELECT * FROM line_notify.cancel(batch => 'x')");
+like($err, qr/read-only transaction/, 'and so are verbs');
+$standby->stop;
+
+# ---- no preload, and no slot
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
+$node->restart;
+sees('error . server . line_notify is not in shared_preload_libraries', 'not preloaded');
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'line_notify'\nmax_worker_processes = 1");
+$node->restart;
+sees('error . server . max_worker_processes leaves no room', 'too few processes');
+
+$sim->stop;
+$node->stop;
+done_testing();
