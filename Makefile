@@ -71,6 +71,7 @@ REGRESS = \
 	duties \
 	enqueue_trigger \
 	health \
+	flow \
 	install \
 	message_check \
 	outbox \
