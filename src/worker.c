@@ -133,6 +133,9 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* Response bytes kept of an answer: LINE's longest error is under 2 kB. */
 #define MAX_RESPONSE		8192
 
+/* Longest pause that a Retry-After can order (ms): then one message asks again. */
+#define MAX_PAUSE_MS		900000
+
 /* What may wait to be recorded before claiming stops. */
 #define MAX_UNRECORDED		4096
 
@@ -2134,7 +2137,7 @@ harvest(void)
 		if (res.status == 429 || res.status == 503)
 		{
 			/* as LINE says, else 1 s doubling to a minute, for all workers */
-			int64		pause_ms = res.retry_after_ms;
+			int64		pause_ms = Min(res.retry_after_ms, MAX_PAUSE_MS);
 
 			ln_breaker_neutral(&channel->breaker);
 			if (pause_ms < 0)
