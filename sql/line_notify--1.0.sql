@@ -2103,7 +2103,7 @@ CREATE TRIGGER prepare BEFORE INSERT ON line_notify.outbox
 CREATE FUNCTION line_notify.enqueue_trigger() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_enqueue_trigger';
 -- It sends with the right of the table's owner.  So whoever may execute it and
--- has TRIGGER on a table can send as that owner: no grant_…() gives it.
+-- has TRIGGER on a table can send as that owner: none of the grant functions gives it.
 REVOKE ALL ON FUNCTION line_notify.enqueue_trigger() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.enqueue_trigger() IS 'trigger for tables of the application, AFTER INSERT, UPDATE or DELETE FOR EACH ROW: sends a message about the row; its argument is a JSON object of columns of outbox, with {column} for values';
 

@@ -65,7 +65,7 @@ PG_FUNCTION_INFO_V1(line_notify_duplicate_of);
 #define MAX_KEY		255
 
 /* Nobody plans a notice for longer; and times at the end of the calendar could not be restored. */
-#define MAX_AHEAD_US		(INT64CONST(3660) * USECS_PER_DAY)
+#define MAX_AHEAD_US		(INT64CONST(36600) * USECS_PER_DAY)
 
 /* Longest reference and batch in bytes: both are indexed. */
 #define MAX_LABEL_BYTES		1000
