@@ -1648,7 +1648,7 @@ room(LnChannel *c, LineKind kind, TimestampTz now)
 	 * No more in hand than a tenth of a second's worth of tokens, and not much
 	 * more than may be sent.  While half of it is there, let a batch gather.
 	 */
-	in_hand = Max(ln_window_room(&c->window, 0, now_ms), IN_HAND);
+	in_hand = Max(ln_window_room(&c->window, c->sent, now_ms), IN_HAND);
 	in_hand = Min(in_hand, Max(c->row.rate_limit / 10, 1));
 	if (c->queued > in_hand / 2)
 		return 0;
