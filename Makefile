@@ -12,6 +12,7 @@ EXTENSION = line_notify
 PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
+	src/approval.o \
 	src/breaker.o \
 	src/builders.o \
 	src/catalogue.o \
@@ -20,6 +21,7 @@ OBJS = \
 	src/counts.o \
 	src/crypto.o \
 	src/dedup.o \
+	src/design.o \
 	src/encoding.o \
 	src/enqueue.o \
 	src/enqueue_trigger.o \
@@ -40,6 +42,7 @@ OBJS = \
 	src/quiet.o \
 	src/release.o \
 	src/retry.o \
+	src/sample.o \
 	src/shmem.o \
 	src/signed_link.o \
 	src/states.o \
@@ -61,12 +64,14 @@ DATA = \
 	sql/line_notify--1.0.sql \
 
 REGRESS = \
+	approvals \
 	builders \
 	catalogue \
 	channel \
 	duties \
 	enqueue_trigger \
 	health \
+	flow \
 	install \
 	message_check \
 	outbox \
@@ -77,6 +82,7 @@ REGRESS = \
 	signed_link \
 	use_case \
 	verbs \
+	webhook \
 
 ISOLATION = \
 	dedup \

@@ -569,6 +569,26 @@ BEGIN
 	IF $1 = 'flexible' AND $3 IS NULL AND (c ->> 'use_case_required')::boolean THEN
 		RETURN QUERY VALUES ('error', 'use_case', 'use_case_missing', 'is required for flexible messages');
 	END IF;
+	-- as approval.c says at INSERT
+	IF ($3 IS NOT NULL OR $1 = 'flexible') AND EXISTS (SELECT FROM line_notify.approval a WHERE a.channel = $4) THEN
+		RETURN QUERY
+		SELECT 'error', 'use_case', x.rule, x.message
+		FROM (SELECT (SELECT a.status FROM line_notify.approval a WHERE a.channel = $4 AND a.use_case = $3) AS status) s,
+			 LATERAL (VALUES ('use_case_not_approved', 'is not approved for the channel', s.status IS NULL),
+							 ('use_case_suspended', 'is suspended', s.status = 'suspended')) AS x (rule, message, applies)
+		WHERE x.applies;
+	END IF;
+	IF $1 = 'flexible' AND EXISTS (SELECT FROM line_notify.design d WHERE d.channel = $4 AND d.use_case = $3)
+		AND NOT EXISTS (SELECT FROM line_notify.design d
+						WHERE d.channel = $4 AND d.use_case = $3 AND d.status = 'approved'
+						  AND line_notify.design_mismatch($2 -> 'messages', d.skeleton) IS NULL)
+	THEN
+		RETURN QUERY
+		SELECT 'error', coalesce(max(line_notify.design_mismatch($2 -> 'messages', d.skeleton)), 'messages'),
+			   'design_not_approved', 'matches no approved design of the use case'
+		FROM line_notify.design d
+		WHERE d.channel = $4 AND d.use_case = $3 AND d.status = 'approved';
+	END IF;
 	IF $1 = 'template' AND jsonb_typeof($2) = 'object' THEN
 		RETURN QUERY
 		SELECT * FROM line_notify._catalogue_findings($2 ->> 'templateKey', $2 -> 'body', c ->> 'region', $3,
@@ -701,6 +721,7 @@ CREATE TABLE line_notify.channel (
 	quiet_hours		text CHECK (quiet_hours ~ '^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$' AND left(quiet_hours, 5) <> right(quiet_hours, 5)),
 	daily_budget	integer CHECK (daily_budget > 0),
 	only_recipients	text[] CHECK (array_to_string(only_recipients, ',', '?') ~ '^([0-9a-f]{64}(,|$))*$'),
+	catalogue_only	boolean NOT NULL DEFAULT false,
 	proxy			text CHECK (proxy ~ '^https?://[A-Za-z0-9.\[\]:-]+$'),
 	ca_file			text CHECK (ca_file ~ '^/[[:print:]]+$'),
 	paused_at		timestamptz,
@@ -721,6 +742,7 @@ COMMENT ON COLUMN line_notify.channel.time_zone IS 'for quiet_hours and the day 
 COMMENT ON COLUMN line_notify.channel.quiet_hours IS 'nothing is sent in these hours of the day, e.g. 21:00-08:00';
 COMMENT ON COLUMN line_notify.channel.daily_budget IS 'most messages a day that LINE may have accepted; what comes after waits for the next day';
 COMMENT ON COLUMN line_notify.channel.only_recipients IS 'hashes of the only people that may be sent to, for staging; messages to others become suppressed';
+COMMENT ON COLUMN line_notify.channel.catalogue_only IS 'template messages may only use keys that template_catalogue lists for the region';
 COMMENT ON COLUMN line_notify.channel.pause_automatic IS 'paused by the worker, which may resume it when the cause is gone; an operator''s pause only ends by resume()';
 COMMENT ON COLUMN line_notify.channel.max_attempts IS 'attempts that consume one; NULL = only expires_at ends the waiting';
 
@@ -847,7 +869,8 @@ CREATE FUNCTION line_notify.create_channel(
 	time_zone text DEFAULT NULL,
 	quiet_hours text DEFAULT NULL,
 	daily_budget integer DEFAULT NULL,
-	only_recipients text[] DEFAULT NULL)
+	only_recipients text[] DEFAULT NULL,
+	catalogue_only boolean DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -906,7 +929,8 @@ BEGIN
 		time_zone => create_channel.time_zone,
 		quiet_hours => create_channel.quiet_hours,
 		daily_budget => create_channel.daily_budget,
-		only_recipients => create_channel.only_recipients);
+		only_recipients => create_channel.only_recipients,
+		catalogue_only => create_channel.catalogue_only);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.create_channel FROM PUBLIC;
@@ -938,7 +962,8 @@ CREATE FUNCTION line_notify.alter_channel(
 	time_zone text DEFAULT NULL,
 	quiet_hours text DEFAULT NULL,
 	daily_budget integer DEFAULT NULL,
-	only_recipients text[] DEFAULT NULL)
+	only_recipients text[] DEFAULT NULL,
+	catalogue_only boolean DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1006,7 +1031,8 @@ BEGIN
 		time_zone = coalesce(alter_channel.time_zone, c.time_zone),
 		quiet_hours = nullif(coalesce(alter_channel.quiet_hours, c.quiet_hours), ''),
 		daily_budget = nullif(coalesce(alter_channel.daily_budget, c.daily_budget), 0),
-		only_recipients = CASE WHEN alter_channel.only_recipients IS NULL THEN c.only_recipients ELSE allowed END
+		only_recipients = CASE WHEN alter_channel.only_recipients IS NULL THEN c.only_recipients ELSE allowed END,
+		catalogue_only = coalesce(alter_channel.catalogue_only, c.catalogue_only)
 	WHERE c.name = alter_channel.name;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
@@ -1223,7 +1249,7 @@ SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_f
 	   c.settle_window, c.dedup_window, c.on_duplicate, c.time_zone, c.quiet_hours, c.daily_budget,
 	   coalesce((SELECT d.sent FROM line_notify.daily_sent d
 				 WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date), 0) AS sent_today,
-	   cardinality(c.only_recipients) AS only_recipients,
+	   cardinality(c.only_recipients) AS only_recipients, c.catalogue_only,
 	   line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) AS quiet_until,
 	   c.home IS NOT DISTINCT FROM (SELECT line_notify._local_home()) AS armed,
 	   c.paused_at IS NOT NULL OR p.reasons IS NOT NULL AS paused,
@@ -1298,6 +1324,215 @@ END
 $$;
 REVOKE ALL ON FUNCTION line_notify.revoke_sender(regrole, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.revoke_sender(regrole, text[]) IS 'Take back what grant_sender() gave';
+
+-- Approvals.  A channel without any row here has not told what was approved,
+-- and may send everything; from the first row on, what is not listed is refused.
+CREATE TABLE line_notify.approval (
+	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
+	use_case		line_notify.use_case NOT NULL,
+	status			text COLLATE "C" NOT NULL DEFAULT 'approved' CHECK (status IN ('approved', 'suspended')),
+	reviewed_on		date,
+	reference		text,
+	changed_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	changed_by		name NOT NULL DEFAULT session_user,
+	PRIMARY KEY (channel, use_case)
+);
+REVOKE ALL ON line_notify.approval FROM PUBLIC;
+COMMENT ON TABLE line_notify.approval IS 'Use cases that LINE approved for a channel; changed by set_approval() and drop_approval(), read through view approvals';
+COMMENT ON COLUMN line_notify.approval.channel IS 'whose approval it is';
+COMMENT ON COLUMN line_notify.approval.use_case IS 'the reviewed purpose';
+COMMENT ON COLUMN line_notify.approval.status IS 'approved, or suspended: new messages are refused';
+COMMENT ON COLUMN line_notify.approval.reviewed_on IS 'day of LINE''s answer';
+COMMENT ON COLUMN line_notify.approval.reference IS 'where the review can be found: number, address, mail';
+COMMENT ON COLUMN line_notify.approval.changed_at IS 'when the row was last changed';
+COMMENT ON COLUMN line_notify.approval.changed_by IS 'who changed it';
+
+CREATE TABLE line_notify.design (
+	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
+	name			text COLLATE "C" NOT NULL CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$'),
+	use_case		line_notify.use_case NOT NULL,
+	skeleton		jsonb NOT NULL,
+	status			text COLLATE "C" NOT NULL DEFAULT 'approved' CHECK (status IN ('approved', 'suspended')),
+	reviewed_on		date,
+	reference		text,
+	changed_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	changed_by		name NOT NULL DEFAULT session_user,
+	PRIMARY KEY (channel, name)
+);
+REVOKE ALL ON line_notify.design FROM PUBLIC;
+COMMENT ON TABLE line_notify.design IS 'Designs that LINE approved for the flexible messages of a use case, which must match one of them once there is one; changed by set_design() and drop_design(), read through view designs';
+COMMENT ON COLUMN line_notify.design.channel IS 'whose design it is';
+COMMENT ON COLUMN line_notify.design.name IS 'name for people';
+COMMENT ON COLUMN line_notify.design.use_case IS 'the use case it was reviewed for';
+COMMENT ON COLUMN line_notify.design.skeleton IS 'messages with places: {name} in a string is any text; in arrays {"{optional}": element} and {"{repeat}": element}; doubled braces stand for themselves';
+COMMENT ON COLUMN line_notify.design.status IS 'approved, or suspended: new messages of this design are refused';
+COMMENT ON COLUMN line_notify.design.reviewed_on IS 'day of LINE''s answer';
+COMMENT ON COLUMN line_notify.design.reference IS 'where the review can be found: number, address, mail';
+COMMENT ON COLUMN line_notify.design.changed_at IS 'when the row was last changed';
+COMMENT ON COLUMN line_notify.design.changed_by IS 'who changed it';
+
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.approval
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.design
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.template_catalogue
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+
+CREATE FUNCTION line_notify.design_mismatch(messages jsonb, skeleton jsonb) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_design_mismatch';
+COMMENT ON FUNCTION line_notify.design_mismatch(jsonb, jsonb) IS 'where messages differ from a design, NULL when they match it';
+GRANT EXECUTE ON FUNCTION line_notify.design_mismatch(jsonb, jsonb) TO PUBLIC;
+
+CREATE FUNCTION line_notify._design_fault(skeleton jsonb) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_design_fault';
+REVOKE ALL ON FUNCTION line_notify._design_fault(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._design_fault(jsonb) IS 'what is wrong with a design, or NULL';
+
+CREATE FUNCTION line_notify.set_approval(
+	channel text,
+	use_case line_notify.use_case,
+	status text DEFAULT 'approved',
+	reviewed_on date DEFAULT NULL,
+	reference text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	IF set_approval.channel IS NULL OR set_approval.use_case IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'channel and use case of an approval must not be null';
+	END IF;
+	IF set_approval.status IS NULL OR set_approval.status NOT IN ('approved', 'suspended') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('unknown status: "%s"', set_approval.status),
+			HINT = 'Use approved or suspended; drop_approval() removes an approval.';
+	END IF;
+	IF NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = set_approval.channel) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" does not exist', set_approval.channel);
+	END IF;
+	INSERT INTO line_notify.approval AS a (channel, use_case, status, reviewed_on, reference)
+	VALUES (set_approval.channel, set_approval.use_case, set_approval.status, set_approval.reviewed_on, set_approval.reference)
+	ON CONFLICT (channel, use_case) DO UPDATE SET
+		status = excluded.status,
+		reviewed_on = coalesce(excluded.reviewed_on, a.reviewed_on),
+		reference = coalesce(excluded.reference, a.reference),
+		changed_at = clock_timestamp(), changed_by = session_user;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.set_approval(text, line_notify.use_case, text, date, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.set_approval(text, line_notify.use_case, text, date, text) IS 'Note that LINE approved (or suspended) a use case of a channel; from the first one on, other use cases are refused';
+
+CREATE FUNCTION line_notify.drop_approval(channel text, use_case line_notify.use_case) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	DELETE FROM line_notify.approval a
+	WHERE a.channel = drop_approval.channel AND a.use_case = drop_approval.use_case;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" has no approval of %s', drop_approval.channel, drop_approval.use_case);
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.drop_approval(text, line_notify.use_case) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.drop_approval(text, line_notify.use_case) IS 'Forget an approval; with the last one, the channel may send every use case again';
+
+CREATE FUNCTION line_notify.set_design(
+	channel text,
+	name text,
+	use_case line_notify.use_case,
+	skeleton jsonb,
+	status text DEFAULT 'approved',
+	reviewed_on date DEFAULT NULL,
+	reference text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	fault text := line_notify._design_fault(set_design.skeleton);
+BEGIN
+	IF set_design.channel IS NULL OR set_design.use_case IS NULL OR set_design.skeleton IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'channel, use case and skeleton of a design must not be null';
+	END IF;
+	IF set_design.status IS NULL OR set_design.status NOT IN ('approved', 'suspended') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('unknown status: "%s"', set_design.status),
+			HINT = 'Use approved or suspended; drop_design() removes a design.';
+	END IF;
+	IF set_design.name IS NULL OR set_design.name !~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'invalid name of a design',
+			DETAIL = 'A name has 1 to 63 letters, digits, "_", "-" or "." and begins with a letter or digit.';
+	END IF;
+	IF fault IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'invalid design',
+			DETAIL = fault || '.',
+			HINT = 'A design is an array of message objects; {name} in a string is a place for any text.';
+	END IF;
+	IF NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = set_design.channel) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" does not exist', set_design.channel);
+	END IF;
+	INSERT INTO line_notify.design AS d (channel, name, use_case, skeleton, status, reviewed_on, reference)
+	VALUES (set_design.channel, set_design.name, set_design.use_case, set_design.skeleton,
+			set_design.status, set_design.reviewed_on, set_design.reference)
+	ON CONFLICT (channel, name) DO UPDATE SET
+		use_case = excluded.use_case, skeleton = excluded.skeleton, status = excluded.status,
+		reviewed_on = coalesce(excluded.reviewed_on, d.reviewed_on),
+		reference = coalesce(excluded.reference, d.reference),
+		changed_at = clock_timestamp(), changed_by = session_user;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.set_design(text, text, line_notify.use_case, jsonb, text, date, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.set_design(text, text, line_notify.use_case, jsonb, text, date, text) IS 'Note that LINE approved (or suspended) a design of the flexible messages of a use case; from the first one on, messages of the use case must match one';
+
+CREATE FUNCTION line_notify.drop_design(channel text, name text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	DELETE FROM line_notify.design d
+	WHERE d.channel = drop_design.channel AND d.name = drop_design.name;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" has no design "%s"', drop_design.channel, drop_design.name);
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.drop_design(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.drop_design(text, text) IS 'Forget a design; with the last one of a use case, its messages are free in their form again';
+
+CREATE VIEW line_notify.approvals AS
+SELECT a.channel, a.use_case, a.status, a.reviewed_on, a.reference,
+	   (SELECT count(*) FROM line_notify.design d
+		WHERE d.channel = a.channel AND d.use_case = a.use_case AND d.status = 'approved') AS designs,
+	   a.changed_at, a.changed_by
+FROM line_notify.approval a;
+REVOKE ALL ON line_notify.approvals FROM PUBLIC;
+COMMENT ON VIEW line_notify.approvals IS 'Use cases that LINE approved, by channel; channels that are not here may send every use case';
+COMMENT ON COLUMN line_notify.approvals.designs IS 'approved designs; 0 = flexible messages are free in their form, unless designs has suspended ones';
+
+CREATE VIEW line_notify.designs AS
+SELECT d.channel, d.name, d.use_case, d.status, d.reviewed_on, d.reference, d.skeleton, d.changed_at, d.changed_by
+FROM line_notify.design d;
+REVOKE ALL ON line_notify.designs FROM PUBLIC;
+COMMENT ON VIEW line_notify.designs IS 'Designs of flexible messages that LINE approved, by channel';
 
 --
 -- 5. Outbox, history
@@ -2235,19 +2470,27 @@ BEGIN
 	IF line_notify._is_restore() THEN
 		RETURN NULL;
 	END IF;
+	-- one pass over the rows, and the rest over a handful of groups
+	WITH g AS MATERIALIZED (
+		SELECT r.channel, r.template_key IS NULL AS flexible, r.aggregation_unit, r.state, r.outcome,
+			   date_bin('1 minute', r.ended_at, '2000-01-01 00:00+00') AS ended,
+			   date_bin('1 minute', r.delivered_at, '2000-01-01 00:00+00') AS delivered, count(*) AS n
+		FROM new_rows r
+		GROUP BY 1, 2, 3, 4, 5, 6, 7),
+	m AS (
+		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
+		SELECT g.channel, g.ended, sum(g.n), coalesce(sum(g.n) FILTER (WHERE g.state = 'delivered'), 0)
+		FROM g
+		WHERE g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted'
+		GROUP BY 1, 2)
 	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
-	SELECT r.channel, (o.at AT TIME ZONE 'Asia/Tokyo')::date,
-		   CASE WHEN r.template_key IS NULL THEN 'flexible' ELSE 'template' END, r.aggregation_unit, o.outcome, count(*)
-	FROM new_rows r,
-		 LATERAL (SELECT r.state::text, CASE WHEN r.state = 'delivered' THEN coalesce(r.delivered_at, r.ended_at) ELSE r.ended_at END
+	SELECT g.channel, (o.at AT TIME ZONE 'Asia/Tokyo')::date,
+		   CASE WHEN g.flexible THEN 'flexible' ELSE 'template' END, g.aggregation_unit, o.outcome, sum(g.n)
+	FROM g,
+		 LATERAL (SELECT g.state::text, CASE WHEN g.state = 'delivered' THEN coalesce(g.delivered, g.ended) ELSE g.ended END
 				  -- the event overtook the answer
-				  UNION ALL SELECT 'accepted', r.ended_at WHERE r.state = 'delivered' AND r.outcome = 'accepted') o(outcome, at)
+				  UNION ALL SELECT 'accepted', g.ended WHERE g.state = 'delivered' AND g.outcome = 'accepted') o(outcome, at)
 	GROUP BY 1, 2, 3, 4, 5;
-	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
-	SELECT r.channel, date_trunc('minute', r.ended_at), count(*), count(*) FILTER (WHERE r.state = 'delivered')
-	FROM new_rows r
-	WHERE r.state IN ('accepted', 'delivered') AND r.outcome = 'accepted'
-	GROUP BY 1, 2;
 	RETURN NULL;
 END
 $$;
@@ -3834,6 +4077,8 @@ COMMENT ON FUNCTION line_notify.revoke_privacy(regrole) IS 'Take back what grant
 SELECT pg_catalog.pg_extension_config_dump('line_notify.identity', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.channel', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.sender', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.approval', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.design', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.partial_pause', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_sent', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.dedup', '');

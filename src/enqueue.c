@@ -40,6 +40,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "approval.h"
 #include "compat.h"
 #include "crypto.h"
 #include "dedup.h"
@@ -122,6 +123,7 @@ static struct
 	int			nchannels;
 	LnSenderRow *senders;
 	int			nsenders;
+	LnApprovals *approvals;
 	Oid			state_type;
 	Oid			queued_label;	/* enum values */
 	Oid			invalid_label;
@@ -184,6 +186,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	const char *fault = NULL;	/* row fault, for column error */
 	char		faultbuf[LN_FINDING_PATH_LEN + 128];
 	LnContentFinding finding;
+	LnRefusal	refusal;
 	bool		template;
 	TimestampTz now;
 	TimestampTz due;
@@ -313,6 +316,14 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		snprintf(faultbuf, sizeof(faultbuf), "%s at %s", finding.rule, finding.path[0] ? finding.path : "message");
 		fault = faultbuf;
 	}
+
+	if (!ln_approval_check(cache.approvals, channel->name, channel->region, channel->catalogue_only,
+						   IS_NULL(&row, COL_USE_CASE) ? InvalidOid : DatumGetObjectId(VALUE(&row, COL_USE_CASE)),
+						   template ? TextDatumGetCString(VALUE(&row, COL_TEMPLATE_KEY)) : NULL,
+						   !template ? DatumGetJsonbP(VALUE(&row, COL_MESSAGES)) :
+						   IS_NULL(&row, COL_BODY) ? NULL : DatumGetJsonbP(VALUE(&row, COL_BODY)),
+						   &refusal))
+		statement_fault(ERRCODE_CHECK_VIOLATION, refusal.message, refusal.detail, refusal.hint);
 
 	/* ---- the recipient ---- */
 	if (!IS_NULL(&row, COL_RECIPIENT))
@@ -593,8 +604,8 @@ static void
 cache_callback(Datum arg, Oid relid)
 {
 	if (relid == InvalidOid || relid == cache.channel_relid || relid == cache.sender_relid ||
-		relid == cache.suppression_relid)
-		cache.		stale = true;
+		relid == cache.suppression_relid || ln_approval_depends_on(cache.approvals, relid))
+		cache.stale = true;
 }
 
 /*
@@ -615,11 +626,11 @@ load_cache(void)
 	if (!cache.registered)
 	{
 		CacheRegisterRelcacheCallback(cache_callback, (Datum) 0);
-		cache.		registered = true;
+		cache.registered = true;
 	}
-	cache.		channel_relid = get_relname_relid("channel", nsp);
-	cache.		sender_relid = get_relname_relid("sender", nsp);
-	cache.		suppression_relid = get_relname_relid("suppression", nsp);
+	cache.channel_relid = get_relname_relid("channel", nsp);
+	cache.sender_relid = get_relname_relid("sender", nsp);
+	cache.suppression_relid = get_relname_relid("suppression", nsp);
 
 	if (!OidIsValid(cache.channel_relid) || !OidIsValid(cache.sender_relid))
 		ereport(ERROR,
@@ -639,7 +650,7 @@ load_cache(void)
 		elog(ERROR, "could not connect to SPI");
 	old = MemoryContextSwitchTo(context);
 	/* before the read: an invalidation while we read must not get lost */
-	cache.		stale = false;
+	cache.stale = false;
 
 	{
 		LnChannelRow *channels;
@@ -647,32 +658,36 @@ load_cache(void)
 		int			nchannels = ln_outbox_load_channels(&channels);
 		int			nsenders = ln_outbox_load_senders(&senders);
 		bool		any_suppressed = ln_outbox_has_suppressed();
+		LnApprovals *approvals;
 
+		MemoryContextSwitchTo(context);
+		approvals = ln_approval_load();
 		MemoryContextSwitchTo(old);
 		SPI_finish();
 		SetUserIdAndSecContext(save_user, save_sec);
 
 		if (cache.context != NULL)
 			MemoryContextDelete(cache.context);
-		cache.		context = context;
-		cache.		channels = channels;
-		cache.		nchannels = nchannels;
-		cache.		senders = senders;
-		cache.		nsenders = nsenders;
-		cache.		any_suppressed = any_suppressed;
+		cache.context = context;
+		cache.channels = channels;
+		cache.nchannels = nchannels;
+		cache.senders = senders;
+		cache.nsenders = nsenders;
+		cache.approvals = approvals;
+		cache.any_suppressed = any_suppressed;
 	}
 
-	cache.		suppression_pkey = get_relname_relid("suppression_pkey", nsp);
-	cache.		dedup.dedup = get_relname_relid("dedup", nsp);
-	cache.		dedup.outbox_pkey = get_relname_relid("outbox_pkey", nsp);
-	cache.		dedup.in_flight = get_relname_relid("in_flight", nsp);
-	cache.		dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
-	cache.		state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+	cache.suppression_pkey = get_relname_relid("suppression_pkey", nsp);
+	cache.dedup.dedup = get_relname_relid("dedup", nsp);
+	cache.dedup.outbox_pkey = get_relname_relid("outbox_pkey", nsp);
+	cache.dedup.in_flight = get_relname_relid("in_flight", nsp);
+	cache.dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
+	cache.state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
 											 CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
-	cache.		queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+	cache.queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
 											   ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
-	cache.		invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+	cache.invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
 												ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
-	cache.		suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+	cache.suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
 												   ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
 }

@@ -280,6 +280,25 @@ run_check(LnMessageKind kind, const char *template_key, Jsonb *value,
 	return check.n_errors;
 }
 
+const LnJsonTree *
+ln_message_tree(Jsonb *jb)
+{
+	TreeBuilder builder;
+	LnJsonTree *tree = palloc(sizeof(LnJsonTree));
+	LnJsonNode *nodes;
+
+	if (!build_tree(&builder, jb, tree) || builder.text_fault)
+	{
+		free_tree(&builder);
+		return NULL;
+	}
+	nodes = palloc(sizeof(LnJsonNode) * tree->n_nodes);
+	memcpy(nodes, tree->nodes, sizeof(LnJsonNode) * tree->n_nodes);
+	tree->nodes = nodes;
+	free_tree(&builder);
+	return tree;
+}
+
 /*
  * Builds the tree of a jsonb value.  False when it is refused, with the rule
  * in b->fault.  Call free_tree() in either case.

@@ -39,4 +39,10 @@ extern int	ln_check_flexible(Jsonb *messages, bool has_notification_disabled,
 							  const char *aggregation_unit,
 							  LnContentFinding *first);
 
+/*
+ * The tree of a jsonb value in the current context; NULL when it is too large
+ * or too deep, or not UTF-8.  Its strings may point into jb.
+ */
+extern const LnJsonTree *ln_message_tree(Jsonb *jb);
+
 #endif							/* LN_MESSAGE_FUNCS_H */

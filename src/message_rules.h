@@ -103,7 +103,10 @@ LN_RULE(SIZE_NEAR_LIMIT, "size_near_limit", WARNING, ROW, "a bubble or carousel 
 LN_RULE(CAROUSEL_COUNT, "carousel_count", ERROR, STATEMENT, "a carousel has not 1 to 12 bubbles")
 LN_RULE(CAROUSEL_SIZES, "carousel_sizes", ERROR, STATEMENT, "the bubbles of a carousel differ in size")
 
-/* the context: catalogue and channel; found by SQL, see _context_findings() */
+/* the context: catalogue and channel; see _context_findings() and approval.c */
+LN_RULE(USE_CASE_NOT_APPROVED, "use_case_not_approved", ERROR, STATEMENT, "the channel lists its approved use cases, and this one is not among them")
+LN_RULE(USE_CASE_SUSPENDED, "use_case_suspended", ERROR, STATEMENT, "the approval of the use case is suspended")
+LN_RULE(DESIGN_NOT_APPROVED, "design_not_approved", ERROR, STATEMENT, "the channel lists the approved designs of the use case, and the message matches none")
 LN_RULE(USE_CASE_MISSING, "use_case_missing", ERROR, STATEMENT, "the channel wants a use case for a flexible message")
 LN_RULE(USE_CASE_MISMATCH, "use_case_mismatch", WARNING, STATEMENT, "the catalogue says that the template has another use case")
 LN_RULE(TEMPLATE_KEY_UNLISTED, "template_key_unlisted", ERROR, STATEMENT, "the channel takes listed keys only, and the template key is not in the catalogue")

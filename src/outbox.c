@@ -145,7 +145,8 @@ ln_outbox_load_channels(LnChannelRow **rows)
 		" default_ttl, on_invalid, on_unknown, on_server_error, max_attempts,"
 		" backoff_base, backoff_cap, connect_timeout, total_timeout, use_case_required,"
 		" proxy, ca_file, paused_at IS NOT NULL, pause_automatic,"
-		" settle_window, dedup_window, on_duplicate, time_zone, quiet_hours, daily_budget, only_recipients"
+		" settle_window, dedup_window, on_duplicate, time_zone, quiet_hours, daily_budget, only_recipients,"
+		" catalogue_only"
 		" FROM line_notify.channel ORDER BY name",
 		.nargs = 0
 	};
@@ -187,6 +188,7 @@ ln_outbox_load_channels(LnChannelRow **rows)
 		c->quiet_hours = column_text(i, 26);
 		c->daily_budget = column_int4(i, 27, 0);
 		c->only_recipients = column_text_array(i, 28, &c->nonly_recipients);
+		c->catalogue_only = column_bool(i, 29);
 		if (c->only_recipients != NULL)
 			qsort(c->only_recipients, c->nonly_recipients, sizeof(char *), ln_outbox_compare_recipients);
 	}

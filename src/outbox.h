@@ -76,6 +76,7 @@ typedef struct LnChannelRow
 	int			connect_timeout_ms;
 	int			total_timeout_ms;
 	bool		use_case_required;
+	bool		catalogue_only;
 	char	   *proxy;			/* or NULL */
 	char	   *ca_file;		/* or NULL */
 	bool		paused;

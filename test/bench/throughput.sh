@@ -38,10 +38,10 @@ for kind in template flexible; do
         FROM generate_series(1, $messages) i" -c "VACUUM ANALYZE line_notify.outbox" -c CHECKPOINT
     : >"$work/nginx/access.log"
     cpu0=$(ps -C postgres -o pid=,args= | awk '/line_notify worker/ {print $1}' | head -1)
-    rate=$(sql -c "SELECT clock_timestamp() AS t \gset
-SELECT line_notify.resume('shop') \g /dev/null
-DO \$\$ BEGIN WHILE EXISTS (SELECT FROM line_notify.outbox) LOOP PERFORM pg_sleep(0.05); COMMIT; END LOOP; END \$\$;
-SELECT round($messages / extract(epoch FROM clock_timestamp() - :'t'));" 2>&1 | tail -1)
+    began=$(date +%s.%N)
+    sql -c "SELECT line_notify.resume('shop')" >/dev/null
+    sql -c "DO \$\$ BEGIN WHILE EXISTS (SELECT FROM line_notify.outbox) LOOP PERFORM pg_sleep(0.05); COMMIT; END LOOP; END \$\$"
+    rate=$(awk -v a="$began" -v b="$(date +%s.%N)" -v n="$messages" 'BEGIN {printf "%.0f", n / (b - a)}')
     sql -c "SELECT line_notify.pause('shop')" >/dev/null
     # let nginx flush its log: it does so within a second
     for _ in $(seq 40); do [ "$(wc -l <"$work/nginx/access.log")" -ge "$messages" ] && break; read -rt 0.1 <> <(:); done
