@@ -42,6 +42,7 @@ OBJS = \
 	src/quiet.o \
 	src/release.o \
 	src/retry.o \
+	src/sample.o \
 	src/shmem.o \
 	src/signed_link.o \
 	src/states.o \
@@ -70,6 +71,7 @@ REGRESS = \
 	duties \
 	enqueue_trigger \
 	health \
+	flow \
 	install \
 	message_check \
 	outbox \
@@ -80,6 +82,7 @@ REGRESS = \
 	signed_link \
 	use_case \
 	verbs \
+	webhook \
 
 ISOLATION = \
 	dedup \

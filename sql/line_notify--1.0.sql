@@ -2470,19 +2470,27 @@ BEGIN
 	IF line_notify._is_restore() THEN
 		RETURN NULL;
 	END IF;
+	-- one pass over the rows, and the rest over a handful of groups
+	WITH g AS MATERIALIZED (
+		SELECT r.channel, r.template_key IS NULL AS flexible, r.aggregation_unit, r.state, r.outcome,
+			   date_bin('1 minute', r.ended_at, '2000-01-01 00:00+00') AS ended,
+			   date_bin('1 minute', r.delivered_at, '2000-01-01 00:00+00') AS delivered, count(*) AS n
+		FROM new_rows r
+		GROUP BY 1, 2, 3, 4, 5, 6, 7),
+	m AS (
+		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
+		SELECT g.channel, g.ended, sum(g.n), coalesce(sum(g.n) FILTER (WHERE g.state = 'delivered'), 0)
+		FROM g
+		WHERE g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted'
+		GROUP BY 1, 2)
 	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
-	SELECT r.channel, (o.at AT TIME ZONE 'Asia/Tokyo')::date,
-		   CASE WHEN r.template_key IS NULL THEN 'flexible' ELSE 'template' END, r.aggregation_unit, o.outcome, count(*)
-	FROM new_rows r,
-		 LATERAL (SELECT r.state::text, CASE WHEN r.state = 'delivered' THEN coalesce(r.delivered_at, r.ended_at) ELSE r.ended_at END
+	SELECT g.channel, (o.at AT TIME ZONE 'Asia/Tokyo')::date,
+		   CASE WHEN g.flexible THEN 'flexible' ELSE 'template' END, g.aggregation_unit, o.outcome, sum(g.n)
+	FROM g,
+		 LATERAL (SELECT g.state::text, CASE WHEN g.state = 'delivered' THEN coalesce(g.delivered, g.ended) ELSE g.ended END
 				  -- the event overtook the answer
-				  UNION ALL SELECT 'accepted', r.ended_at WHERE r.state = 'delivered' AND r.outcome = 'accepted') o(outcome, at)
+				  UNION ALL SELECT 'accepted', g.ended WHERE g.state = 'delivered' AND g.outcome = 'accepted') o(outcome, at)
 	GROUP BY 1, 2, 3, 4, 5;
-	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
-	SELECT r.channel, date_trunc('minute', r.ended_at), count(*), count(*) FILTER (WHERE r.state = 'delivered')
-	FROM new_rows r
-	WHERE r.state IN ('accepted', 'delivered') AND r.outcome = 'accepted'
-	GROUP BY 1, 2;
 	RETURN NULL;
 END
 $$;

@@ -40,6 +40,7 @@ ln_window_room(LnWindow *w, int out, int64_t now_ms)
 		w->peak = out;
 		w->peak_since_ms = now_ms;
 	}
+	w->peak = larger(w->peak, out);
 	return w->size > out ? w->size - out : 0;
 }
 

@@ -66,6 +66,7 @@
 #include "line_api.h"
 #include "outbox.h"
 #include "retry.h"
+#include "sample.h"
 #include "shmem.h"
 #include "token.h"
 #include "witness.h"
@@ -152,6 +153,17 @@ static const char *const supported_versions[] = {"1.0", NULL};
 #define LOCK_FIELD			3
 #define LOCK_WORKER			0	/* one worker per database */
 #define LOCK_CLAIM			1	/* one claimer at a time */
+
+/*
+ * Log lines that one cause may repeat for many messages: sampled, see sample.h.
+ * Errors of phases are not, since a failed phase rests before the next attempt.
+ */
+typedef enum LogClass
+{
+	LOG_ASIDE,					/* a message cannot be claimed */
+	LOG_LEASE,					/* a lease was lost */
+	LOG_CLASSES
+} LogClass;
 
 typedef enum TransferState
 {
@@ -269,6 +281,7 @@ static struct
 	Rest		rests[MAX_RESTS];
 	int			last_sqlstate;	/* of the last failed phase */
 	bool		ended;			/* this phase ended messages: see wait.c */
+	LnSample	samples[LOG_CLASSES];
 } W;
 
 /* set by signal handlers */
@@ -284,6 +297,7 @@ static void watchdog_handler(void);
 static void handle_sigterm(SIGNAL_ARGS);
 static void handle_sigint(SIGNAL_ARGS);
 
+static bool may_log(LogClass class, int64 *skipped);
 static bool phase(const char *activity, void (*work) (void *), void *arg);
 static bool try_phase(const char *activity, void (*work) (void *), void *arg);
 static TimestampTz rest_until(const char *activity);
@@ -749,6 +763,13 @@ wind_up(bool at_once)
 }
 
 /* ------------------------------------------------------------ transactions */
+
+/* Shall a line of this class be written, and how many were left out since the last one? */
+static bool
+may_log(LogClass class, int64 *skipped)
+{
+	return ln_sample(&W.samples[class], ln_monotonic_ns() / 1000000, skipped);
+}
 
 /*
  * Run one short transaction.  The one place that catches errors: the phase is
@@ -1627,7 +1648,7 @@ room(LnChannel *c, LineKind kind, TimestampTz now)
 	 * No more in hand than a tenth of a second's worth of tokens, and not much
 	 * more than may be sent.  While half of it is there, let a batch gather.
 	 */
-	in_hand = Max(ln_window_room(&c->window, 0, now_ms), IN_HAND);
+	in_hand = Max(ln_window_room(&c->window, c->sent, now_ms), IN_HAND);
 	in_hand = Min(in_hand, Max(c->row.rate_limit / 10, 1));
 	if (c->queued > in_hand / 2)
 		return 0;
@@ -1655,6 +1676,7 @@ claim_failed(Claim *c)
 {
 	LnChannel  *channel = c->channel;
 	bool		row_fault = is_row_fault(W.last_sqlstate);
+	int64		skipped;
 
 	/* locks: no shorter batch would help */
 	if (row_fault || channel->failures == 0)
@@ -1666,10 +1688,12 @@ claim_failed(Claim *c)
 		(CLAIM_MAX >> channel->failures) == 0 &&
 		phase("putting a message aside", defer_phase, c))
 	{
-		ereport(WARNING,
-				(errmsg("line_notify put message " INT64_FORMAT " aside for an hour: it cannot be claimed",
-						c->rows[0].id),
-				 errhint("Its column error in view line_notify.notifications has the reason.")));
+		if (may_log(LOG_ASIDE, &skipped))
+			ereport(WARNING,
+					(errmsg("line_notify put message " INT64_FORMAT " aside for an hour: it cannot be claimed",
+							c->rows[0].id),
+					 skipped > 0 ? errdetail(INT64_FORMAT " more messages since the last such line.", skipped) : 0,
+					 errhint("Its column error in view line_notify.notifications has the reason.")));
 		channel->rest_until = 0;
 		W.need_survey = true;
 	}
@@ -2149,13 +2173,15 @@ static void
 record_batch(LnRecord *recs, bool *ok, int n)
 {
 	Batch		b = {recs, n, 0};
+	int64		skipped;
 
 	if (phase("recording outcomes", record_phase, &b))
 	{
-		if (b.held != n)
+		if (b.held != n && may_log(LOG_LEASE, &skipped))
 			ereport(WARNING,
 					(errmsg("line_notify: %d of %d leases were no longer ours when their outcome was recorded",
-							n - b.held, n)));
+							n - b.held, n),
+					 skipped > 0 ? errdetail(INT64_FORMAT " more batches since the last such line.", skipped) : 0));
 		memset(ok, true, sizeof(bool) * n);
 		return;
 	}

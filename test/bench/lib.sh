@@ -19,6 +19,10 @@ bench_setup() { # name
     machine
 }
 
+# ports of the judge
+tls_port=${BENCH_TLS_PORT:-9453}
+plain_port=${BENCH_PLAIN_PORT:-9480}
+
 # nginx in front of nothing: answers as LINE does, counts in its access log
 start_nginx() { # [http2]
     need_packages nginx-light
@@ -42,8 +46,8 @@ http {
     client_body_temp_path $work/nginx/body; proxy_temp_path $work/nginx/proxy;
     fastcgi_temp_path $work/nginx/f; uwsgi_temp_path $work/nginx/u; scgi_temp_path $work/nginx/s;
     server {
-        listen 127.0.0.1:9453 ssl${1:+ $1};
-        listen 127.0.0.1:9480;
+        listen 127.0.0.1:$tls_port ssl${1:+ $1};
+        listen 127.0.0.1:$plain_port;
         ssl_certificate $work/nginx/cert.pem;
         ssl_certificate_key $work/nginx/key.pem;
         location = /v2/bot/message/pnp/templated/push { return 202 '{}'; }

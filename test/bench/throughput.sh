@@ -18,13 +18,13 @@ new_server data $port "shared_preload_libraries = 'line_notify'" "shared_buffers
 bare=
 if [ -e "$work/src/test/bench/http_bench.c" ]; then
     as_user gcc -O2 -o "$work/http_bench" -I "$work/src/src" "$work/src/test/bench/http_bench.c" "$work/src/src/http.c" -lcurl 2>"$work/gcc.log" &&
-        as_user "$work/http_bench" --ca "$work/nginx/cert.pem" https://localhost:9453/v2/bot/message/pnp/templated/push >"$work/bare.txt" 2>&1
+        as_user "$work/http_bench" --ca "$work/nginx/cert.pem" https://localhost:$tls_port/v2/bot/message/pnp/templated/push >"$work/bare.txt" 2>&1
     cat "$work/bare.txt"
     bare=$(sed -n 's/^bare[^0-9]*\([0-9.]*\) .*/\1/p' "$work/bare.txt" | tail -1)
 fi
 
 sql -c "CREATE EXTENSION line_notify" -c "
-SELECT line_notify.create_channel('shop', api_base => 'https://localhost:9453', ca_file => '$work/nginx/cert.pem', rate_limit => 100000);
+SELECT line_notify.create_channel('shop', api_base => 'https://localhost:$tls_port', ca_file => '$work/nginx/cert.pem', rate_limit => 100000);
 SELECT line_notify.set_credential('shop', 'access_token', 'bench');
 SELECT line_notify.pause('shop')" >/dev/null
 
@@ -38,10 +38,10 @@ for kind in template flexible; do
         FROM generate_series(1, $messages) i" -c "VACUUM ANALYZE line_notify.outbox" -c CHECKPOINT
     : >"$work/nginx/access.log"
     cpu0=$(ps -C postgres -o pid=,args= | awk '/line_notify worker/ {print $1}' | head -1)
-    rate=$(sql -c "SELECT clock_timestamp() AS t \gset
-SELECT line_notify.resume('shop') \g /dev/null
-DO \$\$ BEGIN WHILE EXISTS (SELECT FROM line_notify.outbox) LOOP PERFORM pg_sleep(0.05); COMMIT; END LOOP; END \$\$;
-SELECT round($messages / extract(epoch FROM clock_timestamp() - :'t'));" 2>&1 | tail -1)
+    began=$(date +%s.%N)
+    sql -c "SELECT line_notify.resume('shop')" >/dev/null
+    sql -c "DO \$\$ BEGIN WHILE EXISTS (SELECT FROM line_notify.outbox) LOOP PERFORM pg_sleep(0.05); COMMIT; END LOOP; END \$\$"
+    rate=$(awk -v a="$began" -v b="$(date +%s.%N)" -v n="$messages" 'BEGIN {printf "%.0f", n / (b - a)}')
     sql -c "SELECT line_notify.pause('shop')" >/dev/null
     # let nginx flush its log: it does so within a second
     for _ in $(seq 40); do [ "$(wc -l <"$work/nginx/access.log")" -ge "$messages" ] && break; read -rt 0.1 <> <(:); done

@@ -19,10 +19,11 @@ which=${1:-all}
 seconds=${2:-30}
 
 # fuzzer -> file, sources of ours, longest input
-declare -A file=([message_check]=message_check_fuzz.c [phone]=phone_fuzz.cc)
-declare -A sources=([message_check]="message_check.c" [phone]="phone.c")
-declare -A longest=([message_check]=16384 [phone]=400)
-order=(message_check phone)
+declare -A file=([message_check]=message_check_fuzz.c [phone]=phone_fuzz.cc [token_api]=token_api_fuzz.c)
+declare -A sources=([message_check]="message_check.c" [phone]="phone.c" [token_api]="token_api.c line_api.c crypto.c")
+declare -A libs=([token_api]="-lcrypto")
+declare -A longest=([message_check]=16384 [phone]=400 [token_api]=8192)
+order=(message_check phone token_api)
 
 clang=
 for c in "${CLANG:-}" clang-14 clang-16 clang-19 clang; do
@@ -50,7 +51,7 @@ for name in "${order[@]}"; do
         objects+=("$build/$name-${s%.c}.o")
     done
     case ${file[$name]} in *.cc) compiler=("${clang/clang/clang++}" -std=c++17) ;; esac
-    if ! "${compiler[@]}" "${flags[@]}" "$here/${file[$name]}" "${objects[@]}" -o "$build/${name}_fuzz"; then
+    if ! "${compiler[@]}" "${flags[@]}" "$here/${file[$name]}" "${objects[@]}" ${libs[$name]-} -o "$build/${name}_fuzz"; then
         echo "fuzz: $name does not compile" >&2
         failed=1
         continue

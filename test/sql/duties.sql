@@ -33,11 +33,13 @@ CREATE VIEW pg_temp.matrix AS
 			UNION ALL
 			SELECT c.relname, has_table_privilege(r.oid, c.oid, 'SELECT')
 			FROM pg_class c
-			WHERE c.relnamespace = 'line_notify'::regnamespace AND c.relkind IN ('r', 'v', 'p')
-			  AND c.relname NOT IN ('use_cases', 'content_rules', 'states', 'templates', 'template_keys', 'template_items', 'template_buttons')) o
+			WHERE c.relnamespace = 'line_notify'::regnamespace
+			  AND c.relname IN ('notifications', 'attempts', 'batches', 'consumers', 'channels', 'operations', 'stats', 'workers',
+				'outbox', 'history', 'in_flight', 'attempt_log', 'credential', 'channel', 'identity', 'sender', 'outcome', 'consumer',
+				'dedup', 'release', 'webhook_event', 'partial_pause')) o
 	WHERE o.may
 	GROUP BY o.object;
-SELECT * FROM pg_temp.matrix WHERE object !~ '^(template|button|item)' ORDER BY object COLLATE "C";
+SELECT * FROM pg_temp.matrix ORDER BY object COLLATE "C";
 
 INSERT INTO line_notify.outbox (id, channel, recipient, template_key, reference, expires_at, state, due_at, home, created_at)
 	SELECT i, CASE i WHEN 1 THEN 'mine' ELSE 'theirs' END, repeat('a', 64), 'tpl', 'r' || i, '2100-01-01', 'queued', now(), c.home, now()

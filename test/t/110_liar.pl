@@ -71,5 +71,5 @@ done_testing();
 sub rss
 {
 	my ($pid) = @_;
-	return slurp_file("/proc/$pid/status") =~ /^VmRSS:\s*(\d+)/m ? $1 : 0;
+	return slurp_file("/proc/$pid/status") =~ /^RssAnon:\s*(\d+)/m ? $1 : 0;
 }

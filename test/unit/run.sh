@@ -35,6 +35,7 @@ declare -A sources=(
 	[phone]=""
 	[quiet]="quiet.c"
 	[retry]="retry.c"
+	[sample]="sample.c"
 	[token_api]="token_api.c line_api.c crypto.c"
 	[token_bucket]="token_bucket.c"
 	[window]="window.c"
@@ -46,6 +47,7 @@ declare -A libs=(
 	[http2]="-lcurl -lssl -lcrypto -lpthread"
 	[token_api]="-lcrypto"
 )
+order=(breaker crypto histogram http http2 line_api message_check phone quiet retry sample token_api token_bucket window)
 order=(breaker crypto design histogram http http2 line_api message_check phone quiet retry token_api token_bucket window)
 
 mkdir -p "$build" || exit 1

@@ -94,6 +94,8 @@ main(void)
 
 	r = run_link(2000, 200, 500, 20000);
 	ok(r.answered >= 1900, "2,000/s at 200 ms: %d/s", r.answered);
+	r = run_link(100, 3000, 400, 60000);
+	ok(r.answered >= 95, "100/s at 3 s: %d/s", r.answered);
 	r = run_link(2000, 50, 400, 20000);
 	ok(r.answered >= 1900, "2,000/s at 50 ms: %d/s", r.answered);
 	ok(r.lost <= 100 + 60, "which dies: %d lost, 100 were on the wire", r.lost);

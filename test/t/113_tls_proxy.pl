@@ -1,0 +1,95 @@
+# Over TLS and through a proxy, end to end: a certificate that is not right, a
+# proxy that fails before or after CONNECT, or cuts the tunnel, never cost a
+# second copy; what provably never left waits and is sent once when all is well.
+# (HTTP/2, which is off by default, is proved in test/unit/http2_test.c.)  TAP:
+# the network.
+
+use strict;
+use warnings;
+
+use Test::More;
+use File::Basename qw(dirname);
+use PostgreSQL::Test::Utils;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $certs = PostgreSQL::Test::Utils::tempdir();
+system('sh', dirname(__FILE__) . '/../mock/certs.sh', $certs) == 0 or plan skip_all => 'no openssl command';
+my $sim = LineNotify::Sim->start(tls => [ "$certs/good.pem", "$certs/good.key" ]);
+my $proxy = LineNotify::Sim->start_proxy;
+my $node = LineNotify::Node->new('main');
+$node->install('postgres', $sim, channel =>
+	"ca_file => '$certs/ca.pem', total_timeout => '2 s', connect_timeout => '1 s', backoff_base => '100 ms', backoff_cap => '200 ms', settle_window => '0'");
+my $n = 0;
+
+sub send_one
+{
+	$node->insert('postgres', 1, first => ++$n);
+	return;
+}
+
+sub state_becomes
+{
+	my ($state, $name) = @_;
+	ok($node->poll_query_until('postgres', "SELECT state IN ($state) FROM line_notify.notifications WHERE reference = 'ref $n'"), $name)
+	  or diag $node->safe_psql('postgres', "SELECT * FROM line_notify.attempts WHERE id = (SELECT id FROM line_notify.notifications WHERE reference = 'ref $n')");
+}
+
+sub not_sent
+{
+	ok($node->poll_query_until('postgres',
+		"SELECT count(*) > 0 FROM line_notify.attempts a JOIN line_notify.notifications m USING (id) WHERE m.reference = 'ref $n' AND m.state = 'queued' AND a.outcome = 'not_sent'"),
+		"$_[0]: not sent, and waits");
+}
+
+send_one();
+state_becomes("'accepted'", 'TLS with our own authority');
+
+for my $bad (qw(expired future wronghost selfsigned otherca))
+{
+	my $before = $sim->summary->{requests};
+	$sim->tls(cert => "$certs/$bad.pem", key => "$certs/$bad.key");
+	$sim->end_connections('close');
+	send_one();
+	not_sent("certificate $bad");
+	is($sim->summary->{requests}, $before, 'nothing arrived');
+	$sim->tls(cert => "$certs/good.pem", key => "$certs/good.key");
+	state_becomes("'accepted'", 'mended: sent');
+	is($sim->summary->{requests}, $before + 1, 'once');
+}
+
+my $url = 'http://127.0.0.1:' . $proxy->port;
+$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', proxy => '$url')");
+send_one();
+state_becomes("'accepted'", 'through a proxy');
+cmp_ok(scalar($proxy->requests), '>', 0, 'which has seen it');
+
+for my $case (
+	[ 'closed at once', { at => 'accept', do => ['close'] }, "'accepted'" ],
+	[ 'reset after CONNECT was read', { at => 'head', do => ['reset'] }, "'accepted'" ],
+	[ 'CONNECT answered 503', { answer => 503 }, "'accepted'" ],
+	[ 'CONNECT answered 407', { answer => 407 }, "'accepted'" ],
+	[ 'closed when the tunnel stands', { at => 'tunnel', do => ['close'] }, "'accepted'" ],
+	[ 'tunnel cut at the first byte', { at => 'open', do => [ { cut_up => 0 }, 'reset' ] }, "'accepted'" ],
+	[ 'tunnel cut in the request', { at => 'open', do => [ { cut_up => 900 }, 'close' ] }, "'accepted', 'unknown'" ],
+	[ 'tunnel cut in the answer', { at => 'open', do => [ { cut_down => 3000 }, 'reset' ] }, "'accepted', 'unknown'" ])
+{
+	my ($name, $rule, $states) = @$case;
+	# a rule is for new connections: no old ones
+	$sim->end_connections('close');
+	my $before = $sim->summary->{requests};
+	eval { $proxy->script_only({ %$rule, times => 1 }); 1 } or do { fail("$name: $@"); next; };
+	send_one();
+	state_becomes($states, "proxy, $name");
+	cmp_ok($sim->summary->{requests}, '<=', $before + 1, 'one copy at the most');
+	$proxy->script_only();
+	$node->safe_psql('postgres', "SELECT line_notify.resume('shop')");
+}
+is($sim->summary->{messages}{received_twice}, 0, 'no message was received twice');
+my %seen = map { $_->{tag} =~ /^ln1-(\d+)-/ ? ($1 => 1) : () } $sim->requests(path => 'send');
+my @lies = grep { !$seen{$_} } split /\n/, $node->safe_psql('postgres', "SELECT id FROM line_notify.notifications WHERE state = 'accepted'");
+is("@lies", '', 'what is accepted was received');
+unlike(slurp_file($node->logfile), qr/(PANIC|TRAP|was terminated by signal)/, 'no crash in the log');
+$node->stop;
+$_->stop for $proxy, $sim;
+done_testing();
