@@ -738,11 +738,11 @@ load_cache(void)
 	cache.dedup.in_flight = get_relname_relid("in_flight", nsp);
 	cache.dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
 	cache.state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-											 CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
+									   CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
 	cache.queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-											   ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
+										 ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
 	cache.invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-												ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
+										  ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
 	cache.suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-												   ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
+											 ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
 }
