@@ -2455,7 +2455,7 @@ next_deadline(void)
 			wake = earlier(wake, W.need_rescue ? now : W.rescue_at, "recovering claims");
 			wake = earlier(wake, W.next_expiry, "ending expired messages");
 			wake = earlier(wake, W.next_silence, "judging silence");
-			if (ln_counts_pending() == 0)
+			if (ln_guc_enabled && ln_counts_pending() == 0)
 				wake = earlier(wake, W.next_counts, "looking for counts to ask for");
 			if (W.need_release)
 				wake = earlier(wake, W.release_at, "releasing messages");
