@@ -252,9 +252,9 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 		else
 		{
 			char	   *text = node != NULL ? fill_text(node, row) :
-				i == FIELD_REFERENCE ? reference_of(rule, desc, row) : NULL;
+			i == FIELD_REFERENCE ? reference_of(rule, desc, row) : NULL;
 
-			if (text != NULL)
+			if (text !=NULL)
 			{
 				values[i] = CStringGetTextDatum(text);
 				isnull = false;
@@ -412,7 +412,10 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 				   "The rule says neither \"phone\" nor \"recipient\".",
 				   "Name the column with the telephone number: \"phone\": \"{column}\".");
 
-	/* what UPDATE OF and WHEN look at; a WHEN clause is often all about status */
+	/*
+	 * what UPDATE OF and WHEN look at; a WHEN clause is often all about
+	 * status
+	 */
 	for (int i = 0; i < trigger->tgnattr; i++)
 		rule->used = bms_add_member(rule->used, trigger->tgattr[i]);
 	if (trigger->tgqual != NULL)
@@ -658,10 +661,11 @@ fill_template(const Template *t, TupleTableSlot *row)
 
 			if (!isnull)
 				text = part_text(part, value);
+
 			if (text == NULL && !part->optional)
 				return NULL;
 		}
-		if (text != NULL)
+		if (text !=NULL)
 			appendStringInfoString(&buf, text);
 	}
 	return buf.data;
@@ -845,10 +849,11 @@ push_node(JsonbParseState **state, const RuleNode *node, JsonbIteratorToken as, 
 			}
 		}
 	}
-	else if ((text = fill_template(&node->string, row)) != NULL)
+	else if ((text = fill_template(&node->string, row)) !=NULL)
 	{
 		v.type = jbvString;
 		v.val.string.val = text;
+
 		v.val.string.len = strlen(text);
 	}
 	return pushJsonbValue(state, as, &v);

@@ -1,0 +1,71 @@
+# doc/cookbook.md works as it stands: its blocks run, each example queues
+# messages of its use case that check_message() has nothing against, and the
+# customer reads what the page says.  All 22 use cases are there.
+# TAP: reads a file of the documentation.
+
+use strict;
+use warnings;
+use utf8;
+
+use Encode;
+use File::Basename;
+use Test::More;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+
+$ENV{PGCLIENTENCODING} = 'UTF8';
+
+my $page = decode_utf8(slurp_file(dirname(__FILE__) . '/../../doc/cookbook.md'));
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+$node->start;
+
+my %seen;
+my ($preparation, @sections) = split /^## /m, $page;
+
+sub run_sql
+{
+	my ($text, $name) = @_;
+	my $sql = join "\n", $text =~ /^```sql\n(.*?)^```/msg;
+	my ($rc, undef, $err) = $node->psql('postgres', encode_utf8($sql), on_error_stop => 1);
+	return is($rc, 0, encode_utf8("$name: runs")) || diag($err);
+}
+
+run_sql($preparation, 'preparation');
+for my $section (@sections)
+{
+	my ($title) = $section =~ /^([^\n]+)/;
+	my ($use_case) = $title =~ /^\d+\. `(\w+)`/;
+
+	$node->safe_psql('postgres', 'TRUNCATE line_notify.outbox');
+	run_sql($section, $title) or next;
+	next unless $section =~ /^```sql/m;
+
+	is($node->safe_psql('postgres', q{
+SELECT DISTINCT o.state FROM line_notify.outbox o}), 'queued', encode_utf8("$title: queued"));
+	is($node->safe_psql('postgres', q{
+SELECT c.severity, c.path, c.rule, c.message FROM line_notify.outbox o, line_notify.check_message(
+	CASE WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END,
+	CASE WHEN o.template_key IS NULL THEN jsonb_build_object('messages', o.messages)
+	ELSE jsonb_build_object('templateKey', o.template_key, 'body', o.body) END,
+	o.use_case, o.channel) c}), '', encode_utf8("$title: nothing against it"));
+	next unless $use_case;
+
+	is($node->safe_psql('postgres', 'SELECT DISTINCT use_case FROM line_notify.outbox'), $use_case, encode_utf8("$title: the use case"));
+	$seen{$use_case}++;
+	my $text = decode_utf8($node->safe_psql('postgres', q{
+SELECT s #>> '{}' FROM line_notify.outbox o, jsonb_path_query(coalesce(o.messages, o.body), 'lax $.** ? (@.type() == "string")') s
+UNION ALL
+SELECT c.label FROM line_notify.outbox o, line_notify.template_catalogue c
+WHERE c.label IS NOT NULL AND (c.kind = 'template' AND c.key = o.template_key OR c.kind = 'button' AND o.body::text LIKE '%' || c.key || '%')}));
+	my ($reads) = $section =~ /^```text\n(.*?)^```/ms;
+	my @missing = grep { index($text, (split /　/, $_)[-1]) < 0 } split /\n/, $reads // 'nothing';
+	is(encode_utf8("@missing"), '', encode_utf8("$title: what the customer reads")) or diag(encode_utf8($text));
+}
+is(join(' ', sort keys %seen),
+	$node->safe_psql('postgres', q{SELECT string_agg(use_case::text, ' ' ORDER BY use_case::text COLLATE "C") FROM line_notify.use_cases}),
+	'every use case has its example');
+
+$node->stop;
+done_testing();
