@@ -2671,6 +2671,8 @@ AS $$
 						  AND (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 1
 		  GROUP BY 1, 2, 3) t
 	JOIN line_notify.channel c ON c.name = t.channel AND c.home = _wanted_counts.home AND c.paused_at IS NULL
+		AND EXISTS (SELECT FROM line_notify.credential x WHERE x.channel = c.name AND x.kind IN ('access_token', 'client_secret', 'jwt_key'))
+		AND NOT EXISTS (SELECT FROM line_notify.token_status s WHERE s.channel = c.name)
 	LEFT JOIN line_notify.delivered_counts k ON k.channel = t.channel AND k.kind = t.kind AND k.day = t.day
 	WHERE k.status IS NULL
 	   OR k.status NOT IN ('ready', 'out_of_service') AND k.fetched_at < clock_timestamp() - interval '1 hour'
