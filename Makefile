@@ -138,3 +138,10 @@ update-phone-metadata:
 	python3 $(srcdir)/src/gen_phone_tables.py js "$$dir/package" > "$$dir/phone_tables.h" && \
 	cp "$$dir/phone_tables.h" $(srcdir)/src/phone_tables.h && \
 	rm -r "$$dir"
+
+# The archive for PGXN: what is committed, under the version of META.json.
+DISTVERSION = $(shell sed -n 's/^   "version": "\(.*\)",/\1/p' $(srcdir)/META.json)
+
+.PHONY: dist
+dist:
+	git -C $(srcdir) archive --format=zip --prefix=line_notify-$(DISTVERSION)/ -o $(CURDIR)/line_notify-$(DISTVERSION).zip HEAD
