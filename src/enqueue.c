@@ -115,6 +115,7 @@ typedef struct Row
 static struct
 {
 	bool		stale;			/* or never loaded: context is NULL */
+	uint64		changes;		/* invalidations so far */
 	bool		registered;
 	MemoryContext context;
 	Oid			channel_relid;
@@ -605,7 +606,10 @@ cache_callback(Datum arg, Oid relid)
 {
 	if (relid == InvalidOid || relid == cache.channel_relid || relid == cache.sender_relid ||
 		relid == cache.suppression_relid || ln_approval_depends_on(cache.approvals, relid))
+	{
 		cache.stale = true;
+		cache.changes++;
+	}
 }
 
 /*
@@ -622,6 +626,7 @@ load_cache(void)
 	MemoryContext old;
 	HeapTuple	tup;
 	Oid			owner;
+	uint64		changes;
 
 	if (!cache.registered)
 	{
@@ -650,7 +655,7 @@ load_cache(void)
 		elog(ERROR, "could not connect to SPI");
 	old = MemoryContextSwitchTo(context);
 	/* before the read: an invalidation while we read must not get lost */
-	cache.stale = false;
+	changes = cache.changes;
 
 	{
 		LnChannelRow *channels;
@@ -674,6 +679,7 @@ load_cache(void)
 		cache.senders = senders;
 		cache.nsenders = nsenders;
 		cache.approvals = approvals;
+		cache.stale = changes != cache.changes;
 		cache.any_suppressed = any_suppressed;
 	}
 
