@@ -703,7 +703,7 @@ CREATE TABLE line_notify.channel (
 	region			text NOT NULL DEFAULT 'JP',
 	rate_limit		integer NOT NULL DEFAULT 2000 CHECK (rate_limit BETWEEN 1 AND 100000),
 	max_in_flight	integer NOT NULL DEFAULT 400 CHECK (max_in_flight BETWEEN 1 AND 10000),
-	default_ttl		interval NOT NULL DEFAULT '24 hours' CHECK (default_ttl > '0'),
+	default_ttl		interval NOT NULL DEFAULT '24 hours' CHECK (default_ttl > '0' AND default_ttl <= '3660 days'),
 	confirm_within	interval CHECK (confirm_within BETWEEN '1 second' AND '24 hours'),
 	on_invalid		text NOT NULL DEFAULT 'park' CHECK (on_invalid IN ('park', 'error')),
 	on_unknown		text NOT NULL DEFAULT 'hold' CHECK (on_unknown IN ('hold', 'retry')),
@@ -1059,6 +1059,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+	-- whoever is just inserting into it is waited for
+	LOCK TABLE line_notify.outbox IN SHARE ROW EXCLUSIVE MODE;
 	PERFORM FROM line_notify.channel c WHERE c.name = drop_channel.name FOR UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
@@ -1291,7 +1293,7 @@ BEGIN
 	EXECUTE format('GRANT SELECT ON line_notify.notifications, line_notify.attempts, line_notify.batches TO %s', grant_sender.role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify._viewer, line_notify._hold_ups, line_notify.take_outcomes, line_notify.wait_for TO %s', grant_sender.role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of(),'
-				   ' line_notify.enqueue_trigger(), line_notify.signed_link(text, text, interval) TO %s', grant_sender.role);
+				   ' line_notify.signed_link(text, text, interval) TO %s', grant_sender.role);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.grant_sender(regrole, text[]) FROM PUBLIC;
@@ -1318,7 +1320,7 @@ BEGIN
 					   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'
 					   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox FROM %s', revoke_sender.role);
 		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of(),'
-					   ' line_notify.enqueue_trigger(), line_notify.signed_link(text, text, interval) FROM %s', revoke_sender.role);
+					   ' line_notify.signed_link(text, text, interval) FROM %s', revoke_sender.role);
 	END IF;
 END
 $$;
@@ -2100,6 +2102,8 @@ CREATE TRIGGER prepare BEFORE INSERT ON line_notify.outbox
 -- the table, so who may create triggers there and execute this may send.
 CREATE FUNCTION line_notify.enqueue_trigger() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_enqueue_trigger';
+-- It sends with the right of the table's owner.  So whoever may execute it and
+-- has TRIGGER on a table can send as that owner: none of the grant functions gives it.
 REVOKE ALL ON FUNCTION line_notify.enqueue_trigger() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.enqueue_trigger() IS 'trigger for tables of the application, AFTER INSERT, UPDATE or DELETE FOR EACH ROW: sends a message about the row; its argument is a JSON object of columns of outbox, with {column} for values';
 
@@ -3660,6 +3664,15 @@ DECLARE
 	revised smallint;
 	pending text[];			-- consumers that were not told yet
 BEGIN
+	-- the common case, made short: nobody was told anything, nobody wants to know
+	IF TG_OP = 'UPDATE' AND OLD.state = 'accepted' AND NEW.state = 'delivered' AND OLD.revision IS NULL
+	   AND NOT EXISTS (SELECT FROM line_notify.consumer c WHERE 'delivered' = ANY (c.outcomes))
+	   AND NOT EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = NEW.id AND a.revision > 0)
+	THEN
+		NEW.revision := 1;
+		RETURN NEW;
+	END IF;
+
 	IF TG_OP = 'UPDATE' THEN
 		before := ARRAY[CASE WHEN OLD.state = 'accepted' AND OLD.revision > 0 THEN 'unconfirmed' ELSE OLD.state::text END];
 		revised := OLD.revision;

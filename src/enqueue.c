@@ -29,6 +29,7 @@
 #include "commands/trigger.h"
 #include "common/pg_prng.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -37,6 +38,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
@@ -62,6 +64,12 @@ PG_FUNCTION_INFO_V1(line_notify_duplicate_of);
  */
 #define MAX_KEY		255
 
+/* Nobody plans a notice for longer; and times at the end of the calendar could not be restored. */
+#define MAX_AHEAD_US		(INT64CONST(36600) * USECS_PER_DAY)
+
+/* Longest reference and batch in bytes: both are indexed. */
+#define MAX_LABEL_BYTES		1000
+
 /* our columns of outbox */
 typedef enum OutboxColumn
 {
@@ -79,6 +87,8 @@ typedef enum OutboxColumn
 	COL_SEND_AFTER,
 	COL_SPREAD,
 	COL_EXPIRES_AT,
+	COL_BATCH,
+	COL_REFERENCE,
 	COL_DEDUP_KEY,
 	COL_ON_DUPLICATE,
 	COL_ORDER_KEY,
@@ -94,7 +104,7 @@ typedef enum OutboxColumn
 static const char *const column_names[NCOLS] = {
 	"channel", "phone", "region", "recipient", "use_case", "template_key", "body",
 	"messages", "notification_disabled", "aggregation_unit", "priority",
-	"send_after", "spread", "expires_at", "dedup_key", "on_duplicate", "order_key",
+	"send_after", "spread", "expires_at", "batch", "reference", "dedup_key", "on_duplicate", "order_key",
 	"id", "state", "due_at", "home", "created_at", "error"
 };
 
@@ -115,7 +125,7 @@ typedef struct Row
 static struct
 {
 	bool		stale;			/* or never loaded: context is NULL */
-	uint64		changes;		/* invalidations so far */
+	bool		invalidated;	/* while it was being loaded */
 	bool		registered;
 	MemoryContext context;
 	Oid			channel_relid;
@@ -145,6 +155,7 @@ static void set_null(Row *row, OutboxColumn c);
 static const LnChannelRow *choose_channel(Row *row);
 static void check_sender(const char *channel, Oid owner);
 static void check_key(Row *row, OutboxColumn c);
+static bool shorten_label(Row *row, OutboxColumn c);
 static bool is_allowed(const LnChannelRow *channel, const char *recipient);
 static bool is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz now);
 pg_noreturn static void statement_fault(int sqlstate, const char *message, const char *detail, const char *hint);
@@ -398,8 +409,18 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 						"send_after must be finite", NULL, NULL);
 	due = Max(due, now);
+	if (shorten_label(&row, COL_BATCH) && fault == NULL)
+		fault = "batch: too long";
+	if (shorten_label(&row, COL_REFERENCE) && fault == NULL)
+		fault = "reference: too long";
+	if (due > now + MAX_AHEAD_US)
+	{
+		if (fault == NULL)
+			fault = "send_after: too far ahead";
+		due = now;
+	}
 	if (IS_NULL(&row, COL_EXPIRES_AT))
-		expires = due + channel->default_ttl_us;
+		expires = due + Min(channel->default_ttl_us, MAX_AHEAD_US);
 	else
 	{
 		expires = DatumGetTimestampTz(VALUE(&row, COL_EXPIRES_AT));
@@ -409,6 +430,10 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 							NULL, "A notice that is never stale does not exist; leave it out for the channel's default_ttl.");
 		if (expires <= now && fault == NULL)
 			fault = "expires_at: in the past";
+		if (expires <= due && fault == NULL)
+			fault = "expires_at: not after send_after";
+		if (expires > now + 2 * MAX_AHEAD_US && fault == NULL)
+			fault = "expires_at: too far ahead";
 	}
 
 	suppressed = fault == NULL && channel->only_recipients != NULL &&
@@ -554,6 +579,24 @@ check_key(Row *row, OutboxColumn c)
 						"Use NULL for none.");
 }
 
+/* Cuts off a reference or batch that no index could take; says whether it had to. */
+static bool
+shorten_label(Row *row, OutboxColumn c)
+{
+	text	   *t;
+	int			len;
+
+	if (IS_NULL(row, c))
+		return false;
+	t = DatumGetTextPP(VALUE(row, c));
+	len = VARSIZE_ANY_EXHDR(t);
+	if (len <= MAX_LABEL_BYTES)
+		return false;
+	len = pg_mbcliplen(VARDATA_ANY(t), len, MAX_LABEL_BYTES);
+	set_value(row, c, PointerGetDatum(cstring_to_text_with_len(VARDATA_ANY(t), len)));
+	return true;
+}
+
 /* Staging: is the person on the list?  The list is sorted. */
 static bool
 is_allowed(const LnChannelRow *channel, const char *recipient)
@@ -606,10 +649,7 @@ cache_callback(Datum arg, Oid relid)
 {
 	if (relid == InvalidOid || relid == cache.channel_relid || relid == cache.sender_relid ||
 		relid == cache.suppression_relid || ln_approval_depends_on(cache.approvals, relid))
-	{
-		cache.stale = true;
-		cache.changes++;
-	}
+		cache.stale = cache.invalidated = true;
 }
 
 /*
@@ -626,7 +666,6 @@ load_cache(void)
 	MemoryContext old;
 	HeapTuple	tup;
 	Oid			owner;
-	uint64		changes;
 
 	if (!cache.registered)
 	{
@@ -647,15 +686,23 @@ load_cache(void)
 	owner = ((Form_pg_class) GETSTRUCT(tup))->relowner;
 	ReleaseSysCache(tup);
 
-	context = AllocSetContextCreate(TopMemoryContext, "line_notify channels", ALLOCSET_SMALL_SIZES);
+	/* belongs to the transaction until everything has been read */
+	context = AllocSetContextCreate(CurTransactionContext, "line_notify channels", ALLOCSET_SMALL_SIZES);
 
 	GetUserIdAndSecContext(&save_user, &save_sec);
 	SetUserIdAndSecContext(owner, save_sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	old = MemoryContextSwitchTo(context);
-	/* before the read: an invalidation while we read must not get lost */
-	changes = cache.changes;
+	/*
+	 * Before the read: an invalidation while we read must not get lost.  An
+	 * error while we read leaves the cache stale, since "loading" is never
+	 * followed by "fresh".  What is read is of now, whatever snapshot the
+	 * transaction has: the cache outlives it.
+	 */
+	cache.stale = true;
+	cache.invalidated = false;
+	PushActiveSnapshot(GetLatestSnapshot());
 
 	{
 		LnChannelRow *channels;
@@ -668,8 +715,11 @@ load_cache(void)
 		MemoryContextSwitchTo(context);
 		approvals = ln_approval_load();
 		MemoryContextSwitchTo(old);
+		PopActiveSnapshot();
 		SPI_finish();
 		SetUserIdAndSecContext(save_user, save_sec);
+		MemoryContextSetParent(context, TopMemoryContext);
+		cache.stale = cache.invalidated;
 
 		if (cache.context != NULL)
 			MemoryContextDelete(cache.context);
@@ -679,7 +729,6 @@ load_cache(void)
 		cache.senders = senders;
 		cache.nsenders = nsenders;
 		cache.approvals = approvals;
-		cache.stale = changes != cache.changes;
 		cache.any_suppressed = any_suppressed;
 	}
 

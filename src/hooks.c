@@ -11,6 +11,8 @@
  * - DROP EXTENSION, however it comes about, is noticed by the object access
  *   hook, so that an idle worker learns of it.
  * - COMMIT PREPARED publishes rows that another session inserted.
+ * - An error of a statement that may hold a telephone number is logged without
+ *   the statement.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,6 +28,8 @@
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "storage/procarray.h"
+#include "tcop/tcopprot.h"
 #include "storage/ipc.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
@@ -37,6 +41,16 @@
 #include "shmem.h"
 #include "wakeup.h"
 
+/*
+ * A statement with one of these words may hold a telephone number, a recipient
+ * or a secret.
+ */
+static const char *const private_words[] = {
+	"outbox", "enqueue", "_phone", "phone_", "recipient", "set_credential",
+	"find_notifications", "receive_webhook", "receive_verified_events"
+};
+
+static emit_log_hook_type prev_emit_log = NULL;
 static ProcessUtility_hook_type prev_process_utility = NULL;
 static object_access_hook_type prev_object_access = NULL;
 
@@ -67,9 +81,17 @@ database_to_free(Node *stmt, bool *at_once)
 	switch (nodeTag(stmt))
 	{
 		case T_DropdbStmt:
-			db = get_database_oid(((DropdbStmt *) stmt)->dbname, true);
-			*at_once = true;
-			break;
+			{
+				ListCell   *lc;
+
+				db = get_database_oid(((DropdbStmt *) stmt)->dbname, true);
+				/* what is on the wire is given up only if the command will succeed */
+				*at_once = OidIsValid(db) && CountDBConnections(db) == 0;
+				foreach(lc, ((DropdbStmt *) stmt)->options)
+					if (strcmp(((DefElem *) lfirst(lc))->defname, "force") == 0)
+						*at_once = true;
+				break;
+			}
 		case T_RenameStmt:
 			if (((RenameStmt *) stmt)->renameType == OBJECT_DATABASE)
 				db = get_database_oid(((RenameStmt *) stmt)->subname, true);
@@ -152,8 +174,12 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 		(((TransactionStmt *) stmt)->kind == TRANS_STMT_COMMIT_PREPARED ||
 		 ((TransactionStmt *) stmt)->kind == TRANS_STMT_ROLLBACK_PREPARED);
 
-	/* get_database_oid() and the rights need a transaction, which these commands have */
-	if (ln_shared != NULL && IsTransactionState())
+	/*
+	 * get_database_oid() and the rights need a transaction, which these
+	 * commands have; within a transaction block they fail, all but RENAME.
+	 */
+	if (ln_shared != NULL && IsTransactionState() &&
+		(IsA(stmt, RenameStmt) || !(IsTransactionBlock() || IsSubTransaction())))
 		db = database_to_free(stmt, &at_once);
 
 	if (!OidIsValid(db))
@@ -195,9 +221,33 @@ ln_object_access(ObjectAccessType access, Oid classId, Oid objectId, int subId, 
 		ln_wakeup_at_commit(LN_WORK_EXTENSION);
 }
 
+/*
+ * An error of such a statement, whoever raises it (the parser at a misspelt use
+ * case, a constraint somebody added), is logged without its text.
+ */
+static void
+ln_emit_log(ErrorData *edata)
+{
+	static int	depth = 0;
+
+	if (edata->elevel >= WARNING && !edata->hide_stmt && debug_query_string != NULL && depth == 0)
+	{
+		depth++;
+		for (const char *p = debug_query_string; *p != '\0' && !edata->hide_stmt; p++)
+			for (int i = 0; i < (int) lengthof(private_words); i++)
+				if (pg_strncasecmp(p, private_words[i], strlen(private_words[i])) == 0)
+					edata->hide_stmt = true;
+		depth--;
+	}
+	if (prev_emit_log)
+		prev_emit_log(edata);
+}
+
 void
 ln_hooks_install(void)
 {
+	prev_emit_log = emit_log_hook;
+	emit_log_hook = ln_emit_log;
 	prev_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = ln_process_utility;
 	prev_object_access = object_access_hook;

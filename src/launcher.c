@@ -50,6 +50,9 @@
 /* A worker that has not attached after this long never will (ms). */
 #define START_TIMEOUT		30000
 
+/* Look for databases without a place no more often than this (ms). */
+#define SCAN_GAP			60000
+
 /* Look for a free worker slot again after this long (ms), or when one of ours ends. */
 #define NO_WORKER_RETRY		5000
 #define NO_WORKER_ERROR		"no free background worker slot"
@@ -62,6 +65,7 @@ static BackgroundWorkerHandle **handles;
 static void launcher_exit(int code, Datum arg);
 static void wake_idle(void);
 static void list_databases(void);
+static void place_databases(void);
 static long start_workers(void);
 static bool stopped(int slotno);
 static void back_off(LnSlot *slot, TimestampTz now, const char *error);
@@ -88,6 +92,8 @@ void
 ln_launcher_main(Datum arg)
 {
 	uint32		wait_event;
+	bool		scan_wanted = false;
+	TimestampTz last_scan = 0;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -127,8 +133,15 @@ ln_launcher_main(Datum arg)
 		scan = ln_shared->scan_databases;
 		ln_shared->scan_databases = false;
 		LWLockRelease(ln_shared->lock);
-		if (scan)
+		/* asked for by databases that found no place: not for each of their commits */
+		scan_wanted = scan_wanted || scan;
+		if (scan_wanted && TimestampDifferenceExceeds(last_scan, GetCurrentTimestamp(), SCAN_GAP))
+		{
 			list_databases();
+			scan_wanted = false;
+			last_scan = GetCurrentTimestamp();
+		}
+		place_databases();
 
 		timeout = start_workers();
 		MemoryContextReset(launcher_context);
@@ -193,28 +206,46 @@ is_candidate(Form_pg_database row)
 		row->datconnlimit != DATCONNLIMIT_INVALID_DB;
 }
 
-static bool
-want_worker(Form_pg_database row, void *arg)
-{
-	LnSlot	   *slot;
+/* Databases still to be probed, as long as the launcher. */
+static Oid *to_probe;
+static int	nto_probe;
+static int	room_to_probe;
 
+static bool
+note_candidate(Form_pg_database row, void *arg)
+{
 	if (!is_candidate(row))
 		return true;
-	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-	slot = ln_shmem_find_or_make(row->oid);
-	if (slot == NULL)
+	if (nto_probe == room_to_probe)
 	{
-		/* come back when probing has freed some */
-		ln_shared->scan_databases = true;
+		room_to_probe = Max(64, room_to_probe * 2);
+		to_probe = to_probe == NULL
+			? MemoryContextAlloc(TopMemoryContext, sizeof(Oid) * room_to_probe)
+			: repalloc(to_probe, sizeof(Oid) * room_to_probe);
 	}
-	LWLockRelease(ln_shared->lock);
-	return slot != NULL;
+	to_probe[nto_probe++] = row->oid;
+	return true;
 }
 
+/* Note all databases; each is probed once, when there is a place for it. */
 static void
 list_databases(void)
 {
-	scan_pg_database(want_worker, NULL);
+	nto_probe = 0;
+	scan_pg_database(note_candidate, NULL);
+}
+
+/*
+ * Give places to databases that are still to be probed.  When all are taken,
+ * the rest waits: a prober that leaves frees its place and wakes us.
+ */
+static void
+place_databases(void)
+{
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	while (nto_probe > 0 && ln_shmem_find_or_make(to_probe[nto_probe - 1]) != NULL)
+		nto_probe--;
+	LWLockRelease(ln_shared->lock);
 }
 
 typedef struct FindDatabase
@@ -390,6 +421,11 @@ start_workers(void)
 		{
 			if (gone)
 				slot->state = LN_SLOT_FREE;
+			else if (starting > 0)
+			{
+				/* our own probers have the slots for a moment; they wake us */
+				slot->state = slot->hold_pid != 0 ? LN_SLOT_HELD : LN_SLOT_WANTED;
+			}
 			else
 			{
 				/* once, not every five seconds */

@@ -46,6 +46,7 @@ typedef struct Statement
 	const char *sql;
 	int			nargs;
 	Oid			argtypes[12];
+	bool		read_only;		/* in the active snapshot, not in a new one */
 	SPIPlanPtr	plan;
 } Statement;
 
@@ -98,7 +99,7 @@ run(Statement *st, Datum *args, const char *nulls, int expect)
 		SPI_keepplan(plan);
 		st->plan = plan;
 	}
-	rc = SPI_execute_plan(st->plan, args, nulls, false, 0);
+	rc = SPI_execute_plan(st->plan, args, nulls, st->read_only, 0);
 	if (rc != expect)
 		elog(ERROR, "unexpected result of a statement: %s", SPI_result_code_string(rc));
 	/* SPI leaves its own context behind */
@@ -148,7 +149,8 @@ ln_outbox_load_channels(LnChannelRow **rows)
 		" settle_window, dedup_window, on_duplicate, time_zone, quiet_hours, daily_budget, only_recipients,"
 		" catalogue_only"
 		" FROM line_notify.channel ORDER BY name",
-		.nargs = 0
+		.nargs = 0,
+		.read_only = true
 	};
 	int			n;
 	LnChannelRow *list;
@@ -316,7 +318,8 @@ ln_outbox_load_senders(LnSenderRow **rows)
 	static Statement st = {
 		.sql =
 		"SELECT role::pg_catalog.oid, channel FROM line_notify.sender",
-		.nargs = 0
+		.nargs = 0,
+		.read_only = true
 	};
 	int			n;
 	LnSenderRow *list;
@@ -621,7 +624,8 @@ ln_outbox_has_suppressed(void)
 	static Statement st = {
 		.sql =
 		"SELECT EXISTS (SELECT FROM line_notify.suppression)",
-		.nargs = 0
+		.nargs = 0,
+		.read_only = true
 	};
 
 	(void) run(&st, NULL, NULL, SPI_OK_SELECT);

@@ -2009,7 +2009,11 @@ kind_of(uint32_t c)
 		case 0xFFA0:
 			return K_INVISIBLE;
 		case 0x00D7:			/* multiplication signs */
+		case 0x2026:			/* ellipses */
+		case 0x204E:
 		case 0x2217:
+		case 0x22EF:
+		case 0x2573:
 		case 0x25A0:			/* squares, circles and the like */
 		case 0x25A1:
 		case 0x25B2:
@@ -2022,11 +2026,30 @@ kind_of(uint32_t c)
 		case 0x25CE:
 		case 0x25CF:
 		case 0x25EF:
+		case 0x25FB:
+		case 0x25FC:
+		case 0x25FD:
+		case 0x25FE:
 		case 0x2605:
 		case 0x2606:
+		case 0x2613:
+		case 0x26AA:
+		case 0x26AB:
 		case 0x2715:
 		case 0x2716:
+		case 0x2731:
 		case 0x274C:
+		case 0x2753:
+		case 0x2754:
+		case 0x2A2F:
+		case 0x2B1B:
+		case 0x2B1C:
+		case 0x2B24:
+		case 0x2B55:
+		case 0xFE56:
+		case 0xFE61:
+		case 0x1F534:
+		case 0x1F535:
 		case 0xFF0A:
 		case 0xFF1F:
 			return K_MASK;
@@ -2246,6 +2269,19 @@ find_mask(const Clean *clean, const Trace *trace)
 				if (begin > clean->first_digit && i <= clean->last_digit)
 					return begin;
 			}
+			if (len >= 2 && clean->n_digits > 0 && begin > clean->last_digit)
+			{
+				/* the last digits, unless it leads to a word, or goes around */
+				for (left = begin - 1; is_gap(kind[left]); left--)
+					;
+				for (right = i; right < n && is_gap(kind[right]); right++)
+					;
+				if (kind[left] == K_DIGIT &&
+					(right == n || kind[right] < K_LATIN) &&
+					(clean->first_digit == 0 ||
+					 kind[clean->first_digit - 1] != K_FILL))
+					return begin;
+			}
 			continue;
 		}
 		for (; i < n; i++)
@@ -2350,7 +2386,8 @@ find_shape(const Clean *clean)
 		{
 			if (clean->kind[i] == K_SPACE)
 				continue;
-			if (sep[groups] != K_OTHER ||
+			if ((sep[groups] != K_OTHER &&
+				 sep[groups] != (Kind) clean->kind[i]) ||
 				(clean->kind[i] != K_DASH && clean->kind[i] != K_DOT &&
 				 clean->kind[i] != K_SLASH && clean->kind[i] != K_FILL))
 				return NULL;
@@ -2565,7 +2602,9 @@ find_second_number(const Clean *clean, int region)
 				found = part_is_number(clean, right[k], left[i], min, region);
 		if (!found)
 			continue;
-		if (part_is_number(clean, right[i], clean->easy.n, min, region))
+		/* with what stands behind it, or without: a note */
+		if (part_is_number(clean, right[i], clean->easy.n, min, region) ||
+			part_is_number(clean, right[i], clean->last_digit + 1, min, region))
 			return right[i];
 		for (m = i + 1; m < cuts; m++)
 			if (clear[m] && right[i] < left[m] &&
@@ -2575,20 +2614,11 @@ find_second_number(const Clean *clean, int region)
 	return -1;
 }
 
-/*
- * A single letter that looks like a 0 or 1, or a Han numeral, right before the
- * first digit.
- */
+/* A letter that looks like a 0 or 1, or a Han numeral. */
 static bool
-begins_with_lookalike(const Clean *clean)
+is_lookalike(const Clean *clean, int i)
 {
-	int			i = clean->first_digit;
-
-	if (i < 1 || clean->kind[i - 1] < K_LATIN)
-		return false;
-	if (i >= 2 && clean->kind[i - 2] >= K_LATIN)
-		return false;			/* the end of a word */
-	switch (latin(clean->c[i - 1]))
+	switch (latin(clean->c[i]))
 	{
 		case 'i':
 		case 'l':
@@ -2601,10 +2631,23 @@ begins_with_lookalike(const Clean *clean)
 		case 0x0456:
 			return true;
 		default:
-			return clean->kind[i - 1] == K_NUMERAL &&
-				clean->c[i - 1] >= 0x3007 && clean->c[i - 1] <= 0x9FFF &&
-				!(clean->c[i - 1] >= 0x3021 && clean->c[i - 1] <= 0x3289);
+			return clean->kind[i] == K_NUMERAL &&
+				clean->c[i] >= 0x3007 && clean->c[i] <= 0x9FFF &&
+				!(clean->c[i] >= 0x3021 && clean->c[i] <= 0x3289);
 	}
+}
+
+/* A single one of them right before the first digit. */
+static bool
+begins_with_lookalike(const Clean *clean)
+{
+	int			i = clean->first_digit;
+
+	if (i < 1 || clean->kind[i - 1] < K_LATIN)
+		return false;
+	if (i >= 2 && clean->kind[i - 2] >= K_LATIN)
+		return false;			/* the end of a word */
+	return is_lookalike(clean, i - 1);
 }
 
 /* Does the text begin with the calling code of its own region? */
@@ -2784,15 +2827,15 @@ cut_annotation(const Clean *clean, char *extension, int *extension_len)
 	apart |= bracket;
 	if (kind[k] != K_ASIAN && !apart)
 		return -1;
-	if (kind[k] == K_LATIN && !bracket &&
-		(k + 1 == n || kind[k + 1] != K_LATIN))
-	{
-		uint32_t	c = latin(clean->c[k]);
-
-		/* "090 1234 567 O" */
-		if (c == 'o' || c == 'i' || c == 'l' || c == 'q')
-			return -1;
-	}
+	/* "090 1234 567 O" */
+	if (!bracket && is_lookalike(clean, k) &&
+		(k + 1 == n || kind[k + 1] < K_LATIN ||
+		 (kind[k] == K_LATIN && kind[k + 1] != K_LATIN)))
+		return -1;
+	/* "61234567@qq.com": an e-mail address */
+	if (kind[k] == K_LATIN && k == last + 2 &&
+		(clean->c[last + 1] == '@' || clean->c[last + 1] == 0xFF20))
+		return -1;
 	for (i = k; i < n; i++)
 		tail_digits += kind[i] == K_DIGIT;
 	if (tail_digits == 0)
@@ -2932,6 +2975,11 @@ rescue_digits(const Text *input, int region, int text_rule, LnPhone *out)
 						DIGITS_CARRIER_010, DIGITS_CARRIER_010_DOUBLED, out,
 						&found);
 	}
+
+	/* 0033-03-...: through a carrier to Tokyo, or to France? */
+	if (found && carrier > 0 && digits.n > carrier && d[carrier] == '0')
+		try_reading(&digits, carrier, false, region, text_rule,
+					DIGITS_LEADING_00, DIGITS_LEADING_00_DOUBLED, out, &found);
 
 	/* +81 81 90 ...; as it stands it is no number, so it must be doubled */
 	if (!(d[0] == '0' && d[1] == '0'))

@@ -133,6 +133,9 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* Response bytes kept of an answer: LINE's longest error is under 2 kB. */
 #define MAX_RESPONSE		8192
 
+/* Longest pause that a Retry-After can order (ms): then one message asks again. */
+#define MAX_PAUSE_MS		900000
+
 /* What may wait to be recorded before claiming stops. */
 #define MAX_UNRECORDED		4096
 
@@ -274,6 +277,7 @@ static struct
 	TimestampTz record_at;		/* results that failed by themselves: not
 								 * before */
 	int			expire_limit;	/* rows of the next expiry transaction */
+	int64		survey_us;		/* what the last survey cost */
 	TimestampTz next_maintenance;
 	TimestampTz doubt_before;	/* due up to then: perhaps sent by the former
 								 * primary; DT_NOBEGIN = no doubt */
@@ -306,6 +310,7 @@ static void no_rest(const char *activity);
 static bool is_row_fault(int sqlstate);
 static void configure(void *arg);
 static void survey(void *arg);
+static int	survey_gap(void);
 static void rescue(void *arg);
 static void fold(void *arg);
 static void expire(void *arg);
@@ -467,7 +472,7 @@ ln_worker_main(Datum arg)
 			claim();
 			if (W.need_survey &&
 				TimestampDifferenceExceeds(W.last_survey, GetCurrentTimestamp(),
-										   W.nclaimed + W.nsent == 0 ? SURVEY_GAP : SURVEY_GAP_BUSY))
+										   survey_gap()))
 				W.need_survey = !try_phase("looking for due messages", survey, NULL);
 		}
 		ln_token_step(W.channels, W.nchannels, W.http);
@@ -1129,6 +1134,20 @@ survey(void *arg)
 		}
 	}
 	W.next_expiry = W.home != 0 ? ln_outbox_next_expiry(W.home, W.expiry_low) : DT_NOEND;
+	W.survey_us = Max(0, GetCurrentTimestamp() - now);
+}
+
+/*
+ * Milliseconds between two surveys.  Where dead index entries pile up behind a
+ * held snapshot one may take a second: it shall not take more than a fiftieth
+ * of the time.
+ */
+static int
+survey_gap(void)
+{
+	int			gap = W.nclaimed + W.nsent == 0 ? SURVEY_GAP : SURVEY_GAP_BUSY;
+
+	return Max(gap, (int) Min(W.survey_us / 20, 600000));
 }
 
 /*
@@ -2134,7 +2153,7 @@ harvest(void)
 		if (res.status == 429 || res.status == 503)
 		{
 			/* as LINE says, else 1 s doubling to a minute, for all workers */
-			int64		pause_ms = res.retry_after_ms;
+			int64		pause_ms = Min(res.retry_after_ms, MAX_PAUSE_MS);
 
 			ln_breaker_neutral(&channel->breaker);
 			if (pause_ms < 0)
@@ -2455,7 +2474,7 @@ next_deadline(void)
 			wake = earlier(wake, W.need_rescue ? now : W.rescue_at, "recovering claims");
 			wake = earlier(wake, W.next_expiry, "ending expired messages");
 			wake = earlier(wake, W.next_silence, "judging silence");
-			if (ln_counts_pending() == 0)
+			if (ln_guc_enabled && ln_counts_pending() == 0)
 				wake = earlier(wake, W.next_counts, "looking for counts to ask for");
 			if (W.need_release)
 				wake = earlier(wake, W.release_at, "releasing messages");
@@ -2463,7 +2482,7 @@ next_deadline(void)
 			wake = earlier(wake, W.doubt_until, "ending the doubt");
 		}
 		if (W.need_survey && W.nclaimed + W.nsent == 0)
-			wake = earlier(wake, TimestampTzPlusMilliseconds(W.last_survey, SURVEY_GAP + 1),
+			wake = earlier(wake, TimestampTzPlusMilliseconds(W.last_survey, survey_gap() + 1),
 						   "looking for due messages");
 		wake = Min(wake, W.next_probe);
 		for (int i = 0; i < W.nchannels && ln_guc_enabled && W.home != 0; i++)

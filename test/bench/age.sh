@@ -51,7 +51,7 @@ measure() { # label [statement to run meanwhile in another session]
     cost=$(sql -c "SELECT round((1000 * sum(total_exec_time) / $messages)::numeric, 1) FROM pg_stat_statements
         WHERE query ~ 'line_notify\.' AND query !~ 'DO |resume|pause'")
     for _ in $(seq 30); do [ "$(wc -l <"$work/nginx/access.log")" -ge "$messages" ] && break; read -rt 0.1 <> <(:); done
-    read -r seen rate < <(awk 'NR == 1 {a = $1} {b = $1; n++} END {printf "%d %.0f\n", n, b > a ? n / (b - a) : 0}' "$work/nginx/access.log")
+    read -r seen rate < <(awk 'NR == 1 {a = $1} {b = $1; n++} END {printf "%d %.0f\n", n, (b > a) ? n / (b - a) : 0}' "$work/nginx/access.log")
     base=${base:-$cost}
     ratio=$(awk -v a="$cost" -v b="$base" 'BEGIN {printf "%.2f", a / b}')
     printf '%-44s %8s %8s %8s %9s %8s\n' "$1" "$seen" "$rate" "$cost" "$ratio" "$wal"

@@ -186,6 +186,32 @@ INSERT INTO cell (section, region, phone) VALUES
 
 -- not aligned: releases differ in the width of invisible characters
 \pset format unaligned
+-- found by review: masks at the end where numbers have no fixed length, an
+-- e-mail address, a lookalike apart, a Japanese carrier before a number of
+-- Japan, notes behind both of two numbers
+INSERT INTO cell (section, region, phone) VALUES
+	('mask', 'DE', '030-1234____'),
+	('mask', 'DE', '030 1234•••'),
+	('mask', 'DE', '030 1234 ・・・'),
+	('mask', 'DE', '030 1234…'),
+	('mask', 'DE', '030 1234⚫⚫'),
+	('no mask', 'JP', '090-1234-5678・'),
+	('no mask', 'JP', 'TEL ____03-1234-5678____'),
+	('no mask', 'JP', '090-1234-5678・・・田中'),
+	('no mask', 'JP', '…090-1234-5678'),
+	('date', 'TH', '2024--01--15'),
+	('letters', 'DE', '030-1234567 О'),
+	('letters', 'DE', '030-1234567 八'),
+	('e-mail', 'SG', '61234567@qq.com'),
+	('e-mail', 'JP', '09012345678＠docomo.ne.jp'),
+	('no e-mail', 'JP', '090-1234-5678＠田中'),
+	('readings', 'JP', '0033-03-1234-5678'),
+	('readings', 'JP', '0061 03 1234 5678'),
+	('one reading', 'JP', '0081 090-1234-5678'),
+	('one reading', 'JP', '0033 1 23 45 67 89'),
+	('two', 'JP', '090-1234-5678（携帯）03-1234-5678（自宅）'),
+	('two', 'TH', '081-234-5678 (มือถือ) 02-234-5678 (บ้าน)');
+
 SELECT section, c.region, replace(replace(replace(phone, E'\n', '\n'), E'\r', '\r'), E'\t', '\t') AS phone,
 	normalize_phone(phone, c.region, 'libphonenumber') AS exact,
 	s.e164 AS safe, s.extension AS ext, s.status, s.error_position AS pos, s.rule
