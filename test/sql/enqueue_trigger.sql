@@ -195,6 +195,7 @@ CREATE TRIGGER tell AFTER INSERT ON ln_shop.orders FOR EACH ROW
 EXECUTE FUNCTION line_notify.enqueue_trigger('{"use_case": "reminder", "phone": "{phone}", "messages": [{"type": "text", "text": "owner"}]}');
 RESET ROLE;
 SELECT line_notify.grant_sender('regress_ln_owner', '{shop}');
+GRANT EXECUTE ON FUNCTION line_notify.enqueue_trigger() TO regress_ln_owner;
 SET ROLE regress_ln_owner;
 CREATE TRIGGER tell AFTER INSERT ON ln_shop.orders FOR EACH ROW
 EXECUTE FUNCTION line_notify.enqueue_trigger('{"use_case": "reminder", "phone": "{phone}", "messages": [{"type": "text", "text": "owner"}]}');
