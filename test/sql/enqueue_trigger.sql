@@ -213,6 +213,7 @@ INSERT INTO ln_shop.orders VALUES (2, '09012345678');
 SELECT current_user;
 RESET ROLE;
 DROP SCHEMA ln_shop CASCADE;
+REVOKE EXECUTE ON FUNCTION line_notify.enqueue_trigger() FROM regress_ln_owner;
 DROP ROLE regress_ln_owner, regress_ln_clerk;
 
 -- 13. mistakes in a rule, told at the first firing
