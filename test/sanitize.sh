@@ -107,7 +107,7 @@ valgrind)
 		{
 		   padding in pages and WAL, vectors
 		   Memcheck:Param
-		   pwritev(vector[...])
+		   pwritev(vector[0])
 		   ...
 		   obj:*/bin/postgres
 		   ...
