@@ -212,7 +212,7 @@ get(Check *check, const char *path, const char *authorization, HttpResult *res)
 	HttpRequest req;
 	char		why[200];
 	const char *step = strcmp(path, "/v2/bot/info") == 0 ? "account" :
-		strstr(path, "templated") != NULL ? "template messages" : "flexible messages";
+	strstr(path, "templated") != NULL ? "template messages" : "flexible messages";
 	const char *hint = NULL;
 
 	memset(&req, 0, sizeof(req));
@@ -264,10 +264,12 @@ get_token(Check *check, char *authorization, size_t room)
 	if (c->credential == LN_CREDENTIAL_TOKEN)
 	{
 		text = ln_channel_secret(c->credential_value, err, sizeof(err));
-		if (text != NULL && !ln_token_is_clean(text))
+
+		if (text !=NULL && !ln_token_is_clean(text))
 			strlcpy(err, "it must consist of printable ASCII characters without space", sizeof(err));
-		ok = text != NULL && ln_token_is_clean(text) && strlcat(authorization, text, room) < room;
-		if (text != NULL)
+		ok = text !=NULL && ln_token_is_clean(text) && strlcat(authorization, text, room) < room;
+
+		if (text !=NULL)
 			explicit_bzero(text, strlen(text));
 		tell(check, "credential", ok, ok ? "an access token is set" : psprintf("the access token cannot be used: %s", err), NULL);
 		return ok;
@@ -300,6 +302,7 @@ get_token(Check *check, char *authorization, size_t room)
 		return false;
 	}
 	text = palloc(LN_TOKEN_SIZE);
+
 	ok = !res.body_truncated &&
 		ln_token_parse(res.body, res.body_len, text, LN_TOKEN_SIZE, &life, err, sizeof(err)) &&
 		strlcat(authorization, text, room) < room;

@@ -649,7 +649,7 @@ cache_callback(Datum arg, Oid relid)
 {
 	if (relid == InvalidOid || relid == cache.channel_relid || relid == cache.sender_relid ||
 		relid == cache.suppression_relid || ln_approval_depends_on(cache.approvals, relid))
-		cache.stale = cache.invalidated = true;
+		cache.		stale = cache.invalidated = true;
 }
 
 /*
@@ -670,11 +670,11 @@ load_cache(void)
 	if (!cache.registered)
 	{
 		CacheRegisterRelcacheCallback(cache_callback, (Datum) 0);
-		cache.registered = true;
+		cache.		registered = true;
 	}
-	cache.channel_relid = get_relname_relid("channel", nsp);
-	cache.sender_relid = get_relname_relid("sender", nsp);
-	cache.suppression_relid = get_relname_relid("suppression", nsp);
+	cache.		channel_relid = get_relname_relid("channel", nsp);
+	cache.		sender_relid = get_relname_relid("sender", nsp);
+	cache.		suppression_relid = get_relname_relid("suppression", nsp);
 
 	if (!OidIsValid(cache.channel_relid) || !OidIsValid(cache.sender_relid))
 		ereport(ERROR,
@@ -694,14 +694,16 @@ load_cache(void)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	old = MemoryContextSwitchTo(context);
+
 	/*
 	 * Before the read: an invalidation while we read must not get lost.  An
 	 * error while we read leaves the cache stale, since "loading" is never
 	 * followed by "fresh".  What is read is of now, whatever snapshot the
 	 * transaction has: the cache outlives it.
 	 */
-	cache.stale = true;
-	cache.invalidated = false;
+	cache.		stale = true;
+	cache.		invalidated = false;
+
 	PushActiveSnapshot(GetLatestSnapshot());
 
 	{
@@ -719,30 +721,30 @@ load_cache(void)
 		SPI_finish();
 		SetUserIdAndSecContext(save_user, save_sec);
 		MemoryContextSetParent(context, TopMemoryContext);
-		cache.stale = cache.invalidated;
+		cache.		stale = cache.invalidated;
 
 		if (cache.context != NULL)
 			MemoryContextDelete(cache.context);
-		cache.context = context;
-		cache.channels = channels;
-		cache.nchannels = nchannels;
-		cache.senders = senders;
-		cache.nsenders = nsenders;
-		cache.approvals = approvals;
-		cache.any_suppressed = any_suppressed;
+		cache.		context = context;
+		cache.		channels = channels;
+		cache.		nchannels = nchannels;
+		cache.		senders = senders;
+		cache.		nsenders = nsenders;
+		cache.		approvals = approvals;
+		cache.		any_suppressed = any_suppressed;
 	}
 
-	cache.suppression_pkey = get_relname_relid("suppression_pkey", nsp);
-	cache.dedup.dedup = get_relname_relid("dedup", nsp);
-	cache.dedup.outbox_pkey = get_relname_relid("outbox_pkey", nsp);
-	cache.dedup.in_flight = get_relname_relid("in_flight", nsp);
-	cache.dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
-	cache.state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-									   CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
-	cache.queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-										 ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
-	cache.invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-										  ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
-	cache.suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-											 ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
+	cache.		suppression_pkey = get_relname_relid("suppression_pkey", nsp);
+	cache.		dedup.dedup = get_relname_relid("dedup", nsp);
+	cache.		dedup.outbox_pkey = get_relname_relid("outbox_pkey", nsp);
+	cache.		dedup.in_flight = get_relname_relid("in_flight", nsp);
+	cache.		dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
+	cache.		state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+											 CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
+	cache.		queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+											   ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
+	cache.		invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+												ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
+	cache.		suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+												   ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
 }

@@ -165,9 +165,9 @@ ln_guc_define(void)
 							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
 
 	/*
-	 * A connection that was idle for longer is not used again.  Below the idle
-	 * time-out of whatever stands in front of the API: a connection that the
-	 * other side closes while we write makes that message unknown.
+	 * A connection that was idle for longer is not used again.  Below the
+	 * idle time-out of whatever stands in front of the API: a connection that
+	 * the other side closes while we write makes that message unknown.
 	 */
 	DefineCustomIntVariable("line_notify.connection_idle",
 							"Longest idle time of a connection that is used again.",

@@ -54,7 +54,11 @@ ln_histogram_quantile_us(const uint64_t *counts, int permille)
 		total += counts[i];
 	if (total == 0)
 		return -1;
-	/* the smallest rank that is not below the share; divided first, for huge totals */
+
+	/*
+	 * the smallest rank that is not below the share; divided first, for huge
+	 * totals
+	 */
 	wanted = total / 1000 * permille + (total % 1000 * permille + 999) / 1000;
 	if (wanted == 0)
 		wanted = 1;

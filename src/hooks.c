@@ -85,11 +85,15 @@ database_to_free(Node *stmt, bool *at_once)
 				ListCell   *lc;
 
 				db = get_database_oid(((DropdbStmt *) stmt)->dbname, true);
-				/* what is on the wire is given up only if the command will succeed */
+
+				/*
+				 * what is on the wire is given up only if the command will
+				 * succeed
+				 */
 				*at_once = OidIsValid(db) && CountDBConnections(db) == 0;
 				foreach(lc, ((DropdbStmt *) stmt)->options)
 					if (strcmp(((DefElem *) lfirst(lc))->defname, "force") == 0)
-						*at_once = true;
+					*at_once = true;
 				break;
 			}
 		case T_RenameStmt:
@@ -123,7 +127,11 @@ database_to_free(Node *stmt, bool *at_once)
 				if (!superuser() && !have_createdb_privilege())
 					return InvalidOid;
 				db = get_database_oid(template, true);
-				/* others than its owner may copy a database only when it is a template */
+
+				/*
+				 * others than its owner may copy a database only when it is a
+				 * template
+				 */
 				if (OidIsValid(db) && is_template(db))
 					return db;
 				break;
@@ -133,7 +141,11 @@ database_to_free(Node *stmt, bool *at_once)
 	}
 	if (!OidIsValid(db) || !LnDatabaseOwnercheck(db, GetUserId()))
 		return InvalidOid;
-	/* the current database cannot be the object of these, except as a template */
+
+	/*
+	 * the current database cannot be the object of these, except as a
+	 * template
+	 */
 	if (db == MyDatabaseId && !IsA(stmt, CreatedbStmt))
 		return InvalidOid;
 	return db;
@@ -169,10 +181,10 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 	bool		at_once = false;
 	volatile Oid db = InvalidOid;
 	bool		alter_extension = IsA(stmt, AlterExtensionStmt) &&
-		strcmp(((AlterExtensionStmt *) stmt)->extname, "line_notify") == 0;
+	strcmp(((AlterExtensionStmt *) stmt)->extname, "line_notify") == 0;
 	bool		end_prepared = IsA(stmt, TransactionStmt) &&
-		(((TransactionStmt *) stmt)->kind == TRANS_STMT_COMMIT_PREPARED ||
-		 ((TransactionStmt *) stmt)->kind == TRANS_STMT_ROLLBACK_PREPARED);
+	(((TransactionStmt *) stmt)->kind == TRANS_STMT_COMMIT_PREPARED ||
+	 ((TransactionStmt *) stmt)->kind == TRANS_STMT_ROLLBACK_PREPARED);
 
 	/*
 	 * get_database_oid() and the rights need a transaction, which these
@@ -204,7 +216,11 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 	/* prepared transactions belong to the database they were made in: ours */
 	if (end_prepared)
 		ln_shmem_wake(MyDatabaseId, LN_WORK_ALL, PG_UINT32_MAX, PG_UINT64_MAX);
-	/* after ALTER EXTENSION UPDATE the worker may go on, or has to stand still */
+
+	/*
+	 * after ALTER EXTENSION UPDATE the worker may go on, or has to stand
+	 * still
+	 */
 	if (alter_extension)
 		ln_wakeup_at_commit(LN_WORK_EXTENSION);
 }

@@ -2038,7 +2038,7 @@ header_is(const char *line, size_t len, const char *name, const char **value,
 static int64_t
 parse_retry_after(const char *value, size_t len, time_t now)
 {
-	char		text[64];
+	char text[	64];
 	int64_t		seconds = 0;
 	size_t		i;
 	time_t		when;

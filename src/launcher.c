@@ -133,7 +133,11 @@ ln_launcher_main(Datum arg)
 		scan = ln_shared->scan_databases;
 		ln_shared->scan_databases = false;
 		LWLockRelease(ln_shared->lock);
-		/* asked for by databases that found no place: not for each of their commits */
+
+		/*
+		 * asked for by databases that found no place: not for each of their
+		 * commits
+		 */
 		scan_wanted = scan_wanted || scan;
 		if (scan_wanted && TimestampDifferenceExceeds(last_scan, GetCurrentTimestamp(), SCAN_GAP))
 		{
@@ -370,8 +374,8 @@ start_workers(void)
 				break;
 		}
 		if (slot->pid != 0 || slot->hold_pid != 0)
-			start = false;		/* the last one has not quite left, and wakes us
-								 * then; or its place is claimed */
+			start = false;		/* the last one has not quite left, and wakes
+								 * us then; or its place is claimed */
 		if (start && starting >= MAX_STARTING)
 			start = false;		/* a worker that attaches or leaves wakes us */
 		if (start)

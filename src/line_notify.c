@@ -20,7 +20,7 @@
 #include "launcher.h"
 #include "shmem.h"
 
-PG_MODULE_MAGIC_EXT(.name = "line_notify", .version = "1.0");
+PG_MODULE_MAGIC_EXT(.name = "line_notify",.version = "1.0");
 
 void		_PG_init(void);
 

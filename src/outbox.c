@@ -1276,6 +1276,7 @@ ln_outbox_fold(int limit)
 		.nargs = 4,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
 	};
+
 	/*
 	 * An event without tag names the recipient only: it is taken to mean the
 	 * oldest message to them that waits for one.
@@ -1613,6 +1614,7 @@ utf8_text(int row, int col, bool *fault)
 
 	if (text == NULL || GetDatabaseEncoding() == PG_UTF8)
 		return text;
+
 	CALLER_CONTEXT(utf8 = ln_encoding_to_utf8(text, strlen(text), &len));
 	if (utf8 == NULL || !pg_verify_mbstr(PG_UTF8, utf8, len, true))
 	{

@@ -369,7 +369,7 @@ ln_shmem_rate_look(uint64 key, double *tokens, int64 *blocked_ns)
 	return found;
 }
 
-LnStats *
+LnStats    *
 ln_shmem_stats(Oid database, const char *channel, int kind)
 {
 	LnStats    *s = NULL;

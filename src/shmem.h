@@ -65,8 +65,8 @@ typedef struct LnSlot
 	int			restarts;
 	TimestampTz started_at;
 	TimestampTz restart_at;		/* BACKOFF, NO_WORKER: not before */
-	TimestampTz next_due;		/* IDLE: when something becomes due; DT_NOEND =
-								 * nothing */
+	TimestampTz next_due;		/* IDLE: when something becomes due; DT_NOEND
+								 * = nothing */
 	char		last_error[128];
 
 	/* lock-free: set by committing backends, taken by the worker */
@@ -185,6 +185,7 @@ extern void ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns);
 
 /* End of the pause in force (monotonic clock), 0 = none. */
 extern int64 ln_shmem_rate_blocked_until(uint64 key);
+
 /* An operator says that the cause of a pause is gone: ends it, and the slow start. */
 extern void ln_shmem_rate_unblock(uint64 key);
 

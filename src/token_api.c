@@ -49,11 +49,11 @@ ln_form_encode(const char *text, char *buf, size_t room)
 
 	if (room == 0)
 		return false;
-	for (; *text != '\0'; text++)
+	for (; *text !='\0'; text ++)
 	{
 		unsigned char c = (unsigned char) *text;
 		bool		plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-			(c >= 'a' && c <= 'z') || strchr("-._~", c) != NULL;
+		(c >= 'a' && c <= 'z') || strchr("-._~", c) != NULL;
 
 		if (used + (plain ? 1 : 3) >= room)
 		{
@@ -127,7 +127,10 @@ ln_token_form_assertion(LnTokenFlow flow, const char *channel_id,
 	n += ln_base64url_encode((const uint8_t *) jose, strlen(jose), form + n);
 	form[n++] = '.';
 
-	/* the stateless flow is documented with the same claims; what it does not need it ignores */
+	/*
+	 * the stateless flow is documented with the same claims; what it does not
+	 * need it ignores
+	 */
 	snprintf(jose, sizeof(jose),
 			 "{\"iss\":\"%s\",\"sub\":\"%s\",\"aud\":\"https://api.line.me/\",\"exp\":%" PRId64 ",\"token_exp\":%d}",
 			 channel_id, channel_id, now + LN_ASSERTION_LIFE,
@@ -173,7 +176,11 @@ ln_token_error_text(const char *body, size_t len, char *buf, size_t room)
 	if (room == 0)
 		return;
 	ln_line_error_text(body, len, buf, room);
-	/* a word that may have been cut off tells nothing, and could be half a secret */
+
+	/*
+	 * a word that may have been cut off tells nothing, and could be half a
+	 * secret
+	 */
 	if (strlen(buf) + 8 > room)
 	{
 		size_t		end = strlen(buf);

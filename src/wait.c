@@ -89,6 +89,7 @@ line_notify_wait_for(PG_FUNCTION_ARGS)
 		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
 		if (left <= 0)
 			break;
+
 		/*
 		 * The query above may have slept on a variable of its own; then this
 		 * returns at once, and we look again.

@@ -258,7 +258,7 @@ read_event(JsonbContainer *event, LnEvent *out)
 	if (v != NULL && v->type == jbvNumeric)
 	{
 		double		ms = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
-														   NumericGetDatum(v->val.numeric)));
+															NumericGetDatum(v->val.numeric)));
 
 		/* 2000 to 2100, else it is no time of LINE's */
 		if (!(ms > 946684800000.0 && ms < 4102444800000.0))

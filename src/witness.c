@@ -70,7 +70,7 @@ read_boot_id(char *buf)
 	CloseTransientFile(fd);
 }
 
-LnWitness *
+LnWitness  *
 ln_witness_create(Oid database, uint64 claimer, int n)
 {
 	LnWitness  *w = MemoryContextAllocZero(TopMemoryContext, sizeof(LnWitness));
