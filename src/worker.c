@@ -35,6 +35,8 @@
 #include "access/transam.h"
 #include "access/xlog.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "commands/extension.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
@@ -811,8 +813,19 @@ phase(const char *activity, void (*work) (void *), void *arg)
 	enable_timeout_every(watchdog, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 500), 500);
 	PG_TRY();
 	{
+		Oid			schema;
+
 		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
+
+		/*
+		 * DROP EXTENSION locks the schema before the tables in it.  So do we,
+		 * since making a partition would lock it after them: a deadlock that
+		 * the DROP might lose.
+		 */
+		schema = get_namespace_oid("line_notify", true);
+		if (OidIsValid(schema))
+			LockDatabaseObject(NamespaceRelationId, schema, 0, AccessShareLock);
 		SPI_connect();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		pgstat_report_activity(STATE_RUNNING, activity);
