@@ -183,7 +183,7 @@ static void read_value(RuleReader *r, RuleNode *node, JsonbValue *value);
 static void read_template(RuleReader *r, Template *t, const char *text);
 static void read_place(RuleReader *r, Part *part, char *place);
 static int	find_column(RuleReader *r, const char *name);
-static void rule_fault(TriggerData *trigdata, int sqlstate, const char *detail, const char *hint) pg_attribute_noreturn();
+pg_noreturn static void rule_fault(TriggerData *trigdata, int sqlstate, const char *detail, const char *hint);
 
 static bool is_changed(const Rule *rule, TupleDesc desc, TupleTableSlot *old, TupleTableSlot *new);
 static char *fill_template(const Template *t, TupleTableSlot *row);
