@@ -19,9 +19,11 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
@@ -33,6 +35,7 @@
 #include "storage/ipc.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/syscache.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -64,6 +67,24 @@ is_template(Oid db)
 		return false;
 	result = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
 	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* CREATEDB; the server's own test of it is not exported by every minor release. */
+static bool
+may_create_databases(void)
+{
+	HeapTuple	tuple;
+	bool		result = false;
+
+	if (superuser())
+		return true;
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+		ReleaseSysCache(tuple);
+	}
 	return result;
 }
 
@@ -124,7 +145,7 @@ database_to_free(Node *stmt, bool *at_once)
 					if (strcmp(opt->defname, "template") == 0 && opt->arg != NULL)
 						template = defGetString(opt);
 				}
-				if (!superuser() && !have_createdb_privilege())
+				if (!may_create_databases())
 					return InvalidOid;
 				db = get_database_oid(template, true);
 
