@@ -97,7 +97,7 @@ make_work() {
         tar --null --ignore-failed-read -T - -cf - 2>/dev/null) | tar -xf - -C "$work/src"
     [ -e "$work/src/Makefile" ] || (cd "$root" && tar --exclude=.git -cf - .) | tar -xf - -C "$work/src"
     [ "$(id -u)" = 0 ] && chown -R "$LN_USER" "$work"
-    return 0
+    cd "$work" || exit 1        # a directory that the plain user may be in
 }
 
 servers=()          # data directories of servers that we started
@@ -111,6 +111,7 @@ cleanup() {
     for p in "${processes[@]}"; do
         kill "$p" 2>/dev/null
     done
+    cd /
     if [ -n "$work" ] && [ -z "${KEEP:-}" ]; then
         rm -rf "$work"
     elif [ -n "$work" ]; then
