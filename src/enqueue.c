@@ -361,7 +361,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		region = ln_phone_region_id(code, strlen(code));
 		if (region < 0)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-							psprintf("unknown region: \"%s\"", code),
+							strlen(code) > 3 ? "unknown region" : psprintf("unknown region: \"%s\"", code),
 							NULL, "Regions are ISO 3166-1 codes of two letters, such as JP, TH or TW.");
 		if (!ln_phone_from_datum(VALUE(&row, COL_PHONE), region, LN_PHONE_SAFE, &phone))
 		{

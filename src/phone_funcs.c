@@ -368,6 +368,21 @@ parse_arguments(FunctionCallInfo fcinfo, LnPhone *phone)
 	return true;
 }
 
+/*
+ * An argument for an error message, unless it may be a telephone number that
+ * stands in the wrong place.
+ */
+static char *
+short_argument(text *value)
+{
+	char	   *str = text_to_cstring(value);
+	int			digits = 0;
+
+	for (const char *p = str; *p != '\0'; p++)
+		digits += *p >= '0' && *p <= '9';
+	return digits > 3 || strlen(str) > 32 ? pstrdup("...") : str;
+}
+
 static int
 get_region(Datum region)
 {
@@ -378,9 +393,9 @@ get_region(Datum region)
 	if (id < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown region \"%s\"",
-						text_to_cstring(value)),
-				 errhint("Regions are ISO 3166 codes of two letters, for example JP, TH or TW; ZZ stands for none.")));
+				 errmsg("unknown region \"%s\"", short_argument(value)),
+				 errhint("Regions are ISO 3166 codes of two letters, for example JP, TH or TW; ZZ stands for none."),
+				 errhidestmt(true), errhidecontext(true)));
 	return id;
 }
 
@@ -397,9 +412,9 @@ get_mode(Datum mode)
 		return LN_PHONE_LIBPHONENUMBER;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown phone number mode \"%s\"",
-					text_to_cstring(value)),
-			 errhint("Modes are \"safe\" and \"libphonenumber\".")));
+			 errmsg("unknown phone number mode \"%s\"", short_argument(value)),
+			 errhint("Modes are \"safe\" and \"libphonenumber\"."),
+			 errhidestmt(true), errhidecontext(true)));
 	return LN_PHONE_SAFE;		/* keep compiler quiet */
 }
 
