@@ -2897,6 +2897,16 @@ BEGIN
 			END;
 		RETURN NEXT;
 	END LOOP;
+	IF NOT standby AND line_notify._preload_state() = 'ok'
+		AND NOT EXISTS (SELECT FROM line_notify._workers() k WHERE k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+		AND (SELECT count(*) FROM line_notify._workers() k WHERE k.database IS NOT NULL) >= current_setting('line_notify.max_databases')::integer
+	THEN
+		subject := 'worker';
+		severity := 'error';
+		reason := 'there is no place for this database: nothing is sent from it';
+		hint := 'Increase line_notify.max_databases and restart the server.';
+		RETURN NEXT;
+	END IF;
 	IF NOT standby THEN
 		subject := 'worker';
 		severity := 'warning';
