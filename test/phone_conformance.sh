@@ -86,13 +86,15 @@ cat "$work/conformance.log"
 
 step "fuzzing, $seconds seconds"
 clang=$(command -v clang || command -v clang-14)
+# clang-14 has its sister clang++-14
+clangxx=${clang/clang/clang++}
 fuzz() { # name, seconds, tables, flags...
     local name=$1 time=$2 tables=$3
     shift 3
     "$clang" -std=c99 -g -O1 -fsanitize=fuzzer-no-link,address,undefined \
         -fno-sanitize-recover=all "-DLN_PHONE_TABLES=\"$tables\"" \
         -c src/phone.c -o "$work/$name-c.o"
-    "$clang"++ -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined \
+    "$clangxx" -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined \
         -fno-sanitize-recover=all -o "$work/$name" \
         test/fuzz/phone_fuzz.cc "$work/$name-c.o" "$@"
     mkdir -p "$work/corpus-$name"
