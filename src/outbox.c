@@ -656,45 +656,38 @@ ln_outbox_find_suppressed(const LnMessage *rows, int n)
 	return result;
 }
 
-void
-ln_outbox_suppress(const LnMessage *rows, int n, const char *why)
+/* Ends picked rows without sending: their time is over, and expiry moves them to history. */
+static void
+end_picked(const LnMessage *rows, int n, const char *state, const char *why)
 {
-	/* its time is over: expiry moves it to history */
 	static Statement st = {
 		.sql =
-		"UPDATE line_notify.outbox SET state = 'suppressed', error = $2, recipient = NULL,"
+		"UPDATE line_notify.outbox SET state = $3::line_notify.message_state, error = $2, recipient = NULL,"
 		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
-		.nargs = 2,
-		.argtypes = {INT8ARRAYOID, TEXTOID}
+		.nargs = 3,
+		.argtypes = {INT8ARRAYOID, TEXTOID, TEXTOID}
 	};
 	int64	   *ids = palloc(sizeof(int64) * n);
-	Datum		args[2];
+	Datum		args[3];
 
 	for (int i = 0; i < n; i++)
 		ids[i] = rows[i].id;
 	args[0] = int8_array(ids, n);
 	args[1] = CStringGetTextDatum(why);
+	args[2] = CStringGetTextDatum(state);
 	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+}
+
+void
+ln_outbox_suppress(const LnMessage *rows, int n, const char *why)
+{
+	end_picked(rows, n, "suppressed", why);
 }
 
 void
 ln_outbox_reject(const LnMessage *rows, int n, const char *why)
 {
-	static Statement st = {
-		.sql =
-		"UPDATE line_notify.outbox SET state = 'invalid', error = $2, recipient = NULL,"
-		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
-		.nargs = 2,
-		.argtypes = {INT8ARRAYOID, TEXTOID}
-	};
-	int64	   *ids = palloc(sizeof(int64) * n);
-	Datum		args[2];
-
-	for (int i = 0; i < n; i++)
-		ids[i] = rows[i].id;
-	args[0] = int8_array(ids, n);
-	args[1] = CStringGetTextDatum(why);
-	(void) run(&st, args, NULL, SPI_OK_UPDATE);
+	end_picked(rows, n, "invalid", why);
 }
 
 void

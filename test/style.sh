@@ -22,7 +22,7 @@ none "libcrypto is entered by crypto.c only" "$(grep -l 'openssl/' src/*.c src/*
 none "pure files know no PostgreSQL" \
     "$(grep -lE 'postgres.h|fmgr.h' src/breaker.c src/crypto.c src/horizon.c src/http.c src/line_api.c src/phone.c src/retry.c src/token_bucket.c src/message_check.c)"
 none "postgres.h is in no header" "$(grep -l '"postgres.h"' src/*.h)"
-none "nothing is left open" "$(grep -nE 'TODO|FIXME|HACK' -r src sql test --include='*.[ch]' --include='*.sql' --include='*.p[lm]' --include='*.py' )"
+none "nothing is left open" "$(grep -nE 'TO[D]O|FIX[M]E|HA[C]K' -r src sql test --include='*.[ch]' --include='*.sql' --include='*.p[lm]' --include='*.py' )"
 none "every object of the Makefile has a source, and every source an object" \
     "$(diff <(sed -n 's/^\tsrc\/\(.*\)\.o .*/\1/p' Makefile | sort) <(ls src/*.c | grep -v '^src/gen_' | sed 's/src\/\(.*\)\.c/\1/' | sort))"
 none "every regress test is in the Makefile" \

@@ -36,6 +36,10 @@ INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES
 	RETURNING state, recipient IS NULL AS no_hash, error;
 INSERT INTO line_notify.outbox (phone, use_case, template_key, expires_at) VALUES ('09012345678', 'reservation', 't', '2000-01-01') RETURNING state, error;
 INSERT INTO line_notify.outbox (phone, use_case, template_key, body) VALUES ('09012345678', 'reservation', 't', '{"items": [{"itemKey": "name_010_ja", "content": ""}]}') RETURNING state, error;
+-- times that no dump could restore, an end before the beginning, labels that no index takes
+INSERT INTO line_notify.outbox (phone, use_case, template_key, send_after) VALUES ('09012345678', 'reservation', 't', '294276-12-31 23:00+00') RETURNING state, error;
+INSERT INTO line_notify.outbox (phone, use_case, template_key, send_after, expires_at) VALUES ('09012345678', 'reservation', 't', now() + '2 hours', now() + '1 hour') RETURNING state, error;
+INSERT INTO line_notify.outbox (phone, use_case, template_key, reference) VALUES ('09012345678', 'reservation', 't', (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 100) i)) RETURNING state, error, length(reference);
 -- ... or refused, when the channel says so
 SELECT line_notify.alter_channel('shop', on_invalid => 'error');
 INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES ('090-1234', 'reservation', 't');
