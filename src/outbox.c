@@ -1150,8 +1150,9 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, Timest
 		"  state, attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)"
 		" SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,"
 		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,"
-		"  CASE WHEN o.state <> 'queued' THEN o.state"
-		"   WHEN o.maybe_sent OR o.due_at <= (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = o.home) THEN 'unknown'"
+		"  CASE WHEN o.maybe_sent THEN 'unknown'"
+		"   WHEN o.state <> 'queued' THEN o.state"
+		"   WHEN o.due_at <= (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = o.home) THEN 'unknown'"
 		"   ELSE 'expired' END,"
 		"  o.attempts, o.maybe_sent, o.error, o.created_at, o.due_at, o.expires_at, clock_timestamp()"
 		" FROM o",

@@ -50,6 +50,13 @@ ok($node->poll_query_until('shop', "SELECT count(*) = 14 FROM line_notify.notifi
 	'eight databases, three places: the one that sends gets one');
 is($sim->summary->{requests}, 3, 'once each');
 
+# ---- what may have been sent once never ends as if it had not
+$node->safe_psql('shop', "SELECT line_notify.pause('shop')");
+$node->insert('shop', 1, first => 300, set => { channel => "'shop'" });
+$node->safe_psql('shop', "UPDATE line_notify.outbox SET maybe_sent = true; SELECT line_notify.alter_channel('shop', only_recipients => ARRAY[repeat('0', 64)]); SELECT line_notify.resume('shop')");
+ok($node->poll_query_until('shop', "SELECT state FROM line_notify.notifications WHERE reference = 'ref 300'", 'unknown'),
+	'perhaps sent, then suppressed: unknown');
+
 # ---- an error of a statement with a number is logged without the statement
 $node->psql('shop', q{INSERT INTO line_notify.outbox (channel, phone, use_case, template_key) VALUES ('shop', '090-9999-8888', 'nonsense', 't')});
 $node->psql('shop', q{SELECT line_notify.phone_hash('JP', '090-9999-7777')});
