@@ -290,7 +290,7 @@ static struct
 	int			last_sqlstate;	/* of the last failed phase */
 	bool		ended;			/* this phase ended messages: see wait.c */
 	LnSample	samples[LOG_CLASSES];
-} W;
+}			W;
 
 /* set by signal handlers */
 static volatile sig_atomic_t stop_requested = false;
@@ -374,14 +374,14 @@ ln_worker_main(Datum arg)
 	pin_settings();
 	watchdog = RegisterTimeout(USER_TIMEOUT, watchdog_handler);
 
-	W.			context = AllocSetContextCreate(TopMemoryContext, "line_notify worker", ALLOCSET_DEFAULT_SIZES);
-	W.			batch = AllocSetContextCreate(TopMemoryContext, "line_notify batch", ALLOCSET_DEFAULT_SIZES);
-	W.			wait_event = LnWaitEvent("LineNotifyWorkerMain");
+	W.context = AllocSetContextCreate(TopMemoryContext, "line_notify worker", ALLOCSET_DEFAULT_SIZES);
+	W.batch = AllocSetContextCreate(TopMemoryContext, "line_notify batch", ALLOCSET_DEFAULT_SIZES);
+	W.wait_event = LnWaitEvent("LineNotifyWorkerMain");
 
 	MemoryContextSwitchTo(W.batch);
 
 	/* take_work() leaves when the extension is not in this database */
-	W.			need_config = true;
+	W.need_config = true;
 
 	take_work();
 
@@ -391,23 +391,23 @@ ln_worker_main(Datum arg)
 		leave(LN_SLOT_BACKOFF, 0, "another worker of this database is still running");
 	if (!ln_random_bytes(&W.claimer, sizeof(W.claimer)))
 		elog(ERROR, "could not get random bytes");
-	W.			claimer = (W.claimer >> 1) |(UINT64CONST(1) << 32); /* positive, no small
-																	 * number */
+	W.claimer = (W.claimer >> 1) | (UINT64CONST(1) << 32);	/* positive, no small
+															 * number */
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (W.claimer >> 32), (uint32) W.claimer, LOCK_FIELD);
 	(void) LockAcquire(&tag, ExclusiveLock, true, false);
 
-	W.			ntransfers = ln_guc_max_in_flight;
-	W.			transfers = MemoryContextAllocZero(W.context, sizeof(Transfer) * W.ntransfers);
-	W.			free_list = MemoryContextAlloc(W.context, sizeof(int) * W.ntransfers);
-	W.			claimed = MemoryContextAlloc(W.context, sizeof(int) * W.ntransfers);
-	W.			done = MemoryContextAlloc(W.context, sizeof(int) * W.ntransfers);
-	W.			witness = ln_witness_create(MyDatabaseId, W.claimer, W.ntransfers);
+	W.ntransfers = ln_guc_max_in_flight;
+	W.transfers = MemoryContextAllocZero(W.context, sizeof(Transfer) * W.ntransfers);
+	W.free_list = MemoryContextAlloc(W.context, sizeof(int) * W.ntransfers);
+	W.claimed = MemoryContextAlloc(W.context, sizeof(int) * W.ntransfers);
+	W.done = MemoryContextAlloc(W.context, sizeof(int) * W.ntransfers);
+	W.witness = ln_witness_create(MyDatabaseId, W.claimer, W.ntransfers);
 
 	for (int i = 0; i < W.ntransfers; i++)
 	{
-		W.			transfers[i].witness = ln_witness_entry(W.witness, i);
-		W.			free_list[W.nfree++] = i;
+		W.transfers[i].witness = ln_witness_entry(W.witness, i);
+		W.free_list[W.nfree++] = i;
 	}
 
 	memset(&http_options, 0, sizeof(http_options));
@@ -417,7 +417,7 @@ ln_worker_main(Datum arg)
 
 	http_options.max_idle_s = ln_guc_connection_idle;
 	http_options.max_response = MAX_RESPONSE;
-	W.			http = ln_http_create(&http_options, err, sizeof(err));
+	W.http = ln_http_create(&http_options, err, sizeof(err));
 
 	if (W.http == NULL)
 		ereport(ERROR,
@@ -425,16 +425,16 @@ ln_worker_main(Datum arg)
 				 errmsg("could not start the HTTP client: %s", err)));
 
 	ereport(LOG, (errmsg("line_notify worker started for database %u", MyDatabaseId)));
-	W.			need_rescue = W.need_survey = W.need_fold = W.need_release = true;
-	W.			rescue_at = DT_NOEND;
-	W.			expiry_low = DT_NOBEGIN;
-	W.			expire_limit = EXPIRE_BATCH;
-	W.			token_at = W.next_probe = DT_NOEND;
-	W.			next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
-	W.			next_maintenance = 0;
-	W.			doubt_before = DT_NOBEGIN;
-	W.			doubt_until = DT_NOEND;
-	W.			idle_since = GetCurrentTimestamp();
+	W.need_rescue = W.need_survey = W.need_fold = W.need_release = true;
+	W.rescue_at = DT_NOEND;
+	W.expiry_low = DT_NOBEGIN;
+	W.expire_limit = EXPIRE_BATCH;
+	W.token_at = W.next_probe = DT_NOEND;
+	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP / 60);
+	W.next_maintenance = 0;
+	W.doubt_before = DT_NOBEGIN;
+	W.doubt_until = DT_NOEND;
+	W.idle_since = GetCurrentTimestamp();
 
 	for (;;)
 	{
@@ -450,7 +450,7 @@ ln_worker_main(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 			pin_settings();
-			W.			need_config = true;
+			W.need_config = true;
 		}
 		take_work();
 
@@ -461,16 +461,16 @@ ln_worker_main(Datum arg)
 		if (!W.standing_still)
 		{
 			if (credential_probe_is_due())
-				W.			need_config = true;
+				W.need_config = true;
 
 			if (W.need_config)
-				W.			need_config = !try_phase("reading configuration", configure, NULL);
+				W.need_config = !try_phase("reading configuration", configure, NULL);
 
 			if (W.home != 0 && (W.need_rescue || W.rescue_at <= GetCurrentTimestamp()))
-				W.			need_rescue = !try_phase("recovering claims", rescue, NULL) || W.need_rescue;
+				W.need_rescue = !try_phase("recovering claims", rescue, NULL) || W.need_rescue;
 
 			if (W.need_fold)
-				W.			need_fold = !try_phase("folding webhook events", fold, &W.need_fold) || W.need_fold;
+				W.need_fold = !try_phase("folding webhook events", fold, &W.need_fold) || W.need_fold;
 
 			if (W.home != 0 && W.next_expiry <= GetCurrentTimestamp())
 				end_expired();
@@ -488,7 +488,7 @@ ln_worker_main(Datum arg)
 			if (W.need_survey &&
 				TimestampDifferenceExceeds(W.last_survey, GetCurrentTimestamp(),
 										   survey_gap()))
-				W.			need_survey = !try_phase("looking for due messages", survey, NULL);
+				W.need_survey = !try_phase("looking for due messages", survey, NULL);
 		}
 		ln_token_step(W.channels, W.nchannels, W.http);
 		note_tokens();
@@ -521,8 +521,8 @@ static void
 attach(int slotno, uint32 generation)
 {
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-	W.			slot = &ln_shared->slots[slotno];
-	W.			generation = generation;
+	W.slot = &ln_shared->slots[slotno];
+	W.generation = generation;
 
 	if (W.slot->state != LN_SLOT_STARTING || W.slot->generation != generation)
 	{
@@ -530,11 +530,11 @@ attach(int slotno, uint32 generation)
 		LWLockRelease(ln_shared->lock);
 		proc_exit(0);
 	}
-	W.			slot->state = LN_SLOT_RUNNING;
-	W.			slot->pid = MyProcPid;
-	W.			slot->procno = ln_shmem_my_procno();
-	W.			slot->started_at = GetCurrentTimestamp();
-	W.			slot->last_error[0] = '\0';
+	W.slot->state = LN_SLOT_RUNNING;
+	W.slot->pid = MyProcPid;
+	W.slot->procno = ln_shmem_my_procno();
+	W.slot->started_at = GetCurrentTimestamp();
+	W.slot->last_error[0] = '\0';
 
 	/* no interrupt is served before the lock is released */
 	before_shmem_exit(detach, (Datum) 0);
@@ -553,15 +553,15 @@ detach(int code, Datum arg)
 
 	/* aborts transfers; their leases and the witness file stay for rescue() */
 	ln_http_destroy(W.http);
-	W.			http = NULL;
+	W.http = NULL;
 
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 	if (W.slot->generation == W.generation && W.slot->pid == MyProcPid)
 	{
 		orderly = W.slot->state != LN_SLOT_RUNNING;
-		W.			slot->pid = 0;
-		W.			slot->procno = -1;
-		W.			slot->standing_still = false;
+		W.slot->pid = 0;
+		W.slot->procno = -1;
+		W.slot->standing_still = false;
 
 		pg_atomic_write_u32(&W.slot->in_flight, 0);
 		if (!orderly)
@@ -570,11 +570,11 @@ detach(int code, Datum arg)
 
 			/* a minute of healthy life clears the past */
 			if (TimestampDifferenceExceeds(W.slot->started_at, now, 60000))
-				W.			slot->failures = 0;
-			W.			slot->failures++;
-			W.			slot->restarts++;
-			W.			slot->state = LN_SLOT_BACKOFF;
-			W.			slot->restart_at = TimestampTzPlusMilliseconds(now, ln_shmem_backoff_ms(W.slot->failures));
+				W.slot->failures = 0;
+			W.slot->failures++;
+			W.slot->restarts++;
+			W.slot->state = LN_SLOT_BACKOFF;
+			W.slot->restart_at = TimestampTzPlusMilliseconds(now, ln_shmem_backoff_ms(W.slot->failures));
 
 			if (W.slot->last_error[0] == '\0')
 				strlcpy(W.slot->last_error, "ended by an error, see the server log",
@@ -596,15 +596,15 @@ leave(LnSlotState state, TimestampTz next_due, const char *error)
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 	if (W.slot->generation == W.generation && W.slot->pid == MyProcPid)
 	{
-		W.			slot->state = state;
-		W.			slot->next_due = next_due;
+		W.slot->state = state;
+		W.slot->next_due = next_due;
 
 		strlcpy(W.slot->last_error, error ? error : "", sizeof(W.slot->last_error));
 		if (state == LN_SLOT_BACKOFF)
-			W.			slot->restart_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000);
+			W.slot->restart_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000);
 
 		else
-			W.			slot->failures = 0;
+			W.slot->failures = 0;
 	}
 	LWLockRelease(ln_shared->lock);
 	proc_exit(0);
@@ -724,7 +724,7 @@ must_stop(bool *at_once, LnSlotState *state)
 	bool		held;
 
 	LWLockAcquire(ln_shared->lock, LW_SHARED);
-	held = W.	slot->hold_pid != 0;
+	held = W.slot->hold_pid != 0;
 	*at_once = held && W.slot->hold_at_once;
 
 	LWLockRelease(ln_shared->lock);
@@ -749,8 +749,8 @@ wind_up(bool at_once)
 	{
 		Transfer   *t = &W.transfers[W.claimed[W.claimed_head]];
 
-		W.			claimed_head = (W.claimed_head + 1) %W.ntransfers;
-		W.			nclaimed--;
+		W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
+		W.nclaimed--;
 
 		t->channel->queued--;
 		t->next = LINE_RETURN;
@@ -758,7 +758,7 @@ wind_up(bool at_once)
 		t->state = TRANSFER_DONE;
 		t->attempted = false;
 		t->ended_at = t->retry_at = GetCurrentTimestamp();
-		W.			done[W.ndone++] = (int) (t - W.transfers);
+		W.done[W.ndone++] = (int) (t - W.transfers);
 	}
 	while (W.nsent > 0 && !at_once && GetCurrentTimestamp() < stop_deadline)
 	{
@@ -778,14 +778,14 @@ wind_up(bool at_once)
 	stop_requested = true;
 	for (int left = W.ndone + 1; W.ndone > 0 && W.ndone < left && !ProcDiePending;)
 	{
-		left = W.	ndone;
+		left = W.ndone;
 
 		record();
 	}
 	if (W.ndone == 0)
 	{
 		ln_witness_destroy(W.witness);
-		W.			witness = NULL;
+		W.witness = NULL;
 	}
 	MemoryContextReset(W.batch);
 }
@@ -858,7 +858,7 @@ phase(const char *activity, void (*work) (void *), void *arg)
 			edata->sqlerrcode == ERRCODE_INVALID_SCHEMA_NAME ||
 			edata->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION)
 			pg_atomic_fetch_or_u32(&W.slot->work, LN_WORK_EXTENSION);
-		W.			last_sqlstate = edata->sqlerrcode;
+		W.last_sqlstate = edata->sqlerrcode;
 
 		FreeErrorData(edata);
 		/* partitions may be gone, too */
@@ -872,7 +872,7 @@ phase(const char *activity, void (*work) (void *), void *arg)
 	pgstat_report_activity(STATE_IDLE, NULL);
 	if (ok && W.ended)
 		ln_shmem_ended(LN_ENDINGS_ALL);
-	W.			ended = false;
+	W.ended = false;
 
 	for (int i = 0; i < MAX_RESTS; i++)
 	{
@@ -893,7 +893,7 @@ phase(const char *activity, void (*work) (void *), void *arg)
 			rest->until = 0;
 			LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 			if (!W.standing_still)
-				W.			slot->last_error[0] = '\0';
+				W.slot->last_error[0] = '\0';
 
 			LWLockRelease(ln_shared->lock);
 		}
@@ -909,7 +909,7 @@ rest_until(const char *activity)
 	for (int i = 0; i < MAX_RESTS && W.rests[i].activity != NULL; i++)
 	{
 		if (strcmp(W.rests[i].activity, activity) == 0)
-			return W.	rests[i].failures > 0 ? W.rests[i].until : DT_NOBEGIN;
+			return W.rests[i].failures > 0 ? W.rests[i].until : DT_NOBEGIN;
 	}
 	return DT_NOBEGIN;
 }
@@ -920,7 +920,7 @@ no_rest(const char *activity)
 	for (int i = 0; i < MAX_RESTS && W.rests[i].activity != NULL; i++)
 	{
 		if (strcmp(W.rests[i].activity, activity) == 0)
-			W.			rests[i].failures = 0;
+			W.rests[i].failures = 0;
 	}
 }
 
@@ -979,7 +979,7 @@ take_work(void)
 
 	if (work == 0)
 		return;
-	W.			idle_since = GetCurrentTimestamp();
+	W.idle_since = GetCurrentTimestamp();
 
 	if (work & LN_WORK_EXTENSION)
 	{
@@ -997,7 +997,7 @@ take_work(void)
 			LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 			if (pg_atomic_read_u32(&W.slot->work) == 0)
 			{
-				W.			slot->state = LN_SLOT_FREE;
+				W.slot->state = LN_SLOT_FREE;
 
 				LWLockRelease(ln_shared->lock);
 				if (W.witness != NULL)
@@ -1009,35 +1009,35 @@ take_work(void)
 		}
 		for (int i = 0; supported_versions[i] != NULL; i++)
 			known = known || strcmp(version, supported_versions[i]) == 0;
-		W.			standing_still = !known;
+		W.standing_still = !known;
 
 		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 		if (known && W.slot->standing_still)
-			W.			slot->last_error[0] = '\0';
-		W.			slot->standing_still = !known;
+			W.slot->last_error[0] = '\0';
+		W.slot->standing_still = !known;
 
 		if (!known)
 			snprintf(W.slot->last_error, sizeof(W.slot->last_error),
 					 "library 1.0 does not know extension version %s", version);
 		LWLockRelease(ln_shared->lock);
-		W.			need_config = W.need_survey = W.need_fold = W.need_rescue = W.need_release = true;
+		W.need_config = W.need_survey = W.need_fold = W.need_rescue = W.need_release = true;
 	}
 	if (work & LN_WORK_CONFIG)
-		W.			need_config = W.need_survey = W.need_rescue = true;
+		W.need_config = W.need_survey = W.need_rescue = true;
 
 	if (work & LN_WORK_WEBHOOK)
-		W.			need_fold = true;
+		W.need_fold = true;
 
 	if (work & LN_WORK_RESCAN)
 	{
 		forget_bounds();
-		W.			need_survey = true;
-		W.			last_survey = 0;
+		W.need_survey = true;
+		W.last_survey = 0;
 	}
 	if (work & LN_WORK_RELEASE)
 	{
-		W.			need_release = true;
-		W.			release_at = 0;
+		W.need_release = true;
+		W.release_at = 0;
 	}
 	if (work & LN_WORK_OUTBOX)
 	{
@@ -1052,7 +1052,7 @@ take_work(void)
 					fill_lane(&W.channels[i]->lanes[p], W.idle_since);
 		}
 		/* some of the new rows may be for later, or parked */
-		W.			need_survey = true;
+		W.need_survey = true;
 	}
 }
 
@@ -1062,11 +1062,11 @@ forget_bounds(void)
 {
 	for (int i = 0; i < W.nchannels; i++)
 		for (int p = 0; p < LN_LANES; p++)
-			W.			channels[i]->lanes[p].low = DT_NOBEGIN;
-	W.			expiry_low = DT_NOBEGIN;
+			W.channels[i]->lanes[p].low = DT_NOBEGIN;
+	W.expiry_low = DT_NOBEGIN;
 
 	/* these may lie in the future, if the clock was set back */
-	W.			last_survey = W.last_claim_at = 0;
+	W.last_survey = W.last_claim_at = 0;
 }
 
 /* Something in a lane may be due since "at". */
@@ -1082,31 +1082,31 @@ fill_lane(LnLane *lane, TimestampTz at)
 static void
 configure(void *arg)
 {
-	W.			next_maintenance = 0;	/* retention may have changed */
-	W.			home = ln_outbox_local_home();
-	W.			doubt_before = DT_NOBEGIN;
-	W.			doubt_until = DT_NOEND;
+	W.next_maintenance = 0;		/* retention may have changed */
+	W.home = ln_outbox_local_home();
+	W.doubt_before = DT_NOBEGIN;
+	W.doubt_until = DT_NOEND;
 
 	if (W.home != 0)
 		ln_outbox_note_timeline(W.home, GetWALInsertionTimeLine(),
 								SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != 0,
 								ln_guc_promotion_grace, &W.doubt_before, &W.doubt_until);
-	W.			any_suppressed = ln_outbox_has_suppressed();
-	W.			next_counts = 0;
-	W.			nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
+	W.any_suppressed = ln_outbox_has_suppressed();
+	W.next_counts = 0;
+	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
 
 	for (int i = 0; i < W.nchannels; i++)
 	{
 		/* the survey, which comes next, says which lanes have something */
 		for (int p = 0; p < LN_LANES; p++)
-			W.			channels[i]->lanes[p].low = DT_NOBEGIN;
+			W.channels[i]->lanes[p].low = DT_NOBEGIN;
 
 		if (W.channels[i]->row.paused_automatically)
 			resume_if_mended(W.channels[i]);
 	}
-	W.			expiry_low = DT_NOBEGIN;
-	W.			need_survey = true;
-	W.			last_survey = 0;
+	W.expiry_low = DT_NOBEGIN;
+	W.need_survey = true;
+	W.last_survey = 0;
 }
 
 /*
@@ -1138,13 +1138,13 @@ credential_probe_is_due(void)
 		waiting = W.channels[i]->row.paused_automatically;
 
 	if (!waiting)
-		W.			next_probe = DT_NOEND;
+		W.next_probe = DT_NOEND;
 
 	else if (W.next_probe == DT_NOEND || W.next_probe <= now)
 	{
 		bool		due = W.next_probe != DT_NOEND;
 
-		W.			next_probe = TimestampTzPlusMilliseconds(now, CREDENTIAL_PROBE);
+		W.next_probe = TimestampTzPlusMilliseconds(now, CREDENTIAL_PROBE);
 
 		return due;
 	}
@@ -1159,12 +1159,12 @@ survey(void *arg)
 	TimestampTz now = GetCurrentTimestamp();
 	int			n;
 
-	W.			last_survey = now;
-	n = W.		home != 0 ? ln_outbox_survey(W.home, W.doubt_before, &rows) : 0;
+	W.last_survey = now;
+	n = W.home != 0 ? ln_outbox_survey(W.home, W.doubt_before, &rows) : 0;
 
 	for (int i = 0; i < W.nchannels; i++)
 		for (int p = 0; p < LN_LANES; p++)
-			W.			channels[i]->lanes[p].next_due = DT_NOEND;
+			W.channels[i]->lanes[p].next_due = DT_NOEND;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -1184,8 +1184,8 @@ survey(void *arg)
 			}
 		}
 	}
-	W.			next_expiry = W.home != 0 ? ln_outbox_next_expiry(W.home, W.expiry_low) : DT_NOEND;
-	W.			survey_us = Max(0, GetCurrentTimestamp() - now);
+	W.next_expiry = W.home != 0 ? ln_outbox_next_expiry(W.home, W.expiry_low) : DT_NOEND;
+	W.survey_us = Max(0, GetCurrentTimestamp() - now);
 }
 
 /*
@@ -1302,14 +1302,14 @@ rescue(void *arg)
 	 * recorded only once this has committed.  A claimer that lives (drain) is
 	 * watched: nobody tells us when it dies.
 	 */
-	W.			need_rescue = recovered;
+	W.need_rescue = recovered;
 
 	if (recovered)
-		W.			need_survey = true;
+		W.need_survey = true;
 
 	else
 		ln_witness_sweep(MyDatabaseId, living, nliving);
-	W.			rescue_at = nliving > 1 ? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCUE_GAP) : DT_NOEND;
+	W.rescue_at = nliving > 1 ? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCUE_GAP) : DT_NOEND;
 }
 
 static void
@@ -1318,7 +1318,7 @@ fold(void *again)
 	int			n = ln_outbox_fold(FOLD_BATCH);
 
 	*(bool *) again = n == FOLD_BATCH;
-	W.			ended = n > 0;
+	W.ended = n > 0;
 
 	judge_silence_soon();
 }
@@ -1329,10 +1329,10 @@ judge_silence(void *arg)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	W.			next_silence = ln_outbox_sweep_silence(ln_guc_silence_after * USECS_PER_SEC);
+	W.next_silence = ln_outbox_sweep_silence(ln_guc_silence_after * USECS_PER_SEC);
 
 	if (W.next_silence != DT_NOBEGIN)
-		W.			next_silence = Max(W.next_silence, now + silence_gap());
+		W.next_silence = Max(W.next_silence, now + silence_gap());
 }
 
 /* So often at most (us). */
@@ -1346,7 +1346,7 @@ silence_gap(void)
 static void
 judge_silence_soon(void)
 {
-	W.			next_silence = Min(W.next_silence, GetCurrentTimestamp() + silence_gap());
+	W.next_silence = Min(W.next_silence, GetCurrentTimestamp() + silence_gap());
 }
 
 static void
@@ -1357,18 +1357,18 @@ expire(void *arg)
 	int			n;
 
 	n = ln_outbox_expire(W.home, W.expiry_low, now, W.expire_limit, last);
-	W.			ended = n > 0;
+	W.ended = n > 0;
 
 	if (n == W.expire_limit)
-		W.			next_expiry = *last;
+		W.next_expiry = *last;
 
 	else
-		W.			next_expiry = ln_outbox_next_expiry(W.home, W.expiry_low);
+		W.next_expiry = ln_outbox_next_expiry(W.home, W.expiry_low);
 
 	/* rows locked by others are looked at again a little later */
 	if (W.next_expiry <= now && n < W.expire_limit)
-		W.			next_expiry = TimestampTzPlusMilliseconds(now, 1000);
-	W.			expire_limit = Min(EXPIRE_BATCH, W.expire_limit * 2);
+		W.next_expiry = TimestampTzPlusMilliseconds(now, 1000);
+	W.expire_limit = Min(EXPIRE_BATCH, W.expire_limit * 2);
 }
 
 /* Expiry, halving the batch until a row that cannot be moved stands alone. */
@@ -1382,13 +1382,13 @@ end_expired(void)
 		!is_row_fault(W.last_sqlstate))
 		return;
 	if (W.expire_limit > 1)
-		W.			expire_limit /= 2;
+		W.expire_limit /= 2;
 
 	else if (last != DT_NOBEGIN)
 	{
 		/* pass it by; the next configuration or restart tries again */
-		W.			expiry_low = last + 1;
-		W.			next_expiry = last + 1;
+		W.expiry_low = last + 1;
+		W.next_expiry = last + 1;
 	}
 }
 
@@ -1398,7 +1398,7 @@ settle_doubt(void *arg)
 {
 	/* the change of the identity makes us read the configuration again */
 	if (!ln_outbox_settle_doubt(W.home, ln_guc_on_promotion == LN_PROMOTION_HOLD, EXPIRE_BATCH))
-		W.			doubt_until = DT_NOEND;
+		W.doubt_until = DT_NOEND;
 }
 
 static void
@@ -1406,8 +1406,8 @@ maintain(void *arg)
 {
 	bool		again = ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention, MAINTENANCE_STEP);
 
-	W.			next_maintenance = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-															   again ? MAINTENANCE_PAUSE : MAINTENANCE_GAP);
+	W.next_maintenance = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 again ? MAINTENANCE_PAUSE : MAINTENANCE_GAP);
 }
 
 static void
@@ -1430,8 +1430,8 @@ release(void *arg)
 	TimestampTz now = GetCurrentTimestamp();
 
 	lock_claims();
-	W.			need_release = ln_outbox_release(RELEASE_BATCH, &W.release_scan, &rows, &n, &stuck);
-	W.			release_at = stuck ? TimestampTzPlusMilliseconds(now, RELEASE_RETRY) : 0;
+	W.need_release = ln_outbox_release(RELEASE_BATCH, &W.release_scan, &rows, &n, &stuck);
+	W.release_at = stuck ? TimestampTzPlusMilliseconds(now, RELEASE_RETRY) : 0;
 
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < W.nchannels; j++)
@@ -1442,7 +1442,7 @@ release(void *arg)
 static void
 sweep_keys(void *arg)
 {
-	W.			next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
+	W.next_key_sweep = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
 
 	ln_outbox_sweep_keys(SWEEP_BATCH);
 }
@@ -1520,17 +1520,17 @@ claim_phase(void *arg)
 	if (nunwritable > 0)
 	{
 		ln_outbox_reject(unwritable, nunwritable, "a text cannot be written in UTF-8");
-		W.			next_expiry = c->now;
+		W.next_expiry = c->now;
 	}
 	if (nobjectors > 0)
 	{
 		ln_outbox_suppress(objectors, nobjectors, "the recipient objected");
-		W.			next_expiry = c->now;
+		W.next_expiry = c->now;
 	}
 	if (nstrangers > 0)
 	{
 		ln_outbox_suppress(strangers, nstrangers, "only_recipients: not on the list of the channel");
-		W.			next_expiry = c->now;
+		W.next_expiry = c->now;
 	}
 
 	if (c->n > 0)
@@ -1608,8 +1608,8 @@ take_claimed(Claim *c)
 
 		c->channel->in_flight++;
 		c->channel->queued++;
-		W.			claimed[(W.claimed_head + W.nclaimed) %W.ntransfers] = place;
-		W.			nclaimed++;
+		W.claimed[(W.claimed_head + W.nclaimed) % W.ntransfers] = place;
+		W.nclaimed++;
 	}
 }
 
@@ -1654,7 +1654,7 @@ budget_left(const LnChannel *c, TimestampTz now)
 		return PG_INT32_MAX;
 	if (now >= c->row.day_ends)
 	{
-		W.			need_config = true; /* a new day: read its count */
+		W.need_config = true;	/* a new day: read its count */
 
 		return 0;
 	}
@@ -1780,7 +1780,7 @@ claim_failed(Claim *c)
 					 skipped > 0 ? errdetail(INT64_FORMAT " more messages since the last such line.", skipped) : 0,
 					 errhint("Its column error in view line_notify.notifications has the reason.")));
 		channel->rest_until = 0;
-		W.			need_survey = true;
+		W.need_survey = true;
 	}
 }
 
@@ -1799,7 +1799,7 @@ claim(void)
 
 	for (int k = 0; k < W.nchannels; k++)
 	{
-		LnChannel  *channel = W.channels[(W.next_channel + k) %W.nchannels];
+		LnChannel  *channel = W.channels[(W.next_channel + k) % W.nchannels];
 		int			best = -1;
 		TimestampTz best_key = DT_NOEND;
 		int			rooms[2] = {-1, -1};
@@ -1821,7 +1821,7 @@ claim(void)
 				lane->head = lane->next_due;
 				lane->low = Min(lane->low, lane->next_due);
 				lane->next_due = DT_NOEND;
-				W.			need_survey = true; /* what comes after it */
+				W.need_survey = true;	/* what comes after it */
 			}
 			if (!lane->maybe)
 				continue;
@@ -1862,8 +1862,8 @@ claim(void)
 		channel->failures = 0;
 		INSTR_TIME_SET_CURRENT(duration);
 		INSTR_TIME_SUBTRACT(duration, start);
-		W.			last_claim_at = GetCurrentTimestamp();
-		W.			last_claim_us = (int64) INSTR_TIME_GET_MICROSEC(duration);
+		W.last_claim_at = GetCurrentTimestamp();
+		W.last_claim_us = (int64) INSTR_TIME_GET_MICROSEC(duration);
 
 		/*
 		 * A wait for a standby that was cut short looks like success.  Then
@@ -1873,21 +1873,21 @@ claim(void)
 		if (ProcDiePending || QueryCancelPending)
 			return;
 		if (c.n > 0)
-			W.			idle_since = W.last_claim_at;
+			W.idle_since = W.last_claim_at;
 
 		/*
 		 * what comes next; or why the survey saw something that we could not
 		 * take
 		 */
 		if (c.n > 0 || channel->lanes[best].suspect)
-			W.			need_survey = true;
+			W.need_survey = true;
 
 		channel->lanes[best].suspect = false;
 		take_claimed(&c);
 		if (W.nfree == 0)
 			break;
 	}
-	W.			next_channel = (W.next_channel + 1) %Max(W.nchannels, 1);
+	W.next_channel = (W.next_channel + 1) % Max(W.nchannels, 1);
 }
 
 /* ------------------------------------------------------------------- send */
@@ -1934,11 +1934,11 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 	t->state = TRANSFER_DONE;
 	t->record_failures = 0;
 	t->record_at = 0;
-	W.			record_at = 0;
-	W.			done[W.ndone++] = (int) (t - W.transfers);
+	W.record_at = 0;
+	W.done[W.ndone++] = (int) (t - W.transfers);
 
 	if (W.first_done_at == 0)
-		W.			first_done_at = now;
+		W.first_done_at = now;
 }
 
 /* Hand claimed messages to the HTTP client as fast as LINE's rate allows. */
@@ -1948,8 +1948,8 @@ send_claimed(void)
 	int			n = W.nclaimed;
 	TimestampTz now = GetCurrentTimestamp();
 
-	W.			round++;
-	W.			token_at = DT_NOEND;
+	W.round++;
+	W.token_at = DT_NOEND;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -1973,8 +1973,8 @@ send_claimed(void)
 		if (!ln_guc_enabled || closed_until(channel, t->kind, now) != 0 ||
 			ln_channel_part_paused(channel, t->kind, t->subject))
 		{
-			W.			claimed_head = (W.claimed_head + 1) %W.ntransfers;
-			W.			nclaimed--;
+			W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
+			W.nclaimed--;
 
 			finish(t, LINE_NOT_SENT, false);
 			continue;
@@ -1989,14 +1989,14 @@ send_claimed(void)
 			channel->dry[t->kind] = W.round;
 
 			if (wait_ns > 0)
-				W.			token_at = Min(W.token_at, now + Max(wait_ns / 1000, TOKEN_NAP_US));
-			W.			claimed_head = (W.claimed_head + 1) %W.ntransfers;
-			W.			claimed[(W.claimed_head + W.nclaimed - 1) %W.ntransfers] = place;
+				W.token_at = Min(W.token_at, now + Max(wait_ns / 1000, TOKEN_NAP_US));
+			W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
+			W.claimed[(W.claimed_head + W.nclaimed - 1) % W.ntransfers] = place;
 
 			continue;
 		}
-		W.			claimed_head = (W.claimed_head + 1) %W.ntransfers;
-		W.			nclaimed--;
+		W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
+		W.nclaimed--;
 
 		ln_breaker_started(&channel->breaker);
 
@@ -2035,7 +2035,7 @@ send_claimed(void)
 		free(t->request);
 		t->request = NULL;
 		t->state = TRANSFER_SENT;
-		W.			nsent++;
+		W.nsent++;
 	}
 }
 
@@ -2177,7 +2177,7 @@ harvest(void)
 		}
 		t = &W.transfers[res.tag];
 		channel = t->channel;
-		W.			nsent--;
+		W.nsent--;
 
 		if (res.verdict == HTTP_STATUS)
 			ln_window_answered(&channel->window, channel->sent, channel->row.max_in_flight);
@@ -2365,28 +2365,28 @@ record(void)
 			t->channel->row.sent_today++;
 		t->witness->id = 0;
 		t->state = TRANSFER_FREE;
-		W.			free_list[W.nfree++] = W.done[i];
-		W.			done[i] = -1;
+		W.free_list[W.nfree++] = W.done[i];
+		W.done[i] = -1;
 	}
 
 	ln_shmem_ended(ended);
 
 	/* close the gaps; those that failed set when to try again */
-	W.			record_at = W.ndone > 0 ? DT_NOEND : 0;
+	W.record_at = W.ndone > 0 ? DT_NOEND : 0;
 
 	for (int i = 0; i < W.ndone; i++)
 	{
 		if (W.done[i] < 0)
 			continue;
-		W.			record_at = Min(W.record_at, W.transfers[W.done[i]].record_at);
-		W.			done[left++] = W.done[i];
+		W.record_at = Min(W.record_at, W.transfers[W.done[i]].record_at);
+		W.done[left++] = W.done[i];
 	}
-	W.			ndone = left;
+	W.ndone = left;
 
 	if (left == 0)
-		W.			record_at = 0;
-	W.			first_done_at = left > 0 ? now : 0;
-	W.			idle_since = now;
+		W.record_at = 0;
+	W.first_done_at = left > 0 ? now : 0;
+	W.idle_since = now;
 
 	judge_silence_soon();
 }
@@ -2479,7 +2479,7 @@ fetch_counts(void)
 	if (!try_phase("looking for counts to ask for", wanted_counts_phase, &w) || w.n == 0)
 		return;
 	if (ln_counts_ask(W.channels, W.nchannels, w.counts, w.n, W.http) < w.n)
-		W.			next_counts = Max(W.next_counts, GetCurrentTimestamp() + COUNTS_RETRY);
+		W.next_counts = Max(W.next_counts, GetCurrentTimestamp() + COUNTS_RETRY);
 }
 
 /* ------------------------------------------------------------------- wait */
@@ -2524,7 +2524,7 @@ channel_deadline(LnChannel *c, TimestampTz now)
 		else if (due <= now && room(c, kind, now) <= 0)
 			continue;			/* an answer makes room */
 		else if (due <= now && W.nclaimed + W.nsent > 0)
-			due = W.	last_claim_at + Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * W.last_claim_us);
+			due = W.last_claim_at + Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * W.last_claim_us);
 
 		wake = Min(wake, due);
 	}
@@ -2593,9 +2593,9 @@ next_deadline(void)
 
 			if (nothing)
 			{
-				W.			slot->state = LN_SLOT_IDLE;
-				W.			slot->next_due = wake;
-				W.			slot->failures = 0;
+				W.slot->state = LN_SLOT_IDLE;
+				W.slot->next_due = wake;
+				W.slot->failures = 0;
 			}
 			LWLockRelease(ln_shared->lock);
 			if (nothing)
