@@ -2035,7 +2035,7 @@ header_is(const char *line, size_t len, const char *name, const char **value,
 static int64_t
 parse_retry_after(const char *value, size_t len, time_t now)
 {
-	char		text[64];
+	char		date_text[64];
 	int64_t		seconds = 0;
 	size_t		i;
 	time_t		when;
@@ -2050,12 +2050,12 @@ parse_retry_after(const char *value, size_t len, time_t now)
 		return seconds * 1000;
 
 	/* a date begins with the name of a day; curl_getdate() takes much more */
-	if (len < 16 || len >= sizeof(text) ||
+	if (len < 16 || len >= sizeof(date_text) ||
 		!((value[0] >= 'A' && value[0] <= 'Z') ||
 		  (value[0] >= 'a' && value[0] <= 'z')))
 		return -1;
-	copy_printable(text, sizeof(text), value, len);
-	when = curl_getdate(text, NULL);
+	copy_printable(date_text, sizeof(date_text), value, len);
+	when = curl_getdate(date_text, NULL);
 	if (when == (time_t) -1)
 		return -1;
 	if (when <= now)
