@@ -22,6 +22,7 @@ OBJS = \
 	src/crypto.o \
 	src/dedup.o \
 	src/design.o \
+	src/drain.o \
 	src/encoding.o \
 	src/enqueue.o \
 	src/enqueue_trigger.o \
@@ -59,6 +60,13 @@ OBJS = \
 	src/window.o \
 	src/witness.o \
 	src/worker.o \
+	src/worker_chores.o \
+	src/worker_claim.o \
+	src/worker_phase.o \
+	src/worker_process.o \
+	src/worker_record.o \
+	src/worker_rescue.o \
+	src/worker_send.o \
 
 DATA = \
 	sql/line_notify--1.0.sql \

@@ -1496,6 +1496,21 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 	return (int) run(&st, args, NULL, SPI_OK_INSERT);
 }
 
+int64
+ln_outbox_note_drain(int64 sent)
+{
+	static Statement st = {
+		.sql = "SELECT line_notify._note_drain($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(sent);
+
+	caller_context = CurrentMemoryContext;
+	(void) run(&st, &arg, NULL, SPI_OK_SELECT);
+	return column_int8(0, 1, 0);
+}
+
 char *
 ln_outbox_state(int64 id)
 {
