@@ -125,7 +125,10 @@ ln_worker_record(void)
 			 * and its witness with it, and does not hold up the others.
 			 */
 			if (ln_is_row_fault(W.last_sqlstate))
-				t->record_at = TimestampTzPlusMilliseconds(now, 1000 << Min(t->record_failures++, 8));
+			{
+				t->record_at = TimestampTzPlusMilliseconds(now, 1000 << Min(t->record_failures, 8));
+				t->record_failures++;
+			}
 			continue;
 		}
 		if (t->next == LINE_RETRY_LATER || t->next == LINE_RETURN)
