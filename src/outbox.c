@@ -1395,7 +1395,8 @@ ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
 {
 	static Statement st = {
 		.sql =
-		"SELECT w.channel, w.kind, to_char(w.day, 'YYYYMMDD') FROM line_notify._wanted_counts($1, $2) w",
+		"SELECT w.channel, w.kind, to_char(w.day, 'YYYYMMDD'), to_char(w.upto, 'YYYYMMDD'), w.unit"
+		" FROM line_notify._wanted_counts($1, $2) w",
 		.nargs = 2,
 		.argtypes = {INT8OID, INT4OID}
 	};
@@ -1413,9 +1414,15 @@ ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
 	memset(counts, 0, sizeof(LnCount) * LN_COUNTS_MAX);
 	for (int i = 0; i < n; i++)
 	{
+		char	   *text;
+
 		strlcpy(counts[i].channel, column_text(i, 1), sizeof(counts[i].channel));
 		strlcpy(counts[i].kind, column_text(i, 2), sizeof(counts[i].kind));
 		strlcpy(counts[i].day, column_text(i, 3), sizeof(counts[i].day));
+		text = column_text(i, 4);
+		strlcpy(counts[i].upto, text ? text : "", sizeof(counts[i].upto));
+		text = column_text(i, 5);
+		strlcpy(counts[i].unit, text ? text : "", sizeof(counts[i].unit));
 	}
 	(void) run(&when, args, NULL, SPI_OK_SELECT);
 	*next = column_int8(0, 1, DT_NOEND);
@@ -1427,23 +1434,22 @@ ln_outbox_record_counts(const LnCount *counts, int n)
 {
 	static Statement st = {
 		.sql =
-		"INSERT INTO line_notify.delivered_counts (channel, day, kind, status, messages)"
-		" VALUES ($1, to_date($2, 'YYYYMMDD'), $3, $4, nullif($5, -1))"
-		" ON CONFLICT (channel, day, kind) DO UPDATE"
-		" SET status = excluded.status, messages = excluded.messages, fetched_at = clock_timestamp()",
-		.nargs = 5,
-		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID}
+		"SELECT line_notify._record_count($1, $2, to_date($3, 'YYYYMMDD'),"
+		" to_date(nullif($4, ''), 'YYYYMMDD'), nullif($5, ''), $6, nullif($7, -1), nullif($8, -1))",
+		.nargs = 8,
+		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID}
 	};
 
 	for (int i = 0; i < n; i++)
 	{
 		Datum		args[] = {
-			CStringGetTextDatum(counts[i].channel), CStringGetTextDatum(counts[i].day),
-			CStringGetTextDatum(counts[i].kind), CStringGetTextDatum(counts[i].status),
-			Int64GetDatum(counts[i].messages)
+			CStringGetTextDatum(counts[i].channel), CStringGetTextDatum(counts[i].kind),
+			CStringGetTextDatum(counts[i].day), CStringGetTextDatum(counts[i].upto),
+			CStringGetTextDatum(counts[i].unit), CStringGetTextDatum(counts[i].status),
+			Int64GetDatum(counts[i].number), Int64GetDatum(counts[i].clicked)
 		};
 
-		(void) run(&st, args, NULL, SPI_OK_INSERT);
+		(void) run(&st, args, NULL, SPI_OK_SELECT);
 	}
 }
 
