@@ -2384,6 +2384,13 @@ CREATE TABLE line_notify.webhook_event (
 COMMENT ON TABLE line_notify.webhook_event IS 'Delivery events from LINE that the worker has not folded into history yet';
 COMMENT ON COLUMN line_notify.webhook_event.event_id IS 'LINE''s webhookEventId, the same on redelivery';
 
+CREATE TABLE line_notify.seen_event (
+	event_id		text COLLATE "C" PRIMARY KEY,
+	seen_at			timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 10000);
+CREATE INDEX seen_event_at ON line_notify.seen_event (seen_at);
+COMMENT ON TABLE line_notify.seen_event IS 'Ids of follow and unfollow events that were counted, for eight days, so that one that LINE delivers again is not counted again; they name nobody';
+
 CREATE FUNCTION line_notify.receive_webhook(channel text, body bytea, signature text) RETURNS integer
 LANGUAGE c VOLATILE CALLED ON NULL INPUT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'line_notify_receive_webhook';
@@ -3873,6 +3880,13 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._note_outcome() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._note_outcome() IS 'trigger: queues an outcome for the consumers that want it';
 
+CREATE FUNCTION line_notify._outcome_noted() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_outcome_noted';
+REVOKE ALL ON FUNCTION line_notify._outcome_noted() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._outcome_noted() IS 'trigger: at commit, asks the worker to announce outcomes; see setting line_notify.notify_outcomes';
+CREATE TRIGGER noted AFTER INSERT ON line_notify.outcome
+	FOR EACH ROW EXECUTE FUNCTION line_notify._outcome_noted();
+
 CREATE TRIGGER outcome_ended BEFORE INSERT ON line_notify.history FOR EACH ROW
 	WHEN (NEW.revision IS NULL AND NEW.state NOT IN ('accepted', 'cancelled', 'suppressed'))
 	EXECUTE FUNCTION line_notify._note_outcome();
@@ -4044,7 +4058,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	-- what support staff see; an operator sees it too
-	views CONSTANT text := 'line_notify.notifications, line_notify.attempts, line_notify.batches, line_notify.consumers, line_notify.channels';
+	views CONSTANT text := 'line_notify.notifications, line_notify.attempts, line_notify.batches, line_notify.consumers, line_notify.channels,'
+						   ' line_notify.approvals, line_notify.designs';
 	looks CONSTANT text := 'line_notify.find_notifications, line_notify.wait_for,'
 						   ' line_notify._viewer, line_notify._hold_ups, line_notify._local_home, line_notify._quiet_until';
 	verbs CONSTANT text := 'line_notify.cancel, line_notify.reschedule, line_notify.redrive, line_notify.pause, line_notify.resume,'
@@ -4270,6 +4285,7 @@ SELECT pg_catalog.pg_extension_config_dump('line_notify.in_flight', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.history', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.attempt_log', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.seen_event', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_count', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.delivered_counts', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.engagement_count', '');

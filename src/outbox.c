@@ -867,10 +867,20 @@ ln_outbox_sweep_keys(int limit)
 		"DELETE FROM line_notify.daily_sent WHERE day < current_date - 400",
 		.nargs = 0
 	};
+	/* LINE says nothing of how long it redelivers; days are generous */
+	static Statement events = {
+		.sql =
+		"DELETE FROM line_notify.seen_event s WHERE s.event_id IN ("
+		" SELECT x.event_id FROM line_notify.seen_event x"
+		" WHERE x.seen_at < clock_timestamp() - interval '8 days' ORDER BY x.seen_at LIMIT $1)",
+		.nargs = 1,
+		.argtypes = {INT4OID}
+	};
 	Datum		arg = Int32GetDatum(limit);
 
 	(void) run(&keys, &arg, NULL, SPI_OK_DELETE);
 	(void) run(&days, NULL, NULL, SPI_OK_DELETE);
+	(void) run(&events, &arg, NULL, SPI_OK_DELETE);
 }
 
 static const char *
@@ -1289,11 +1299,15 @@ ln_outbox_fold(int limit)
 	};
 	static Statement count_follows = {
 		.sql =
-		"INSERT INTO line_notify.daily_count (channel, day, kind, outcome, n)"
+		"WITH fresh AS ("
+		" INSERT INTO line_notify.seen_event (event_id)"
+		" SELECT e.event FROM unnest($4) AS e(event) ON CONFLICT DO NOTHING RETURNING event_id)"
+		" INSERT INTO line_notify.daily_count (channel, day, kind, outcome, n)"
 		" SELECT e.channel, (e.at AT TIME ZONE 'Asia/Tokyo')::date, 'account', e.type, count(*)"
-		" FROM unnest($1, $2, $3) AS e(channel, type, at) GROUP BY 1, 2, 4",
-		.nargs = 3,
-		.argtypes = {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
+		" FROM unnest($1, $2, $3, $4) AS e(channel, type, at, event)"
+		" JOIN fresh f ON f.event_id = e.event GROUP BY 1, 2, 4",
+		.nargs = 4,
+		.argtypes = {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
 	};
 	Datum		arg = Int32GetDatum(limit);
 	int			n;
@@ -1302,6 +1316,7 @@ ln_outbox_fold(int limit)
 	int			nuntagged = 0;
 	const char **follow_channels;
 	const char **follow_types;
+	const char **follow_events;
 	TimestampTz *follow_ats;
 	Datum	   *untagged;
 	int64	   *ids;
@@ -1319,6 +1334,7 @@ ln_outbox_fold(int limit)
 	events = palloc(sizeof(char *) * n);
 	follow_channels = palloc(sizeof(char *) * n);
 	follow_types = palloc(sizeof(char *) * n);
+	follow_events = palloc(sizeof(char *) * n);
 	follow_ats = palloc(sizeof(TimestampTz) * n);
 	untagged = palloc(sizeof(Datum) * 4 * n);
 	for (int i = 0; i < n; i++)
@@ -1329,6 +1345,7 @@ ln_outbox_fold(int limit)
 		{
 			follow_types[nfollows] = column_text(i, 1);
 			follow_ats[nfollows] = column_int8(i, 4, 0);
+			follow_events[nfollows] = column_text(i, 5);
 			follow_channels[nfollows++] = column_text(i, 6);
 			continue;
 		}
@@ -1366,7 +1383,7 @@ ln_outbox_fold(int limit)
 	{
 		Datum		args[] = {
 			text_array(follow_channels, nfollows), text_array(follow_types, nfollows),
-			timestamptz_array(follow_ats, nfollows)
+			timestamptz_array(follow_ats, nfollows), text_array(follow_events, nfollows)
 		};
 
 		(void) run(&count_follows, args, NULL, SPI_OK_INSERT);
@@ -1468,6 +1485,7 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 		" FROM unnest($2, $3, $4, $5, $6, $7, $8) AS e(event_id, type, message_id, attempt, token, recipient, event_at)"
 		" WHERE NOT EXISTS (SELECT FROM line_notify.history h"
 		"  WHERE h.id OPERATOR(pg_catalog.=) e.message_id AND h.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
+		" AND NOT EXISTS (SELECT FROM line_notify.seen_event s WHERE s.event_id OPERATOR(pg_catalog.=) e.event_id)"
 		" ON CONFLICT (event_id) DO NOTHING",
 		.nargs = 8,
 		.argtypes = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
@@ -1500,6 +1518,20 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 	args[6] = text_array(recipients, n);
 	args[7] = timestamptz_array(ats, n);
 	return (int) run(&st, args, NULL, SPI_OK_INSERT);
+}
+
+bool
+ln_outbox_announce(const char *notify_channel)
+{
+	static Statement st = {
+		.sql =
+		"SELECT pg_notify($1, '') WHERE pg_notification_queue_usage() < 0.5",
+		.nargs = 1,
+		.argtypes = {TEXTOID}
+	};
+	Datum		arg = CStringGetTextDatum(notify_channel);
+
+	return run(&st, &arg, NULL, SPI_OK_SELECT) > 0;
 }
 
 char *

@@ -336,6 +336,9 @@ extern void ln_outbox_record_counts(const struct LnCount *counts, int n);
 /* Insert events that are new; returns how many were. */
 extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);
 
+/* Tell listeners that outcomes wait.  False: the NOTIFY queue is so full that they are not told. */
+extern bool ln_outbox_announce(const char *notify_channel);
+
 /* State of a message, by a snapshot of its own; NULL = there is none with this id. */
 extern char *ln_outbox_state(int64 id);
 

@@ -48,7 +48,8 @@ typedef enum LnSlotState
 #define LN_WORK_EXTENSION	0x08	/* extension created, dropped or updated */
 #define LN_WORK_RESCAN		0x10	/* rows changed behind the claim's back */
 #define LN_WORK_RELEASE		0x20	/* rows that were set aside may go on */
-#define LN_WORK_ALL			0x3f
+#define LN_WORK_OUTCOMES	0x40	/* outcomes wait for their consumers */
+#define LN_WORK_ALL			0x7f
 
 typedef struct LnSlot
 {

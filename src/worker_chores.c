@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "counts.h"
@@ -64,6 +65,7 @@ static void judge_silence(void *arg);
 static void release(void *arg);
 static void sweep_keys(void *arg);
 static void maintain(void *arg);
+static void announce(void *arg);
 
 static void resume_if_mended(LnChannel *c);
 static bool credential_probe_is_due(void);
@@ -93,6 +95,7 @@ static const struct Chore
 	{"judging silence", judge_silence, &W.silence_at, true, false, NULL},
 	{"releasing messages", release, &W.release_at, true, true, NULL},
 	{"sweeping old keys", sweep_keys, &W.keys_at, true, false, NULL},
+	{"announcing outcomes", announce, &W.announce_at, false, true, NULL},
 	{"maintaining history", maintain, &W.maintenance_at, true, false, NULL},
 };
 
@@ -150,7 +153,7 @@ ln_worker_chores_idle(void)
 	for (int i = 0; i < (int) lengthof(chores); i++)
 		if (chores[i].stay && *chores[i].due != DT_NOEND && (!chores[i].at_home || W.home != 0))
 			return false;
-	return W.probe_at == DT_NOEND;
+	return W.probe_at == DT_NOEND && ln_counts_pending() == 0;
 }
 
 static void
@@ -212,6 +215,8 @@ ln_worker_take_work(void)
 
 	if (work & LN_WORK_WEBHOOK)
 		W.fold_at = 0;
+	if (work & LN_WORK_OUTCOMES)
+		W.announce_at = 0;
 	if (work & LN_WORK_RESCAN)
 	{
 		ln_worker_forget_bounds();
@@ -474,6 +479,26 @@ sweep_keys(void *arg)
 	ln_outbox_sweep_keys(SWEEP_BATCH);
 }
 
+/*
+ * A hint to those who LISTEN.  It may be lost and it may come for nothing, so
+ * no standby is waited for with NOTIFY's lock held, nor the disk.
+ */
+static void
+announce(void *arg)
+{
+	int64		skipped;
+
+	if (ln_guc_notify_outcomes[0] == '\0')
+		return;
+	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	if (!ln_outbox_announce(ln_guc_notify_outcomes) && ln_worker_may_log(LOG_ANNOUNCE, &skipped))
+		ereport(WARNING,
+				(errmsg("line_notify did not announce outcomes: more than half of the NOTIFY queue is full"),
+				 skipped > 0 ? errdetail(INT64_FORMAT " more times since the last such line.", skipped) : 0,
+				 errhint("A session that listens and stays in a transaction keeps the server from emptying it.")));
+}
+
 typedef struct TokenNews
 {
 	const char *channel;
@@ -543,6 +568,8 @@ fetch_counts(void)
 		if (!ln_try_phase("recording counts", record_counts_phase, NULL))
 			return;
 		ln_counts_forget();
+		/* what was asked and not told decides when to look again */
+		W.counts_at = 0;
 	}
 	if (!ln_guc_enabled || W.counts_at > GetCurrentTimestamp())
 		return;
