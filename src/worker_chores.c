@@ -21,6 +21,7 @@
 
 #include "counts.h"
 #include "guc.h"
+#include "recheck.h"
 #include "token.h"
 #include "worker_state.h"
 
@@ -70,6 +71,7 @@ static void announce(void *arg);
 static void resume_if_mended(LnChannel *c);
 static bool credential_probe_is_due(void);
 static void note_tokens(void);
+static void resume_checked(void);
 static void fetch_counts(void);
 static int	survey_gap(void);
 static int64 silence_gap(void);
@@ -123,8 +125,11 @@ ln_worker_chores(void)
 void
 ln_worker_ask_line(void)
 {
+	if (ln_guc_enabled && W.home != 0 && !W.standing_still)
+		ln_recheck_step(W.channels, W.nchannels, W.home, W.http);
 	ln_token_step(W.channels, W.nchannels, W.http);
 	note_tokens();
+	resume_checked();
 	fetch_counts();
 }
 
@@ -139,6 +144,8 @@ ln_worker_chores_deadline(TimestampTz now)
 		if ((!chores[i].at_home || W.home != 0) && chores[i].due != &W.keys_at)
 			wake = Min(wake, Max(*chores[i].due, ln_rest_until(chores[i].activity)));
 	}
+	for (int i = 0; i < W.nchannels && W.home != 0 && ln_guc_enabled; i++)
+		wake = Min(wake, ln_recheck_deadline(W.channels[i], W.home));
 	if (W.home != 0 && ln_guc_enabled && ln_counts_pending() == 0)
 		wake = Min(wake, Max(W.counts_at, ln_rest_until("looking for counts to ask for")));
 	if (W.need_survey && W.nclaimed + W.nsent == 0)
@@ -529,6 +536,25 @@ note_tokens(void)
 			ln_phase("noting the state of a token", note_token_phase, &news))
 			ln_token_told(W.channels[i]->token);
 	}
+}
+
+static void
+resume_phase(void *arg)
+{
+	LnChannel  *c = (LnChannel *) arg;
+
+	if (ln_outbox_resume(c->row.name))
+		ereport(LOG,
+				(errmsg("line_notify resumed channel \"%s\": LINE takes its credential again", c->row.name)));
+}
+
+/* Channels that were paused for a 401, and that LINE would not refuse any more. */
+static void
+resume_checked(void)
+{
+	for (int i = 0; i < W.nchannels && !W.standing_still; i++)
+		if (!ln_resting("resuming a channel") && ln_recheck_passed(W.channels[i]))
+			(void) ln_phase("resuming a channel", resume_phase, W.channels[i]);
 }
 
 typedef struct Wanted
