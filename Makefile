@@ -22,6 +22,7 @@ OBJS = \
 	src/crypto.o \
 	src/dedup.o \
 	src/design.o \
+	src/drain.o \
 	src/encoding.o \
 	src/enqueue.o \
 	src/enqueue_trigger.o \

@@ -2983,7 +2983,7 @@ BEGIN
 	CASE line_notify._preload_state()
 		WHEN 'not preloaded' THEN
 			reason := 'line_notify is not in shared_preload_libraries: nothing is sent';
-			hint := 'Add line_notify to shared_preload_libraries in postgresql.conf and restart the server.';
+			hint := 'Add line_notify to shared_preload_libraries in postgresql.conf and restart the server; or CALL line_notify.drain() now and then.';
 			RETURN NEXT;
 		WHEN 'disabled' THEN
 			reason := 'sending is switched off by line_notify.enabled';
@@ -4038,6 +4038,23 @@ $$;
 REVOKE ALL ON FUNCTION line_notify.wait_for(bigint, interval) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.wait_for(bigint, interval) IS 'Sleep until a message has been sent or has ended otherwise, at most timeout; returns its state then, NULL when there is no such message. Commit the INSERT first';
 
+CREATE FUNCTION line_notify._note_drain(sent bigint) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM line_notify._log_operation('drain', '{}', false, sent);
+	RETURN (SELECT count(*) FROM line_notify.outbox o
+			 WHERE o.due_at <= clock_timestamp() AND o.state = 'queued');
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._note_drain(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._note_drain(bigint) IS 'logs a drain(); returns how many messages are due and have not been sent';
+
+CREATE PROCEDURE line_notify.drain(timeout interval DEFAULT '5 minutes', INOUT sent bigint DEFAULT NULL, INOUT waiting bigint DEFAULT NULL)
+LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_drain';
+REVOKE ALL ON PROCEDURE line_notify.drain FROM PUBLIC;
+COMMENT ON PROCEDURE line_notify.drain IS 'Send what is due now, and come back when it is done or after timeout: sent = attempts made meanwhile, waiting = messages that are due and still there (see health()). Needs no preloaded library: then a background worker does it for the time of the call, and everything else that a worker does. Not inside a transaction block';
+
 --
 -- Grants of duties.  The privileges themselves are the register of who has
 -- which duty; PostgreSQL dumps, shows and revokes them.
@@ -4063,7 +4080,8 @@ DECLARE
 	looks CONSTANT text := 'line_notify.find_notifications, line_notify.wait_for,'
 						   ' line_notify._viewer, line_notify._hold_ups, line_notify._local_home, line_notify._quiet_until';
 	verbs CONSTANT text := 'line_notify.cancel, line_notify.reschedule, line_notify.redrive, line_notify.pause, line_notify.resume,'
-						   ' line_notify.take_outcomes, line_notify.drop_consumer, line_notify.check_channel';
+						   ' line_notify.take_outcomes, line_notify.drop_consumer, line_notify.check_channel,'
+						   ' line_notify.drain, line_notify._note_drain';
 	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations, line_notify.daily_totals, line_notify.reconciliation, line_notify.engagement';
 	shows CONSTANT text := 'line_notify.health, line_notify.reset_stats, line_notify._stats, line_notify._workers';
 	verb text := CASE WHEN give THEN 'GRANT' ELSE 'REVOKE' END;
@@ -4078,7 +4096,7 @@ BEGIN
 	EXECUTE format('%s EXECUTE ON FUNCTION %s %s', verb, looks, whom);
 	IF duty = 'operator' THEN
 		EXECUTE format('%s SELECT ON %s %s', verb, sees, whom);
-		EXECUTE format('%s EXECUTE ON FUNCTION %s, %s %s', verb, verbs, shows, whom);
+		EXECUTE format('%s EXECUTE ON ROUTINE %s, %s %s', verb, verbs, shows, whom);
 	END IF;
 
 	-- what another duty of the role gives too must stay

@@ -67,6 +67,8 @@ typedef struct LnChannel
 	int			queued;			/* of these, not sent yet */
 	int			sent;			/* of these, on the wire */
 	uint64		dry[2];			/* by LineKind: no rate token in this round */
+	bool		mine;			/* a drainer: no other one sends with this
+								 * channel ID */
 	uint64		refused_token;	/* fingerprint of the credential that LINE
 								 * refused */
 	LnRecheck	recheck;

@@ -167,7 +167,7 @@ read_answer(LnCount *a, const HttpResult *res)
 static bool
 read_figure(const char *json, size_t len, const char *name, int64 *figure)
 {
-	char		text[32];
+	char text[	32];
 
 	*figure = -1;
 	if (!ln_line_json_member(json, len, name, text, sizeof(text)))

@@ -190,9 +190,10 @@ ln_guc_define(void)
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 
 	/*
-	 * A hint for consumers of take_outcomes(), who then need not ask so often.
-	 * The worker gives it, after the transaction that recorded the outcome, so
-	 * that nothing of LISTEN and NOTIFY can hold up the recording.
+	 * A hint for consumers of take_outcomes(), who then need not ask so
+	 * often. The worker gives it, after the transaction that recorded the
+	 * outcome, so that nothing of LISTEN and NOTIFY can hold up the
+	 * recording.
 	 */
 	DefineCustomStringVariable("line_notify.notify_outcomes",
 							   "NOTIFY channel on which it is announced that outcomes wait.",

@@ -867,6 +867,7 @@ ln_outbox_sweep_keys(int limit)
 		"DELETE FROM line_notify.daily_sent WHERE day < current_date - 400",
 		.nargs = 0
 	};
+
 	/* LINE says nothing of how long it redelivers; days are generous */
 	static Statement events = {
 		.sql =
@@ -1437,8 +1438,10 @@ ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
 		strlcpy(counts[i].kind, column_text(i, 2), sizeof(counts[i].kind));
 		strlcpy(counts[i].day, column_text(i, 3), sizeof(counts[i].day));
 		text = column_text(i, 4);
+
 		strlcpy(counts[i].upto, text ? text : "", sizeof(counts[i].upto));
 		text = column_text(i, 5);
+
 		strlcpy(counts[i].unit, text ? text : "", sizeof(counts[i].unit));
 	}
 	(void) run(&when, args, NULL, SPI_OK_SELECT);
@@ -1532,6 +1535,21 @@ ln_outbox_announce(const char *notify_channel)
 	Datum		arg = CStringGetTextDatum(notify_channel);
 
 	return run(&st, &arg, NULL, SPI_OK_SELECT) > 0;
+}
+
+int64
+ln_outbox_note_drain(int64 sent)
+{
+	static Statement st = {
+		.sql = "SELECT line_notify._note_drain($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(sent);
+
+	caller_context = CurrentMemoryContext;
+	(void) run(&st, &arg, NULL, SPI_OK_SELECT);
+	return column_int8(0, 1, 0);
 }
 
 char *

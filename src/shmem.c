@@ -18,6 +18,7 @@
 #include "storage/procarray.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -27,10 +28,13 @@
 
 LnShared   *ln_shared = NULL;
 
+/* the only slot, in a process that has no shared memory */
+static LnSlot *private_slot = NULL;
+
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
-static Size shmem_size(void);
+static Size shmem_size(int nslots);
 static void shmem_request(void);
 static void shmem_startup(void);
 
@@ -63,6 +67,8 @@ ln_shmem_set_latch(int procno)
 LnSlot *
 ln_shmem_find(Oid database)
 {
+	if (private_slot != NULL && private_slot->database == database)
+		return private_slot;
 	for (int i = 0; i < ln_shared->nslots; i++)
 	{
 		LnSlot	   *slot = &ln_shared->slots[i];
@@ -97,6 +103,7 @@ ln_shmem_find_or_make(Oid database)
 		slot->started_at = 0;
 		slot->restart_at = 0;
 		slot->next_due = DT_NOEND;
+		slot->resume_at = 0;
 		slot->last_error[0] = '\0';
 		/* whatever was noted before is for a worker that reads everything */
 		pg_atomic_write_u32(&slot->work, LN_WORK_ALL);
@@ -106,6 +113,53 @@ ln_shmem_find_or_make(Oid database)
 		return slot;
 	}
 	return NULL;
+}
+
+bool
+ln_shmem_ask_drain(void)
+{
+	LnSlot	   *slot;
+
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	slot = ln_shmem_find_or_make(MyDatabaseId);
+	if (slot != NULL)
+		slot->resume_at = 0;
+	LWLockRelease(ln_shared->lock);
+	ln_shmem_wake(MyDatabaseId, LN_WORK_RESCAN | LN_WORK_DRAIN, 0, 0);
+	return slot != NULL;
+}
+
+TimestampTz
+ln_shmem_drained(uint64 *recorded)
+{
+	LnSlot	   *slot;
+	TimestampTz resume_at = 0;
+
+	LWLockAcquire(ln_shared->lock, LW_SHARED);
+	slot = ln_shmem_find(MyDatabaseId);
+	if (slot != NULL)
+	{
+		*recorded = pg_atomic_read_u64(&slot->recorded);
+		if ((pg_atomic_read_u32(&slot->work) & LN_WORK_DRAIN) == 0)
+			resume_at = slot->resume_at;
+	}
+	LWLockRelease(ln_shared->lock);
+	return resume_at;
+}
+
+void
+ln_shmem_note_drained(LnSlot *slot, TimestampTz resume_at)
+{
+	bool		changed;
+
+	/* waits for whoever is just noting work */
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	changed = pg_atomic_read_u32(&slot->work) == 0 && slot->resume_at != resume_at;
+	if (changed)
+		slot->resume_at = resume_at;
+	LWLockRelease(ln_shared->lock);
+	if (changed)
+		ConditionVariableBroadcast(&ln_shared->drained);
 }
 
 void
@@ -449,10 +503,10 @@ ln_monotonic_ns(void)
 }
 
 static Size
-shmem_size(void)
+shmem_size(int nslots)
 {
 	return add_size(offsetof(LnShared, slots),
-					mul_size(ln_guc_max_databases, sizeof(LnSlot)));
+					mul_size(nslots, sizeof(LnSlot)));
 }
 
 static void
@@ -460,8 +514,65 @@ shmem_request(void)
 {
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
-	RequestAddinShmemSpace(shmem_size());
+	RequestAddinShmemSpace(shmem_size(ln_guc_max_databases));
 	RequestNamedLWLockTranche("line_notify", 1);
+}
+
+void
+ln_shmem_init_slot(LnSlot *slot)
+{
+	memset(slot, 0, sizeof(*slot));
+	slot->procno = -1;
+	pg_atomic_init_u32(&slot->work, 0);
+	pg_atomic_init_u64(&slot->new_lanes, 0);
+	pg_atomic_init_u64(&slot->new_channels, 0);
+	pg_atomic_init_u32(&slot->in_flight, 0);
+	pg_atomic_init_u64(&slot->recorded, 0);
+}
+
+static void
+init_shared(LWLock *lock, int nslots)
+{
+	memset(ln_shared, 0, shmem_size(nslots));
+	ln_shared->lock = lock;
+	ln_shared->nslots = nslots;
+	ln_shared->launcher_procno = -1;
+	ln_shared->scan_databases = true;
+	SpinLockInit(&ln_shared->rate_lock);
+	for (int i = 0; i < LN_ENDINGS; i++)
+		ConditionVariableInit(&ln_shared->endings[i]);
+	ConditionVariableInit(&ln_shared->drained);
+	for (int i = 0; i < LN_STATS; i++)
+	{
+		LnStats    *s = &ln_shared->stats[i];
+
+		for (int k = 0; k < LN_COUNTERS; k++)
+			pg_atomic_init_u64(&s->counters[k], 0);
+		for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
+			pg_atomic_init_u64(&s->latency[k], 0);
+		pg_atomic_init_u64(&s->since, 0);
+		pg_atomic_init_u64(&s->last_success, 0);
+		pg_atomic_init_u64(&s->last_error_at, 0);
+		pg_atomic_init_u32(&s->last_error, 0);
+		pg_atomic_init_u32(&s->in_flight, 0);
+		pg_atomic_init_u32(&s->breaker, 0);
+		pg_atomic_init_u64(&s->breaker_until, 0);
+		pg_atomic_init_u64(&s->rate_key, 0);
+		pg_atomic_init_u32(&s->resumed, 0);
+	}
+	for (int i = 0; i < nslots; i++)
+		ln_shmem_init_slot(&ln_shared->slots[i]);
+}
+
+void
+ln_shmem_make_private(LnSlot *slot)
+{
+	LWLock	   *lock = MemoryContextAlloc(TopMemoryContext, sizeof(LWLock));
+
+	LWLockInitialize(lock, LWLockNewTrancheId());
+	ln_shared = MemoryContextAlloc(TopMemoryContext, shmem_size(0));
+	init_shared(lock, 0);
+	private_slot = slot;
 }
 
 static void
@@ -473,42 +584,10 @@ shmem_startup(void)
 		prev_shmem_startup_hook();
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	ln_shared = ShmemInitStruct("line_notify", shmem_size(), &found);
+	ln_shared = ShmemInitStruct("line_notify", shmem_size(ln_guc_max_databases), &found);
 	if (!found)
 	{
-		memset(ln_shared, 0, shmem_size());
-		ln_shared->lock = &(GetNamedLWLockTranche("line_notify"))->lock;
-		ln_shared->nslots = ln_guc_max_databases;
-		ln_shared->launcher_procno = -1;
-		ln_shared->scan_databases = true;
-		SpinLockInit(&ln_shared->rate_lock);
-		for (int i = 0; i < LN_ENDINGS; i++)
-			ConditionVariableInit(&ln_shared->endings[i]);
-		for (int i = 0; i < LN_STATS; i++)
-		{
-			LnStats    *s = &ln_shared->stats[i];
-
-			for (int k = 0; k < LN_COUNTERS; k++)
-				pg_atomic_init_u64(&s->counters[k], 0);
-			for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
-				pg_atomic_init_u64(&s->latency[k], 0);
-			pg_atomic_init_u64(&s->since, 0);
-			pg_atomic_init_u64(&s->last_success, 0);
-			pg_atomic_init_u64(&s->last_error_at, 0);
-			pg_atomic_init_u32(&s->last_error, 0);
-			pg_atomic_init_u32(&s->in_flight, 0);
-			pg_atomic_init_u32(&s->breaker, 0);
-			pg_atomic_init_u64(&s->breaker_until, 0);
-			pg_atomic_init_u64(&s->rate_key, 0);
-			pg_atomic_init_u32(&s->resumed, 0);
-		}
-		for (int i = 0; i < ln_shared->nslots; i++)
-		{
-			pg_atomic_init_u32(&ln_shared->slots[i].work, 0);
-			pg_atomic_init_u64(&ln_shared->slots[i].new_lanes, 0);
-			pg_atomic_init_u64(&ln_shared->slots[i].new_channels, 0);
-			pg_atomic_init_u32(&ln_shared->slots[i].in_flight, 0);
-		}
+		init_shared(&(GetNamedLWLockTranche("line_notify"))->lock, ln_guc_max_databases);
 	}
 	LWLockRelease(AddinShmemInitLock);
 }

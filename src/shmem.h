@@ -50,6 +50,7 @@ typedef enum LnSlotState
 #define LN_WORK_RELEASE		0x20	/* rows that were set aside may go on */
 #define LN_WORK_OUTCOMES	0x40	/* outcomes wait for their consumers */
 #define LN_WORK_ALL			0x7f
+#define LN_WORK_DRAIN		0x80	/* somebody waits in drain() */
 
 typedef struct LnSlot
 {
@@ -68,6 +69,9 @@ typedef struct LnSlot
 	TimestampTz restart_at;		/* BACKOFF, NO_WORKER: not before */
 	TimestampTz next_due;		/* IDLE: when something becomes due; DT_NOEND
 								 * = nothing */
+	TimestampTz resume_at;		/* for drain(): 0 = at work, else when
+								 * something that is due already may go on;
+								 * DT_NOEND = nothing is */
 	char		last_error[128];
 
 	/* lock-free: set by committing backends, taken by the worker */
@@ -75,6 +79,7 @@ typedef struct LnSlot
 	pg_atomic_uint64 new_lanes; /* bit of outbox.lane */
 	pg_atomic_uint64 new_channels;	/* bit ln_channel_bit(name) */
 	pg_atomic_uint32 in_flight; /* written by the worker, for display */
+	pg_atomic_uint64 recorded;	/* attempts recorded, since the server started */
 } LnSlot;
 
 /* One rate limit of LINE: a channel ID and an endpoint. */
@@ -137,6 +142,7 @@ typedef struct LnShared
 	slock_t		rate_lock;		/* protects rates; held for arithmetic only */
 	LnRate		rates[LN_RATES];
 	ConditionVariable endings[LN_ENDINGS];	/* a message has ended */
+	ConditionVariable drained;	/* some resume_at has changed */
 	LnStats		stats[LN_STATS];
 	LnSlot		slots[FLEXIBLE_ARRAY_MEMBER];
 } LnShared;
@@ -145,6 +151,15 @@ typedef struct LnShared
 extern LnShared *ln_shared;
 
 extern void ln_shmem_install_hooks(void);
+
+/* A slot that nobody has used yet. */
+extern void ln_shmem_init_slot(LnSlot *slot);
+
+/*
+ * Where the library is not preloaded: memory of this process in place of the
+ * shared, with this slot, so that a drainer finds everything as a worker does.
+ */
+extern void ln_shmem_make_private(LnSlot *slot);
 
 /* Place of MyProc, for ln_shmem_set_latch. */
 extern int	ln_shmem_my_procno(void);
@@ -162,6 +177,18 @@ extern LnSlot *ln_shmem_find_or_make(Oid database);
 extern void ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels);
 
 extern void ln_shmem_wake_launcher(void);
+
+/*
+ * Ask the worker of this database to send all that is due, and to tell when
+ * nothing is left.  false = all slots are taken.
+ */
+extern bool ln_shmem_ask_drain(void);
+
+/* Its answer: resume_at of the slot, and recorded.  0 as long as there is no worker. */
+extern TimestampTz ln_shmem_drained(uint64 *recorded);
+
+/* The worker answers, if nothing new was noted for it meanwhile. */
+extern void ln_shmem_note_drained(LnSlot *slot, TimestampTz resume_at);
 
 /*
  * Ask the worker of a database to step aside, and wait until it has (at most

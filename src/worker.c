@@ -46,6 +46,7 @@
 
 LnWorker	ln_worker;
 
+pg_noreturn static void run(void);
 static void start(void);
 static void send_and_record(void);
 static void wait_for_something(void);
@@ -57,11 +58,25 @@ void
 ln_worker_main(Datum arg)
 {
 	uint32		generation;
-	bool		at_once;
-	LnSlotState end_state;
 
 	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
 	ln_worker_attach(DatumGetInt32(arg), generation);
+	run();
+}
+
+void
+ln_drainer_main(Datum arg)
+{
+	ln_worker_attach_drainer(DatumGetUInt32(arg));
+	run();
+}
+
+static void
+run(void)
+{
+	bool		at_once;
+	LnSlotState end_state;
+
 	BackgroundWorkerInitializeConnectionByOid(W.slot->database, InvalidOid, 0);
 	CHECK_FOR_INTERRUPTS();
 	ln_worker_take_signals();
@@ -118,7 +133,17 @@ wait_for_something(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz wake = next_deadline(now);
+	TimestampTz resume_at = ln_worker_resume_at(now);
 	long		timeout = ln_http_timeout_ms(W.http);
+
+	if (W.drain_until != 0)
+	{
+		W.drained = resume_at > W.drain_until;
+		wake = Min(wake, W.drained ? now : W.drain_until);
+	}
+	else if (W.slot->resume_at != resume_at)
+		ln_shmem_note_drained(W.slot, resume_at);
+	W.drain_wanted = W.drain_wanted && resume_at == 0;
 
 	if (is_idle() && ln_guc_idle_timeout > 0 && !W.standing_still)
 	{

@@ -31,6 +31,10 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* No survey of all lanes more often than this (ms): it may walk dead index entries. */
 #define SURVEY_GAP			1000
 #define SURVEY_GAP_BUSY		30000
+#define SURVEY_GAP_DRAIN	5
+
+/* A drainer asks again after so long (us) whether another one is done with a channel. */
+#define IDENTITY_RETRY		(USECS_PER_SEC / 4)
 
 /* Is the credential of a channel that LINE refused a new one? Look so often (ms). */
 #define CREDENTIAL_PROBE	10000
@@ -69,6 +73,7 @@ static void maintain(void *arg);
 static void announce(void *arg);
 
 static void resume_if_mended(LnChannel *c);
+static void take_identities(void);
 static bool credential_probe_is_due(void);
 static void note_tokens(void);
 static void resume_checked(void);
@@ -155,6 +160,16 @@ ln_worker_chores_deadline(TimestampTz now)
 }
 
 bool
+ln_worker_chores_due(TimestampTz now)
+{
+	for (int i = 0; i < (int) lengthof(chores); i++)
+		if (*chores[i].due <= now && chores[i].due != &W.maintenance_at && chores[i].due != &W.keys_at &&
+			(!chores[i].at_home || W.home != 0))
+			return true;
+	return W.need_survey;
+}
+
+bool
 ln_worker_chores_idle(void)
 {
 	for (int i = 0; i < (int) lengthof(chores); i++)
@@ -224,6 +239,8 @@ ln_worker_take_work(void)
 		W.fold_at = 0;
 	if (work & LN_WORK_OUTCOMES)
 		W.announce_at = 0;
+	if (work & LN_WORK_DRAIN)
+		W.drain_wanted = true;
 	if (work & LN_WORK_RESCAN)
 	{
 		ln_worker_forget_bounds();
@@ -263,6 +280,8 @@ configure(void *arg)
 	W.any_suppressed = ln_outbox_has_suppressed();
 	W.counts_at = 0;
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
+	if (W.drain_until != 0)
+		take_identities();
 	for (int i = 0; i < W.nchannels; i++)
 	{
 		/* the survey, which comes next, says which lanes have something */
@@ -274,6 +293,28 @@ configure(void *arg)
 	W.expiry_low = DT_NOBEGIN;
 	W.need_survey = true;
 	W.last_survey = 0;
+}
+
+/*
+ * Drainers have no rate limit in common: one at a time sends with a channel ID,
+ * whatever the database.  Others wait for the session lock.
+ */
+static void
+take_identities(void)
+{
+	LOCKTAG		tag;
+
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		uint64		key = W.channels[i]->rate_key[LINE_TEMPLATE];
+
+		if (W.channels[i]->mine)
+			continue;
+		SET_LOCKTAG_ADVISORY(tag, InvalidOid, (uint32) (key >> 32), (uint32) key, LOCK_FIELD);
+		W.channels[i]->mine = LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+		if (!W.channels[i]->mine)
+			W.config_at = GetCurrentTimestamp() + IDENTITY_RETRY;
+	}
 }
 
 /*
@@ -362,6 +403,8 @@ survey_gap(void)
 {
 	int			gap = W.nclaimed + W.nsent == 0 ? SURVEY_GAP : SURVEY_GAP_BUSY;
 
+	if ((W.drain_wanted || W.drain_until != 0) && gap == SURVEY_GAP)
+		gap = SURVEY_GAP_DRAIN;
 	return Max(gap, (int) Min(W.survey_us / 20, 600000));
 }
 

@@ -128,6 +128,8 @@ ln_worker_record(void)
 			note_return(t);
 		else
 			ended |= ln_shmem_ending(t->id);
+		if (t->attempted)
+			pg_atomic_fetch_add_u64(&W.slot->recorded, 1);
 		t->channel->in_flight--;
 		if (t->attempted && ln_line_may_have_been_sent(t->outcome))
 			t->channel->row.sent_today++;

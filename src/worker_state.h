@@ -25,6 +25,7 @@
 #include <signal.h>
 
 #include "datatype/timestamp.h"
+#include "storage/dsm.h"
 #include "storage/lock.h"
 #include "utils/palloc.h"
 
@@ -185,6 +186,10 @@ typedef struct LnWorker
 	TimestampTz last_claim_at;
 	int64		last_claim_us;
 	TimestampTz idle_since;
+	bool		drain_wanted;	/* somebody waits in drain(): no rest between
+								 * surveys */
+	TimestampTz drain_until;	/* a drainer: leave then; 0 = a worker */
+	bool		drained;		/* a drainer: nothing is left to do */
 	TimestampTz doubt_before;	/* due up to then: perhaps sent by the former
 								 * primary; DT_NOBEGIN = no doubt */
 	Rest		rests[MAX_RESTS];
@@ -206,6 +211,9 @@ extern volatile TimestampTz ln_worker_stop_deadline;
 
 /* Take the place that the launcher prepared, and the first signals.  Leaves the process if it is too late. */
 extern void ln_worker_attach(int slotno, uint32 generation);
+
+/* The same for a drainer, whose place is in the segment of the session that called drain(). */
+extern void ln_worker_attach_drainer(dsm_handle handle);
 
 /* From here on signals are ours: a request to stop ends the work in order. */
 extern void ln_worker_take_signals(void);
@@ -284,6 +292,12 @@ extern TimestampTz ln_worker_closed_until(LnChannel *c, LineKind kind, Timestamp
 /* When a channel can be claimed for next, without anything else happening. */
 extern TimestampTz ln_worker_claim_deadline(LnChannel *c, TimestampTz now);
 
+/*
+ * When may something that is due already go on?  0 = it does, DT_NOEND =
+ * nothing is due, or what is waits for something else than time.
+ */
+extern TimestampTz ln_worker_resume_at(TimestampTz now);
+
 /* worker_send.c ---------------------------------------------------------- */
 
 /* Hand claimed messages to the HTTP client as fast as LINE's rate allows. */
@@ -327,6 +341,9 @@ extern void ln_worker_judge_silence_soon(void);
 
 /* When the next of the above is due; DT_NOEND = when told. */
 extern TimestampTz ln_worker_chores_deadline(TimestampTz now);
+
+/* Is one of the above due now? */
+extern bool ln_worker_chores_due(TimestampTz now);
 
 /* Is none of the above due soon? */
 extern bool ln_worker_chores_idle(void);
