@@ -48,8 +48,9 @@ typedef enum LnSlotState
 #define LN_WORK_EXTENSION	0x08	/* extension created, dropped or updated */
 #define LN_WORK_RESCAN		0x10	/* rows changed behind the claim's back */
 #define LN_WORK_RELEASE		0x20	/* rows that were set aside may go on */
-#define LN_WORK_ALL			0x3f
-#define LN_WORK_DRAIN		0x40	/* somebody waits in drain() */
+#define LN_WORK_OUTCOMES	0x40	/* outcomes wait for their consumers */
+#define LN_WORK_ALL			0x7f
+#define LN_WORK_DRAIN		0x80	/* somebody waits in drain() */
 
 typedef struct LnSlot
 {

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -29,6 +30,7 @@ PG_FUNCTION_INFO_V1(line_notify_preload_state);
 PG_FUNCTION_INFO_V1(line_notify_node);
 PG_FUNCTION_INFO_V1(line_notify_caller_is_superuser);
 PG_FUNCTION_INFO_V1(line_notify_wake);
+PG_FUNCTION_INFO_V1(line_notify_outcome_noted);
 PG_FUNCTION_INFO_V1(line_notify_rescan);
 PG_FUNCTION_INFO_V1(line_notify_caller);
 PG_FUNCTION_INFO_V1(line_notify_stats);
@@ -150,6 +152,23 @@ line_notify_wake(PG_FUNCTION_ARGS)
 {
 	ln_wakeup_at_commit(LN_WORK_ALL);
 	PG_RETURN_VOID();
+}
+
+/*
+ * AFTER INSERT row trigger of outcome.  Not NOTIFY itself: its commit takes a
+ * lock that the whole cluster shares, and fails when the queue is full; the
+ * worker does that in a transaction of its own.
+ */
+Datum
+line_notify_outcome_noted(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called as a trigger")));
+	if (ln_guc_notify_outcomes[0] != '\0')
+		ln_wakeup_at_commit(LN_WORK_OUTCOMES);
+	return PointerGetDatum(NULL);
 }
 
 Datum

@@ -229,6 +229,8 @@ start(void)
 	W.wait_event = LnWaitEvent("LineNotifyWorkerMain");
 	MemoryContextSwitchTo(W.batch);
 
+	W.announce_at = DT_NOEND;
+
 	/* the process ends here when the extension is not in this database */
 	ln_worker_take_work();
 	ln_worker_take_database();

@@ -77,6 +77,7 @@ typedef enum LogClass
 {
 	LOG_ASIDE,					/* a message cannot be claimed */
 	LOG_LEASE,					/* a lease was lost */
+	LOG_ANNOUNCE,				/* listeners are not told of outcomes */
 	LOG_CLASSES
 } LogClass;
 
@@ -174,6 +175,7 @@ typedef struct LnWorker
 	TimestampTz keys_at;
 	TimestampTz maintenance_at;
 	TimestampTz counts_at;
+	TimestampTz announce_at;
 	TimestampTz probe_at;		/* is there a better credential? */
 	TimestampTz doubt_until;	/* the doubt after a promotion, see below */
 	bool		need_survey;
