@@ -39,12 +39,14 @@ OBJS = \
 	src/outbox.o \
 	src/phone.o \
 	src/phone_funcs.o \
+	src/policy.o \
 	src/quiet.o \
 	src/release.o \
 	src/retry.o \
 	src/sample.o \
 	src/shmem.o \
 	src/signed_link.o \
+	src/soft_input.o \
 	src/states.o \
 	src/stats.o \
 	src/suppression.o \

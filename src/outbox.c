@@ -38,7 +38,9 @@
 #include "compat.h"
 #include "counts.h"
 #include "encoding.h"
+#include "guc.h"
 #include "outbox.h"
+#include "policy.h"
 
 /* kept plans, one per statement */
 typedef struct Statement
@@ -66,6 +68,7 @@ static char *utf8_text(int row, int col, bool *fault);
 static char *column_text(int row, int col);
 static int64 column_int8(int row, int col, int64 if_null);
 static int	column_int4(int row, int col, int if_null);
+static LnPolicy *column_policy(int row, int col);
 static bool column_bool(int row, int col);
 static char **column_text_array(int row, int col, int *n);
 static int64 column_interval_us(int row, int col);
@@ -261,7 +264,9 @@ ln_outbox_load_flow(LnChannelRow *rows, int n)
 	for (int j = 0; j < n; j++)
 	{
 		CALLER_CONTEXT(rows[j].paused_subjects = palloc(sizeof(char *) * Max(m, 1)));
+		CALLER_CONTEXT(rows[j].paused_use_cases = palloc(sizeof(char *) * Max(m, 1)));
 		rows[j].npaused_subjects = 0;
+		rows[j].npaused_use_cases = 0;
 	}
 	for (int i = 0; i < m; i++)
 	{
@@ -275,6 +280,8 @@ ln_outbox_load_flow(LnChannelRow *rows, int n)
 				continue;
 			if (strcmp(scope, "endpoint") == 0)
 				rows[j].endpoint_paused[strcmp(subject, "template") == 0 ? LINE_TEMPLATE : LINE_FLEXIBLE] = true;
+			else if (strcmp(scope, "use_case") == 0)
+				CALLER_CONTEXT(rows[j].paused_use_cases[rows[j].npaused_use_cases++] = pstrdup(subject));
 			else
 			{
 				char	   *text = palloc(LN_SUBJECT_LEN);
@@ -433,7 +440,7 @@ ln_outbox_pick(const char *channel, int lane, int64 home,
 		"   AND p.id < o.id AND p.state = 'queued') END,"
 		" o.due_at, o.recipient, o.template_key, o.body::text, o.messages::text,"
 		" o.notification_disabled, o.aggregation_unit,"
-		" CASE WHEN o.template_key IS NULL THEN coalesce(o.use_case::text, '') END"
+		" coalesce(o.use_case::text, ''), o.policy"
 		" FROM line_notify.outbox o"
 		" WHERE o.channel = $1 AND o.lane = $2 AND o.due_at >= $3 AND o.due_at <= $4"
 		" AND o.home = $5 AND o.state = 'queued' AND o.expires_at > $4"
@@ -470,6 +477,7 @@ ln_outbox_pick(const char *channel, int lane, int64 home,
 		m->notification_disabled = column_int4(i, 11, -1);
 		m->aggregation_unit = utf8_text(i, 12, &m->not_utf8);
 		m->use_case = column_text(i, 13);
+		m->policy = column_policy(i, 14);
 	}
 	*rows = list;
 	return n;
@@ -576,11 +584,15 @@ ln_outbox_maintain(int retention, int payload_retention, int step)
 	static Statement st = {
 		.sql =
 		"SELECT line_notify._maintain(CASE WHEN $1 >= 0 THEN $1 * interval '1 minute' END,"
-		" CASE WHEN $2 >= 0 THEN $2 * interval '1 minute' END, $3)",
-		.nargs = 3,
-		.argtypes = {INT4OID, INT4OID, INT4OID}
+		" CASE WHEN $2 >= 0 THEN $2 * interval '1 minute' END,"
+		" CASE WHEN $3 >= 0 THEN $3 * interval '1 minute' END, $4)",
+		.nargs = 4,
+		.argtypes = {INT4OID, INT4OID, INT4OID, INT4OID}
 	};
-	Datum		args[] = {Int32GetDatum(retention), Int32GetDatum(payload_retention), Int32GetDatum(step)};
+	Datum		args[] = {
+		Int32GetDatum(retention), Int32GetDatum(payload_retention),
+		Int32GetDatum(ln_guc_operations_retention), Int32GetDatum(step)
+	};
 
 	(void) run(&st, args, NULL, SPI_OK_SELECT);
 	return column_bool(0, 1);
@@ -912,11 +924,11 @@ ln_outbox_record(const LnRecord *recs, int n)
 		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token RETURNING f.*),"
 		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = ANY ($1) AND o.id = f.id RETURNING o.*)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
-		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"
+		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy,"
 		"  state, attempts, maybe_sent, token, outcome, http_status, request_id, error,"
 		"  created_at, due_at, expires_at, sent_at, ended_at, delivered_at, delivery_event)"
 		" SELECT f.id, coalesce(o.channel, '?'), o.recipient, o.use_case, o.template_key, o.body, o.messages,"
-		"  o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0), o.batch, o.dedup_key, o.order_key, o.reference,"
+		"  o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0), o.batch, o.dedup_key, o.order_key, o.reference, o.policy,"
 		"  CASE WHEN f.delivered_at IS NULL THEN r.state::line_notify.message_state ELSE 'delivered' END,"
 		"  f.attempt, coalesce(o.maybe_sent, false), f.token, r.outcome, nullif(r.http_status, 0),"
 		"  nullif(r.request_id, ''), nullif(r.error, ''),"
@@ -1146,10 +1158,10 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, Timest
 		.sql =
 		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1) RETURNING o.*)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
-		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"
+		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy,"
 		"  state, attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)"
 		" SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,"
-		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,"
+		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy,"
 		"  CASE WHEN o.maybe_sent THEN 'unknown'"
 		"   WHEN o.state <> 'queued' THEN o.state"
 		"   WHEN o.due_at <= (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = o.home) THEN 'unknown'"
@@ -1190,7 +1202,8 @@ ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
 		.sql =
 		"SELECT f.id, f.token, f.attempt, f.claimer,"
 		" coalesce((SELECT o.maybe_sent FROM line_notify.outbox o WHERE o.id = f.id), false),"
-		" coalesce((SELECT o.channel FROM line_notify.outbox o WHERE o.id = f.id), '?')"
+		" coalesce((SELECT o.channel FROM line_notify.outbox o WHERE o.id = f.id), '?'),"
+		" (SELECT o.policy FROM line_notify.outbox o WHERE o.id = f.id)"
 		" FROM line_notify.in_flight f"
 		" WHERE f.claimer <> $2 AND f.home = $1 ORDER BY f.claimer, f.id",
 		.nargs = 2,
@@ -1211,6 +1224,7 @@ ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
 		list[i].claimer = (uint64) column_int8(i, 4, 0);
 		list[i].maybe_sent = column_bool(i, 5);
 		list[i].channel = column_text(i, 6);
+		list[i].policy = column_policy(i, 7);
 	}
 	*rows = list;
 	return n;
@@ -1261,10 +1275,10 @@ ln_outbox_fold(int limit)
 		"  AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"  RETURNING o.*, e.token, e.at, e.event)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
-		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"
+		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy,"
 		"  state, attempts, maybe_sent, token, error, created_at, due_at, expires_at, ended_at, delivered_at, delivery_event)"
 		" SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,"
-		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,"
+		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy,"
 		"  'delivered', o.attempts, o.maybe_sent, o.token, o.error, o.created_at, o.due_at, o.expires_at,"
 		"  clock_timestamp(), o.at, o.event FROM o",
 		.nargs = 4,
@@ -1664,6 +1678,22 @@ column_text_array(int row, int col, int *n)
 	for (int i = 0; i < *n; i++)
 		CALLER_CONTEXT(result[i] = TextDatumGetCString(elements[i]));
 	return result;
+}
+
+/* jsonb columns with a policy; NULL for NULL, and for what INSERT would have refused */
+static LnPolicy *
+column_policy(int row, int col)
+{
+	bool		isnull;
+	Datum		d = column(row, col, &isnull);
+	LnPolicy   *policy;
+	const char *member;
+	const char *fault;
+
+	if (isnull)
+		return NULL;
+	CALLER_CONTEXT(policy = palloc(sizeof(LnPolicy)));
+	return ln_policy_read(DatumGetJsonbP(d), policy, &member, &fault) ? policy : NULL;
 }
 
 static bool

@@ -94,6 +94,8 @@ typedef struct LnChannelRow
 	bool		endpoint_paused[2]; /* by LineKind */
 	char	  **paused_subjects;
 	int			npaused_subjects;
+	char	  **paused_use_cases;
+	int			npaused_use_cases;
 	int64		sent_today;
 	TimestampTz day_ends;
 
@@ -129,7 +131,8 @@ typedef struct LnMessage
 	char	   *messages;		/* JSON text or NULL */
 	int			notification_disabled;	/* -1, 0, 1 */
 	char	   *aggregation_unit;	/* or NULL */
-	char	   *use_case;		/* flexible, "" = none; NULL: template */
+	char	   *use_case;		/* "" = none */
+	struct LnPolicy *policy;	/* NULL = all as the channel has it */
 	bool		not_utf8;		/* some text of it has no UTF-8 form, and is
 								 * as in the database */
 } LnMessage;
@@ -160,6 +163,7 @@ typedef struct LnOrphan
 	uint64		claimer;
 	bool		maybe_sent;
 	char	   *channel;
+	struct LnPolicy *policy;	/* NULL = all as the channel has it */
 } LnOrphan;
 
 /* a lane: messages of one channel, priority and endpoint, in order of due time */
