@@ -61,6 +61,13 @@ OBJS = \
 	src/window.o \
 	src/witness.o \
 	src/worker.o \
+	src/worker_chores.o \
+	src/worker_claim.o \
+	src/worker_phase.o \
+	src/worker_process.o \
+	src/worker_record.o \
+	src/worker_rescue.o \
+	src/worker_send.o \
 
 DATA = \
 	sql/line_notify--1.0.sql \

@@ -343,10 +343,4 @@ extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, i
 /* State of a message, by a snapshot of its own; NULL = there is none with this id. */
 extern char *ln_outbox_state(int64 id);
 
-/* for qsort and bsearch over LnChannelRow.only_recipients */
-extern int	ln_outbox_compare_recipients(const void *a, const void *b);
-
-/* Note that what was set aside behind an order_key (NULL: in the channel) may go on. */
-extern void ln_outbox_note_release(const char *channel, const char *order_key);
-
 #endif							/* LN_OUTBOX_H */
