@@ -1791,8 +1791,12 @@ BEGIN
 		GROUP BY (x.n - 1) / 10000
 		ORDER BY (x.n - 1) / 10000
 	LOOP
+		-- what is on the wire is not even locked: the worker would wait for
+		-- the end of our transaction to record it
 		locked := ARRAY(SELECT o.id FROM line_notify.outbox o
-						WHERE o.id = ANY (chunk) AND o.state = 'queued' ORDER BY o.id FOR UPDATE);
+						WHERE o.id = ANY (chunk) AND o.state = 'queued'
+						  AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
+						ORDER BY o.id FOR UPDATE);
 		CONTINUE WHEN cardinality(locked) = 0;
 		-- an old message may belong where retention has dropped the partition
 		PERFORM line_notify._ensure_history(g.id)
@@ -3320,7 +3324,9 @@ BEGIN
 	FOR chunk IN SELECT k FROM line_notify._chunks('outbox', '{queued}', f, ids) k
 	LOOP
 		IF NOT dry_run THEN
-			PERFORM FROM line_notify.outbox o WHERE o.id = ANY (chunk) ORDER BY o.id FOR UPDATE;
+			PERFORM FROM line_notify.outbox o
+			WHERE o.id = ANY (chunk) AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id)
+			ORDER BY o.id FOR UPDATE OF o;
 		END IF;
 		-- What would expire before its new time stays as it is.  The locks gave
 		-- this transaction its id before the clock is read; see horizon.h.

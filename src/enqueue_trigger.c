@@ -1009,6 +1009,8 @@ fill_json(const RuleNode *node, TupleTableSlot *row, bool *isnull)
 	if (node->kind == NODE_ARRAY || node->kind == NODE_OBJECT)
 		return JsonbPGetDatum(JsonbValueToJsonb(push_node(&state, node, WJB_ELEM, row)));
 
+	*isnull = node->kind == NODE_SCALAR && node->scalar.type == jbvNull;
+
 	/* a scalar is no message: let the content check say so */
 	v.type = jbvNull;
 	return JsonbPGetDatum(JsonbValueToJsonb(&v));

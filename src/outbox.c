@@ -38,7 +38,6 @@
 #include "compat.h"
 #include "counts.h"
 #include "encoding.h"
-#include "guc.h"
 #include "outbox.h"
 #include "policy.h"
 
@@ -57,6 +56,8 @@ static int64 covered = PG_INT64_MIN;
 
 static uint64 run(Statement *st, Datum *args, const char *nulls, int expect);
 static int64 ensure_history(int64 id);
+static int	find_busy(const int64 *ids, int n, int64 **busy);
+static int	compare_ids(const void *a, const void *b);
 
 static Datum int8_array(const int64 *v, int n);
 static Datum int4_array(const int *v, int n);
@@ -579,7 +580,7 @@ ln_outbox_settle_doubt(int64 home, bool hold, int step)
 }
 
 bool
-ln_outbox_maintain(int retention, int payload_retention, int step)
+ln_outbox_maintain(int retention, int payload_retention, int operations_retention, int step)
 {
 	static Statement st = {
 		.sql =
@@ -591,7 +592,7 @@ ln_outbox_maintain(int retention, int payload_retention, int step)
 	};
 	Datum		args[] = {
 		Int32GetDatum(retention), Int32GetDatum(payload_retention),
-		Int32GetDatum(ln_guc_operations_retention), Int32GetDatum(step)
+		Int32GetDatum(operations_retention), Int32GetDatum(step)
 	};
 
 	(void) run(&st, args, NULL, SPI_OK_SELECT);
@@ -1230,21 +1231,52 @@ ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
 	return n;
 }
 
+/* a webhook event while it is folded */
+typedef struct Event
+{
+	int64		seq;
+	char	   *type;
+	int64		id;				/* 0 = it has no tag of ours */
+	int64		token;
+	TimestampTz at;
+	char	   *event;
+	char	   *channel;
+	char	   *recipient;		/* or NULL */
+} Event;
+
 int
-ln_outbox_fold(int limit)
+ln_outbox_fold(int limit, int64 *after, bool *left)
 {
 	/*
 	 * Events are taken in the order they came in.  A message may be in any of
 	 * three places; the worker is the only one that moves it between them, so
-	 * within this transaction it cannot slip through.
+	 * within this transaction it cannot slip through.  What somebody else has
+	 * locked (a redrive() that is not committed) is not waited for: the events
+	 * of that message stay.
 	 */
 	static Statement take = {
 		.sql =
-		"DELETE FROM line_notify.webhook_event e WHERE e.seq = ANY (ARRAY("
-		" SELECT w.seq FROM line_notify.webhook_event w ORDER BY w.seq LIMIT $1))"
-		" RETURNING e.type, e.message_id, e.token, e.event_at, e.event_id, e.channel, e.recipient",
+		"SELECT e.type, e.message_id, e.token, e.event_at, e.event_id, e.channel, e.recipient, e.seq"
+		" FROM line_notify.webhook_event e WHERE e.seq > $2 ORDER BY e.seq LIMIT $1 FOR UPDATE SKIP LOCKED",
+		.nargs = 2,
+		.argtypes = {INT4OID, INT8OID}
+	};
+	static Statement taken = {
+		.sql =
+		"DELETE FROM line_notify.webhook_event e WHERE e.seq = ANY ($1)",
 		.nargs = 1,
-		.argtypes = {INT4OID}
+		.argtypes = {INT8ARRAYOID}
+	};
+	static Statement find_untagged = {
+		.sql =
+		"SELECT x.id FROM line_notify.history x"
+		" WHERE x.recipient = $2 AND x.channel = $1 AND x.state IN ('accepted', 'unknown', 'undelivered')"
+		" AND x.sent_at <= $3 + interval '1 minute' AND x.sent_at > $3 - interval '25 hours'"
+		" AND NOT EXISTS (SELECT FROM line_notify.history y"
+		"  WHERE y.recipient = $2 AND y.delivery_event = $4)"
+		" ORDER BY x.sent_at, x.id LIMIT 1",
+		.nargs = 4,
+		.argtypes = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
 	};
 	static Statement fold_history = {
 		.sql =
@@ -1291,15 +1323,10 @@ ln_outbox_fold(int limit)
 	 */
 	static Statement fold_untagged = {
 		.sql =
-		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = $3, delivery_event = $4"
-		" WHERE h.id = (SELECT x.id FROM line_notify.history x"
-		"  WHERE x.recipient = $2 AND x.channel = $1 AND x.state IN ('accepted', 'unknown', 'undelivered')"
-		"  AND x.sent_at <= $3 + interval '1 minute' AND x.sent_at > $3 - interval '25 hours'"
-		"  ORDER BY x.sent_at, x.id LIMIT 1)"
-		" AND NOT EXISTS (SELECT FROM line_notify.history y"
-		"  WHERE y.recipient = $2 AND y.delivery_event = $4)",
-		.nargs = 4,
-		.argtypes = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
+		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = $2, delivery_event = $3"
+		" WHERE h.id = $1",
+		.nargs = 3,
+		.argtypes = {INT8OID, TIMESTAMPTZOID, TEXTOID}
 	};
 	static Statement count_follows = {
 		.sql =
@@ -1309,24 +1336,45 @@ ln_outbox_fold(int limit)
 		.nargs = 3,
 		.argtypes = {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
 	};
-	Datum		arg = Int32GetDatum(limit);
+	Datum		take_args[] = {Int32GetDatum(limit), Int64GetDatum(*after)};
 	int			n;
 	int			m = 0;
+	int			ntaken = 0;
 	int			nfollows = 0;
 	int			nuntagged = 0;
+	int			nbusy;
+	Event	   *list;
+	int64	   *seqs;
 	const char **follow_channels;
 	const char **follow_types;
 	TimestampTz *follow_ats;
-	Datum	   *untagged;
+	int64	   *busy;
 	int64	   *ids;
 	int64	   *tokens;
 	TimestampTz *ats;
 	const char **events;
 
 	caller_context = CurrentMemoryContext;
-	n = (int) run(&take, &arg, NULL, SPI_OK_DELETE_RETURNING);
+	*left = false;
+	n = (int) run(&take, take_args, NULL, SPI_OK_SELECT);
+	CALLER_CONTEXT(list = palloc0(sizeof(Event) * Max(n, 1)));
+	for (int i = 0; i < n; i++)
+	{
+		list[i].type = column_text(i, 1);
+		list[i].id = column_int8(i, 2, 0);
+		list[i].token = column_int8(i, 3, 0);
+		list[i].at = column_int8(i, 4, 0);
+		list[i].event = column_text(i, 5);
+		list[i].channel = column_text(i, 6);
+		list[i].recipient = column_text(i, 7);
+		list[i].seq = column_int8(i, 8, 0);
+	}
+	/* those that were left do not stand in the way of the others */
+	*after = n == limit ? list[n - 1].seq : 0;
 	if (n == 0)
 		return 0;
+
+	seqs = palloc(sizeof(int64) * n);
 	ids = palloc(sizeof(int64) * n);
 	tokens = palloc(sizeof(int64) * n);
 	ats = palloc(sizeof(TimestampTz) * n);
@@ -1334,33 +1382,40 @@ ln_outbox_fold(int limit)
 	follow_channels = palloc(sizeof(char *) * n);
 	follow_types = palloc(sizeof(char *) * n);
 	follow_ats = palloc(sizeof(TimestampTz) * n);
-	untagged = palloc(sizeof(Datum) * 4 * n);
+	for (int i = 0; i < n; i++)
+		if (list[i].id != 0)
+			ids[m++] = list[i].id;
+	nbusy = find_busy(ids, m, &busy);
+	m = 0;
 	for (int i = 0; i < n; i++)
 	{
-		int64		id = column_int8(i, 2, 0);
+		Event	   *e = &list[i];
 
-		if (strcmp(column_text(i, 1), "delivery") != 0)
+		if (strcmp(e->type, "delivery") != 0)
 		{
-			follow_types[nfollows] = column_text(i, 1);
-			follow_ats[nfollows] = column_int8(i, 4, 0);
-			follow_channels[nfollows++] = column_text(i, 6);
+			follow_types[nfollows] = e->type;
+			follow_ats[nfollows] = e->at;
+			follow_channels[nfollows++] = e->channel;
+		}
+		else if (e->id == 0)
+		{
+			nuntagged++;
 			continue;
 		}
-		if (id == 0)
+		else if (nbusy > 0 && bsearch(&e->id, busy, nbusy, sizeof(int64), compare_ids) != NULL)
 		{
-			Datum	   *u = &untagged[4 * nuntagged++];
-
-			u[0] = CStringGetTextDatum(column_text(i, 6));
-			u[1] = CStringGetTextDatum(column_text(i, 7));
-			u[2] = TimestampTzGetDatum(column_int8(i, 4, 0));
-			u[3] = CStringGetTextDatum(column_text(i, 5));
+			*left = true;
 			continue;
 		}
-		ids[m] = id;
-		tokens[m] = column_int8(i, 3, 0);
-		ats[m] = column_int8(i, 4, 0);
-		events[m] = column_text(i, 5);
-		m++;
+		else
+		{
+			ids[m] = e->id;
+			tokens[m] = e->token;
+			ats[m] = e->at;
+			events[m] = e->event;
+			m++;
+		}
+		seqs[ntaken++] = e->seq;
 	}
 	if (m > 0)
 	{
@@ -1374,8 +1429,33 @@ ln_outbox_fold(int limit)
 		(void) run(&fold_waiting, args, NULL, SPI_OK_INSERT);
 	}
 	/* one by one: two of them may be about two messages to the same person */
-	for (int i = 0; i < nuntagged; i++)
-		(void) run(&fold_untagged, &untagged[4 * i], NULL, SPI_OK_UPDATE);
+	for (int i = 0; i < n && nuntagged > 0; i++)
+	{
+		Event	   *e = &list[i];
+		Datum		args[] = {
+			CStringGetTextDatum(e->channel), CStringGetTextDatum(e->recipient ? e->recipient : ""),
+			TimestampTzGetDatum(e->at), CStringGetTextDatum(e->event)
+		};
+		int64		id;
+
+		if (e->id != 0 || strcmp(e->type, "delivery") != 0)
+			continue;
+		nuntagged--;
+		if (run(&find_untagged, args, NULL, SPI_OK_SELECT) > 0)
+		{
+			Datum		found[] = {0, args[2], args[3]};
+
+			id = column_int8(0, 1, 0);
+			if (find_busy(&id, 1, &busy) > 0)
+			{
+				*left = true;
+				continue;
+			}
+			found[0] = Int64GetDatum(id);
+			(void) run(&fold_untagged, found, NULL, SPI_OK_UPDATE);
+		}
+		seqs[ntaken++] = e->seq;
+	}
 	if (nfollows > 0)
 	{
 		Datum		args[] = {
@@ -1385,7 +1465,57 @@ ln_outbox_fold(int limit)
 
 		(void) run(&count_follows, args, NULL, SPI_OK_INSERT);
 	}
-	return n;
+	if (ntaken > 0)
+	{
+		Datum		arg = int8_array(seqs, ntaken);
+
+		(void) run(&taken, &arg, NULL, SPI_OK_DELETE);
+	}
+	return ntaken;
+}
+
+/*
+ * Which of these messages has somebody locked?  The others are ours from here
+ * on.  Sorted.
+ */
+static int
+find_busy(const int64 *ids, int n, int64 **busy)
+{
+	static Statement st = {
+		.sql =
+		"WITH h AS MATERIALIZED (SELECT h.id FROM line_notify.history h WHERE h.id = ANY ($1) FOR UPDATE SKIP LOCKED),"
+		" o AS MATERIALIZED (SELECT o.id FROM line_notify.outbox o WHERE o.id = ANY ($1) FOR UPDATE SKIP LOCKED)"
+		" SELECT DISTINCT x.id FROM (SELECT h.id FROM line_notify.history h WHERE h.id = ANY ($1)"
+		"  EXCEPT ALL SELECT h.id FROM h) x"
+		" UNION SELECT y.id FROM (SELECT o.id FROM line_notify.outbox o WHERE o.id = ANY ($1)"
+		"  EXCEPT ALL SELECT o.id FROM o) y"
+		" ORDER BY 1",
+		.nargs = 1,
+		.argtypes = {INT8ARRAYOID}
+	};
+	Datum		arg;
+	int			m;
+	int64	   *list;
+
+	*busy = NULL;
+	if (n == 0)
+		return 0;
+	arg = int8_array(ids, n);
+	m = (int) run(&st, &arg, NULL, SPI_OK_SELECT);
+	CALLER_CONTEXT(list = palloc(sizeof(int64) * Max(m, 1)));
+	for (int i = 0; i < m; i++)
+		list[i] = column_int8(i, 1, 0);
+	*busy = list;
+	return m;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return (x > y) - (x < y);
 }
 
 TimestampTz

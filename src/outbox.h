@@ -257,7 +257,7 @@ extern void ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronou
 extern bool ln_outbox_settle_doubt(int64 home, bool hold, int step);
 
 /* One step of what time does to history (minutes, -1 = never); true when there is more to do. */
-extern bool ln_outbox_maintain(int retention, int payload_retention, int step);
+extern bool ln_outbox_maintain(int retention, int payload_retention, int operations_retention, int step);
 
 /* Let a message that cannot be claimed wait, with the reason, so that those behind it can go. */
 extern void ln_outbox_defer(int64 id, TimestampTz until, const char *reason);
@@ -318,8 +318,13 @@ extern int	ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int li
 /* Claims of claimers other than "me", of this home. */
 extern int	ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows);
 
-/* Fold up to limit webhook events into the messages they are of; returns how many were taken. */
-extern int	ln_outbox_fold(int limit);
+/*
+ * Fold up to limit webhook events into the messages they are of; returns how
+ * many were taken.  *left: some stay because somebody has their message
+ * locked.  *after is where to go on, 0 to begin with: that it is not 0
+ * afterwards says that there may be more at once.
+ */
+extern int	ln_outbox_fold(int limit, int64 *after, bool *left);
 
 /*
  * Judge the silence after one more minute of accepted messages of each channel;

@@ -12,8 +12,8 @@ SELECT line_notify._ensure_history(1) > 1 AS history;
 CREATE TEMP TABLE fault (no serial, cause text, expected text, undo text);
 INSERT INTO fault (cause, expected, undo) VALUES
 ('SELECT line_notify.pause(''h'', ''why'')', 'error | channel h | paused: why%', 'SELECT line_notify.resume(''h'')'),
-('SELECT line_notify.pause(''h'', ''why'', template_key => ''t1'')', 'error | channel h | paused template t1 messages: why%', 'SELECT line_notify.resume(''h'')'),
-('SELECT line_notify.pause(''h'', ''why'', use_case => ''reminder'')', 'error | channel h | paused use_case reminder messages: why%', 'SELECT line_notify.resume(''h'')'),
+('SELECT line_notify.pause(''h'', ''why'', template_key => ''t1'')', 'error | channel h | paused messages of template t1: why%', 'SELECT line_notify.resume(''h'')'),
+('SELECT line_notify.pause(''h'', ''why'', use_case => ''reminder'')', 'error | channel h | paused messages of use case reminder: why%', 'SELECT line_notify.resume(''h'')'),
 ('INSERT INTO line_notify.partial_pause VALUES (''h'', ''endpoint'', ''flexible'', ''403'')', 'error | channel h | paused flexible messages: 403', 'DELETE FROM line_notify.partial_pause'),
 ('UPDATE line_notify.identity SET nodes = ''{elsewhere}''', 'error | channel h | disarmed: % is not where the channel was armed (nodes elsewhere)', 'SELECT line_notify.arm()'),
 ('UPDATE line_notify.channel SET home = 1', 'error | channel h | disarmed: %(unknown)', 'SELECT line_notify.arm()'),
