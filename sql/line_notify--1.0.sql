@@ -2112,9 +2112,9 @@ BEGIN
 
 	-- their numbers grow with time
 	IF operations_retention IS NOT NULL THEN
-		DELETE FROM line_notify.operations p
-		WHERE p.at < operations_cutoff
-		  AND p.seq = ANY (ARRAY(SELECT x.seq FROM line_notify.operations x ORDER BY x.seq LIMIT step));
+		DELETE FROM line_notify.operations o
+		WHERE o.at < operations_cutoff
+		  AND o.seq = ANY (ARRAY(SELECT x.seq FROM line_notify.operations x ORDER BY x.seq LIMIT step));
 		GET DIAGNOSTICS n = ROW_COUNT;
 		again := again OR n = step;
 	END IF;
@@ -2199,7 +2199,7 @@ CREATE FUNCTION line_notify._stats(OUT database oid, OUT channel text, OUT endpo
 	OUT ambiguous bigint, OUT unknown bigint, OUT retried bigint, OUT status_429 bigint,
 	OUT in_flight integer, OUT tokens double precision, OUT blocked_until timestamptz,
 	OUT breaker text, OUT breaker_until timestamptz, OUT latency bigint[],
-	OUT last_success timestamptz, OUT last_error_at timestamptz, OUT last_error text, OUT since timestamptz)
+	OUT last_success timestamptz, OUT last_error_at timestamptz, OUT last_error text, OUT last_error_text text, OUT since timestamptz)
 RETURNS SETOF record
 LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'line_notify_stats';
 REVOKE ALL ON FUNCTION line_notify._stats() FROM PUBLIC;
@@ -2214,7 +2214,7 @@ SELECT d.datname AS database, s.channel, s.endpoint, s.sent, s.accepted, s.unrea
 	   s.status_429, s.throttled, s.unauthorized, s.misconfigured, s.server_error, s.not_sent, s.ambiguous,
 	   s.in_flight, s.tokens, s.blocked_until, s.breaker, s.breaker_until,
 	   line_notify.quantile(s.latency, 0.5) AS p50_ms, line_notify.quantile(s.latency, 0.99) AS p99_ms, s.latency,
-	   s.last_success, s.last_error_at, s.last_error, s.since
+	   s.last_success, s.last_error_at, s.last_error, s.last_error_text, s.since
 FROM line_notify._stats() s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.database;
 COMMENT ON VIEW line_notify.stats IS 'Counters of each channel and endpoint since the start of the server or reset_stats(), from shared memory; a row appears with the first message';
 COMMENT ON COLUMN line_notify.stats.sent IS 'requests begun; each has one outcome among accepted, unreachable, refused, throttled, unauthorized, misconfigured, server_error, not_sent, ambiguous';
@@ -2223,6 +2223,7 @@ COMMENT ON COLUMN line_notify.stats.retried IS 'attempts after which another was
 COMMENT ON COLUMN line_notify.stats.tokens IS 'messages that LINE''s rate limit would let pass at once';
 COMMENT ON COLUMN line_notify.stats.latency IS 'histogram of the time from request to complete answer; see quantile()';
 COMMENT ON COLUMN line_notify.stats.last_error IS 'kind of the last outcome that was neither accepted nor unreachable';
+COMMENT ON COLUMN line_notify.stats.last_error_text IS 'what it said: status and words of LINE, or of the network';
 
 GRANT EXECUTE ON FUNCTION line_notify._stats() TO pg_monitor;
 GRANT SELECT ON line_notify.stats TO pg_monitor;
@@ -2855,6 +2856,28 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'line_notify_secret_fault';
 REVOKE ALL ON FUNCTION line_notify._secret_fault(text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._secret_fault(text) IS 'why the file of a credential cannot be read on this server, or NULL';
 
+-- What to look at when requests get no answer, or a bad one.
+CREATE FUNCTION line_notify._outage_hint(kind text, words text, api_base text, proxy text, total_timeout interval) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+		WHEN kind = 'not_sent' AND words ~* 'resolv' THEN
+			format('The name in %s cannot be resolved on this server: see its name service.', coalesce(proxy, api_base))
+		WHEN kind = 'not_sent' AND words ~* 'certificate|ssl|tls' THEN
+			'The certificate of the other side is not accepted: see ca_file, the system''s certificates, and the clock of this server.'
+		WHEN kind = 'not_sent' AND proxy IS NOT NULL THEN
+			format('Is the proxy %s up, and does it let this server through?', proxy)
+		WHEN kind = 'not_sent' THEN
+			format('Nothing was sent: can this server reach %s, and do firewalls let it?', api_base)
+		WHEN kind = 'ambiguous' THEN
+			format('Requests went out and were not answered in %s (total_timeout): those end as unknown, or are sent again, as on_unknown says.', total_timeout)
+		WHEN kind = 'server_error' THEN
+			'The fault is on LINE''s side: see its status page. Such messages end as unknown, or are sent again, as on_server_error says.'
+		ELSE 'It goes on by itself.' END
+$$;
+REVOKE ALL ON FUNCTION line_notify._outage_hint(text, text, text, text, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._outage_hint(text, text, text, text, interval) IS 'what to look at after an outcome of this kind';
+
 CREATE FUNCTION line_notify.health(OUT severity text, OUT subject text, OUT reason text, OUT hint text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -2993,6 +3016,21 @@ BEGIN
 		hint := 'SELECT line_notify.create_channel(''name'', line_channel_id => ''...'');';
 		RETURN NEXT;
 	END IF;
+	-- one probe for each channel that has messages
+	FOR x IN
+		WITH RECURSIVE k AS (
+			(SELECT o.channel FROM line_notify.outbox o ORDER BY o.channel LIMIT 1)
+			UNION ALL
+			SELECT n.channel FROM k, LATERAL (
+				SELECT o.channel FROM line_notify.outbox o WHERE o.channel > k.channel ORDER BY o.channel LIMIT 1) n)
+		SELECT k.channel FROM k WHERE NOT EXISTS (SELECT FROM line_notify.channel h WHERE h.name = k.channel)
+	LOOP
+		severity := 'error';
+		subject := format('channel %s', x.channel);
+		reason := 'messages wait for this channel, and it does not exist';
+		hint := format('Make it again with line_notify.create_channel(%1$L, ...), or end them: SELECT line_notify.cancel(ids => ARRAY(SELECT id FROM line_notify.notifications WHERE channel = %1$L AND state = ''queued''));', x.channel);
+		RETURN NEXT;
+	END LOOP;
 	FOR c IN SELECT * FROM line_notify.channel k ORDER BY k.name
 	LOOP
 		subject := format('channel %s', c.name);
@@ -3010,7 +3048,9 @@ BEGIN
 		IF c.paused_at IS NOT NULL THEN
 			severity := 'error';
 			reason := 'paused: ' || coalesce(c.pause_reason, 'by an operator');
-			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
+			hint := CASE WHEN c.pause_automatic
+				THEN format('LINE refuses the access token: line_notify.set_credential(%1$L, ...) with a good one resumes it, or SELECT line_notify.resume(%1$L);', c.name)
+				ELSE format('When the cause is mended: SELECT line_notify.resume(%L);', c.name) END;
 			RETURN NEXT;
 			moving := false;
 		END IF;
@@ -3069,7 +3109,7 @@ BEGIN
 			RETURN NEXT;
 			moving := false;
 		END IF;
-		FOR x IN SELECT s.endpoint, s.breaker, s.breaker_until, s.blocked_until, s.last_error, s.last_error_at
+		FOR x IN SELECT s.endpoint, s.breaker, s.breaker_until, s.blocked_until, s.last_error_text
 				 FROM line_notify._stats() s
 				 WHERE s.channel = c.name
 				   AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
@@ -3079,16 +3119,27 @@ BEGIN
 			moving := false;
 			severity := 'warning';
 			IF x.blocked_until > clock_timestamp() THEN
-				reason := format('%s messages: LINE said wait until %s', x.endpoint, date_trunc('second', x.blocked_until));
-				hint := 'It goes on by itself. If this is frequent, lower rate_limit; LINE''s plan may also have a monthly limit.';
+				reason := format('%s messages: LINE said wait until %s%s', x.endpoint, date_trunc('second', x.blocked_until),
+								 ', ' || x.last_error_text);
+				hint := 'It goes on by itself. If 429 is frequent, lower rate_limit; LINE''s plan may also have a monthly limit. A 503 is an overload or maintenance at LINE.';
 				RETURN NEXT;
 			-- one breaker serves both endpoints
-			ELSIF x.endpoint = (SELECT min(s.endpoint) FROM line_notify._stats() s WHERE s.channel = c.name AND s.breaker <> 'closed') THEN
-				reason := format('the circuit breaker is %s: a run of requests failed%s', x.breaker,
-					(SELECT format(', last %s at %s', s.last_error, date_trunc('second', s.last_error_at))
-					 FROM line_notify._stats() s WHERE s.channel = c.name AND s.last_error IS NOT NULL
-					 ORDER BY s.last_error_at DESC LIMIT 1));
-				hint := format('Single messages probe whether LINE can be reached again; SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name);
+			ELSIF x.endpoint = (SELECT min(s.endpoint) FROM line_notify._stats() s
+								WHERE s.channel = c.name AND s.breaker <> 'closed'
+								  AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) THEN
+				SELECT format('the circuit breaker is %s: a run of requests failed%s', x.breaker,
+							  format(', last %s at %s', concat_ws(': ', s.last_error, s.last_error_text), date_trunc('second', s.last_error_at))),
+					   format('%s Single messages probe when it can go on; SELECT * FROM line_notify.check_channel(%L) tries each step now.',
+							  line_notify._outage_hint(s.last_error, s.last_error_text, c.api_base, c.proxy, c.total_timeout), c.name)
+				INTO reason, hint
+				FROM line_notify._stats() s
+				WHERE s.channel = c.name AND s.last_error IS NOT NULL
+				  AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+				ORDER BY s.last_error_at DESC LIMIT 1;
+				IF NOT FOUND THEN
+					reason := format('the circuit breaker is %s: a run of requests failed', x.breaker);
+					hint := format('SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name);
+				END IF;
 				RETURN NEXT;
 			END IF;
 		END LOOP;

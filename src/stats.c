@@ -195,6 +195,7 @@ enum
 	STATS_LAST_SUCCESS,
 	STATS_LAST_ERROR_AT,
 	STATS_LAST_ERROR,
+	STATS_LAST_ERROR_TEXT,
 	STATS_SINCE,
 	STATS_COLUMNS
 };
@@ -229,6 +230,7 @@ line_notify_stats(PG_FUNCTION_ARGS)
 		Datum		latency[LN_HISTOGRAM_BUCKETS];
 		Oid			database;
 		char		channel[sizeof(s->channel)];
+		char		words[sizeof(s->words)];
 		double		tokens = 0;
 		int64		blocked_ns = 0;
 		TimestampTz blocked_until;
@@ -239,6 +241,7 @@ line_notify_stats(PG_FUNCTION_ARGS)
 		LWLockAcquire(ln_shared->lock, LW_SHARED);
 		database = s->database;
 		memcpy(channel, s->channel, sizeof(channel));
+		memcpy(words, s->words, sizeof(words));
 		LWLockRelease(ln_shared->lock);
 		if (database == InvalidOid)
 			break;
@@ -269,6 +272,8 @@ line_notify_stats(PG_FUNCTION_ARGS)
 				 (TimestampTz) pg_atomic_read_u64(&s->last_error_at), pg_atomic_read_u64(&s->last_error_at) != 0);
 		values[STATS_LAST_ERROR] = CStringGetTextDatum(ln_line_outcome_name((LineOutcome) pg_atomic_read_u32(&s->last_error)));
 		nulls[STATS_LAST_ERROR] = nulls[STATS_LAST_ERROR_AT];
+		values[STATS_LAST_ERROR_TEXT] = CStringGetTextDatum(words);
+		nulls[STATS_LAST_ERROR_TEXT] = nulls[STATS_LAST_ERROR_AT] || words[0] == '\0';
 		put_time(values, nulls, STATS_SINCE, (TimestampTz) pg_atomic_read_u64(&s->since), true);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
@@ -276,6 +281,25 @@ line_notify_stats(PG_FUNCTION_ARGS)
 }
 
 /* The worker may count while we do this; such a count survives or not. */
+void
+ln_stats_error(LnStats *s, int status, const char *words)
+{
+	char		text[LN_STATS_WORDS];
+
+	if (s == NULL)
+		return;
+	if (status != 0)
+		snprintf(text, sizeof(text), "HTTP status %d%s%s", status, words[0] != '\0' ? ": " : "", words);
+	else
+		strlcpy(text, words, sizeof(text));
+	/* in an outage all say the same, and nobody else writes here */
+	if (strcmp(s->words, text) == 0)
+		return;
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	strlcpy(s->words, text, sizeof(s->words));
+	LWLockRelease(ln_shared->lock);
+}
+
 Datum
 line_notify_reset_stats(PG_FUNCTION_ARGS)
 {

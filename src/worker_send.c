@@ -72,6 +72,8 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 	t->next = attempted ? ln_line_decide(&c) : LINE_RETURN;
 	if (attempted)
 		ln_stats_answer(channel->stats[t->kind], outcome, t->next, t->status, now, now - t->sent_at);
+	if (attempted && outcome != LINE_ACCEPTED && outcome != LINE_UNREACHABLE)
+		ln_stats_error(channel->stats[t->kind], t->status, t->error);
 	t->attempted = attempted;
 	t->ended_at = now;
 	t->retry_at = now;

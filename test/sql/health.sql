@@ -33,6 +33,8 @@ INSERT INTO fault (cause, expected, undo) VALUES
 ('INSERT INTO line_notify.history (id, channel, state, created_at, ended_at) VALUES (1, ''h'', ''unknown'', now(), now())', 'warning | channel h | 1 messages of the last hour ended as unknown%', 'DELETE FROM line_notify.history'),
 ('INSERT INTO line_notify.outbox (id, channel, recipient, template_key, expires_at, state, due_at, home, created_at) SELECT 1, ''h'', repeat(''a'', 64), ''t'', ''2100-01-01'', ''queued'', now() - interval ''1 hour'', c.home, now() FROM line_notify.channel c',
 	'warning | channel h | messages that are due wait since %', 'DELETE FROM line_notify.outbox'),
+('INSERT INTO line_notify.outbox (id, channel, recipient, template_key, expires_at, state, due_at, home, created_at) SELECT 1, ''gone'', repeat(''a'', 64), ''t'', ''2100-01-01'', ''queued'', now(), c.home, now() FROM line_notify.channel c',
+	'error | channel gone | messages wait for this channel, and it does not exist', 'DELETE FROM line_notify.outbox'),
 ('ALTER ROLE CURRENT_USER SET line_notify.enqueue = off', 'warning | server | line_notify.enqueue is off for role %', 'ALTER ROLE CURRENT_USER RESET line_notify.enqueue');
 
 CREATE FUNCTION pg_temp.rows() RETURNS SETOF text LANGUAGE sql AS
