@@ -16,9 +16,6 @@
 #endif
 
 #include "catalog/pg_database.h"
-#if PG_VERSION_NUM >= 160000
-#include "varatt.h"				/* 16: apart from postgres.h */
-#endif
 #include "utils/acl.h"
 #include "utils/wait_event.h"
 
@@ -51,9 +48,25 @@
 #define LnWaitEvent(name) PG_WAIT_EXTENSION
 #endif
 
+/* 17: a resource owner instead of a memory context; for the life of the process */
+#if PG_VERSION_NUM >= 170000
+#define LnCreateWaitEventSet(nevents) CreateWaitEventSet(NULL, (nevents))
+#else
+#define LnCreateWaitEventSet(nevents) CreateWaitEventSet(TopMemoryContext, (nevents))
+#endif
+
 /* 16: a database whose DROP was interrupted; back-patched without the macro's name to 15 */
 #ifndef DATCONNLIMIT_INVALID_DB
 #define DATCONNLIMIT_INVALID_DB -2
+#endif
+
+/* 16: more about what was wrong, which nobody here asks for */
+#if PG_VERSION_NUM >= 160000
+#define LnDecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz) \
+	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tz), &(DateTimeErrorExtra) {0})
+#else
+#define LnDecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz) \
+	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tz))
 #endif
 
 /* 18: the tuple itself, when it is there already; 16: only summarizing indexes */

@@ -11,6 +11,7 @@
 extern PGDLLIMPORT bool ln_guc_enabled;
 extern PGDLLIMPORT bool ln_guc_enqueue;
 extern PGDLLIMPORT char *ln_guc_default_channel;
+extern PGDLLIMPORT char *ln_guc_notify_outcomes;	/* "" = not */
 extern PGDLLIMPORT int ln_guc_max_messages_per_transaction;
 extern PGDLLIMPORT int ln_guc_max_databases;
 extern PGDLLIMPORT int ln_guc_max_in_flight;
@@ -21,6 +22,7 @@ extern PGDLLIMPORT int ln_guc_promotion_grace;	/* seconds */
 extern PGDLLIMPORT int ln_guc_on_promotion; /* LN_PROMOTION_ */
 extern PGDLLIMPORT int ln_guc_retention;	/* minutes, -1 = for ever */
 extern PGDLLIMPORT int ln_guc_payload_retention;	/* the same */
+extern PGDLLIMPORT int ln_guc_operations_retention; /* the same */
 extern PGDLLIMPORT int ln_guc_silence_after;
 
 #define LN_PROMOTION_HOLD	0

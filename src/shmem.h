@@ -48,8 +48,9 @@ typedef enum LnSlotState
 #define LN_WORK_EXTENSION	0x08	/* extension created, dropped or updated */
 #define LN_WORK_RESCAN		0x10	/* rows changed behind the claim's back */
 #define LN_WORK_RELEASE		0x20	/* rows that were set aside may go on */
-#define LN_WORK_ALL			0x3f
-#define LN_WORK_DRAIN		0x40	/* somebody waits in drain() */
+#define LN_WORK_OUTCOMES	0x40	/* outcomes wait for their consumers */
+#define LN_WORK_ALL			0x7f
+#define LN_WORK_DRAIN		0x80	/* somebody waits in drain() */
 
 typedef struct LnSlot
 {
@@ -111,6 +112,9 @@ typedef enum LnCounter
 	LN_COUNTERS
 } LnCounter;
 
+/* Room for what an error said: status and a sentence. */
+#define LN_STATS_WORDS	200
+
 /*
  * Counters and present condition of one endpoint of one channel.  The key
  * (database, kind, channel) is written under ln_shared->lock; the rest by the
@@ -134,6 +138,8 @@ typedef struct LnStats
 	pg_atomic_uint64 breaker_until; /* TimestampTz, 0 = none */
 	pg_atomic_uint64 rate_key;
 	pg_atomic_uint32 resumed;	/* set by resume(), taken by the worker */
+	char		words[LN_STATS_WORDS];	/* of the last error; by the worker,
+										 * under the lock */
 } LnStats;
 
 #define LN_STATS	512
@@ -244,6 +250,9 @@ extern void ln_shmem_stats_keep(Oid database, const char *const *channels, int n
 /* A request begins; it has come to an outcome, and next follows.  s may be NULL. */
 extern void ln_stats_sent(LnStats *s);
 extern void ln_stats_answer(LnStats *s, int outcome, int next, int status, TimestampTz now, int64 latency_us);
+
+/* Keep what the last error said, its status first (0 = none).  s may be NULL. */
+extern void ln_stats_error(LnStats *s, int status, const char *words);
 
 /* Messages with these bits have ended: wake who waits for them. */
 #define LN_ENDINGS_ALL	(((uint32) 1 << LN_ENDINGS) - 1)

@@ -77,7 +77,7 @@ ln_worker_record(void)
 	if (!ln_worker_stopping &&
 		(ln_resting("recording outcomes") || W.record_at > now))
 		return;
-	if (W.ndone < RECORD_BATCH && W.nsent > 0 && now - W.first_done_at < RECORD_DELAY_US)
+	if (W.ndone < RECORD_BATCH && W.nsent + W.nclaimed > 0 && now - W.first_done_at < W.record_delay_us)
 		return;
 
 	recs = palloc0(sizeof(LnRecord) * RECORD_BATCH * 4);
@@ -105,7 +105,11 @@ ln_worker_record(void)
 		r->attempted = t->attempted;
 	}
 	if (n > 0)
+	{
 		record_batch(recs, ok, n);
+		W.record_delay_us = RECORD_DELAY_FACTOR * (GetCurrentTimestamp() - now);
+		W.record_delay_us = Max(RECORD_DELAY_MIN_US, Min(W.record_delay_us, RECORD_DELAY_MAX_US));
+	}
 	if (ln_resting("recording outcomes") && ln_is_row_fault(W.last_sqlstate))
 		ln_no_rest("recording outcomes");	/* the rows rest, see below */
 

@@ -17,6 +17,7 @@
 #include "counts.h"
 #include "crypto.h"
 #include "guc.h"
+#include "recheck.h"
 #include "retry.h"
 #include "token.h"
 #include "worker_state.h"
@@ -35,6 +36,23 @@
 
 static LnRun *find_run(LnChannel *channel, const char *subject);
 
+TimestampTz
+ln_worker_retry_at(const LnChannelRow *row, const LnPolicy *policy, int attempt, LineOutcome outcome, TimestampTz now)
+{
+	uint64		random = 0;
+	TimestampTz at;
+
+	(void) ln_random_bytes(&random, sizeof(random));
+	at = TimestampTzPlusMilliseconds(now, ln_retry_delay_ms(attempt,
+															ln_policy_or(policy->backoff_base_ms, row->backoff_base_ms),
+															ln_policy_or(policy->backoff_cap_ms, row->backoff_cap_ms),
+															random));
+	/* the delivery event may still say that it arrived */
+	if (ln_line_may_have_been_sent(outcome))
+		at = Max(at, now + ln_policy_or(policy->settle_window_us, row->settle_window_us));
+	return at;
+}
+
 /* An attempt has come to an end: decide, and keep for ln_worker_record(). */
 static void
 finish(Transfer *t, LineOutcome outcome, bool attempted)
@@ -46,30 +64,22 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 	memset(&c, 0, sizeof(c));
 	c.outcome = outcome;
 	c.attempt = t->attempt;
-	c.max_attempts = channel->row.max_attempts;
+	c.max_attempts = (int) ln_policy_or(t->policy.max_attempts, channel->row.max_attempts);
 	c.maybe_sent = t->maybe_sent;
-	c.on_unknown = channel->row.on_unknown;
-	c.on_server_error = channel->row.on_server_error;
+	c.on_unknown = (LinePolicy) ln_policy_or(t->policy.on_unknown, channel->row.on_unknown);
+	c.on_server_error = (LinePolicy) ln_policy_or(t->policy.on_server_error, channel->row.on_server_error);
 
 	t->outcome = outcome;
 	t->next = attempted ? ln_line_decide(&c) : LINE_RETURN;
 	if (attempted)
 		ln_stats_answer(channel->stats[t->kind], outcome, t->next, t->status, now, now - t->sent_at);
+	if (attempted && outcome != LINE_ACCEPTED && outcome != LINE_UNREACHABLE)
+		ln_stats_error(channel->stats[t->kind], t->status, t->error);
 	t->attempted = attempted;
 	t->ended_at = now;
 	t->retry_at = now;
 	if (t->next == LINE_RETRY_LATER)
-	{
-		uint64		random = 0;
-
-		(void) ln_random_bytes(&random, sizeof(random));
-		t->retry_at = TimestampTzPlusMilliseconds(now,
-												  ln_retry_delay_ms(t->attempt, channel->row.backoff_base_ms,
-																	channel->row.backoff_cap_ms, random));
-		/* the delivery event may still say that it arrived */
-		if (ln_line_may_have_been_sent(outcome))
-			t->retry_at = Max(t->retry_at, now + channel->row.settle_window_us);
-	}
+		t->retry_at = ln_worker_retry_at(&channel->row, &t->policy, t->attempt, outcome, now);
 	if (t->state == TRANSFER_CLAIMED)
 		channel->queued--;
 	free(t->request);
@@ -81,6 +91,8 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 	W.done[W.ndone++] = (int) (t - W.transfers);
 	if (W.first_done_at == 0)
 		W.first_done_at = now;
+	if (t->ordered)
+		W.record_delay_us = RECORD_DELAY_MIN_US;
 }
 
 /* Hand claimed messages to the HTTP client as fast as LINE's rate allows. */
@@ -112,7 +124,8 @@ ln_worker_send(void)
 		 * came
 		 */
 		if (!ln_guc_enabled || ln_worker_closed_until(channel, t->kind, now) != 0 ||
-			ln_channel_part_paused(channel, t->kind, t->subject))
+			ln_channel_part_paused(channel, t->kind, t->subject) ||
+			ln_channel_use_case_paused(channel, t->use_case))
 		{
 			W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
 			W.nclaimed--;
@@ -215,11 +228,12 @@ pause_channel(LnChannel *channel, const Transfer *t)
 	if (channel->row.paused)
 		return;
 	channel->row.paused = true; /* at once, for what is claimed */
+	ln_recheck_schedule(channel);
 	channel->refused_token = ln_token_fingerprint(channel->token);
 	describe(&p, t, "LINE answered");
 	ereport(WARNING,
 			(errmsg("line_notify paused channel \"%s\": %s", channel->row.name, p.reason),
-			 errhint("A new credential resumes it, or SELECT line_notify.resume('%s');", channel->row.name)));
+			 errhint("It goes on by itself when LINE takes the credential again, or another one is set; or SELECT line_notify.resume('%s');", channel->row.name)));
 	if (!ln_phase("pausing a channel", pause_phase, &p))
 		channel->row.paused = false;	/* the next answer tries again */
 }
@@ -272,7 +286,7 @@ count_refusal(LnChannel *channel, const Transfer *t)
 	run->length = 0;
 
 	p.channel = channel->row.name;
-	p.scope = t->kind == LINE_TEMPLATE ? "template" : "use_case";
+	p.scope = t->kind == LINE_TEMPLATE ? "template" : "design";
 	p.subject = t->subject + 1;
 	describe(&p, t, psprintf("LINE refused %d messages in a row with", REFUSED_RUN));
 	ereport(WARNING,
@@ -310,6 +324,8 @@ ln_worker_harvest(void)
 		{
 			if (res.tag & LN_TAG_TOKEN)
 				ln_token_result(W.channels, W.nchannels, &res);
+			else if (res.tag & LN_TAG_RECHECK)
+				ln_recheck_result(W.channels, W.nchannels, &res);
 			else
 				ln_counts_result(&res);
 			continue;
@@ -344,6 +360,7 @@ ln_worker_harvest(void)
 				channel->throttles = 0;
 				ln_breaker_success(&channel->breaker);
 				ln_token_proved(channel->token, t->token_generation);
+				ln_recheck_proved(channel);
 				if (res.status == 400)
 					count_refusal(channel, t);
 				else if ((run = find_run(channel, t->subject)) != NULL)

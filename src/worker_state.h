@@ -26,6 +26,7 @@
 
 #include "datatype/timestamp.h"
 #include "storage/dsm.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/palloc.h"
 
@@ -35,6 +36,7 @@
 #include "http.h"
 #include "line_api.h"
 #include "outbox.h"
+#include "policy.h"
 #include "sample.h"
 #include "shmem.h"
 #include "witness.h"
@@ -47,9 +49,15 @@
 /* but at most this long (us). */
 #define CLAIM_GAP_MAX_US	10000
 
-/* Results are recorded when so many wait, or the oldest waits so long (us). */
+/*
+ * Results are recorded when so many wait, or the oldest waits so long (us): 40
+ * times what the last record took, since a small batch costs nearly as much as
+ * a large one.  With nothing else in hand, at once.
+ */
 #define RECORD_BATCH		256
-#define RECORD_DELAY_US		10000
+#define RECORD_DELAY_FACTOR	40
+#define RECORD_DELAY_MIN_US	10000
+#define RECORD_DELAY_MAX_US	100000
 
 /* What may wait to be recorded before claiming stops. */
 #define MAX_UNRECORDED		4096
@@ -70,6 +78,7 @@ typedef enum LogClass
 {
 	LOG_ASIDE,					/* a message cannot be claimed */
 	LOG_LEASE,					/* a lease was lost */
+	LOG_ANNOUNCE,				/* listeners are not told of outcomes */
 	LOG_CLASSES
 } LogClass;
 
@@ -89,10 +98,13 @@ typedef struct Transfer
 	uint64		token;
 	int			attempt;
 	bool		maybe_sent;
+	bool		ordered;		/* others may wait for its end */
 	LnChannel  *channel;
 	int			lane;
 	LineKind	kind;
 	char		subject[LN_SUBJECT_LEN];	/* its template or design */
+	char		use_case[NAMEDATALEN];
+	LnPolicy	policy;
 	char	   *request;		/* body, malloc'd, until sent */
 	size_t		request_len;
 	LnWitnessEntry *witness;
@@ -132,6 +144,7 @@ typedef struct LnWorker
 	uint64		claimer;
 	MemoryContext context;		/* as long as the worker */
 	MemoryContext batch;		/* reset every turn */
+	WaitEventSet *events;		/* latch, postmaster, libcurl */
 	uint32		wait_event;
 
 	HttpClient *http;
@@ -165,6 +178,7 @@ typedef struct LnWorker
 	TimestampTz keys_at;
 	TimestampTz maintenance_at;
 	TimestampTz counts_at;
+	TimestampTz announce_at;
 	TimestampTz probe_at;		/* is there a better credential? */
 	TimestampTz doubt_until;	/* the doubt after a promotion, see below */
 	bool		need_survey;
@@ -174,11 +188,14 @@ typedef struct LnWorker
 	TimestampTz expiry_last;	/* of the rows of the last transaction */
 	int			expire_limit;	/* rows of the next one */
 	LnReleaseScan release_scan;
+	int64		fold_after;		/* seq; 0 = from the first event on */
+	bool		fold_left;		/* there are events that had to stay */
 
 	uint64		round;			/* of ln_worker_send() */
 	TimestampTz token_at;		/* when a rate token may be there; DT_NOEND =
 								 * none is missing */
 	TimestampTz first_done_at;	/* oldest unrecorded result */
+	int64		record_delay_us;	/* how long it may wait */
 	TimestampTz record_at;		/* results that failed by themselves: not
 								 * before */
 	TimestampTz last_claim_at;
@@ -303,6 +320,10 @@ extern void ln_worker_send(void);
 
 /* Take the finished transfers from the HTTP client. */
 extern void ln_worker_harvest(void);
+
+/* When to try again after such an outcome: backoff, and time for a delivery event to come. */
+extern TimestampTz ln_worker_retry_at(const LnChannelRow *row, const LnPolicy *policy,
+									  int attempt, LineOutcome outcome, TimestampTz now);
 
 /* Give what was claimed and not sent back, as it came. */
 extern void ln_worker_send_nothing(void);
