@@ -41,6 +41,7 @@ OBJS = \
 	src/phone.o \
 	src/phone_funcs.o \
 	src/quiet.o \
+	src/recheck.o \
 	src/release.o \
 	src/retry.o \
 	src/sample.o \

@@ -16,10 +16,12 @@
 #include "miscadmin.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "counts.h"
 #include "guc.h"
+#include "recheck.h"
 #include "token.h"
 #include "worker_state.h"
 
@@ -68,11 +70,13 @@ static void judge_silence(void *arg);
 static void release(void *arg);
 static void sweep_keys(void *arg);
 static void maintain(void *arg);
+static void announce(void *arg);
 
 static void resume_if_mended(LnChannel *c);
 static void take_identities(void);
 static bool credential_probe_is_due(void);
 static void note_tokens(void);
+static void resume_checked(void);
 static void fetch_counts(void);
 static int	survey_gap(void);
 static int64 silence_gap(void);
@@ -98,6 +102,7 @@ static const struct Chore
 	{"judging silence", judge_silence, &W.silence_at, true, false, NULL},
 	{"releasing messages", release, &W.release_at, true, true, NULL},
 	{"sweeping old keys", sweep_keys, &W.keys_at, true, false, NULL},
+	{"announcing outcomes", announce, &W.announce_at, false, true, NULL},
 	{"maintaining history", maintain, &W.maintenance_at, true, false, NULL},
 };
 
@@ -125,8 +130,11 @@ ln_worker_chores(void)
 void
 ln_worker_ask_line(void)
 {
+	if (ln_guc_enabled && W.home != 0 && !W.standing_still)
+		ln_recheck_step(W.channels, W.nchannels, W.home, W.http);
 	ln_token_step(W.channels, W.nchannels, W.http);
 	note_tokens();
+	resume_checked();
 	fetch_counts();
 }
 
@@ -141,6 +149,8 @@ ln_worker_chores_deadline(TimestampTz now)
 		if ((!chores[i].at_home || W.home != 0) && chores[i].due != &W.keys_at)
 			wake = Min(wake, Max(*chores[i].due, ln_rest_until(chores[i].activity)));
 	}
+	for (int i = 0; i < W.nchannels && W.home != 0 && ln_guc_enabled; i++)
+		wake = Min(wake, ln_recheck_deadline(W.channels[i], W.home));
 	if (W.home != 0 && ln_guc_enabled && ln_counts_pending() == 0)
 		wake = Min(wake, Max(W.counts_at, ln_rest_until("looking for counts to ask for")));
 	if (W.need_survey && W.nclaimed + W.nsent == 0)
@@ -165,7 +175,7 @@ ln_worker_chores_idle(void)
 	for (int i = 0; i < (int) lengthof(chores); i++)
 		if (chores[i].stay && *chores[i].due != DT_NOEND && (!chores[i].at_home || W.home != 0))
 			return false;
-	return W.probe_at == DT_NOEND;
+	return W.probe_at == DT_NOEND && ln_counts_pending() == 0;
 }
 
 static void
@@ -227,6 +237,8 @@ ln_worker_take_work(void)
 
 	if (work & LN_WORK_WEBHOOK)
 		W.fold_at = 0;
+	if (work & LN_WORK_OUTCOMES)
+		W.announce_at = 0;
 	if (work & LN_WORK_DRAIN)
 		W.drain_wanted = true;
 	if (work & LN_WORK_RESCAN)
@@ -517,6 +529,26 @@ sweep_keys(void *arg)
 	ln_outbox_sweep_keys(SWEEP_BATCH);
 }
 
+/*
+ * A hint to those who LISTEN.  It may be lost and it may come for nothing, so
+ * no standby is waited for with NOTIFY's lock held, nor the disk.
+ */
+static void
+announce(void *arg)
+{
+	int64		skipped;
+
+	if (ln_guc_notify_outcomes[0] == '\0')
+		return;
+	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	if (!ln_outbox_announce(ln_guc_notify_outcomes) && ln_worker_may_log(LOG_ANNOUNCE, &skipped))
+		ereport(WARNING,
+				(errmsg("line_notify did not announce outcomes: more than half of the NOTIFY queue is full"),
+				 skipped > 0 ? errdetail(INT64_FORMAT " more times since the last such line.", skipped) : 0,
+				 errhint("A session that listens and stays in a transaction keeps the server from emptying it.")));
+}
+
 typedef struct TokenNews
 {
 	const char *channel;
@@ -547,6 +579,25 @@ note_tokens(void)
 			ln_phase("noting the state of a token", note_token_phase, &news))
 			ln_token_told(W.channels[i]->token);
 	}
+}
+
+static void
+resume_phase(void *arg)
+{
+	LnChannel  *c = (LnChannel *) arg;
+
+	if (ln_outbox_resume(c->row.name))
+		ereport(LOG,
+				(errmsg("line_notify resumed channel \"%s\": LINE takes its credential again", c->row.name)));
+}
+
+/* Channels that were paused for a 401, and that LINE would not refuse any more. */
+static void
+resume_checked(void)
+{
+	for (int i = 0; i < W.nchannels && !W.standing_still; i++)
+		if (!ln_resting("resuming a channel") && ln_recheck_passed(W.channels[i]))
+			(void) ln_phase("resuming a channel", resume_phase, W.channels[i]);
 }
 
 typedef struct Wanted
@@ -586,6 +637,8 @@ fetch_counts(void)
 		if (!ln_try_phase("recording counts", record_counts_phase, NULL))
 			return;
 		ln_counts_forget();
+		/* what was asked and not told decides when to look again */
+		W.counts_at = 0;
 	}
 	if (!ln_guc_enabled || W.counts_at > GetCurrentTimestamp())
 		return;
