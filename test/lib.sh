@@ -121,17 +121,17 @@ cleanup() {
 
 # a copy of the PostgreSQL installation, for nobody but us
 private_postgres() {
-    local base=/usr d
+    local base=${PG_BASE:-/usr} d
     [ -d "$base/lib/postgresql/$PG_MAJOR" ] || die "no PostgreSQL $PG_MAJOR in $base/lib/postgresql"
     for d in lib share include; do
-        mkdir -p "$work/pg$base/$d/postgresql"
+        mkdir -p "$work/pg/usr/$d/postgresql"
         [ -d "$base/$d/postgresql/$PG_MAJOR" ] &&
-            cp -a "$base/$d/postgresql/$PG_MAJOR" "$work/pg$base/$d/postgresql/"
+            cp -a "$base/$d/postgresql/$PG_MAJOR" "$work/pg/usr/$d/postgresql/"
     done
     cp -a "$base"/include/postgresql/*.h "$base"/include/postgresql/internal \
-        "$base"/include/postgresql/libpq "$work/pg$base/include/postgresql/" 2>/dev/null
+        "$base"/include/postgresql/libpq "$work/pg/usr/include/postgresql/" 2>/dev/null
     [ "$(id -u)" = 0 ] && chown -R "$LN_USER" "$work/pg"
-    pgbin=$work/pg$base/lib/postgresql/$PG_MAJOR/bin
+    pgbin=$work/pg/usr/lib/postgresql/$PG_MAJOR/bin
     PG_CONFIG=$pgbin/pg_config
     pgxs_test=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
     user_env=(PATH="$pgbin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" HOME="$work" LC_ALL=C.UTF-8
