@@ -53,6 +53,19 @@ need_packages() {
 # optional packages: as above, but their absence is not the end
 want_packages() { (need_packages "$@") || say "(not available: $*)"; }
 
+# borrow_packages NAME...: their files under $work/borrowed and its programs in the
+# path of as_user, without installing them: no service of theirs starts here
+borrow_packages() {
+    local p
+    for p in "$@"; do
+        have_package "$p" && continue
+        mkdir -p "$work/borrowed"
+        (cd "$work/borrowed" && apt-get download -q "$p" && dpkg-deb -x "$p"_*.deb . && rm -f "$p"_*.deb) >/dev/null 2>&1 ||
+            say "(not available: $p)"
+    done
+    user_env+=(PATH="$pgbin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:$work/borrowed/usr/bin")
+}
+
 choose_major() {
     local d
     if [ -z "${PG_MAJOR:-}" ]; then
