@@ -82,14 +82,23 @@ typedef struct LnSlot
 	pg_atomic_uint64 recorded;	/* attempts recorded, since the server started */
 } LnSlot;
 
-/* One rate limit of LINE: a channel ID and an endpoint. */
+/*
+ * One rate limit of LINE: a channel ID and an endpoint.  Looked up in a hash
+ * table under ln_shared->rate_lock, which whoever uses a bucket holds shared, and
+ * whoever makes or forgets one exclusively.
+ */
 typedef struct LnRate
 {
-	uint64		key;			/* 0 = free */
+	uint64		key;
+	slock_t		mutex;			/* protects the bucket, for arithmetic only */
 	TokenBucket bucket;
 } LnRate;
 
-#define LN_RATES	256
+/*
+ * Rate limits in use within the same few seconds, in the whole server.  One that
+ * has not been used since its bucket was full gives way to another.
+ */
+#define LN_RATES	1024
 
 /* What is counted of an endpoint of a channel; names in stats.c. */
 typedef enum LnCounter
@@ -104,10 +113,11 @@ typedef enum LnCounter
 } LnCounter;
 
 /*
- * Counters and present condition of one endpoint of one channel.  The key is
- * written under ln_shared->lock by whoever fills a free place, and a place is
- * never given away, so that the worker may keep a pointer; the rest is written
- * by the worker of the database and by reset_stats().
+ * Counters and present condition of one endpoint of one channel.  The key
+ * (database, kind, channel) is written under ln_shared->lock; the rest by the
+ * worker of the database, which keeps a pointer, and by reset_stats().  Only that
+ * worker gives a place back, or the launcher when the database has gone; who else
+ * reads or writes holds the lock, so that the key cannot change meanwhile.
  */
 typedef struct LnStats
 {
@@ -127,7 +137,7 @@ typedef struct LnStats
 	pg_atomic_uint32 resumed;	/* set by resume(), taken by the worker */
 } LnStats;
 
-#define LN_STATS	256
+#define LN_STATS	512
 
 /* wait_for() sleeps on the one of these that its message's id falls on */
 #define LN_ENDINGS	16
@@ -139,8 +149,8 @@ typedef struct LnShared
 	int			launcher_procno;
 	bool		scan_databases; /* launcher: look for databases again */
 	int			nslots;
-	slock_t		rate_lock;		/* protects rates; held for arithmetic only */
-	LnRate		rates[LN_RATES];
+	LWLock	   *rate_lock;		/* protects the table of rates, not the
+								 * buckets in it */
 	ConditionVariable endings[LN_ENDINGS];	/* a message has ended */
 	ConditionVariable drained;	/* some resume_at has changed */
 	LnStats		stats[LN_STATS];
@@ -193,8 +203,8 @@ extern void ln_shmem_note_drained(LnSlot *slot, TimestampTz resume_at);
 /*
  * Ask the worker of a database to step aside, and wait until it has (at most
  * timeout_ms; false then).  at_once: do not wait for answers on the wire.  The
- * hold belongs to this backend and ends with ln_shmem_release, or with the
- * backend.
+ * hold belongs to this backend and ends with ln_shmem_release, which the caller
+ * sees to also when this raises (a cancelled wait), or with the backend.
  */
 extern bool ln_shmem_hold(Oid database, bool at_once, int timeout_ms);
 extern void ln_shmem_release(Oid database);
@@ -205,7 +215,10 @@ extern int	ln_shmem_backoff_ms(int failures);
 /* bit of a channel name in LnSlot.new_channels */
 extern uint64 ln_shmem_channel_bit(const char *name);
 
-/* Take up to want sends from a rate limit; *wait_ns is set when fewer were there. */
+/*
+ * Take up to want sends from a rate limit; *wait_ns is set when fewer were there.
+ * None at all when LN_RATES others are in use.
+ */
 extern int	ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns);
 
 /* LINE said wait: for all workers.  Never shortens a pause in force. */
@@ -225,6 +238,9 @@ extern bool ln_shmem_rate_look(uint64 key, double *tokens, int64 *blocked_ns);
  * when all places are taken: then it is not counted.
  */
 extern LnStats *ln_shmem_stats(Oid database, const char *channel, int kind);
+
+/* Give back the places of a database, all but those of the n channels named. */
+extern void ln_shmem_stats_keep(Oid database, const char *const *channels, int n);
 
 /* A request begins; it has come to an outcome, and next follows.  s may be NULL. */
 extern void ln_stats_sent(LnStats *s);

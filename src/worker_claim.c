@@ -181,6 +181,7 @@ take_claimed(Claim *c)
 		t->token = m->token;
 		t->attempt = m->attempt;
 		t->maybe_sent = m->maybe_sent;
+		t->ordered = m->ordered;
 		t->channel = c->channel;
 		t->lane = c->lane;
 		t->kind = m->template_key != NULL ? LINE_TEMPLATE : LINE_FLEXIBLE;

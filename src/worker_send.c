@@ -82,6 +82,8 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 	W.done[W.ndone++] = (int) (t - W.transfers);
 	if (W.first_done_at == 0)
 		W.first_done_at = now;
+	if (t->ordered)
+		W.record_delay_us = RECORD_DELAY_MIN_US;
 }
 
 /* Hand claimed messages to the HTTP client as fast as LINE's rate allows. */

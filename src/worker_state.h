@@ -26,6 +26,7 @@
 
 #include "datatype/timestamp.h"
 #include "storage/dsm.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/palloc.h"
 
@@ -47,9 +48,15 @@
 /* but at most this long (us). */
 #define CLAIM_GAP_MAX_US	10000
 
-/* Results are recorded when so many wait, or the oldest waits so long (us). */
+/*
+ * Results are recorded when so many wait, or the oldest waits so long (us): 40
+ * times what the last record took, since a small batch costs nearly as much as
+ * a large one.  With nothing else in hand, at once.
+ */
 #define RECORD_BATCH		256
-#define RECORD_DELAY_US		10000
+#define RECORD_DELAY_FACTOR	40
+#define RECORD_DELAY_MIN_US	10000
+#define RECORD_DELAY_MAX_US	100000
 
 /* What may wait to be recorded before claiming stops. */
 #define MAX_UNRECORDED		4096
@@ -90,6 +97,7 @@ typedef struct Transfer
 	uint64		token;
 	int			attempt;
 	bool		maybe_sent;
+	bool		ordered;		/* others may wait for its end */
 	LnChannel  *channel;
 	int			lane;
 	LineKind	kind;
@@ -133,6 +141,7 @@ typedef struct LnWorker
 	uint64		claimer;
 	MemoryContext context;		/* as long as the worker */
 	MemoryContext batch;		/* reset every turn */
+	WaitEventSet *events;		/* latch, postmaster, libcurl */
 	uint32		wait_event;
 
 	HttpClient *http;
@@ -181,6 +190,7 @@ typedef struct LnWorker
 	TimestampTz token_at;		/* when a rate token may be there; DT_NOEND =
 								 * none is missing */
 	TimestampTz first_done_at;	/* oldest unrecorded result */
+	int64		record_delay_us;	/* how long it may wait */
 	TimestampTz record_at;		/* results that failed by themselves: not
 								 * before */
 	TimestampTz last_claim_at;
