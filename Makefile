@@ -40,6 +40,7 @@ OBJS = \
 	src/outbox.o \
 	src/phone.o \
 	src/phone_funcs.o \
+	src/policy.o \
 	src/quiet.o \
 	src/recheck.o \
 	src/release.o \
@@ -47,6 +48,7 @@ OBJS = \
 	src/sample.o \
 	src/shmem.o \
 	src/signed_link.o \
+	src/soft_input.o \
 	src/states.o \
 	src/stats.o \
 	src/suppression.o \

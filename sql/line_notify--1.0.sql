@@ -782,14 +782,14 @@ COMMENT ON TABLE line_notify.sender IS 'Which role may send through which channe
 -- in the way of the rest.
 CREATE TABLE line_notify.partial_pause (
 	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
-	scope			text NOT NULL CHECK (scope IN ('endpoint', 'template', 'use_case')),
+	scope			text NOT NULL CHECK (scope IN ('endpoint', 'template', 'design', 'use_case')),
 	subject			text NOT NULL CHECK (scope <> 'endpoint' OR subject IN ('template', 'flexible')),
 	reason			text NOT NULL,
 	paused_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
 	PRIMARY KEY (channel, scope, subject)
 );
-COMMENT ON TABLE line_notify.partial_pause IS 'Endpoints (template or flexible messages), templates and designs that LINE refuses; resume() deletes';
-COMMENT ON COLUMN line_notify.partial_pause.scope IS 'endpoint; template = one template_key; use_case = the flexible messages of one use case';
+COMMENT ON TABLE line_notify.partial_pause IS 'Parts of a channel that are paused: endpoints (template or flexible messages), templates and designs that LINE refuses, what an operator named; resume() deletes';
+COMMENT ON COLUMN line_notify.partial_pause.scope IS 'endpoint; template = one template_key; design = the flexible messages of one use case, which LINE refuses; use_case = every message of one, by pause()';
 COMMENT ON COLUMN line_notify.partial_pause.subject IS 'template or flexible; a template_key; a use case (empty = none)';
 
 CREATE TABLE line_notify.daily_sent (
@@ -1243,6 +1243,18 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_quiet_
 GRANT EXECUTE ON FUNCTION line_notify._quiet_until(text, text, timestamptz) TO PUBLIC;	-- pure, used in views
 COMMENT ON FUNCTION line_notify._quiet_until(text, text, timestamptz) IS 'end of the quiet hours that a moment lies in, or NULL';
 
+CREATE FUNCTION line_notify._paused_part(scope text, subject text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+	SELECT CASE scope
+		WHEN 'endpoint' THEN subject || ' messages'
+		WHEN 'template' THEN 'messages of template ' || subject
+		WHEN 'design' THEN 'flexible messages of ' || coalesce('use case ' || nullif(subject, ''), 'no use case')
+		ELSE 'messages of use case ' || subject END
+$$;
+GRANT EXECUTE ON FUNCTION line_notify._paused_part(text, text) TO PUBLIC;	-- pure, used in views
+COMMENT ON FUNCTION line_notify._paused_part(text, text) IS 'what a row of partial_pause stops, in words';
+
 CREATE VIEW line_notify.channels AS
 SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_flight,
 	   c.default_ttl, c.confirm_within, c.on_invalid, c.on_unknown, c.on_server_error, c.max_attempts,
@@ -1261,7 +1273,7 @@ SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_f
 	   c.created_at
 FROM line_notify.channel c
 CROSS JOIN LATERAL (
-	SELECT string_agg(format('%s messages: %s', CASE x.scope WHEN 'endpoint' THEN x.subject ELSE x.scope || ' ' || x.subject END, x.reason), '; ' ORDER BY x.paused_at) AS reasons,
+	SELECT string_agg(format('%s: %s', line_notify._paused_part(x.scope, x.subject), x.reason), '; ' ORDER BY x.paused_at) AS reasons,
 		   min(x.paused_at) AS paused_at
 	FROM line_notify.partial_pause x WHERE x.channel = c.name) p;
 COMMENT ON VIEW line_notify.channels IS 'Channels with their settings; never a secret';
@@ -1289,7 +1301,7 @@ BEGIN
 	ON CONFLICT DO NOTHING;
 	EXECUTE format('GRANT INSERT (channel, phone, region, recipient, use_case, template_key, body, messages,'
 				   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'
-				   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox TO %s', grant_sender.role);
+				   ' batch, dedup_key, on_duplicate, order_key, reference, policy), SELECT (id) ON line_notify.outbox TO %s', grant_sender.role);
 	EXECUTE format('GRANT SELECT ON line_notify.notifications, line_notify.attempts, line_notify.batches TO %s', grant_sender.role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify._viewer, line_notify._hold_ups, line_notify.take_outcomes, line_notify.wait_for TO %s', grant_sender.role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of(),'
@@ -1318,7 +1330,7 @@ BEGIN
 		END IF;
 		EXECUTE format('REVOKE INSERT (channel, phone, region, recipient, use_case, template_key, body, messages,'
 					   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'
-					   ' batch, dedup_key, on_duplicate, order_key, reference), SELECT (id) ON line_notify.outbox FROM %s', revoke_sender.role);
+					   ' batch, dedup_key, on_duplicate, order_key, reference, policy), SELECT (id) ON line_notify.outbox FROM %s', revoke_sender.role);
 		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of(),'
 					   ' line_notify.signed_link(text, text, interval) FROM %s', revoke_sender.role);
 	END IF;
@@ -1579,6 +1591,7 @@ CREATE TABLE line_notify.outbox (
 	on_duplicate	text CONSTRAINT on_duplicate_is_not_stored CHECK (on_duplicate IS NULL),
 	order_key		text,
 	reference		text,
+	policy			jsonb,
 	state			line_notify.message_state NOT NULL,
 	due_at			timestamptz NOT NULL,
 	attempts		integer NOT NULL DEFAULT 0,
@@ -1629,6 +1642,7 @@ COMMENT ON COLUMN line_notify.outbox.dedup_key IS 'second message of a channel w
 COMMENT ON COLUMN line_notify.outbox.on_duplicate IS 'of this INSERT: ignore or replace; default the channel''s; not stored';
 COMMENT ON COLUMN line_notify.outbox.order_key IS 'messages with the same key are sent in order, one at a time';
 COMMENT ON COLUMN line_notify.outbox.reference IS 'the application''s own id, e.g. the order number';
+COMMENT ON COLUMN line_notify.outbox.policy IS 'what this message wants otherwise than its channel: {"max_attempts": 3, "on_unknown": "retry"}; also on_server_error, backoff_base, backoff_cap, settle_window, on_invalid, dedup_window';
 COMMENT ON COLUMN line_notify.outbox.state IS 'set by us; a row that arrives with a state (owner only, as in a restore) is taken as it is';
 COMMENT ON COLUMN line_notify.outbox.due_at IS 'when it may be sent next';
 COMMENT ON COLUMN line_notify.outbox.attempts IS 'attempts made so far';
@@ -1704,6 +1718,7 @@ CREATE TABLE line_notify.history (
 	dedup_key		text,
 	order_key		text,
 	reference		text,
+	policy			jsonb,
 	state			line_notify.message_state NOT NULL,
 	attempts		integer NOT NULL DEFAULT 0,
 	maybe_sent		boolean NOT NULL DEFAULT false,
@@ -1795,8 +1810,12 @@ BEGIN
 		GROUP BY (x.n - 1) / 10000
 		ORDER BY (x.n - 1) / 10000
 	LOOP
+		-- what is on the wire is not even locked: the worker would wait for
+		-- the end of our transaction to record it
 		locked := ARRAY(SELECT o.id FROM line_notify.outbox o
-						WHERE o.id = ANY (chunk) AND o.state = 'queued' ORDER BY o.id FOR UPDATE);
+						WHERE o.id = ANY (chunk) AND o.state = 'queued'
+						  AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
+						ORDER BY o.id FOR UPDATE);
 		CONTINUE WHEN cardinality(locked) = 0;
 		-- an old message may belong where retention has dropped the partition
 		PERFORM line_notify._ensure_history(g.id)
@@ -1810,10 +1829,10 @@ BEGIN
 			RETURNING o.*),
 		h AS (
 			INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,
-				notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, state,
+				notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy, state,
 				attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)
 			SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,
-				o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,
+				o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy,
 				-- what may have been sent once never ends as if it had not
 				CASE WHEN o.maybe_sent THEN 'unknown' ELSE new_state END,
 				o.attempts, o.maybe_sent, coalesce(o.error || '; ', '') || why, o.created_at, o.due_at, o.expires_at, clock_timestamp()
@@ -2038,7 +2057,8 @@ COMMENT ON FUNCTION line_notify._settle_doubt(bigint, boolean, integer) IS 'afte
 -- What time does to history, in small steps: a partition ahead, whole
 -- partitions dropped, stragglers deleted, payloads forgotten.  Returns whether
 -- there is more to do now.
-CREATE FUNCTION line_notify._maintain(retention interval, payload_retention interval, step integer) RETURNS boolean
+CREATE FUNCTION line_notify._maintain(retention interval, payload_retention interval, operations_retention interval,
+	step integer) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms'
 	SET client_min_messages = warning
 AS $$
@@ -2050,6 +2070,7 @@ DECLARE
 	again boolean := false;
 	cutoff timestamptz := clock_timestamp() - retention;
 	payload_cutoff timestamptz := clock_timestamp() - payload_retention;
+	operations_cutoff timestamptz := clock_timestamp() - operations_retention;
 BEGIN
 	-- ahead: nobody's transaction shall have to make a partition
 	SELECT s.last_value INTO newest FROM line_notify.outbox_id_seq s;
@@ -2109,11 +2130,20 @@ BEGIN
 		GET DIAGNOSTICS n = ROW_COUNT;
 		again := again OR n = step;
 	END IF;
+
+	-- their numbers grow with time
+	IF operations_retention IS NOT NULL THEN
+		DELETE FROM line_notify.operations o
+		WHERE o.at < operations_cutoff
+		  AND o.seq = ANY (ARRAY(SELECT x.seq FROM line_notify.operations x ORDER BY x.seq LIMIT step));
+		GET DIAGNOSTICS n = ROW_COUNT;
+		again := again OR n = step;
+	END IF;
 	RETURN again;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify._maintain(interval, interval, integer) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._maintain(interval, interval, integer) IS 'one step of retention and of partitions ahead; returns whether more is to be done at once';
+REVOKE ALL ON FUNCTION line_notify._maintain(interval, interval, interval, integer) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._maintain(interval, interval, interval, integer) IS 'one step of retention and of partitions ahead; returns whether more is to be done at once';
 
 CREATE FUNCTION line_notify._outbox_insert() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_outbox_insert';
@@ -2156,21 +2186,21 @@ DECLARE
 BEGIN
 	SELECT k INTO stray FROM jsonb_object_keys(enqueue.options) k
 	WHERE k NOT IN ('region', 'recipient', 'notification_disabled', 'aggregation_unit', 'priority', 'send_after',
-					'spread', 'expires_at', 'batch', 'dedup_key', 'on_duplicate', 'order_key', 'reference') LIMIT 1;
+					'spread', 'expires_at', 'batch', 'dedup_key', 'on_duplicate', 'order_key', 'reference', 'policy') LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('unknown option "%s"', stray),
-			HINT = 'Options are the columns of line_notify.outbox: region, recipient, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference.';
+			HINT = 'Options are the columns of line_notify.outbox: region, recipient, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference, policy.';
 	END IF;
 	SELECT * INTO o FROM jsonb_to_record(enqueue.options) AS
 		x(region text, recipient text, notification_disabled boolean, aggregation_unit text, priority smallint,
 		  send_after timestamptz, spread interval, expires_at timestamptz, batch text, dedup_key text,
-		  on_duplicate text, order_key text, reference text);
+		  on_duplicate text, order_key text, reference text, policy jsonb);
 	INSERT INTO line_notify.outbox (channel, phone, region, recipient, use_case, template_key, body, messages,
-		notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference)
+		notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference, policy)
 	VALUES (enqueue.channel, enqueue.phone, o.region, o.recipient, enqueue.use_case, enqueue.template_key, enqueue.body, enqueue.messages,
-		o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0::smallint), o.send_after, o.spread, o.expires_at, o.batch, o.dedup_key, o.on_duplicate, o.order_key, o.reference)
+		o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0::smallint), o.send_after, o.spread, o.expires_at, o.batch, o.dedup_key, o.on_duplicate, o.order_key, o.reference, o.policy)
 	RETURNING id INTO new_id;
 	-- nothing was inserted: a duplicate, or enqueueing is switched off
 	RETURN coalesce(new_id, line_notify._duplicate_of());
@@ -2190,7 +2220,7 @@ CREATE FUNCTION line_notify._stats(OUT database oid, OUT channel text, OUT endpo
 	OUT ambiguous bigint, OUT unknown bigint, OUT retried bigint, OUT status_429 bigint,
 	OUT in_flight integer, OUT tokens double precision, OUT blocked_until timestamptz,
 	OUT breaker text, OUT breaker_until timestamptz, OUT latency bigint[],
-	OUT last_success timestamptz, OUT last_error_at timestamptz, OUT last_error text, OUT since timestamptz)
+	OUT last_success timestamptz, OUT last_error_at timestamptz, OUT last_error text, OUT last_error_text text, OUT since timestamptz)
 RETURNS SETOF record
 LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'line_notify_stats';
 REVOKE ALL ON FUNCTION line_notify._stats() FROM PUBLIC;
@@ -2205,7 +2235,7 @@ SELECT d.datname AS database, s.channel, s.endpoint, s.sent, s.accepted, s.unrea
 	   s.status_429, s.throttled, s.unauthorized, s.misconfigured, s.server_error, s.not_sent, s.ambiguous,
 	   s.in_flight, s.tokens, s.blocked_until, s.breaker, s.breaker_until,
 	   line_notify.quantile(s.latency, 0.5) AS p50_ms, line_notify.quantile(s.latency, 0.99) AS p99_ms, s.latency,
-	   s.last_success, s.last_error_at, s.last_error, s.since
+	   s.last_success, s.last_error_at, s.last_error, s.last_error_text, s.since
 FROM line_notify._stats() s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.database;
 COMMENT ON VIEW line_notify.stats IS 'Counters of each channel and endpoint since the start of the server or reset_stats(), from shared memory; a row appears with the first message';
 COMMENT ON COLUMN line_notify.stats.sent IS 'requests begun; each has one outcome among accepted, unreachable, refused, throttled, unauthorized, misconfigured, server_error, not_sent, ambiguous';
@@ -2214,6 +2244,7 @@ COMMENT ON COLUMN line_notify.stats.retried IS 'attempts after which another was
 COMMENT ON COLUMN line_notify.stats.tokens IS 'messages that LINE''s rate limit would let pass at once';
 COMMENT ON COLUMN line_notify.stats.latency IS 'histogram of the time from request to complete answer; see quantile()';
 COMMENT ON COLUMN line_notify.stats.last_error IS 'kind of the last outcome that was neither accepted nor unreachable';
+COMMENT ON COLUMN line_notify.stats.last_error_text IS 'what it said: status and words of LINE, or of the network';
 
 GRANT EXECUTE ON FUNCTION line_notify._stats() TO pg_monitor;
 GRANT SELECT ON line_notify.stats TO pg_monitor;
@@ -2251,13 +2282,15 @@ COMMENT ON FUNCTION line_notify._viewer() IS 'which messages the caller may see:
 
 -- What holds up whole endpoints of channels.  A row for each channel and
 -- endpoint that the caller may see; reason NULL = nothing.
-CREATE FUNCTION line_notify._hold_ups(OUT channel text, OUT endpoint text, OUT reason text, OUT until timestamptz)
+CREATE FUNCTION line_notify._hold_ups(OUT channel text, OUT endpoint text, OUT reason text, OUT until timestamptz,
+	OUT quiet_hours text, OUT time_zone text, OUT doubt_before timestamptz, OUT doubt_until timestamptz)
 RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
 AS $$
-	SELECT c.name, e.endpoint, r.reason, r.until
+	SELECT c.name, e.endpoint, r.reason, r.until, c.quiet_hours, c.time_zone, i.doubt_before, i.doubt_until
 	FROM line_notify._viewer() me,
 		 line_notify.channel c
+		 LEFT JOIN line_notify.identity i ON i.home = c.home
 		 CROSS JOIN (VALUES ('template'), ('flexible')) e(endpoint)
 		 LEFT JOIN line_notify._stats() s
 			ON s.channel = c.name AND s.endpoint = e.endpoint
@@ -2268,6 +2301,9 @@ AS $$
 				(1, c.home IS DISTINCT FROM me.home, 'disarmed', NULL::timestamptz),
 				(2, pg_is_in_recovery(), 'standby', NULL),
 				(3, line_notify._preload_state() <> 'ok', line_notify._preload_state(), NULL),
+				(3, EXISTS (SELECT FROM line_notify._workers() w
+							WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+							  AND w.state IN ('no slot', 'backoff', 'held', 'version')), 'no worker', NULL),
 				(4, c.paused_at IS NOT NULL, 'channel paused', NULL),
 				(5, NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name
 								AND k.kind IN ('access_token', 'client_secret', 'jwt_key')), 'no credential', NULL),
@@ -2297,34 +2333,40 @@ SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 	   o.attempts + CASE WHEN f.id IS NULL THEN 0 ELSE 1 END AS attempts,
 	   NULL::smallint AS http_status, NULL::text AS request_id,
 	   o.created_at, o.due_at, o.expires_at, f.claimed_at AS sent_at, NULL::timestamptz AS ended_at,
-	   f.delivered_at, o.error,
+	   f.delivered_at, o.error, o.policy,
 	   CASE WHEN f.id IS NOT NULL OR o.state <> 'queued' THEN NULL
+			WHEN k.channel IS NULL THEN 'no such channel'
 			WHEN o.home IS DISTINCT FROM me.home THEN 'disarmed'
-			WHEN k.reason IN ('disarmed', 'standby', 'not preloaded', 'disabled', 'no launcher', 'channel paused', 'no credential', 'no access token', 'endpoint paused') THEN k.reason
+			WHEN k.reason IN ('disarmed', 'standby', 'not preloaded', 'disabled', 'no launcher', 'no worker', 'channel paused', 'no credential', 'no access token', 'endpoint paused') THEN k.reason
 			WHEN EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
 						 AND p.scope = 'template' AND p.subject = o.template_key) THEN 'template paused'
-			WHEN o.template_key IS NULL AND EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
-						 AND p.scope = 'use_case' AND p.subject = coalesce(o.use_case::text, '')) THEN 'use case paused'
+			WHEN EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
+						 AND (p.scope = 'use_case' OR p.scope = 'design' AND o.template_key IS NULL)
+						 AND p.subject = coalesce(o.use_case::text, '')) THEN 'use case paused'
+			WHEN o.due_at <= k.doubt_before THEN 'in doubt after a promotion'
 			WHEN o.due_at = 'infinity' THEN 'behind another message of its order_key'
 			WHEN o.due_at > statement_timestamp() AND o.attempts > 0 THEN 'next attempt'
 			WHEN o.due_at > statement_timestamp() THEN 'not due yet'
 			ELSE coalesce(k.reason, 'in line') END AS waiting_reason,
 	   CASE WHEN f.id IS NOT NULL OR o.state <> 'queued' THEN NULL
-			ELSE greatest(nullif(o.due_at, 'infinity'), k.until, statement_timestamp()) END AS waiting_until
+			ELSE greatest(t.moment, line_notify._quiet_until(k.quiet_hours, k.time_zone, t.moment)) END AS waiting_until
 FROM me, line_notify.outbox o
 LEFT JOIN line_notify.in_flight f ON f.id = o.id
 LEFT JOIN hold k ON k.channel = o.channel AND k.endpoint = CASE WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END
+CROSS JOIN LATERAL (SELECT greatest(nullif(o.due_at, 'infinity'), k.until, statement_timestamp(),
+									CASE WHEN o.due_at <= k.doubt_before THEN k.doubt_until END) AS moment) t
 WHERE me.everything OR o.channel = ANY (me.channels)
 UNION ALL
 SELECT h.id, h.channel, h.use_case, h.template_key, h.batch, h.reference, h.dedup_key, h.order_key, h.priority,
 	   h.state, h.attempts, h.http_status, h.request_id,
 	   h.created_at, h.due_at, h.expires_at, h.sent_at, h.ended_at,
-	   h.delivered_at, h.error, NULL, NULL
+	   h.delivered_at, h.error, h.policy, NULL, NULL
 FROM me, line_notify.history h
 WHERE me.everything OR h.channel = ANY (me.channels);
 COMMENT ON VIEW line_notify.notifications IS 'Every message, waiting or finished, one row each; no payload, no recipient';
 COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not been sent yet; in line = it is its turn soon';
-COMMENT ON COLUMN line_notify.notifications.waiting_until IS 'not before this time; of what waits for somebody, only the time it is due';
+COMMENT ON COLUMN line_notify.notifications.policy IS 'what it wants otherwise than its channel';
+COMMENT ON COLUMN line_notify.notifications.waiting_until IS 'not before this time, quiet hours included; of what waits for somebody, only the time it is due';
 
 CREATE VIEW line_notify.batches WITH (security_barrier) AS
 WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v),
@@ -2986,6 +3028,28 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'line_notify_secret_fault';
 REVOKE ALL ON FUNCTION line_notify._secret_fault(text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._secret_fault(text) IS 'why the file of a credential cannot be read on this server, or NULL';
 
+-- What to look at when requests get no answer, or a bad one.
+CREATE FUNCTION line_notify._outage_hint(kind text, words text, api_base text, proxy text, total_timeout interval) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+		WHEN kind = 'not_sent' AND words ~* 'resolv' THEN
+			format('The name in %s cannot be resolved on this server: see its name service.', coalesce(proxy, api_base))
+		WHEN kind = 'not_sent' AND words ~* 'certificate|ssl|tls' THEN
+			'The certificate of the other side is not accepted: see ca_file, the system''s certificates, and the clock of this server.'
+		WHEN kind = 'not_sent' AND proxy IS NOT NULL THEN
+			format('Is the proxy %s up, and does it let this server through?', proxy)
+		WHEN kind = 'not_sent' THEN
+			format('Nothing was sent: can this server reach %s, and do firewalls let it?', api_base)
+		WHEN kind = 'ambiguous' THEN
+			format('Requests went out and were not answered in %s (total_timeout): those end as unknown, or are sent again, as on_unknown says.', total_timeout)
+		WHEN kind = 'server_error' THEN
+			'The fault is on LINE''s side: see its status page. Such messages end as unknown, or are sent again, as on_server_error says.'
+		ELSE 'It goes on by itself.' END
+$$;
+REVOKE ALL ON FUNCTION line_notify._outage_hint(text, text, text, text, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._outage_hint(text, text, text, text, interval) IS 'what to look at after an outcome of this kind';
+
 CREATE FUNCTION line_notify.health(OUT severity text, OUT subject text, OUT reason text, OUT hint text)
 RETURNS SETOF record
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -3124,6 +3188,21 @@ BEGIN
 		hint := 'SELECT line_notify.create_channel(''name'', line_channel_id => ''...'');';
 		RETURN NEXT;
 	END IF;
+	-- one probe for each channel that has messages
+	FOR x IN
+		WITH RECURSIVE k AS (
+			(SELECT o.channel FROM line_notify.outbox o ORDER BY o.channel LIMIT 1)
+			UNION ALL
+			SELECT n.channel FROM k, LATERAL (
+				SELECT o.channel FROM line_notify.outbox o WHERE o.channel > k.channel ORDER BY o.channel LIMIT 1) n)
+		SELECT k.channel FROM k WHERE NOT EXISTS (SELECT FROM line_notify.channel h WHERE h.name = k.channel)
+	LOOP
+		severity := 'error';
+		subject := format('channel %s', x.channel);
+		reason := 'messages wait for this channel, and it does not exist';
+		hint := format('Make it again with line_notify.create_channel(%1$L, ...), or end them: SELECT line_notify.cancel(ids => ARRAY(SELECT id FROM line_notify.notifications WHERE channel = %1$L AND state = ''queued''));', x.channel);
+		RETURN NEXT;
+	END LOOP;
 	FOR c IN SELECT * FROM line_notify.channel k ORDER BY k.name
 	LOOP
 		subject := format('channel %s', c.name);
@@ -3141,14 +3220,16 @@ BEGIN
 		IF c.paused_at IS NOT NULL THEN
 			severity := 'error';
 			reason := 'paused: ' || coalesce(c.pause_reason, 'by an operator');
-			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
+			hint := CASE WHEN c.pause_automatic
+				THEN format('LINE refuses the access token: line_notify.set_credential(%1$L, ...) with a good one resumes it, or SELECT line_notify.resume(%1$L);', c.name)
+				ELSE format('When the cause is mended: SELECT line_notify.resume(%L);', c.name) END;
 			RETURN NEXT;
 			moving := false;
 		END IF;
 		FOR x IN SELECT * FROM line_notify.partial_pause q WHERE q.channel = c.name ORDER BY q.scope, q.subject
 		LOOP
 			severity := 'error';
-			reason := format('paused %s messages: %s', CASE x.scope WHEN 'endpoint' THEN x.subject ELSE x.scope || ' ' || x.subject END, x.reason);
+			reason := format('paused %s: %s', line_notify._paused_part(x.scope, x.subject), x.reason);
 			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
 			RETURN NEXT;
 			moving := false;
@@ -3200,7 +3281,7 @@ BEGIN
 			RETURN NEXT;
 			moving := false;
 		END IF;
-		FOR x IN SELECT s.endpoint, s.breaker, s.breaker_until, s.blocked_until, s.last_error, s.last_error_at
+		FOR x IN SELECT s.endpoint, s.breaker, s.breaker_until, s.blocked_until, s.last_error_text
 				 FROM line_notify._stats() s
 				 WHERE s.channel = c.name
 				   AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
@@ -3210,16 +3291,27 @@ BEGIN
 			moving := false;
 			severity := 'warning';
 			IF x.blocked_until > clock_timestamp() THEN
-				reason := format('%s messages: LINE said wait until %s', x.endpoint, date_trunc('second', x.blocked_until));
-				hint := 'It goes on by itself. If this is frequent, lower rate_limit; LINE''s plan may also have a monthly limit.';
+				reason := format('%s messages: LINE said wait until %s%s', x.endpoint, date_trunc('second', x.blocked_until),
+								 ', ' || x.last_error_text);
+				hint := 'It goes on by itself. If 429 is frequent, lower rate_limit; LINE''s plan may also have a monthly limit. A 503 is an overload or maintenance at LINE.';
 				RETURN NEXT;
 			-- one breaker serves both endpoints
-			ELSIF x.endpoint = (SELECT min(s.endpoint) FROM line_notify._stats() s WHERE s.channel = c.name AND s.breaker <> 'closed') THEN
-				reason := format('the circuit breaker is %s: a run of requests failed%s', x.breaker,
-					(SELECT format(', last %s at %s', s.last_error, date_trunc('second', s.last_error_at))
-					 FROM line_notify._stats() s WHERE s.channel = c.name AND s.last_error IS NOT NULL
-					 ORDER BY s.last_error_at DESC LIMIT 1));
-				hint := format('Single messages probe whether LINE can be reached again; SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name);
+			ELSIF x.endpoint = (SELECT min(s.endpoint) FROM line_notify._stats() s
+								WHERE s.channel = c.name AND s.breaker <> 'closed'
+								  AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) THEN
+				SELECT format('the circuit breaker is %s: a run of requests failed%s', x.breaker,
+							  format(', last %s at %s', concat_ws(': ', s.last_error, s.last_error_text), date_trunc('second', s.last_error_at))),
+					   format('%s Single messages probe when it can go on; SELECT * FROM line_notify.check_channel(%L) tries each step now.',
+							  line_notify._outage_hint(s.last_error, s.last_error_text, c.api_base, c.proxy, c.total_timeout), c.name)
+				INTO reason, hint
+				FROM line_notify._stats() s
+				WHERE s.channel = c.name AND s.last_error IS NOT NULL
+				  AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+				ORDER BY s.last_error_at DESC LIMIT 1;
+				IF NOT FOUND THEN
+					reason := format('the circuit breaker is %s: a run of requests failed', x.breaker);
+					hint := format('SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name);
+				END IF;
 				RETURN NEXT;
 			END IF;
 		END LOOP;
@@ -3298,7 +3390,7 @@ CREATE TABLE line_notify.operations (
 	count			bigint NOT NULL
 );
 ALTER TABLE line_notify.operations ALTER filter SET STATISTICS 0;
-COMMENT ON TABLE line_notify.operations IS 'Who did what: every call of a verb, dry runs and searches of support staff included';
+COMMENT ON TABLE line_notify.operations IS 'Who did what: every call of a verb, dry runs and searches of support staff included; kept for line_notify.operations_retention';
 COMMENT ON COLUMN line_notify.operations.role IS 'acting role, after SET ROLE';
 COMMENT ON COLUMN line_notify.operations.login IS 'role that logged in';
 COMMENT ON COLUMN line_notify.operations.filter IS 'filters and arguments as given; no telephone number, and of ids at most the first 100';
@@ -3465,7 +3557,9 @@ BEGIN
 	FOR chunk IN SELECT k FROM line_notify._chunks('outbox', '{queued}', f, ids) k
 	LOOP
 		IF NOT dry_run THEN
-			PERFORM FROM line_notify.outbox o WHERE o.id = ANY (chunk) ORDER BY o.id FOR UPDATE;
+			PERFORM FROM line_notify.outbox o
+			WHERE o.id = ANY (chunk) AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id)
+			ORDER BY o.id FOR UPDATE OF o;
 		END IF;
 		-- What would expire before its new time stays as it is.  The locks gave
 		-- this transaction its id before the clock is read; see horizon.h.
@@ -3615,7 +3709,8 @@ BEGIN
 			WITH keys AS (
 				-- a key that a later message took meanwhile is not free
 				INSERT INTO line_notify.dedup AS d (channel, dedup_key, id, until)
-				SELECT DISTINCT ON (h.channel, h.dedup_key) h.channel, h.dedup_key, h.id, clock_timestamp() + c.dedup_window
+				SELECT DISTINCT ON (h.channel, h.dedup_key) h.channel, h.dedup_key, h.id,
+					clock_timestamp() + coalesce((h.policy ->> 'dedup_window')::interval, c.dedup_window)
 				FROM line_notify.history h JOIN line_notify.channel c ON c.name = h.channel
 				WHERE h.id = ANY (chunk) AND h.dedup_key IS NOT NULL
 				  AND h.state = ANY (states) AND (allow_duplicates OR NOT h.maybe_sent)
@@ -3642,18 +3737,25 @@ BEGIN
 					CASE WHEN h.delivered_at IS NOT NULL OR h.outcome IS NULL THEN h.state::text ELSE h.outcome END,
 					h.http_status, h.request_id, h.error, h.state, coalesce(h.revision, 0)
 				FROM h),
+			uncounted AS (
+				-- how it ended is no longer so; that LINE took it, or delivered it, stays true
+				INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
+				SELECT h.channel, (h.ended_at AT TIME ZONE 'Asia/Tokyo')::date,
+					CASE WHEN h.template_key IS NULL THEN 'flexible' ELSE 'template' END, h.aggregation_unit, h.state::text, -count(*)
+				FROM h WHERE h.state NOT IN ('accepted', 'delivered')
+				GROUP BY 1, 2, 3, 4, 5),
 			told AS (
 				-- what nobody has taken yet needs no fallback now
 				DELETE FROM line_notify.outcome o
 				WHERE o.ctid = ANY (ARRAY(SELECT p.ctid FROM line_notify.outcome p JOIN h ON h.id = p.id FOR UPDATE OF p SKIP LOCKED)))
 			INSERT INTO line_notify.outbox (id, channel, recipient, use_case, template_key, body, messages,
 				notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key,
-				order_key, reference, state, due_at, attempts, maybe_sent, home, created_at, error)
+				order_key, reference, policy, state, due_at, attempts, maybe_sent, home, created_at, error)
 			SELECT h.id, h.channel, h.recipient, h.use_case, h.template_key, h.body, h.messages,
 				h.notification_disabled, h.aggregation_unit, h.priority, redrive.send_after, redrive.spread,
 				coalesce(redrive.expires_at,
 						 CASE WHEN h.expires_at > h.new_due THEN h.expires_at ELSE h.new_due + h.default_ttl END),
-				h.batch, h.dedup_key, h.order_key, h.reference, 'queued', h.new_due, 0,
+				h.batch, h.dedup_key, h.order_key, h.reference, h.policy, 'queued', h.new_due, 0,
 				h.maybe_sent OR h.state IN ('unknown', 'accepted', 'delivered', 'undelivered'),
 				h.home, h.created_at, h.error
 			FROM h;
@@ -3676,8 +3778,8 @@ REVOKE ALL ON FUNCTION line_notify.redrive FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.redrive IS 'Queue ended messages again, under their own id and with new attempts: failed, expired and refused ones, others when state names them; what may have been sent only with allow_duplicates. Returns how many were queued, how many were not because they may have been sent, and how many cannot be sent again (content or recipient erased, channel dropped, dedup_key taken by a later message)';
 
 -- What to pause: nothing named = every channel; a channel; its messages of one
--- template; its flexible messages of one use case.  Without a channel, those of
--- every channel.
+-- template; its messages of one use case, of both kinds.  Without a channel,
+-- those of every channel.
 CREATE FUNCTION line_notify.pause(
 	channel text DEFAULT NULL, reason text DEFAULT NULL,
 	use_case line_notify.use_case DEFAULT NULL, template_key text DEFAULT NULL)
@@ -3707,7 +3809,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.pause FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.pause IS 'Stop sending: everything, a channel, the messages of a template, or the flexible messages of a use case; what is on the wire ends normally. Returns how many things are paused now';
+COMMENT ON FUNCTION line_notify.pause IS 'Stop sending: everything, a channel, the messages of a template, or those of a use case; what is on the wire ends normally. A template message has the use case that its INSERT names. Returns how many things are paused now';
 
 CREATE FUNCTION line_notify._resumed(channel text) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'line_notify_resumed';
@@ -3729,7 +3831,7 @@ BEGIN
 	DELETE FROM line_notify.partial_pause p
 	WHERE (channel IS NULL OR p.channel = channel)
 	  AND (use_case IS NULL AND template_key IS NULL
-		   OR p.scope = 'use_case' AND p.subject = use_case::text
+		   OR p.scope IN ('use_case', 'design') AND p.subject = use_case::text
 		   OR p.scope = 'template' AND p.subject = template_key);
 	GET DIAGNOSTICS n = ROW_COUNT;
 	IF use_case IS NULL AND template_key IS NULL THEN
@@ -3744,7 +3846,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.resume FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.resume IS 'Send again: everything, a channel including its paused endpoints, templates and designs, LINE''s wish to wait and an open circuit breaker, or one template or design. Returns how many things were paused';
+COMMENT ON FUNCTION line_notify.resume IS 'Send again: everything, a channel including its paused endpoints, templates and designs, LINE''s wish to wait and an open circuit breaker, or one template or use case. Returns how many things were paused';
 
 CREATE FUNCTION line_notify._check_channel(channel text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp

@@ -150,6 +150,7 @@ take_row(LnChannel *c, const LnChannelRow *row)
 	c->row.quiet_hours = copy(row->quiet_hours);
 	c->row.only_recipients = copy_list(row->only_recipients, row->nonly_recipients);
 	c->row.paused_subjects = copy_list(row->paused_subjects, row->npaused_subjects);
+	c->row.paused_use_cases = copy_list(row->paused_use_cases, row->npaused_use_cases);
 	c->zone = pg_tzset(row->time_zone);
 	if (c->zone == NULL)
 		c->zone = pg_tzset("GMT");	/* the server's time zones have changed */
@@ -256,6 +257,15 @@ ln_channel_part_paused(const LnChannel *c, LineKind kind, const char *subject)
 		return true;
 	for (int i = 0; i < c->row.npaused_subjects; i++)
 		if (strcmp(c->row.paused_subjects[i], subject) == 0)
+			return true;
+	return false;
+}
+
+bool
+ln_channel_use_case_paused(const LnChannel *c, const char *use_case)
+{
+	for (int i = 0; i < c->row.npaused_use_cases; i++)
+		if (strcmp(c->row.paused_use_cases[i], use_case) == 0)
 			return true;
 	return false;
 }

@@ -105,6 +105,9 @@ extern TimestampTz ln_channel_quiet_until(LnChannel *c, TimestampTz now);
 /* Is this endpoint, template or design paused? */
 extern bool ln_channel_part_paused(const LnChannel *c, LineKind kind, const char *subject);
 
+/* Is everything of this use case paused? */
+extern bool ln_channel_use_case_paused(const LnChannel *c, const char *use_case);
+
 /* May this person be sent to? */
 extern bool ln_channel_allows(const LnChannel *c, const char *recipient);
 

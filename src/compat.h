@@ -60,6 +60,15 @@
 #define DATCONNLIMIT_INVALID_DB -2
 #endif
 
+/* 16: more about what was wrong, which nobody here asks for */
+#if PG_VERSION_NUM >= 160000
+#define LnDecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz) \
+	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tz), &(DateTimeErrorExtra) {0})
+#else
+#define LnDecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz) \
+	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tz))
+#endif
+
 /* 18: the tuple itself, when it is there already; 16: only summarizing indexes */
 #if PG_VERSION_NUM >= 180000
 #define LnExecCheckIndexConstraints(info, slot, estate, conflict) \

@@ -50,6 +50,7 @@
 #include "guc.h"
 #include "message_funcs.h"
 #include "phone_funcs.h"
+#include "policy.h"
 #include "shmem.h"
 #include "suppression.h"
 #include "wakeup.h"
@@ -57,12 +58,6 @@
 PG_FUNCTION_INFO_V1(line_notify_outbox_insert);
 PG_FUNCTION_INFO_V1(line_notify_configuration_changed);
 PG_FUNCTION_INFO_V1(line_notify_duplicate_of);
-
-/*
- * Longest dedup_key and order_key in bytes: they are index entries of several
- * indexes, and whatever is longer is no key but somebody's payload.
- */
-#define MAX_KEY		255
 
 /* Nobody plans a notice for longer; and times at the end of the calendar could not be restored. */
 #define MAX_AHEAD_US		(INT64CONST(36600) * USECS_PER_DAY)
@@ -89,6 +84,7 @@ typedef enum OutboxColumn
 	COL_EXPIRES_AT,
 	COL_BATCH,
 	COL_REFERENCE,
+	COL_POLICY,
 	COL_DEDUP_KEY,
 	COL_ON_DUPLICATE,
 	COL_ORDER_KEY,
@@ -104,7 +100,7 @@ typedef enum OutboxColumn
 static const char *const column_names[NCOLS] = {
 	"channel", "phone", "region", "recipient", "use_case", "template_key", "body",
 	"messages", "notification_disabled", "aggregation_unit", "priority",
-	"send_after", "spread", "expires_at", "batch", "reference", "dedup_key", "on_duplicate", "order_key",
+	"send_after", "spread", "expires_at", "batch", "reference", "policy", "dedup_key", "on_duplicate", "order_key",
 	"id", "state", "due_at", "home", "created_at", "error"
 };
 
@@ -148,6 +144,15 @@ static struct
 /* the message that the row last inserted by this session was a duplicate of */
 static int64 duplicate_of = 0;
 
+/* what is known of the next row to come; see ln_enqueue_tell() */
+typedef struct LnRowOrigin
+{
+	const char *fault;
+	bool		content_is_data;
+} LnRowOrigin;
+
+static LnRowOrigin origin;
+
 static void load_cache(void);
 static void cache_callback(Datum arg, Oid relid);
 static void set_value(Row *row, OutboxColumn c, Datum value);
@@ -157,7 +162,11 @@ static void check_sender(const char *channel, Oid owner);
 static void check_key(Row *row, OutboxColumn c);
 static bool shorten_label(Row *row, OutboxColumn c);
 static bool is_allowed(const LnChannelRow *channel, const char *recipient);
-static bool is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz now);
+static void read_policy(Row *row, LnPolicy *policy);
+static const char *check_content(Row *row, const LnChannelRow *channel, bool content_is_data, char *buf, size_t buflen);
+static const char *find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen);
+static void forget_origin(void *arg);
+static bool is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz now, TimestampTz until);
 pg_noreturn static void statement_fault(int sqlstate, const char *message, const char *detail, const char *hint);
 
 static void
@@ -197,16 +206,17 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	const LnChannelRow *channel;
 	const char *fault = NULL;	/* row fault, for column error */
 	char		faultbuf[LN_FINDING_PATH_LEN + 128];
-	LnContentFinding finding;
-	LnRefusal	refusal;
+	const char *recipient_fault;
+	LnRowOrigin known = origin;
+	LnPolicy	policy;
 	bool		template;
 	TimestampTz now;
 	TimestampTz due;
 	TimestampTz expires;
-	char	   *unit = NULL;
 	int			priority;
 	bool		suppressed;
 
+	memset(&origin, 0, sizeof(origin));
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) ||
@@ -254,132 +264,16 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 
 	channel = choose_channel(&row);
 	check_sender(channel->name, trigdata->tg_relation->rd_rel->relowner);
+	read_policy(&row, &policy);
 
-	/* ---- what is wrong for every row ---- */
-	if (!IS_NULL(&row, COL_RECIPIENT) && !IS_NULL(&row, COL_PHONE))
-		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-						"a message has either a phone number or a recipient hash",
-						"Both phone and recipient are given.", NULL);
 	template = !IS_NULL(&row, COL_TEMPLATE_KEY);
-	if (template == !IS_NULL(&row, COL_MESSAGES))
-		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-						"a message has either a template or message objects",
-						template ? "Both template_key and messages are given." : "Neither template_key nor messages is given.",
-						"Template messages have template_key and body, flexible messages have messages.");
-	if (!template && !IS_NULL(&row, COL_BODY))
-		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-						"a flexible message has no body",
-						"Column body belongs to template messages.", NULL);
-	if (template && !IS_NULL(&row, COL_NOTIFICATION_DISABLED))
-		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-						"a template message cannot disable the notification",
-						"LINE knows notification_disabled for flexible messages only.", NULL);
-	if (!template && channel->use_case_required && IS_NULL(&row, COL_USE_CASE))
-		statement_fault(ERRCODE_NOT_NULL_VIOLATION,
-						"a flexible message needs a use case",
-						"LINE reviews every flexible message for one of 22 use cases.",
-						"View line_notify.use_cases lists them; use_case_required => false of the channel switches this check off.");
-	priority = IS_NULL(&row, COL_PRIORITY) ? 0 : DatumGetInt16(VALUE(&row, COL_PRIORITY));
-	if (priority < -10 || priority > 10)
-		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-						"priority is out of range",
-						"The range is -10 to 10; larger is sooner.", NULL);
-
-	check_key(&row, COL_DEDUP_KEY);
-	check_key(&row, COL_ORDER_KEY);
-	if (!IS_NULL(&row, COL_ON_DUPLICATE))
+	fault = known.fault;
+	if (fault == NULL)
 	{
-		char	   *action = TextDatumGetCString(VALUE(&row, COL_ON_DUPLICATE));
-
-		if (strcmp(action, "ignore") != 0 && strcmp(action, "replace") != 0)
-			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-							psprintf("unknown value of on_duplicate: \"%s\"", action),
-							NULL, "Use ignore or replace.");
-	}
-
-	if (!IS_NULL(&row, COL_AGGREGATION_UNIT))
-		unit = TextDatumGetCString(VALUE(&row, COL_AGGREGATION_UNIT));
-	else if (!IS_NULL(&row, COL_USE_CASE))
-	{
-		Oid			output;
-		bool		varlena;
-
-		/* else LINE's statistics of the first month would be lost */
-		getTypeOutputInfo(TupleDescAttr(row.desc, row.attno[COL_USE_CASE] - 1)->atttypid, &output, &varlena);
-		unit = OidOutputFunctionCall(output, VALUE(&row, COL_USE_CASE));
-		if (strlen(unit) > 30)
-			unit[30] = '\0';	/* LINE's limit */
-		set_value(&row, COL_AGGREGATION_UNIT, CStringGetTextDatum(unit));
-	}
-
-	memset(&finding, 0, sizeof(finding));
-	if (template
-		? ln_check_template(TextDatumGetCString(VALUE(&row, COL_TEMPLATE_KEY)),
-							IS_NULL(&row, COL_BODY) ? NULL : DatumGetJsonbP(VALUE(&row, COL_BODY)),
-							unit, &finding) > 0
-		: ln_check_flexible(DatumGetJsonbP(VALUE(&row, COL_MESSAGES)),
-							!IS_NULL(&row, COL_NOTIFICATION_DISABLED), unit, &finding) > 0)
-	{
-		if (!finding.is_row_fault)
-			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-							psprintf("message breaks a content rule of LINE: %s", finding.rule),
-							psprintf("%s%s%s.", finding.path, finding.path[0] ? ": " : "", finding.message),
-							"line_notify.check_message() lists everything that is wrong with a message.");
-		snprintf(faultbuf, sizeof(faultbuf), "%s at %s", finding.rule, finding.path[0] ? finding.path : "message");
-		fault = faultbuf;
-	}
-
-	if (!ln_approval_check(cache.approvals, channel->name, channel->region, channel->catalogue_only,
-						   IS_NULL(&row, COL_USE_CASE) ? InvalidOid : DatumGetObjectId(VALUE(&row, COL_USE_CASE)),
-						   template ? TextDatumGetCString(VALUE(&row, COL_TEMPLATE_KEY)) : NULL,
-						   !template ? DatumGetJsonbP(VALUE(&row, COL_MESSAGES)) :
-						   IS_NULL(&row, COL_BODY) ? NULL : DatumGetJsonbP(VALUE(&row, COL_BODY)),
-						   &refusal))
-		statement_fault(ERRCODE_CHECK_VIOLATION, refusal.message, refusal.detail, refusal.hint);
-
-	/* ---- the recipient ---- */
-	if (!IS_NULL(&row, COL_RECIPIENT))
-	{
-		char	   *hash = TextDatumGetCString(VALUE(&row, COL_RECIPIENT));
-
-		if (strlen(hash) != LN_SHA256_HEXLEN || strspn(hash, "0123456789abcdef") != LN_SHA256_HEXLEN)
-			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-							"invalid recipient hash",
-							"A recipient is the SHA-256 of the E.164 number as 64 lower-case hexadecimal digits.",
-							"Give the number in column phone, or use line_notify.phone_hash().");
-	}
-	else if (IS_NULL(&row, COL_PHONE))
-		fault = "phone: missing";
-	else
-	{
-		LnPhone		phone;
-		int			region;
-		uint8_t		digest[LN_SHA256_LEN];
-		char		hex[LN_SHA256_HEXLEN + 1];
-		char	   *code = IS_NULL(&row, COL_REGION) ? channel->region : TextDatumGetCString(VALUE(&row, COL_REGION));
-
-		region = ln_phone_region_id(code, strlen(code));
-		if (region < 0)
-			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-							strlen(code) > 3 ? "unknown region" : psprintf("unknown region: \"%s\"", code),
-							NULL, "Regions are ISO 3166-1 codes of two letters, such as JP, TH or TW.");
-		if (!ln_phone_from_datum(VALUE(&row, COL_PHONE), region, LN_PHONE_SAFE, &phone))
-		{
-			snprintf(faultbuf, sizeof(faultbuf), "phone: %s", ln_phone_status_name(phone.status));
-			fault = faultbuf;
-		}
-		else if (ln_phone_line_country(&phone) == NULL)
-			fault = "phone: not_served_by_line";
-		else
-		{
-			if (!ln_sha256(phone.e164, phone.e164_len, digest))
-				ereport(ERROR,
-						(errcode(ERRCODE_INTERNAL_ERROR),
-						 errmsg("could not compute a SHA-256 hash"), errhidestmt(true)));
-			ln_hex_encode(digest, sizeof(digest), hex);
-			hex[LN_SHA256_HEXLEN] = '\0';
-			set_value(&row, COL_RECIPIENT, CStringGetTextDatum(hex));
-		}
+		fault = check_content(&row, channel, known.content_is_data, faultbuf, sizeof(faultbuf));
+		recipient_fault = find_recipient(&row, channel, faultbuf, sizeof(faultbuf));
+		if (recipient_fault != NULL)
+			fault = recipient_fault;
 	}
 	set_null(&row, COL_PHONE);
 
@@ -449,7 +343,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	}
 	if (fault != NULL)
 	{
-		if (channel->on_invalid_error && !suppressed)
+		if (ln_policy_or(policy.on_invalid_error, channel->on_invalid_error) && !suppressed)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 							"invalid message",
 							psprintf("The rule is: %s.", fault),
@@ -471,14 +365,211 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 
 	/* last, when it is certain that the row will be queued */
 	if (!IS_NULL(&row, COL_DEDUP_KEY) && fault == NULL &&
-		is_duplicate(&row, channel, trigdata->tg_relation, now))
+		is_duplicate(&row, channel, trigdata->tg_relation, now,
+					 now + ln_policy_or(policy.dedup_window_us, channel->dedup_window_us)))
 		return PointerGetDatum(NULL);
 	set_null(&row, COL_ON_DUPLICATE);
+	priority = IS_NULL(&row, COL_PRIORITY) ? 0 : DatumGetInt16(VALUE(&row, COL_PRIORITY));
 
 	ln_wakeup_for_row(channel->name, ln_lane(priority, template ? LINE_TEMPLATE : LINE_FLEXIBLE));
 
 	tuple = heap_modify_tuple(tuple, row.desc, row.values, row.nulls, row.replace);
 	return PointerGetDatum(tuple);
+}
+
+/*
+ * A caller of this library that knows where the values of a row come from says
+ * so before it inserts that row.  An error on the way there must not leave this
+ * to somebody else's row: it ends with the caller's memory context.
+ */
+void
+ln_enqueue_tell(const char *fault, bool content_is_data)
+{
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	callback->func = forget_origin;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	origin.fault = fault;
+	origin.content_is_data = content_is_data;
+}
+
+static void
+forget_origin(void *arg)
+{
+	memset(&origin, 0, sizeof(origin));
+}
+
+static void
+read_policy(Row *row, LnPolicy *policy)
+{
+	const char *member;
+	const char *fault;
+
+	ln_policy_init(policy);
+	if (!IS_NULL(row, COL_POLICY) &&
+		!ln_policy_read(DatumGetJsonbP(VALUE(row, COL_POLICY)), policy, &member, &fault))
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						"invalid policy of a message",
+						member[0] == '\0' ? psprintf("The policy %s.", fault) :
+						psprintf("Member \"%s\" %s%s.", member, strncmp(fault, "is ", 3) == 0 ? "" : "must be ", fault),
+						"Members are max_attempts, backoff_base, backoff_cap, on_unknown, on_server_error, settle_window, on_invalid and dedup_window, as of a channel.");
+}
+
+/*
+ * What is wrong for every row raises.  Returns what is wrong with this row
+ * only, or NULL.
+ */
+static const char *
+check_content(Row *row, const LnChannelRow *channel, bool content_is_data, char *buf, size_t buflen)
+{
+	bool		template = !IS_NULL(row, COL_TEMPLATE_KEY);
+	const char *fault = NULL;
+	LnContentFinding finding;
+	LnRefusal	refusal;
+	char	   *unit = NULL;
+	int			priority;
+
+	if (content_is_data && template == !IS_NULL(row, COL_MESSAGES))
+		return template ? "messages: given beside template_key" : "messages: missing";
+	if (content_is_data && !template && !IS_NULL(row, COL_BODY))
+		return "template_key: missing";
+	if (content_is_data && !template && channel->use_case_required && IS_NULL(row, COL_USE_CASE))
+		return "use_case: missing";
+
+	if (!IS_NULL(row, COL_RECIPIENT) && !IS_NULL(row, COL_PHONE))
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						"a message has either a phone number or a recipient hash",
+						"Both phone and recipient are given.", NULL);
+	if (template == !IS_NULL(row, COL_MESSAGES))
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						"a message has either a template or message objects",
+						template ? "Both template_key and messages are given." : "Neither template_key nor messages is given.",
+						"Template messages have template_key and body, flexible messages have messages.");
+	if (!template && !IS_NULL(row, COL_BODY))
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						"a flexible message has no body",
+						"Column body belongs to template messages.", NULL);
+	if (template && !IS_NULL(row, COL_NOTIFICATION_DISABLED))
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						"a template message cannot disable the notification",
+						"LINE knows notification_disabled for flexible messages only.", NULL);
+	if (!template && channel->use_case_required && IS_NULL(row, COL_USE_CASE))
+		statement_fault(ERRCODE_NOT_NULL_VIOLATION,
+						"a flexible message needs a use case",
+						"LINE reviews every flexible message for one of 22 use cases.",
+						"View line_notify.use_cases lists them; use_case_required => false of the channel switches this check off.");
+	priority = IS_NULL(row, COL_PRIORITY) ? 0 : DatumGetInt16(VALUE(row, COL_PRIORITY));
+	if (priority < -10 || priority > 10)
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						"priority is out of range",
+						"The range is -10 to 10; larger is sooner.", NULL);
+
+	check_key(row, COL_DEDUP_KEY);
+	check_key(row, COL_ORDER_KEY);
+	if (!IS_NULL(row, COL_ON_DUPLICATE))
+	{
+		char	   *action = TextDatumGetCString(VALUE(row, COL_ON_DUPLICATE));
+
+		if (strcmp(action, "ignore") != 0 && strcmp(action, "replace") != 0)
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							psprintf("unknown value of on_duplicate: \"%s\"", action),
+							NULL, "Use ignore or replace.");
+	}
+
+	if (!IS_NULL(row, COL_AGGREGATION_UNIT))
+		unit = TextDatumGetCString(VALUE(row, COL_AGGREGATION_UNIT));
+	else if (!IS_NULL(row, COL_USE_CASE))
+	{
+		Oid			output;
+		bool		varlena;
+
+		/* else LINE's statistics of the first month would be lost */
+		getTypeOutputInfo(TupleDescAttr(row->desc, row->attno[COL_USE_CASE] - 1)->atttypid, &output, &varlena);
+		unit = OidOutputFunctionCall(output, VALUE(row, COL_USE_CASE));
+		if (strlen(unit) > 30)
+			unit[30] = '\0';	/* LINE's limit */
+		set_value(row, COL_AGGREGATION_UNIT, CStringGetTextDatum(unit));
+	}
+
+	memset(&finding, 0, sizeof(finding));
+	if (template
+		? ln_check_template(TextDatumGetCString(VALUE(row, COL_TEMPLATE_KEY)),
+							IS_NULL(row, COL_BODY) ? NULL : DatumGetJsonbP(VALUE(row, COL_BODY)),
+							unit, &finding) > 0
+		: ln_check_flexible(DatumGetJsonbP(VALUE(row, COL_MESSAGES)),
+							!IS_NULL(row, COL_NOTIFICATION_DISABLED), unit, &finding) > 0)
+	{
+		if (!finding.is_row_fault && !content_is_data)
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							psprintf("message breaks a content rule of LINE: %s", finding.rule),
+							psprintf("%s%s%s.", finding.path, finding.path[0] ? ": " : "", finding.message),
+							"line_notify.check_message() lists everything that is wrong with a message.");
+		snprintf(buf, buflen, "%s at %s", finding.rule, finding.path[0] ? finding.path : "message");
+		fault = buf;
+	}
+
+	if (!ln_approval_check(cache.approvals, channel->name, channel->region, channel->catalogue_only,
+						   IS_NULL(row, COL_USE_CASE) ? InvalidOid : DatumGetObjectId(VALUE(row, COL_USE_CASE)),
+						   template ? TextDatumGetCString(VALUE(row, COL_TEMPLATE_KEY)) : NULL,
+						   !template ? DatumGetJsonbP(VALUE(row, COL_MESSAGES)) :
+						   IS_NULL(row, COL_BODY) ? NULL : DatumGetJsonbP(VALUE(row, COL_BODY)),
+						   &refusal))
+	{
+		if (content_is_data)
+			return "approval: not approved";
+		statement_fault(ERRCODE_CHECK_VIOLATION, refusal.message, refusal.detail, refusal.hint);
+	}
+	return fault;
+}
+
+/* Makes the recipient of a number; returns what is wrong with that, or NULL. */
+static const char *
+find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen)
+{
+	if (!IS_NULL(row, COL_RECIPIENT))
+	{
+		char	   *hash = TextDatumGetCString(VALUE(row, COL_RECIPIENT));
+
+		if (strlen(hash) != LN_SHA256_HEXLEN || strspn(hash, "0123456789abcdef") != LN_SHA256_HEXLEN)
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							"invalid recipient hash",
+							"A recipient is the SHA-256 of the E.164 number as 64 lower-case hexadecimal digits.",
+							"Give the number in column phone, or use line_notify.phone_hash().");
+	}
+	else if (IS_NULL(row, COL_PHONE))
+		return "phone: missing";
+	else
+	{
+		LnPhone		phone;
+		int			region;
+		uint8_t		digest[LN_SHA256_LEN];
+		char		hex[LN_SHA256_HEXLEN + 1];
+		char	   *code = IS_NULL(row, COL_REGION) ? channel->region : TextDatumGetCString(VALUE(row, COL_REGION));
+
+		region = ln_phone_region_id(code, strlen(code));
+		if (region < 0)
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							strlen(code) > 3 ? "unknown region" : psprintf("unknown region: \"%s\"", code),
+							NULL, "Regions are ISO 3166-1 codes of two letters, such as JP, TH or TW.");
+		if (!ln_phone_from_datum(VALUE(row, COL_PHONE), region, LN_PHONE_SAFE, &phone))
+		{
+			snprintf(buf, buflen, "phone: %s", ln_phone_status_name(phone.status));
+			return buf;
+		}
+		else if (ln_phone_line_country(&phone) == NULL)
+			return "phone: not_served_by_line";
+		else
+		{
+			if (!ln_sha256(phone.e164, phone.e164_len, digest))
+				ereport(ERROR,
+						(errcode(ERRCODE_INTERNAL_ERROR),
+						 errmsg("could not compute a SHA-256 hash"), errhidestmt(true)));
+			ln_hex_encode(digest, sizeof(digest), hex);
+			hex[LN_SHA256_HEXLEN] = '\0';
+			set_value(row, COL_RECIPIENT, CStringGetTextDatum(hex));
+		}
+	}
+	return NULL;
 }
 
 static void
@@ -572,10 +663,10 @@ check_key(Row *row, OutboxColumn c)
 	if (IS_NULL(row, c))
 		return;
 	len = VARSIZE_ANY_EXHDR(DatumGetTextPP(VALUE(row, c)));
-	if (len < 1 || len > MAX_KEY)
+	if (len < 1 || len > LN_MAX_KEY)
 		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 						psprintf("invalid %s", column_names[c]),
-						psprintf("A key has 1 to %d bytes.", MAX_KEY),
+						psprintf("A key has 1 to %d bytes.", LN_MAX_KEY),
 						"Use NULL for none.");
 }
 
@@ -611,7 +702,7 @@ is_allowed(const LnChannelRow *channel, const char *recipient)
  * waits, and the row takes over its id and its place behind its order_key.
  */
 static bool
-is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz now)
+is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz now, TimestampTz until)
 {
 	bool		replace = channel->replace_duplicate;
 	int64		holder;
@@ -620,7 +711,7 @@ is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz
 	if (ln_dedup_take(&cache.dedup, channel->name,
 					  TextDatumGetCString(VALUE(row, COL_DEDUP_KEY)),
 					  DatumGetInt64(VALUE(row, COL_ID)),
-					  now, now + channel->dedup_window_us, &holder))
+					  now, until, &holder))
 		return false;
 	duplicate_of = holder;
 	if (!IS_NULL(row, COL_ON_DUPLICATE))

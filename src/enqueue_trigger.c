@@ -30,6 +30,15 @@
  * value.  Everything else is text, and goes into the payload as a JSON string:
  * no value can change the structure of a message.
  *
+ * A value that comes from a column and that its member cannot take (a priority
+ * of "urgent", an unknown region, a time that is none) is a fault of that row:
+ * on_invalid decides, and by default the order is kept and the message parked.
+ * What the rule itself says wrongly is an ERROR.
+ *
+ * An UPDATE that moves a row to another partition fires DELETE there and INSERT
+ * here.  The former is recognized and sends nothing; the latter cannot be told
+ * from a new row, so a rule for INSERT needs a dedup_key there.
+ *
  * An UPDATE sends only when a used column has changed.  Used are those of the
  * rule, of UPDATE OF and of WHEN, or instead those of the member "watch".
  *
@@ -42,7 +51,9 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/tupdesc.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -62,11 +73,17 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "enqueue.h"
 #include "format_funcs.h"
 #include "guc.h"
+#include "phone.h"
+#include "policy.h"
+#include "soft_input.h"
+#include "use_case.h"
 
 PG_FUNCTION_INFO_V1(line_notify_enqueue_trigger);
 
@@ -92,6 +109,7 @@ typedef enum RuleField
 	FIELD_ON_DUPLICATE,
 	FIELD_ORDER_KEY,
 	FIELD_REFERENCE,
+	FIELD_POLICY,
 	NFIELDS
 } RuleField;
 
@@ -99,18 +117,22 @@ static const char *const field_names[NFIELDS] = {
 	"channel", "phone", "region", "recipient", "use_case", "template_key", "body",
 	"messages", "notification_disabled", "aggregation_unit", "priority",
 	"send_after", "spread", "expires_at", "batch", "dedup_key", "on_duplicate",
-	"order_key", "reference"
+	"order_key", "reference", "policy"
 };
+
+/* members that are JSON, and not text */
+#define IS_JSON(field) \
+	((field) == FIELD_BODY || (field) == FIELD_MESSAGES || (field) == FIELD_POLICY)
 
 static const char insert_message[] =
 "INSERT INTO line_notify.outbox (channel, phone, region, recipient, use_case, template_key, body,"
 " messages, notification_disabled, aggregation_unit, priority,"
 " send_after, spread, expires_at, batch, dedup_key, on_duplicate,"
-" order_key, reference)"
+" order_key, reference, policy)"
 " VALUES ($1, $2, $3, $4, line_notify.to_use_case($5), $6, $7,"
 " $8, $9::pg_catalog.bool, $10, coalesce($11::pg_catalog.int2, '0'::pg_catalog.int2),"
 " $12::pg_catalog.timestamptz, $13::pg_catalog.interval, $14::pg_catalog.timestamptz, $15, $16, $17,"
-" $18, $19)";
+" $18, $19, $20)";
 
 typedef enum PartFormat
 {
@@ -159,6 +181,9 @@ typedef struct RuleNode
 	int			nchildren;
 	struct RuleNode *children;
 	char	  **keys;			/* of an object */
+	bool		is_data;		/* a column decides what it is: the place of
+								 * one, for body and messages of a jsonb
+								 * column */
 } RuleNode;
 
 typedef struct Rule
@@ -166,6 +191,9 @@ typedef struct Rule
 	RuleNode   *fields[NFIELDS];	/* NULL: not given */
 	Bitmapset  *used;			/* columns whose change sends */
 	Bitmapset  *reference;		/* columns of the primary key */
+	bool		content_is_data;	/* what kind of message it is, a column
+									 * decides */
+	Oid			use_case_type;
 	Oid			owner;
 } Rule;
 
@@ -185,6 +213,8 @@ static void read_place(RuleReader *r, Part *part, char *place);
 static int	find_column(RuleReader *r, const char *name);
 pg_noreturn static void rule_fault(TriggerData *trigdata, int sqlstate, const char *detail, const char *hint);
 
+static bool has_column(const RuleNode *node, bool json_only);
+static const Part *jsonb_part(const RuleNode *node);
 static bool is_changed(const Rule *rule, TupleDesc desc, TupleTableSlot *old, TupleTableSlot *new);
 static char *fill_template(const Template *t, TupleTableSlot *row);
 static char *part_text(const Part *part, Datum value);
@@ -194,7 +224,8 @@ static JsonbValue *push_node(JsonbParseState **state, const RuleNode *node, Json
 static Datum fill_json(const RuleNode *node, TupleTableSlot *row, bool *isnull);
 static char *fill_text(const RuleNode *node, TupleTableSlot *row);
 static char *reference_of(const Rule *rule, TupleDesc desc, TupleTableSlot *row);
-static void insert(TriggerData *trigdata, Oid owner, Datum *values, char *nulls);
+static const char *cell_fault(const Rule *rule, RuleField field, const char *text);
+static void insert(TriggerData *trigdata, const Rule *rule, const char *fault, Datum *values, char *nulls);
 static void add_context(void *arg);
 
 Datum
@@ -206,6 +237,7 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	Datum		values[NFIELDS];
 	char		nulls[NFIELDS];
+	const char *fault = NULL;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
@@ -216,6 +248,11 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 
 	/* what replication or a restore brings was sent from where it comes from */
 	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || !ln_guc_enqueue)
+		PG_RETURN_POINTER(NULL);
+
+	/* not deleted: on its way to another partition */
+	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) &&
+		HeapTupleHeaderIndicatesMovedPartitions(trigdata->tg_trigtuple->t_data))
 		PG_RETURN_POINTER(NULL);
 
 	/*
@@ -244,7 +281,7 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 		bool		isnull = true;
 
 		values[i] = (Datum) 0;
-		if (i == FIELD_BODY || i == FIELD_MESSAGES)
+		if (IS_JSON(i))
 		{
 			if (node != NULL)
 				values[i] = fill_json(node, row, &isnull);
@@ -254,6 +291,17 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 			char	   *text = node != NULL ? fill_text(node, row) :
 			i == FIELD_REFERENCE ? reference_of(rule, desc, row) : NULL;
 
+			if (text !=NULL && node != NULL && node->is_data)
+			{
+				const char *wrong = cell_fault(rule, i, text);
+
+				if (wrong != NULL)
+				{
+					if (fault == NULL)
+						fault = wrong;
+					text = NULL;
+				}
+			}
 			if (text !=NULL)
 			{
 				values[i] = CStringGetTextDatum(text);
@@ -262,8 +310,70 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 		}
 		nulls[i] = isnull ? 'n' : ' ';
 	}
-	insert(trigdata, rule->owner, values, nulls);
+	if (nulls[FIELD_PHONE] == ' ' && nulls[FIELD_RECIPIENT] == ' ' &&
+		(rule->fields[FIELD_PHONE]->is_data || rule->fields[FIELD_RECIPIENT]->is_data))
+	{
+		fault = "recipient: given beside phone";
+		nulls[FIELD_RECIPIENT] = 'n';
+	}
+	if (nulls[FIELD_POLICY] == ' ' && rule->fields[FIELD_POLICY]->is_data)
+	{
+		LnPolicy	policy;
+		const char *member;
+		const char *wrong;
+
+		if (!ln_policy_read(DatumGetJsonbP(values[FIELD_POLICY]), &policy, &member, &wrong))
+		{
+			fault = "policy: invalid";
+			nulls[FIELD_POLICY] = 'n';
+		}
+	}
+	insert(trigdata, rule, fault, values, nulls);
 	PG_RETURN_POINTER(NULL);
+}
+
+/*
+ * What is wrong with a value that came from a column, or NULL.  A name and a
+ * reason, and never the value itself: it may be somebody's number.
+ */
+static const char *
+cell_fault(const Rule *rule, RuleField field, const char *text)
+{
+	size_t		len = strlen(text);
+	TimestampTz at;
+	int64		us;
+	int			n;
+	bool		b;
+
+	switch (field)
+	{
+		case FIELD_REGION:
+			return ln_phone_region_id(text, len) < 0 ? "region: unknown" : NULL;
+		case FIELD_RECIPIENT:
+			return len != 64 || strspn(text, "0123456789abcdef") != 64 ? "recipient: no SHA-256 hash" : NULL;
+		case FIELD_USE_CASE:
+			return OidIsValid(ln_use_case_parse(text, len, rule->use_case_type, true)) ? NULL : "use_case: unknown";
+		case FIELD_NOTIFICATION_DISABLED:
+			return parse_bool(text, &b) ? NULL : "notification_disabled: no boolean";
+		case FIELD_PRIORITY:
+			return ln_soft_integer(text, &n) && n >= -10 && n <= 10 ? NULL : "priority: no number from -10 to 10";
+		case FIELD_SEND_AFTER:
+			return ln_soft_timestamptz(text, &at) && at != DT_NOEND ? NULL : "send_after: no finite time";
+		case FIELD_EXPIRES_AT:
+			return ln_soft_timestamptz(text, &at) && at != DT_NOEND ? NULL : "expires_at: no finite time";
+		case FIELD_SPREAD:
+			return ln_soft_interval(text, &us) && us >= 0 && us <= 366 * USECS_PER_DAY ?
+				NULL : "spread: no interval from 0 to 366 days";
+		case FIELD_DEDUP_KEY:
+			return len < 1 || len > LN_MAX_KEY ? "dedup_key: empty or too long" : NULL;
+		case FIELD_ORDER_KEY:
+			return len < 1 || len > LN_MAX_KEY ? "order_key: empty or too long" : NULL;
+		case FIELD_ON_DUPLICATE:
+			return strcmp(text, "ignore") != 0 && strcmp(text, "replace") != 0 ?
+				"on_duplicate: neither ignore nor replace" : NULL;
+		default:
+			return NULL;
+	}
 }
 
 /*
@@ -271,7 +381,7 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
  * does for foreign keys.
  */
 static void
-insert(TriggerData *trigdata, Oid owner, Datum *values, char *nulls)
+insert(TriggerData *trigdata, const Rule *rule, const char *fault, Datum *values, char *nulls)
 {
 	static SPIPlanPtr plan = NULL;
 	ErrorContextCallback context;
@@ -287,14 +397,14 @@ insert(TriggerData *trigdata, Oid owner, Datum *values, char *nulls)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	GetUserIdAndSecContext(&save_user, &save_sec);
-	SetUserIdAndSecContext(owner, save_sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	SetUserIdAndSecContext(rule->owner, save_sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	if (plan == NULL)
 	{
 		Oid			types[NFIELDS];
 		SPIPlanPtr	made;
 
 		for (int i = 0; i < NFIELDS; i++)
-			types[i] = i == FIELD_BODY || i == FIELD_MESSAGES ? JSONBOID : TEXTOID;
+			types[i] = IS_JSON(i) ? JSONBOID : TEXTOID;
 		made = SPI_prepare(insert_message, NFIELDS, types);
 		if (made == NULL)
 			elog(ERROR, "could not prepare the insertion of a message: %s", SPI_result_code_string(SPI_result));
@@ -302,6 +412,8 @@ insert(TriggerData *trigdata, Oid owner, Datum *values, char *nulls)
 			elog(ERROR, "could not keep the plan for the insertion of a message");
 		plan = made;
 	}
+	if (fault != NULL || rule->content_is_data)
+		ln_enqueue_tell(fault, rule->content_is_data);
 	rc = SPI_execute_plan(plan, values, nulls, false, 0);
 	if (rc != SPI_OK_INSERT)
 		elog(ERROR, "could not insert a message: %s", SPI_result_code_string(rc));
@@ -399,14 +511,21 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 		if (field == NFIELDS)
 			rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
 					   psprintf("\"%s\" is no member of a rule.", key),
-					   "Members are channel, phone, region, recipient, use_case, template_key, body, messages, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference and watch.");
+					   "Members are channel, phone, region, recipient, use_case, template_key, body, messages, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference, policy and watch.");
 		read_value(&r, node, &v);
-		if (field != FIELD_BODY && field != FIELD_MESSAGES &&
+		if (!IS_JSON(field) &&
 			node->kind != NODE_SCALAR && node->kind != NODE_STRING)
 			rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
 					   psprintf("Member \"%s\" is neither a string nor a number.", key), NULL);
 		rule->fields[field] = node;
+		node->is_data = has_column(node, IS_JSON(field) && field != FIELD_POLICY);
+		if (node->is_data && (field == FIELD_USE_CASE || field == FIELD_TEMPLATE_KEY ||
+							  field == FIELD_AGGREGATION_UNIT ||
+							  field == FIELD_BODY || field == FIELD_MESSAGES))
+			rule->content_is_data = true;
 	}
+	rule->use_case_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("use_case"),
+										  ObjectIdGetDatum(get_namespace_oid("line_notify", false)));
 	if (rule->fields[FIELD_PHONE] == NULL && rule->fields[FIELD_RECIPIENT] == NULL)
 		rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
 				   "The rule says neither \"phone\" nor \"recipient\".",
@@ -449,6 +568,23 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 	}
 	MemoryContextSwitchTo(old);
 	return rule;
+}
+
+/* Does a column have a say in it?  json_only: a jsonb column, which can be anything. */
+static bool
+has_column(const RuleNode *node, bool json_only)
+{
+	if (node->kind == NODE_STRING)
+	{
+		for (int i = 0; i < node->string.nparts; i++)
+			if (node->string.parts[i].literal == NULL &&
+				(!json_only || jsonb_part(node) != NULL))
+				return true;
+	}
+	for (int i = 0; i < node->nchildren; i++)
+		if (has_column(&node->children[i], json_only))
+			return true;
+	return false;
 }
 
 static void
@@ -872,6 +1008,8 @@ fill_json(const RuleNode *node, TupleTableSlot *row, bool *isnull)
 		return slot_getattr(row, json->attno, isnull);
 	if (node->kind == NODE_ARRAY || node->kind == NODE_OBJECT)
 		return JsonbPGetDatum(JsonbValueToJsonb(push_node(&state, node, WJB_ELEM, row)));
+
+	*isnull = node->kind == NODE_SCALAR && node->scalar.type == jbvNull;
 
 	/* a scalar is no message: let the content check say so */
 	v.type = jbvNull;

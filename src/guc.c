@@ -32,6 +32,7 @@ int			ln_guc_promotion_grace = 300;
 int			ln_guc_on_promotion = LN_PROMOTION_HOLD;
 int			ln_guc_retention = 30 * 24 * 60;
 int			ln_guc_payload_retention = 7 * 24 * 60;
+int			ln_guc_operations_retention = 400 * 24 * 60;
 int			ln_guc_silence_after = 90000;
 
 static char *guc_node = NULL;
@@ -165,6 +166,17 @@ ln_guc_define(void)
 							"Time that the content of finished messages is kept.",
 							"-1: as long as the message.",
 							&ln_guc_payload_retention, 7 * 24 * 60, -1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
+
+	/*
+	 * The log of verbs and searches names who did what to which reference.
+	 * More than a year, so that whoever asks about the same month of last
+	 * year finds it, and not for ever.
+	 */
+	DefineCustomIntVariable("line_notify.operations_retention",
+							"Time that the log of verbs and searches is kept.",
+							"-1: for ever.",
+							&ln_guc_operations_retention, 400 * 24 * 60, -1, INT_MAX,
 							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
 
 	/*

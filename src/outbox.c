@@ -39,6 +39,7 @@
 #include "counts.h"
 #include "encoding.h"
 #include "outbox.h"
+#include "policy.h"
 
 /* kept plans, one per statement */
 typedef struct Statement
@@ -55,6 +56,8 @@ static int64 covered = PG_INT64_MIN;
 
 static uint64 run(Statement *st, Datum *args, const char *nulls, int expect);
 static int64 ensure_history(int64 id);
+static int	find_busy(const int64 *ids, int n, int64 **busy);
+static int	compare_ids(const void *a, const void *b);
 
 static Datum int8_array(const int64 *v, int n);
 static Datum int4_array(const int *v, int n);
@@ -66,6 +69,7 @@ static char *utf8_text(int row, int col, bool *fault);
 static char *column_text(int row, int col);
 static int64 column_int8(int row, int col, int64 if_null);
 static int	column_int4(int row, int col, int if_null);
+static LnPolicy *column_policy(int row, int col);
 static bool column_bool(int row, int col);
 static char **column_text_array(int row, int col, int *n);
 static int64 column_interval_us(int row, int col);
@@ -261,7 +265,9 @@ ln_outbox_load_flow(LnChannelRow *rows, int n)
 	for (int j = 0; j < n; j++)
 	{
 		CALLER_CONTEXT(rows[j].paused_subjects = palloc(sizeof(char *) * Max(m, 1)));
+		CALLER_CONTEXT(rows[j].paused_use_cases = palloc(sizeof(char *) * Max(m, 1)));
 		rows[j].npaused_subjects = 0;
+		rows[j].npaused_use_cases = 0;
 	}
 	for (int i = 0; i < m; i++)
 	{
@@ -275,6 +281,8 @@ ln_outbox_load_flow(LnChannelRow *rows, int n)
 				continue;
 			if (strcmp(scope, "endpoint") == 0)
 				rows[j].endpoint_paused[strcmp(subject, "template") == 0 ? LINE_TEMPLATE : LINE_FLEXIBLE] = true;
+			else if (strcmp(scope, "use_case") == 0)
+				CALLER_CONTEXT(rows[j].paused_use_cases[rows[j].npaused_use_cases++] = pstrdup(subject));
 			else
 			{
 				char	   *text = palloc(LN_SUBJECT_LEN);
@@ -433,7 +441,7 @@ ln_outbox_pick(const char *channel, int lane, int64 home,
 		"   AND p.id < o.id AND p.state = 'queued') END,"
 		" o.due_at, o.recipient, o.template_key, o.body::text, o.messages::text,"
 		" o.notification_disabled, o.aggregation_unit,"
-		" CASE WHEN o.template_key IS NULL THEN coalesce(o.use_case::text, '') END"
+		" coalesce(o.use_case::text, ''), o.policy"
 		" FROM line_notify.outbox o"
 		" WHERE o.channel = $1 AND o.lane = $2 AND o.due_at >= $3 AND o.due_at <= $4"
 		" AND o.home = $5 AND o.state = 'queued' AND o.expires_at > $4"
@@ -470,6 +478,7 @@ ln_outbox_pick(const char *channel, int lane, int64 home,
 		m->notification_disabled = column_int4(i, 11, -1);
 		m->aggregation_unit = utf8_text(i, 12, &m->not_utf8);
 		m->use_case = column_text(i, 13);
+		m->policy = column_policy(i, 14);
 	}
 	*rows = list;
 	return n;
@@ -571,16 +580,20 @@ ln_outbox_settle_doubt(int64 home, bool hold, int step)
 }
 
 bool
-ln_outbox_maintain(int retention, int payload_retention, int step)
+ln_outbox_maintain(int retention, int payload_retention, int operations_retention, int step)
 {
 	static Statement st = {
 		.sql =
 		"SELECT line_notify._maintain(CASE WHEN $1 >= 0 THEN $1 * interval '1 minute' END,"
-		" CASE WHEN $2 >= 0 THEN $2 * interval '1 minute' END, $3)",
-		.nargs = 3,
-		.argtypes = {INT4OID, INT4OID, INT4OID}
+		" CASE WHEN $2 >= 0 THEN $2 * interval '1 minute' END,"
+		" CASE WHEN $3 >= 0 THEN $3 * interval '1 minute' END, $4)",
+		.nargs = 4,
+		.argtypes = {INT4OID, INT4OID, INT4OID, INT4OID}
 	};
-	Datum		args[] = {Int32GetDatum(retention), Int32GetDatum(payload_retention), Int32GetDatum(step)};
+	Datum		args[] = {
+		Int32GetDatum(retention), Int32GetDatum(payload_retention),
+		Int32GetDatum(operations_retention), Int32GetDatum(step)
+	};
 
 	(void) run(&st, args, NULL, SPI_OK_SELECT);
 	return column_bool(0, 1);
@@ -923,11 +936,11 @@ ln_outbox_record(const LnRecord *recs, int n)
 		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token RETURNING f.*),"
 		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = ANY ($1) AND o.id = f.id RETURNING o.*)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
-		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"
+		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy,"
 		"  state, attempts, maybe_sent, token, outcome, http_status, request_id, error,"
 		"  created_at, due_at, expires_at, sent_at, ended_at, delivered_at, delivery_event)"
 		" SELECT f.id, coalesce(o.channel, '?'), o.recipient, o.use_case, o.template_key, o.body, o.messages,"
-		"  o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0), o.batch, o.dedup_key, o.order_key, o.reference,"
+		"  o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0), o.batch, o.dedup_key, o.order_key, o.reference, o.policy,"
 		"  CASE WHEN f.delivered_at IS NULL THEN r.state::line_notify.message_state ELSE 'delivered' END,"
 		"  f.attempt, coalesce(o.maybe_sent, false), f.token, r.outcome, nullif(r.http_status, 0),"
 		"  nullif(r.request_id, ''), nullif(r.error, ''),"
@@ -1157,10 +1170,10 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, Timest
 		.sql =
 		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1) RETURNING o.*)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
-		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"
+		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy,"
 		"  state, attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)"
 		" SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,"
-		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,"
+		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy,"
 		"  CASE WHEN o.maybe_sent THEN 'unknown'"
 		"   WHEN o.state <> 'queued' THEN o.state"
 		"   WHEN o.due_at <= (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = o.home) THEN 'unknown'"
@@ -1201,7 +1214,8 @@ ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
 		.sql =
 		"SELECT f.id, f.token, f.attempt, f.claimer,"
 		" coalesce((SELECT o.maybe_sent FROM line_notify.outbox o WHERE o.id = f.id), false),"
-		" coalesce((SELECT o.channel FROM line_notify.outbox o WHERE o.id = f.id), '?')"
+		" coalesce((SELECT o.channel FROM line_notify.outbox o WHERE o.id = f.id), '?'),"
+		" (SELECT o.policy FROM line_notify.outbox o WHERE o.id = f.id)"
 		" FROM line_notify.in_flight f"
 		" WHERE f.claimer <> $2 AND f.home = $1 ORDER BY f.claimer, f.id",
 		.nargs = 2,
@@ -1222,26 +1236,58 @@ ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
 		list[i].claimer = (uint64) column_int8(i, 4, 0);
 		list[i].maybe_sent = column_bool(i, 5);
 		list[i].channel = column_text(i, 6);
+		list[i].policy = column_policy(i, 7);
 	}
 	*rows = list;
 	return n;
 }
 
+/* a webhook event while it is folded */
+typedef struct Event
+{
+	int64		seq;
+	char	   *type;
+	int64		id;				/* 0 = it has no tag of ours */
+	int64		token;
+	TimestampTz at;
+	char	   *event;
+	char	   *channel;
+	char	   *recipient;		/* or NULL */
+} Event;
+
 int
-ln_outbox_fold(int limit)
+ln_outbox_fold(int limit, int64 *after, bool *left)
 {
 	/*
 	 * Events are taken in the order they came in.  A message may be in any of
 	 * three places; the worker is the only one that moves it between them, so
-	 * within this transaction it cannot slip through.
+	 * within this transaction it cannot slip through.  What somebody else has
+	 * locked (a redrive() that is not committed) is not waited for: the
+	 * events of that message stay.
 	 */
 	static Statement take = {
 		.sql =
-		"DELETE FROM line_notify.webhook_event e WHERE e.seq = ANY (ARRAY("
-		" SELECT w.seq FROM line_notify.webhook_event w ORDER BY w.seq LIMIT $1))"
-		" RETURNING e.type, e.message_id, e.token, e.event_at, e.event_id, e.channel, e.recipient",
+		"SELECT e.type, e.message_id, e.token, e.event_at, e.event_id, e.channel, e.recipient, e.seq"
+		" FROM line_notify.webhook_event e WHERE e.seq > $2 ORDER BY e.seq LIMIT $1 FOR UPDATE SKIP LOCKED",
+		.nargs = 2,
+		.argtypes = {INT4OID, INT8OID}
+	};
+	static Statement taken = {
+		.sql =
+		"DELETE FROM line_notify.webhook_event e WHERE e.seq = ANY ($1)",
 		.nargs = 1,
-		.argtypes = {INT4OID}
+		.argtypes = {INT8ARRAYOID}
+	};
+	static Statement find_untagged = {
+		.sql =
+		"SELECT x.id FROM line_notify.history x"
+		" WHERE x.recipient = $2 AND x.channel = $1 AND x.state IN ('accepted', 'unknown', 'undelivered')"
+		" AND x.sent_at <= $3 + interval '1 minute' AND x.sent_at > $3 - interval '25 hours'"
+		" AND NOT EXISTS (SELECT FROM line_notify.history y"
+		"  WHERE y.recipient = $2 AND y.delivery_event = $4)"
+		" ORDER BY x.sent_at, x.id LIMIT 1",
+		.nargs = 4,
+		.argtypes = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
 	};
 	static Statement fold_history = {
 		.sql =
@@ -1272,10 +1318,10 @@ ln_outbox_fold(int limit)
 		"  AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"  RETURNING o.*, e.token, e.at, e.event)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
-		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference,"
+		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy,"
 		"  state, attempts, maybe_sent, token, error, created_at, due_at, expires_at, ended_at, delivered_at, delivery_event)"
 		" SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,"
-		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference,"
+		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy,"
 		"  'delivered', o.attempts, o.maybe_sent, o.token, o.error, o.created_at, o.due_at, o.expires_at,"
 		"  clock_timestamp(), o.at, o.event FROM o",
 		.nargs = 4,
@@ -1288,15 +1334,10 @@ ln_outbox_fold(int limit)
 	 */
 	static Statement fold_untagged = {
 		.sql =
-		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = $3, delivery_event = $4"
-		" WHERE h.id = (SELECT x.id FROM line_notify.history x"
-		"  WHERE x.recipient = $2 AND x.channel = $1 AND x.state IN ('accepted', 'unknown', 'undelivered')"
-		"  AND x.sent_at <= $3 + interval '1 minute' AND x.sent_at > $3 - interval '25 hours'"
-		"  ORDER BY x.sent_at, x.id LIMIT 1)"
-		" AND NOT EXISTS (SELECT FROM line_notify.history y"
-		"  WHERE y.recipient = $2 AND y.delivery_event = $4)",
-		.nargs = 4,
-		.argtypes = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
+		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = $2, delivery_event = $3"
+		" WHERE h.id = $1",
+		.nargs = 3,
+		.argtypes = {INT8OID, TIMESTAMPTZOID, TEXTOID}
 	};
 	static Statement count_follows = {
 		.sql =
@@ -1310,25 +1351,46 @@ ln_outbox_fold(int limit)
 		.nargs = 4,
 		.argtypes = {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
 	};
-	Datum		arg = Int32GetDatum(limit);
+	Datum		take_args[] = {Int32GetDatum(limit), Int64GetDatum(*after)};
 	int			n;
 	int			m = 0;
+	int			ntaken = 0;
 	int			nfollows = 0;
 	int			nuntagged = 0;
+	int			nbusy;
+	Event	   *list;
+	int64	   *seqs;
 	const char **follow_channels;
 	const char **follow_types;
 	const char **follow_events;
 	TimestampTz *follow_ats;
-	Datum	   *untagged;
+	int64	   *busy;
 	int64	   *ids;
 	int64	   *tokens;
 	TimestampTz *ats;
 	const char **events;
 
 	caller_context = CurrentMemoryContext;
-	n = (int) run(&take, &arg, NULL, SPI_OK_DELETE_RETURNING);
+	*left = false;
+	n = (int) run(&take, take_args, NULL, SPI_OK_SELECT);
+	CALLER_CONTEXT(list = palloc0(sizeof(Event) * Max(n, 1)));
+	for (int i = 0; i < n; i++)
+	{
+		list[i].type = column_text(i, 1);
+		list[i].id = column_int8(i, 2, 0);
+		list[i].token = column_int8(i, 3, 0);
+		list[i].at = column_int8(i, 4, 0);
+		list[i].event = column_text(i, 5);
+		list[i].channel = column_text(i, 6);
+		list[i].recipient = column_text(i, 7);
+		list[i].seq = column_int8(i, 8, 0);
+	}
+	/* those that were left do not stand in the way of the others */
+	*after = n == limit ? list[n - 1].seq : 0;
 	if (n == 0)
 		return 0;
+
+	seqs = palloc(sizeof(int64) * n);
 	ids = palloc(sizeof(int64) * n);
 	tokens = palloc(sizeof(int64) * n);
 	ats = palloc(sizeof(TimestampTz) * n);
@@ -1337,34 +1399,41 @@ ln_outbox_fold(int limit)
 	follow_types = palloc(sizeof(char *) * n);
 	follow_events = palloc(sizeof(char *) * n);
 	follow_ats = palloc(sizeof(TimestampTz) * n);
-	untagged = palloc(sizeof(Datum) * 4 * n);
+	for (int i = 0; i < n; i++)
+		if (list[i].id != 0)
+			ids[m++] = list[i].id;
+	nbusy = find_busy(ids, m, &busy);
+	m = 0;
 	for (int i = 0; i < n; i++)
 	{
-		int64		id = column_int8(i, 2, 0);
+		Event	   *e = &list[i];
 
-		if (strcmp(column_text(i, 1), "delivery") != 0)
+		if (strcmp(e->type, "delivery") != 0)
 		{
-			follow_types[nfollows] = column_text(i, 1);
-			follow_ats[nfollows] = column_int8(i, 4, 0);
-			follow_events[nfollows] = column_text(i, 5);
-			follow_channels[nfollows++] = column_text(i, 6);
+			follow_types[nfollows] = e->type;
+			follow_ats[nfollows] = e->at;
+			follow_events[nfollows] = e->event;
+			follow_channels[nfollows++] = e->channel;
+		}
+		else if (e->id == 0)
+		{
+			nuntagged++;
 			continue;
 		}
-		if (id == 0)
+		else if (nbusy > 0 && bsearch(&e->id, busy, nbusy, sizeof(int64), compare_ids) != NULL)
 		{
-			Datum	   *u = &untagged[4 * nuntagged++];
-
-			u[0] = CStringGetTextDatum(column_text(i, 6));
-			u[1] = CStringGetTextDatum(column_text(i, 7));
-			u[2] = TimestampTzGetDatum(column_int8(i, 4, 0));
-			u[3] = CStringGetTextDatum(column_text(i, 5));
+			*left = true;
 			continue;
 		}
-		ids[m] = id;
-		tokens[m] = column_int8(i, 3, 0);
-		ats[m] = column_int8(i, 4, 0);
-		events[m] = column_text(i, 5);
-		m++;
+		else
+		{
+			ids[m] = e->id;
+			tokens[m] = e->token;
+			ats[m] = e->at;
+			events[m] = e->event;
+			m++;
+		}
+		seqs[ntaken++] = e->seq;
 	}
 	if (m > 0)
 	{
@@ -1378,8 +1447,33 @@ ln_outbox_fold(int limit)
 		(void) run(&fold_waiting, args, NULL, SPI_OK_INSERT);
 	}
 	/* one by one: two of them may be about two messages to the same person */
-	for (int i = 0; i < nuntagged; i++)
-		(void) run(&fold_untagged, &untagged[4 * i], NULL, SPI_OK_UPDATE);
+	for (int i = 0; i < n && nuntagged > 0; i++)
+	{
+		Event	   *e = &list[i];
+		Datum		args[] = {
+			CStringGetTextDatum(e->channel), CStringGetTextDatum(e->recipient ? e->recipient : ""),
+			TimestampTzGetDatum(e->at), CStringGetTextDatum(e->event)
+		};
+		int64		id;
+
+		if (e->id != 0 || strcmp(e->type, "delivery") != 0)
+			continue;
+		nuntagged--;
+		if (run(&find_untagged, args, NULL, SPI_OK_SELECT) > 0)
+		{
+			Datum		found[] = {0, args[2], args[3]};
+
+			id = column_int8(0, 1, 0);
+			if (find_busy(&id, 1, &busy) > 0)
+			{
+				*left = true;
+				continue;
+			}
+			found[0] = Int64GetDatum(id);
+			(void) run(&fold_untagged, found, NULL, SPI_OK_UPDATE);
+		}
+		seqs[ntaken++] = e->seq;
+	}
 	if (nfollows > 0)
 	{
 		Datum		args[] = {
@@ -1389,7 +1483,57 @@ ln_outbox_fold(int limit)
 
 		(void) run(&count_follows, args, NULL, SPI_OK_INSERT);
 	}
-	return n;
+	if (ntaken > 0)
+	{
+		Datum		arg = int8_array(seqs, ntaken);
+
+		(void) run(&taken, &arg, NULL, SPI_OK_DELETE);
+	}
+	return ntaken;
+}
+
+/*
+ * Which of these messages has somebody locked?  The others are ours from here
+ * on.  Sorted.
+ */
+static int
+find_busy(const int64 *ids, int n, int64 **busy)
+{
+	static Statement st = {
+		.sql =
+		"WITH h AS MATERIALIZED (SELECT h.id FROM line_notify.history h WHERE h.id = ANY ($1) FOR UPDATE SKIP LOCKED),"
+		" o AS MATERIALIZED (SELECT o.id FROM line_notify.outbox o WHERE o.id = ANY ($1) FOR UPDATE SKIP LOCKED)"
+		" SELECT DISTINCT x.id FROM (SELECT h.id FROM line_notify.history h WHERE h.id = ANY ($1)"
+		"  EXCEPT ALL SELECT h.id FROM h) x"
+		" UNION SELECT y.id FROM (SELECT o.id FROM line_notify.outbox o WHERE o.id = ANY ($1)"
+		"  EXCEPT ALL SELECT o.id FROM o) y"
+		" ORDER BY 1",
+		.nargs = 1,
+		.argtypes = {INT8ARRAYOID}
+	};
+	Datum		arg;
+	int			m;
+	int64	   *list;
+
+	*busy = NULL;
+	if (n == 0)
+		return 0;
+	arg = int8_array(ids, n);
+	m = (int) run(&st, &arg, NULL, SPI_OK_SELECT);
+	CALLER_CONTEXT(list = palloc(sizeof(int64) * Max(m, 1)));
+	for (int i = 0; i < m; i++)
+		list[i] = column_int8(i, 1, 0);
+	*busy = list;
+	return m;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return (x > y) - (x < y);
 }
 
 TimestampTz
@@ -1720,6 +1864,22 @@ column_text_array(int row, int col, int *n)
 	for (int i = 0; i < *n; i++)
 		CALLER_CONTEXT(result[i] = TextDatumGetCString(elements[i]));
 	return result;
+}
+
+/* jsonb columns with a policy; NULL for NULL, and for what INSERT would have refused */
+static LnPolicy *
+column_policy(int row, int col)
+{
+	bool		isnull;
+	Datum		d = column(row, col, &isnull);
+	LnPolicy   *policy;
+	const char *member;
+	const char *fault;
+
+	if (isnull)
+		return NULL;
+	CALLER_CONTEXT(policy = palloc(sizeof(LnPolicy)));
+	return ln_policy_read(DatumGetJsonbP(d), policy, &member, &fault) ? policy : NULL;
 }
 
 static bool

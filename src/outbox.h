@@ -94,6 +94,8 @@ typedef struct LnChannelRow
 	bool		endpoint_paused[2]; /* by LineKind */
 	char	  **paused_subjects;
 	int			npaused_subjects;
+	char	  **paused_use_cases;
+	int			npaused_use_cases;
 	int64		sent_today;
 	TimestampTz day_ends;
 
@@ -129,7 +131,8 @@ typedef struct LnMessage
 	char	   *messages;		/* JSON text or NULL */
 	int			notification_disabled;	/* -1, 0, 1 */
 	char	   *aggregation_unit;	/* or NULL */
-	char	   *use_case;		/* flexible, "" = none; NULL: template */
+	char	   *use_case;		/* "" = none */
+	struct LnPolicy *policy;	/* NULL = all as the channel has it */
 	bool		not_utf8;		/* some text of it has no UTF-8 form, and is
 								 * as in the database */
 } LnMessage;
@@ -160,6 +163,7 @@ typedef struct LnOrphan
 	uint64		claimer;
 	bool		maybe_sent;
 	char	   *channel;
+	struct LnPolicy *policy;	/* NULL = all as the channel has it */
 } LnOrphan;
 
 /* a lane: messages of one channel, priority and endpoint, in order of due time */
@@ -253,7 +257,7 @@ extern void ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronou
 extern bool ln_outbox_settle_doubt(int64 home, bool hold, int step);
 
 /* One step of what time does to history (minutes, -1 = never); true when there is more to do. */
-extern bool ln_outbox_maintain(int retention, int payload_retention, int step);
+extern bool ln_outbox_maintain(int retention, int payload_retention, int operations_retention, int step);
 
 /* Let a message that cannot be claimed wait, with the reason, so that those behind it can go. */
 extern void ln_outbox_defer(int64 id, TimestampTz until, const char *reason);
@@ -314,8 +318,13 @@ extern int	ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int li
 /* Claims of claimers other than "me", of this home. */
 extern int	ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows);
 
-/* Fold up to limit webhook events into the messages they are of; returns how many were taken. */
-extern int	ln_outbox_fold(int limit);
+/*
+ * Fold up to limit webhook events into the messages they are of; returns how
+ * many were taken.  *left: some stay because somebody has their message
+ * locked.  *after is where to go on, 0 to begin with: that it is not 0
+ * afterwards says that there may be more at once.
+ */
+extern int	ln_outbox_fold(int limit, int64 *after, bool *left);
 
 /*
  * Judge the silence after one more minute of accepted messages of each channel;

@@ -112,6 +112,9 @@ typedef enum LnCounter
 	LN_COUNTERS
 } LnCounter;
 
+/* Room for what an error said: status and a sentence. */
+#define LN_STATS_WORDS	200
+
 /*
  * Counters and present condition of one endpoint of one channel.  The key
  * (database, kind, channel) is written under ln_shared->lock; the rest by the
@@ -135,6 +138,8 @@ typedef struct LnStats
 	pg_atomic_uint64 breaker_until; /* TimestampTz, 0 = none */
 	pg_atomic_uint64 rate_key;
 	pg_atomic_uint32 resumed;	/* set by resume(), taken by the worker */
+	char		words[LN_STATS_WORDS];	/* of the last error; by the worker,
+										 * under the lock */
 } LnStats;
 
 #define LN_STATS	512
@@ -245,6 +250,9 @@ extern void ln_shmem_stats_keep(Oid database, const char *const *channels, int n
 /* A request begins; it has come to an outcome, and next follows.  s may be NULL. */
 extern void ln_stats_sent(LnStats *s);
 extern void ln_stats_answer(LnStats *s, int outcome, int next, int status, TimestampTz now, int64 latency_us);
+
+/* Keep what the last error said, its status first (0 = none).  s may be NULL. */
+extern void ln_stats_error(LnStats *s, int status, const char *words);
 
 /* Messages with these bits have ended: wake who waits for them. */
 #define LN_ENDINGS_ALL	(((uint32) 1 << LN_ENDINGS) - 1)

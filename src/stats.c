@@ -214,6 +214,7 @@ enum
 	STATS_LAST_SUCCESS,
 	STATS_LAST_ERROR_AT,
 	STATS_LAST_ERROR,
+	STATS_LAST_ERROR_TEXT,
 	STATS_SINCE,
 	STATS_COLUMNS
 };
@@ -249,6 +250,7 @@ line_notify_stats(PG_FUNCTION_ARGS)
 		Oid			database;
 		char		channel[sizeof(s->channel)];
 		int			kind;
+		char		words[sizeof(s->words)];
 		double		tokens = 0;
 		int64		blocked_ns = 0;
 		TimestampTz blocked_until;
@@ -284,6 +286,7 @@ line_notify_stats(PG_FUNCTION_ARGS)
 		last_error_at = (TimestampTz) pg_atomic_read_u64(&s->last_error_at);
 		last_error = (LineOutcome) pg_atomic_read_u32(&s->last_error);
 		since = (TimestampTz) pg_atomic_read_u64(&s->since);
+		memcpy(words, s->words, sizeof(words));
 		LWLockRelease(ln_shared->lock);
 		if (database == InvalidOid)
 			continue;
@@ -311,12 +314,33 @@ line_notify_stats(PG_FUNCTION_ARGS)
 		values[STATS_LAST_ERROR] = CStringGetTextDatum(ln_line_outcome_name(last_error));
 		nulls[STATS_LAST_ERROR] = nulls[STATS_LAST_ERROR_AT];
 		put_time(values, nulls, STATS_SINCE, since, true);
+		values[STATS_LAST_ERROR_TEXT] = CStringGetTextDatum(words);
+		nulls[STATS_LAST_ERROR_TEXT] = nulls[STATS_LAST_ERROR_AT] || words[0] == '\0';
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
 }
 
 /* The worker may count while we do this; such a count survives or not. */
+void
+ln_stats_error(LnStats *s, int status, const char *words)
+{
+	char text[	LN_STATS_WORDS];
+
+	if (s == NULL)
+		return;
+	if (status != 0)
+		snprintf(text, sizeof(text), "HTTP status %d%s%s", status, words[0] != '\0' ? ": " : "", words);
+	else
+		strlcpy(text, words, sizeof(text));
+	/* in an outage all say the same, and nobody else writes here */
+	if (strcmp(s->words, text) == 0)
+		return;
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	strlcpy(s->words, text, sizeof(s->words));
+	LWLockRelease(ln_shared->lock);
+}
+
 Datum
 line_notify_reset_stats(PG_FUNCTION_ARGS)
 {

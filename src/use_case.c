@@ -94,7 +94,7 @@ line_notify_to_use_case(PG_FUNCTION_ARGS)
 
 	PG_RETURN_OID(ln_use_case_parse(VARDATA_ANY(input),
 									VARSIZE_ANY_EXHDR(input),
-									get_func_rettype(fcinfo->flinfo->fn_oid)));
+									get_func_rettype(fcinfo->flinfo->fn_oid), false));
 }
 
 /*
@@ -182,7 +182,7 @@ line_notify_use_case_list(PG_FUNCTION_ARGS)
 }
 
 Oid
-ln_use_case_parse(const char *str, int len, Oid enum_type)
+ln_use_case_parse(const char *str, int len, Oid enum_type, bool missing_ok)
 {
 	const char *utf8;
 	int			utf8len;
@@ -209,20 +209,32 @@ ln_use_case_parse(const char *str, int len, Oid enum_type)
 	utf8 = len <= MAX_INPUT_BYTES ? ln_encoding_to_utf8(str, len, &utf8len) : NULL;
 	if (utf8 == NULL ||
 		!pg_verify_mbstr(PG_UTF8, utf8, utf8len, true))
+	{
+		if (missing_ok)
+			return InvalidOid;
 		raise_unknown(str, len, NULL, 0);
+	}
 
 	if (!forms_ready)
 		build_forms();
 
 	nchars = fold(utf8, utf8len, chars, MAX_FORM_CHARS);
 	if (nchars <= 0)
+	{
+		if (missing_ok)
+			return InvalidOid;
 		raise_unknown(str, len, NULL, 0);
+	}
 
 	number = parse_number(chars, nchars);
 	if (number > 0 && number <= LN_USE_CASE_COUNT)
 		return value_of_key(use_case_rows[number - 1].key, enum_type, false);
 	if (number >= 0)
+	{
+		if (missing_ok)
+			return InvalidOid;
 		raise_unknown(str, len, NULL, 0);
+	}
 
 	for (i = 0; i < n_forms; i++)
 	{
@@ -235,7 +247,11 @@ ln_use_case_parse(const char *str, int len, Oid enum_type)
 		}
 	}
 	if (found < 0 || several)
+	{
+		if (missing_ok)
+			return InvalidOid;
 		raise_unknown(str, len, chars, nchars);
+	}
 
 	return value_of_key(use_case_rows[found].key, enum_type, false);
 }

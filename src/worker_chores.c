@@ -50,6 +50,9 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* Webhook events folded in one transaction. */
 #define FOLD_BATCH			1000
 
+/* Events of a message that somebody has locked are tried again after so long (ms). */
+#define FOLD_RETRY			1000
+
 /* LINE's counts are asked for again after so long when there was no token (us). */
 #define COUNTS_RETRY		(10 * USECS_PER_SEC)
 
@@ -246,6 +249,7 @@ ln_worker_take_work(void)
 		ln_worker_forget_bounds();
 		W.need_survey = true;
 		W.last_survey = 0;
+		W.fold_at = 0;			/* they may have had messages of events locked */
 	}
 	if (work & LN_WORK_RELEASE)
 		W.release_at = 0;
@@ -418,10 +422,17 @@ ln_worker_survey(void)
 static void
 fold(void *arg)
 {
-	int			n = ln_outbox_fold(FOLD_BATCH);
+	bool		left;
+	int64		after = W.fold_after;
+	int			n = ln_outbox_fold(FOLD_BATCH, &after, &left);
 
-	if (n == FOLD_BATCH)
-		W.fold_at = 0;
+	left = left || W.fold_left;
+	if (left && after == 0)
+		W.fold_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FOLD_RETRY);
+	else if (after != 0 || W.fold_after != 0)
+		W.fold_at = 0;			/* also from the beginning: others came late */
+	W.fold_left = left && after != 0;
+	W.fold_after = after;
 	W.ended = n > 0;
 	ln_worker_judge_silence_soon();
 }
@@ -498,7 +509,8 @@ settle_doubt(void *arg)
 static void
 maintain(void *arg)
 {
-	bool		again = ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention, MAINTENANCE_STEP);
+	bool		again = ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention,
+										   ln_guc_operations_retention, MAINTENANCE_STEP);
 
 	W.maintenance_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												   again ? MAINTENANCE_PAUSE : MAINTENANCE_GAP);

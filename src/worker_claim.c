@@ -62,7 +62,7 @@ typedef enum Verdict
 {
 	GO,
 	BLOCKED,					/* not the head of its order_key, or its
-								 * template or design is paused */
+								 * template, design or use case is paused */
 	STRANGER,					/* not on the list of the channel */
 	OBJECTOR,					/* does not want to be sent notices */
 	UNWRITABLE,					/* a text has no UTF-8 form */
@@ -81,7 +81,8 @@ judge(const Claim *c, const LnMessage *m, bool objected)
 	if (objected)
 		return OBJECTOR;
 	message_subject(m, subject);
-	if (m->blocked || ln_channel_part_paused(c->channel, ln_lane_kind(c->lane), subject))
+	if (m->blocked || ln_channel_part_paused(c->channel, ln_lane_kind(c->lane), subject) ||
+		ln_channel_use_case_paused(c->channel, m->use_case))
 		return BLOCKED;
 	return GO;
 }
@@ -162,7 +163,7 @@ message_subject(const LnMessage *m, char *buf)
 	if (m->template_key != NULL)
 		ln_outbox_subject(buf, LINE_TEMPLATE, m->template_key);
 	else
-		ln_outbox_subject(buf, LINE_FLEXIBLE, m->use_case ? m->use_case : "");
+		ln_outbox_subject(buf, LINE_FLEXIBLE, m->use_case);
 }
 
 /* Move the claimed rows into transfers; no error can come between. */
@@ -188,6 +189,11 @@ take_claimed(Claim *c)
 		t->sent_at = 0;
 		t->attempted = false;
 		message_subject(m, t->subject);
+		strlcpy(t->use_case, m->use_case, sizeof(t->use_case));
+		if (m->policy != NULL)
+			t->policy = *m->policy;
+		else
+			ln_policy_init(&t->policy);
 
 		memset(&msg, 0, sizeof(msg));
 		msg.kind = t->kind;

@@ -61,6 +61,7 @@ ln_worker_rescue(void *arg)
 			LnRecord   *r = &recs[m++];
 			LnWitnessEntry *e = NULL;
 			LineCase	c;
+			LnPolicy	policy;
 			LnChannel  *channel = NULL;
 
 			for (int k = 0; k < nseen && e == NULL; k++)
@@ -100,12 +101,18 @@ ln_worker_rescue(void *arg)
 				counts[2]++;
 			}
 			c.attempt = o->attempt;
-			c.max_attempts = channel ? channel->row.max_attempts : PG_INT32_MAX;
+			ln_policy_init(&policy);
+			if (o->policy != NULL)
+				policy = *o->policy;
+			c.max_attempts = (int) ln_policy_or(policy.max_attempts, channel ? channel->row.max_attempts : PG_INT32_MAX);
 			c.maybe_sent = o->maybe_sent;
-			c.on_unknown = channel ? channel->row.on_unknown : LINE_HOLD;
-			c.on_server_error = channel ? channel->row.on_server_error : LINE_HOLD;
+			c.on_unknown = (LinePolicy) ln_policy_or(policy.on_unknown, channel ? channel->row.on_unknown : LINE_HOLD);
+			c.on_server_error = (LinePolicy) ln_policy_or(policy.on_server_error,
+														  channel ? channel->row.on_server_error : LINE_HOLD);
 			r->outcome = c.outcome;
 			r->next = ln_line_decide(&c);
+			if (r->next == LINE_RETRY_LATER && channel != NULL)
+				r->retry_at = ln_worker_retry_at(&channel->row, &policy, o->attempt, r->outcome, r->ended_at);
 		}
 		(void) ln_outbox_record(recs, m);
 		recovered = W.ended = true;

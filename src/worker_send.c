@@ -36,6 +36,23 @@
 
 static LnRun *find_run(LnChannel *channel, const char *subject);
 
+TimestampTz
+ln_worker_retry_at(const LnChannelRow *row, const LnPolicy *policy, int attempt, LineOutcome outcome, TimestampTz now)
+{
+	uint64		random = 0;
+	TimestampTz at;
+
+	(void) ln_random_bytes(&random, sizeof(random));
+	at = TimestampTzPlusMilliseconds(now, ln_retry_delay_ms(attempt,
+															ln_policy_or(policy->backoff_base_ms, row->backoff_base_ms),
+															ln_policy_or(policy->backoff_cap_ms, row->backoff_cap_ms),
+															random));
+	/* the delivery event may still say that it arrived */
+	if (ln_line_may_have_been_sent(outcome))
+		at = Max(at, now + ln_policy_or(policy->settle_window_us, row->settle_window_us));
+	return at;
+}
+
 /* An attempt has come to an end: decide, and keep for ln_worker_record(). */
 static void
 finish(Transfer *t, LineOutcome outcome, bool attempted)
@@ -47,30 +64,22 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 	memset(&c, 0, sizeof(c));
 	c.outcome = outcome;
 	c.attempt = t->attempt;
-	c.max_attempts = channel->row.max_attempts;
+	c.max_attempts = (int) ln_policy_or(t->policy.max_attempts, channel->row.max_attempts);
 	c.maybe_sent = t->maybe_sent;
-	c.on_unknown = channel->row.on_unknown;
-	c.on_server_error = channel->row.on_server_error;
+	c.on_unknown = (LinePolicy) ln_policy_or(t->policy.on_unknown, channel->row.on_unknown);
+	c.on_server_error = (LinePolicy) ln_policy_or(t->policy.on_server_error, channel->row.on_server_error);
 
 	t->outcome = outcome;
 	t->next = attempted ? ln_line_decide(&c) : LINE_RETURN;
 	if (attempted)
 		ln_stats_answer(channel->stats[t->kind], outcome, t->next, t->status, now, now - t->sent_at);
+	if (attempted && outcome != LINE_ACCEPTED && outcome != LINE_UNREACHABLE)
+		ln_stats_error(channel->stats[t->kind], t->status, t->error);
 	t->attempted = attempted;
 	t->ended_at = now;
 	t->retry_at = now;
 	if (t->next == LINE_RETRY_LATER)
-	{
-		uint64		random = 0;
-
-		(void) ln_random_bytes(&random, sizeof(random));
-		t->retry_at = TimestampTzPlusMilliseconds(now,
-												  ln_retry_delay_ms(t->attempt, channel->row.backoff_base_ms,
-																	channel->row.backoff_cap_ms, random));
-		/* the delivery event may still say that it arrived */
-		if (ln_line_may_have_been_sent(outcome))
-			t->retry_at = Max(t->retry_at, now + channel->row.settle_window_us);
-	}
+		t->retry_at = ln_worker_retry_at(&channel->row, &t->policy, t->attempt, outcome, now);
 	if (t->state == TRANSFER_CLAIMED)
 		channel->queued--;
 	free(t->request);
@@ -115,7 +124,8 @@ ln_worker_send(void)
 		 * came
 		 */
 		if (!ln_guc_enabled || ln_worker_closed_until(channel, t->kind, now) != 0 ||
-			ln_channel_part_paused(channel, t->kind, t->subject))
+			ln_channel_part_paused(channel, t->kind, t->subject) ||
+			ln_channel_use_case_paused(channel, t->use_case))
 		{
 			W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
 			W.nclaimed--;
@@ -276,7 +286,7 @@ count_refusal(LnChannel *channel, const Transfer *t)
 	run->length = 0;
 
 	p.channel = channel->row.name;
-	p.scope = t->kind == LINE_TEMPLATE ? "template" : "use_case";
+	p.scope = t->kind == LINE_TEMPLATE ? "template" : "design";
 	p.subject = t->subject + 1;
 	describe(&p, t, psprintf("LINE refused %d messages in a row with", REFUSED_RUN));
 	ereport(WARNING,

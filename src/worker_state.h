@@ -36,6 +36,7 @@
 #include "http.h"
 #include "line_api.h"
 #include "outbox.h"
+#include "policy.h"
 #include "sample.h"
 #include "shmem.h"
 #include "witness.h"
@@ -102,6 +103,8 @@ typedef struct Transfer
 	int			lane;
 	LineKind	kind;
 	char		subject[LN_SUBJECT_LEN];	/* its template or design */
+	char		use_case[NAMEDATALEN];
+	LnPolicy	policy;
 	char	   *request;		/* body, malloc'd, until sent */
 	size_t		request_len;
 	LnWitnessEntry *witness;
@@ -185,6 +188,8 @@ typedef struct LnWorker
 	TimestampTz expiry_last;	/* of the rows of the last transaction */
 	int			expire_limit;	/* rows of the next one */
 	LnReleaseScan release_scan;
+	int64		fold_after;		/* seq; 0 = from the first event on */
+	bool		fold_left;		/* there are events that had to stay */
 
 	uint64		round;			/* of ln_worker_send() */
 	TimestampTz token_at;		/* when a rate token may be there; DT_NOEND =
@@ -315,6 +320,10 @@ extern void ln_worker_send(void);
 
 /* Take the finished transfers from the HTTP client. */
 extern void ln_worker_harvest(void);
+
+/* When to try again after such an outcome: backoff, and time for a delivery event to come. */
+extern TimestampTz ln_worker_retry_at(const LnChannelRow *row, const LnPolicy *policy,
+									  int attempt, LineOutcome outcome, TimestampTz now);
 
 /* Give what was claimed and not sent back, as it came. */
 extern void ln_worker_send_nothing(void);

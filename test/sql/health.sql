@@ -12,8 +12,8 @@ SELECT line_notify._ensure_history(1) > 1 AS history;
 CREATE TEMP TABLE fault (no serial, cause text, expected text, undo text);
 INSERT INTO fault (cause, expected, undo) VALUES
 ('SELECT line_notify.pause(''h'', ''why'')', 'error | channel h | paused: why%', 'SELECT line_notify.resume(''h'')'),
-('SELECT line_notify.pause(''h'', ''why'', template_key => ''t1'')', 'error | channel h | paused template t1 messages: why%', 'SELECT line_notify.resume(''h'')'),
-('SELECT line_notify.pause(''h'', ''why'', use_case => ''reminder'')', 'error | channel h | paused use_case reminder messages: why%', 'SELECT line_notify.resume(''h'')'),
+('SELECT line_notify.pause(''h'', ''why'', template_key => ''t1'')', 'error | channel h | paused messages of template t1: why%', 'SELECT line_notify.resume(''h'')'),
+('SELECT line_notify.pause(''h'', ''why'', use_case => ''reminder'')', 'error | channel h | paused messages of use case reminder: why%', 'SELECT line_notify.resume(''h'')'),
 ('INSERT INTO line_notify.partial_pause VALUES (''h'', ''endpoint'', ''flexible'', ''403'')', 'error | channel h | paused flexible messages: 403', 'DELETE FROM line_notify.partial_pause'),
 ('UPDATE line_notify.identity SET nodes = ''{elsewhere}''', 'error | channel h | disarmed: % is not where the channel was armed (nodes elsewhere)', 'SELECT line_notify.arm()'),
 ('UPDATE line_notify.channel SET home = 1', 'error | channel h | disarmed: %(unknown)', 'SELECT line_notify.arm()'),
@@ -33,6 +33,8 @@ INSERT INTO fault (cause, expected, undo) VALUES
 ('INSERT INTO line_notify.history (id, channel, state, created_at, ended_at) VALUES (1, ''h'', ''unknown'', now(), now())', 'warning | channel h | 1 messages of the last hour ended as unknown%', 'DELETE FROM line_notify.history'),
 ('INSERT INTO line_notify.outbox (id, channel, recipient, template_key, expires_at, state, due_at, home, created_at) SELECT 1, ''h'', repeat(''a'', 64), ''t'', ''2100-01-01'', ''queued'', now() - interval ''1 hour'', c.home, now() FROM line_notify.channel c',
 	'warning | channel h | messages that are due wait since %', 'DELETE FROM line_notify.outbox'),
+('INSERT INTO line_notify.outbox (id, channel, recipient, template_key, expires_at, state, due_at, home, created_at) SELECT 1, ''gone'', repeat(''a'', 64), ''t'', ''2100-01-01'', ''queued'', now(), c.home, now() FROM line_notify.channel c',
+	'error | channel gone | messages wait for this channel, and it does not exist', 'DELETE FROM line_notify.outbox'),
 ('ALTER ROLE CURRENT_USER SET line_notify.enqueue = off', 'warning | server | line_notify.enqueue is off for role %', 'ALTER ROLE CURRENT_USER RESET line_notify.enqueue');
 
 CREATE FUNCTION pg_temp.rows() RETURNS SETOF text LANGUAGE sql AS

@@ -78,11 +78,15 @@ is($sim->summary->{requests}, 100 - $lost, 'once each');
 $sim->reset;
 $sim->script($bad->('hello', 'Not the approved design'));
 put(401, 60, undef, 'reminder');
-waits("SELECT count(*) = 1 FROM line_notify.partial_pause WHERE scope = 'use_case' AND subject = 'reminder'",
+waits("SELECT count(*) = 1 FROM line_notify.partial_pause WHERE scope = 'design' AND subject = 'reminder'",
 	'the same for flexible messages, by use case');
+like(sql("SELECT reason FROM line_notify.health() WHERE severity = 'error'"), qr/paused flexible messages of use case reminder: LINE refused 20/, 'health() names it');
 $sim->clear_script;
 put(501, 5, undef, 'bill_confirmed');
 waits("SELECT count(*) = 5 FROM line_notify.notifications WHERE state = 'accepted' AND use_case = 'bill_confirmed'", 'another use case goes on');
+put(510, 5, 'tmpl', 'reminder');
+waits("SELECT count(*) = 5 FROM line_notify.notifications WHERE state = 'accepted' AND template_key = 'tmpl' AND use_case = 'reminder'",
+	'and template messages of the same one: it is the design that LINE refuses');
 sql("SELECT line_notify.resume('shop')");
 waits('SELECT count(*) = 0 FROM line_notify.outbox', 'resumed');
 $sim->script(map { { %{ $bad->('"mixed"', "Field $_ is wrong") }, times => 1 } } 1 .. 40);

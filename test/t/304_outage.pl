@@ -1,47 +1,71 @@
 # An outage of each kind in the middle of a batch costs a handful of messages
 # their certainty, and nothing else: what is still wanted is delivered once, none
-# becomes a dead letter.  TAP: the simulator misbehaves, its log is the judge.
+# becomes a dead letter.  Meanwhile health() names the cause, and says what to
+# look at.  TAP: the simulator misbehaves, its log is the judge.
 # LN_OUTAGE_ROWS messages each (300; 100000 for the full size).
 
 use strict;
 use warnings;
 
 use Test::More;
+use File::Basename qw(dirname);
+use PostgreSQL::Test::Utils;
+use Time::HiRes qw(time);
 use LineNotify::Sim;
 use LineNotify::Node;
 
-my $rows = $ENV{LN_OUTAGE_ROWS} // 300;
+my $rows = $ENV{LN_OUTAGE_ROWS} || 300;
 my $handful = 60;				# what was on the wire, a window of it, and probes
 my $timeout = $rows > 1000 ? $rows / 100 : 60;
 
-my $sim = LineNotify::Sim->start;
-my $proxy = LineNotify::Sim->start_proxy;
+my $certs = PostgreSQL::Test::Utils::tempdir();
+system('sh', dirname(__FILE__) . '/../mock/certs.sh', $certs) == 0 or plan skip_all => 'no openssl command';
+my $sim = LineNotify::Sim->start(tls => [ "$certs/good.pem", "$certs/good.key" ]);
 my $node = LineNotify::Node->new('main');
+my $rate = $rows > 1000 ? 2000 : 150;	# the outage must find some left
 $node->install('postgres', $sim,
-	channel => "backoff_base => '50 ms', backoff_cap => '1 s', total_timeout => '500 ms', connect_timeout => '300 ms', rate_limit => 400");
+	channel => "backoff_base => '50 ms', backoff_cap => '1 s', total_timeout => '500 ms', connect_timeout => '300 ms', rate_limit => $rate, ca_file => '$certs/ca.pem'");
 
 sub sql { return $node->safe_psql('postgres', shift); }
 
 my $token = $sim->token;
 my $url = $sim->url;
-my $port = $sim->port;
+
+# A kind: how it begins and ends, and what health() says of it, as reason and hint.
 my @kinds = (
 	{ name => 'refused connections', begin => sub { $sim->end_connections('close'); $sim->listen('off'); $sim->end_connections('reset'); },
-		end => sub { $sim->listen('on'); }, told => q{SELECT bool_or(outcome = 'not_sent') FROM line_notify.attempts} },
+		end => sub { $sim->listen('on'); },
+		reason => 'breaker.*not_sent.*onnect', hint => 'can this server reach' },
 	{ name => 'time-outs', begin => sub { $sim->script({ match => { path => 'send' }, do => ['stall'] }); },
-		end => sub { $sim->clear_script; $sim->end_connections('close'); }, told => q{SELECT count(*) >= 5 FROM line_notify.attempts WHERE outcome = 'ambiguous'} },
+		end => sub { $sim->clear_script; $sim->end_connections('close'); },
+		reason => 'breaker.*ambiguous.*timed out', hint => 'not answered in 00:00:00.5 .total_timeout' },
 	{ name => '500', begin => sub { $sim->script({ match => { path => 'send' }, answer => 500 }); },
-		end => sub { $sim->clear_script; }, told => q{SELECT count(*) >= 5 FROM line_notify.attempts WHERE http_status = 500} },
+		end => sub { $sim->clear_script; },
+		reason => 'breaker.*server_error.*HTTP status 500', hint => 'LINE.s side' },
 	{ name => '503', begin => sub { $sim->script({ match => { path => 'send' }, answer => 503 }); },
-		end => sub { $sim->clear_script; }, told => q{SELECT count(*) >= 1 FROM line_notify.attempts WHERE http_status = 503} },
+		end => sub { $sim->clear_script; },
+		reason => 'wait until.*HTTP status 503', hint => 'overload or maintenance' },
+	{ name => '503 with Retry-After', begin => sub { $sim->script({ match => { path => 'send' }, answer => { status => 503, headers => { 'Retry-After' => '2' } } }); },
+		end => sub { $sim->clear_script; },
+		reason => 'wait until.*HTTP status 503', hint => 'overload or maintenance' },
 	{ name => 'closed after reading', begin => sub { $sim->script({ match => { path => 'send' }, do => ['close'] }); },
-		end => sub { $sim->clear_script; }, told => q{SELECT count(*) >= 5 FROM line_notify.attempts WHERE outcome = 'ambiguous'} },
+		end => sub { $sim->clear_script; },
+		reason => 'breaker.*ambiguous', hint => 'end as unknown' },
 	{ name => 'redirects', begin => sub { $sim->script({ match => { path => 'send' }, answer => { status => 302, headers => { Location => "$url/elsewhere" } } }); },
-		end => sub { $sim->clear_script; sql("SELECT line_notify.resume('shop')"); }, told => q{SELECT bool_or(reason LIKE '%302%') FROM line_notify.health()} },
+		end => sub { $sim->clear_script; sql("SELECT line_notify.resume('shop')"); },
+		reason => 'paused template messages: LINE answered 302', hint => 'resume' },
 	{ name => 'a wrong token', begin => sub { sql("SELECT line_notify.set_credential('shop', 'access_token', 'nonsense')"); },
-		end => sub { sql("SELECT line_notify.set_credential('shop', 'access_token', '$token')"); }, told => q{SELECT bool_or(reason LIKE '%401%') FROM line_notify.health()} },
+		end => sub { sql("SELECT line_notify.set_credential('shop', 'access_token', '$token')"); },
+		reason => 'paused: LINE answered 401', hint => 'set_credential' },
 	{ name => 'a broken proxy', begin => sub { sql("SELECT line_notify.alter_channel('shop', proxy => 'http://127.0.0.1:1')"); },
-		end => sub { sql("SELECT line_notify.alter_channel('shop', proxy => '')"); }, told => q{SELECT count(*) >= 1 FROM line_notify.attempts WHERE outcome = 'not_sent'} },
+		end => sub { sql("SELECT line_notify.alter_channel('shop', proxy => '')"); },
+		reason => 'breaker.*not_sent', hint => 'Is the proxy http://127.0.0.1:1 up' },
+	{ name => 'a name that cannot be resolved', begin => sub { sql("SELECT line_notify.alter_channel('shop', api_base => 'https://nowhere.invalid')"); },
+		end => sub { sql("SELECT line_notify.alter_channel('shop', api_base => '$url')"); },
+		reason => 'breaker.*not_sent.*resolv', hint => 'nowhere.invalid cannot be resolved' },
+	{ name => 'an expired certificate', begin => sub { $sim->tls(cert => "$certs/expired.pem", key => "$certs/expired.key"); $sim->end_connections('close'); },
+		end => sub { $sim->tls(cert => "$certs/good.pem", key => "$certs/good.key"); },
+		reason => 'breaker.*not_sent.*certificate', hint => 'certificate of the other side' },
 );
 
 my $first = 1;
@@ -54,8 +78,13 @@ for my $kind (@kinds)
 	$node->insert('postgres', $rows, first => $first);
 	$first += $rows;
 	ok($sim->wait_requests($rows / 10, 30), "$name: in the middle of a batch");
+	my $began = time;
 	$kind->{begin}->();
-	ok($node->poll_query_until('postgres', $kind->{told}), 'it is noticed');
+	ok($node->poll_query_until('postgres', "SELECT bool_or(reason ~ '$kind->{reason}' AND hint ~ '$kind->{hint}') FROM line_notify.health() WHERE subject = 'channel shop'"),
+		'health() names it')
+	  or diag(sql('SELECT * FROM line_notify.health()'), sql('SELECT * FROM line_notify.stats'));
+	note(sprintf('named after %.1f s', time - $began));
+	isnt(sql("SELECT count(*) FROM line_notify.outbox"), 0, 'in the middle it was');
 	$kind->{end}->();
 	my $done = $sim->wait_until(sub { sql('SELECT count(*) FROM line_notify.outbox') == 0 }, $timeout);
 	ok($done, 'afterwards everything is sent')
@@ -66,9 +95,10 @@ for my $kind (@kinds)
 	cmp_ok($unknown, '<=', $handful, "$unknown unknown of $rows");
 	my $summary = $sim->summary;
 	is($summary->{messages}{accepted_twice}, 0, 'none was accepted twice');
+	is(sql("SELECT count(*) FROM line_notify.health() WHERE reason ~ 'breaker|paused|wait until'"), 0, 'health() is content again')
+	  or diag(sql('SELECT * FROM line_notify.health()'));
 }
 
 $node->stop;
 $sim->stop;
-$proxy->stop;
 done_testing();
