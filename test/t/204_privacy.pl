@@ -85,7 +85,7 @@ is(sql("SELECT count(*) FROM line_notify.notifications"), $counts + 2, 'the rows
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
 $node->command_ok([ 'pg_dump', '--data-only', '-f', $dump, 'postgres' ], 'all our data');
 my $text = PostgreSQL::Test::Utils::slurp_file($dump);
-my @traces = ($hash, 'customer-77', 'customer-78', 'customer-79', 'customer-80', 'dedup-77', 'dedup-78', 'dedup-80', 'order-77', 'order-80', 'content-80', '8888');
+my @traces = ($hash, 'customer-77', 'customer-78', 'customer-79', 'customer-80', 'dedup-77', 'dedup-78', 'dedup-80', 'order-77', 'order-80', 'content-80', '8888-0001', '88880001');
 my @left = grep { $text =~ /\Q$_\E/ } @traces;
 is("@left", '', 'no trace is left in a dump');
 # the dump leaves out what is of no use elsewhere
