@@ -38,6 +38,7 @@ declare -A sources=(
 	[sample]="sample.c"
 	[token_api]="token_api.c line_api.c crypto.c"
 	[token_bucket]="token_bucket.c"
+	[webhook_body]="webhook_body.c line_api.c"
 	[window]="window.c"
 )
 declare -A libs=(
@@ -47,8 +48,8 @@ declare -A libs=(
 	[http2]="-lcurl -lssl -lcrypto -lpthread"
 	[token_api]="-lcrypto"
 )
-order=(breaker crypto histogram http http2 line_api message_check phone quiet retry sample token_api token_bucket window)
-order=(breaker crypto design histogram http http2 line_api message_check phone quiet retry token_api token_bucket window)
+order=(breaker crypto design histogram http http2 line_api message_check phone quiet retry sample token_api token_bucket
+	webhook_body window)
 
 mkdir -p "$build" || exit 1
 
