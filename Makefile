@@ -22,6 +22,7 @@ OBJS = \
 	src/crypto.o \
 	src/dedup.o \
 	src/design.o \
+	src/drain.o \
 	src/encoding.o \
 	src/enqueue.o \
 	src/enqueue_trigger.o \
@@ -41,6 +42,7 @@ OBJS = \
 	src/phone_funcs.o \
 	src/policy.o \
 	src/quiet.o \
+	src/recheck.o \
 	src/release.o \
 	src/retry.o \
 	src/sample.o \
@@ -148,9 +150,11 @@ update-phone-metadata:
 	cp "$$dir/phone_tables.h" $(srcdir)/src/phone_tables.h && \
 	rm -r "$$dir"
 
-# The archive for PGXN: what is committed, under the version of META.json.
-DISTVERSION = $(shell sed -n 's/^   "version": "\(.*\)",/\1/p' $(srcdir)/META.json)
+# The archives of a release, .zip for PGXN and .tar.gz for packagers: what is
+# committed, under the version of META.json; the same bytes wherever they are made.
+DISTNAME = line_notify-$(shell sed -n 's/^   "version": "\(.*\)",/\1/p' $(srcdir)/META.json)
 
 .PHONY: dist
 dist:
-	git -C $(srcdir) archive --format=zip --prefix=line_notify-$(DISTVERSION)/ -o $(CURDIR)/line_notify-$(DISTVERSION).zip HEAD
+	TZ=UTC git -C $(srcdir) archive --format=zip --prefix=$(DISTNAME)/ -o $(CURDIR)/$(DISTNAME).zip HEAD
+	git -C $(srcdir) -c tar.umask=0022 archive --format=tar --prefix=$(DISTNAME)/ HEAD | gzip -9n > $(CURDIR)/$(DISTNAME).tar.gz

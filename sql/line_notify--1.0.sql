@@ -2428,6 +2428,13 @@ CREATE TABLE line_notify.webhook_event (
 COMMENT ON TABLE line_notify.webhook_event IS 'Delivery events from LINE that the worker has not folded into history yet';
 COMMENT ON COLUMN line_notify.webhook_event.event_id IS 'LINE''s webhookEventId, the same on redelivery';
 
+CREATE TABLE line_notify.seen_event (
+	event_id		text COLLATE "C" PRIMARY KEY,
+	seen_at			timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 10000);
+CREATE INDEX seen_event_at ON line_notify.seen_event (seen_at);
+COMMENT ON TABLE line_notify.seen_event IS 'Ids of follow and unfollow events that were counted, for eight days, so that one that LINE delivers again is not counted again; they name nobody';
+
 CREATE FUNCTION line_notify.receive_webhook(channel text, body bytea, signature text) RETURNS integer
 LANGUAGE c VOLATILE CALLED ON NULL INPUT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'line_notify_receive_webhook';
@@ -2702,44 +2709,187 @@ CREATE TABLE line_notify.delivered_counts (
 COMMENT ON TABLE line_notify.delivered_counts IS 'LINE''s own count of messages delivered on a day (UTC+9): what it bills';
 COMMENT ON COLUMN line_notify.delivered_counts.status IS 'LINE''s word: ready, unready (asked again hourly), out_of_service, ...; or why there was no answer';
 
--- Days on which LINE took something from us, the oldest first; LINE counts a
--- day during the next one.
-CREATE FUNCTION line_notify._wanted_counts(home bigint, max integer, OUT channel text, OUT kind text, OUT day date)
+CREATE TABLE line_notify.engagement_count (
+	channel			text COLLATE "C" NOT NULL,
+	month			date NOT NULL,
+	aggregation_unit text COLLATE "C" NOT NULL,
+	upto			date NOT NULL,
+	status			text NOT NULL,
+	opened			bigint,
+	clicked			bigint,
+	fetched_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (channel, month, aggregation_unit)
+);
+COMMENT ON TABLE line_notify.engagement_count IS 'LINE''s figures about the messages of an aggregation unit in a month (UTC+9); see view engagement';
+COMMENT ON COLUMN line_notify.engagement_count.upto IS 'last day that the figures are about';
+COMMENT ON COLUMN line_notify.engagement_count.status IS 'ready, or why the last question had no answer; the figures before it stay';
+COMMENT ON COLUMN line_notify.engagement_count.opened IS 'people to whom a message was shown; NULL: LINE tells nothing below 20';
+COMMENT ON COLUMN line_notify.engagement_count.clicked IS 'people who opened a URL of a message; NULL: LINE tells nothing below 20';
+
+CREATE TABLE line_notify.unit_usage (
+	channel			text COLLATE "C" NOT NULL,
+	month			date NOT NULL,
+	status			text NOT NULL,
+	units			bigint,
+	fetched_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (channel, month)
+);
+COMMENT ON TABLE line_notify.unit_usage IS 'How many names of aggregation units LINE counted in a month (UTC+9); beyond 1,000 it drops new ones silently, see health()';
+
+-- Channels that LINE can be asked about now.
+CREATE FUNCTION line_notify._asking_channels(home bigint) RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c.name
+	FROM line_notify.channel c
+	WHERE c.home = _asking_channels.home AND c.paused_at IS NULL
+	  AND EXISTS (SELECT FROM line_notify.credential x WHERE x.channel = c.name AND x.kind IN ('access_token', 'client_secret', 'jwt_key'))
+	  AND NOT EXISTS (SELECT FROM line_notify.token_status s WHERE s.channel = c.name)
+$$;
+REVOKE ALL ON FUNCTION line_notify._asking_channels(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._asking_channels(bigint) IS 'channels that LINE can be asked about now';
+
+-- What to ask for.  Days on which LINE took something from us, the oldest
+-- first; LINE counts a day during the next one.  Then, once a day from one in
+-- the morning (UTC+9), each aggregation unit of each month: LINE corrects its
+-- figures for 14 days after a message reached the user, which it may a day
+-- after it was accepted.  LINE allows 60 such questions an hour to a channel; we
+-- put half of them, and the rest of the units wait their turn.
+CREATE FUNCTION line_notify._wanted_counts(home bigint, max integer,
+	OUT channel text, OUT kind text, OUT day date, OUT upto date, OUT unit text)
 RETURNS SETOF record
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT t.channel, t.kind, t.day
-	FROM (SELECT d.channel, d.kind, d.day FROM line_notify.daily_count d
-		  WHERE d.outcome = 'accepted' AND d.kind IN ('template', 'flexible')
-			AND d.day BETWEEN (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 45
-						  AND (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 1
-		  GROUP BY 1, 2, 3) t
-	JOIN line_notify.channel c ON c.name = t.channel AND c.home = _wanted_counts.home AND c.paused_at IS NULL
-		AND EXISTS (SELECT FROM line_notify.credential x WHERE x.channel = c.name AND x.kind IN ('access_token', 'client_secret', 'jwt_key'))
-		AND NOT EXISTS (SELECT FROM line_notify.token_status s WHERE s.channel = c.name)
-	LEFT JOIN line_notify.delivered_counts k ON k.channel = t.channel AND k.kind = t.kind AND k.day = t.day
-	WHERE k.status IS NULL
-	   OR k.status NOT IN ('ready', 'out_of_service') AND k.fetched_at < clock_timestamp() - interval '1 hour'
-	ORDER BY t.day, t.channel, t.kind
+	WITH c AS (SELECT name FROM line_notify._asking_channels(home) name),
+	d AS (
+		SELECT t.channel, t.kind, t.day, CASE WHEN t.aggregation_unit ~ '^[A-Za-z0-9_]{1,30}$' THEN t.aggregation_unit END AS unit
+		FROM line_notify.daily_count t
+		WHERE t.outcome = 'accepted' AND t.kind IN ('template', 'flexible')
+		  AND t.day BETWEEN (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 62
+						AND (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 1),
+	today AS (
+		SELECT x.eff AS day, (x.eff + interval '1 hour') AT TIME ZONE 'Asia/Tokyo' AS began
+		FROM (SELECT ((clock_timestamp() AT TIME ZONE 'Asia/Tokyo') - interval '1 hour')::date AS eff) x),
+	units AS (
+		SELECT u.*, e.fetched_at,
+			   row_number() OVER (PARTITION BY u.channel ORDER BY e.fetched_at NULLS FIRST, u.month, u.unit) AS turn
+		FROM (SELECT d.channel, date_trunc('month', d.day::timestamp)::date AS month, d.unit, max(d.day) AS last
+			  FROM d, today WHERE d.unit IS NOT NULL AND d.day < today.day GROUP BY 1, 2, 3) u
+		CROSS JOIN today
+		LEFT JOIN line_notify.engagement_count e ON e.channel = u.channel AND e.month = u.month AND e.aggregation_unit = u.unit
+		WHERE u.channel IN (SELECT name FROM c)
+		  AND u.last > today.day - 46
+		  AND (e.status IS NULL
+			   OR e.status = 'ready' AND e.fetched_at < today.began AND (e.fetched_at AT TIME ZONE 'Asia/Tokyo')::date <= u.last + 16
+			   OR e.status ~ '^http 4' AND e.status <> 'http 429' AND e.fetched_at < today.began
+			   OR e.status <> 'ready' AND (e.status !~ '^http 4' OR e.status = 'http 429') AND e.fetched_at < clock_timestamp() - interval '1 hour'))
+	SELECT w.channel, w.kind, w.day, w.upto, w.unit
+	FROM (
+		SELECT 1 AS part, t.channel, t.kind, t.day, NULL::date AS upto, NULL::text AS unit
+		FROM (SELECT DISTINCT d.channel, d.kind, d.day FROM d
+			  WHERE d.day >= (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 45) t
+		LEFT JOIN line_notify.delivered_counts k ON k.channel = t.channel AND k.kind = t.kind AND k.day = t.day
+		WHERE t.channel IN (SELECT name FROM c)
+		  AND (k.status IS NULL
+			   OR k.status NOT IN ('ready', 'out_of_service') AND k.fetched_at < clock_timestamp() - interval '1 hour')
+		UNION ALL
+		SELECT 2, n.channel, 'units', n.month, NULL, NULL
+		FROM (SELECT DISTINCT d.channel, date_trunc('month', today.day::timestamp)::date AS month FROM d, today
+			  WHERE d.unit IS NOT NULL AND d.day >= date_trunc('month', today.day::timestamp)::date AND d.day < today.day) n
+		CROSS JOIN today
+		LEFT JOIN line_notify.unit_usage x ON x.channel = n.channel AND x.month = n.month
+		WHERE n.channel IN (SELECT name FROM c)
+		  AND (x.status IS NULL OR x.fetched_at < today.began)
+		UNION ALL
+		SELECT 3, u.channel, 'engagement', u.month,
+			   least((u.month + interval '1 month')::date - 1, today.day - 1), u.unit
+		FROM units u, today
+		WHERE u.turn <= 30 - (SELECT count(*) FROM line_notify.engagement_count e
+							  WHERE e.channel = u.channel AND e.fetched_at > clock_timestamp() - interval '1 hour')) w
+	ORDER BY w.part, w.day, w.channel, w.kind, w.unit
 	LIMIT max
 $$;
 REVOKE ALL ON FUNCTION line_notify._wanted_counts(bigint, integer) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._wanted_counts(bigint, integer) IS 'which of LINE''s counts to ask for now';
+COMMENT ON FUNCTION line_notify._wanted_counts(bigint, integer) IS 'which of LINE''s figures to ask for now';
 
 CREATE FUNCTION line_notify._next_counts(home bigint) RETURNS timestamptz
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT least(
-		-- one more round, or those that were not ready
+		-- one more round
 		CASE WHEN (SELECT count(*) FROM line_notify._wanted_counts(home, 9)) > 8 THEN clock_timestamp() END,
-		(SELECT min(k.fetched_at) + interval '1 hour' FROM line_notify.delivered_counts k
-		 WHERE k.status NOT IN ('ready', 'out_of_service')
-		   AND k.day >= (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 45),
+		-- those that were not ready; a moment apart, whatever the clock does
+		greatest(clock_timestamp() + interval '10 seconds',
+			least((SELECT min(k.fetched_at) + interval '1 hour' FROM line_notify.delivered_counts k
+				   WHERE k.status NOT IN ('ready', 'out_of_service') AND k.channel IN (SELECT line_notify._asking_channels(home))
+					 AND k.day >= (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 45),
+				  -- questions failed, or are put off because so many are allowed in an hour
+				  (SELECT max(e.fetched_at) + interval '1 hour' FROM line_notify.engagement_count e
+				   WHERE e.channel IN (SELECT line_notify._asking_channels(home))
+					 AND e.fetched_at > clock_timestamp() - interval '1 hour'
+				   GROUP BY e.channel
+				   HAVING count(*) >= 22 OR bool_or(e.status <> 'ready')
+				   ORDER BY 1 LIMIT 1))),
 		-- at one in the morning for the day before
-		(((clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date + 1) + interval '1 hour') AT TIME ZONE 'Asia/Tokyo')
+		(((clock_timestamp() AT TIME ZONE 'Asia/Tokyo') - interval '1 hour')::date + 1 + interval '1 hour') AT TIME ZONE 'Asia/Tokyo')
 $$;
 REVOKE ALL ON FUNCTION line_notify._next_counts(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._next_counts(bigint) IS 'when to look for counts again';
+
+-- An answer of LINE, or the lack of one.
+CREATE FUNCTION line_notify._record_count(channel text, kind text, day date, upto date, unit text, status text, number bigint, clicked bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF kind = 'engagement' THEN
+		INSERT INTO line_notify.engagement_count AS e (channel, month, aggregation_unit, upto, status, opened, clicked)
+		VALUES (_record_count.channel, _record_count.day, _record_count.unit, _record_count.upto, _record_count.status,
+				_record_count.number, _record_count.clicked)
+		ON CONFLICT ON CONSTRAINT engagement_count_pkey DO UPDATE
+			SET status = excluded.status, fetched_at = clock_timestamp(),
+				upto = CASE excluded.status WHEN 'ready' THEN excluded.upto ELSE e.upto END,
+				opened = CASE excluded.status WHEN 'ready' THEN excluded.opened ELSE e.opened END,
+				clicked = CASE excluded.status WHEN 'ready' THEN excluded.clicked ELSE e.clicked END;
+	ELSIF kind = 'units' THEN
+		INSERT INTO line_notify.unit_usage AS x (channel, month, status, units)
+		VALUES (_record_count.channel, _record_count.day, _record_count.status, _record_count.number)
+		ON CONFLICT ON CONSTRAINT unit_usage_pkey DO UPDATE
+			SET status = excluded.status, units = coalesce(excluded.units, x.units), fetched_at = clock_timestamp();
+	ELSE
+		INSERT INTO line_notify.delivered_counts AS k (channel, day, kind, status, messages)
+		VALUES (_record_count.channel, _record_count.day, _record_count.kind, _record_count.status, _record_count.number)
+		ON CONFLICT ON CONSTRAINT delivered_counts_pkey DO UPDATE
+			SET status = excluded.status, messages = excluded.messages, fetched_at = clock_timestamp();
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._record_count(text, text, date, date, text, text, bigint, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._record_count(text, text, date, date, text, text, bigint, bigint) IS 'keeps an answer of LINE about its figures';
+
+CREATE VIEW line_notify.engagement WITH (security_barrier) AS
+WITH ours AS (
+	SELECT t.channel, date_trunc('month', t.day::timestamp)::date AS month, t.aggregation_unit,
+		   coalesce(sum(t.messages) FILTER (WHERE t.outcome = 'accepted'), 0)::bigint AS accepted,
+		   coalesce(sum(t.messages) FILTER (WHERE t.outcome = 'delivered'), 0)::bigint AS delivered,
+		   max(t.day) AS last
+	FROM line_notify.daily_totals t
+	WHERE t.kind IN ('template', 'flexible') AND t.outcome IN ('accepted', 'delivered') AND t.aggregation_unit IS NOT NULL
+	GROUP BY 1, 2, 3)
+SELECT channel, month, aggregation_unit, o.accepted, o.delivered, e.opened, e.clicked,
+	   round(e.opened::numeric / nullif(o.delivered, 0), 4) AS opened_share,
+	   round(e.clicked::numeric / nullif(o.delivered, 0), 4) AS clicked_share,
+	   e.upto, e.status, e.fetched_at,
+	   e.status IS DISTINCT FROM 'ready' OR (e.fetched_at AT TIME ZONE 'Asia/Tokyo')::date <= o.last + 16 AS provisional
+FROM ours o FULL JOIN line_notify.engagement_count e USING (channel, month, aggregation_unit);
+COMMENT ON VIEW line_notify.engagement IS 'How the messages of an aggregation unit were received, by month (UTC+9): ours sent and delivered, LINE''s opened and clicked';
+COMMENT ON COLUMN line_notify.engagement.aggregation_unit IS 'as sent; the key of the use case unless the message named another';
+COMMENT ON COLUMN line_notify.engagement.opened IS 'people to whom a message was shown, as LINE counts; NULL: not asked yet, or fewer than 20, which LINE does not tell';
+COMMENT ON COLUMN line_notify.engagement.clicked IS 'people who opened a URL of a message; NULL as above';
+COMMENT ON COLUMN line_notify.engagement.opened_share IS 'opened / delivered; people are counted once, messages each: a unit that writes to the same people often has small shares';
+COMMENT ON COLUMN line_notify.engagement.upto IS 'last day that LINE''s figures are about';
+COMMENT ON COLUMN line_notify.engagement.status IS 'ready, or why LINE''s last answer could not be used; NULL = not asked yet';
+COMMENT ON COLUMN line_notify.engagement.provisional IS 'LINE corrects its figures for 14 days after a message has reached the user; they are asked for daily until then';
+GRANT SELECT ON line_notify.engagement TO pg_monitor;
 
 CREATE TABLE line_notify.price (
 	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
@@ -2899,7 +3049,7 @@ BEGIN
 	CASE line_notify._preload_state()
 		WHEN 'not preloaded' THEN
 			reason := 'line_notify is not in shared_preload_libraries: nothing is sent';
-			hint := 'Add line_notify to shared_preload_libraries in postgresql.conf and restart the server.';
+			hint := 'Add line_notify to shared_preload_libraries in postgresql.conf and restart the server; or CALL line_notify.drain() now and then.';
 			RETURN NEXT;
 		WHEN 'disabled' THEN
 			reason := 'sending is switched off by line_notify.enabled';
@@ -3161,6 +3311,15 @@ BEGIN
 				RETURN NEXT;
 			END IF;
 		END IF;
+		FOR x IN SELECT u.units, u.month FROM line_notify.unit_usage u
+				 WHERE u.channel = c.name AND u.units >= 900
+				   AND u.month = date_trunc('month', clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date
+		LOOP
+			severity := 'warning';
+			reason := format('LINE counts %s names of aggregation units this month; beyond 1,000 it keeps no statistics of new ones', x.units);
+			hint := 'Use few, stable names (the default is the key of the use case); messages are sent nevertheless.';
+			RETURN NEXT;
+		END LOOP;
 		-- accepted messages of the last day around which no event came
 		SELECT 'warning', format('no delivery event came for %s messages that LINE accepted between %s and %s', sum(q.accepted),
 				to_char(min(q.minute), 'YYYY-MM-DD HH24:MI'), to_char(max(q.minute), 'YYYY-MM-DD HH24:MI TZ')),
@@ -3826,6 +3985,13 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._note_outcome() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._note_outcome() IS 'trigger: queues an outcome for the consumers that want it';
 
+CREATE FUNCTION line_notify._outcome_noted() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_outcome_noted';
+REVOKE ALL ON FUNCTION line_notify._outcome_noted() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._outcome_noted() IS 'trigger: at commit, asks the worker to announce outcomes; see setting line_notify.notify_outcomes';
+CREATE TRIGGER noted AFTER INSERT ON line_notify.outcome
+	FOR EACH ROW EXECUTE FUNCTION line_notify._outcome_noted();
+
 CREATE TRIGGER outcome_ended BEFORE INSERT ON line_notify.history FOR EACH ROW
 	WHEN (NEW.revision IS NULL AND NEW.state NOT IN ('accepted', 'cancelled', 'suppressed'))
 	EXECUTE FUNCTION line_notify._note_outcome();
@@ -3977,6 +4143,23 @@ $$;
 REVOKE ALL ON FUNCTION line_notify.wait_for(bigint, interval) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.wait_for(bigint, interval) IS 'Sleep until a message has been sent or has ended otherwise, at most timeout; returns its state then, NULL when there is no such message. Commit the INSERT first';
 
+CREATE FUNCTION line_notify._note_drain(sent bigint) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM line_notify._log_operation('drain', '{}', false, sent);
+	RETURN (SELECT count(*) FROM line_notify.outbox o
+			 WHERE o.due_at <= clock_timestamp() AND o.state = 'queued');
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._note_drain(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._note_drain(bigint) IS 'logs a drain(); returns how many messages are due and have not been sent';
+
+CREATE PROCEDURE line_notify.drain(timeout interval DEFAULT '5 minutes', INOUT sent bigint DEFAULT NULL, INOUT waiting bigint DEFAULT NULL)
+LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_drain';
+REVOKE ALL ON PROCEDURE line_notify.drain FROM PUBLIC;
+COMMENT ON PROCEDURE line_notify.drain IS 'Send what is due now, and come back when it is done or after timeout: sent = attempts made meanwhile, waiting = messages that are due and still there (see health()). Needs no preloaded library: then a background worker does it for the time of the call, and everything else that a worker does. Not inside a transaction block';
+
 --
 -- Grants of duties.  The privileges themselves are the register of who has
 -- which duty; PostgreSQL dumps, shows and revokes them.
@@ -3997,12 +4180,14 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	-- what support staff see; an operator sees it too
-	views CONSTANT text := 'line_notify.notifications, line_notify.attempts, line_notify.batches, line_notify.consumers, line_notify.channels';
+	views CONSTANT text := 'line_notify.notifications, line_notify.attempts, line_notify.batches, line_notify.consumers, line_notify.channels,'
+						   ' line_notify.approvals, line_notify.designs';
 	looks CONSTANT text := 'line_notify.find_notifications, line_notify.wait_for,'
 						   ' line_notify._viewer, line_notify._hold_ups, line_notify._local_home, line_notify._quiet_until';
 	verbs CONSTANT text := 'line_notify.cancel, line_notify.reschedule, line_notify.redrive, line_notify.pause, line_notify.resume,'
-						   ' line_notify.take_outcomes, line_notify.drop_consumer, line_notify.check_channel';
-	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations, line_notify.daily_totals, line_notify.reconciliation';
+						   ' line_notify.take_outcomes, line_notify.drop_consumer, line_notify.check_channel,'
+						   ' line_notify.drain, line_notify._note_drain';
+	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations, line_notify.daily_totals, line_notify.reconciliation, line_notify.engagement';
 	shows CONSTANT text := 'line_notify.health, line_notify.reset_stats, line_notify._stats, line_notify._workers';
 	verb text := CASE WHEN give THEN 'GRANT' ELSE 'REVOKE' END;
 	whom text := CASE WHEN give THEN 'TO ' ELSE 'FROM ' END || role::text;
@@ -4016,7 +4201,7 @@ BEGIN
 	EXECUTE format('%s EXECUTE ON FUNCTION %s %s', verb, looks, whom);
 	IF duty = 'operator' THEN
 		EXECUTE format('%s SELECT ON %s %s', verb, sees, whom);
-		EXECUTE format('%s EXECUTE ON FUNCTION %s, %s %s', verb, verbs, shows, whom);
+		EXECUTE format('%s EXECUTE ON ROUTINE %s, %s %s', verb, verbs, shows, whom);
 	END IF;
 
 	-- what another duty of the role gives too must stay
@@ -4223,8 +4408,11 @@ SELECT pg_catalog.pg_extension_config_dump('line_notify.in_flight', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.history', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.attempt_log', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.seen_event', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_count', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.delivered_counts', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.engagement_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.unit_usage', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.price', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.suppression', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.minute_count', '');

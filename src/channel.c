@@ -40,9 +40,20 @@ ln_channel_load(LnChannel ***list, int n, MemoryContext context)
 	LnChannelRow *rows;
 	int			nrows = ln_outbox_load_channels(&rows);
 	LnChannel **channels;
+	const char **names;
+	int			nnames = 0;
 
 	ln_outbox_load_credentials(rows, nrows);
 	ln_outbox_load_flow(rows, nrows);
+
+	/* first, so that new channels find the places of those that have gone */
+	names = palloc(sizeof(char *) * (n + nrows + 1));
+	for (int j = 0; j < nrows; j++)
+		names[nnames++] = rows[j].name;
+	for (int i = 0; i < n; i++)
+		if ((*list)[i]->in_flight > 0)
+			names[nnames++] = (*list)[i]->row.name;
+	ln_shmem_stats_keep(MyDatabaseId, names, nnames);
 
 	channels = MemoryContextAlloc(context, sizeof(LnChannel *) * (n + nrows + 1));
 	if (n > 0)

@@ -45,6 +45,16 @@ typedef struct LnRun
 /* Templates and designs watched at once, per channel; the oldest gives way. */
 #define LN_RUNS			16
 
+/* Asking whether LINE takes the credential of a paused channel again; see recheck.c */
+typedef struct LnRecheck
+{
+	TimestampTz at;				/* next question; 0 = not known yet */
+	int			questions;		/* since LINE took a message */
+	bool		renewed;		/* the token for this question is new */
+	bool		passed;			/* the last answer was good */
+	uint64		request;		/* tag of the question on its way, or 0 */
+} LnRecheck;
+
 typedef struct LnChannel
 {
 	MemoryContext context;		/* owns everything below */
@@ -57,8 +67,11 @@ typedef struct LnChannel
 	int			queued;			/* of these, not sent yet */
 	int			sent;			/* of these, on the wire */
 	uint64		dry[2];			/* by LineKind: no rate token in this round */
+	bool		mine;			/* a drainer: no other one sends with this
+								 * channel ID */
 	uint64		refused_token;	/* fingerprint of the credential that LINE
 								 * refused */
+	LnRecheck	recheck;
 	Breaker		breaker;
 	int			throttles;		/* answers 429 in a row without Retry-After */
 	int			failures;		/* of claims, in a row */

@@ -16,9 +16,6 @@
 #endif
 
 #include "catalog/pg_database.h"
-#if PG_VERSION_NUM >= 160000
-#include "varatt.h"				/* 16: apart from postgres.h */
-#endif
 #include "utils/acl.h"
 #include "utils/wait_event.h"
 
@@ -49,6 +46,13 @@
 #define LnWaitEvent(name) WaitEventExtensionNew(name)
 #else
 #define LnWaitEvent(name) PG_WAIT_EXTENSION
+#endif
+
+/* 17: a resource owner instead of a memory context; for the life of the process */
+#if PG_VERSION_NUM >= 170000
+#define LnCreateWaitEventSet(nevents) CreateWaitEventSet(NULL, (nevents))
+#else
+#define LnCreateWaitEventSet(nevents) CreateWaitEventSet(TopMemoryContext, (nevents))
 #endif
 
 /* 16: a database whose DROP was interrupted; back-patched without the macro's name to 15 */

@@ -1,10 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * counts.c
- *		LINE's own count of what was delivered on a day.
+ *		LINE's own figures: what was delivered on a day, how the messages of an
+ *		aggregation unit were received, how many units are in use.
  *
  * See "Get number of sent LINE notification messages": status is ready,
- * unready (asked again later), out_of_service, and whatever LINE may add.
+ * unready (asked again later), out_of_service, and whatever LINE may add.  The
+ * other two ("Get statistics per aggregation unit", "Get number of units used
+ * this month") have no status; an answer that is understood counts as ready.
+ *
+ * What LINE says of single URLs is not looked at: a URL may hold a customer's
+ * reference.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,6 +33,9 @@ static Question questions[LN_COUNTS_MAX];
 static LnCount answers[LN_COUNTS_MAX];
 static int	nanswers = 0;
 static uint64 asked = 0;		/* so many by this process */
+
+static void read_answer(LnCount *a, const HttpResult *res);
+static bool read_figure(const char *json, size_t len, const char *name, int64 *figure);
 
 int
 ln_counts_ask(LnChannel **channels, int nchannels, const LnCount *counts, int n, HttpClient *http)
@@ -53,8 +62,14 @@ ln_counts_ask(LnChannel **channels, int nchannels, const LnCount *counts, int n,
 		memset(&req, 0, sizeof(req));
 		req.tag = LN_TAG_COUNTS | ++asked;
 		req.method = "GET";
-		req.url = psprintf("%s/v2/bot/message/delivery/pnp%s?date=%s", c->row.api_base,
-						   strcmp(counts[i].kind, "template") == 0 ? "/templated" : "", counts[i].day);
+		if (strcmp(counts[i].kind, "engagement") == 0)
+			req.url = psprintf("%s/v2/bot/insight/message/event/aggregation?customAggregationUnit=%s&from=%s&to=%s",
+							   c->row.api_base, counts[i].unit, counts[i].day, counts[i].upto);
+		else if (strcmp(counts[i].kind, "units") == 0)
+			req.url = psprintf("%s/v2/bot/message/aggregation/info", c->row.api_base);
+		else
+			req.url = psprintf("%s/v2/bot/message/delivery/pnp%s?date=%s", c->row.api_base,
+							   strcmp(counts[i].kind, "template") == 0 ? "/templated" : "", counts[i].day);
 		headers[0] = ln_token_header(c->token, now);
 		headers[1] = "Accept: application/json";
 		req.headers = headers;
@@ -87,32 +102,82 @@ ln_counts_result(const HttpResult *res)
 {
 	for (int i = 0; i < LN_COUNTS_MAX; i++)
 	{
-		LnCount    *a;
-		char		number[32];
-
 		if (questions[i].tag != res->tag)
 			continue;
 		questions[i].tag = 0;
-		if (nanswers == LN_COUNTS_MAX)
-			return;				/* asked again later */
-		a = &answers[nanswers++];
-		*a = questions[i].count;
-		a->messages = -1;
-		if (res->verdict != HTTP_STATUS)
-			strlcpy(a->status, "no answer", sizeof(a->status));
-		else if (res->status != 200)
-			snprintf(a->status, sizeof(a->status), "http %d", res->status);
-		else if (res->body_truncated ||
-				 !ln_line_json_member(res->body, res->body_len, "status", a->status, sizeof(a->status)))
-			strlcpy(a->status, "not understood", sizeof(a->status));
-		else if (ln_line_json_member(res->body, res->body_len, "success", number, sizeof(number)) &&
-				 number[0] != '\0' && strlen(number) <= 18 &&
-				 strspn(number, "0123456789") == strlen(number))
-			a->messages = strtoll(number, NULL, 10);
-		else if (strcmp(a->status, "ready") == 0)
-			strlcpy(a->status, "not understood", sizeof(a->status));
+		if (nanswers < LN_COUNTS_MAX)	/* else asked again later */
+		{
+			answers[nanswers] = questions[i].count;
+			read_answer(&answers[nanswers++], res);
+		}
 		return;
 	}
+}
+
+static void
+read_answer(LnCount *a, const HttpResult *res)
+{
+	const char *overview;
+	size_t		len;
+	bool		understood;
+
+	a->number = a->clicked = -1;
+	if (res->verdict != HTTP_STATUS)
+	{
+		strlcpy(a->status, "no answer", sizeof(a->status));
+		return;
+	}
+	if (res->status != 200)
+	{
+		snprintf(a->status, sizeof(a->status), "http %d", res->status);
+		return;
+	}
+	if (strcmp(a->kind, "engagement") == 0)
+	{
+		/* a long list of URLs may follow, cut off by the cap of answers */
+		strlcpy(a->status, "ready", sizeof(a->status));
+		understood = ln_line_json_object(res->body, res->body_len, "overview", &overview, &len) &&
+			read_figure(overview, len, "uniqueImpression", &a->number) &&
+			read_figure(overview, len, "uniqueClick", &a->clicked);
+	}
+	else if (strcmp(a->kind, "units") == 0)
+	{
+		strlcpy(a->status, "ready", sizeof(a->status));
+		understood = read_figure(res->body, res->body_len, "numOfCustomAggregationUnits", &a->number) &&
+			a->number >= 0;
+	}
+	else
+	{
+		understood = ln_line_json_member(res->body, res->body_len, "status", a->status, sizeof(a->status)) &&
+			a->status[0] != '\0';
+		if (!read_figure(res->body, res->body_len, "success", &a->number) || a->number < 0)
+			understood = understood && strcmp(a->status, "ready") != 0;
+	}
+	if (!understood)
+	{
+		strlcpy(a->status, "not understood", sizeof(a->status));
+		a->number = a->clicked = -1;
+	}
+}
+
+/*
+ * A whole number that is not negative, or -1 for null and for a member that is
+ * absent: LINE withholds figures below 20.  False for anything else.
+ */
+static bool
+read_figure(const char *json, size_t len, const char *name, int64 *figure)
+{
+	char text[	32];
+
+	*figure = -1;
+	if (!ln_line_json_member(json, len, name, text, sizeof(text)))
+		return true;
+	if (strcmp(text, "null") == 0)
+		return true;
+	if (text[0] == '\0' || strlen(text) > 18 || strspn(text, "0123456789") != strlen(text))
+		return false;
+	*figure = strtoll(text, NULL, 10);
+	return true;
 }
 
 int

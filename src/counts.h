@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * counts.h
- *		LINE's own count of what was delivered on a day.
+ *		LINE's own figures: what was delivered on a day, how the messages of an
+ *		aggregation unit were received, how many units are in use.
  *
  * Asked through the worker's HTTP client, a few questions at a time; answers
  * wait here until the worker records them.  Needs no transaction.
@@ -20,14 +21,21 @@
 typedef struct LnCount
 {
 	char		channel[64];
-	char		kind[16];		/* template, flexible */
+	char		kind[16];		/* template, flexible: delivered on a day;
+								 * engagement: of a unit from day to upto;
+								 * units: in use this month */
 	char		day[9];			/* yyyymmdd, UTC+9 */
+	char		upto[9];		/* engagement */
+	char		unit[31];		/* engagement: of [A-Za-z0-9_] */
 	char		status[40];		/* LINE's word: ready, unready, ...; or "http
 								 * 403", "no answer" */
-	int64		messages;		/* -1 = not told */
+	int64		number;			/* messages; people who opened; units; -1 =
+								 * not told */
+	int64		clicked;		/* engagement: people who opened a URL; -1 =
+								 * not told */
 } LnCount;
 
-/* Ask for n counts (channel, kind and day are filled in). Returns how many could be asked for: others lack a token. */
+/* Ask for n counts (all down to unit are filled in). Returns how many could be asked for: others lack a token. */
 extern int	ln_counts_ask(LnChannel **channels, int nchannels, const LnCount *counts, int n, HttpClient *http);
 
 /* Questions without answer. */

@@ -477,7 +477,7 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 
 	it = JsonbIteratorInit(&json->root);
 	(void) JsonbIteratorNext(&it, &v, true);
-	while ((tok = JsonbIteratorNext(&it, &v, true)) == WJB_KEY)
+	while (JsonbIteratorNext(&it, &v, true) == WJB_KEY)
 	{
 		char	   *key = pnstrdup(v.val.string.val, v.val.string.len);
 		RuleNode   *node = palloc0(sizeof(RuleNode));

@@ -21,6 +21,7 @@
 bool		ln_guc_enabled = true;
 bool		ln_guc_enqueue = true;
 char	   *ln_guc_default_channel = NULL;
+char	   *ln_guc_notify_outcomes = "";
 int			ln_guc_max_messages_per_transaction = 1000000;
 int			ln_guc_max_databases = 64;
 int			ln_guc_max_in_flight = 512;
@@ -35,6 +36,8 @@ int			ln_guc_operations_retention = 400 * 24 * 60;
 int			ln_guc_silence_after = 90000;
 
 static char *guc_node = NULL;
+
+static bool check_notify_outcomes(char **newval, void **extra, GucSource source);
 
 static const struct config_enum_entry on_promotion_options[] = {
 	{"hold", LN_PROMOTION_HOLD, false},
@@ -198,6 +201,18 @@ ln_guc_define(void)
 							&ln_guc_silence_after, 90000, 1, 30 * 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 
+	/*
+	 * A hint for consumers of take_outcomes(), who then need not ask so
+	 * often. The worker gives it, after the transaction that recorded the
+	 * outcome, so that nothing of LISTEN and NOTIFY can hold up the
+	 * recording.
+	 */
+	DefineCustomStringVariable("line_notify.notify_outcomes",
+							   "NOTIFY channel on which it is announced that outcomes wait.",
+							   "Empty: it is not announced.",
+							   &ln_guc_notify_outcomes, "",
+							   PGC_SUSET, 0, check_notify_outcomes, NULL, NULL);
+
 	/* Messages on the wire at once, per worker; read when a worker starts. */
 	DefineCustomIntVariable("line_notify.max_in_flight",
 							"Messages on the wire at once, per database.",
@@ -214,4 +229,14 @@ ln_guc_define(void)
 								PGC_POSTMASTER, 0, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("line_notify");
+}
+
+/* what NOTIFY itself would refuse */
+static bool
+check_notify_outcomes(char **newval, void **extra, GucSource source)
+{
+	if (strlen(*newval) < NAMEDATALEN)
+		return true;
+	GUC_check_errdetail("A channel name has fewer than %d bytes.", NAMEDATALEN);
+	return false;
 }

@@ -11,6 +11,7 @@
 extern PGDLLIMPORT bool ln_guc_enabled;
 extern PGDLLIMPORT bool ln_guc_enqueue;
 extern PGDLLIMPORT char *ln_guc_default_channel;
+extern PGDLLIMPORT char *ln_guc_notify_outcomes;	/* "" = not */
 extern PGDLLIMPORT int ln_guc_max_messages_per_transaction;
 extern PGDLLIMPORT int ln_guc_max_databases;
 extern PGDLLIMPORT int ln_guc_max_in_flight;

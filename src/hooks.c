@@ -19,7 +19,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/objectaccess.h"
@@ -30,12 +29,11 @@
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "storage/procarray.h"
 #include "tcop/tcopprot.h"
-#include "storage/ipc.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
-#include "utils/syscache.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -199,7 +197,8 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 				   DestReceiver *dest, QueryCompletion *qc)
 {
 	Node	   *stmt = pstmt->utilityStmt;
-	bool		at_once = false;
+	bool		soon = false;
+	volatile bool at_once;
 	volatile Oid db = InvalidOid;
 	bool		alter_extension = IsA(stmt, AlterExtensionStmt) &&
 	strcmp(((AlterExtensionStmt *) stmt)->extname, "line_notify") == 0;
@@ -213,19 +212,20 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 	 */
 	if (ln_shared != NULL && IsTransactionState() &&
 		(IsA(stmt, RenameStmt) || !(IsTransactionBlock() || IsSubTransaction())))
-		db = database_to_free(stmt, &at_once);
+		db = database_to_free(stmt, &soon);
+	at_once = soon;
 
 	if (!OidIsValid(db))
 		next_process_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	else
 	{
-		/* more than the drain needs; the command itself waits 5 s more */
-		if (!ln_shmem_hold(db, at_once, ln_guc_shutdown_timeout + 10000))
-			ereport(WARNING,
-					(errmsg("the line_notify worker of the database did not step aside in time")));
 		/* also on the way out of a session that is terminated */
 		PG_ENSURE_ERROR_CLEANUP(release, ObjectIdGetDatum(db));
 		{
+			/* more than the drain needs; the command itself waits 5 s more */
+			if (!ln_shmem_hold(db, at_once, ln_guc_shutdown_timeout + 10000))
+				ereport(WARNING,
+						(errmsg("the line_notify worker of the database did not step aside in time")));
 			next_process_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		}
 		PG_END_ENSURE_ERROR_CLEANUP(release, ObjectIdGetDatum(db));
@@ -236,7 +236,11 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 		return;
 	/* prepared transactions belong to the database they were made in: ours */
 	if (end_prepared)
-		ln_shmem_wake(MyDatabaseId, LN_WORK_ALL, PG_UINT32_MAX, PG_UINT64_MAX);
+	{
+		ln_shmem_wake(MyDatabaseId, LN_WORK_ALL, PG_UINT64_MAX, PG_UINT64_MAX);
+		/* it may have been a verb that ended messages */
+		ln_shmem_ended(LN_ENDINGS_ALL);
+	}
 
 	/*
 	 * after ALTER EXTENSION UPDATE the worker may go on, or has to stand
@@ -258,6 +262,21 @@ ln_object_access(ObjectAccessType access, Oid classId, Oid objectId, int subId, 
 		ln_wakeup_at_commit(LN_WORK_EXTENSION);
 }
 
+static bool
+has_private_word(const char *statement)
+{
+	for (const char *p = statement; *p != '\0'; p++)
+	{
+		/* the letters that the words begin with */
+		if (strchr("oOeE_pPrRsSfF", *p) == NULL)
+			continue;
+		for (int i = 0; i < (int) lengthof(private_words); i++)
+			if (pg_strncasecmp(p, private_words[i], strlen(private_words[i])) == 0)
+				return true;
+	}
+	return false;
+}
+
 /*
  * An error of such a statement, whoever raises it (the parser at a misspelt use
  * case, a constraint somebody added), is logged without its text.
@@ -265,17 +284,13 @@ ln_object_access(ObjectAccessType access, Oid classId, Oid objectId, int subId, 
 static void
 ln_emit_log(ErrorData *edata)
 {
-	static int	depth = 0;
-
-	if (edata->elevel >= WARNING && !edata->hide_stmt && debug_query_string != NULL && depth == 0)
-	{
-		depth++;
-		for (const char *p = debug_query_string; *p != '\0' && !edata->hide_stmt; p++)
-			for (int i = 0; i < (int) lengthof(private_words); i++)
-				if (pg_strncasecmp(p, private_words[i], strlen(private_words[i])) == 0)
-					edata->hide_stmt = true;
-		depth--;
-	}
+	/*
+	 * a long statement with many warnings is searched only if it would be
+	 * logged
+	 */
+	if (edata->elevel >= WARNING && edata->elevel >= log_min_error_statement &&
+		!edata->hide_stmt && debug_query_string != NULL)
+		edata->hide_stmt = has_private_word(debug_query_string);
 	if (prev_emit_log)
 		prev_emit_log(edata);
 }

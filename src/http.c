@@ -723,15 +723,11 @@ pool_create(HttpClient *client)
 					  (long) opt->max_host_connections);
 	curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS,
 					  (long) opt->max_connections);
-#if LIBCURL_VERSION_NUM >= 0x081400
-	/* as CURLOPT_QUICK_EXIT below: no waiting for resolver threads */
-	curl_multi_setopt(pool->multi, CURLMOPT_QUICK_EXIT, 1L);
-#endif
 	if (opt->max_streams > 0)
 		curl_multi_setopt(pool->multi, CURLMOPT_MAX_CONCURRENT_STREAMS,
 						  (long) opt->max_streams);
 #if LIBCURL_VERSION_NUM >= 0x081400
-	/* the resolver threads belong to the multi handle since 8.20 */
+	/* as CURLOPT_QUICK_EXIT below: resolver threads are the pool's since 8.20 */
 	curl_multi_setopt(pool->multi, CURLMOPT_QUICK_EXIT, 1L);
 #endif
 
@@ -1565,6 +1561,7 @@ port_spoiled(HttpClient *client, int port)
 		if (!client->fds[fd].spoiled)
 			continue;
 		left--;
+		address.ss_family = AF_UNSPEC;
 		if (getsockname(fd, (struct sockaddr *) &address, &len) != 0)
 			continue;
 		if (address.ss_family == AF_INET)
@@ -2038,7 +2035,7 @@ header_is(const char *line, size_t len, const char *name, const char **value,
 static int64_t
 parse_retry_after(const char *value, size_t len, time_t now)
 {
-	char text[	64];
+	char		date_text[64];
 	int64_t		seconds = 0;
 	size_t		i;
 	time_t		when;
@@ -2053,12 +2050,12 @@ parse_retry_after(const char *value, size_t len, time_t now)
 		return seconds * 1000;
 
 	/* a date begins with the name of a day; curl_getdate() takes much more */
-	if (len < 16 || len >= sizeof(text) ||
+	if (len < 16 || len >= sizeof(date_text) ||
 		!((value[0] >= 'A' && value[0] <= 'Z') ||
 		  (value[0] >= 'a' && value[0] <= 'z')))
 		return -1;
-	copy_printable(text, sizeof(text), value, len);
-	when = curl_getdate(text, NULL);
+	copy_printable(date_text, sizeof(date_text), value, len);
+	when = curl_getdate(date_text, NULL);
 	if (when == (time_t) -1)
 		return -1;
 	if (when <= now)

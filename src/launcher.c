@@ -420,6 +420,8 @@ start_workers(void)
 			}
 		}
 
+		if (gone)
+			ln_shmem_stats_keep(database, NULL, 0);
 		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 		if (slot->state == LN_SLOT_STARTING && slot->pid == 0)
 		{

@@ -603,6 +603,51 @@ ln_line_json_member(const char *json, size_t len, const char *name,
 }
 
 /*
+ * An object in a JSON object; see line_api.h.
+ */
+bool
+ln_line_json_object(const char *json, size_t len, const char *name,
+					const char **object, size_t *object_len)
+{
+	JsonText	r;
+	JsonText	key;
+
+	if (json == NULL || len == 0)
+		return false;
+	r.pos = (const unsigned char *) json;
+	r.end = r.pos + len;
+
+	skip_space(&r);
+	if (!accept(&r, '{'))
+		return false;
+	do
+	{
+		const unsigned char *begin;
+
+		skip_space(&r);
+		if (!read_string(&r, &key))
+			return false;
+		skip_space(&r);
+		if (!accept(&r, ':'))
+			return false;
+		skip_space(&r);
+		begin = r.pos;
+		if (!skip_value(&r))
+			return false;
+		if (text_is(key, name))
+		{
+			if (*begin != '{')
+				return false;
+			*object = (const char *) begin;
+			*object_len = (size_t) (r.pos - begin);
+			return true;
+		}
+		skip_space(&r);
+	} while (accept(&r, ','));
+	return false;
+}
+
+/*
  * Note the strings of an object that we want.  "message" and the first of
  * "details" come from LINE's send endpoints, "error" and "error_description"
  * from its token endpoints.  The first of equal names counts.

@@ -153,4 +153,11 @@ extern void ln_line_error_text(const char *body, size_t len, char *buf, size_t r
  */
 extern bool ln_line_json_member(const char *json, size_t len, const char *name, char *buf, size_t room);
 
+/*
+ * The object that stands under a name in a JSON object, as bytes of the text
+ * given.  What follows it may be cut off.  False, and nothing set, when there
+ * is none before the text ends or stops being JSON.
+ */
+extern bool ln_line_json_object(const char *json, size_t len, const char *name, const char **object, size_t *object_len);
+
 #endif							/* LN_LINE_API_H */

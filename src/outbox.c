@@ -881,10 +881,21 @@ ln_outbox_sweep_keys(int limit)
 		"DELETE FROM line_notify.daily_sent WHERE day < current_date - 400",
 		.nargs = 0
 	};
+
+	/* LINE says nothing of how long it redelivers; days are generous */
+	static Statement events = {
+		.sql =
+		"DELETE FROM line_notify.seen_event s WHERE s.event_id IN ("
+		" SELECT x.event_id FROM line_notify.seen_event x"
+		" WHERE x.seen_at < clock_timestamp() - interval '8 days' ORDER BY x.seen_at LIMIT $1)",
+		.nargs = 1,
+		.argtypes = {INT4OID}
+	};
 	Datum		arg = Int32GetDatum(limit);
 
 	(void) run(&keys, &arg, NULL, SPI_OK_DELETE);
 	(void) run(&days, NULL, NULL, SPI_OK_DELETE);
+	(void) run(&events, &arg, NULL, SPI_OK_DELETE);
 }
 
 static const char *
@@ -1371,11 +1382,15 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 	};
 	static Statement count_follows = {
 		.sql =
-		"INSERT INTO line_notify.daily_count (channel, day, kind, outcome, n)"
+		"WITH fresh AS ("
+		" INSERT INTO line_notify.seen_event (event_id)"
+		" SELECT e.event FROM unnest($4) AS e(event) ON CONFLICT DO NOTHING RETURNING event_id)"
+		" INSERT INTO line_notify.daily_count (channel, day, kind, outcome, n)"
 		" SELECT e.channel, (e.at AT TIME ZONE 'Asia/Tokyo')::date, 'account', e.type, count(*)"
-		" FROM unnest($1, $2, $3) AS e(channel, type, at) GROUP BY 1, 2, 4",
-		.nargs = 3,
-		.argtypes = {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
+		" FROM unnest($1, $2, $3, $4) AS e(channel, type, at, event)"
+		" JOIN fresh f ON f.event_id = e.event GROUP BY 1, 2, 4",
+		.nargs = 4,
+		.argtypes = {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
 	};
 	Datum		take_args[] = {Int32GetDatum(limit), Int64GetDatum(*after)};
 	int			n;
@@ -1389,6 +1404,7 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 	int64	   *seqs;
 	const char **follow_channels;
 	const char **follow_types;
+	const char **follow_events;
 	TimestampTz *follow_ats;
 	int64	   *busy;
 	int64	   *ids;
@@ -1423,6 +1439,7 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 	events = palloc(sizeof(char *) * n);
 	follow_channels = palloc(sizeof(char *) * n);
 	follow_types = palloc(sizeof(char *) * n);
+	follow_events = palloc(sizeof(char *) * n);
 	follow_ats = palloc(sizeof(TimestampTz) * n);
 	for (int i = 0; i < n; i++)
 		if (list[i].id != 0)
@@ -1441,6 +1458,7 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 		{
 			follow_types[nfollows] = e->type;
 			follow_ats[nfollows] = e->at;
+			follow_events[nfollows] = e->event;
 			follow_channels[nfollows++] = e->channel;
 		}
 		else if (e->id == 0)
@@ -1513,7 +1531,7 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 	{
 		Datum		args[] = {
 			text_array(follow_channels, nfollows), text_array(follow_types, nfollows),
-			timestamptz_array(follow_ats, nfollows)
+			timestamptz_array(follow_ats, nfollows), text_array(follow_events, nfollows)
 		};
 
 		(void) run(&count_follows, args, NULL, SPI_OK_INSERT);
@@ -1601,7 +1619,8 @@ ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
 {
 	static Statement st = {
 		.sql =
-		"SELECT w.channel, w.kind, to_char(w.day, 'YYYYMMDD') FROM line_notify._wanted_counts($1, $2) w",
+		"SELECT w.channel, w.kind, to_char(w.day, 'YYYYMMDD'), to_char(w.upto, 'YYYYMMDD'), w.unit"
+		" FROM line_notify._wanted_counts($1, $2) w",
 		.nargs = 2,
 		.argtypes = {INT8OID, INT4OID}
 	};
@@ -1619,9 +1638,17 @@ ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
 	memset(counts, 0, sizeof(LnCount) * LN_COUNTS_MAX);
 	for (int i = 0; i < n; i++)
 	{
+		char	   *text;
+
 		strlcpy(counts[i].channel, column_text(i, 1), sizeof(counts[i].channel));
 		strlcpy(counts[i].kind, column_text(i, 2), sizeof(counts[i].kind));
 		strlcpy(counts[i].day, column_text(i, 3), sizeof(counts[i].day));
+		text = column_text(i, 4);
+
+		strlcpy(counts[i].upto, text ? text : "", sizeof(counts[i].upto));
+		text = column_text(i, 5);
+
+		strlcpy(counts[i].unit, text ? text : "", sizeof(counts[i].unit));
 	}
 	(void) run(&when, args, NULL, SPI_OK_SELECT);
 	*next = column_int8(0, 1, DT_NOEND);
@@ -1633,23 +1660,22 @@ ln_outbox_record_counts(const LnCount *counts, int n)
 {
 	static Statement st = {
 		.sql =
-		"INSERT INTO line_notify.delivered_counts (channel, day, kind, status, messages)"
-		" VALUES ($1, to_date($2, 'YYYYMMDD'), $3, $4, nullif($5, -1))"
-		" ON CONFLICT (channel, day, kind) DO UPDATE"
-		" SET status = excluded.status, messages = excluded.messages, fetched_at = clock_timestamp()",
-		.nargs = 5,
-		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID}
+		"SELECT line_notify._record_count($1, $2, to_date($3, 'YYYYMMDD'),"
+		" to_date(nullif($4, ''), 'YYYYMMDD'), nullif($5, ''), $6, nullif($7, -1), nullif($8, -1))",
+		.nargs = 8,
+		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID}
 	};
 
 	for (int i = 0; i < n; i++)
 	{
 		Datum		args[] = {
-			CStringGetTextDatum(counts[i].channel), CStringGetTextDatum(counts[i].day),
-			CStringGetTextDatum(counts[i].kind), CStringGetTextDatum(counts[i].status),
-			Int64GetDatum(counts[i].messages)
+			CStringGetTextDatum(counts[i].channel), CStringGetTextDatum(counts[i].kind),
+			CStringGetTextDatum(counts[i].day), CStringGetTextDatum(counts[i].upto),
+			CStringGetTextDatum(counts[i].unit), CStringGetTextDatum(counts[i].status),
+			Int64GetDatum(counts[i].number), Int64GetDatum(counts[i].clicked)
 		};
 
-		(void) run(&st, args, NULL, SPI_OK_INSERT);
+		(void) run(&st, args, NULL, SPI_OK_SELECT);
 	}
 }
 
@@ -1670,6 +1696,7 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 		"  WHERE h.id OPERATOR(pg_catalog.=) e.message_id AND h.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
 		" AND NOT EXISTS (SELECT FROM line_notify.attempt_log a"
 		"  WHERE a.id OPERATOR(pg_catalog.=) e.message_id AND a.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
+		" AND NOT EXISTS (SELECT FROM line_notify.seen_event s WHERE s.event_id OPERATOR(pg_catalog.=) e.event_id)"
 		" ON CONFLICT (event_id) DO NOTHING",
 		.nargs = 8,
 		.argtypes = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
@@ -1702,6 +1729,35 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 	args[6] = text_array(recipients, n);
 	args[7] = timestamptz_array(ats, n);
 	return (int) run(&st, args, NULL, SPI_OK_INSERT);
+}
+
+bool
+ln_outbox_announce(const char *notify_channel)
+{
+	static Statement st = {
+		.sql =
+		"SELECT pg_notify($1, '') WHERE pg_notification_queue_usage() < 0.5",
+		.nargs = 1,
+		.argtypes = {TEXTOID}
+	};
+	Datum		arg = CStringGetTextDatum(notify_channel);
+
+	return run(&st, &arg, NULL, SPI_OK_SELECT) > 0;
+}
+
+int64
+ln_outbox_note_drain(int64 sent)
+{
+	static Statement st = {
+		.sql = "SELECT line_notify._note_drain($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(sent);
+
+	caller_context = CurrentMemoryContext;
+	(void) run(&st, &arg, NULL, SPI_OK_SELECT);
+	return column_int8(0, 1, 0);
 }
 
 char *

@@ -345,6 +345,12 @@ extern void ln_outbox_record_counts(const struct LnCount *counts, int n);
 /* Insert events that are new; returns how many were. */
 extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);
 
+/* Tell listeners that outcomes wait.  False: the NOTIFY queue is so full that they are not told. */
+extern bool ln_outbox_announce(const char *notify_channel);
+
+/* Log a drain() that made so many attempts; how many messages are due and not sent? */
+extern int64 ln_outbox_note_drain(int64 sent);
+
 /* State of a message, by a snapshot of its own; NULL = there is none with this id. */
 extern char *ln_outbox_state(int64 id);
 

@@ -1365,7 +1365,7 @@ first_extension_start(const uint32_t *c, const uint8_t *k, int n)
 		i--;
 	while (i > 0 && IS_DIGIT(k[i - 1]))
 		i--;
-	if (i == 0 || !IS_DIGIT(k[i]))
+	if (i == 0 || i == n || !IS_DIGIT(k[i]))
 		return n;
 	for (gap = i; gap > 0 && !IS_DIGIT(k[gap - 1]); gap--)
 		;

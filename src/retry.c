@@ -15,6 +15,10 @@
 /* Lower bound of a delay as a part of the base: a tenth. */
 #define FLOOR_DIVISOR	10
 
+/* Questions about a paused channel: a person who mends it shall not wait long, LINE shall hardly notice. */
+#define RECHECK_FIRST_MS	10000
+#define RECHECK_LAST_MS		600000
+
 /*
  * Delay in milliseconds before the attempt after "attempt"; see retry.h.
  * Arguments below 1 count as 1.
@@ -46,4 +50,19 @@ ln_retry_delay_ms(int attempt, int64_t base_ms, int64_t cap_ms, uint64_t random)
 	if (least > max)
 		least = max;
 	return delay < least ? least : delay;
+}
+
+/*
+ * Wait before the next question about a paused channel; see retry.h.
+ */
+int64_t
+ln_retry_recheck_ms(int questions, uint64_t random)
+{
+	int64_t		wait = RECHECK_FIRST_MS;
+
+	while (questions-- > 0 && wait < RECHECK_LAST_MS)
+		wait *= 2;
+	if (wait > RECHECK_LAST_MS)
+		wait = RECHECK_LAST_MS;
+	return wait - wait / 4 + (int64_t) (random % (uint64_t) (wait / 4 + 1));
 }

@@ -18,6 +18,8 @@
 #include "storage/procarray.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -25,14 +27,32 @@
 #include "line_api.h"
 #include "shmem.h"
 
+/* How long to wait when all places for rate limits are taken. */
+#define RATE_FULL_NS	INT64CONST(1000000000)
+
+typedef enum RateMake
+{
+	RATE_FIND,
+	RATE_MAKE,
+	RATE_INSIST
+} RateMake;
+
 LnShared   *ln_shared = NULL;
+
+/* LnRate by key, in shared memory */
+static HTAB *rates = NULL;
+
+/* the only slot, in a process that has no shared memory */
+static LnSlot *private_slot = NULL;
 
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
-static Size shmem_size(void);
+static Size shmem_size(int nslots);
 static void shmem_request(void);
 static void shmem_startup(void);
+static LnRate *find_rate(uint64 key, RateMake make);
+static void clear_stats(LnStats *s);
 
 void
 ln_shmem_install_hooks(void)
@@ -63,6 +83,8 @@ ln_shmem_set_latch(int procno)
 LnSlot *
 ln_shmem_find(Oid database)
 {
+	if (private_slot != NULL && private_slot->database == database)
+		return private_slot;
 	for (int i = 0; i < ln_shared->nslots; i++)
 	{
 		LnSlot	   *slot = &ln_shared->slots[i];
@@ -97,6 +119,7 @@ ln_shmem_find_or_make(Oid database)
 		slot->started_at = 0;
 		slot->restart_at = 0;
 		slot->next_due = DT_NOEND;
+		slot->resume_at = 0;
 		slot->last_error[0] = '\0';
 		/* whatever was noted before is for a worker that reads everything */
 		pg_atomic_write_u32(&slot->work, LN_WORK_ALL);
@@ -106,6 +129,53 @@ ln_shmem_find_or_make(Oid database)
 		return slot;
 	}
 	return NULL;
+}
+
+bool
+ln_shmem_ask_drain(void)
+{
+	LnSlot	   *slot;
+
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	slot = ln_shmem_find_or_make(MyDatabaseId);
+	if (slot != NULL)
+		slot->resume_at = 0;
+	LWLockRelease(ln_shared->lock);
+	ln_shmem_wake(MyDatabaseId, LN_WORK_RESCAN | LN_WORK_DRAIN, 0, 0);
+	return slot != NULL;
+}
+
+TimestampTz
+ln_shmem_drained(uint64 *recorded)
+{
+	LnSlot	   *slot;
+	TimestampTz resume_at = 0;
+
+	LWLockAcquire(ln_shared->lock, LW_SHARED);
+	slot = ln_shmem_find(MyDatabaseId);
+	if (slot != NULL)
+	{
+		*recorded = pg_atomic_read_u64(&slot->recorded);
+		if ((pg_atomic_read_u32(&slot->work) & LN_WORK_DRAIN) == 0)
+			resume_at = slot->resume_at;
+	}
+	LWLockRelease(ln_shared->lock);
+	return resume_at;
+}
+
+void
+ln_shmem_note_drained(LnSlot *slot, TimestampTz resume_at)
+{
+	bool		changed;
+
+	/* waits for whoever is just noting work */
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	changed = pg_atomic_read_u32(&slot->work) == 0 && slot->resume_at != resume_at;
+	if (changed)
+		slot->resume_at = resume_at;
+	LWLockRelease(ln_shared->lock);
+	if (changed)
+		ConditionVariableBroadcast(&ln_shared->drained);
 }
 
 void
@@ -212,17 +282,7 @@ ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 10, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
-		PG_TRY();
-		{
-			CHECK_FOR_INTERRUPTS();
-		}
-		PG_CATCH();
-		{
-			/* cancelled: the command will not run */
-			ln_shmem_release(database);
-			PG_RE_THROW();
-		}
-		PG_END_TRY();
+		CHECK_FOR_INTERRUPTS();
 	}
 }
 
@@ -259,141 +319,236 @@ ln_shmem_channel_bit(const char *name)
 }
 
 /*
- * Find the bucket of a key, taking the least recently used place for a new
- * one.  Caller holds rate_lock.
+ * The rate limit of a key, or NULL.  Returns with rate_lock held, shared unless
+ * it had to be made: the caller releases it.  make = RATE_MAKE takes the place
+ * of one that nobody needs, if all are taken; RATE_INSIST that of any one without
+ * a pause.
  */
-static TokenBucket *
-find_bucket(uint64 key, int limit, int64 now)
+static LnRate *
+find_rate(uint64 key, RateMake make)
 {
-	LnRate	   *oldest = &ln_shared->rates[0];
+	LnRate	   *rate;
+	LnRate	   *other;
+	LnRate	   *victim = NULL;
+	HASH_SEQ_STATUS scan;
+	int64		now;
+	bool		found;
 
-	for (int i = 0; i < LN_RATES; i++)
+	LWLockAcquire(ln_shared->rate_lock, LW_SHARED);
+	rate = hash_search(rates, &key, HASH_FIND, NULL);
+	if (rate != NULL || make == RATE_FIND)
+		return rate;
+
+	LWLockRelease(ln_shared->rate_lock);
+	LWLockAcquire(ln_shared->rate_lock, LW_EXCLUSIVE);
+	if (hash_get_num_entries(rates) >= LN_RATES &&
+		hash_search(rates, &key, HASH_FIND, NULL) == NULL)
 	{
-		LnRate	   *r = &ln_shared->rates[i];
-
-		if (r->key == key)
+		/* nobody holds a mutex, since nobody holds the lock */
+		now = ln_monotonic_ns();
+		hash_seq_init(&scan, rates);
+		while ((other = hash_seq_search(&scan)) != NULL)
 		{
-			ln_bucket_configure(&r->bucket, limit, now);
-			return &r->bucket;
+			if (!ln_bucket_idle(&other->bucket, now) &&
+				(make != RATE_INSIST || other->bucket.blocked_until_ns > now))
+				continue;
+			if (victim == NULL || other->bucket.updated_ns < victim->bucket.updated_ns)
+				victim = other;
 		}
-		if (r->key == 0)
-		{
-			oldest = r;
-			break;
-		}
-		if (r->bucket.updated_ns < oldest->bucket.updated_ns)
-			oldest = r;
+		if (victim == NULL)
+			return NULL;
+		hash_search(rates, &victim->key, HASH_REMOVE, NULL);
 	}
-	memset(oldest, 0, sizeof(*oldest));
-	oldest->key = key;
-	ln_bucket_configure(&oldest->bucket, limit, now);
-	return &oldest->bucket;
+	rate = hash_search(rates, &key, HASH_ENTER, &found);
+	if (!found)
+	{
+		SpinLockInit(&rate->mutex);
+		memset(&rate->bucket, 0, sizeof(rate->bucket));
+	}
+	return rate;
+}
+
+/*
+ * Time to go by, under the mutex.  A process that slept between the clock and
+ * the mutex must not set the bucket back: it would fill twice.
+ */
+static int64
+bucket_time(const TokenBucket *b, int64 now)
+{
+	return Max(now, b->updated_ns);
 }
 
 int
 ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns)
 {
+	LnRate	   *rate = find_rate(key, RATE_MAKE);
 	int64		now = ln_monotonic_ns();
-	TokenBucket *b;
-	int			got;
+	int			got = 0;
 
-	SpinLockAcquire(&ln_shared->rate_lock);
-	b = find_bucket(key, limit, now);
-	got = ln_bucket_take(b, want, now);
-	*wait_ns = got < want ? ln_bucket_wait_ns(b, 1, now) : 0;
-	SpinLockRelease(&ln_shared->rate_lock);
+	if (rate == NULL)
+		*wait_ns = RATE_FULL_NS;
+	else
+	{
+		SpinLockAcquire(&rate->mutex);
+		now = bucket_time(&rate->bucket, now);
+		ln_bucket_configure(&rate->bucket, limit, now);
+		got = ln_bucket_take(&rate->bucket, want, now);
+		*wait_ns = got < want ? ln_bucket_wait_ns(&rate->bucket, 1, now) : 0;
+		SpinLockRelease(&rate->mutex);
+	}
+	LWLockRelease(ln_shared->rate_lock);
 	return got;
 }
 
 int64
 ln_shmem_rate_blocked_until(uint64 key)
 {
+	LnRate	   *rate = find_rate(key, RATE_FIND);
 	int64		until = 0;
 
-	SpinLockAcquire(&ln_shared->rate_lock);
-	for (int i = 0; i < LN_RATES && ln_shared->rates[i].key != 0; i++)
+	if (rate != NULL)
 	{
-		if (ln_shared->rates[i].key == key)
-		{
-			until = ln_shared->rates[i].bucket.blocked_until_ns;
-			break;
-		}
+		SpinLockAcquire(&rate->mutex);
+		until = rate->bucket.blocked_until_ns;
+		SpinLockRelease(&rate->mutex);
 	}
-	SpinLockRelease(&ln_shared->rate_lock);
-	return until > ln_monotonic_ns() ? until : 0;
+	LWLockRelease(ln_shared->rate_lock);
+	return until != 0 && until > ln_monotonic_ns() ? until : 0;
 }
 
 void
 ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns)
 {
+	LnRate	   *rate = find_rate(key, RATE_INSIST);
 	int64		now = ln_monotonic_ns();
 
-	SpinLockAcquire(&ln_shared->rate_lock);
-	/* after a pause, from a tenth of the rate to all of it in ten seconds */
-	ln_bucket_block(find_bucket(key, limit, now), pause_ns,
-					INT64CONST(10000000000), 100, now);
-	SpinLockRelease(&ln_shared->rate_lock);
+	if (rate != NULL)
+	{
+		SpinLockAcquire(&rate->mutex);
+		now = bucket_time(&rate->bucket, now);
+		ln_bucket_configure(&rate->bucket, limit, now);
+		/* after a pause, from a tenth of the rate to all of it in ten seconds */
+		ln_bucket_block(&rate->bucket, pause_ns, INT64CONST(10000000000), 100, now);
+		SpinLockRelease(&rate->mutex);
+	}
+	LWLockRelease(ln_shared->rate_lock);
 }
 
 void
 ln_shmem_rate_unblock(uint64 key)
 {
-	SpinLockAcquire(&ln_shared->rate_lock);
-	for (int i = 0; i < LN_RATES && ln_shared->rates[i].key != 0; i++)
+	LnRate	   *rate = find_rate(key, RATE_FIND);
+	int64		now = ln_monotonic_ns();
+
+	if (rate != NULL)
 	{
-		if (ln_shared->rates[i].key == key)
-			ln_bucket_unblock(&ln_shared->rates[i].bucket, ln_monotonic_ns());
+		SpinLockAcquire(&rate->mutex);
+		ln_bucket_unblock(&rate->bucket, bucket_time(&rate->bucket, now));
+		SpinLockRelease(&rate->mutex);
 	}
-	SpinLockRelease(&ln_shared->rate_lock);
+	LWLockRelease(ln_shared->rate_lock);
 }
 
 bool
 ln_shmem_rate_look(uint64 key, double *tokens, int64 *blocked_ns)
 {
+	LnRate	   *rate = find_rate(key, RATE_FIND);
 	int64		now = ln_monotonic_ns();
-	bool		found = false;
+	TokenBucket bucket;
 
-	SpinLockAcquire(&ln_shared->rate_lock);
-	for (int i = 0; i < LN_RATES && ln_shared->rates[i].key != 0; i++)
+	if (rate != NULL)
 	{
-		TokenBucket *b = &ln_shared->rates[i].bucket;
-
-		if (ln_shared->rates[i].key != key)
-			continue;
-		*tokens = b->level_ns * (double) b->limit / 1e9;
-		*blocked_ns = Max(0, b->blocked_until_ns - now);
-		found = true;
-		break;
+		SpinLockAcquire(&rate->mutex);
+		bucket = rate->bucket;
+		SpinLockRelease(&rate->mutex);
 	}
-	SpinLockRelease(&ln_shared->rate_lock);
-	return found;
+	LWLockRelease(ln_shared->rate_lock);
+	if (rate == NULL)
+		return false;
+	*tokens = (double) bucket.level_ns * bucket.limit / 1e9;
+	*blocked_ns = Max(0, bucket.blocked_until_ns - now);
+	return true;
 }
 
 LnStats    *
 ln_shmem_stats(Oid database, const char *channel, int kind)
 {
-	LnStats    *s = NULL;
+	static bool told = false;
+	LnStats    *place = NULL;
 
 	if (ln_shared == NULL)
 		return NULL;
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < LN_STATS; i++)
 	{
-		s = &ln_shared->stats[i];
+		LnStats    *s = &ln_shared->stats[i];
+
 		if (s->database == database && s->kind == kind && strcmp(s->channel, channel) == 0)
-			break;
-		if (s->database == InvalidOid)
 		{
-			strlcpy(s->channel, channel, sizeof(s->channel));
-			s->kind = kind;
-			pg_atomic_write_u64(&s->since, (uint64) GetCurrentTimestamp());
-			s->database = database;
+			place = s;
 			break;
 		}
-		s = NULL;
+		if (s->database == InvalidOid && place == NULL)
+			place = s;
+	}
+	if (place != NULL && place->database == InvalidOid)
+	{
+		clear_stats(place);
+		strlcpy(place->channel, channel, sizeof(place->channel));
+		place->kind = kind;
+		pg_atomic_write_u64(&place->since, (uint64) GetCurrentTimestamp());
+		place->database = database;
 	}
 	LWLockRelease(ln_shared->lock);
-	return s;
+	if (place == NULL && !told)
+	{
+		told = true;
+		ereport(LOG,
+				(errmsg("line_notify has no place for statistics of channel \"%s\"", channel),
+				 errdetail("There are %d, for two endpoints of each channel of each database.", LN_STATS)));
+	}
+	return place;
+}
+
+void
+ln_shmem_stats_keep(Oid database, const char *const *channels, int n)
+{
+	if (ln_shared == NULL)
+		return;
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < LN_STATS; i++)
+	{
+		LnStats    *s = &ln_shared->stats[i];
+		bool		kept = false;
+
+		if (s->database != database)
+			continue;
+		for (int k = 0; k < n && !kept; k++)
+			kept = strcmp(s->channel, channels[k]) == 0;
+		if (!kept)
+			s->database = InvalidOid;
+	}
+	LWLockRelease(ln_shared->lock);
+}
+
+/* As new, all but the key. */
+static void
+clear_stats(LnStats *s)
+{
+	for (int k = 0; k < LN_COUNTERS; k++)
+		pg_atomic_write_u64(&s->counters[k], 0);
+	for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
+		pg_atomic_write_u64(&s->latency[k], 0);
+	pg_atomic_write_u64(&s->since, 0);
+	pg_atomic_write_u64(&s->last_success, 0);
+	pg_atomic_write_u64(&s->last_error_at, 0);
+	pg_atomic_write_u32(&s->last_error, 0);
+	pg_atomic_write_u32(&s->in_flight, 0);
+	pg_atomic_write_u32(&s->breaker, 0);
+	pg_atomic_write_u64(&s->breaker_until, 0);
+	pg_atomic_write_u64(&s->rate_key, 0);
+	pg_atomic_write_u32(&s->resumed, 0);
+	s->words[0] = '\0';
 }
 
 void
@@ -410,7 +565,9 @@ ln_stats_answer(LnStats *s, int outcome, int next, int status, TimestampTz now, 
 {
 	if (s == NULL)
 		return;
-	pg_atomic_fetch_sub_u32(&s->in_flight, 1);
+	/* only one process writes it; it may have been set to 0 since */
+	if (pg_atomic_read_u32(&s->in_flight) > 0)
+		pg_atomic_fetch_sub_u32(&s->in_flight, 1);
 	pg_atomic_fetch_add_u64(&s->counters[LN_COUNT_ANSWERS + outcome], 1);
 	if (next == LINE_RETRY_LATER)
 		pg_atomic_fetch_add_u64(&s->counters[LN_COUNT_RETRIED], 1);
@@ -449,10 +606,10 @@ ln_monotonic_ns(void)
 }
 
 static Size
-shmem_size(void)
+shmem_size(int nslots)
 {
 	return add_size(offsetof(LnShared, slots),
-					mul_size(ln_guc_max_databases, sizeof(LnSlot)));
+					mul_size(nslots, sizeof(LnSlot)));
 }
 
 static void
@@ -460,55 +617,97 @@ shmem_request(void)
 {
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
-	RequestAddinShmemSpace(shmem_size());
-	RequestNamedLWLockTranche("line_notify", 1);
+	RequestAddinShmemSpace(add_size(shmem_size(ln_guc_max_databases),
+									hash_estimate_size(LN_RATES, sizeof(LnRate))));
+	RequestNamedLWLockTranche("line_notify", 2);
+}
+
+void
+ln_shmem_init_slot(LnSlot *slot)
+{
+	memset(slot, 0, sizeof(*slot));
+	slot->procno = -1;
+	pg_atomic_init_u32(&slot->work, 0);
+	pg_atomic_init_u64(&slot->new_lanes, 0);
+	pg_atomic_init_u64(&slot->new_channels, 0);
+	pg_atomic_init_u32(&slot->in_flight, 0);
+	pg_atomic_init_u64(&slot->recorded, 0);
+}
+
+static void
+init_shared(LWLockPadded *locks, int nslots)
+{
+	memset(ln_shared, 0, shmem_size(nslots));
+	ln_shared->lock = &locks[0].lock;
+	ln_shared->rate_lock = &locks[1].lock;
+	ln_shared->nslots = nslots;
+	ln_shared->launcher_procno = -1;
+	ln_shared->scan_databases = true;
+	for (int i = 0; i < LN_ENDINGS; i++)
+		ConditionVariableInit(&ln_shared->endings[i]);
+	ConditionVariableInit(&ln_shared->drained);
+	for (int i = 0; i < LN_STATS; i++)
+	{
+		LnStats    *s = &ln_shared->stats[i];
+
+		for (int k = 0; k < LN_COUNTERS; k++)
+			pg_atomic_init_u64(&s->counters[k], 0);
+		for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
+			pg_atomic_init_u64(&s->latency[k], 0);
+		pg_atomic_init_u64(&s->since, 0);
+		pg_atomic_init_u64(&s->last_success, 0);
+		pg_atomic_init_u64(&s->last_error_at, 0);
+		pg_atomic_init_u32(&s->last_error, 0);
+		pg_atomic_init_u32(&s->in_flight, 0);
+		pg_atomic_init_u32(&s->breaker, 0);
+		pg_atomic_init_u64(&s->breaker_until, 0);
+		pg_atomic_init_u64(&s->rate_key, 0);
+		pg_atomic_init_u32(&s->resumed, 0);
+	}
+	for (int i = 0; i < nslots; i++)
+		ln_shmem_init_slot(&ln_shared->slots[i]);
+}
+
+static HASHCTL *
+rate_hash(HASHCTL *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->keysize = sizeof(uint64);
+	info->entrysize = sizeof(LnRate);
+	return info;
+}
+
+void
+ln_shmem_make_private(LnSlot *slot)
+{
+	LWLockPadded *locks = MemoryContextAlloc(TopMemoryContext, 2 * sizeof(LWLockPadded));
+	int			tranche = LWLockNewTrancheId();
+	HASHCTL		info;
+
+	for (int i = 0; i < 2; i++)
+		LWLockInitialize(&locks[i].lock, tranche);
+	ln_shared = MemoryContextAlloc(TopMemoryContext, shmem_size(0));
+	init_shared(locks, 0);
+	rates = hash_create("line_notify rates", LN_RATES, rate_hash(&info), HASH_ELEM | HASH_BLOBS);
+	private_slot = slot;
 }
 
 static void
 shmem_startup(void)
 {
+	HASHCTL		info;
 	bool		found;
 
 	if (prev_shmem_startup_hook)
 		prev_shmem_startup_hook();
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	ln_shared = ShmemInitStruct("line_notify", shmem_size(), &found);
+	ln_shared = ShmemInitStruct("line_notify", shmem_size(ln_guc_max_databases), &found);
 	if (!found)
 	{
-		memset(ln_shared, 0, shmem_size());
-		ln_shared->lock = &(GetNamedLWLockTranche("line_notify"))->lock;
-		ln_shared->nslots = ln_guc_max_databases;
-		ln_shared->launcher_procno = -1;
-		ln_shared->scan_databases = true;
-		SpinLockInit(&ln_shared->rate_lock);
-		for (int i = 0; i < LN_ENDINGS; i++)
-			ConditionVariableInit(&ln_shared->endings[i]);
-		for (int i = 0; i < LN_STATS; i++)
-		{
-			LnStats    *s = &ln_shared->stats[i];
-
-			for (int k = 0; k < LN_COUNTERS; k++)
-				pg_atomic_init_u64(&s->counters[k], 0);
-			for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
-				pg_atomic_init_u64(&s->latency[k], 0);
-			pg_atomic_init_u64(&s->since, 0);
-			pg_atomic_init_u64(&s->last_success, 0);
-			pg_atomic_init_u64(&s->last_error_at, 0);
-			pg_atomic_init_u32(&s->last_error, 0);
-			pg_atomic_init_u32(&s->in_flight, 0);
-			pg_atomic_init_u32(&s->breaker, 0);
-			pg_atomic_init_u64(&s->breaker_until, 0);
-			pg_atomic_init_u64(&s->rate_key, 0);
-			pg_atomic_init_u32(&s->resumed, 0);
-		}
-		for (int i = 0; i < ln_shared->nslots; i++)
-		{
-			pg_atomic_init_u32(&ln_shared->slots[i].work, 0);
-			pg_atomic_init_u64(&ln_shared->slots[i].new_lanes, 0);
-			pg_atomic_init_u64(&ln_shared->slots[i].new_channels, 0);
-			pg_atomic_init_u32(&ln_shared->slots[i].in_flight, 0);
-		}
+		init_shared(GetNamedLWLockTranche("line_notify"), ln_guc_max_databases);
 	}
+	rates = ShmemInitHash("line_notify rates", LN_RATES, LN_RATES, rate_hash(&info),
+						  HASH_ELEM | HASH_BLOBS);
 	LWLockRelease(AddinShmemInitLock);
 }

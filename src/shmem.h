@@ -48,7 +48,9 @@ typedef enum LnSlotState
 #define LN_WORK_EXTENSION	0x08	/* extension created, dropped or updated */
 #define LN_WORK_RESCAN		0x10	/* rows changed behind the claim's back */
 #define LN_WORK_RELEASE		0x20	/* rows that were set aside may go on */
-#define LN_WORK_ALL			0x3f
+#define LN_WORK_OUTCOMES	0x40	/* outcomes wait for their consumers */
+#define LN_WORK_ALL			0x7f
+#define LN_WORK_DRAIN		0x80	/* somebody waits in drain() */
 
 typedef struct LnSlot
 {
@@ -67,6 +69,9 @@ typedef struct LnSlot
 	TimestampTz restart_at;		/* BACKOFF, NO_WORKER: not before */
 	TimestampTz next_due;		/* IDLE: when something becomes due; DT_NOEND
 								 * = nothing */
+	TimestampTz resume_at;		/* for drain(): 0 = at work, else when
+								 * something that is due already may go on;
+								 * DT_NOEND = nothing is */
 	char		last_error[128];
 
 	/* lock-free: set by committing backends, taken by the worker */
@@ -74,16 +79,26 @@ typedef struct LnSlot
 	pg_atomic_uint64 new_lanes; /* bit of outbox.lane */
 	pg_atomic_uint64 new_channels;	/* bit ln_channel_bit(name) */
 	pg_atomic_uint32 in_flight; /* written by the worker, for display */
+	pg_atomic_uint64 recorded;	/* attempts recorded, since the server started */
 } LnSlot;
 
-/* One rate limit of LINE: a channel ID and an endpoint. */
+/*
+ * One rate limit of LINE: a channel ID and an endpoint.  Looked up in a hash
+ * table under ln_shared->rate_lock, which whoever uses a bucket holds shared, and
+ * whoever makes or forgets one exclusively.
+ */
 typedef struct LnRate
 {
-	uint64		key;			/* 0 = free */
+	uint64		key;
+	slock_t		mutex;			/* protects the bucket, for arithmetic only */
 	TokenBucket bucket;
 } LnRate;
 
-#define LN_RATES	256
+/*
+ * Rate limits in use within the same few seconds, in the whole server.  One that
+ * has not been used since its bucket was full gives way to another.
+ */
+#define LN_RATES	1024
 
 /* What is counted of an endpoint of a channel; names in stats.c. */
 typedef enum LnCounter
@@ -101,10 +116,11 @@ typedef enum LnCounter
 #define LN_STATS_WORDS	200
 
 /*
- * Counters and present condition of one endpoint of one channel.  The key is
- * written under ln_shared->lock by whoever fills a free place, and a place is
- * never given away, so that the worker may keep a pointer; the rest is written
- * by the worker of the database and by reset_stats().
+ * Counters and present condition of one endpoint of one channel.  The key
+ * (database, kind, channel) is written under ln_shared->lock; the rest by the
+ * worker of the database, which keeps a pointer, and by reset_stats().  Only that
+ * worker gives a place back, or the launcher when the database has gone; who else
+ * reads or writes holds the lock, so that the key cannot change meanwhile.
  */
 typedef struct LnStats
 {
@@ -126,7 +142,7 @@ typedef struct LnStats
 										 * the lock */
 } LnStats;
 
-#define LN_STATS	256
+#define LN_STATS	512
 
 /* wait_for() sleeps on the one of these that its message's id falls on */
 #define LN_ENDINGS	16
@@ -138,9 +154,10 @@ typedef struct LnShared
 	int			launcher_procno;
 	bool		scan_databases; /* launcher: look for databases again */
 	int			nslots;
-	slock_t		rate_lock;		/* protects rates; held for arithmetic only */
-	LnRate		rates[LN_RATES];
+	LWLock	   *rate_lock;		/* protects the table of rates, not the
+								 * buckets in it */
 	ConditionVariable endings[LN_ENDINGS];	/* a message has ended */
+	ConditionVariable drained;	/* some resume_at has changed */
 	LnStats		stats[LN_STATS];
 	LnSlot		slots[FLEXIBLE_ARRAY_MEMBER];
 } LnShared;
@@ -149,6 +166,15 @@ typedef struct LnShared
 extern LnShared *ln_shared;
 
 extern void ln_shmem_install_hooks(void);
+
+/* A slot that nobody has used yet. */
+extern void ln_shmem_init_slot(LnSlot *slot);
+
+/*
+ * Where the library is not preloaded: memory of this process in place of the
+ * shared, with this slot, so that a drainer finds everything as a worker does.
+ */
+extern void ln_shmem_make_private(LnSlot *slot);
 
 /* Place of MyProc, for ln_shmem_set_latch. */
 extern int	ln_shmem_my_procno(void);
@@ -168,10 +194,22 @@ extern void ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channe
 extern void ln_shmem_wake_launcher(void);
 
 /*
+ * Ask the worker of this database to send all that is due, and to tell when
+ * nothing is left.  false = all slots are taken.
+ */
+extern bool ln_shmem_ask_drain(void);
+
+/* Its answer: resume_at of the slot, and recorded.  0 as long as there is no worker. */
+extern TimestampTz ln_shmem_drained(uint64 *recorded);
+
+/* The worker answers, if nothing new was noted for it meanwhile. */
+extern void ln_shmem_note_drained(LnSlot *slot, TimestampTz resume_at);
+
+/*
  * Ask the worker of a database to step aside, and wait until it has (at most
  * timeout_ms; false then).  at_once: do not wait for answers on the wire.  The
- * hold belongs to this backend and ends with ln_shmem_release, or with the
- * backend.
+ * hold belongs to this backend and ends with ln_shmem_release, which the caller
+ * sees to also when this raises (a cancelled wait), or with the backend.
  */
 extern bool ln_shmem_hold(Oid database, bool at_once, int timeout_ms);
 extern void ln_shmem_release(Oid database);
@@ -182,7 +220,10 @@ extern int	ln_shmem_backoff_ms(int failures);
 /* bit of a channel name in LnSlot.new_channels */
 extern uint64 ln_shmem_channel_bit(const char *name);
 
-/* Take up to want sends from a rate limit; *wait_ns is set when fewer were there. */
+/*
+ * Take up to want sends from a rate limit; *wait_ns is set when fewer were there.
+ * None at all when LN_RATES others are in use.
+ */
 extern int	ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns);
 
 /* LINE said wait: for all workers.  Never shortens a pause in force. */
@@ -202,6 +243,9 @@ extern bool ln_shmem_rate_look(uint64 key, double *tokens, int64 *blocked_ns);
  * when all places are taken: then it is not counted.
  */
 extern LnStats *ln_shmem_stats(Oid database, const char *channel, int kind);
+
+/* Give back the places of a database, all but those of the n channels named. */
+extern void ln_shmem_stats_keep(Oid database, const char *const *channels, int n);
 
 /* A request begins; it has come to an outcome, and next follows.  s may be NULL. */
 extern void ln_stats_sent(LnStats *s);

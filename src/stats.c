@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -29,6 +30,7 @@ PG_FUNCTION_INFO_V1(line_notify_preload_state);
 PG_FUNCTION_INFO_V1(line_notify_node);
 PG_FUNCTION_INFO_V1(line_notify_caller_is_superuser);
 PG_FUNCTION_INFO_V1(line_notify_wake);
+PG_FUNCTION_INFO_V1(line_notify_outcome_noted);
 PG_FUNCTION_INFO_V1(line_notify_rescan);
 PG_FUNCTION_INFO_V1(line_notify_caller);
 PG_FUNCTION_INFO_V1(line_notify_stats);
@@ -152,6 +154,23 @@ line_notify_wake(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * AFTER INSERT row trigger of outcome.  Not NOTIFY itself: its commit takes a
+ * lock that the whole cluster shares, and fails when the queue is full; the
+ * worker does that in a transaction of its own.
+ */
+Datum
+line_notify_outcome_noted(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called as a trigger")));
+	if (ln_guc_notify_outcomes[0] != '\0')
+		ln_wakeup_at_commit(LN_WORK_OUTCOMES);
+	return PointerGetDatum(NULL);
+}
+
 Datum
 line_notify_rescan(PG_FUNCTION_ARGS)
 {
@@ -231,50 +250,72 @@ line_notify_stats(PG_FUNCTION_ARGS)
 		Oid			database;
 		char		channel[sizeof(s->channel)];
 		char		words[sizeof(s->words)];
+		int			kind;
 		double		tokens = 0;
 		int64		blocked_ns = 0;
 		TimestampTz blocked_until;
 		BreakerState breaker;
+		TimestampTz breaker_until;
+		TimestampTz last_success;
+		TimestampTz last_error_at;
+		LineOutcome last_error;
+		TimestampTz since;
+		uint64		counters[LN_COUNTERS];
+		uint64		buckets[LN_HISTOGRAM_BUCKETS];
+		uint64		rate_key;
+		uint32		in_flight;
 		static const char *const breakers[] = {"closed", "open", "half-open"};
 
-		/* the key is complete when the lock is free */
+		/*
+		 * a copy: under the lock the place keeps its owner, and nothing can
+		 * fail
+		 */
 		LWLockAcquire(ln_shared->lock, LW_SHARED);
 		database = s->database;
 		memcpy(channel, s->channel, sizeof(channel));
 		memcpy(words, s->words, sizeof(words));
+		kind = s->kind;
+		for (int k = 0; k < LN_COUNTERS; k++)
+			counters[k] = pg_atomic_read_u64(&s->counters[k]);
+		for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
+			buckets[k] = pg_atomic_read_u64(&s->latency[k]);
+		in_flight = pg_atomic_read_u32(&s->in_flight);
+		rate_key = pg_atomic_read_u64(&s->rate_key);
+		breaker = (BreakerState) pg_atomic_read_u32(&s->breaker);
+		breaker_until = (TimestampTz) pg_atomic_read_u64(&s->breaker_until);
+		last_success = (TimestampTz) pg_atomic_read_u64(&s->last_success);
+		last_error_at = (TimestampTz) pg_atomic_read_u64(&s->last_error_at);
+		last_error = (LineOutcome) pg_atomic_read_u32(&s->last_error);
+		since = (TimestampTz) pg_atomic_read_u64(&s->since);
 		LWLockRelease(ln_shared->lock);
 		if (database == InvalidOid)
-			break;
+			continue;
 
 		values[STATS_DATABASE] = ObjectIdGetDatum(database);
 		values[STATS_CHANNEL] = CStringGetTextDatum(channel);
-		values[STATS_ENDPOINT] = CStringGetTextDatum(s->kind == LINE_TEMPLATE ? "template" : "flexible");
+		values[STATS_ENDPOINT] = CStringGetTextDatum(kind == LINE_TEMPLATE ? "template" : "flexible");
 		for (int k = 0; k < LN_COUNTERS; k++)
-			values[STATS_SENT + k] = Int64GetDatum((int64) pg_atomic_read_u64(&s->counters[k]));
-		values[STATS_IN_FLIGHT] = Int32GetDatum((int32) pg_atomic_read_u32(&s->in_flight));
+			values[STATS_SENT + k] = Int64GetDatum((int64) counters[k]);
+		values[STATS_IN_FLIGHT] = Int32GetDatum((int32) in_flight);
 
-		nulls[STATS_TOKENS] = !ln_shmem_rate_look(pg_atomic_read_u64(&s->rate_key), &tokens, &blocked_ns);
+		nulls[STATS_TOKENS] = !ln_shmem_rate_look(rate_key, &tokens, &blocked_ns);
 		values[STATS_TOKENS] = Float8GetDatum(tokens);
 		blocked_until = now + blocked_ns / 1000;
 		put_time(values, nulls, STATS_BLOCKED_UNTIL, blocked_until, blocked_ns > 0);
-		breaker = (BreakerState) pg_atomic_read_u32(&s->breaker);
 		values[STATS_BREAKER] = CStringGetTextDatum(breakers[breaker]);
-		put_time(values, nulls, STATS_BREAKER_UNTIL,
-				 (TimestampTz) pg_atomic_read_u64(&s->breaker_until), breaker == BREAKER_OPEN);
+		put_time(values, nulls, STATS_BREAKER_UNTIL, breaker_until, breaker == BREAKER_OPEN);
 
 		for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
-			latency[k] = Int64GetDatum((int64) pg_atomic_read_u64(&s->latency[k]));
+			latency[k] = Int64GetDatum((int64) buckets[k]);
 		values[STATS_LATENCY] = PointerGetDatum(construct_array(latency, LN_HISTOGRAM_BUCKETS, INT8OID,
 																8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-		put_time(values, nulls, STATS_LAST_SUCCESS,
-				 (TimestampTz) pg_atomic_read_u64(&s->last_success), pg_atomic_read_u64(&s->last_success) != 0);
-		put_time(values, nulls, STATS_LAST_ERROR_AT,
-				 (TimestampTz) pg_atomic_read_u64(&s->last_error_at), pg_atomic_read_u64(&s->last_error_at) != 0);
-		values[STATS_LAST_ERROR] = CStringGetTextDatum(ln_line_outcome_name((LineOutcome) pg_atomic_read_u32(&s->last_error)));
+		put_time(values, nulls, STATS_LAST_SUCCESS, last_success, last_success != 0);
+		put_time(values, nulls, STATS_LAST_ERROR_AT, last_error_at, last_error_at != 0);
+		values[STATS_LAST_ERROR] = CStringGetTextDatum(ln_line_outcome_name(last_error));
 		nulls[STATS_LAST_ERROR] = nulls[STATS_LAST_ERROR_AT];
 		values[STATS_LAST_ERROR_TEXT] = CStringGetTextDatum(words);
 		nulls[STATS_LAST_ERROR_TEXT] = nulls[STATS_LAST_ERROR_AT] || words[0] == '\0';
-		put_time(values, nulls, STATS_SINCE, (TimestampTz) pg_atomic_read_u64(&s->since), true);
+		put_time(values, nulls, STATS_SINCE, since, true);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
@@ -305,7 +346,10 @@ line_notify_reset_stats(PG_FUNCTION_ARGS)
 {
 	int			n = 0;
 
-	for (int i = 0; ln_shared != NULL && i < LN_STATS; i++)
+	if (ln_shared == NULL)
+		PG_RETURN_INT32(0);
+	LWLockAcquire(ln_shared->lock, LW_SHARED);
+	for (int i = 0; i < LN_STATS; i++)
 	{
 		LnStats    *s = &ln_shared->stats[i];
 
@@ -320,6 +364,7 @@ line_notify_reset_stats(PG_FUNCTION_ARGS)
 		pg_atomic_write_u64(&s->since, (uint64) GetCurrentTimestamp());
 		n++;
 	}
+	LWLockRelease(ln_shared->lock);
 	PG_RETURN_INT32(n);
 }
 
@@ -377,14 +422,19 @@ line_notify_resumed(PG_FUNCTION_ARGS)
 {
 	char	   *channel = text_to_cstring(PG_GETARG_TEXT_PP(0));
 
-	for (int i = 0; ln_shared != NULL && i < LN_STATS; i++)
+	if (ln_shared != NULL)
 	{
-		LnStats    *s = &ln_shared->stats[i];
+		LWLockAcquire(ln_shared->lock, LW_SHARED);
+		for (int i = 0; i < LN_STATS; i++)
+		{
+			LnStats    *s = &ln_shared->stats[i];
 
-		if (s->database != MyDatabaseId || strcmp(s->channel, channel) != 0)
-			continue;
-		ln_shmem_rate_unblock(pg_atomic_read_u64(&s->rate_key));
-		pg_atomic_write_u32(&s->resumed, 1);
+			if (s->database != MyDatabaseId || strcmp(s->channel, channel) != 0)
+				continue;
+			ln_shmem_rate_unblock(pg_atomic_read_u64(&s->rate_key));
+			pg_atomic_write_u32(&s->resumed, 1);
+		}
+		LWLockRelease(ln_shared->lock);
 	}
 	ln_wakeup_at_commit(LN_WORK_CONFIG);
 	PG_RETURN_VOID();

@@ -275,6 +275,15 @@ ln_token_refused(LnToken *t, uint32 generation)
 }
 
 void
+ln_token_renew(LnToken *t)
+{
+	if (t->kind == LN_CREDENTIAL_TOKEN)
+		read_issued(t);
+	else
+		drop(t);
+}
+
+void
 ln_token_proved(LnToken *t, uint32 generation)
 {
 	if (t != NULL && t->generation == generation)

@@ -28,10 +28,11 @@
 #include "channel.h"
 #include "http.h"
 
-/* tags with one of these bits are no messages: see also counts.h */
+/* tags with one of these bits are no messages: see also counts.h and recheck.h */
 #define LN_TAG_TOKEN		(UINT64CONST(1) << 62)
 #define LN_TAG_COUNTS		(UINT64CONST(1) << 61)
-#define LN_TAG_SIDE			(LN_TAG_TOKEN | LN_TAG_COUNTS)
+#define LN_TAG_RECHECK		(UINT64CONST(1) << 60)
+#define LN_TAG_SIDE			(LN_TAG_TOKEN | LN_TAG_COUNTS | LN_TAG_RECHECK)
 
 /* places in the HTTP client for such requests */
 #define LN_SIDE_TRANSFERS	16
@@ -67,6 +68,9 @@ extern void ln_token_result(LnChannel **channels, int n, const HttpResult *res);
  * token is at hand or on its way, send again.  False: this was the other one.
  */
 extern bool ln_token_refused(LnToken *token, uint32 generation);
+
+/* Have a fresh one: asked for anew, or read again. */
+extern void ln_token_renew(LnToken *token);
 
 /* LINE took that generation. */
 extern void ln_token_proved(LnToken *token, uint32 generation);

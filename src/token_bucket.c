@@ -204,6 +204,18 @@ ln_bucket_unblock(TokenBucket *b, int64_t now_ns)
 	forget_pause(b);
 }
 
+bool
+ln_bucket_idle(const TokenBucket *b, int64_t now_ns)
+{
+	if (b->limit == 0)
+		return true;
+	/* advance() has not forgotten a slow start that is over meanwhile */
+	if (now_ns < b->blocked_until_ns ||
+		(b->ramp_since_ns != 0 && now_ns < b->ramp_since_ns + b->ramp_ns))
+		return false;
+	return now_ns >= b->updated_ns && level_at(b, now_ns) >= token_cost(b) + LATE_NS;
+}
+
 /*
  * Price of a token in nanoseconds of refill time.
  */

@@ -8,6 +8,8 @@
  * registered once per backend (callbacks are never forgotten by the server, so
  * one per transaction would grow without bound) and works on a few static
  * variables.  A rolled-back savepoint may wake for nothing; that is harmless.
+ * Its rows are not counted, though: the count decides (the fuse of the
+ * transaction, whether wait_for() can ever return).
  *
  * PREPARE TRANSACTION moves the rows out of this backend's hands; whoever runs
  * COMMIT PREPARED wakes the worker, see hooks.c.
@@ -18,6 +20,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "shmem.h"
 #include "wakeup.h"
@@ -31,9 +34,23 @@ static uint64 pending_lanes = 0;
 static uint64 pending_channels = 0;
 static int64 pending_rows = 0;
 
+/*
+ * Subtransactions that queued rows, the innermost first; in
+ * TopTransactionContext.
+ */
+typedef struct RowLevel
+{
+	struct RowLevel *outer;
+	int			nest;
+	int64		rows_before;
+} RowLevel;
+
+static RowLevel *levels = NULL;
+
 static void
 forget(void)
 {
+	levels = NULL;
 	pending_work = 0;
 	pending_at_end = false;
 	pending_lanes = 0;
@@ -70,10 +87,34 @@ wakeup_xact_callback(XactEvent event, void *arg)
 }
 
 static void
+wakeup_subxact_callback(SubXactEvent event, SubTransactionId mySubid,
+						SubTransactionId parentSubid, void *arg)
+{
+	int			nest = GetCurrentTransactionNestLevel();
+
+	if (levels == NULL || levels->nest < nest)
+		return;
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+	{
+		/* its rows are the parent's now */
+		if (nest == 2 || (levels->outer != NULL && levels->outer->nest == nest - 1))
+			levels = levels->outer;
+		else
+			levels->nest = nest - 1;
+	}
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		pending_rows = levels->rows_before;
+		levels = levels->outer;
+	}
+}
+
+static void
 ensure_registered(void)
 {
 	if (registered)
 		return;
+	RegisterSubXactCallback(wakeup_subxact_callback, NULL);
 	RegisterXactCallback(wakeup_xact_callback, NULL);
 	registered = true;
 }
@@ -110,6 +151,17 @@ ln_wakeup_rows_pending(void)
 int64
 ln_wakeup_count_row(void)
 {
+	int			nest = GetCurrentTransactionNestLevel();
+
 	ensure_registered();
+	if (nest > 1 && (levels == NULL || levels->nest < nest))
+	{
+		RowLevel   *level = MemoryContextAlloc(TopTransactionContext, sizeof(RowLevel));
+
+		level->outer = levels;
+		level->nest = nest;
+		level->rows_before = pending_rows;
+		levels = level;
+	}
 	return ++pending_rows;
 }

@@ -14,7 +14,7 @@ extern void ln_wakeup_at_commit(uint32 work);
 /* The same for a new row of the outbox. */
 extern void ln_wakeup_for_row(const char *channel, int lane);
 
-/* Rows queued by the current transaction so far, this one included. */
+/* Rows queued by the current transaction so far, this one included, those of rolled-back savepoints not. */
 extern int64 ln_wakeup_count_row(void);
 
 /* Has the current transaction queued rows? */

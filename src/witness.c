@@ -76,6 +76,7 @@ ln_witness_create(Oid database, uint64 claimer, int n)
 	LnWitness  *w = MemoryContextAllocZero(TopMemoryContext, sizeof(LnWitness));
 	struct stat st;
 	int			fd;
+	int			save;
 	void	   *map;
 
 	witness_path(w->path, database, claimer);
@@ -91,11 +92,13 @@ ln_witness_create(Oid database, uint64 claimer, int n)
 	 * Allocate now: a full disk found by a store into the map would be a
 	 * SIGBUS, and the end of every session of the server.
 	 */
-	errno = posix_fallocate(fd, 0, (off_t) w->size);
+	do
+	{
+		errno = posix_fallocate(fd, 0, (off_t) w->size);
+	} while (errno == EINTR);	/* a latch that was set */
 	if (errno != 0 || fstat(fd, &st) != 0)
 	{
-		int			save = errno;
-
+		save = errno;
 		CloseTransientFile(fd);
 		(void) unlink(w->path);
 		errno = save;
@@ -104,11 +107,16 @@ ln_witness_create(Oid database, uint64 claimer, int n)
 				 errmsg("could not write file \"%s\": %m", w->path)));
 	}
 	map = mmap(NULL, w->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	save = errno;
 	CloseTransientFile(fd);
 	if (map == MAP_FAILED)
+	{
+		(void) unlink(w->path);
+		errno = save;
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not map file \"%s\": %m", w->path)));
+	}
 
 	w->header = (WitnessHeader *) map;
 	memset(map, 0, w->size);

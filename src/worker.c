@@ -41,14 +41,19 @@
 /* Response bytes kept of an answer: LINE's longest error is under 2 kB. */
 #define MAX_RESPONSE		8192
 
+/* Nobody sleeps longer (ms). */
+#define LONGEST_WAIT		3600000
+
 /* Old dedup keys are swept up for the first time after so long (ms). */
 #define FIRST_SWEEP			60000
 
 LnWorker	ln_worker;
 
+pg_noreturn static void run(void);
 static void start(void);
 static void send_and_record(void);
 static void wait_for_something(void);
+static void wait(long timeout);
 static void wind_up(bool at_once);
 static TimestampTz next_deadline(TimestampTz now);
 static bool is_idle(void);
@@ -57,11 +62,25 @@ void
 ln_worker_main(Datum arg)
 {
 	uint32		generation;
-	bool		at_once;
-	LnSlotState end_state;
 
 	memcpy(&generation, MyBgworkerEntry->bgw_extra, sizeof(generation));
 	ln_worker_attach(DatumGetInt32(arg), generation);
+	run();
+}
+
+void
+ln_drainer_main(Datum arg)
+{
+	ln_worker_attach_drainer(DatumGetUInt32(arg));
+	run();
+}
+
+static void
+run(void)
+{
+	bool		at_once;
+	LnSlotState end_state;
+
 	BackgroundWorkerInitializeConnectionByOid(W.slot->database, InvalidOid, 0);
 	CHECK_FOR_INTERRUPTS();
 	ln_worker_take_signals();
@@ -118,7 +137,17 @@ wait_for_something(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz wake = next_deadline(now);
+	TimestampTz resume_at = ln_worker_resume_at(now);
 	long		timeout = ln_http_timeout_ms(W.http);
+
+	if (W.drain_until != 0)
+	{
+		W.drained = resume_at > W.drain_until;
+		wake = Min(wake, W.drained ? now : W.drain_until);
+	}
+	else if (W.slot->resume_at != resume_at)
+		ln_shmem_note_drained(W.slot, resume_at);
+	W.drain_wanted = W.drain_wanted && resume_at == 0;
 
 	if (is_idle() && ln_guc_idle_timeout > 0 && !W.standing_still)
 	{
@@ -141,12 +170,17 @@ wait_for_something(void)
 	}
 	if (timeout < 0 || timeout > 1000)
 		pgstat_report_stat(true);	/* autovacuum shall see it before we sleep */
-	if (timeout == 0)
-		return;
-	(void) WaitLatchOrSocket(MyLatch,
-							 WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH |
-							 (timeout > 0 ? WL_TIMEOUT : 0),
-							 ln_http_fd(W.http), Min(timeout, 3600000), W.wait_event);
+	if (timeout != 0)
+		wait(Min(timeout, LONGEST_WAIT));
+}
+
+/* Until the latch is set, a socket of libcurl's is ready, or so long (ms; -1 = whatever it takes). */
+static void
+wait(long timeout)
+{
+	WaitEvent	event;
+
+	(void) WaitEventSetWait(W.events, timeout, &event, 1, W.wait_event);
 }
 
 /* Stop claiming, wait a bounded time for answers, record. */
@@ -159,8 +193,7 @@ wind_up(bool at_once)
 		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), ln_worker_stop_deadline);
 		long		http = ln_http_timeout_ms(W.http);
 
-		(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-								 ln_http_fd(W.http), http >= 0 ? Min(left, http) : left, W.wait_event);
+		wait(http >= 0 ? Min(left, http) : left);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		ln_http_step(W.http);
@@ -196,6 +229,8 @@ start(void)
 	W.wait_event = LnWaitEvent("LineNotifyWorkerMain");
 	MemoryContextSwitchTo(W.batch);
 
+	W.announce_at = DT_NOEND;
+
 	/* the process ends here when the extension is not in this database */
 	ln_worker_take_work();
 	ln_worker_take_database();
@@ -223,6 +258,10 @@ start(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("could not start the HTTP client: %s", err)));
+	W.events = LnCreateWaitEventSet(3);
+	AddWaitEventToSet(W.events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(W.events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(W.events, WL_SOCKET_READABLE, ln_http_fd(W.http), NULL, NULL);
 
 	/* the other chores are due now */
 	W.doubt_until = W.probe_at = W.token_at = DT_NOEND;
@@ -230,6 +269,7 @@ start(void)
 	W.need_survey = true;
 	W.expiry_low = W.doubt_before = DT_NOBEGIN;
 	W.expire_limit = EXPIRE_BATCH;
+	W.record_delay_us = RECORD_DELAY_MIN_US;
 	W.idle_since = GetCurrentTimestamp();
 	ereport(LOG, (errmsg("line_notify worker started for database %u", MyDatabaseId)));
 }
@@ -258,7 +298,7 @@ next_deadline(TimestampTz now)
 			wake = Min(wake, Max(ln_worker_claim_deadline(W.channels[i], now), W.channels[i]->rest_until));
 	}
 	if (W.ndone > 0)
-		wake = Min(wake, Max(Max(W.record_at, W.first_done_at + RECORD_DELAY_US), ln_rest_until("recording outcomes")));
+		wake = Min(wake, Max(Max(W.record_at, W.first_done_at + W.record_delay_us), ln_rest_until("recording outcomes")));
 	if (W.nclaimed > 0)
 		wake = Min(wake, W.token_at);
 	return wake;

@@ -16,10 +16,12 @@
 #include "miscadmin.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "counts.h"
 #include "guc.h"
+#include "recheck.h"
 #include "token.h"
 #include "worker_state.h"
 
@@ -29,6 +31,10 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* No survey of all lanes more often than this (ms): it may walk dead index entries. */
 #define SURVEY_GAP			1000
 #define SURVEY_GAP_BUSY		30000
+#define SURVEY_GAP_DRAIN	5
+
+/* A drainer asks again after so long (us) whether another one is done with a channel. */
+#define IDENTITY_RETRY		(USECS_PER_SEC / 4)
 
 /* Is the credential of a channel that LINE refused a new one? Look so often (ms). */
 #define CREDENTIAL_PROBE	10000
@@ -67,10 +73,13 @@ static void judge_silence(void *arg);
 static void release(void *arg);
 static void sweep_keys(void *arg);
 static void maintain(void *arg);
+static void announce(void *arg);
 
 static void resume_if_mended(LnChannel *c);
+static void take_identities(void);
 static bool credential_probe_is_due(void);
 static void note_tokens(void);
+static void resume_checked(void);
 static void fetch_counts(void);
 static int	survey_gap(void);
 static int64 silence_gap(void);
@@ -96,6 +105,7 @@ static const struct Chore
 	{"judging silence", judge_silence, &W.silence_at, true, false, NULL},
 	{"releasing messages", release, &W.release_at, true, true, NULL},
 	{"sweeping old keys", sweep_keys, &W.keys_at, true, false, NULL},
+	{"announcing outcomes", announce, &W.announce_at, false, true, NULL},
 	{"maintaining history", maintain, &W.maintenance_at, true, false, NULL},
 };
 
@@ -123,8 +133,11 @@ ln_worker_chores(void)
 void
 ln_worker_ask_line(void)
 {
+	if (ln_guc_enabled && W.home != 0 && !W.standing_still)
+		ln_recheck_step(W.channels, W.nchannels, W.home, W.http);
 	ln_token_step(W.channels, W.nchannels, W.http);
 	note_tokens();
+	resume_checked();
 	fetch_counts();
 }
 
@@ -139,6 +152,8 @@ ln_worker_chores_deadline(TimestampTz now)
 		if ((!chores[i].at_home || W.home != 0) && chores[i].due != &W.keys_at)
 			wake = Min(wake, Max(*chores[i].due, ln_rest_until(chores[i].activity)));
 	}
+	for (int i = 0; i < W.nchannels && W.home != 0 && ln_guc_enabled; i++)
+		wake = Min(wake, ln_recheck_deadline(W.channels[i], W.home));
 	if (W.home != 0 && ln_guc_enabled && ln_counts_pending() == 0)
 		wake = Min(wake, Max(W.counts_at, ln_rest_until("looking for counts to ask for")));
 	if (W.need_survey && W.nclaimed + W.nsent == 0)
@@ -148,12 +163,22 @@ ln_worker_chores_deadline(TimestampTz now)
 }
 
 bool
+ln_worker_chores_due(TimestampTz now)
+{
+	for (int i = 0; i < (int) lengthof(chores); i++)
+		if (*chores[i].due <= now && chores[i].due != &W.maintenance_at && chores[i].due != &W.keys_at &&
+			(!chores[i].at_home || W.home != 0))
+			return true;
+	return W.need_survey;
+}
+
+bool
 ln_worker_chores_idle(void)
 {
 	for (int i = 0; i < (int) lengthof(chores); i++)
 		if (chores[i].stay && *chores[i].due != DT_NOEND && (!chores[i].at_home || W.home != 0))
 			return false;
-	return W.probe_at == DT_NOEND;
+	return W.probe_at == DT_NOEND && ln_counts_pending() == 0;
 }
 
 static void
@@ -215,6 +240,10 @@ ln_worker_take_work(void)
 
 	if (work & LN_WORK_WEBHOOK)
 		W.fold_at = 0;
+	if (work & LN_WORK_OUTCOMES)
+		W.announce_at = 0;
+	if (work & LN_WORK_DRAIN)
+		W.drain_wanted = true;
 	if (work & LN_WORK_RESCAN)
 	{
 		ln_worker_forget_bounds();
@@ -255,6 +284,8 @@ configure(void *arg)
 	W.any_suppressed = ln_outbox_has_suppressed();
 	W.counts_at = 0;
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
+	if (W.drain_until != 0)
+		take_identities();
 	for (int i = 0; i < W.nchannels; i++)
 	{
 		/* the survey, which comes next, says which lanes have something */
@@ -266,6 +297,28 @@ configure(void *arg)
 	W.expiry_low = DT_NOBEGIN;
 	W.need_survey = true;
 	W.last_survey = 0;
+}
+
+/*
+ * Drainers have no rate limit in common: one at a time sends with a channel ID,
+ * whatever the database.  Others wait for the session lock.
+ */
+static void
+take_identities(void)
+{
+	LOCKTAG		tag;
+
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		uint64		key = W.channels[i]->rate_key[LINE_TEMPLATE];
+
+		if (W.channels[i]->mine)
+			continue;
+		SET_LOCKTAG_ADVISORY(tag, InvalidOid, (uint32) (key >> 32), (uint32) key, LOCK_FIELD);
+		W.channels[i]->mine = LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+		if (!W.channels[i]->mine)
+			W.config_at = GetCurrentTimestamp() + IDENTITY_RETRY;
+	}
 }
 
 /*
@@ -354,6 +407,8 @@ survey_gap(void)
 {
 	int			gap = W.nclaimed + W.nsent == 0 ? SURVEY_GAP : SURVEY_GAP_BUSY;
 
+	if ((W.drain_wanted || W.drain_until != 0) && gap == SURVEY_GAP)
+		gap = SURVEY_GAP_DRAIN;
 	return Max(gap, (int) Min(W.survey_us / 20, 600000));
 }
 
@@ -486,6 +541,26 @@ sweep_keys(void *arg)
 	ln_outbox_sweep_keys(SWEEP_BATCH);
 }
 
+/*
+ * A hint to those who LISTEN.  It may be lost and it may come for nothing, so
+ * no standby is waited for with NOTIFY's lock held, nor the disk.
+ */
+static void
+announce(void *arg)
+{
+	int64		skipped;
+
+	if (ln_guc_notify_outcomes[0] == '\0')
+		return;
+	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	if (!ln_outbox_announce(ln_guc_notify_outcomes) && ln_worker_may_log(LOG_ANNOUNCE, &skipped))
+		ereport(WARNING,
+				(errmsg("line_notify did not announce outcomes: more than half of the NOTIFY queue is full"),
+				 skipped > 0 ? errdetail(INT64_FORMAT " more times since the last such line.", skipped) : 0,
+				 errhint("A session that listens and stays in a transaction keeps the server from emptying it.")));
+}
+
 typedef struct TokenNews
 {
 	const char *channel;
@@ -516,6 +591,25 @@ note_tokens(void)
 			ln_phase("noting the state of a token", note_token_phase, &news))
 			ln_token_told(W.channels[i]->token);
 	}
+}
+
+static void
+resume_phase(void *arg)
+{
+	LnChannel  *c = (LnChannel *) arg;
+
+	if (ln_outbox_resume(c->row.name))
+		ereport(LOG,
+				(errmsg("line_notify resumed channel \"%s\": LINE takes its credential again", c->row.name)));
+}
+
+/* Channels that were paused for a 401, and that LINE would not refuse any more. */
+static void
+resume_checked(void)
+{
+	for (int i = 0; i < W.nchannels && !W.standing_still; i++)
+		if (!ln_resting("resuming a channel") && ln_recheck_passed(W.channels[i]))
+			(void) ln_phase("resuming a channel", resume_phase, W.channels[i]);
 }
 
 typedef struct Wanted
@@ -555,6 +649,8 @@ fetch_counts(void)
 		if (!ln_try_phase("recording counts", record_counts_phase, NULL))
 			return;
 		ln_counts_forget();
+		/* what was asked and not told decides when to look again */
+		W.counts_at = 0;
 	}
 	if (!ln_guc_enabled || W.counts_at > GetCurrentTimestamp())
 		return;

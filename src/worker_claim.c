@@ -67,7 +67,7 @@ typedef enum Verdict
 	OBJECTOR,					/* does not want to be sent notices */
 	UNWRITABLE,					/* a text has no UTF-8 form */
 	VERDICTS
-}			Verdict;
+} Verdict;
 
 static Verdict
 judge(const Claim *c, const LnMessage *m, bool objected)
@@ -182,6 +182,7 @@ take_claimed(Claim *c)
 		t->token = m->token;
 		t->attempt = m->attempt;
 		t->maybe_sent = m->maybe_sent;
+		t->ordered = m->ordered;
 		t->channel = c->channel;
 		t->lane = c->lane;
 		t->kind = m->template_key != NULL ? LINE_TEMPLATE : LINE_FLEXIBLE;
@@ -228,6 +229,8 @@ ln_worker_closed_until(LnChannel *c, LineKind kind, TimestampTz now)
 		return DT_NOEND;
 	if (!ln_channel_usable(c, W.home))
 		return ln_token_deadline(c->token);
+	if (W.drain_until != 0 && !c->mine)
+		return Max(W.config_at, now + 1000);
 	quiet = ln_channel_quiet_until(c, now);
 	if (quiet != 0)
 		return quiet;
@@ -520,4 +523,42 @@ ln_worker_claim_deadline(LnChannel *c, TimestampTz now)
 		wake = Min(wake, due);
 	}
 	return wake;
+}
+
+TimestampTz
+ln_worker_resume_at(TimestampTz now)
+{
+	TimestampTz resume_at = DT_NOEND;
+
+	if (W.nclaimed + W.nsent + W.ndone > 0 || pg_atomic_read_u32(&W.slot->work) != 0)
+		return 0;
+	if (W.standing_still)
+		return DT_NOEND;
+	if (ln_worker_chores_due(now))
+		return 0;
+	if (!ln_guc_enabled || W.home == 0)
+		return DT_NOEND;
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		LnChannel  *c = W.channels[i];
+		bool		due[2] = {false, false};
+
+		for (int p = 0; p < LN_LANES; p++)
+			if (c->lanes[p].maybe || c->lanes[p].next_due <= now)
+				due[ln_lane_kind(p)] = true;
+		for (LineKind kind = LINE_TEMPLATE; kind <= LINE_FLEXIBLE; kind++)
+		{
+			TimestampTz closed;
+
+			if (!due[kind])
+				continue;
+			closed = Max(ln_worker_closed_until(c, kind, now), c->rest_until);
+			if (closed == 0 && budget_left(c, now) == 0)
+				closed = c->row.day_ends;
+			if (closed <= now)
+				return 0;
+			resume_at = Min(resume_at, closed);
+		}
+	}
+	return resume_at;
 }

@@ -30,6 +30,7 @@
 
 #include "crypto.h"
 #include "guc.h"
+#include "worker.h"
 #include "worker_state.h"
 
 volatile sig_atomic_t ln_worker_stopping = false;
@@ -41,34 +42,68 @@ static void handle_sigterm(SIGNAL_ARGS);
 static void handle_sigint(SIGNAL_ARGS);
 static void watchdog_handler(void);
 
-void
-ln_worker_attach(int slotno, uint32 generation)
+static void
+take_first_signals(void)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	/* nothing is on the wire yet, and connecting may wait for locks */
 	pqsignal(SIGTERM, die);
 	pqsignal(SIGINT, handle_sigint);
 	BackgroundWorkerUnblockSignals();
+}
 
+/* Caller holds the lock. */
+static void
+take_slot(LnSlot *slot)
+{
+	W.slot = slot;
+	W.generation = slot->generation;
+	slot->state = LN_SLOT_RUNNING;
+	slot->pid = MyProcPid;
+	slot->procno = ln_shmem_my_procno();
+	slot->started_at = GetCurrentTimestamp();
+	slot->resume_at = 0;
+	slot->last_error[0] = '\0';
+
+	/* no interrupt is served before the lock is released */
+	before_shmem_exit(detach, (Datum) 0);
+}
+
+void
+ln_worker_attach(int slotno, uint32 generation)
+{
+	LnSlot	   *slot = &ln_shared->slots[slotno];
+
+	take_first_signals();
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-	W.slot = &ln_shared->slots[slotno];
-	W.generation = generation;
-	if (W.slot->state != LN_SLOT_STARTING || W.slot->generation != generation)
+	if (slot->state != LN_SLOT_STARTING || slot->generation != generation)
 	{
 		/* too late: the launcher gave us up */
 		LWLockRelease(ln_shared->lock);
 		proc_exit(0);
 	}
-	W.slot->state = LN_SLOT_RUNNING;
-	W.slot->pid = MyProcPid;
-	W.slot->procno = ln_shmem_my_procno();
-	W.slot->started_at = GetCurrentTimestamp();
-	W.slot->last_error[0] = '\0';
-
-	/* no interrupt is served before the lock is released */
-	before_shmem_exit(detach, (Datum) 0);
+	take_slot(slot);
 	LWLockRelease(ln_shared->lock);
 	ln_shmem_wake_launcher();
+}
+
+void
+ln_worker_attach_drainer(dsm_handle handle)
+{
+	dsm_segment *segment;
+	LnDrain    *drain;
+
+	take_first_signals();
+	segment = dsm_attach(handle);
+	if (segment == NULL)
+		proc_exit(0);			/* the session is gone */
+	dsm_pin_mapping(segment);
+	drain = dsm_segment_address(segment);
+	ln_shmem_make_private(&drain->slot);
+	W.drain_until = drain->until;
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	take_slot(&drain->slot);
+	LWLockRelease(ln_shared->lock);
 }
 
 /*
@@ -153,6 +188,9 @@ ln_worker_leave_unless_wanted(LnSlotState state, TimestampTz next_due)
 	LWLockRelease(ln_shared->lock);
 	if (wanted)
 		return;
+	/* no successor can be at work yet: it needs the lock that ends with us */
+	if (state == LN_SLOT_FREE)
+		ln_shmem_stats_keep(MyDatabaseId, NULL, 0);
 	if (W.witness != NULL)
 		ln_witness_destroy(W.witness);
 	proc_exit(0);
@@ -300,12 +338,14 @@ ln_worker_must_stop(bool *at_once, LnSlotState *state)
 {
 	bool		held;
 
+	if (W.drain_until != 0 && (W.drained || GetCurrentTimestamp() >= W.drain_until))
+		ln_worker_stopping = true;
 	LWLockAcquire(ln_shared->lock, LW_SHARED);
 	held = W.slot->hold_pid != 0;
 	*at_once = held && W.slot->hold_at_once;
 
 	LWLockRelease(ln_shared->lock);
-	*state = held ? LN_SLOT_HELD : LN_SLOT_BACKOFF;
+	*state = held ? LN_SLOT_HELD : W.drain_until != 0 ? LN_SLOT_IDLE : LN_SLOT_BACKOFF;
 	if (!held && !ln_worker_stopping)
 	{
 		/* the holder gave up meanwhile, which the watchdog may have seen */

@@ -77,7 +77,7 @@ ln_worker_record(void)
 	if (!ln_worker_stopping &&
 		(ln_resting("recording outcomes") || W.record_at > now))
 		return;
-	if (W.ndone < RECORD_BATCH && W.nsent > 0 && now - W.first_done_at < RECORD_DELAY_US)
+	if (W.ndone < RECORD_BATCH && W.nsent + W.nclaimed > 0 && now - W.first_done_at < W.record_delay_us)
 		return;
 
 	recs = palloc0(sizeof(LnRecord) * RECORD_BATCH * 4);
@@ -105,7 +105,11 @@ ln_worker_record(void)
 		r->attempted = t->attempted;
 	}
 	if (n > 0)
+	{
 		record_batch(recs, ok, n);
+		W.record_delay_us = RECORD_DELAY_FACTOR * (GetCurrentTimestamp() - now);
+		W.record_delay_us = Max(RECORD_DELAY_MIN_US, Min(W.record_delay_us, RECORD_DELAY_MAX_US));
+	}
 	if (ln_resting("recording outcomes") && ln_is_row_fault(W.last_sqlstate))
 		ln_no_rest("recording outcomes");	/* the rows rest, see below */
 
@@ -121,13 +125,18 @@ ln_worker_record(void)
 			 * and its witness with it, and does not hold up the others.
 			 */
 			if (ln_is_row_fault(W.last_sqlstate))
-				t->record_at = TimestampTzPlusMilliseconds(now, 1000 << Min(t->record_failures++, 8));
+			{
+				t->record_at = TimestampTzPlusMilliseconds(now, 1000 << Min(t->record_failures, 8));
+				t->record_failures++;
+			}
 			continue;
 		}
 		if (t->next == LINE_RETRY_LATER || t->next == LINE_RETURN)
 			note_return(t);
 		else
 			ended |= ln_shmem_ending(t->id);
+		if (t->attempted)
+			pg_atomic_fetch_add_u64(&W.slot->recorded, 1);
 		t->channel->in_flight--;
 		if (t->attempted && ln_line_may_have_been_sent(t->outcome))
 			t->channel->row.sent_today++;

@@ -17,6 +17,7 @@
 #include "counts.h"
 #include "crypto.h"
 #include "guc.h"
+#include "recheck.h"
 #include "retry.h"
 #include "token.h"
 #include "worker_state.h"
@@ -90,6 +91,8 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 	W.done[W.ndone++] = (int) (t - W.transfers);
 	if (W.first_done_at == 0)
 		W.first_done_at = now;
+	if (t->ordered)
+		W.record_delay_us = RECORD_DELAY_MIN_US;
 }
 
 /* Hand claimed messages to the HTTP client as fast as LINE's rate allows. */
@@ -225,11 +228,12 @@ pause_channel(LnChannel *channel, const Transfer *t)
 	if (channel->row.paused)
 		return;
 	channel->row.paused = true; /* at once, for what is claimed */
+	ln_recheck_schedule(channel);
 	channel->refused_token = ln_token_fingerprint(channel->token);
 	describe(&p, t, "LINE answered");
 	ereport(WARNING,
 			(errmsg("line_notify paused channel \"%s\": %s", channel->row.name, p.reason),
-			 errhint("A new credential resumes it, or SELECT line_notify.resume('%s');", channel->row.name)));
+			 errhint("It goes on by itself when LINE takes the credential again, or another one is set; or SELECT line_notify.resume('%s');", channel->row.name)));
 	if (!ln_phase("pausing a channel", pause_phase, &p))
 		channel->row.paused = false;	/* the next answer tries again */
 }
@@ -320,6 +324,8 @@ ln_worker_harvest(void)
 		{
 			if (res.tag & LN_TAG_TOKEN)
 				ln_token_result(W.channels, W.nchannels, &res);
+			else if (res.tag & LN_TAG_RECHECK)
+				ln_recheck_result(W.channels, W.nchannels, &res);
 			else
 				ln_counts_result(&res);
 			continue;
@@ -354,6 +360,7 @@ ln_worker_harvest(void)
 				channel->throttles = 0;
 				ln_breaker_success(&channel->breaker);
 				ln_token_proved(channel->token, t->token_generation);
+				ln_recheck_proved(channel);
 				if (res.status == 400)
 					count_refusal(channel, t);
 				else if ((run = find_run(channel, t->subject)) != NULL)

@@ -25,6 +25,8 @@
 #include <signal.h>
 
 #include "datatype/timestamp.h"
+#include "storage/dsm.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/palloc.h"
 
@@ -47,9 +49,15 @@
 /* but at most this long (us). */
 #define CLAIM_GAP_MAX_US	10000
 
-/* Results are recorded when so many wait, or the oldest waits so long (us). */
+/*
+ * Results are recorded when so many wait, or the oldest waits so long (us): 40
+ * times what the last record took, since a small batch costs nearly as much as
+ * a large one.  With nothing else in hand, at once.
+ */
 #define RECORD_BATCH		256
-#define RECORD_DELAY_US		10000
+#define RECORD_DELAY_FACTOR	40
+#define RECORD_DELAY_MIN_US	10000
+#define RECORD_DELAY_MAX_US	100000
 
 /* What may wait to be recorded before claiming stops. */
 #define MAX_UNRECORDED		4096
@@ -70,6 +78,7 @@ typedef enum LogClass
 {
 	LOG_ASIDE,					/* a message cannot be claimed */
 	LOG_LEASE,					/* a lease was lost */
+	LOG_ANNOUNCE,				/* listeners are not told of outcomes */
 	LOG_CLASSES
 } LogClass;
 
@@ -89,6 +98,7 @@ typedef struct Transfer
 	uint64		token;
 	int			attempt;
 	bool		maybe_sent;
+	bool		ordered;		/* others may wait for its end */
 	LnChannel  *channel;
 	int			lane;
 	LineKind	kind;
@@ -134,6 +144,7 @@ typedef struct LnWorker
 	uint64		claimer;
 	MemoryContext context;		/* as long as the worker */
 	MemoryContext batch;		/* reset every turn */
+	WaitEventSet *events;		/* latch, postmaster, libcurl */
 	uint32		wait_event;
 
 	HttpClient *http;
@@ -167,6 +178,7 @@ typedef struct LnWorker
 	TimestampTz keys_at;
 	TimestampTz maintenance_at;
 	TimestampTz counts_at;
+	TimestampTz announce_at;
 	TimestampTz probe_at;		/* is there a better credential? */
 	TimestampTz doubt_until;	/* the doubt after a promotion, see below */
 	bool		need_survey;
@@ -183,11 +195,16 @@ typedef struct LnWorker
 	TimestampTz token_at;		/* when a rate token may be there; DT_NOEND =
 								 * none is missing */
 	TimestampTz first_done_at;	/* oldest unrecorded result */
+	int64		record_delay_us;	/* how long it may wait */
 	TimestampTz record_at;		/* results that failed by themselves: not
 								 * before */
 	TimestampTz last_claim_at;
 	int64		last_claim_us;
 	TimestampTz idle_since;
+	bool		drain_wanted;	/* somebody waits in drain(): no rest between
+								 * surveys */
+	TimestampTz drain_until;	/* a drainer: leave then; 0 = a worker */
+	bool		drained;		/* a drainer: nothing is left to do */
 	TimestampTz doubt_before;	/* due up to then: perhaps sent by the former
 								 * primary; DT_NOBEGIN = no doubt */
 	Rest		rests[MAX_RESTS];
@@ -209,6 +226,9 @@ extern volatile TimestampTz ln_worker_stop_deadline;
 
 /* Take the place that the launcher prepared, and the first signals.  Leaves the process if it is too late. */
 extern void ln_worker_attach(int slotno, uint32 generation);
+
+/* The same for a drainer, whose place is in the segment of the session that called drain(). */
+extern void ln_worker_attach_drainer(dsm_handle handle);
 
 /* From here on signals are ours: a request to stop ends the work in order. */
 extern void ln_worker_take_signals(void);
@@ -287,6 +307,12 @@ extern TimestampTz ln_worker_closed_until(LnChannel *c, LineKind kind, Timestamp
 /* When a channel can be claimed for next, without anything else happening. */
 extern TimestampTz ln_worker_claim_deadline(LnChannel *c, TimestampTz now);
 
+/*
+ * When may something that is due already go on?  0 = it does, DT_NOEND =
+ * nothing is due, or what is waits for something else than time.
+ */
+extern TimestampTz ln_worker_resume_at(TimestampTz now);
+
 /* worker_send.c ---------------------------------------------------------- */
 
 /* Hand claimed messages to the HTTP client as fast as LINE's rate allows. */
@@ -334,6 +360,9 @@ extern void ln_worker_judge_silence_soon(void);
 
 /* When the next of the above is due; DT_NOEND = when told. */
 extern TimestampTz ln_worker_chores_deadline(TimestampTz now);
+
+/* Is one of the above due now? */
+extern bool ln_worker_chores_due(TimestampTz now);
 
 /* Is none of the above due soon? */
 extern bool ln_worker_chores_idle(void);

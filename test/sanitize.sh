@@ -139,7 +139,8 @@ valgrind)
 		   ...
 		}
 	SUPP
-	as valgrind --quiet --trace-children=yes --track-origins=yes --leak-check=no --gen-suppressions=no \
+	# its own files go where the server's user may write
+	as env TMPDIR="$work" valgrind --quiet --trace-children=yes --track-origins=yes --leak-check=no --gen-suppressions=no \
 		--error-exitcode=0 --suppressions="$work/postgres.supp" --log-file="$reports/valgrind.%p" \
 		"$bin/postgres" -D "$data" >"$work/log" 2>&1 &
 	;;
@@ -158,6 +159,7 @@ finish() {
 trap finish EXIT
 for _ in $(seq 300); do
 	"${psql[@]}" -c 'SELECT 1' >/dev/null 2>&1 && break
+	kill -0 $! 2>/dev/null || { tail -5 "$work/log"; echo "the server did not start, see $work/log"; exit 1; }
 	sleep 0.2
 done
 

@@ -22,10 +22,15 @@ FLEXIBLE = "/bot/pnp/push"
 COUNT_TEMPLATED = "/v2/bot/message/delivery/pnp/templated"
 COUNT_FLEXIBLE = "/v2/bot/message/delivery/pnp"
 UNIT_STATISTICS = "/v2/bot/insight/message/event/aggregation"
+UNIT_USAGE = "/v2/bot/message/aggregation/info"
+UNIT_NAMES = "/v2/bot/message/aggregation/list"
 
 JAPAN = datetime.timezone(datetime.timedelta(hours=9))
 SERVICE_BEGAN = "20180331"
 UNITS_A_MONTH = 1000
+UNIT_QUESTIONS_AN_HOUR = 60
+UNIT_DAYS = 30                      # from the first day to the last
+LEAST_FIGURE = 20                   # smaller ones are withheld
 TAG_LENGTH = (16, 100)
 
 STATES = ("reachable", "unreachable", "blocked", "pending")
@@ -67,7 +72,11 @@ class LineApi:
         self.sent = defaultdict(int)    # (channel, kind, yyyymmdd) -> number
         self.fixed_counts = {}          # (channel, kind, yyyymmdd) -> answer
         self.month_used = defaultdict(int)      # (channel, yyyymm) -> number
-        self.units = defaultdict(dict)  # (channel, yyyymm) -> unit -> number
+        self.units = defaultdict(set)   # (channel, yyyymm) -> unit names
+        # (channel, unit, yyyymmdd) -> [people who opened, who clicked]
+        self.engagement = defaultdict(lambda: [0, 0])
+        self.urls = 0                   # in an answer about a unit
+        self.unit_questions = defaultdict(list)     # channel -> times
         self.buckets = {}
 
     # -- entry -------------------------------------------------------------
@@ -172,10 +181,8 @@ class LineApi:
         """The user gets the message: counted, and told by webhook."""
         when = time.time() + seconds + self.config["webhook"]["delay"]
         self.sent[channel.id, kind, japan_date(when)] += 1
-        units = self.units[channel.id, japan_date(when)[:6]]
         for unit in body.get("customAggregationUnits") or ():
-            if unit in units or len(units) < UNITS_A_MONTH:
-                units[unit] = units.get(unit, 0) + 1
+            self.engage(channel.id, unit, japan_date(when), 1, 0)
         data = request.headers.get("x-line-delivery-tag") or body["to"]
         self.webhooks.delivered(channel, data, seconds)
 
@@ -243,25 +250,70 @@ class LineApi:
             raise ValueError('kind must be "templated" or "flexible"')
         self.fixed_counts[channel, kind, date] = answer
 
+    def engage(self, channel_id, unit, date, opened, clicked):
+        """Names beyond a thousand in a month are dropped silently."""
+        names = self.units[channel_id, date[:6]]
+        if unit in names or len(names) < UNITS_A_MONTH:
+            names.add(unit)
+            figures = self.engagement[channel_id, unit, date]
+            figures[0] += opened
+            figures[1] += clicked
+
+    def set_engagement(self, channel_id, unit, date, opened, clicked, urls):
+        if not content.UNIT.match(unit):
+            raise ValueError("unit must match [A-Za-z0-9_]{1,30}")
+        if not is_date(date):
+            raise ValueError("date must be yyyymmdd")
+        self.engage(channel_id, unit, date, opened, clicked)
+        self.urls = urls
+
     def unit_statistics(self, request, channel):
+        asked = self.unit_questions[channel.id]
+        asked[:] = [at for at in asked if at > time.monotonic() - 3600]
+        if len(asked) >= UNIT_QUESTIONS_AN_HOUR:
+            return message(429, "The API rate limit has been exceeded. "
+                           "Try again later.")
+        asked.append(time.monotonic())
         query = dict(parse_qsl(request.query))
         begin, end = query.get("from", ""), query.get("to", "")
         unit = query.get("customAggregationUnit", "")
         if not content.UNIT.match(unit) or not is_date(begin) \
-                or not is_date(end) or begin > end:
+                or not is_date(end) or begin > end \
+                or days_between(begin, end) > UNIT_DAYS:
             return message(400, "The value for the parameter is invalid")
-        total = sum(units.get(unit, 0)
-                    for (owner, month), units in self.units.items()
-                    if owner == channel.id and begin[:6] <= month <= end[:6])
-        # Below 20, LINE shows null to protect the users.
-        seen = total if total >= 20 else None
+        days = [figures for (owner, name, date), figures
+                in self.engagement.items()
+                if owner == channel.id and name == unit
+                and begin <= date <= end]
+        opened, clicked = (withheld(sum(day[i] for day in days))
+                           for i in (0, 1))
         return json_answer(200, {
-            "overview": {"uniqueImpression": seen, "uniqueClick": None,
+            "overview": {"uniqueImpression": opened, "uniqueClick": clicked,
                          "uniqueMediaPlayed": None,
                          "uniqueMediaPlayed100Percent": None},
-            "messages": [{"seq": 1, "impression": seen,
-                          "uniqueImpression": seen, "mediaPlayed": None}],
-            "clicks": []})
+            "messages": [{"seq": 1, "impression": opened,
+                          "uniqueImpression": opened, "mediaPlayed": None}],
+            "clicks": [{"seq": 1, "url": "https://shop.example/order/%d" % n,
+                        "click": None, "uniqueClick": None,
+                        "uniqueClickOfRequest": None}
+                       for n in range(self.urls)]})
+
+    def unit_usage(self, request, channel):
+        names = self.units[channel.id, japan_date(time.time())[:6]]
+        return json_answer(200, {"numOfCustomAggregationUnits": len(names)})
+
+    def unit_names(self, request, channel):
+        query = dict(parse_qsl(request.query))
+        limit, start = query.get("limit", "100"), query.get("start", "0")
+        if not (limit.isdigit() and start.isdigit()
+                and 1 <= int(limit) <= 100):
+            return message(400, "The value for the parameter is invalid")
+        names = sorted(self.units[channel.id, japan_date(time.time())[:6]])
+        end = int(start) + int(limit)
+        answer = {"customAggregationUnits": names[int(start):end]}
+        if end < len(names):
+            answer["next"] = str(end)
+        return json_answer(200, answer)
 
     def bot_info(self, request, channel):
         return json_answer(200, {
@@ -298,6 +350,8 @@ ROUTES = {
     COUNT_TEMPLATED: ("GET", True, LineApi.count_templated),
     COUNT_FLEXIBLE: ("GET", True, LineApi.count_flexible),
     UNIT_STATISTICS: ("GET", True, LineApi.unit_statistics),
+    UNIT_USAGE: ("GET", True, LineApi.unit_usage),
+    UNIT_NAMES: ("GET", True, LineApi.unit_names),
     "/v2/bot/info": ("GET", True, LineApi.bot_info),
     "/v2/bot/message/quota": ("GET", True, LineApi.quota),
     "/v2/bot/message/quota/consumption":
@@ -372,6 +426,16 @@ def is_date(text):
     except ValueError:
         return False
     return True
+
+
+def days_between(first, last):
+    return (datetime.datetime.strptime(last, "%Y%m%d")
+            - datetime.datetime.strptime(first, "%Y%m%d")).days
+
+
+def withheld(figure):
+    """LINE shows null instead of small figures, to protect the users."""
+    return figure if figure >= LEAST_FIGURE else None
 
 
 def recipient_hash(who):

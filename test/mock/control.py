@@ -159,6 +159,13 @@ class Control:
                                 body.get("channel"))
         return answer
 
+    def set_engagement(self, query, body):
+        channel = self.channel(body.get("channel"))
+        self.hub.api.set_engagement(
+            channel.id, body["unit"], body["date"], body.get("opened", 0),
+            body.get("clicked", 0), body.get("urls", 0))
+        return {}
+
     # -- webhooks ----------------------------------------------------------
 
     def take_webhooks(self, query, body):
@@ -270,6 +277,7 @@ ROUTES = {
     ("POST", "tokens/expire"): Control.expire_tokens,
     ("POST", "recipients"): Control.set_recipients,
     ("POST", "counts"): Control.set_counts,
+    ("POST", "engagement"): Control.set_engagement,
     ("GET", "webhooks"): Control.take_webhooks,
     ("POST", "webhooks/emit"): Control.emit_webhook,
     ("POST", "webhooks/redeliver"): Control.redeliver,

@@ -88,6 +88,40 @@ SET LOCAL line_notify.max_messages_per_transaction = 3;
 INSERT INTO line_notify.outbox (phone, use_case, template_key) SELECT '09012345678', 'reservation', 't' FROM generate_series(1, 4);
 ROLLBACK;
 
+-- the fuse counts what is queued, not what a savepoint took back: 1, 3 again and again, 3
+BEGIN;
+SET LOCAL line_notify.max_messages_per_transaction = 3;
+INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES ('09012345678', 'reservation', 't');
+DO $$
+BEGIN
+	FOR i IN 1..5 LOOP
+		BEGIN
+			INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES ('09012345678', 'reservation', 't');
+			BEGIN
+				INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES ('09012345678', 'reservation', 't');
+			EXCEPTION WHEN division_by_zero THEN
+				NULL;
+			END;
+			PERFORM 1 / 0;
+		EXCEPTION WHEN division_by_zero THEN
+			NULL;
+		END;
+	END LOOP;
+END $$;
+SAVEPOINT a;
+SAVEPOINT b;
+INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES ('09012345678', 'reservation', 't');
+RELEASE b;
+INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES ('09012345678', 'reservation', 't');
+SAVEPOINT c;
+INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES ('09012345678', 'reservation', 't');
+ROLLBACK TO c;
+ROLLBACK TO a;
+INSERT INTO line_notify.outbox (phone, use_case, template_key) SELECT '09012345678', 'reservation', 't' FROM generate_series(1, 2);
+SAVEPOINT d;
+INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES ('09012345678', 'reservation', 't');
+ROLLBACK;
+
 -- enqueue() is the same as a function
 SELECT line_notify.enqueue('09012345678', 'reservation', 'tmpl', options => '{"reference": "r1", "priority": 5, "batch": "b"}') > 0;
 SELECT use_case, template_key, reference, priority, batch, state FROM line_notify.notifications WHERE reference = 'r1';

@@ -602,6 +602,20 @@ part 'counts and other endpoints' => sub {
 	is(decoded(call(GET => '/v2/bot/insight/message/event/aggregation'
 			. "?customAggregationUnit=parcel_delivery&from=$today&to=$today"))
 		->{overview}{uniqueImpression}, 25, 'statistics of a unit');
+	my $unit = '/v2/bot/insight/message/event/aggregation?customAggregationUnit=parcel_delivery';
+	$sim->set_engagement(unit => 'parcel_delivery', date => '20260301', opened => 19, clicked => 3);
+	is(decoded(call(GET => "$unit&from=20260301&to=20260331"))->{overview}{uniqueImpression}, undef,
+		'19 are withheld');
+	$sim->set_engagement(unit => 'parcel_delivery', date => '20260331', opened => 2, clicked => 17, urls => 3);
+	is_deeply(decoded(call(GET => "$unit&from=20260301&to=20260331"))->{overview},
+		{ uniqueImpression => 21, uniqueClick => 20, uniqueMediaPlayed => undef, uniqueMediaPlayed100Percent => undef },
+		'21 are told, of a whole month');
+	is(scalar @{ decoded(call(GET => "$unit&from=20260301&to=20260331"))->{clicks} }, 3, 'with addresses');
+	is(call(GET => "$unit&from=20260301&to=20260401")->{status}, 400, 'not of more than 30 days after the first');
+	is(decoded(call(GET => '/v2/bot/message/aggregation/info'))->{numOfCustomAggregationUnits}, 1, 'one unit this month');
+	is_deeply(decoded(call(GET => '/v2/bot/message/aggregation/list'))->{customAggregationUnits}, ['parcel_delivery'], 'its name');
+	call(GET => "$unit&from=$today&to=$today") for 1 .. 55;
+	is(call(GET => "$unit&from=$today&to=$today")->{status}, 429, 'sixty questions an hour');
 	is(decoded(call(GET => '/v2/bot/info'))->{userId},
 		'U8e742f61d673b39c7fff3cecb7536ef0', 'bot info');
 	is(call(GET => '/v2/bot/info', undef, Authorization => 'Bearer x')

@@ -1,7 +1,8 @@
 # What can be seen and waited for while a worker sends: view stats counts each
-# outcome once, the histogram has every answer, wait_for() wakes when the
-# message has been sent and not before, can be cancelled, and times out.  TAP,
-# because it needs the worker and several sessions.
+# outcome once, the histogram has every answer, places of dropped channels and
+# databases are given back, wait_for() wakes when the message has been sent and
+# not before, can be cancelled, and times out.  TAP, because it needs the worker
+# and several sessions.
 
 use strict;
 use warnings;
@@ -13,7 +14,7 @@ use LineNotify::Sim;
 use LineNotify::Node;
 
 my $sim = LineNotify::Sim->start;
-my $node = LineNotify::Node->new('main');
+my $node = LineNotify::Node->new('main', max_prepared_transactions => 2);
 $node->install('postgres', $sim);
 
 # ---- wait_for
@@ -24,6 +25,9 @@ is($node->safe_psql('postgres', "SELECT line_notify.wait_for($id, '0')"), 'accep
 
 my ($rc, $out, $err) = $node->psql('postgres', 'BEGIN; ' . $node->insert_sql(1) . '; SELECT line_notify.wait_for(1)');
 like($err, qr/this transaction has queued messages itself/, 'refused in the transaction that queued');
+is($node->safe_psql('postgres',
+	'BEGIN; SAVEPOINT a; ' . $node->insert_sql(1, first => 900) . "; ROLLBACK TO a; SELECT line_notify.wait_for($id)"),
+	'accepted', 'but not when a savepoint took them back');
 ($rc, $out, $err) = $node->psql('postgres', "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT line_notify.wait_for($id)");
 like($err, qr/READ COMMITTED/, 'refused under REPEATABLE READ');
 ($rc, $out, $err) = $node->psql('postgres', "SELECT line_notify.wait_for($id, '-1 second')");
@@ -62,6 +66,19 @@ like($err, qr/canceling statement/, 'it can be cancelled');
 	$node->safe_psql('postgres', "SELECT line_notify.cancel(ids => '{$id}')");
 	$h->pump until $stdout =~ /second (\w+)/;
 	like($stdout, qr/second cancelled/, 'and so does cancel()');
+
+	# also by one that another session prepared
+	$id = $node->safe_psql('postgres', $node->insert_sql(1, first => 4) . ' RETURNING id');
+	$stdout = '';
+	$stdin .= "\\echo ready\nSELECT 'third ' || line_notify.wait_for($id, '1 min');\n";
+	$h->pump until $stdout =~ /ready/;
+	$node->poll_query_until('postgres',
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%third%' AND pid <> pg_backend_pid() AND wait_event_type = 'Extension'")
+	  or die 'nobody sleeps';
+	$node->safe_psql('postgres', "BEGIN; SELECT line_notify.cancel(ids => '{$id}'); PREPARE TRANSACTION 'cancel'");
+	$node->safe_psql('postgres', "COMMIT PREPARED 'cancel'");
+	$h->pump until $stdout =~ /third (\w+)/;
+	like($stdout, qr/third cancelled/, 'and COMMIT PREPARED');
 	$stdin .= "\\q\n";
 	$h->finish;
 	$node->safe_psql('postgres', "SELECT line_notify.resume('shop')");
@@ -99,6 +116,34 @@ $node->poll_query_until('postgres', q{SELECT status_429 >= 1 AND blocked_until >
 $node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM line_notify.notifications WHERE waiting_reason = 'LINE said wait' AND waiting_until > now()})
   or die 'no reason';
 pass('a throttled endpoint is visible');
+
+# ---- places of dropped channels and databases are given back
+my $many = 'SELECT line_notify.create_channel(format(\'many%s\', i), api_base => \'' . $sim->url . '\') FROM generate_series(1, 300) i';
+my $none = 'SELECT line_notify.drop_channel(name) FROM line_notify.channels WHERE name LIKE \'many%\'';
+my $log = -s $node->logfile;
+$node->safe_psql('postgres', $many);
+$node->poll_query_until('postgres', "SELECT count(*) = 512 FROM line_notify.stats") or die 'not taken';
+ok($node->wait_for_log(qr/no place for statistics of channel "many\d+"/, $log), 'the log tells when all are taken');
+$node->safe_psql('postgres', $none);
+$node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM line_notify.stats') or die 'not given back';
+pass('places of dropped channels are given back');
+
+# LINE's pause above holds for the other database too: the same channel
+$node->safe_psql('postgres', "SELECT line_notify.resume('shop')");
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+$node->install('other', $sim);
+$node->insert('other', 3);
+$node->wait_states('other', accepted => 3);
+is($node->safe_psql('postgres', q{SELECT sum(accepted) FROM line_notify.stats WHERE database = 'other'}), 3,
+	'a place taken again counts from nothing');
+$node->safe_psql('other', 'DROP EXTENSION line_notify CASCADE');
+$node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM line_notify._stats()') or die 'not given back';
+pass('places of a dropped extension are given back');
+$node->install('other', $sim);
+$node->poll_query_until('postgres', 'SELECT count(*) = 4 FROM line_notify._stats()') or die 'not taken';
+$node->safe_psql('postgres', 'DROP DATABASE other');
+$node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM line_notify._stats()') or die 'not given back';
+pass('places of a dropped database are given back');
 
 $sim->stop;
 $node->stop;

@@ -293,6 +293,26 @@ test_member(void)
 	ok(!ln_line_json_member(doc, strlen(doc), "success", buf, 19) && buf[0] == '\0', "no room for the terminator");
 }
 
+static void
+test_object(void)
+{
+	static const char doc[] = "{\"a\":[{\"overview\":{}}], \"overview\": {\"n\": 7, \"o\":{}}, \"clicks\":[{\"url\":\"x\"}]}";
+	const char *inner = NULL;
+	size_t		len = 0;
+	char		buf[20];
+
+	ok(ln_line_json_object(doc, strlen(doc), "overview", &inner, &len) && len == 17 && strncmp(inner, "{\"n\": 7, \"o\":{}}", len) == 0, "an object");
+	ok(ln_line_json_member(inner, len, "n", buf, sizeof(buf)) && strcmp(buf, "7") == 0, "and a member of it");
+	ok(ln_line_json_object(doc, strlen(doc) - 9, "overview", &inner, &len) && len == 17, "what follows may be cut off");
+	ok(!ln_line_json_object(doc, (size_t) (inner - doc) + 16, "overview", &inner, &len), "not the object itself");
+	ok(!ln_line_json_object(doc, strlen(doc), "a", &inner, &len), "an array is none");
+	ok(!ln_line_json_object(doc, strlen(doc), "clicks", &inner, &len), "nor is that one");
+	ok(!ln_line_json_object("{}", 2, "overview", &inner, &len) && !ln_line_json_object("[]", 2, "overview", &inner, &len) &&
+	   !ln_line_json_object("", 0, "overview", &inner, &len) && !ln_line_json_object(NULL, 0, "overview", &inner, &len) &&
+	   !ln_line_json_object("{\"overview\":{}", 13, "overview", &inner, &len), "nothing there");
+	ok(ln_line_json_object("{\"overview\":{}", 14, "overview", &inner, &len) && len == 2, "an empty one");
+}
+
 int
 main(void)
 {
@@ -304,5 +324,6 @@ main(void)
 	test_error();
 	test_schedule();
 	test_member();
+	test_object();
 	return done_testing();
 }

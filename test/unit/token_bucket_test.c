@@ -360,10 +360,36 @@ test_pause(void)
 	ok(ln_bucket_take(&b, 10, now + S + 10 * MS) > 0, "and ends");
 }
 
+static void
+test_idle(void)
+{
+	int64_t		now = 1000 * S;
+	TokenBucket b;
+
+	memset(&b, 0, sizeof(b));
+	ok(ln_bucket_idle(&b, now), "nobody needs a bucket that was never configured");
+	ln_bucket_configure(&b, 10, now);
+	ok(!ln_bucket_idle(&b, now), "an empty one is needed");
+	ok(!ln_bucket_idle(&b, now - 5 * S), "whatever the clock says");
+	ok(ln_bucket_idle(&b, now + S), "a full one is not");
+	is_int(ln_bucket_take(&b, 1, now + S), 1, "used again");
+	ok(!ln_bucket_idle(&b, now + S), "it is needed again");
+
+	/* the pause must be remembered, and the slow start after it */
+	ln_bucket_block(&b, 30 * S, 10 * S, 100, now + 10 * S);
+	ok(!ln_bucket_idle(&b, now + 39 * S), "nor one with a pause");
+	ok(!ln_bucket_idle(&b, now + 49 * S), "or a slow start");
+	ok(ln_bucket_idle(&b, now + 51 * S), "but one whose slow start is over");
+	ln_bucket_block(&b, 30 * S, 0, 1000, now + 60 * S);
+	ok(!ln_bucket_idle(&b, now + 89 * S), "nor one with a pause without slow start");
+	ok(ln_bucket_idle(&b, now + 91 * S), "until it has ended and filled");
+}
+
 int
 main(void)
 {
 	test_promise();
+	test_idle();
 	test_wait();
 	test_clock();
 	test_pause();

@@ -424,6 +424,15 @@ sub set_counts
 	return $self->control('POST', 'counts', \%opt);
 }
 
+# What people did with the messages of a unit on a day, in addition to what was
+# sent: unit, date => yyyymmdd, opened, clicked, channel; urls => how many
+# addresses LINE's answers list
+sub set_engagement
+{
+	my ($self, %opt) = @_;
+	return $self->control('POST', 'engagement', \%opt);
+}
+
 # ---- sockets -------------------------------------------------------------
 
 # 'on', 'off' (connecting is refused), 'deaf' (connects, never accepted);
