@@ -3201,7 +3201,7 @@ BEGIN
 			severity := 'error';
 			reason := 'paused: ' || coalesce(c.pause_reason, 'by an operator');
 			hint := CASE WHEN c.pause_automatic
-				THEN format('LINE refuses the access token: line_notify.set_credential(%1$L, ...) with a good one resumes it, or SELECT line_notify.resume(%1$L);', c.name)
+				THEN format('LINE refuses the access token, and is asked again by itself. Another one, by line_notify.set_credential(%1$L, ...), or SELECT line_notify.resume(%1$L); resumes at once.', c.name)
 				ELSE format('When the cause is mended: SELECT line_notify.resume(%L);', c.name) END;
 			RETURN NEXT;
 			moving := false;

@@ -1263,8 +1263,8 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 	 * Events are taken in the order they came in.  A message may be in any of
 	 * three places; the worker is the only one that moves it between them, so
 	 * within this transaction it cannot slip through.  What somebody else has
-	 * locked (a redrive() that is not committed) is not waited for: the events
-	 * of that message stay.
+	 * locked (a redrive() that is not committed) is not waited for: the
+	 * events of that message stay.
 	 */
 	static Statement take = {
 		.sql =

@@ -43,6 +43,7 @@ static const struct
 	const char *words[2];
 	const char *must;
 }			members[] =
+
 {
 	{"max_attempts", MEMBER_ATTEMPTS, offsetof(LnPolicy, max_attempts), 0, 0, {NULL},
 	"a number from 1 to 10000, or 0 for no limit"},
@@ -117,8 +118,10 @@ read_member(int m, const JsonbValue *value, LnPolicy *p)
 
 	if (value->type == jbvString)
 		text = pnstrdup(value->val.string.val, value->val.string.len);
+
 	else if (value->type == jbvNumeric && members[m].kind == MEMBER_ATTEMPTS)
 		text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+
 	else
 		return false;
 

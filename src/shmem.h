@@ -138,8 +138,8 @@ typedef struct LnStats
 	pg_atomic_uint64 breaker_until; /* TimestampTz, 0 = none */
 	pg_atomic_uint64 rate_key;
 	pg_atomic_uint32 resumed;	/* set by resume(), taken by the worker */
-	char		words[LN_STATS_WORDS];	/* of the last error; by the worker, under
-										 * the lock */
+	char		words[LN_STATS_WORDS];	/* of the last error; by the worker,
+										 * under the lock */
 } LnStats;
 
 #define LN_STATS	512

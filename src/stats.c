@@ -325,7 +325,7 @@ line_notify_stats(PG_FUNCTION_ARGS)
 void
 ln_stats_error(LnStats *s, int status, const char *words)
 {
-	char		text[LN_STATS_WORDS];
+	char text[	LN_STATS_WORDS];
 
 	if (s == NULL)
 		return;
