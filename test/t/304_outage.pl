@@ -15,7 +15,9 @@ use LineNotify::Sim;
 use LineNotify::Node;
 
 my $rows = $ENV{LN_OUTAGE_ROWS} || 300;
-my $handful = 60;				# what was on the wire, a window of it, and probes
+# what was on the wire when it began, a window of that, and probes; at LINE's full
+# rate that is bounded by max_in_flight
+my $handful = $rows > 1000 ? 400 : 60;
 my $timeout = $rows > 1000 ? $rows / 100 : 60;
 
 my $certs = PostgreSQL::Test::Utils::tempdir();
