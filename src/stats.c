@@ -249,8 +249,8 @@ line_notify_stats(PG_FUNCTION_ARGS)
 		Datum		latency[LN_HISTOGRAM_BUCKETS];
 		Oid			database;
 		char		channel[sizeof(s->channel)];
-		char		words[sizeof(s->words)];
 		int			kind;
+		char		words[sizeof(s->words)];
 		double		tokens = 0;
 		int64		blocked_ns = 0;
 		TimestampTz blocked_until;
@@ -273,7 +273,6 @@ line_notify_stats(PG_FUNCTION_ARGS)
 		LWLockAcquire(ln_shared->lock, LW_SHARED);
 		database = s->database;
 		memcpy(channel, s->channel, sizeof(channel));
-		memcpy(words, s->words, sizeof(words));
 		kind = s->kind;
 		for (int k = 0; k < LN_COUNTERS; k++)
 			counters[k] = pg_atomic_read_u64(&s->counters[k]);
@@ -287,6 +286,7 @@ line_notify_stats(PG_FUNCTION_ARGS)
 		last_error_at = (TimestampTz) pg_atomic_read_u64(&s->last_error_at);
 		last_error = (LineOutcome) pg_atomic_read_u32(&s->last_error);
 		since = (TimestampTz) pg_atomic_read_u64(&s->since);
+		memcpy(words, s->words, sizeof(words));
 		LWLockRelease(ln_shared->lock);
 		if (database == InvalidOid)
 			continue;
@@ -313,9 +313,9 @@ line_notify_stats(PG_FUNCTION_ARGS)
 		put_time(values, nulls, STATS_LAST_ERROR_AT, last_error_at, last_error_at != 0);
 		values[STATS_LAST_ERROR] = CStringGetTextDatum(ln_line_outcome_name(last_error));
 		nulls[STATS_LAST_ERROR] = nulls[STATS_LAST_ERROR_AT];
+		put_time(values, nulls, STATS_SINCE, since, true);
 		values[STATS_LAST_ERROR_TEXT] = CStringGetTextDatum(words);
 		nulls[STATS_LAST_ERROR_TEXT] = nulls[STATS_LAST_ERROR_AT] || words[0] == '\0';
-		put_time(values, nulls, STATS_SINCE, since, true);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -24,7 +24,7 @@ my $certs = PostgreSQL::Test::Utils::tempdir();
 system('sh', dirname(__FILE__) . '/../mock/certs.sh', $certs) == 0 or plan skip_all => 'no openssl command';
 my $sim = LineNotify::Sim->start(tls => [ "$certs/good.pem", "$certs/good.key" ]);
 my $node = LineNotify::Node->new('main');
-my ($rate, $patience, $connect) = $rows > 1000 ? (1000, '5 s', '2 s') : (400, '500 ms', '300 ms');
+my ($rate, $patience, $connect) = $rows > 1000 ? (1000, '5 s', '2 s') : (150, '500 ms', '300 ms');	# the outage must find some left
 $node->install('postgres', $sim,
 	channel => "backoff_base => '50 ms', backoff_cap => '1 s', total_timeout => '$patience', connect_timeout => '$connect', rate_limit => $rate, ca_file => '$certs/ca.pem'");
 
