@@ -60,6 +60,7 @@ OBJS = \
 	src/wait.o \
 	src/wakeup.o \
 	src/webhook.o \
+	src/webhook_body.o \
 	src/window.o \
 	src/witness.o \
 	src/worker.o \
@@ -90,6 +91,7 @@ REGRESS = \
 	phone \
 	phone_encoding \
 	phone_safe \
+	refusals \
 	signed_link \
 	use_case \
 	verbs \

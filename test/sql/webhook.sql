@@ -97,11 +97,11 @@ BEGIN
 		INSERT INTO seen VALUES (code, 1) ON CONFLICT ON CONSTRAINT seen_pkey DO UPDATE SET n = seen.n + 1;
 	END LOOP;
 END $$;
--- taken, no JSON, no "events", not UTF-8: nothing else
-SELECT code FROM seen WHERE code NOT IN ('00000', '22P02', '22P05', '22023', '22021', '22003');
+-- taken, no events, not UTF-8: nothing else
+SELECT code FROM seen WHERE code NOT IN ('00000', '22023', '22021');
 SELECT count(*) >= 3 AS several FROM seen;
 \set VERBOSITY sqlstate
--- nesting that would exhaust the stack is stopped by the server
+-- nesting costs nothing
 SELECT line_notify.receive_webhook('wh', b, pg_temp.sign('0123456789abcdef0123456789abcdef', b)) FROM (SELECT convert_to(repeat('[', 1000000), 'UTF8')) x(b);
 
 TRUNCATE line_notify.webhook_event;

@@ -39,6 +39,7 @@ declare -A sources=(
 	[sample]="sample.c"
 	[token_api]="token_api.c line_api.c crypto.c"
 	[token_bucket]="token_bucket.c"
+	[webhook_body]="webhook_body.c line_api.c"
 	[window]="window.c"
 )
 declare -A libs=(
@@ -47,6 +48,8 @@ declare -A libs=(
 	[http2]="-lcurl -lssl -lcrypto -lpthread -ldl"
 	[token_api]="-lcrypto"
 )
+order=(breaker crypto design histogram http http2 line_api message_check phone quiet retry sample token_api token_bucket
+	webhook_body window)
 order=(breaker crypto design histogram horizon http http2 line_api message_check phone quiet retry sample
 	token_api token_bucket window)
 
