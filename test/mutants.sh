@@ -52,7 +52,7 @@ run_test() {
             ;;
         tap)
             rm -rf "$work/tap/tmp_check"
-            (cd "$work/tap" && as_user env "${tap_env[@]}" timeout -k 10 600 prove -Q \
+            (cd "$work/tap" && as_user env "${tap_env[@]}" PG_TEST_TIMEOUT_DEFAULT=30 timeout -k 10 240 prove -Q \
                 -I "$pgxs_test/perl" -I "$work/src/test/perl" "$work/src/test/t/$name.pl")
             ;;
         *) die "unknown kind of test: $1" ;;
