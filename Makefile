@@ -91,6 +91,7 @@ REGRESS = \
 	phone_encoding \
 	phone_safe \
 	signed_link \
+	uninstall \
 	use_case \
 	verbs \
 	webhook \
