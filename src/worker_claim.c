@@ -97,6 +97,14 @@ claim_phase(void *arg)
 	TimestampTz last_due;
 
 	ln_worker_lock_claims();
+
+	/*
+	 * We have waited for ALTER EXTENSION ... UPDATE, see hooks.c: what is in
+	 * the tables now may not be ours to send.
+	 */
+	if (pg_atomic_read_u32(&W.slot->work) & LN_WORK_EXTENSION)
+		return;
+
 	c->now = GetCurrentTimestamp();
 	if (ln_horizon_note(&W.horizon, c->now, U64FromFullTransactionId(ReadNextFullTransactionId())))
 		ln_worker_forget_bounds();	/* the clock was set back */
