@@ -91,6 +91,7 @@ REGRESS = \
 	phone \
 	phone_encoding \
 	phone_safe \
+	refusals \
 	signed_link \
 	use_case \
 	verbs \

@@ -1782,10 +1782,12 @@ CREATE TABLE line_notify.attempt_log (
 	error			text,
 	ended_as		line_notify.message_state,
 	revision		smallint,
+	delivery_event	text,
 	PRIMARY KEY (id, attempt, token)
 );
 COMMENT ON TABLE line_notify.attempt_log IS 'Attempts that were followed by another; the last one stands in history';
 COMMENT ON COLUMN line_notify.attempt_log.ended_as IS 'state in which the message had ended with this attempt, before redrive() gave it another life';
+COMMENT ON COLUMN line_notify.attempt_log.delivery_event IS 'webhookEventId of its delivery: two attempts delivered are billed, and counted, twice';
 COMMENT ON COLUMN line_notify.attempt_log.revision IS 'outcomes told until then; see take_outcomes()';
 
 -- Moves waiting rows that nobody is sending into history.  Locks first, then
@@ -1979,7 +1981,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	low bigint := (SELECT h.id FROM line_notify.history h ORDER BY h.id LIMIT 1);
-	high bigint := (SELECT h.id + 1 FROM line_notify.history h ORDER BY h.id DESC LIMIT 1);
+	high bigint := (SELECT least(h.id, 9223372036854775806) + 1 FROM line_notify.history h ORDER BY h.id DESC LIMIT 1);
 	middle bigint;
 	probe record;
 BEGIN
@@ -1989,7 +1991,7 @@ BEGIN
 		IF NOT FOUND OR probe.created_at > moment THEN
 			high := middle;
 		ELSE
-			low := probe.id + 1;
+			low := least(probe.id, 9223372036854775806) + 1;
 		END IF;
 	END LOOP;
 	RETURN coalesce((SELECT h.id FROM line_notify.history h WHERE h.id >= low ORDER BY h.id LIMIT 1), low);
@@ -3221,7 +3223,7 @@ BEGIN
 			severity := 'error';
 			reason := 'paused: ' || coalesce(c.pause_reason, 'by an operator');
 			hint := CASE WHEN c.pause_automatic
-				THEN format('LINE refuses the access token: line_notify.set_credential(%1$L, ...) with a good one resumes it, or SELECT line_notify.resume(%1$L);', c.name)
+				THEN format('LINE refuses the access token, and is asked again by itself. Another one, by line_notify.set_credential(%1$L, ...), or SELECT line_notify.resume(%1$L); resumes at once.', c.name)
 				ELSE format('When the cause is mended: SELECT line_notify.resume(%L);', c.name) END;
 			RETURN NEXT;
 			moving := false;
@@ -3732,10 +3734,11 @@ BEGIN
 				RETURNING h.*, c.home, c.default_ttl,
 					greatest(redrive.send_after, clock_timestamp()) + random() * coalesce(redrive.spread, '0') AS new_due),
 			first_life AS (
-				INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error, ended_as, revision)
+				INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error,
+					ended_as, revision, delivery_event)
 				SELECT h.id, h.attempts, coalesce(h.token, -coalesce(h.revision, 0) - 1), h.sent_at, coalesce(h.delivered_at, h.ended_at),
 					CASE WHEN h.delivered_at IS NOT NULL OR h.outcome IS NULL THEN h.state::text ELSE h.outcome END,
-					h.http_status, h.request_id, h.error, h.state, coalesce(h.revision, 0)
+					h.http_status, h.request_id, h.error, h.state, coalesce(h.revision, 0), h.delivery_event
 				FROM h),
 			uncounted AS (
 				-- how it ended is no longer so; that LINE took it, or delivered it, stays true

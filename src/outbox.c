@@ -57,6 +57,7 @@ static int64 covered = PG_INT64_MIN;
 static uint64 run(Statement *st, Datum *args, const char *nulls, int expect);
 static int64 ensure_history(int64 id);
 static int	find_busy(const int64 *ids, int n, int64 **busy);
+static bool is_among(const int64 *ids, int n, int64 id);
 static int	compare_ids(const void *a, const void *b);
 
 static Datum int8_array(const int64 *v, int n);
@@ -408,19 +409,6 @@ ln_outbox_next_expiry(int64 home, TimestampTz low)
 	if (run(&st, args, NULL, SPI_OK_SELECT) == 0)
 		return DT_NOEND;
 	return column_int8(0, 1, DT_NOEND);
-}
-
-bool
-ln_outbox_has_events(void)
-{
-	static Statement st = {
-		.sql =
-		"SELECT EXISTS (SELECT FROM line_notify.webhook_event)",
-		.nargs = 0
-	};
-
-	(void) run(&st, NULL, NULL, SPI_OK_SELECT);
-	return column_bool(0, 1);
 }
 
 int
@@ -1289,6 +1277,46 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 		.nargs = 4,
 		.argtypes = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
 	};
+
+	/*
+	 * Several attempts at one message, and LINE delivered more than one of
+	 * them (redrive, on_unknown = retry): each is billed, so each is counted,
+	 * once.  An attempt that was heard of is known by the event in its row of
+	 * attempt_log, the last one by that of the message.
+	 */
+	static Statement has_attempts = {
+		.sql =
+		"SELECT FROM line_notify.attempt_log a WHERE a.id = ANY ($1) LIMIT 1",
+		.nargs = 1,
+		.argtypes = {INT8ARRAYOID}
+	};
+	static Statement count_again = {
+		.sql =
+		"WITH x AS ("
+		"  SELECT e.*, h.channel, h.template_key, h.aggregation_unit, h.token = e.token AS last"
+		"  FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
+		"  JOIN line_notify.history h ON h.id = e.id"
+		"  WHERE h.id = ANY ($1) AND h.state = 'delivered' AND h.delivery_event IS DISTINCT FROM e.event"
+		"  AND EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id"
+		"   AND CASE WHEN h.token = e.token THEN a.delivery_event = h.delivery_event"
+		"    ELSE a.token = e.token AND a.delivery_event IS NULL END)),"
+		" u AS (UPDATE line_notify.history h SET delivery_event = x.event FROM x"
+		"  WHERE h.id = ANY ($1) AND h.id = x.id AND x.last)"
+		" INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)"
+		" SELECT x.channel, (x.at AT TIME ZONE 'Asia/Tokyo')::date,"
+		"  CASE WHEN x.template_key IS NULL THEN 'flexible' ELSE 'template' END, x.aggregation_unit, 'delivered', count(*)"
+		" FROM x GROUP BY 1, 2, 3, 4",
+		.nargs = 4,
+		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
+	};
+	static Statement note_attempts = {
+		.sql =
+		"UPDATE line_notify.attempt_log a SET delivery_event = e.event"
+		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
+		" WHERE a.id = ANY ($1) AND a.id = e.id AND a.token = e.token AND a.delivery_event IS NULL",
+		.nargs = 4,
+		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
+	};
 	static Statement fold_history = {
 		.sql =
 		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = e.at, delivery_event = e.event"
@@ -1358,6 +1386,7 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 	int			nfollows = 0;
 	int			nuntagged = 0;
 	int			nbusy;
+	bool		repeats = false;
 	Event	   *list;
 	int64	   *seqs;
 	const char **follow_channels;
@@ -1403,6 +1432,10 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 		if (list[i].id != 0)
 			ids[m++] = list[i].id;
 	nbusy = find_busy(ids, m, &busy);
+	/* two events of one message: one after the other */
+	qsort(ids, m, sizeof(int64), compare_ids);
+	for (int i = 1; i < m && !repeats; i++)
+		repeats = ids[i] == ids[i - 1];
 	m = 0;
 	for (int i = 0; i < n; i++)
 	{
@@ -1420,7 +1453,8 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 			nuntagged++;
 			continue;
 		}
-		else if (nbusy > 0 && bsearch(&e->id, busy, nbusy, sizeof(int64), compare_ids) != NULL)
+		else if ((nbusy > 0 && bsearch(&e->id, busy, nbusy, sizeof(int64), compare_ids) != NULL) ||
+				 (repeats && is_among(ids, m, e->id)))
 		{
 			*left = true;
 			continue;
@@ -1442,9 +1476,15 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 			timestamptz_array(ats, m), text_array(events, m)
 		};
 
+		bool		attempts = run(&has_attempts, args, NULL, SPI_OK_SELECT) > 0;
+
+		if (attempts)
+			(void) run(&count_again, args, NULL, SPI_OK_INSERT);
 		(void) run(&fold_history, args, NULL, SPI_OK_UPDATE);
 		(void) run(&fold_in_flight, args, NULL, SPI_OK_UPDATE);
 		(void) run(&fold_waiting, args, NULL, SPI_OK_INSERT);
+		if (attempts)
+			(void) run(&note_attempts, args, NULL, SPI_OK_UPDATE);
 	}
 	/* one by one: two of them may be about two messages to the same person */
 	for (int i = 0; i < n && nuntagged > 0; i++)
@@ -1525,6 +1565,15 @@ find_busy(const int64 *ids, int n, int64 **busy)
 		list[i] = column_int8(i, 1, 0);
 	*busy = list;
 	return m;
+}
+
+static bool
+is_among(const int64 *ids, int n, int64 id)
+{
+	for (int i = 0; i < n; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
 }
 
 static int
@@ -1632,6 +1681,8 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 		" FROM unnest($2, $3, $4, $5, $6, $7, $8) AS e(event_id, type, message_id, attempt, token, recipient, event_at)"
 		" WHERE NOT EXISTS (SELECT FROM line_notify.history h"
 		"  WHERE h.id OPERATOR(pg_catalog.=) e.message_id AND h.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
+		" AND NOT EXISTS (SELECT FROM line_notify.attempt_log a"
+		"  WHERE a.id OPERATOR(pg_catalog.=) e.message_id AND a.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
 		" AND NOT EXISTS (SELECT FROM line_notify.seen_event s WHERE s.event_id OPERATOR(pg_catalog.=) e.event_id)"
 		" ON CONFLICT (event_id) DO NOTHING",
 		.nargs = 8,

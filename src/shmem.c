@@ -548,6 +548,7 @@ clear_stats(LnStats *s)
 	pg_atomic_write_u64(&s->breaker_until, 0);
 	pg_atomic_write_u64(&s->rate_key, 0);
 	pg_atomic_write_u32(&s->resumed, 0);
+	s->words[0] = '\0';
 }
 
 void

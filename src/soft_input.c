@@ -43,12 +43,17 @@ ln_soft_interval(const char *text, int64 *result)
 	int			ftype[MAXDATEFIELDS];
 	int			nf;
 	int			dtype;
+	int			failure;
 	struct pg_itm_in itm;
 	double		us;
 
 	memset(&itm, 0, sizeof(itm));
-	if (ParseDateTime(text, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0 ||
-		DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, &dtype, &itm) != 0 ||
+	failure = ParseDateTime(text, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf);
+	if (failure == 0)
+		failure = DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, &dtype, &itm);
+	if (failure == DTERR_BAD_FORMAT)
+		failure = DecodeISO8601Interval(unconstify(char *, text), &dtype, &itm);
+	if (failure != 0 ||
 		dtype != DTK_DELTA)
 		return false;
 	us = (double) itm.tm_usec + ((double) itm.tm_mday + DAYS_PER_MONTH *

@@ -74,6 +74,26 @@ SELECT line_notify._wake();
 });
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM line_notify.history WHERE id > 9223372036854775805'), 'the largest ids');
 unlike(slurp_file($node->logfile), qr/(PANIC|TRAP|was terminated by signal)/, 'no crash in the log');
+# the log of verbs has a retention of its own
+$node->safe_psql('postgres', q{
+INSERT INTO line_notify.operations (at, role, verb, filter, dry_run, count)
+SELECT now() - interval '500 days', 'r', 'cancel', '{}', false, 0 FROM generate_series(1, 5000);
+INSERT INTO line_notify.operations (at, role, verb, filter, dry_run, count)
+VALUES (now() - interval '300 days', 'r', 'cancel', '{}', false, 0), (now(), 'r', 'cancel', '{}', false, 0);
+});
+$node->reload;
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM line_notify.operations'), 'old operations go after 400 days')
+  or diag($node->safe_psql('postgres', 'SELECT count(*), min(at) FROM line_notify.operations'));
+$node->append_conf('postgresql.conf', 'line_notify.operations_retention = 30d');
+$node->reload;
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM line_notify.operations'), 'or as it is set');
+$node->append_conf('postgresql.conf', "line_notify.operations_retention = -1\nline_notify.retention = 1d");
+$node->safe_psql('postgres', "UPDATE line_notify.operations SET at = '1999-01-01'");
+$node->reload;
+$node->insert('postgres', 1, first => 20);
+ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.history WHERE id = 200001"), 'history is maintained');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.operations'), 1, '-1: for ever');
+
 $node->stop;
 $sim->stop;
 done_testing();
