@@ -3281,7 +3281,7 @@ BEGIN
 								  AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) THEN
 				SELECT format('the circuit breaker is %s: a run of requests failed%s', x.breaker,
 							  format(', last %s at %s', concat_ws(': ', s.last_error, s.last_error_text), date_trunc('second', s.last_error_at))),
-					   format('%s Single messages probe when it can go on; SELECT * FROM line_notify.check_channel(%L) tries each step now.',
+					   format('%s It goes on by itself when a question, and then a message, is answered; SELECT * FROM line_notify.check_channel(%L) tries each step now.',
 							  line_notify._outage_hint(s.last_error, s.last_error_text, c.api_base, c.proxy, c.total_timeout), c.name)
 				INTO reason, hint
 				FROM line_notify._stats() s
