@@ -61,6 +61,7 @@ OBJS = \
 	src/wait.o \
 	src/wakeup.o \
 	src/webhook.o \
+	src/webhook_body.o \
 	src/window.o \
 	src/witness.o \
 	src/worker.o \

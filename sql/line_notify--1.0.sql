@@ -1605,6 +1605,16 @@ CREATE TABLE line_notify.outbox (
 	CONSTRAINT has_recipient CHECK (recipient IS NOT NULL OR state <> 'queued')
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000,
 		autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 50000);
+-- What points to a person, and what a message says, shall not be copied into
+-- pg_statistic, where erasure would not find it.  No plan of ours needs it: the
+-- statistics of a queue may say anything.
+ALTER TABLE line_notify.outbox
+	ALTER recipient SET STATISTICS 0,
+	ALTER body SET STATISTICS 0,
+	ALTER messages SET STATISTICS 0,
+	ALTER reference SET STATISTICS 0,
+	ALTER dedup_key SET STATISTICS 0,
+	ALTER order_key SET STATISTICS 0;
 -- The claim walks one lane of a channel in order of due time.  A lane is a
 -- priority and an endpoint, since LINE limits and refuses by endpoint.
 CREATE INDEX outbox_claim ON line_notify.outbox (channel, lane, due_at, id);
@@ -1665,6 +1675,7 @@ CREATE TABLE line_notify.dedup (
 	until			timestamptz NOT NULL,
 	PRIMARY KEY (channel, dedup_key)
 );
+ALTER TABLE line_notify.dedup ALTER dedup_key SET STATISTICS 0;
 CREATE INDEX dedup_until ON line_notify.dedup (until);
 COMMENT ON TABLE line_notify.dedup IS 'Keys that are taken: a second message with such a key is not queued';
 COMMENT ON COLUMN line_notify.dedup.until IS 'from then on the key is free, whatever became of the message';
@@ -1677,6 +1688,7 @@ CREATE TABLE line_notify.release (
 	channel			text COLLATE "C" NOT NULL,
 	order_key		text
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 10000);
+ALTER TABLE line_notify.release ALTER order_key SET STATISTICS 0;
 COMMENT ON TABLE line_notify.release IS 'Where messages that were set aside may go on: behind an order_key, or (NULL) anywhere in the channel';
 
 CREATE FUNCTION line_notify._release() RETURNS trigger
@@ -1724,6 +1736,13 @@ CREATE TABLE line_notify.history (
 	delivery_event	text,
 	revision		smallint
 ) PARTITION BY RANGE (id);
+ALTER TABLE line_notify.history
+	ALTER recipient SET STATISTICS 0,
+	ALTER body SET STATISTICS 0,
+	ALTER messages SET STATISTICS 0,
+	ALTER reference SET STATISTICS 0,
+	ALTER dedup_key SET STATISTICS 0,
+	ALTER order_key SET STATISTICS 0;
 -- No key here: each partition has its own.  A key of the parent would come into
 -- being with CREATE EXTENSION in a restore, be given to every partition that
 -- is attached, and collide with the partition's own one in the dump.
@@ -1930,7 +1949,9 @@ BEGIN
 	part := 'history_' || CASE WHEN below IS NULL THEN 'first' ELSE replace(below::text, '-', 'm') END;
 	EXECUTE format('CREATE TABLE line_notify.%I (LIKE line_notify.history INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS)'
 				   ' WITH (fillfactor = 90, autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 100000)', part);
-	EXECUTE format('ALTER TABLE line_notify.%I ADD PRIMARY KEY (id)', part);
+	EXECUTE format('ALTER TABLE line_notify.%I ADD PRIMARY KEY (id), '
+				   'ALTER recipient SET STATISTICS 0, ALTER body SET STATISTICS 0, ALTER messages SET STATISTICS 0, '
+				   'ALTER reference SET STATISTICS 0, ALTER dedup_key SET STATISTICS 0, ALTER order_key SET STATISTICS 0', part);
 	-- For support and for verbs.  A reference or batch costs nothing where there
 	-- is none.  Recipients are random, so a btree or hash index would cost as
 	-- much as all the rest of a record; Bloom filters cost nearly nothing, and a
@@ -2425,6 +2446,7 @@ CREATE TABLE line_notify.webhook_event (
 	event_at		timestamptz NOT NULL,
 	received_at		timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 10000);
+ALTER TABLE line_notify.webhook_event ALTER recipient SET STATISTICS 0;
 COMMENT ON TABLE line_notify.webhook_event IS 'Delivery events from LINE that the worker has not folded into history yet';
 COMMENT ON COLUMN line_notify.webhook_event.event_id IS 'LINE''s webhookEventId, the same on redelivery';
 
@@ -3369,6 +3391,7 @@ CREATE TABLE line_notify.operations (
 	dry_run			boolean NOT NULL,
 	count			bigint NOT NULL
 );
+ALTER TABLE line_notify.operations ALTER filter SET STATISTICS 0;
 COMMENT ON TABLE line_notify.operations IS 'Who did what: every call of a verb, dry runs and searches of support staff included; kept for line_notify.operations_retention';
 COMMENT ON COLUMN line_notify.operations.role IS 'acting role, after SET ROLE';
 COMMENT ON COLUMN line_notify.operations.login IS 'role that logged in';
@@ -4250,6 +4273,7 @@ CREATE TABLE line_notify.suppression (
 	since			timestamptz NOT NULL DEFAULT clock_timestamp(),
 	set_by			name NOT NULL DEFAULT session_user
 );
+ALTER TABLE line_notify.suppression ALTER recipient SET STATISTICS 0, ALTER reason SET STATISTICS 0;
 COMMENT ON TABLE line_notify.suppression IS 'People who objected to being sent notices; see suppress_recipient()';
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.suppression
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
@@ -4323,6 +4347,8 @@ DECLARE
 	ids bigint[];
 	refs text[];
 	keys text[];
+	order_keys text[];
+	parked bigint;
 	give_up timestamptz := clock_timestamp() + interval '2 minutes';
 BEGIN
 	PERFORM line_notify._assert_read_committed();
@@ -4343,9 +4369,25 @@ BEGIN
 			HINT = 'Try again when the worker has recorded it.';
 	END IF;
 
-	SELECT array_agg(h.id), array_agg(DISTINCT h.reference) FILTER (WHERE h.reference IS NOT NULL),
-		   array_agg(DISTINCT h.dedup_key) FILTER (WHERE h.dedup_key IS NOT NULL)
-	INTO ids, refs, keys
+	-- what the worker has not moved to history yet, or never will from here
+	WITH w AS (
+		SELECT o.id, o.reference, o.dedup_key, o.order_key FROM line_notify.outbox o
+		WHERE o.recipient = hash AND o.state <> 'queued' FOR UPDATE),
+	gone AS (
+		UPDATE line_notify.outbox o
+		SET recipient = NULL, body = NULL, messages = NULL, reference = NULL, dedup_key = NULL, order_key = NULL, error = NULL
+		FROM w WHERE o.id = w.id),
+	freed AS (
+		DELETE FROM line_notify.dedup d USING w WHERE d.id = w.id)
+	SELECT count(*), array_agg(DISTINCT w.reference) FILTER (WHERE w.reference IS NOT NULL),
+		   array_agg(DISTINCT w.dedup_key) FILTER (WHERE w.dedup_key IS NOT NULL),
+		   array_agg(DISTINCT w.order_key) FILTER (WHERE w.order_key IS NOT NULL)
+	INTO parked, refs, keys, order_keys
+	FROM w;
+	SELECT array_agg(h.id), refs || array_agg(DISTINCT h.reference) FILTER (WHERE h.reference IS NOT NULL),
+		   keys || array_agg(DISTINCT h.dedup_key) FILTER (WHERE h.dedup_key IS NOT NULL),
+		   order_keys || array_agg(DISTINCT h.order_key) FILTER (WHERE h.order_key IS NOT NULL)
+	INTO ids, refs, keys, order_keys
 	FROM line_notify.history h WHERE h.recipient = hash;
 	DELETE FROM line_notify.webhook_event e WHERE e.recipient = hash;
 	IF ids IS NULL THEN
@@ -4356,12 +4398,17 @@ BEGIN
 	UPDATE line_notify.attempt_log a SET error = NULL, request_id = NULL WHERE a.id = ANY (ids);
 	UPDATE line_notify.operations p SET filter = p.filter - 'reference' - 'dedup_key'
 	WHERE p.filter ->> 'reference' = ANY (refs) OR p.filter ->> 'dedup_key' = ANY (keys);
+	-- a note without a key releases the whole channel, which does no harm
+	UPDATE line_notify.release r SET order_key = NULL WHERE r.order_key = ANY (order_keys);
+	-- nobody is added to a list by that: an empty one allows nobody
+	UPDATE line_notify.channel c SET only_recipients = array_remove(c.only_recipients, hash)
+	WHERE hash = ANY (c.only_recipients);
 	UPDATE line_notify.history h
 	SET recipient = NULL, body = NULL, messages = NULL, reference = NULL, dedup_key = NULL, order_key = NULL,
 		error = NULL, request_id = NULL
 	WHERE h.id = ANY (ids);
-	PERFORM line_notify._log_operation('forget_recipient', '{}', false, cardinality(ids));
-	RETURN cardinality(ids);
+	PERFORM line_notify._log_operation('forget_recipient', '{}', false, cardinality(ids) + parked);
+	RETURN cardinality(ids) + parked;
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.forget_recipient(text, text) FROM PUBLIC;

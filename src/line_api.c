@@ -65,6 +65,7 @@ static bool read_object(JsonText *r, JsonText *pieces, bool in_details);
 static bool read_details(JsonText *r, JsonText *pieces);
 static bool read_string(JsonText *r, JsonText *content);
 static bool skip_value(JsonText *r);
+static char find_member(const char *json, size_t len, const char *name, JsonText *found);
 static void skip_space(JsonText *r);
 static bool accept(JsonText *r, char c);
 static bool text_is(JsonText content, const char *word);
@@ -526,65 +527,15 @@ bool
 ln_line_json_member(const char *json, size_t len, const char *name,
 					char *buf, size_t room)
 {
-	JsonText	r;
-	JsonText	key;
 	JsonText	found;
 	size_t		used = 0;
+	char		type;
 
 	if (room == 0)
 		return false;
 	buf[0] = '\0';
-	if (json == NULL || len == 0)
-		return false;
-	memset(&found, 0, sizeof(found));
-	r.pos = (const unsigned char *) json;
-	r.end = r.pos + len;
-
-	skip_space(&r);
-	if (!accept(&r, '{'))
-		return false;
-	skip_space(&r);
-	if (accept(&r, '}'))
-		return false;
-	do
-	{
-		JsonText	value;
-		bool		scalar;
-
-		skip_space(&r);
-		if (!read_string(&r, &key))
-			return false;
-		skip_space(&r);
-		if (!accept(&r, ':'))
-			return false;
-		skip_space(&r);
-		if (r.pos == r.end)
-			return false;
-		scalar = *r.pos != '{' && *r.pos != '[';
-		if (*r.pos == '"')
-		{
-			if (!read_string(&r, &value))
-				return false;
-		}
-		else
-		{
-			value.pos = r.pos;
-			if (!skip_value(&r))
-				return false;
-			value.end = r.pos;
-		}
-		if (found.pos == NULL && text_is(key, name))
-		{
-			if (!scalar)
-				return false;
-			found = value;
-		}
-		skip_space(&r);
-	} while (accept(&r, ','));
-	if (!accept(&r, '}') || found.pos == NULL)
-		return false;
-	skip_space(&r);
-	if (r.pos != r.end)
+	type = find_member(json, len, name, &found);
+	if (type == 0 || type == '{' || type == '[')
 		return false;
 
 	while (found.pos < found.end)
@@ -600,6 +551,77 @@ ln_line_json_member(const char *json, size_t len, const char *name,
 	}
 	buf[used] = '\0';
 	return true;
+}
+
+char
+ln_line_json_member_type(const char *json, size_t len, const char *name)
+{
+	JsonText	found;
+
+	return find_member(json, len, name, &found);
+}
+
+/*
+ * Find the first member of that name, and say how its value begins; of a
+ * string, *found is what stands between the quotes.  0 = there is none, or the
+ * text is no complete object.
+ */
+static char
+find_member(const char *json, size_t len, const char *name, JsonText *found)
+{
+	JsonText	r;
+	JsonText	key;
+	char		type = 0;
+
+	if (json == NULL || len == 0)
+		return 0;
+	r.pos = (const unsigned char *) json;
+	r.end = r.pos + len;
+
+	skip_space(&r);
+	if (!accept(&r, '{'))
+		return 0;
+	skip_space(&r);
+	if (accept(&r, '}'))
+		return 0;
+	do
+	{
+		JsonText	value;
+		char		first;
+
+		skip_space(&r);
+		if (!read_string(&r, &key))
+			return 0;
+		skip_space(&r);
+		if (!accept(&r, ':'))
+			return 0;
+		skip_space(&r);
+		if (r.pos == r.end)
+			return 0;
+		first = (char) *r.pos;
+		if (first == '"')
+		{
+			if (!read_string(&r, &value))
+				return 0;
+		}
+		else
+		{
+			value.pos = r.pos;
+			if (!skip_value(&r))
+				return 0;
+			value.end = r.pos;
+		}
+		if (type == 0 && text_is(key, name))
+		{
+			*found = value;
+			type = first;
+		}
+		skip_space(&r);
+	} while (accept(&r, ','));
+	if (!accept(&r, '}'))
+		return 0;
+	skip_space(&r);
+	return r.pos == r.end ? type : 0;
 }
 
 /*
@@ -645,6 +667,83 @@ ln_line_json_object(const char *json, size_t len, const char *name,
 		skip_space(&r);
 	} while (accept(&r, ','));
 	return false;
+}
+
+/*
+ * An array in a JSON object; see line_api.h.
+ */
+bool
+ln_line_json_array(const char *json, size_t len, const char *name,
+				   const char **array, size_t *array_len)
+{
+	JsonText	r;
+	JsonText	key;
+	const unsigned char *found = NULL;
+	size_t		found_len = 0;
+	bool		first = true;
+
+	if (json == NULL || len == 0)
+		return false;
+	r.pos = (const unsigned char *) json;
+	r.end = r.pos + len;
+
+	skip_space(&r);
+	if (!accept(&r, '{'))
+		return false;
+	do
+	{
+		const unsigned char *begin;
+
+		skip_space(&r);
+		if (!read_string(&r, &key))
+			return false;
+		skip_space(&r);
+		if (!accept(&r, ':'))
+			return false;
+		skip_space(&r);
+		begin = r.pos;
+		if (!skip_value(&r))
+			return false;
+		if (first && text_is(key, name))
+		{
+			first = false;
+			if (*begin == '[' && r.pos[-1] == ']')
+			{
+				found = begin + 1;
+				found_len = (size_t) (r.pos - begin) - 2;
+			}
+		}
+		skip_space(&r);
+	} while (accept(&r, ','));
+	if (!accept(&r, '}') || found == NULL)
+		return false;
+	skip_space(&r);
+	if (r.pos != r.end)
+		return false;
+	*array = (const char *) found;
+	*array_len = found_len;
+	return true;
+}
+
+bool
+ln_line_json_element(const char **pos, const char *end,
+					 const char **element, size_t *element_len)
+{
+	JsonText	r;
+	const unsigned char *begin;
+
+	r.pos = (const unsigned char *) *pos;
+	r.end = (const unsigned char *) end;
+	skip_space(&r);
+	(void) accept(&r, ',');
+	skip_space(&r);
+	begin = r.pos;
+	if (!skip_value(&r))
+		return false;
+	*element = (const char *) begin;
+	*element_len = (size_t) (r.pos - begin);
+	*pos = (const char *) r.pos;
+	return true;
 }
 
 /*

@@ -153,11 +153,26 @@ extern void ln_line_error_text(const char *body, size_t len, char *buf, size_t r
  */
 extern bool ln_line_json_member(const char *json, size_t len, const char *name, char *buf, size_t room);
 
+/* The first character of the value that ln_line_json_member() would read; 0 = there is none. */
+extern char ln_line_json_member_type(const char *json, size_t len, const char *name);
+
 /*
  * The object that stands under a name in a JSON object, as bytes of the text
  * given.  What follows it may be cut off.  False, and nothing set, when there
  * is none before the text ends or stops being JSON.
  */
 extern bool ln_line_json_object(const char *json, size_t len, const char *name, const char **object, size_t *object_len);
+
+/*
+ * The array that stands under a name in a JSON object, without its brackets.
+ * False when the bytes are no complete object, or have none there.
+ */
+extern bool ln_line_json_array(const char *json, size_t len, const char *name, const char **array, size_t *array_len);
+
+/*
+ * The next element of what ln_line_json_array() found, from *pos on, which moves
+ * behind it; false at the end.  An element is any value, as bytes.
+ */
+extern bool ln_line_json_element(const char **pos, const char *end, const char **element, size_t *element_len);
 
 #endif							/* LN_LINE_API_H */

@@ -411,19 +411,6 @@ ln_outbox_next_expiry(int64 home, TimestampTz low)
 	return column_int8(0, 1, DT_NOEND);
 }
 
-bool
-ln_outbox_has_events(void)
-{
-	static Statement st = {
-		.sql =
-		"SELECT EXISTS (SELECT FROM line_notify.webhook_event)",
-		.nargs = 0
-	};
-
-	(void) run(&st, NULL, NULL, SPI_OK_SELECT);
-	return column_bool(0, 1);
-}
-
 int
 ln_outbox_pick(const char *channel, int lane, int64 home,
 			   TimestampTz low, TimestampTz now, int limit, LnMessage **rows)

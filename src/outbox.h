@@ -225,9 +225,6 @@ extern int	ln_outbox_survey(int64 home, TimestampTz after, LnLaneRow **rows);
 /* When the next waiting row expires; DT_NOEND = none. */
 extern TimestampTz ln_outbox_next_expiry(int64 home, TimestampTz low);
 
-/* Are there webhook events to fold? */
-extern bool ln_outbox_has_events(void);
-
 /*
  * Texts of a picked message are UTF-8, whatever the database is.
  *

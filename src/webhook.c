@@ -12,8 +12,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
@@ -25,10 +23,10 @@
 #include "channel.h"
 #include "compat.h"
 #include "crypto.h"
-#include "line_api.h"
 #include "outbox.h"
 #include "shmem.h"
 #include "wakeup.h"
+#include "webhook_body.h"
 
 PG_FUNCTION_INFO_V1(line_notify_receive_webhook);
 PG_FUNCTION_INFO_V1(line_notify_receive_verified_events);
@@ -36,17 +34,14 @@ PG_FUNCTION_INFO_V1(line_notify_receive_verified_events);
 /* LINE documents no limit; a thousand events are under 400 kB. */
 #define MAX_WEBHOOK_BYTES	(4 * 1024 * 1024)
 
-/* a ULID has 26 characters; be lenient, but bounded */
-#define MAX_EVENT_ID		64
+/* 2000-01-01, where the server's time begins, in LINE's */
+#define EPOCH_MS			INT64CONST(946684800000)
 
 static void hide_body(void *arg);
 static const LnChannelRow *find_channel(const char *name);
 static void check_signature(const LnChannelRow *channel, const char *body, size_t len, const char *signature);
-static int	take_events(const char *channel, Jsonb *json);
-static bool read_event(JsonbContainer *event, LnEvent *out);
+static int	take_events(const char *channel, const char *json, size_t len);
 static bool signature_matches(const char *secret, const char *body, size_t len, const char *signature, size_t siglen);
-static JsonbValue *member(JsonbContainer *object, const char *key);
-static char *string_member(JsonbContainer *object, const char *key);
 
 /*
  * Nothing of a body may get into the log by way of an error: it can hold the
@@ -66,10 +61,8 @@ line_notify_receive_webhook(PG_FUNCTION_ARGS)
 	bytea	   *raw;
 	char	   *signature;
 	char	   *body;
-	char	   *json_text;
 	size_t		len;
 	int			inserted;
-	Jsonb	   *json;
 	ErrorContextCallback callback;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -99,10 +92,7 @@ line_notify_receive_webhook(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
 				 errmsg("webhook body is not UTF-8")));
-	json_text = pnstrdup(body, len);
-	json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-											  CStringGetDatum(pg_any_to_server(json_text, (int) len, PG_UTF8))));
-	inserted = take_events(name, json);
+	inserted = take_events(name, body, len);
 	SPI_finish();
 	error_context_stack = callback.previous;
 	PG_RETURN_INT32(inserted);
@@ -117,6 +107,7 @@ line_notify_receive_verified_events(PG_FUNCTION_ARGS)
 {
 	char	   *name;
 	Jsonb	   *json;
+	char	   *body;
 	int			inserted;
 	ErrorContextCallback callback;
 
@@ -138,7 +129,9 @@ line_notify_receive_verified_events(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	(void) find_channel(name);
-	inserted = take_events(name, json);
+	body = JsonbToCString(NULL, &json->root, VARSIZE(json));
+	body = pg_server_to_any(body, (int) strlen(body), PG_UTF8);
+	inserted = take_events(name, body, strlen(body));
 	SPI_finish();
 	error_context_stack = callback.previous;
 	PG_RETURN_INT32(inserted);
@@ -204,94 +197,51 @@ check_signature(const LnChannelRow *channel, const char *body, size_t len, const
 
 /* Keep the events of a body that concern us; returns how many were new. */
 static int
-take_events(const char *channel, Jsonb *json)
+take_events(const char *channel, const char *json, size_t len)
 {
-	JsonbValue *list;
+	static const char *const types[] = {
+		[LN_EVENT_DELIVERY] = "delivery",
+		[LN_EVENT_FOLLOW] = "follow",
+		[LN_EVENT_UNFOLLOW] = "unfollow"
+	};
+	LnWebhookBody body;
+	LnBodyEvent e;
+	TimestampTz now = GetCurrentTimestamp();
 	LnEvent    *events;
-	int			n;
-	int			nevents = 0;
+	int			room = 64;
+	int			n = 0;
 	int			inserted;
 
-	if (!JB_ROOT_IS_OBJECT(json) || (list = member(&json->root, "events")) == NULL ||
-		list->type != jbvBinary || !JsonContainerIsArray(list->val.binary.data))
+	if (!ln_webhook_begin(&body, json, len))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("webhook body has no array \"events\"")));
 
-	n = JsonContainerSize(list->val.binary.data);
-	events = palloc0(sizeof(LnEvent) * Max(n, 1));
-	for (int i = 0; i < n; i++)
+	events = palloc(sizeof(LnEvent) * room);
+	while (ln_webhook_next(&body, &e))
 	{
-		JsonbValue *e = getIthJsonbValueFromContainer(list->val.binary.data, i);
+		LnEvent    *out;
 
-		if (e != NULL && e->type == jbvBinary && JsonContainerIsObject(e->val.binary.data) &&
-			read_event(e->val.binary.data, &events[nevents]))
-			nevents++;
 		CHECK_FOR_INTERRUPTS();
+		if (n == room)
+			events = repalloc(events, sizeof(LnEvent) * (room *= 2));
+		out = &events[n++];
+		memset(out, 0, sizeof(*out));
+		out->event_id = pstrdup(e.id);
+		out->type = types[e.type];
+		out->event_at = e.at_ms == 0 ? now : (TimestampTz) (e.at_ms - EPOCH_MS) * 1000;
+		out->tagged = e.tagged;
+		out->message_id = e.message_id;
+		out->attempt = e.attempt;
+		out->token = e.token;
+		out->recipient = e.recipient[0] != '\0' ? pstrdup(e.recipient) : NULL;
 	}
-	if (nevents == 0)
+	if (n == 0)
 		return 0;
-	inserted = ln_outbox_insert_events(channel, events, nevents);
+	inserted = ln_outbox_insert_events(channel, events, n);
 	if (inserted > 0)
 		ln_wakeup_at_commit(LN_WORK_WEBHOOK);
 	return inserted;
-}
-
-/*
- * One event; false when it is none of ours.  Unknown types, properties and
- * shapes are LINE's right.
- */
-static bool
-read_event(JsonbContainer *event, LnEvent *out)
-{
-	char	   *type = string_member(event, "type");
-	char	   *id = string_member(event, "webhookEventId");
-	JsonbValue *v;
-	char	   *data;
-
-	memset(out, 0, sizeof(*out));
-	if (type == NULL || id == NULL || id[0] == '\0' || strlen(id) > MAX_EVENT_ID)
-		return false;
-	out->event_id = id;
-
-	v = member(event, "timestamp");
-	if (v != NULL && v->type == jbvNumeric)
-	{
-		double		ms = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
-															NumericGetDatum(v->val.numeric)));
-
-		/* 2000 to 2100, else it is no time of LINE's */
-		if (!(ms > 946684800000.0 && ms < 4102444800000.0))
-			return false;
-		out->event_at = (TimestampTz) ((ms - 946684800000.0) * 1000.0);
-	}
-	else
-		out->event_at = GetCurrentTimestamp();
-
-	/* counted, and nothing of them is kept */
-	if (strcmp(type, "follow") == 0 || strcmp(type, "unfollow") == 0)
-	{
-		out->type = type;
-		return true;
-	}
-
-	if (strcmp(type, "delivery") != 0)
-		return false;
-	out->type = "delivery";
-	v = member(event, "delivery");
-	if (v == NULL || v->type != jbvBinary || !JsonContainerIsObject(v->val.binary.data))
-		return false;
-	data = string_member(v->val.binary.data, "data");
-	if (data == NULL)
-		return false;
-	out->tagged = ln_line_parse_tag(data, strlen(data), &out->message_id, &out->attempt, &out->token);
-	if (!out->tagged)
-	{
-		if (strlen(data) != 64 || strspn(data, "0123456789abcdef") != 64)
-			return false;		/* a tag of somebody else */
-		out->recipient = data;
-	}
-	return true;
 }
 
 static bool
@@ -306,20 +256,4 @@ signature_matches(const char *secret, const char *body, size_t len, const char *
 				 errmsg("could not compute an HMAC")));
 	return ln_base64_decode(signature, siglen, given, sizeof(given)) == LN_SHA256_LEN &&
 		ln_const_time_equal(mac, given, LN_SHA256_LEN);
-}
-
-static JsonbValue *
-member(JsonbContainer *object, const char *key)
-{
-	return getKeyJsonValueFromContainer(object, key, (int) strlen(key), NULL);
-}
-
-static char *
-string_member(JsonbContainer *object, const char *key)
-{
-	JsonbValue *v = member(object, key);
-
-	if (v == NULL || v->type != jbvString)
-		return NULL;
-	return pnstrdup(v->val.string.val, v->val.string.len);
 }

@@ -44,9 +44,6 @@
 /* Nobody sleeps longer (ms). */
 #define LONGEST_WAIT		3600000
 
-/* Old dedup keys are swept up for the first time after so long (ms). */
-#define FIRST_SWEEP			60000
-
 LnWorker	ln_worker;
 
 pg_noreturn static void run(void);
@@ -265,7 +262,6 @@ start(void)
 
 	/* the other chores are due now */
 	W.doubt_until = W.probe_at = W.token_at = DT_NOEND;
-	W.keys_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FIRST_SWEEP);
 	W.need_survey = true;
 	W.expiry_low = W.doubt_before = DT_NOBEGIN;
 	W.expire_limit = EXPIRE_BATCH;

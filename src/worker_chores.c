@@ -490,6 +490,8 @@ expire_failed(void)
 {
 	if (!ln_is_row_fault(W.last_sqlstate))
 		return;
+	/* the other rows need not wait for the one that is at fault */
+	ln_no_rest("ending expired messages");
 	if (W.expire_limit > 1)
 		W.expire_limit /= 2;
 	else if (W.expiry_last != DT_NOBEGIN)

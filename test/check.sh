@@ -92,6 +92,7 @@ fi
 
 if wanted tap; then
     step "TAP"
+    borrow_packages prometheus prometheus-postgres-exporter
     mkdir -p "$work/tap" && [ "$(id -u)" = 0 ] && chown "$LN_USER" "$work/tap"
     user_env+=(PG_REGRESS="$pgxs_test/regress/pg_regress" TESTDIR="$work/tap" TESTDATADIR="$work/tap/tmp_check"
         TESTLOGDIR="$work/tap/log" PGUSER=postgres top_builddir="$work/tap" LN_SRC="$work/src")

@@ -53,6 +53,19 @@ need_packages() {
 # optional packages: as above, but their absence is not the end
 want_packages() { (need_packages "$@") || say "(not available: $*)"; }
 
+# borrow_packages NAME...: their files under $work/borrowed and its programs in the
+# path of as_user, without installing them: no service of theirs starts here
+borrow_packages() {
+    local p
+    for p in "$@"; do
+        have_package "$p" && continue
+        mkdir -p "$work/borrowed"
+        (cd "$work/borrowed" && apt-get download -q "$p" && dpkg-deb -x "$p"_*.deb . && rm -f "$p"_*.deb) >/dev/null 2>&1 ||
+            say "(not available: $p)"
+    done
+    user_env+=(PATH="$pgbin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:$work/borrowed/usr/bin")
+}
+
 choose_major() {
     local d
     if [ -z "${PG_MAJOR:-}" ]; then
@@ -121,17 +134,17 @@ cleanup() {
 
 # a copy of the PostgreSQL installation, for nobody but us
 private_postgres() {
-    local base=/usr d
+    local base=${PG_BASE:-/usr} d
     [ -d "$base/lib/postgresql/$PG_MAJOR" ] || die "no PostgreSQL $PG_MAJOR in $base/lib/postgresql"
     for d in lib share include; do
-        mkdir -p "$work/pg$base/$d/postgresql"
+        mkdir -p "$work/pg/usr/$d/postgresql"
         [ -d "$base/$d/postgresql/$PG_MAJOR" ] &&
-            cp -a "$base/$d/postgresql/$PG_MAJOR" "$work/pg$base/$d/postgresql/"
+            cp -a "$base/$d/postgresql/$PG_MAJOR" "$work/pg/usr/$d/postgresql/"
     done
     cp -a "$base"/include/postgresql/*.h "$base"/include/postgresql/internal \
-        "$base"/include/postgresql/libpq "$work/pg$base/include/postgresql/" 2>/dev/null
+        "$base"/include/postgresql/libpq "$work/pg/usr/include/postgresql/" 2>/dev/null
     [ "$(id -u)" = 0 ] && chown -R "$LN_USER" "$work/pg"
-    pgbin=$work/pg$base/lib/postgresql/$PG_MAJOR/bin
+    pgbin=$work/pg/usr/lib/postgresql/$PG_MAJOR/bin
     PG_CONFIG=$pgbin/pg_config
     pgxs_test=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
     user_env=(PATH="$pgbin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" HOME="$work" LC_ALL=C.UTF-8

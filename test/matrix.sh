@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 #
-# test/check.sh and test/package.sh on every supported server, each in a root of
-# the Debian release that has it, as a stranger would run them there.
+# test/check.sh, package.sh and pg_upgrade.sh on every supported server, each in a
+# root of the Debian release that has it, as a stranger would run them there.
 #
 #   bash test/matrix.sh              15 17 18
 #   bash test/matrix.sh 17 18        these only
-#   GROUPS_OF_CHECK="unit regress" bash test/matrix.sh     groups of check.sh, and
-#                                    "package" for test/package.sh --install
+#   GROUPS_OF_CHECK="unit regress" bash test/matrix.sh     groups of check.sh,
+#                                    "package" for test/package.sh --install, and
+#                                    "pg_upgrade" for test/pg_upgrade.sh from 15
 #   TAP=001_delivery.pl GROUPS_OF_CHECK=tap bash test/matrix.sh  these TAP files
 #
 # A version is skipped, with the reason, only where this machine cannot have its
@@ -25,7 +26,7 @@ dir=${MATRIX_DIR:-/var/tmp/line_notify-matrix}
 declare -A suite=([15]=bookworm [17]=trixie [18]=sid)
 majors=("$@")
 [ ${#majors[@]} -eq 0 ] && majors=(15 17 18)
-groups=${GROUPS_OF_CHECK:-style unit regress tap phone fuzz package}
+groups=${GROUPS_OF_CHECK:-style unit regress tap phone fuzz package pg_upgrade}
 began=$SECONDS
 good=()
 ill=()
@@ -94,8 +95,36 @@ make_root() { # suite directory
     touch "$2/.complete"
 }
 
+# The programs of PostgreSQL 15, from the root of its release or this machine, for
+# pg_upgrade in the root of a newer one; and the libraries that this lacks.
+bring_15() { # root
+    local from to=$1/opt/postgresql-15 d lib more
+    for from in "$dir/bookworm" "" none; do     # "" is this machine
+        [ -d "$from/usr/include/postgresql/15/server" ] && [ -x "$from/usr/lib/postgresql/15/bin/pg_upgrade" ] && break
+    done
+    [ "$from" != none ] || return 1
+    rm -rf "$to"
+    mkdir -p "$to/libs" "$to/usr/include/postgresql"
+    for d in lib share include; do
+        mkdir -p "$to/usr/$d/postgresql"
+        cp -a "$from/usr/$d/postgresql/15" "$to/usr/$d/postgresql/" || return 1
+    done
+    cp -a "$from"/usr/include/postgresql/*.h "$from"/usr/include/postgresql/{internal,libpq} "$to/usr/include/postgresql/" || return 1
+    # one may need another
+    for _ in 1 2 3 4; do
+        more=
+        # shellcheck disable=SC2016
+        for lib in $(in_root "$1" LD_LIBRARY_PATH=/opt/postgresql-15/libs sh -c 'cd /opt/postgresql-15; ldd usr/lib/postgresql/15/bin/* libs/*' 2>/dev/null |
+            sed -n 's/^[[:space:]]*\([^ ]*\) => not found/\1/p' | sort -u); do
+            find "$from/usr/lib" "$from/lib" -name "$lib" -exec cp -L {} "$to/libs/" \; -quit
+            more=1
+        done
+        [ -n "$more" ] || break
+    done
+}
+
 run_major() { # major
-    local major=$1 s=${suite[$1]:-} log=$dir/check-$1.log start=$SECONDS status=0 script part line
+    local major=$1 s=${suite[$1]:-} log=$dir/check-$1.log start=$SECONDS status=0 parts=0 script part line
     [ -n "$s" ] || { fail "$major" "no Debian release is known for it"; return; }
     local root=$dir/$s
     echo "== PostgreSQL $major, Debian $s"
@@ -127,18 +156,28 @@ run_major() { # major
     [ -e "$root/line_notify/Makefile" ] || cp -a "$here/." "$root/line_notify/"
 
     : >"$log"
-    for part in check package; do
+    for part in check package pg_upgrade; do
         case $part in
-            check) script="check.sh ${groups//package/}" ;;
+            check) script="check.sh $(tr ' ' '\n' <<<"$groups" | grep -vxE 'package|pg_upgrade' | tr '\n' ' ')" ;;
             package) script="package.sh --install" ;;
+            pg_upgrade) script="pg_upgrade.sh 15 $major" ;;
         esac
-        [ $part = check ] && [ -z "${groups//[ package]/}" ] && continue
-        [ $part = package ] && [[ " $groups " != *" package "* ]] && continue
+        if [ $part = check ]; then
+            [ "${script//[[:space:]]/}" != check.sh ] || continue
+        else
+            [[ " $groups " == *" $part "* ]] || continue
+        fi
+        if [ $part = pg_upgrade ]; then
+            [ "$major" -gt 15 ] || continue
+            bring_15 "$root" || { echo "skipped: pg_upgrade to $major: no PostgreSQL 15 with its headers, here or in $dir/bookworm (bash test/matrix.sh 15 makes that)"; continue; }
+        fi
         # shellcheck disable=SC2086
-        in_root "$root" PG_MAJOR="$major" ${PROVE_JOBS:+PROVE_JOBS=$PROVE_JOBS} ${PHONE_INPUTS:+PHONE_INPUTS=$PHONE_INPUTS} \
+        in_root "$root" PG_MAJOR="$major" OLD_BASE=/opt/postgresql-15/usr OLD_LIBS=/opt/postgresql-15/libs \
+            ${PROVE_JOBS:+PROVE_JOBS=$PROVE_JOBS} ${PHONE_INPUTS:+PHONE_INPUTS=$PHONE_INPUTS} \
             ${FUZZ_SECONDS:+FUZZ_SECONDS=$FUZZ_SECONDS} ${TAP:+"TAP=$TAP"} \
             bash /line_notify/test/$script >"$dir/part-$major.log" 2>&1
         status=$?
+        parts=$((parts + 1))
         cat "$dir/part-$major.log" >>"$log"
         [ $status = 125 ] && { skip "$major" "no right to mount here"; return; }
         grep -E '^(PostgreSQL|FAILED|skipped)' "$dir/part-$major.log"
@@ -151,6 +190,7 @@ run_major() { # major
         fi
     done
     rm -f "$dir/part-$major.log"
+    [ $parts -gt 0 ] || { echo "nothing to do for PostgreSQL $major"; return; }
     echo "PostgreSQL $major: $((SECONDS - start)) s, log $log"
     good+=("$major")
 }

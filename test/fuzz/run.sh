@@ -19,11 +19,13 @@ which=${1:-all}
 seconds=${2:-30}
 
 # fuzzer -> file, sources of ours, longest input
-declare -A file=([message_check]=message_check_fuzz.c [phone]=phone_fuzz.cc [token_api]=token_api_fuzz.c)
-declare -A sources=([message_check]="message_check.c" [phone]="phone.c" [token_api]="token_api.c line_api.c crypto.c")
-declare -A libs=([token_api]="-lcrypto")
-declare -A longest=([message_check]=16384 [phone]=400 [token_api]=8192)
-order=(message_check phone token_api)
+declare -A file=([http_header]=http_header_fuzz.c [line_api]=line_api_fuzz.c [message_check]=message_check_fuzz.c
+    [phone]=phone_fuzz.cc [token_api]=token_api_fuzz.c [webhook_body]=webhook_body_fuzz.c)
+declare -A sources=([message_check]="message_check.c" [phone]="phone.c" [token_api]="token_api.c line_api.c crypto.c"
+    [http_header]="" [line_api]="line_api.c" [webhook_body]="webhook_body.c line_api.c")
+declare -A libs=([token_api]="-lcrypto" [http_header]="-lcurl")
+declare -A longest=([http_header]=8192 [line_api]=8192 [message_check]=16384 [phone]=400 [token_api]=8192 [webhook_body]=8192)
+order=(http_header line_api message_check phone token_api webhook_body)
 
 clang=
 for c in "${CLANG:-}" clang-14 clang-16 clang-19 clang; do

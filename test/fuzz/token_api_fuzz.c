@@ -53,6 +53,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (const char *p = buf; *p != '\0'; p++)
 			MUST(*p >= 0x20 && *p < 0x7F);
 	}
+	{
+		const char *object = NULL;
+		size_t		object_len = 0;
+
+		if (ln_line_json_object(body, size - 1, "overview", &object, &object_len))
+			MUST(object > body && object_len >= 2 && object + object_len <= body + size - 1 && object[0] == '{');
+	}
 	ln_token_error_text(body, size - 1, buf, room);
 	MUST(strnlen(buf, room) < room);
 	free(body);

@@ -179,8 +179,10 @@ class Connection(asyncio.Protocol):
 
     def reset(self):
         """RST instead of FIN: an aborted socket that lingers for 0 s."""
-        self.raw_socket().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                                     struct.pack("ii", 1, 0))
+        sock = self.raw_socket()
+        if sock is not None:            # TLS has let go of it while closing
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                            struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def end_writing(self):

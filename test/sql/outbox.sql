@@ -122,6 +122,30 @@ SAVEPOINT d;
 INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES ('09012345678', 'reservation', 't');
 ROLLBACK;
 
+-- rows that are too long or too far ahead are parked, and say why
+BEGIN;
+DELETE FROM line_notify.outbox;
+INSERT INTO line_notify.outbox (phone, use_case, template_key, batch) VALUES ('09012345678', 'reservation', 't', repeat('b', 2000));
+INSERT INTO line_notify.outbox (phone, use_case, template_key, reference) VALUES ('09012345678', 'reservation', 't', repeat('r', 2000));
+INSERT INTO line_notify.outbox (phone, use_case, template_key, send_after) VALUES ('09012345678', 'reservation', 't', '9999-12-31');
+INSERT INTO line_notify.outbox (phone, use_case, template_key, expires_at) VALUES ('09012345678', 'reservation', 't', '9999-12-31');
+SELECT state, error, length(batch), length(reference) FROM line_notify.outbox ORDER BY id;
+ROLLBACK;
+
+-- our trigger functions where they do not belong
+\set VERBOSITY sqlstate
+CREATE TEMP TABLE elsewhere (channel text, phone text);
+CREATE TRIGGER t AFTER INSERT ON elsewhere FOR EACH ROW EXECUTE FUNCTION line_notify._outbox_insert();
+INSERT INTO elsewhere VALUES ('x', 'y');
+DROP TRIGGER t ON elsewhere;
+CREATE TRIGGER t BEFORE INSERT ON elsewhere FOR EACH ROW EXECUTE FUNCTION line_notify._outbox_insert();
+INSERT INTO elsewhere VALUES ('x', 'y');
+DROP TRIGGER t ON elsewhere;
+CREATE TRIGGER t BEFORE INSERT ON elsewhere FOR EACH ROW EXECUTE FUNCTION line_notify._release();
+INSERT INTO elsewhere VALUES ('x', 'y');
+\set VERBOSITY default
+DROP TABLE elsewhere;
+
 -- enqueue() is the same as a function
 SELECT line_notify.enqueue('09012345678', 'reservation', 'tmpl', options => '{"reference": "r1", "priority": 5, "batch": "b"}') > 0;
 SELECT use_case, template_key, reference, priority, batch, state FROM line_notify.notifications WHERE reference = 'r1';

@@ -68,13 +68,50 @@ my $totals = "SELECT string_agg(outcome || ' ' || messages, ',' ORDER BY 1) FROM
 $sim->script({ match => { path => 'send' }, do => [ { delay => 1 }, 'answer' ], times => 1 });
 sql(insert_sql($phone, 'customer-79'));
 $node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.in_flight");
-is(sql("SELECT line_notify.forget_recipient('$phone')"), 5, 'five messages concerned: three sent, one waiting, one on the wire');
-is(sql("SELECT count(*) FROM line_notify.notifications"), $counts + 1, 'the rows stay, to be counted');
+# parked by a fault, in a queue that is not sent from here; untagged event; staging list; note for an order_key; statistics
+sql("INSERT INTO line_notify.outbox (id, channel, recipient, template_key, body, reference, dedup_key, order_key, expires_at, state, due_at, home, created_at)
+	VALUES (900001, 'shop', '$hash', 't', '{\"items\": [\"content-80\"]}', 'customer-80', 'dedup-80', 'order-80', '2100-01-01', 'invalid', now(), 4711, now())");
+sql("INSERT INTO line_notify.dedup (channel, dedup_key, id, until) VALUES ('shop', 'dedup-80', 900001, '2100-01-01')");
+sql("SELECT line_notify.create_channel('staging', only_recipients => ARRAY['$phone'])");
+sql("SELECT line_notify.create_channel('staging2', only_recipients => ARRAY['$phone', '090-1111-2222'])");
+sql("SELECT line_notify.cancel(reference => 'customer-80'); SELECT line_notify.cancel(dedup_key => 'dedup-77')");
+sql("ANALYZE line_notify.outbox; ANALYZE line_notify.history; ANALYZE line_notify.dedup; ANALYZE line_notify.operations; ANALYZE line_notify.attempt_log");
+is(sql("BEGIN;
+	INSERT INTO line_notify.release (channel, order_key) VALUES ('shop', 'order-77');
+	INSERT INTO line_notify.webhook_event (channel, event_id, type, recipient, event_at) VALUES ('shop', 'untagged', 'delivery', '$hash', now());
+	SELECT line_notify.forget_recipient('$phone');
+	COMMIT;"), 6, 'six messages concerned: three sent, one waiting, one on the wire, one invalid');
+is(sql("SELECT count(*) FROM line_notify.notifications"), $counts + 2, 'the rows stay, to be counted');
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
 $node->command_ok([ 'pg_dump', '--data-only', '-f', $dump, 'postgres' ], 'all our data');
 my $text = PostgreSQL::Test::Utils::slurp_file($dump);
-my @left = grep { $text =~ /\Q$_\E/ } $hash, 'customer-77', 'customer-78', 'customer-79', 'dedup-77', 'dedup-78', 'order-77', '8888';
-is("@left", '', 'no trace is left in any table');
+my @traces = ($hash, 'customer-77', 'customer-78', 'customer-79', 'customer-80', 'dedup-77', 'dedup-78', 'dedup-80', 'order-77', 'order-80', 'content-80', '8888-0001', '88880001');
+my @left = grep { $text =~ /\Q$_\E/ } @traces;
+is("@left", '', 'no trace is left in a dump');
+# the dump leaves out what is of no use elsewhere
+for my $table (split /\n/, sql("SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'line_notify'::regnamespace AND c.relkind = 'r' ORDER BY 1"), 'pg_statistic')
+{
+	$text = sql("COPY $table TO STDOUT");
+	@left = grep { $text =~ /\Q$_\E/ } @traces;
+	is("@left", '', "$table: no trace");
+}
+is(sql("SELECT string_agg(name || ' ' || only_recipients, ', ' ORDER BY name) FROM line_notify.channels WHERE name LIKE 'staging%'"), 'staging 0, staging2 1',
+	'taken off the lists of people who may be sent to');
+($rc, $o, $err) = $node->psql('postgres', "INSERT INTO line_notify.outbox (channel, phone, use_case, template_key) VALUES ('staging', '090-1111-2222', 'parcel_delivery', 't')");
+ok($node->poll_query_until('postgres', "SELECT state = 'suppressed' FROM line_notify.notifications WHERE channel = 'staging'"), 'an empty list allows nobody');
+sql("DELETE FROM line_notify.history WHERE channel = 'staging'");
+# and the files: rows that are dead are gone once the tables are rewritten
+sql("VACUUM FULL $_") for split /\n/, sql("SELECT c.oid::regclass FROM pg_class c WHERE (c.relnamespace = 'line_notify'::regnamespace OR c.relname = 'pg_statistic') AND c.relkind = 'r'");
+sql('CHECKPOINT');
+my $oid = sql("SELECT oid FROM pg_database WHERE datname = 'postgres'");
+my %found;
+for my $file (glob($node->data_dir . "/base/$oid/*"))
+{
+	my $bytes = PostgreSQL::Test::Utils::slurp_file($file);
+	$found{$_}++ for grep { index($bytes, $_) >= 0 } @traces;
+}
+is(join(' ', sort keys %found), '', 'no trace is left in the files of the database');
+$text = PostgreSQL::Test::Utils::slurp_file($dump);
 like($text, qr/secret-content/, 'other people\'s messages are still there');
 is(sql("SELECT count(*) FROM line_notify.history WHERE recipient IS NOT NULL AND state = 'accepted'"), 2, 'they keep their recipients');
 like(sql($totals), qr/accepted 6/, 'the counts stay') or diag sql($totals);

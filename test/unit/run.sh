@@ -28,6 +28,7 @@ declare -A sources=(
 	[crypto]="crypto.c"
 	[design]="design.c"
 	[histogram]="histogram.c"
+	[horizon]="horizon.c"
 	[http]="http.c ../test/unit/rude_server.c"
 	[http2]="http.c ../test/unit/rude_server.c"
 	[line_api]="line_api.c"
@@ -38,17 +39,19 @@ declare -A sources=(
 	[sample]="sample.c"
 	[token_api]="token_api.c line_api.c crypto.c"
 	[token_bucket]="token_bucket.c"
+	[webhook_body]="webhook_body.c line_api.c"
 	[window]="window.c"
 )
 declare -A libs=(
 	[crypto]="-lcrypto"
 	[http]="-lcurl -lssl -lcrypto -lpthread -ldl"
 	[http2]="-lcurl -lssl -lcrypto -lpthread -ldl"
-	[http2]="-lcurl -lssl -lcrypto -lpthread"
 	[token_api]="-lcrypto"
 )
-order=(breaker crypto histogram http http2 line_api message_check phone quiet retry sample token_api token_bucket window)
-order=(breaker crypto design histogram http http2 line_api message_check phone quiet retry token_api token_bucket window)
+order=(breaker crypto design histogram http http2 line_api message_check phone quiet retry sample token_api token_bucket
+	webhook_body window)
+order=(breaker crypto design histogram horizon http http2 line_api message_check phone quiet retry sample
+	token_api token_bucket window)
 
 mkdir -p "$build" || exit 1
 

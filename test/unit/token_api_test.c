@@ -301,10 +301,10 @@ test_object(void)
 	size_t		len = 0;
 	char		buf[20];
 
-	ok(ln_line_json_object(doc, strlen(doc), "overview", &inner, &len) && len == 17 && strncmp(inner, "{\"n\": 7, \"o\":{}}", len) == 0, "an object");
+	ok(ln_line_json_object(doc, strlen(doc), "overview", &inner, &len) && len == 16 && strncmp(inner, "{\"n\": 7, \"o\":{}}", len) == 0, "an object");
 	ok(ln_line_json_member(inner, len, "n", buf, sizeof(buf)) && strcmp(buf, "7") == 0, "and a member of it");
-	ok(ln_line_json_object(doc, strlen(doc) - 9, "overview", &inner, &len) && len == 17, "what follows may be cut off");
-	ok(!ln_line_json_object(doc, (size_t) (inner - doc) + 16, "overview", &inner, &len), "not the object itself");
+	ok(ln_line_json_object(doc, strlen(doc) - 9, "overview", &inner, &len) && len == 16, "what follows may be cut off");
+	ok(!ln_line_json_object(doc, (size_t) (inner - doc) + 15, "overview", &inner, &len), "not the object itself");
 	ok(!ln_line_json_object(doc, strlen(doc), "a", &inner, &len), "an array is none");
 	ok(!ln_line_json_object(doc, strlen(doc), "clicks", &inner, &len), "nor is that one");
 	ok(!ln_line_json_object("{}", 2, "overview", &inner, &len) && !ln_line_json_object("[]", 2, "overview", &inner, &len) &&

@@ -32,13 +32,15 @@ use Time::HiRes ();
 
 our @ISA = ('PostgreSQL::Test::Cluster');
 
-# name => value settings come after ours; init => [...] goes to init()
+# name => value settings come after ours; init => [...] goes to init(),
+# install_path => ... chooses another installation
 sub new
 {
 	my ($class, $name, %opt) = @_;
 	my $init = delete $opt{init} // [];
 	my $start = delete $opt{start} // 1;
-	my $self = PostgreSQL::Test::Cluster->new($name);
+	my @create = exists $opt{install_path} ? (install_path => delete $opt{install_path}) : ();
+	my $self = PostgreSQL::Test::Cluster->new($name, @create);
 	bless $self, $class;
 	$self->init(@$init);
 	$self->append_conf(

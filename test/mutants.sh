@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+#
+# Does a test fail when a guard is taken away?
+#
+#   bash test/mutants.sh            all of test/mutants/list
+#   bash test/mutants.sh WORD...    those whose name contains one of the words
+#   bash test/mutants.sh --check    only: does each still fit the source?
+#
+# Each mutant replaces one piece of text, which must occur exactly once in its
+# file; the library is built with it and its tests are run until one fails.  A
+# mutant that no test notices, or that fits no longer, makes the status 1.
+# A full run takes about half an hour on two cores.
+
+set -u
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+list=$root/test/mutants/list
+if [ "${1:-}" = --check ]; then
+    cd "$root" || exit 1
+    exec python3 test/mutants/mutant.py check "$list"
+fi
+
+base_packages
+need_packages perl libipc-run-perl libjson-pp-perl python3-h2
+plain_user
+make_work mutants
+private_postgres
+flags="-DUSE_ASSERT_CHECKING"
+build PG_CFLAGS="$flags" || { tail -20 "$work/build.log"; die "build failed"; }
+new_server regress 54303 "max_prepared_transactions = 4"
+mkdir -p "$work/tap" "$work/unit" "$work/out"
+[ "$(id -u)" = 0 ] && chown "$LN_USER" "$work/tap" "$work/unit" "$work/out"
+ln -s "$work/src/expected" "$work/out/expected"
+regress=$pgxs_test/regress/pg_regress
+tap_env=(PG_REGRESS="$regress" TESTDIR="$work/tap" TESTDATADIR="$work/tap/tmp_check"
+    TESTLOGDIR="$work/tap/log" PGUSER=postgres top_builddir="$work/tap" LN_SRC="$work/src")
+
+# run_test KIND:NAME: status 0 = it passed
+run_test() {
+    local kind=${1%%:*} name=${1#*:}
+    case $kind in
+        unit) as_user env LN_UNIT_TIMEOUT=100 LN_UNIT_BUILD="$work/unit" bash "$work/src/test/unit/run.sh" "$name" ;;
+        regress)
+            (cd "$work/out" && as_user "$regress" --bindir="$pgbin" --inputdir="$work/src/test" --outputdir="$work/out" \
+                --encoding=UTF8 --host="$work" --port=54303 --user=postgres --dbname=mutant "$name")
+            ;;
+        isolation)
+            (cd "$work/out" && as_user "$(dirname "$regress")/../isolation/pg_isolation_regress" --bindir="$pgbin" \
+                --inputdir="$work/src/test" --outputdir="$work/out" \
+                --host="$work" --port=54303 --user=postgres --dbname=mutant "$name")
+            ;;
+        tap)
+            rm -rf "$work/tap/tmp_check"
+            (cd "$work/tap" && as_user env "${tap_env[@]}" timeout -k 10 600 prove -Q \
+                -I "$pgxs_test/perl" -I "$work/src/test/perl" "$work/src/test/t/$name.pl")
+            ;;
+        *) die "unknown kind of test: $1" ;;
+    esac >"$work/test.log" 2>&1
+}
+
+survivors=0
+ran=0
+while IFS=$'\t' read -r number name tests; do
+    if [ $# -gt 0 ]; then
+        wanted=
+        for word in "$@"; do case $name in *"$word"*) wanted=1 ;; esac; done
+        [ -n "$wanted" ] || continue
+    fi
+    ran=$((ran + 1))
+    if ! python3 "$root/test/mutants/mutant.py" apply "$list" "$number" "$work/src"; then
+        survivors=$((survivors + 1))
+        continue
+    fi
+    caught=
+    if build PG_CFLAGS="$flags -w"; then
+        for test in $tests; do
+            if ! run_test "$test"; then
+                caught=$test
+                break
+            fi
+        done
+    else
+        say "$(tail -3 "$work/build.log")"
+        caught="nothing: it does not compile"
+        survivors=$((survivors + 1))
+    fi
+    if [ -n "$caught" ]; then
+        say "$name: caught by $caught"
+    else
+        say "$name: NOT CAUGHT by $tests"
+        survivors=$((survivors + 1))
+    fi
+    python3 "$root/test/mutants/mutant.py" revert "$list" "$number" "$work/src"
+done < <(cd "$root" && python3 test/mutants/mutant.py list "$list")
+say "$ran mutants, $survivors not caught"
+[ $survivors -eq 0 ]

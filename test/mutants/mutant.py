@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""The list of mutants: see ../mutants.sh.
+
+    mutant.py list FILE                    number, name, tests (tab-separated)
+    mutant.py check FILE                   does each fit the source here?
+    mutant.py apply|revert FILE N ROOT     change or restore the file of mutant N
+
+A mutant is a block of lines in FILE:
+
+    what it takes away
+    file  src/http.c
+    old   text that occurs once in the file
+    new   text instead of it (a line that begins with a tab continues the text)
+    tests unit:http tap:001_delivery
+"""
+import os
+import sys
+
+def read(path):
+    mutants = []
+    m = None
+    for line in open(path, encoding='utf-8'):
+        line = line.rstrip('\n')
+        if line.startswith('#') or not line.strip():
+            m = None
+            continue
+        if m is None:
+            m = {'name': line, 'new': ''}
+            mutants.append(m)
+            continue
+        if line.startswith('\t'):
+            m[key] += '\n' + line
+            continue
+        key, _, value = line.partition(' ')
+        m[key] = value.strip() if key in ('file', 'tests') else value.lstrip(' ')
+    return mutants
+
+def main():
+    mode, path = sys.argv[1:3]
+    mutants = read(path)
+    if mode == 'list':
+        for i, m in enumerate(mutants):
+            print(i, m['name'], m['tests'], sep='\t')
+        return 0
+    if mode == 'check':
+        bad = 0
+        for m in mutants:
+            n = open(m['file'], encoding='utf-8').read().count(m['old'])
+            if n != 1:
+                bad += 1
+                print(f"{m['name']}: its text occurs {n} times in {m['file']}")
+            for test in m['tests'].split():
+                kind, _, name = test.partition(':')
+                file = {'unit': f'test/unit/{name}_test.c', 'regress': f'test/sql/{name}.sql',
+                        'isolation': f'test/specs/{name}.spec', 'tap': f'test/t/{name}.pl'}[kind]
+                if not os.path.exists(file):
+                    bad += 1
+                    print(f"{m['name']}: no test {file}")
+        print(f'{len(mutants)} mutants, {bad} do not fit')
+        return bad > 0
+    m = mutants[int(sys.argv[3])]
+    file = os.path.join(sys.argv[4], m['file'])
+    text = open(file, encoding='utf-8').read()
+    if mode == 'revert':
+        os.replace(file + '.kept', file)
+        os.utime(file)
+        return 0
+    if text.count(m['old']) != 1:
+        print(f"{m['name']}: its text occurs {text.count(m['old'])} times in {m['file']}")
+        return 1
+    with open(file + '.kept', 'w', encoding='utf-8') as f:
+        f.write(text)
+    with open(file, 'w', encoding='utf-8') as f:
+        f.write(text.replace(m['old'], m['new']))
+    return 0
+
+sys.exit(main())

@@ -1,0 +1,133 @@
+# Who may write what, and on whose word: an outcome is recorded only under the
+# lease it was claimed with; a claim is synchronous whatever the database says;
+# the file of a dead worker is believed only on the disk and in the boot it was
+# written in; no statement with a number reaches the log.  TAP, because each
+# needs a worker that is stopped, killed or stalled at the right moment.
+
+use strict;
+use warnings;
+
+use Test::More;
+use PostgreSQL::Test::Utils;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+my $node = LineNotify::Node->new('main', init => [ allows_streaming => 1 ], 'line_notify.shutdown_timeout' => '1s');
+$node->install('postgres', $sim, channel => "on_server_error => 'retry', backoff_base => '100 ms', total_timeout => '60 s'");
+my $log = $node->logfile;
+my $n = 0;
+
+sub insert
+{
+	my ($k) = @_;
+	$node->insert('postgres', $k, first => $n + 1);
+	$n += $k;
+	return $node->safe_psql('postgres', 'SELECT max(id) FROM line_notify.notifications');
+}
+
+# ---- a lease that somebody else holds now
+for my $case ([ 'an outcome', 200 ], [ 'a return to the queue', 500 ])
+{
+	my ($what, $status) = @$case;
+	my $from = -s $log;
+	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 1 }, { answer => $status }], times => 1 });
+	my $before = $sim->summary->{requests};
+	my $id = insert(1);
+	$sim->wait_requests($before + 1, 20) or die 'nothing is sent';
+	$node->safe_psql('postgres', "UPDATE line_notify.in_flight SET token = token + 1, claimer = 12345678901 WHERE id = $id");
+	ok($node->wait_for_log(qr/1 of 1 leases were no longer ours/, $from), "$what under a lost lease is told");
+	is($node->safe_psql('postgres',
+			"SELECT (SELECT count(*) FROM line_notify.in_flight WHERE id = $id), (SELECT count(*) FROM line_notify.outbox WHERE id = $id), (SELECT count(*) FROM line_notify.history WHERE id = $id)"),
+		'1|1|0', "$what under a lost lease changes nothing");
+	# the new holder is dead, and left no file: nobody knows
+	$node->restart;
+	$node->poll_query_until('postgres', "SELECT state = 'unknown' FROM line_notify.notifications WHERE id = $id") or die;
+	pass('what its holder left is unknown');
+}
+$sim->script_only();
+
+# ---- a claim is synchronous, even where the database says otherwise
+$node->safe_psql('postgres', 'ALTER DATABASE postgres SET synchronous_commit = local');
+$node->restart;
+$node->worker_pid('postgres');
+$node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'");
+$node->reload;
+$node->poll_query_until('postgres', "SELECT setting = 'nobody' FROM pg_settings WHERE name = 'synchronous_standby_names'");
+my $before = $sim->summary->{requests};
+insert(2);
+ok($node->poll_query_until('postgres',
+	"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND wait_event = 'SyncRep'"),
+	'what must be durable waits for the standby although the database says "local"');
+is($sim->summary->{requests}, $before, 'and nothing is sent');
+$node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
+$node->reload;
+ok($sim->wait_requests($before + 2, 20), 'until it has it');
+$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET synchronous_commit');
+
+# ---- files of dead workers
+sub witness
+{
+	my @files = glob($node->data_dir . '/pg_stat_tmp/line_notify.*');
+	die 'no witness file' unless @files;
+	return @files;
+}
+
+for my $case ([ 'untouched', qr/recovered 1 claims of a process that died: 1 never sent, 0 answered, 0 unknown/ ],
+	[ 'copied', qr/recovered 1 claims of a process that died: 0 never sent, 0 answered, 1 unknown/ ],
+	[ 'of another boot', qr/recovered 1 claims of a process that died: 0 never sent, 0 answered, 1 unknown/ ])
+{
+	my ($what, $want) = @$case;
+	# a message a second: one is always claimed and waits for its token
+	$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox') or die 'not at rest';
+	$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', rate_limit => 1)");
+	my $sent = $sim->summary->{requests};
+	insert(5);
+	$sim->wait_requests($sent + 1, 20) or die 'nothing is sent';
+	$node->poll_query_until('postgres',
+		"SELECT count(*) = 4 AND (SELECT count(*) = 1 FROM line_notify.in_flight) FROM line_notify.outbox")
+	  or die 'no claim';
+	$node->stop('immediate');
+	for my $file (witness())
+	{
+		my $content = slurp_file($file);
+		if ($what eq 'copied')
+		{
+			rename($file, "$file.old") or die $!;
+			append_to_file($file, $content);
+			unlink "$file.old";
+		}
+		elsif ($what eq 'of another boot')
+		{
+			open my $fh, '+<:raw', $file or die $!;
+			# behind magic, claimer, device and inode
+			seek $fh, 32, 0;
+			print $fh 'f' x 8;
+			close $fh;
+		}
+	}
+	my $from = -s $log;
+	$node->start;
+	ok($node->wait_for_log($want, $from), "the file of a dead worker, $what");
+	$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', rate_limit => 2000)");
+}
+
+# ---- statements with numbers
+$node->append_conf('postgresql.conf', "log_min_error_statement = error\nlog_min_messages = warning");
+$node->reload;
+for my $sql (
+	"INSERT INTO line_notify.outbox (phone, no_such_column) VALUES ('09012345678', 1)",
+	"SELECT line_notify.ENQUEUE('09012345678', 'no_such_case')",
+	"SELECT line_notify.normalize_Phone('09012345678', 'no such region')",
+	"SELECT line_notify.suppress_recipient(phone => '09012345678', nonsense => 1)")
+{
+	$node->psql('postgres', $sql);
+}
+my $from = -s $log;
+$node->psql('postgres', 'SELECT 1 / 0 AS division');
+$node->wait_for_log(qr/STATEMENT:  SELECT 1 \/ 0 AS division/, $from);
+unlike(slurp_file($log), qr/9012345678/, 'an error of a statement with a number is logged without it');
+
+$node->stop;
+$sim->stop;
+done_testing();

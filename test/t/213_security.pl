@@ -1,0 +1,137 @@
+# What SECURITY.md promises and no other test shows end to end: objects of an
+# attacker around CREATE EXTENSION and later, redirects, what LINE or a caller
+# writes into our log, and the trigger that sends with another's right.  And
+# every test that SECURITY.md names is there.
+# TAP: reads the documentation; several roles; a second server that must not be
+# called.
+
+use strict;
+use warnings;
+
+use File::Basename qw(dirname);
+use File::Spec;
+use JSON::PP ();
+use Test::More;
+use PostgreSQL::Test::Utils;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $root = $ENV{LN_SRC} // File::Spec->rel2abs(dirname(__FILE__) . '/../..');
+
+# ---- SECURITY.md names its proofs ----------------------------------------
+my $rows = 0;
+for my $row (grep { /^\|/ && !/^\|-|^\| threat/ } split /\n/, slurp_file("$root/SECURITY.md"))
+{
+	my (undef, $threat, undef, $shown) = split /\s*\|\s*/, $row;
+	my @tests = $shown =~ /`([\w\/.-]+\.(?:pl|sql|c|spec))`/g;
+	my @missing = grep { !-e "$root/$_" && !-e "$root/test/t/$_" && !-e "$root/test/unit/$_" && !-e "$root/test/fuzz/$_" } @tests;
+	ok(@tests && !@missing, "$threat: shown by @tests") or diag("missing: @missing");
+	$rows++;
+}
+cmp_ok($rows, '>', 10, 'SECURITY.md has a table');
+
+# ---- hostile objects -----------------------------------------------------
+my $sim = LineNotify::Sim->start;
+my $elsewhere = LineNotify::Sim->start;
+my $node = LineNotify::Node->new('main');
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+sub refused
+{
+	my ($sql, $why, $name) = @_;
+	my ($rc, $out, $err) = $node->psql('postgres', $sql);
+	like($err, $why, $name);
+	return;
+}
+
+sql('CREATE ROLE mallory LOGIN; CREATE ROLE shop LOGIN; GRANT CREATE ON SCHEMA public TO mallory, shop');
+my @traps = (
+	(map { "CREATE FUNCTION public.$_ LANGUAGE plpgsql AS \$\$BEGIN RAISE EXCEPTION 'stretched: %', current_user; END\$\$" }
+		'clock_timestamp() RETURNS timestamptz', 'lower(text) RETURNS text', 'format(text, text) RETURNS text', 'count(text) RETURNS bigint',
+		'coalesce_(text) RETURNS text', 'eq(text, text) RETURNS boolean', 'cat(text, text) RETURNS text', 'eq(text, name) RETURNS boolean',
+		'arrow(jsonb, text) RETURNS text', 'pg_notify(text, text) RETURNS void', 'quote_literal(text) RETURNS text', 'unnest(text[]) RETURNS SETOF text'),
+	'CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = text, FUNCTION = public.eq)',
+	'CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = name, FUNCTION = public.eq)',
+	'CREATE OPERATOR public.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = public.cat)',
+	'CREATE OPERATOR public.->> (LEFTARG = jsonb, RIGHTARG = text, FUNCTION = public.arrow)',
+	'CREATE TYPE public.use_case AS ENUM (\'mine\')', 'CREATE TYPE public.message_state AS ENUM (\'mine\')',
+	'CREATE TABLE public.channel (name text, home bigint, api_base text)', 'CREATE TABLE public.outbox (id int)', 'CREATE TABLE public.history (id int)',
+	'CREATE VIEW public.health AS SELECT 1');
+sql("SET ROLE mallory; $_") for @traps;
+my $path = "SET search_path = public, pg_temp, pg_catalog";
+sql("$path; CREATE EXTENSION line_notify");
+ok(1, 'CREATE EXTENSION does not look at them');
+is(sql("SELECT count(*) FROM pg_depend d JOIN pg_extension e ON d.refobjid = e.oid AND d.refclassid = 'pg_extension'::regclass
+	LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+	LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+	WHERE e.extname = 'line_notify' AND coalesce(p.pronamespace, c.relnamespace) <> 'line_notify'::regnamespace"), 0,
+	'all of ours is in our schema');
+is(sql("SELECT count(*) FROM pg_depend d
+	JOIN pg_namespace n ON n.nspname = 'public' JOIN pg_proc p ON p.pronamespace = n.oid AND d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
+	WHERE d.classid <> 'pg_operator'::regclass AND d.deptype = 'n'"), 0, 'and nothing of it refers to theirs');
+sql("$path; SELECT line_notify.create_channel('shop', api_base => '" . $sim->url . "', line_channel_id => '1');
+	SELECT line_notify.set_credential('shop', 'access_token', '" . $sim->token . "')");
+sql("SELECT line_notify.grant_sender('shop'); SELECT line_notify.grant_operator('shop')");
+my $insert = "INSERT INTO line_notify.outbox (phone, use_case, template_key, reference) VALUES ('090-1234-5678', 'parcel_delivery', 'shipment_completed_ja', ";
+sql("SET ROLE shop; $path; $insert 'first')");
+ok($node->poll_query_until('postgres', "SELECT pg_catalog.count(*) = 1 FROM line_notify.notifications WHERE state = 'accepted'"), 'a message is sent');
+for my $use ('SELECT * FROM line_notify.health()', "SELECT * FROM line_notify.cancel(reference => 'x')", 'SELECT * FROM line_notify.notifications',
+	'SELECT * FROM line_notify.take_outcomes()', "SELECT * FROM line_notify.find_notifications(reference => 'x')", 'SELECT * FROM line_notify.batches',
+	"SELECT line_notify.pause('shop', use_case => 'reminder')", "SELECT line_notify.resume('shop')", "SELECT * FROM line_notify.redrive(reference => 'x')",
+	'SELECT * FROM line_notify.channels', 'SELECT * FROM line_notify.attempts', 'SELECT * FROM line_notify.engagement', 'SELECT * FROM line_notify.reconciliation',
+	"SELECT line_notify.enqueue('090-1234-5678', 'parcel_delivery', template_key => 'x', options => '{\"send_after\": \"2090-01-01\", \"expires_at\": \"2091-01-01\"}')")
+{
+	my ($rc, $out, $err) = $node->psql('postgres', "SET ROLE shop; $path; $use");
+	unlike($err, qr/stretched/, "not met by: $use");
+}
+
+# ---- the trigger that sends with the right of the table's owner -----------
+sql('SET ROLE mallory; CREATE TABLE mine (id int PRIMARY KEY, phone text)');
+my $trigger = "CREATE TRIGGER t AFTER INSERT ON %s FOR EACH ROW EXECUTE FUNCTION line_notify.enqueue_trigger('{\"use_case\": \"parcel_delivery\", \"template_key\": \"t\", \"phone\": \"{phone}\"}')";
+refused('SET ROLE mallory; ' . sprintf($trigger, 'mine'), qr/permission denied for function \S*enqueue_trigger/, 'who may not execute it cannot put it on a table');
+sql('SET ROLE shop; CREATE TABLE orders (id int PRIMARY KEY, phone text)');
+sql('GRANT EXECUTE ON FUNCTION line_notify.enqueue_trigger() TO mallory');
+refused('SET ROLE mallory; ' . sprintf($trigger, 'orders'), qr/permission denied for table orders/, 'nor on a table of somebody else');
+my ($rc, $out, $err) = $node->psql('postgres', 'SET ROLE mallory; ' . sprintf($trigger, 'mine') . "; INSERT INTO mine VALUES (1, '090-1234-5678')");
+like($err, qr/permission denied|may not send|not allowed/, 'and on a table of their own it has no right to send') or diag($err);
+is(sql("SELECT pg_catalog.count(*) FROM line_notify.notifications WHERE reference = '1'"), 0, 'nothing was queued');
+
+# ---- where requests go ----------------------------------------------------
+sql('CREATE ROLE admin LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA line_notify TO admin; GRANT USAGE ON SCHEMA line_notify TO admin');
+refused("SET ROLE admin; SELECT line_notify.alter_channel('shop', $_)", qr/permission denied to set api_base, proxy or ca_file/, "only a superuser sets $_")
+  for "proxy => 'http://127.0.0.1:1'", "ca_file => '/etc/passwd'", "api_base => 'http://127.0.0.1:1'";
+refused("SET ROLE admin; SELECT line_notify.create_channel('theirs', api_base => 'http://127.0.0.1:1')", qr/permission denied to set api_base/, 'nor with a new channel');
+for my $status (301, 302, 307, 308)
+{
+	$sim->script_only({ match => { path => 'send' }, answer => { status => $status, headers => { Location => $elsewhere->url('/bot/pnp/push') } }, times => 1 });
+	sql("$insert 'redirected $status')");
+	ok($node->poll_query_until('postgres', "SELECT paused AND pause_reason LIKE '%$status%' FROM line_notify.channels"), "$status: paused");
+	sql("SELECT line_notify.resume('shop')");
+	ok($node->poll_query_until('postgres', "SELECT state FROM line_notify.notifications WHERE reference = 'redirected $status'", 'accepted'), 'and sent, when LINE takes it');
+}
+is(scalar($elsewhere->requests), 0, 'no redirect was followed, no token went there');
+
+# ---- what others write into our log ----------------------------------------
+my $forged = '2026-01-01 00:00:00.000 UTC [1] FATAL:  forged entry';
+my $offset = -s $node->logfile;
+my $json = JSON::PP->new->canonical->encode({ message => "bad\n$forged\r\n\e[2J\x{7f}\x{85}\x{202e}" . 'x y ' x 500, details => [ { message => "more\n$forged", property => "p\n$forged" } ] });
+$sim->script_only({ match => { path => 'send' }, answer => { status => 403, body => $json, headers => { 'x-line-request-id' => 'id"; DROP' } }, times => 1 });
+sql("$insert 'forged')");
+ok($node->poll_query_until('postgres', "SELECT paused AND pause_reason LIKE '%403%' FROM line_notify.channels"), 'an answer with a forged log entry in it');
+for my $statement ("SELECT line_notify.receive_webhook(E'x\\n$forged', 'x', 'y')", "SELECT line_notify.check_channel(E'x\\n$forged')",
+	"SELECT line_notify.enqueue('090-1234-5678', 'parcel_delivery', template_key => E'x\\n$forged')",
+	"$insert E'x\\n$forged'), (NULL)", "SELECT line_notify.to_use_case(E'x\\n$forged')", "SELECT line_notify.resume(E'x\\n$forged')",
+	"SELECT line_notify.receive_verified_events('shop', '{\"events\":[{\"type\":\"delivery\",\"webhookEventId\":\"x\\n$forged\",\"delivery\":{\"data\":\"$forged\"}}]}')")
+{
+	$node->psql('postgres', $statement);
+}
+my $log = substr(slurp_file($node->logfile), $offset);
+like($log, qr/paused .* messages of channel "shop": LINE answered 403: bad/, 'it is quoted');
+is(join("\n", grep { index($_, $forged) == 0 } split /\n/, $log), '', 'and makes no entry of its own');
+unlike($log, qr/[\x00-\x08\x0b-\x1f\x7f]/, 'no control character gets through');
+my ($quoted) = $log =~ /(paused .* messages of channel "shop".*)/;
+cmp_ok(length($quoted), '<', 700, 'and it is cut off');
+unlike($log, qr/1234-?5678/, 'no telephone number in all this');
+
+$node->stop;
+$_->stop for $sim, $elsewhere;
+done_testing();
