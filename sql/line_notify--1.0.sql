@@ -1635,7 +1635,7 @@ COMMENT ON COLUMN line_notify.outbox.notification_disabled IS 'flexible message:
 COMMENT ON COLUMN line_notify.outbox.aggregation_unit IS 'name for LINE''s statistics; default the use case';
 COMMENT ON COLUMN line_notify.outbox.priority IS '-10 to 10, larger is sooner';
 COMMENT ON COLUMN line_notify.outbox.send_after IS 'not before';
-COMMENT ON COLUMN line_notify.outbox.spread IS 'a random share of this is added to send_after';
+COMMENT ON COLUMN line_notify.outbox.spread IS 'a random share of this is added to send_after, never beyond expires_at';
 COMMENT ON COLUMN line_notify.outbox.expires_at IS 'not after; default the channel''s default_ttl from the time it may first be sent';
 COMMENT ON COLUMN line_notify.outbox.batch IS 'name of the campaign or run this message belongs to';
 COMMENT ON COLUMN line_notify.outbox.dedup_key IS 'second message of a channel with the same key inserts nothing';
