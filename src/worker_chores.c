@@ -22,6 +22,7 @@
 #include "counts.h"
 #include "guc.h"
 #include "recheck.h"
+#include "sounding.h"
 #include "token.h"
 #include "worker_state.h"
 
@@ -135,6 +136,7 @@ ln_worker_ask_line(void)
 {
 	if (ln_guc_enabled && W.home != 0 && !W.standing_still)
 		ln_recheck_step(W.channels, W.nchannels, W.home, W.http);
+	ln_sounding_step(W.channels, W.nchannels, W.http);
 	ln_token_step(W.channels, W.nchannels, W.http);
 	note_tokens();
 	resume_checked();
@@ -545,7 +547,8 @@ sweep_keys(void *arg)
 
 /*
  * A hint to those who LISTEN.  It may be lost and it may come for nothing, so
- * no standby is waited for with NOTIFY's lock held, nor the disk.
+ * no standby is waited for with NOTIFY's lock held, nor the disk; and hardly
+ * for others who hold that lock, which may be waiting for theirs.
  */
 static void
 announce(void *arg)
@@ -555,6 +558,8 @@ announce(void *arg)
 	if (ln_guc_notify_outcomes[0] == '\0')
 		return;
 	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	(void) set_config_option("lock_timeout", "50ms", PGC_SUSET, PGC_S_OVERRIDE,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	if (!ln_outbox_announce(ln_guc_notify_outcomes) && ln_worker_may_log(LOG_ANNOUNCE, &skipped))
 		ereport(WARNING,

@@ -21,14 +21,16 @@
 
 #include "crypto.h"
 #include "guc.h"
+#include "sounding.h"
 #include "token.h"
 #include "worker_state.h"
 
-/* Rows that a channel may have claimed beyond what it may send: one good claim. */
-#define IN_HAND				64
 
 /* A channel whose claim failed rests so long, doubling (ms). */
 #define CLAIM_RETRY_FIRST	100
+
+/* Until the question before a probe is answered, a channel is looked at so often (us). */
+#define SOUNDING_WAIT_US	50000
 
 /* A row that cannot be claimed is not looked at again for this long (ms). */
 #define BAD_ROW_REST		3600000
@@ -99,6 +101,14 @@ claim_phase(void *arg)
 	TimestampTz last_due;
 
 	ln_worker_lock_claims();
+
+	/*
+	 * We have waited for ALTER EXTENSION ... UPDATE, see hooks.c: what is in
+	 * the tables now may not be ours to send.
+	 */
+	if (pg_atomic_read_u32(&W.slot->work) & LN_WORK_EXTENSION)
+		return;
+
 	c->now = GetCurrentTimestamp();
 	if (ln_horizon_note(&W.horizon, c->now, U64FromFullTransactionId(ReadNextFullTransactionId())))
 		ln_worker_forget_bounds();	/* the clock was set back */
@@ -243,6 +253,8 @@ ln_worker_closed_until(LnChannel *c, LineKind kind, TimestampTz now)
 		return now + breaker_ms * 1000;
 	if (ln_breaker_allow(&c->breaker, 1, mono_ns / 1000000) == 0)
 		return DT_NOEND;		/* the probe is on the wire */
+	if (!ln_sounding_clear(c))
+		return now + SOUNDING_WAIT_US;
 	return 0;
 }
 
@@ -304,12 +316,10 @@ room(LnChannel *c, LineKind kind, TimestampTz now)
 	want = Min(want, budget_left(c, now));
 
 	/*
-	 * No more in hand than a tenth of a second's worth of tokens, and not
-	 * much more than may be sent.  While half of it is there, let a batch
-	 * gather.
+	 * No more in hand than a tenth of a second's worth of tokens, and one
+	 * good claim.  While half of it is there, let a batch gather.
 	 */
-	in_hand = Max(ln_window_room(&c->window, c->sent, now_ms), IN_HAND);
-	in_hand = Min(in_hand, Max(c->row.rate_limit / 10, 1));
+	in_hand = Min(CLAIM_MAX, Max(c->row.rate_limit / 10, 1));
 	if (c->queued > in_hand / 2)
 		return 0;
 	want = Min(want, in_hand - c->queued);
