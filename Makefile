@@ -93,6 +93,7 @@ REGRESS = \
 	phone_safe \
 	refusals \
 	signed_link \
+	uninstall \
 	use_case \
 	verbs \
 	webhook \

@@ -12,15 +12,21 @@
 # leaving), and PostgreSQL's own memory contexts hide errors within a block;
 # valgrind sees less of the stack and globals, but all of libcurl.
 #
-# Needs what the build needs, python3, and root (then the server runs as
-# postgres) or any other user.
+# Installs what it needs on Debian as root (then the server runs as postgres);
+# any other user sees to it.  PG_CONFIG chooses the server.
 #
 set -eu
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 what=${1:-asan}
 messages=${2:-10000}
 here=$(cd "$(dirname "$0")/.." && pwd)
-pg_config=${PG_CONFIG:-pg_config}
+base_packages
+need_packages curl
+[ "$what" != valgrind ] || need_packages valgrind
+plain_user
+pg_config=${PG_CONFIG:-/usr/lib/postgresql/$PG_MAJOR/bin/pg_config}
+began=$SECONDS
 work=$(mktemp -d "${TMPDIR:-/tmp}/line_notify-sanitize.XXXXXX")
 user=
 if [ "$(id -u)" = 0 ]; then
@@ -272,7 +278,7 @@ else
 	found=$(cat "$reports"/* 2>/dev/null | grep -cE 'ERROR: AddressSanitizer|runtime error' || true)
 fi
 crashes=$(grep -cE 'PANIC|TRAP|was terminated by signal' "$work/log" || true)
-echo "$what: $messages messages, $found reports that concern us, $crashes crashes"
+echo "$what: $messages messages in $((SECONDS - began)) s, $found reports that concern us, $crashes crashes"
 if [ "$found" != 0 ] || [ "$crashes" != 0 ]; then
 	cat "$reports"/* 2>/dev/null | head -100
 	grep -E 'PANIC|TRAP|signal' "$work/log" | head
