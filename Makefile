@@ -49,6 +49,7 @@ OBJS = \
 	src/shmem.o \
 	src/signed_link.o \
 	src/soft_input.o \
+	src/sounding.o \
 	src/states.o \
 	src/stats.o \
 	src/suppression.o \

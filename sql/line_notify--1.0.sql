@@ -1637,7 +1637,7 @@ COMMENT ON COLUMN line_notify.outbox.notification_disabled IS 'flexible message:
 COMMENT ON COLUMN line_notify.outbox.aggregation_unit IS 'name for LINE''s statistics; default the use case';
 COMMENT ON COLUMN line_notify.outbox.priority IS '-10 to 10, larger is sooner';
 COMMENT ON COLUMN line_notify.outbox.send_after IS 'not before';
-COMMENT ON COLUMN line_notify.outbox.spread IS 'a random share of this is added to send_after';
+COMMENT ON COLUMN line_notify.outbox.spread IS 'a random share of this is added to send_after, never beyond expires_at';
 COMMENT ON COLUMN line_notify.outbox.expires_at IS 'not after; default the channel''s default_ttl from the time it may first be sent';
 COMMENT ON COLUMN line_notify.outbox.batch IS 'name of the campaign or run this message belongs to';
 COMMENT ON COLUMN line_notify.outbox.dedup_key IS 'second message of a channel with the same key inserts nothing';
@@ -3305,7 +3305,7 @@ BEGIN
 								  AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) THEN
 				SELECT format('the circuit breaker is %s: a run of requests failed%s', x.breaker,
 							  format(', last %s at %s', concat_ws(': ', s.last_error, s.last_error_text), date_trunc('second', s.last_error_at))),
-					   format('%s Single messages probe when it can go on; SELECT * FROM line_notify.check_channel(%L) tries each step now.',
+					   format('%s It goes on by itself when a question, and then a message, is answered; SELECT * FROM line_notify.check_channel(%L) tries each step now.',
 							  line_notify._outage_hint(s.last_error, s.last_error_text, c.api_base, c.proxy, c.total_timeout), c.name)
 				INTO reason, hint
 				FROM line_notify._stats() s

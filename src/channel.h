@@ -55,6 +55,14 @@ typedef struct LnRecheck
 	uint64		request;		/* tag of the question on its way, or 0 */
 } LnRecheck;
 
+/* A free question before a message that probes; see sounding.h */
+typedef struct LnSounding
+{
+	bool		wanted;			/* ask it */
+	bool		good;			/* it was answered: one message may go */
+	uint64		request;		/* tag of the question on its way, or 0 */
+} LnSounding;
+
 typedef struct LnChannel
 {
 	MemoryContext context;		/* owns everything below */
@@ -73,6 +81,7 @@ typedef struct LnChannel
 								 * refused */
 	LnRecheck	recheck;
 	Breaker		breaker;
+	LnSounding	sounding;
 	int			throttles;		/* answers 429 in a row without Retry-After */
 	int			failures;		/* of claims, in a row */
 	TimestampTz rest_until;		/* after one: no claim before */

@@ -297,7 +297,13 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 							"spread is out of range", "The range is 0 to 366 days.", NULL);
 		if (!TIMESTAMP_NOT_FINITE(due))
-			due = Max(due, now) + (int64) (us * pg_prng_double(&pg_global_prng_state));
+		{
+			due = Max(due, now);
+			/* chance must not make a message expire before it is due */
+			if (!IS_NULL(&row, COL_EXPIRES_AT))
+				us = Min(us, Max((double) DatumGetTimestampTz(VALUE(&row, COL_EXPIRES_AT)) - due, 0));
+			due += (int64) (us * pg_prng_double(&pg_global_prng_state));
+		}
 	}
 	if (TIMESTAMP_NOT_FINITE(due) && due > 0)
 		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,

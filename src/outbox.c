@@ -1313,7 +1313,9 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 		.sql =
 		"UPDATE line_notify.attempt_log a SET delivery_event = e.event"
 		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
-		" WHERE a.id = ANY ($1) AND a.id = e.id AND a.token = e.token AND a.delivery_event IS NULL",
+		" WHERE a.ctid = ANY (ARRAY(SELECT x.ctid FROM line_notify.attempt_log x"
+		"  WHERE x.id = ANY ($1) AND x.delivery_event IS NULL FOR UPDATE SKIP LOCKED))"
+		" AND a.id = e.id AND a.token = e.token",
 		.nargs = 4,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
 	};

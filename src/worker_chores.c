@@ -22,6 +22,7 @@
 #include "counts.h"
 #include "guc.h"
 #include "recheck.h"
+#include "sounding.h"
 #include "token.h"
 #include "worker_state.h"
 
@@ -135,6 +136,7 @@ ln_worker_ask_line(void)
 {
 	if (ln_guc_enabled && W.home != 0 && !W.standing_still)
 		ln_recheck_step(W.channels, W.nchannels, W.home, W.http);
+	ln_sounding_step(W.channels, W.nchannels, W.http);
 	ln_token_step(W.channels, W.nchannels, W.http);
 	note_tokens();
 	resume_checked();

@@ -21,12 +21,16 @@
 
 #include "crypto.h"
 #include "guc.h"
+#include "sounding.h"
 #include "token.h"
 #include "worker_state.h"
 
 
 /* A channel whose claim failed rests so long, doubling (ms). */
 #define CLAIM_RETRY_FIRST	100
+
+/* Until the question before a probe is answered, a channel is looked at so often (us). */
+#define SOUNDING_WAIT_US	50000
 
 /* A row that cannot be claimed is not looked at again for this long (ms). */
 #define BAD_ROW_REST		3600000
@@ -249,6 +253,8 @@ ln_worker_closed_until(LnChannel *c, LineKind kind, TimestampTz now)
 		return now + breaker_ms * 1000;
 	if (ln_breaker_allow(&c->breaker, 1, mono_ns / 1000000) == 0)
 		return DT_NOEND;		/* the probe is on the wire */
+	if (!ln_sounding_clear(c))
+		return now + SOUNDING_WAIT_US;
 	return 0;
 }
 

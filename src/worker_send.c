@@ -19,6 +19,7 @@
 #include "guc.h"
 #include "recheck.h"
 #include "retry.h"
+#include "sounding.h"
 #include "token.h"
 #include "worker_state.h"
 
@@ -326,6 +327,8 @@ ln_worker_harvest(void)
 				ln_token_result(W.channels, W.nchannels, &res);
 			else if (res.tag & LN_TAG_RECHECK)
 				ln_recheck_result(W.channels, W.nchannels, &res);
+			else if (res.tag & LN_TAG_SOUNDING)
+				ln_sounding_result(W.channels, W.nchannels, &res);
 			else
 				ln_counts_result(&res);
 			continue;
@@ -339,6 +342,7 @@ ln_worker_harvest(void)
 		else if (!res.aborted)
 			ln_window_lost(&channel->window);
 		channel->sent--;
+		channel->sounding.good = false;
 		t->status = res.status;
 		strlcpy(t->request_id, res.request_id, sizeof(t->request_id));
 		if (res.verdict == HTTP_STATUS)

@@ -74,6 +74,11 @@ SELECT count(*) FROM line_notify.dedup WHERE dedup_key IN ('parked', 'off');
 SELECT line_notify.enqueue('09012345678', 'reservation', 't', options => '{"dedup_key": "c"}') = :old_id AS existing;
 SELECT line_notify.enqueue('09012345678', 'reservation', 't', options => '{"dedup_key": "c", "on_duplicate": "replace", "reference": "newest"}') = :old_id AS existing;
 SELECT reference FROM line_notify.outbox WHERE id = :old_id;
+-- a spread that is wider than the message lives is narrowed: chance makes none invalid
+INSERT INTO line_notify.outbox (phone, use_case, template_key, batch, spread, expires_at)
+SELECT '09012345678', 'reservation', 't', 'spread', '2 hours', now() + interval '1 minute' FROM generate_series(1, 300);
+SELECT state, count(*), bool_and(due_at < expires_at) AS in_time, max(due_at) - min(due_at) > '30 seconds' AS spread FROM line_notify.outbox WHERE batch = 'spread' GROUP BY 1;
+DELETE FROM line_notify.outbox WHERE batch = 'spread';
 -- the allow-list does not raise, whatever on_invalid says
 SELECT line_notify.alter_channel('flow', only_recipients => '{09087654321}', on_invalid => 'error');
 SELECT put('staging');

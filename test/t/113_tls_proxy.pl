@@ -22,6 +22,9 @@ $node->install('postgres', $sim, channel =>
 	"ca_file => '$certs/ca.pem', total_timeout => '2 s', connect_timeout => '1 s', backoff_base => '100 ms', backoff_cap => '200 ms', settle_window => '0'");
 my $n = 0;
 
+# messages, and not the questions that go before them when a run of them failed
+sub arrived { return scalar $sim->requests(path => 'send'); }
+
 sub send_one
 {
 	$node->insert('postgres', 1, first => ++$n);
@@ -47,15 +50,15 @@ state_becomes("'accepted'", 'TLS with our own authority');
 
 for my $bad (qw(expired future wronghost selfsigned otherca))
 {
-	my $before = $sim->summary->{requests};
+	my $before = arrived();
 	$sim->tls(cert => "$certs/$bad.pem", key => "$certs/$bad.key");
 	$sim->end_connections('close');
 	send_one();
 	not_sent("certificate $bad");
-	is($sim->summary->{requests}, $before, 'nothing arrived');
+	is(arrived(), $before, 'nothing arrived');
 	$sim->tls(cert => "$certs/good.pem", key => "$certs/good.key");
 	state_becomes("'accepted'", 'mended: sent');
-	is($sim->summary->{requests}, $before + 1, 'once');
+	is(arrived(), $before + 1, 'once');
 }
 
 my $url = 'http://127.0.0.1:' . $proxy->port;
@@ -77,11 +80,11 @@ for my $case (
 	my ($name, $rule, $states) = @$case;
 	# a rule is for new connections: no old ones
 	$sim->end_connections('close');
-	my $before = $sim->summary->{requests};
+	my $before = arrived();
 	eval { $proxy->script_only({ %$rule, times => 1 }); 1 } or do { fail("$name: $@"); next; };
 	send_one();
 	state_becomes($states, "proxy, $name");
-	cmp_ok($sim->summary->{requests}, '<=', $before + 1, 'one copy at the most');
+	cmp_ok(arrived(), '<=', $before + 1, 'one copy at the most');
 	$proxy->script_only();
 	$node->safe_psql('postgres', "SELECT line_notify.resume('shop')");
 }

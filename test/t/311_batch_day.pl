@@ -18,6 +18,7 @@ use LineNotify::Node;
 
 my $n = $ENV{LN_BATCH} // 1500;
 my $part = int($n / 10);
+my $soon = 1 + int($n / 10000) . ' seconds';	# longer than reschedule() takes
 my $sim = LineNotify::Sim->start;
 my $node = LineNotify::Node->new('main');
 $node->install('postgres', $sim, channel => "rate_limit => 2000, default_ttl => '4 hours'");
@@ -58,7 +59,7 @@ is($node->safe_psql('postgres', "SELECT * FROM line_notify.cancel(ids => @{[ ids
 is(counts(), "$n|$n|0|0|0|0|0|0|0", 'and changes nothing');
 is($node->safe_psql('postgres', "SELECT * FROM line_notify.cancel(ids => @{[ ids($part + 1, 2 * $part) ]}, reason => 'wrong price')"),
 	"$part|0|0", 'a tenth is cancelled');
-is($node->safe_psql('postgres', "SELECT * FROM line_notify.reschedule(ids => @{[ ids(2 * $part + 1, 3 * $part) ]}, send_after => now(), spread => '0', expires_at => clock_timestamp() + '1 second')"),
+is($node->safe_psql('postgres', "SELECT * FROM line_notify.reschedule(ids => @{[ ids(2 * $part + 1, 3 * $part) ]}, send_after => now(), spread => '0', expires_at => clock_timestamp() + '$soon')"),
 	"$part|0|0", 'a tenth is stale soon');
 $node->poll_query_until('postgres', "SELECT expired = $part FROM line_notify.batches WHERE batch = 'day'")
   or die 'not expired';
