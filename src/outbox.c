@@ -1627,17 +1627,15 @@ ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
 	memset(counts, 0, sizeof(LnCount) * LN_COUNTS_MAX);
 	for (int i = 0; i < n; i++)
 	{
-		char	   *text;
+		char	   *value;
 
 		strlcpy(counts[i].channel, column_text(i, 1), sizeof(counts[i].channel));
 		strlcpy(counts[i].kind, column_text(i, 2), sizeof(counts[i].kind));
 		strlcpy(counts[i].day, column_text(i, 3), sizeof(counts[i].day));
-		text = column_text(i, 4);
-
-		strlcpy(counts[i].upto, text ? text : "", sizeof(counts[i].upto));
-		text = column_text(i, 5);
-
-		strlcpy(counts[i].unit, text ? text : "", sizeof(counts[i].unit));
+		value = column_text(i, 4);
+		strlcpy(counts[i].upto, value ? value : "", sizeof(counts[i].upto));
+		value = column_text(i, 5);
+		strlcpy(counts[i].unit, value ? value : "", sizeof(counts[i].unit));
 	}
 	(void) run(&when, args, NULL, SPI_OK_SELECT);
 	*next = column_int8(0, 1, DT_NOEND);
