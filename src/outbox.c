@@ -1678,12 +1678,14 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 		"INSERT INTO line_notify.webhook_event (channel, event_id, type, message_id, attempt, token, recipient, event_at)"
 		" SELECT $1, e.event_id, e.type, nullif(e.message_id, 0), nullif(e.attempt, 0),"
 		"  CASE WHEN e.message_id OPERATOR(pg_catalog.<>) 0 THEN e.token END, nullif(e.recipient, ''), e.event_at"
-		" FROM unnest($2, $3, $4, $5, $6, $7, $8) AS e(event_id, type, message_id, attempt, token, recipient, event_at)"
+		" FROM unnest($2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY"
+		"  AS e(event_id, type, message_id, attempt, token, recipient, event_at, n)"
 		" WHERE NOT EXISTS (SELECT FROM line_notify.history h"
 		"  WHERE h.id OPERATOR(pg_catalog.=) e.message_id AND h.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
 		" AND NOT EXISTS (SELECT FROM line_notify.attempt_log a"
 		"  WHERE a.id OPERATOR(pg_catalog.=) e.message_id AND a.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
 		" AND NOT EXISTS (SELECT FROM line_notify.seen_event s WHERE s.event_id OPERATOR(pg_catalog.=) e.event_id)"
+		" ORDER BY e.n"			/* whatever way it is joined */
 		" ON CONFLICT (event_id) DO NOTHING",
 		.nargs = 8,
 		.argtypes = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
