@@ -1627,17 +1627,15 @@ ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
 	memset(counts, 0, sizeof(LnCount) * LN_COUNTS_MAX);
 	for (int i = 0; i < n; i++)
 	{
-		char	   *text;
+		char	   *value;
 
 		strlcpy(counts[i].channel, column_text(i, 1), sizeof(counts[i].channel));
 		strlcpy(counts[i].kind, column_text(i, 2), sizeof(counts[i].kind));
 		strlcpy(counts[i].day, column_text(i, 3), sizeof(counts[i].day));
-		text = column_text(i, 4);
-
-		strlcpy(counts[i].upto, text ? text : "", sizeof(counts[i].upto));
-		text = column_text(i, 5);
-
-		strlcpy(counts[i].unit, text ? text : "", sizeof(counts[i].unit));
+		value = column_text(i, 4);
+		strlcpy(counts[i].upto, value ? value : "", sizeof(counts[i].upto));
+		value = column_text(i, 5);
+		strlcpy(counts[i].unit, value ? value : "", sizeof(counts[i].unit));
 	}
 	(void) run(&when, args, NULL, SPI_OK_SELECT);
 	*next = column_int8(0, 1, DT_NOEND);
@@ -1680,12 +1678,14 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 		"INSERT INTO line_notify.webhook_event (channel, event_id, type, message_id, attempt, token, recipient, event_at)"
 		" SELECT $1, e.event_id, e.type, nullif(e.message_id, 0), nullif(e.attempt, 0),"
 		"  CASE WHEN e.message_id OPERATOR(pg_catalog.<>) 0 THEN e.token END, nullif(e.recipient, ''), e.event_at"
-		" FROM unnest($2, $3, $4, $5, $6, $7, $8) AS e(event_id, type, message_id, attempt, token, recipient, event_at)"
+		" FROM unnest($2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY"
+		"  AS e(event_id, type, message_id, attempt, token, recipient, event_at, n)"
 		" WHERE NOT EXISTS (SELECT FROM line_notify.history h"
 		"  WHERE h.id OPERATOR(pg_catalog.=) e.message_id AND h.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
 		" AND NOT EXISTS (SELECT FROM line_notify.attempt_log a"
 		"  WHERE a.id OPERATOR(pg_catalog.=) e.message_id AND a.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
 		" AND NOT EXISTS (SELECT FROM line_notify.seen_event s WHERE s.event_id OPERATOR(pg_catalog.=) e.event_id)"
+		" ORDER BY e.n"			/* whatever way it is joined */
 		" ON CONFLICT (event_id) DO NOTHING",
 		.nargs = 8,
 		.argtypes = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
