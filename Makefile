@@ -94,6 +94,7 @@ REGRESS = \
 	phone_safe \
 	refusals \
 	signed_link \
+	uninstall \
 	use_case \
 	verbs \
 	webhook \

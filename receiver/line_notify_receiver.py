@@ -43,55 +43,75 @@ REFUSALS = {
 }
 
 
+# classes that say the same of every call: shutting down, read-only, no room
+GONE = ("08", "25", "53", "57")
+
+
 class Refused(Exception):
     def __init__(self, status):
         super().__init__(status)
         self.status = status
 
 
+class Away(Exception):
+    """The database was not there a moment ago; nobody waits for it again."""
+
+
 class Database:
     """A few connections, each used by one request at a time."""
 
-    def __init__(self, dsn, timeout):
+    def __init__(self, dsn, timeout, pause):
         self.dsn = dsn
         self.timeout = timeout
+        self.pause = pause
         self.idle = queue.LifoQueue()
+        self.away_until = 0.0       # time.monotonic()
 
     def connect(self):
-        connection = psycopg2.connect(
-            self.dsn, connect_timeout=2,
-            application_name="line_notify receiver",
-            options="-c statement_timeout=%d -c lock_timeout=%d"
-                    % (self.timeout, self.timeout),
-            tcp_user_timeout=self.timeout)
+        try:
+            connection = psycopg2.connect(
+                self.dsn, connect_timeout=2,
+                application_name="line_notify receiver",
+                options="-c statement_timeout=%d -c lock_timeout=%d"
+                        % (self.timeout, self.timeout),
+                tcp_user_timeout=self.timeout)
+        except psycopg2.Error:
+            # connecting may take longer than LINE waits: once is enough
+            self.away_until = time.monotonic() + self.pause
+            raise
+        self.away_until = 0.0
         connection.autocommit = True
         return connection
 
-    def hand_in(self, channel, body, signature):
-        """Number of new events; Refused, or psycopg2.Error."""
+    def hand_in(self, channel, body, signature, patient=False):
+        """Number of new events; Refused, Away, or psycopg2.Error."""
         try:
             connection, fresh = self.idle.get_nowait(), False
         except queue.Empty:
-            connection, fresh = self.connect(), True
-        try:
-            count = self.call(connection, channel, body, signature)
-        except psycopg2.Error as error:
-            if error.pgcode is None:            # the connection is gone
-                connection.close()
-                if fresh:
-                    raise
-                # the server was restarted since: the call is idempotent
+            connection, fresh = None, True
+        while True:
+            if connection is None:
+                if not patient and time.monotonic() < self.away_until:
+                    raise Away()
                 connection = self.connect()
+            try:
                 count = self.call(connection, channel, body, signature)
-            else:
+            except psycopg2.Error as error:
+                if error.pgcode is None:        # the connection is gone
+                    connection.close()
+                    if fresh:
+                        raise
+                    # the server was restarted since: the call is idempotent
+                    connection, fresh = None, True
+                    continue
                 self.idle.put(connection)
                 status = (REFUSALS.get(error.pgcode)
                           or REFUSALS.get(error.pgcode[:2]))
                 if status is not None:
                     raise Refused(status) from None
                 raise
-        self.idle.put(connection)
-        return count
+            self.idle.put(connection)
+            return count
 
     @staticmethod
     def call(connection, channel, body, signature):
@@ -109,6 +129,7 @@ class Spool:
         self.limit = limit
         self.lock = threading.Lock()
         self.number = 0
+        self.told = set()           # channels that cannot be handed in
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self.size = sum(os.path.getsize(path) for path in self.files())
 
@@ -148,18 +169,40 @@ class Spool:
             self.size -= size
 
     def replay(self, database):
-        """Hands in what waits, until the database refuses to work."""
+        """Hands in what waits, until the database is gone.  What one channel
+        cannot be rid of (its secret is missing, say) stays, and does not hold
+        up the others."""
+        stuck = set()
         for path in self.files():
-            with open(path, "rb") as file:
-                item = json.load(file)
             try:
-                database.hand_in(item["channel"],
-                                 base64.b64decode(item["body"]),
-                                 item["signature"])
+                with open(path, "rb") as file:
+                    item = json.load(file)
+                channel, signature = item["channel"], item["signature"]
+                body = base64.b64decode(item["body"], validate=True)
+            except (ValueError, KeyError, TypeError) as error:
+                print("spool: %s is not readable, put aside: %s"
+                      % (os.path.basename(path), type(error).__name__),
+                      file=sys.stderr)
+                os.rename(path, path + ".bad")
+                continue
+            if channel in stuck:
+                continue
+            try:
+                database.hand_in(channel, body, signature, patient=True)
             except Refused as refused:
                 print("dropped a spooled call for channel %s: %d"
-                      % (item["channel"], refused.status), file=sys.stderr)
+                      % (channel, refused.status), file=sys.stderr)
+            except psycopg2.Error as error:
+                if error.pgcode is None or error.pgcode[:2] in GONE:
+                    raise
+                if channel not in self.told:
+                    print("channel %s: %s, its calls stay in the spool"
+                          % (channel, error.pgcode), file=sys.stderr)
+                    self.told.add(channel)
+                stuck.add(channel)
+                continue
             self.drop(path)
+        self.told &= stuck
 
 
 def replay_for_ever(spool, database, pause):
@@ -185,7 +228,7 @@ class Handler(BaseHTTPRequestHandler):
         if match is None:
             return self.answer(404)
         length = self.headers.get("Content-Length", "")
-        if not length.isdigit():
+        if not (length.isascii() and length.isdigit()):
             return self.answer(411)
         if int(length) > MAX_BODY:
             return self.answer(413)
@@ -198,9 +241,10 @@ class Handler(BaseHTTPRequestHandler):
             self.database.hand_in(match.group(1), body, signature)
         except Refused as refused:
             return self.answer(refused.status)
-        except psycopg2.Error as error:
-            print("database: %s" % (error.pgcode or "no connection"),
-                  file=sys.stderr)
+        except (psycopg2.Error, Away) as error:
+            if not isinstance(error, Away):
+                print("database: %s" % (error.pgcode or "no connection"),
+                      file=sys.stderr)
             try:
                 if not self.spool.put(match.group(1), body, signature):
                     return self.answer(503)
@@ -234,7 +278,7 @@ def main():
     options = parser.parse_args()
 
     host, port = options.listen.rsplit(":", 1)
-    Handler.database = Database(options.dsn, options.timeout)
+    Handler.database = Database(options.dsn, options.timeout, options.retry)
     Handler.spool = Spool(options.spool, options.spool_limit)
     ThreadingHTTPServer.daemon_threads = True
     ThreadingHTTPServer.request_queue_size = 128

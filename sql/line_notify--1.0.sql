@@ -1149,7 +1149,7 @@ BEGIN
 	END IF;
 
 	-- one generation back stays valid while LINE and its proxies change over
-	IF set_credential.kind = 'channel_secret' THEN
+	IF set_credential.kind = 'channel_secret' AND set_credential.value IS NOT NULL THEN
 		INSERT INTO line_notify.credential (channel, kind, value)
 		SELECT c.channel, 'previous_channel_secret', c.value FROM line_notify.credential c
 		WHERE c.channel = set_credential.channel AND c.kind = 'channel_secret'
@@ -1158,8 +1158,10 @@ BEGIN
 	END IF;
 
 	IF set_credential.value IS NULL THEN
+		-- a secret that is taken away is not to live on as the previous one
 		DELETE FROM line_notify.credential c
-		WHERE c.channel = set_credential.channel AND c.kind = set_credential.kind;
+		WHERE c.channel = set_credential.channel
+		  AND (c.kind = set_credential.kind OR set_credential.kind = 'channel_secret' AND c.kind = 'previous_channel_secret');
 		RETURN;
 	END IF;
 

@@ -8,6 +8,8 @@
  *   worker would be that somebody.  It steps aside first, after the caller's
  *   right has been checked (nobody else may stop it), and comes back when the
  *   command failed or the database still exists.
+ * - ALTER EXTENSION ... UPDATE waits until the worker is between two
+ *   transactions, and keeps it there until it has committed.
  * - DROP EXTENSION, however it comes about, is noticed by the object access
  *   hook, so that an idle worker learns of it.
  * - COMMIT PREPARED publishes rows that another session inserted.
@@ -21,10 +23,12 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
@@ -32,6 +36,7 @@
 #include "storage/ipc.h"
 #include "storage/procarray.h"
 #include "tcop/tcopprot.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/syscache.h"
@@ -214,6 +219,20 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 		(IsA(stmt, RenameStmt) || !(IsTransactionBlock() || IsSubTransaction())))
 		db = database_to_free(stmt, &soon);
 	at_once = soon;
+
+	/*
+	 * From the first change to its commit no claim is made, and the worker
+	 * learns of the new version with the lock: not one message is taken by a
+	 * library that does not know the objects.  Only superusers may do this
+	 * command.
+	 */
+	if (ln_shared != NULL && alter_extension && superuser())
+	{
+		Oid			schema = get_namespace_oid("line_notify", true);
+
+		if (OidIsValid(schema))
+			LockDatabaseObject(NamespaceRelationId, schema, 0, AccessExclusiveLock);
+	}
 
 	if (!OidIsValid(db))
 		next_process_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);

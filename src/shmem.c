@@ -383,6 +383,7 @@ ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns)
 {
 	LnRate	   *rate = find_rate(key, RATE_MAKE);
 	int64		now = ln_monotonic_ns();
+	TokenBucket left;
 	int			got = 0;
 
 	if (rate == NULL)
@@ -393,8 +394,10 @@ ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns)
 		now = bucket_time(&rate->bucket, now);
 		ln_bucket_configure(&rate->bucket, limit, now);
 		got = ln_bucket_take(&rate->bucket, want, now);
-		*wait_ns = got < want ? ln_bucket_wait_ns(&rate->bucket, 1, now) : 0;
+		left = rate->bucket;
 		SpinLockRelease(&rate->mutex);
+		/* may search, which is nothing for a spinlock */
+		*wait_ns = got < want ? ln_bucket_wait_ns(&left, 1, now) : 0;
 	}
 	LWLockRelease(ln_shared->rate_lock);
 	return got;

@@ -90,7 +90,7 @@ typedef struct LnSlot
 typedef struct LnRate
 {
 	uint64		key;
-	slock_t		mutex;			/* protects the bucket, for arithmetic only */
+	slock_t		mutex;			/* protects the bucket, for a few instructions */
 	TokenBucket bucket;
 } LnRate;
 

@@ -321,26 +321,26 @@ line_notify_stats(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* The worker may count while we do this; such a count survives or not. */
 void
 ln_stats_error(LnStats *s, int status, const char *words)
 {
-	char text[	LN_STATS_WORDS];
+	char		shown[LN_STATS_WORDS];
 
 	if (s == NULL)
 		return;
 	if (status != 0)
-		snprintf(text, sizeof(text), "HTTP status %d%s%s", status, words[0] != '\0' ? ": " : "", words);
+		snprintf(shown, sizeof(shown), "HTTP status %d%s%s", status, words[0] != '\0' ? ": " : "", words);
 	else
-		strlcpy(text, words, sizeof(text));
+		strlcpy(shown, words, sizeof(shown));
 	/* in an outage all say the same, and nobody else writes here */
-	if (strcmp(s->words, text) == 0)
+	if (strcmp(s->words, shown) == 0)
 		return;
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-	strlcpy(s->words, text, sizeof(s->words));
+	strlcpy(s->words, shown, sizeof(s->words));
 	LWLockRelease(ln_shared->lock);
 }
 
+/* The worker may count while we do this; such a count survives or not. */
 Datum
 line_notify_reset_stats(PG_FUNCTION_ARGS)
 {

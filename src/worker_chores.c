@@ -547,7 +547,8 @@ sweep_keys(void *arg)
 
 /*
  * A hint to those who LISTEN.  It may be lost and it may come for nothing, so
- * no standby is waited for with NOTIFY's lock held, nor the disk.
+ * no standby is waited for with NOTIFY's lock held, nor the disk; and hardly
+ * for others who hold that lock, which may be waiting for theirs.
  */
 static void
 announce(void *arg)
@@ -557,6 +558,8 @@ announce(void *arg)
 	if (ln_guc_notify_outcomes[0] == '\0')
 		return;
 	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	(void) set_config_option("lock_timeout", "50ms", PGC_SUSET, PGC_S_OVERRIDE,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	if (!ln_outbox_announce(ln_guc_notify_outcomes) && ln_worker_may_log(LOG_ANNOUNCE, &skipped))
 		ereport(WARNING,

@@ -25,8 +25,6 @@
 #include "token.h"
 #include "worker_state.h"
 
-/* Rows that a channel may have claimed beyond what it may send: one good claim. */
-#define IN_HAND				64
 
 /* A channel whose claim failed rests so long, doubling (ms). */
 #define CLAIM_RETRY_FIRST	100
@@ -103,6 +101,14 @@ claim_phase(void *arg)
 	TimestampTz last_due;
 
 	ln_worker_lock_claims();
+
+	/*
+	 * We have waited for ALTER EXTENSION ... UPDATE, see hooks.c: what is in
+	 * the tables now may not be ours to send.
+	 */
+	if (pg_atomic_read_u32(&W.slot->work) & LN_WORK_EXTENSION)
+		return;
+
 	c->now = GetCurrentTimestamp();
 	if (ln_horizon_note(&W.horizon, c->now, U64FromFullTransactionId(ReadNextFullTransactionId())))
 		ln_worker_forget_bounds();	/* the clock was set back */
@@ -310,12 +316,10 @@ room(LnChannel *c, LineKind kind, TimestampTz now)
 	want = Min(want, budget_left(c, now));
 
 	/*
-	 * No more in hand than a tenth of a second's worth of tokens, and not
-	 * much more than may be sent.  While half of it is there, let a batch
-	 * gather.
+	 * No more in hand than a tenth of a second's worth of tokens, and one
+	 * good claim.  While half of it is there, let a batch gather.
 	 */
-	in_hand = Max(ln_window_room(&c->window, c->sent, now_ms), IN_HAND);
-	in_hand = Min(in_hand, Max(c->row.rate_limit / 10, 1));
+	in_hand = Min(CLAIM_MAX, Max(c->row.rate_limit / 10, 1));
 	if (c->queued > in_hand / 2)
 		return 0;
 	want = Min(want, in_hand - c->queued);

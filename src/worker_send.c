@@ -337,7 +337,8 @@ ln_worker_harvest(void)
 		channel = t->channel;
 		W.nsent--;
 		if (res.verdict == HTTP_STATUS)
-			ln_window_answered(&channel->window, channel->sent, channel->row.max_in_flight);
+			ln_window_answered(&channel->window, channel->sent, channel->row.max_in_flight,
+							   GetCurrentTimestamp() - t->sent_at, now_ms);
 		else if (!res.aborted)
 			ln_window_lost(&channel->window);
 		channel->sent--;

@@ -108,8 +108,8 @@ if [ -n "$coverage" ]; then
         step "regress and isolation"
         new_server regress 54302 "max_prepared_transactions = 4"
         as_user make -C "$work/src" -s installcheck with_llvm=no PG_CONFIG="$PG_CONFIG" PGPORT=54302 PGHOST="$work" \
-            PG_CFLAGS="-O0 --coverage" SHLIB_LINK="-lcurl -lssl -lcrypto --coverage" >"$work/regress.log" 2>&1 ||
-            tail -20 "$work/regress.log"
+            PG_CFLAGS="-O0 --coverage" SHLIB_LINK="-lcurl -lssl -lcrypto --coverage" >"$work/installcheck.log" 2>&1 ||
+            tail -20 "$work/installcheck.log"
         as_user "$pgbin/pg_ctl" -D "$work/regress" -m fast -w stop >/dev/null
     fi
 

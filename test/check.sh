@@ -73,18 +73,18 @@ if wanted regress; then
     # no preload: nothing is sent, the SQL side answers for itself
     new_server regress 54301 "max_prepared_transactions = 4"
     as_user make -C "$work/src" -s installcheck with_llvm=no PG_CONFIG="$PG_CONFIG" PGPORT=54301 PGHOST="$work" \
-        >"$work/regress.log" 2>&1
+        >"$work/installcheck.log" 2>&1
     # "test name ... ok" up to 15, TAP from 16 on
     while read -r line; do
         case $line in
             test\ *\ ok\ *|ok\ *) ok ;;
             test\ *\ FAILED*|not\ ok*) bad "regress: $line" ;;
         esac
-    done < <(sed 's/(.*//; s/  */ /g; s/$/ /' "$work/regress.log")
-    if grep -qE 'FAILED|^not ok|\*\*\*' "$work/regress.log"; then
-        grep -E '\*\*\*|psql: error' "$work/regress.log" | head -5
+    done < <(sed 's/(.*//; s/  */ /g; s/$/ /' "$work/installcheck.log")
+    if grep -qE 'FAILED|^not ok|\*\*\*' "$work/installcheck.log"; then
+        grep -E '\*\*\*|psql: error' "$work/installcheck.log" | head -5
         find "$work/src" -name regression.diffs -exec sed -n 1,200p {} \;
-        tail -20 "$work/regress.log"
+        tail -20 "$work/installcheck.log"
         [ "$failed" -gt 0 ] || bad "regress did not run"
     fi
     as_user "$pgbin/pg_ctl" -D "$work/regress" -m fast -w stop >/dev/null

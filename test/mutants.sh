@@ -14,10 +14,9 @@
 set -u
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-list=$root/test/mutants/list
 if [ "${1:-}" = --check ]; then
     cd "$root" || exit 1
-    exec python3 test/mutants/mutant.py check "$list"
+    exec python3 test/mutants/mutant.py check test/mutants/list
 fi
 
 base_packages
@@ -25,6 +24,8 @@ need_packages perl libipc-run-perl libjson-pp-perl python3-h2
 plain_user
 make_work mutants
 private_postgres
+# the copy: somebody may edit the other one meanwhile
+list=$work/src/test/mutants/list
 flags="-DUSE_ASSERT_CHECKING"
 build PG_CFLAGS="$flags" || { tail -20 "$work/build.log"; die "build failed"; }
 new_server regress 54303 "max_prepared_transactions = 4"
@@ -51,7 +52,7 @@ run_test() {
             ;;
         tap)
             rm -rf "$work/tap/tmp_check"
-            (cd "$work/tap" && as_user env "${tap_env[@]}" timeout -k 10 600 prove -Q \
+            (cd "$work/tap" && as_user env "${tap_env[@]}" PG_TEST_TIMEOUT_DEFAULT=30 timeout -k 10 240 prove -Q \
                 -I "$pgxs_test/perl" -I "$work/src/test/perl" "$work/src/test/t/$name.pl")
             ;;
         *) die "unknown kind of test: $1" ;;
@@ -67,7 +68,7 @@ while IFS=$'\t' read -r number name tests; do
         [ -n "$wanted" ] || continue
     fi
     ran=$((ran + 1))
-    if ! python3 "$root/test/mutants/mutant.py" apply "$list" "$number" "$work/src"; then
+    if ! python3 "$work/src/test/mutants/mutant.py" apply "$list" "$number" "$work/src"; then
         survivors=$((survivors + 1))
         continue
     fi
@@ -90,7 +91,7 @@ while IFS=$'\t' read -r number name tests; do
         say "$name: NOT CAUGHT by $tests"
         survivors=$((survivors + 1))
     fi
-    python3 "$root/test/mutants/mutant.py" revert "$list" "$number" "$work/src"
-done < <(cd "$root" && python3 test/mutants/mutant.py list "$list")
+    python3 "$work/src/test/mutants/mutant.py" revert "$list" "$number" "$work/src"
+done < <(python3 "$work/src/test/mutants/mutant.py" list "$list")
 say "$ran mutants, $survivors not caught"
 [ $survivors -eq 0 ]

@@ -74,8 +74,8 @@ as_user make -s -j"$(nproc)" with_llvm=no PG_CONFIG="$PG_CONFIG" >"$work/build.l
     as_user make -s install with_llvm=no PG_CONFIG="$PG_CONFIG" >>"$work/build.log" 2>&1
 if check $? "make, make install" "$work/build.log"; then
     new_server regress 54302 "max_prepared_transactions = 4"
-    as_user make -s installcheck with_llvm=no PG_CONFIG="$PG_CONFIG" PGPORT=54302 PGHOST="$work" >"$work/regress.log" 2>&1
-    check $? "make installcheck: $(grep -cE '^(ok|test .* ok) ' "$work/regress.log") tests" "$work/regress.log"
+    as_user make -s installcheck with_llvm=no PG_CONFIG="$PG_CONFIG" PGPORT=54302 PGHOST="$work" >"$work/installcheck.log" 2>&1
+    check $? "make installcheck: $(grep -cE '^(ok|test .* ok) ' "$work/installcheck.log") tests" "$work/installcheck.log"
     as_user "$pgbin/pg_ctl" -D "$work/regress" -m fast -w stop >/dev/null
 fi
 popd >/dev/null || exit 1

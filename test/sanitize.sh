@@ -3,7 +3,8 @@
 # sanitize.sh [asan|valgrind] [messages]
 #
 # Runs the worker over so many messages (10,000) to the simulated LINE API, with
-# every kind of answer, reloads and a restart in between: once under ASan and
+# every kind of answer, reloads and a restart in between, asks for LINE's figures,
+# and hands in ten times as many mutilated webhook bodies: once under ASan and
 # UBSan, once under valgrind's memcheck.  Ends with 0 when nothing was found.
 #
 # ASan: the library is built with the sanitizers and libasan is preloaded into
@@ -11,15 +12,21 @@
 # leaving), and PostgreSQL's own memory contexts hide errors within a block;
 # valgrind sees less of the stack and globals, but all of libcurl.
 #
-# Needs what the build needs, python3, and root (then the server runs as
-# postgres) or any other user.
+# Installs what it needs on Debian as root (then the server runs as postgres);
+# any other user sees to it.  PG_CONFIG chooses the server.
 #
 set -eu
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 what=${1:-asan}
 messages=${2:-10000}
 here=$(cd "$(dirname "$0")/.." && pwd)
-pg_config=${PG_CONFIG:-pg_config}
+base_packages
+need_packages curl
+[ "$what" != valgrind ] || need_packages valgrind
+plain_user
+pg_config=${PG_CONFIG:-/usr/lib/postgresql/$PG_MAJOR/bin/pg_config}
+began=$SECONDS
 work=$(mktemp -d "${TMPDIR:-/tmp}/line_notify-sanitize.XXXXXX")
 user=
 if [ "$(id -u)" = 0 ]; then
@@ -205,6 +212,62 @@ for part in 1 2 3 4; do
 	[ -z "$rss" ] || echo "part $part: $left left, worker $(sed -n 's/^VmRSS:\s*//p' "/proc/$rss/status" 2>/dev/null)"
 done
 "${psql[@]}" -F ' ' -c 'SELECT state, count(*) FROM line_notify.notifications GROUP BY 1 ORDER BY 1'
+
+# LINE's figures of past days, outcomes announced, and ten times as many webhook
+# bodies, signed, and mutilated: bytes changed, removed, doubled, cut off
+"${psql[@]}" >/dev/null <<-SQL
+	ALTER SYSTEM SET line_notify.notify_outcomes = 'outcomes';
+	SELECT pg_reload_conf();
+	UPDATE line_notify.daily_count SET day = day - 3;
+	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
+		SELECT 'shop', current_date - 4, 'flexible', 'unit_' || i, 'accepted', 1 FROM generate_series(1, 20) i;
+	SELECT line_notify.alter_channel('shop', rate_limit => 1999);
+	INSERT INTO line_notify.outbox (phone, use_case, template_key) SELECT '090' || (80000000 + i), 'reminder', 't' FROM generate_series(1, 50) i;
+	DO \$\$
+	DECLARE
+		secret CONSTANT text := '8c570fa6dd201bb328f1c1eac23a96d8';
+		inner_pad bytea := decode(repeat('36', 64), 'hex');
+		outer_pad bytea := decode(repeat('5c', 64), 'hex');
+		whole bytea;
+		body bytea;
+		at int;
+	BEGIN
+		FOR i IN 0 .. length(secret) - 1 LOOP
+			inner_pad := set_byte(inner_pad, i, ascii(substr(secret, i + 1, 1)) # 54);
+			outer_pad := set_byte(outer_pad, i, ascii(substr(secret, i + 1, 1)) # 92);
+		END LOOP;
+		SELECT convert_to('{"destination":"U0","events":[{"type":"message","message":{"text":"\\u0000\\ud83d"},"webhookEventId":"m"},'
+			|| string_agg(format('{"type":"delivery","delivery":{"data":"ln1-%s-1-%s"},"webhookEventId":"e%s","timestamp":1750000000000}', id, repeat('0', 13), id), ',')
+			|| ',{"type":"delivery","delivery":{"data":"' || repeat('a', 64) || '"},"webhookEventId":"h","timestamp":1750000000000},'
+			|| '{"type":"follow","webhookEventId":"f","timestamp":1750000000000}]}', 'UTF8')
+		INTO whole FROM generate_series(1, 3) id;
+		FOR i IN 1 .. $messages * 10 LOOP
+			body := whole;
+			FOR j IN 1 .. floor(random() * 4) LOOP
+				at := floor(random() * length(body));
+				body := CASE floor(random() * 5)::int
+					WHEN 0 THEN set_byte(body, at, floor(random() * 256)::int)
+					WHEN 1 THEN substr(body, 1, at) || substr(body, at + 2)
+					WHEN 2 THEN substr(body, 1, at) || substr(body, greatest(1, at - 20))
+					WHEN 3 THEN set_byte(body, at, get_byte('"{}[],:0nul'::bytea, floor(random() * 10)::int))
+					ELSE substr(body, 1, greatest(at, 1)) END;
+				EXIT WHEN length(body) < 2;
+			END LOOP;
+			BEGIN
+				PERFORM line_notify.receive_webhook('shop', body, encode(sha256(outer_pad || sha256(inner_pad || body)), 'base64'));
+			EXCEPTION WHEN invalid_parameter_value OR character_not_in_repertoire THEN
+				NULL;
+			END;
+		END LOOP;
+	END \$\$;
+SQL
+for _ in $(seq 600); do
+	left=$("${psql[@]}" -c "SELECT (SELECT count(*) FROM line_notify.webhook_event) + (SELECT count(*) FROM line_notify.outbox)
+		+ CASE WHEN EXISTS (SELECT FROM line_notify.engagement_count) THEN 0 ELSE 1 END")
+	[ "$left" = 0 ] && break
+	sleep 0.2
+done
+echo "$((messages * 10)) webhook bodies; $left left; $("${psql[@]}" -c 'SELECT count(*) FROM line_notify.engagement_count') units"
 trap - EXIT
 finish
 
@@ -215,7 +278,7 @@ else
 	found=$(cat "$reports"/* 2>/dev/null | grep -cE 'ERROR: AddressSanitizer|runtime error' || true)
 fi
 crashes=$(grep -cE 'PANIC|TRAP|was terminated by signal' "$work/log" || true)
-echo "$what: $messages messages, $found reports that concern us, $crashes crashes"
+echo "$what: $messages messages in $((SECONDS - began)) s, $found reports that concern us, $crashes crashes"
 if [ "$found" != 0 ] || [ "$crashes" != 0 ]; then
 	cat "$reports"/* 2>/dev/null | head -100
 	grep -E 'PANIC|TRAP|signal' "$work/log" | head

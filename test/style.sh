@@ -32,6 +32,14 @@ none "every isolation spec is in the Makefile" \
 none "META.json and the control file name the same version" \
     "$(v=$(sed -n "s/^default_version = '\(.*\)'/\1/p" line_notify.control); grep -q "\"version\": \"$v" META.json && grep -q "^## $v" CHANGELOG.md || echo "control: $v")"
 none "META.json is as the PGXN Meta Spec says" "$(python3 test/meta.py 2>&1)"
+settings() { sed -nE '/^## (Settings|設定)$/,/^## /p' "$1" | grep -oE '^\| `(line_notify\.)?[a-z_]+`([,、] ?`[a-z_]+`)* \|' | grep -oE '[a-z_.]+'; }
+none "README.ja.md has the settings of README.md" "$(diff <(settings README.md) <(settings README.ja.md))"
+none "README.md has every setting of guc.c" \
+    "$(diff <(settings README.md | grep '\.' | sort) <(grep -oE 'Variable\("line_notify\.[a-z_]+' src/guc.c | cut -d'"' -f2 | sort))"
+none "README.md has every setting of a channel" \
+    "$(diff <(settings README.md | grep -v '\.' | sort) <(sed -n '/^CREATE FUNCTION line_notify.alter_channel/,/^RETURNS/s/^\t\([a-z_]*\) .*/\1/p' sql/line_notify--1.0.sql | grep -v '^name$' | sort))"
+none "README.ja.md has the sections of README.md" \
+    "$(diff <(grep -cE '^(##|```)' README.md) <(grep -cE '^(##|```)' README.ja.md))"
 none "no trailing white space" "$(grep -nE '[ 	]+$' src/*.[ch] sql/*.sql test/*.sh test/t/*.pl test/perl/LineNotify/*.pm Makefile | head)"
 
 # newer ones, which come with PostgreSQL 16 and later, lay out initializers otherwise

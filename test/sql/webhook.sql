@@ -104,5 +104,11 @@ SELECT count(*) >= 3 AS several FROM seen;
 -- nesting costs nothing
 SELECT line_notify.receive_webhook('wh', b, pg_temp.sign('0123456789abcdef0123456789abcdef', b)) FROM (SELECT convert_to(repeat('[', 1000000), 'UTF8')) x(b);
 
+-- taken away: neither it nor the one before is good any more
+SELECT line_notify.set_credential('wh', 'channel_secret', '8c570fa6dd201bb328f1c1eac23a96d8');
+SELECT line_notify.set_credential('wh', 'channel_secret', NULL);
+SELECT line_notify.receive_webhook('wh', '{"destination":"U8e742f61d673b39c7fff3cecb7536ef0","events":[]}',
+	'GhRKmvmHys4Pi8DxkF4+EayaH0OqtJtaZxgTD9fMDLs=');
+
 TRUNCATE line_notify.webhook_event;
 SELECT line_notify.drop_channel('wh');

@@ -31,7 +31,7 @@ for my $case ([ 'an outcome', 200 ], [ 'a return to the queue', 500 ])
 {
 	my ($what, $status) = @$case;
 	my $from = -s $log;
-	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 1 }, { answer => $status }], times => 1 });
+	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 1 }, 'answer'], answer => $status, times => 1 });
 	my $before = $sim->summary->{requests};
 	my $id = insert(1);
 	$sim->wait_requests($before + 1, 20) or die 'nothing is sent';
@@ -44,6 +44,23 @@ for my $case ([ 'an outcome', 200 ], [ 'a return to the queue', 500 ])
 	$node->restart;
 	$node->poll_query_until('postgres', "SELECT state = 'unknown' FROM line_notify.notifications WHERE id = $id") or die;
 	pass('what its holder left is unknown');
+}
+
+# ---- a delivery event that overtakes an answer after which we would send again
+{
+	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 2 }, 'answer'], answer => 500, times => 1 });
+	my $before = $sim->summary->{requests};
+	my $id = insert(1);
+	$sim->wait_requests($before + 1, 20) or die 'nothing is sent';
+	my ($tag) = map { $_->{tag} } grep { $_->{tag} =~ /^ln1-0*$id-/ } $sim->requests;
+	my $ms = time() * 1000;
+	is($node->safe_psql('postgres',
+			qq{SELECT line_notify.receive_verified_events('shop', '{"events":[{"type":"delivery","delivery":{"data":"$tag"},"webhookEventId":"early","timestamp":$ms}]}')}),
+		1, 'the event comes while the answer is awaited');
+	$node->poll_query_until('postgres', "SELECT delivered_at IS NOT NULL FROM line_notify.in_flight WHERE id = $id") or die 'not folded';
+	ok($node->poll_query_until('postgres', "SELECT state = 'delivered' FROM line_notify.notifications WHERE id = $id"),
+		'a message that has arrived is not queued again');
+	is($sim->summary->{requests}, $before + 1, 'and there is no second copy');
 }
 $sim->script_only();
 

@@ -46,11 +46,20 @@ $node->insert('postgres', 1, first => 9);
 $node->wait_states('postgres', accepted => 1, delivered => 4);
 is(asked(), $n, 'not asked for again within the hour');
 
+my $home = sql('SELECT line_notify._local_home()');
+my $due = "SELECT line_notify._next_counts($home) - now() BETWEEN interval '5 seconds' AND interval '61 minutes'";
+is(sql($due), 't', 'but when the hour is over');
+sql("SELECT line_notify.pause('shop')");
+is(sql("SELECT line_notify._next_counts($home) > now() + interval '5 seconds'"), 't', 'a paused channel is not asked about, and nobody waits for it');
 sql("UPDATE line_notify.delivered_counts SET fetched_at = now() - interval '2 hours'");
+is(sql("SELECT line_notify._next_counts($home) > now() + interval '5 seconds'"), 't', 'nor when its hour is over');
+sql("UPDATE line_notify.delivered_counts SET fetched_at = now()");
+sql("SELECT line_notify.resume('shop')");
+sql("UPDATE line_notify.delivered_counts SET fetched_at = now() - interval '59 minutes 59 seconds'");
 $sim->set_counts(date => day(2), kind => 'templated', status => 'ready', success => 3);
 $sim->set_counts(date => day(2), kind => 'flexible', status => 'ready', success => 1);
 look();
-ok($node->poll_query_until('postgres', "SELECT count(*) = 4 FROM line_notify.delivered_counts WHERE status = 'ready'"), 'then it is');
+ok($node->poll_query_until('postgres', "SELECT count(*) = 4 FROM line_notify.delivered_counts WHERE status = 'ready'"), 'then it is, by itself');
 is(asked(), $n + 2, 'only what was not ready');
 
 # --- reconciliation

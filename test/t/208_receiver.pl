@@ -95,16 +95,26 @@ $sim->config(webhook => { mode => 'queue' });
 $node->insert('postgres', 7, first => 101);
 $node->wait_states('postgres', accepted => 7, delivered => 25);
 $sim->wait_webhooks(7, 10);
+$node->safe_psql('postgres', "SELECT line_notify.create_channel('dumb')");
 $node->stop('fast');
 my $before = $sim->webhook_posts;
 $sim->config(webhook => { mode => 'post', url => "https://localhost:$tls_port/line/shop", ca_file => "$dir/cert.pem" });
 ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.json"; @f >= 1 }, 15), 'without the primary, events are spooled');
 ok($sim->wait_until(sub { my @p = $sim->webhook_posts; @p > $before && $p[-1]{result} eq 'ok' }, 10), 'and LINE is answered in time');
 is(post('/line/shop', $empty, 'forged'), 200, 'forged ones too, for the time being');
+# a file that was damaged, and a channel whose secret is missing, do not hold up the rest
+PostgreSQL::Test::Utils::append_to_file("$dir/spool/00000000000000000-1-000000.json", '{"channel": "shop", "bo');
+is(post('/line/dumb', $empty, $good), 200, 'spooled for a channel');
+my $began = time();
+is(post('/line/shop', $empty, $good), 200, 'and another one') for 1 .. 5;
+cmp_ok(time() - $began, '<=', 3, 'nobody waits for the database again and again');
 $node->start;
 $node->wait_states('postgres', delivered => 32);
 ok(1, 'when it is back, they are handed in');
-ok($sim->wait_until(sub { my @f = glob "$dir/spool/*"; @f == 0 }, 15), 'the spool is empty, the forged one dropped');
+ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.json"; @f == 1 }, 15), 'the forged one is dropped, that of a channel without secret waits');
+is(scalar(my @bad = glob "$dir/spool/*.bad"), 1, 'what is damaged is put aside');
+$node->safe_psql('postgres', "SELECT line_notify.set_credential('dumb', 'channel_secret', '@{[ LineNotify::Sim::SECRET() ]}')");
+ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.json"; @f == 0 }, 15), 'handed in when the secret is there');
 
 # the role can do nothing else
 my ($rc, $o, $e) = $node->psql('postgres', 'SELECT * FROM line_notify.history', extra_params => [ '-U', 'line_webhook' ]);

@@ -12,6 +12,7 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use File::Copy qw(copy);
 use File::Path qw(make_path);
+use IPC::Run;
 use Test::More;
 use PostgreSQL::Test::Utils;
 use LineNotify::Sim;
@@ -54,6 +55,24 @@ sub versions_differ
 	like($node->safe_psql($db, 'SELECT severity, subject, reason, hint FROM line_notify.health()'),
 		qr/^error\|worker\|library and extension versions do not match.*$version.*ALTER EXTENSION line_notify UPDATE.*restart/m, 'and health() says what to do');
 	return;
+}
+
+# A session of its own: returns a function that has it do something, and waits;
+# without an argument it ends.
+sub session
+{
+	my ($db) = @_;
+	my ($in, $out) = ('', '');
+	my $n = 0;
+	my $h = IPC::Run::start([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db) ], '<', \$in, '>', \$out, IPC::Run::timeout(60));
+	return sub {
+		my ($sql) = @_;
+		return $h->finish if !defined $sql;
+		$n++;
+		$in .= "$sql\n\\echo done $n\n";
+		$h->pump until $out =~ /done $n\n/;
+		return;
+	};
 }
 
 sub catalog
@@ -114,6 +133,28 @@ is(catalog('restored') =~ s/^dumped.*\n//mgr, catalog('fresh') =~ s/^dumped.*\n/
 $before =~ s/^(credential|minute_count)\|.*\n?//mg;
 is($node->safe_psql('restored', $rows) . "\n", $before, 'every row is as it was');
 like($node->safe_psql('restored', 'SELECT reason FROM line_notify.health()'), qr/disarmed/, 'disarmed');
+
+# ---- no claim is made between the first change and the commit, and none after
+# it by a library that does not know the version
+copy("$ENV{LN_SRC}/test/upgrade/line_notify--1.0--1.0test1.sql", $extension) or BAIL_OUT("copy: $!");
+$node->install('fresh', $sim);
+$node->insert('fresh', 1, first => 101);
+$node->wait_states('fresh', accepted => 1);
+my $seen = $sim->summary->{requests};
+{
+	my $alter = session('fresh');
+	$alter->("BEGIN; ALTER EXTENSION line_notify UPDATE TO '1.0test1';");
+	$node->insert('fresh', 2, first => 102);
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = 'fresh' AND wait_event_type = 'Lock'"),
+		'the worker waits for an update under way');
+	$alter->('COMMIT;');
+	$alter->();
+}
+versions_differ('fresh', '1.0test1');
+is($node->safe_psql('fresh', "CALL line_notify.drain('20 s', NULL, NULL)"), '0|2', 'and takes nothing when it has committed');
+is($sim->summary->{requests}, $seen, 'nothing was sent');
+$node->safe_psql('postgres', 'DROP DATABASE fresh; CREATE DATABASE fresh');
+$node->safe_psql('fresh', 'CREATE EXTENSION line_notify');
 
 # ---- the objects are newer: updated under a library that does not know them
 my $requests = $sim->summary->{requests};

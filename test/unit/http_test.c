@@ -1553,6 +1553,12 @@ test_proxy(void)
 	t.port = server.port;
 	go(&t);
 	result_is(HTTP_STATUS, 200, "proxies of the environment are ignored");
+	/* also by a handle that never had one of its own */
+	ln_http_destroy(client);
+	client = new_client(4, 4, 10);
+	rude_script(&server, good, NULL);
+	go(&t);
+	result_is(HTTP_STATUS, 200, "from the first request on");
 	setenv("no_proxy", "127.0.0.1,*", 1);
 	t.proxy = proxy_url;
 	rude_script(&server, good, NULL);

@@ -6,6 +6,8 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <string.h>
+
 #include "tap.h"
 #include "window.h"
 
@@ -45,7 +47,7 @@ run_link(int rate, int rtt_ms, int max, int die_ms)
 				i++;
 				continue;
 			}
-			ln_window_answered(&w, out, max);
+			ln_window_answered(&w, out, max, rtt_ms * 1000, now);
 			due[i] = due[--out];
 			if (now >= die_ms - 1000)
 				r.answered++;
@@ -60,6 +62,38 @@ run_link(int rate, int rtt_ms, int max, int die_ms)
 	return r;
 }
 
+/*
+ * A full queue in front of a server that takes rtt_ms for an answer and gives at
+ * most "pace" of them in a ms.  Returns how many too many are out, if any; fails
+ * when the server is not kept busy.
+ */
+static int
+run_server(int pace, int rtt_ms, int max, int ms)
+{
+	LnWindow	w = {0};
+	static int	sent_at[MAX_OUT];
+	int			out = 0;
+	int			answered = 0;
+	int			most = 2 * pace * rtt_ms + LN_WINDOW_FLOOR + pace;
+
+	for (int now = 0; now < ms; now++)
+	{
+		for (int k = 0; k < pace && out > 0 && sent_at[0] + rtt_ms <= now; k++)
+		{
+			int			latency_us = (now - sent_at[0]) * 1000;
+
+			ln_window_answered(&w, out, max, latency_us, now);
+			memmove(sent_at, sent_at + 1, sizeof(int) * (--out));
+			answered++;
+		}
+		for (int room = ln_window_room(&w, out, now); room > 0; room--)
+			sent_at[out++] = now;
+	}
+	if (answered < (ms - 500) * pace * 0.95)
+		return -answered;
+	return out > most ? out - most : 0;
+}
+
 int
 main(void)
 {
@@ -71,13 +105,13 @@ main(void)
 	is_int(ln_window_room(&w, LN_WINDOW_FIRST, 1), 0, "and no more");
 	is_int(ln_window_room(&w, LN_WINDOW_FIRST + 5, 1), 0, "never a negative number");
 	for (i = 0; i < LN_WINDOW_FIRST; i++)
-		ln_window_answered(&w, LN_WINDOW_FIRST, 400);
+		ln_window_answered(&w, LN_WINDOW_FIRST, 400, 50000, 1);
 	is_int(w.size, 2 * LN_WINDOW_FIRST, "it doubles in a round trip while it is in use");
 	for (i = 0; i < 100; i++)
-		ln_window_answered(&w, 1, 400);
+		ln_window_answered(&w, 1, 400, 50000, 1);
 	is_int(w.size, 2 * LN_WINDOW_FIRST, "and does not grow while it is not");
 	for (i = 0; i < 10000; i++)
-		ln_window_answered(&w, w.size, 400);
+		ln_window_answered(&w, w.size, 400, 1000000, 1 + i);
 	is_int(w.size, 400, "never above the limit of the channel");
 	ln_window_lost(&w);
 	is_int(w.size, 200, "one that is lost halves it");
@@ -85,7 +119,7 @@ main(void)
 		ln_window_lost(&w);
 	is_int(w.size, LN_WINDOW_FIRST, "down to what it began with");
 	for (i = 0; i < 10000; i++)
-		ln_window_answered(&w, w.size, 400);
+		ln_window_answered(&w, w.size, 400, 1000000, 1 + i);
 	(void) ln_window_room(&w, 0, 100000);
 	(void) ln_window_room(&w, 0, 200000);
 	is_int(ln_window_room(&w, 0, 300000), LN_WINDOW_FIRST, "after a rest it begins anew");
@@ -103,5 +137,9 @@ main(void)
 	ok(r.answered >= 1900 && r.lost <= 4 + 60, "2,000/s at 2 ms: %d/s, %d lost", r.answered, r.lost);
 	r = run_link(10, 100, 400, 20000);
 	ok(r.lost <= LN_WINDOW_FIRST + 2, "10/s at 100 ms: %d lost", r.lost);
+	i = run_server(12, 1, 400, 5000);
+	ok(i == 0, "a server that answers 12 in a ms: %d more on the wire than it needs", i);
+	i = run_server(12, 1, 400, 60000);
+	ok(i >= 0 && i <= 60, "after a minute of it: %d more", i);
 	return done_testing();
 }
