@@ -47,9 +47,7 @@ ln_counts_ask(LnChannel **channels, int nchannels, const LnCount *counts, int n,
 	{
 		LnChannel  *c = NULL;
 		Question   *q = NULL;
-		HttpRequest req;
-		const char *headers[2];
-		char		err[256];
+		const char *path;
 
 		for (int j = 0; j < nchannels; j++)
 			if (strcmp(channels[j]->row.name, counts[i].channel) == 0)
@@ -59,28 +57,17 @@ ln_counts_ask(LnChannel **channels, int nchannels, const LnCount *counts, int n,
 				q = &questions[j];
 		if (c == NULL || c->gone || q == NULL || !ln_token_ready(c->token, now))
 			continue;
-		memset(&req, 0, sizeof(req));
-		req.tag = LN_TAG_COUNTS | ++asked;
-		req.method = "GET";
 		if (strcmp(counts[i].kind, "engagement") == 0)
-			req.url = psprintf("%s/v2/bot/insight/message/event/aggregation?customAggregationUnit=%s&from=%s&to=%s",
-							   c->row.api_base, counts[i].unit, counts[i].day, counts[i].upto);
+			path = psprintf("/v2/bot/insight/message/event/aggregation?customAggregationUnit=%s&from=%s&to=%s",
+							counts[i].unit, counts[i].day, counts[i].upto);
 		else if (strcmp(counts[i].kind, "units") == 0)
-			req.url = psprintf("%s/v2/bot/message/aggregation/info", c->row.api_base);
+			path = "/v2/bot/message/aggregation/info";
 		else
-			req.url = psprintf("%s/v2/bot/message/delivery/pnp%s?date=%s", c->row.api_base,
-							   strcmp(counts[i].kind, "template") == 0 ? "/templated" : "", counts[i].day);
-		headers[0] = ln_token_header(c->token, now);
-		headers[1] = "Accept: application/json";
-		req.headers = headers;
-		req.nheaders = lengthof(headers);
-		req.connect_timeout_ms = c->row.connect_timeout_ms;
-		req.total_timeout_ms = c->row.total_timeout_ms;
-		req.ca_file = c->row.ca_file;
-		req.proxy = c->row.proxy;
-		if (!ln_http_add(http, &req, err, sizeof(err)))
+			path = psprintf("/v2/bot/message/delivery/pnp%s?date=%s",
+							strcmp(counts[i].kind, "template") == 0 ? "/templated" : "", counts[i].day);
+		if (!ln_token_get(c, path, LN_TAG_COUNTS | ++asked, http))
 			continue;
-		q->tag = req.tag;
+		q->tag = LN_TAG_COUNTS | asked;
 		q->count = counts[i];
 		done++;
 	}

@@ -49,9 +49,6 @@ ln_recheck_step(LnChannel **channels, int n, int64 home, HttpClient *http)
 	for (int i = 0; i < n; i++)
 	{
 		LnChannel  *c = channels[i];
-		HttpRequest req;
-		const char *headers[2];
-		char		err[256];
 
 		if (!c->row.paused_automatically || c->gone || c->row.home != home)
 		{
@@ -76,20 +73,8 @@ ln_recheck_step(LnChannel **channels, int n, int64 home, HttpClient *http)
 			continue;			/* asked for; token.c has its own pace */
 
 		c->recheck.questions++;
-		memset(&req, 0, sizeof(req));
-		req.tag = LN_TAG_RECHECK | ++asked;
-		req.method = "GET";
-		req.url = psprintf("%s/v2/bot/info", c->row.api_base);
-		headers[0] = ln_token_header(c->token, now);
-		headers[1] = "Accept: application/json";
-		req.headers = headers;
-		req.nheaders = lengthof(headers);
-		req.connect_timeout_ms = c->row.connect_timeout_ms;
-		req.total_timeout_ms = c->row.total_timeout_ms;
-		req.ca_file = c->row.ca_file;
-		req.proxy = c->row.proxy;
-		if (ln_http_add(http, &req, err, sizeof(err)))
-			c->recheck.request = req.tag;
+		if (ln_token_get(c, "/v2/bot/info", LN_TAG_RECHECK | ++asked, http))
+			c->recheck.request = LN_TAG_RECHECK | asked;
 		else
 			ln_recheck_schedule(c);
 	}

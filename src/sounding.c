@@ -35,29 +35,14 @@ ln_sounding_step(LnChannel **channels, int n, HttpClient *http)
 	for (int i = 0; i < n; i++)
 	{
 		LnChannel  *c = channels[i];
-		HttpRequest req;
-		const char *headers[2];
-		char		err[256];
 
 		if (!c->sounding.wanted || c->sounding.request != 0)
 			continue;
 		c->sounding.wanted = false;
 		if (c->gone || c->breaker.state != BREAKER_HALF_OPEN || !ln_token_ready(c->token, GetCurrentTimestamp()))
 			continue;
-		memset(&req, 0, sizeof(req));
-		req.tag = LN_TAG_SOUNDING | ++asked;
-		req.method = "GET";
-		req.url = psprintf("%s/v2/bot/info", c->row.api_base);
-		headers[0] = ln_token_header(c->token, GetCurrentTimestamp());
-		headers[1] = "Accept: application/json";
-		req.headers = headers;
-		req.nheaders = lengthof(headers);
-		req.connect_timeout_ms = c->row.connect_timeout_ms;
-		req.total_timeout_ms = c->row.total_timeout_ms;
-		req.ca_file = c->row.ca_file;
-		req.proxy = c->row.proxy;
-		if (ln_http_add(http, &req, err, sizeof(err)))
-			c->sounding.request = req.tag;
+		if (ln_token_get(c, "/v2/bot/info", LN_TAG_SOUNDING | ++asked, http))
+			c->sounding.request = LN_TAG_SOUNDING | asked;
 		else
 			ln_breaker_failure(&c->breaker, ln_monotonic_ns() / 1000000);
 	}

@@ -177,6 +177,28 @@ ln_token_deadline(const LnToken *t)
 	return t->retry_at;
 }
 
+bool
+ln_token_get(const LnChannel *c, const char *path, uint64 tag, HttpClient *http)
+{
+	HttpRequest req;
+	const char *headers[2];
+	char		err[256];
+
+	memset(&req, 0, sizeof(req));
+	req.tag = tag;
+	req.method = "GET";
+	req.url = psprintf("%s%s", c->row.api_base, path);
+	headers[0] = ln_token_header(c->token, GetCurrentTimestamp());
+	headers[1] = "Accept: application/json";
+	req.headers = headers;
+	req.nheaders = lengthof(headers);
+	req.connect_timeout_ms = c->row.connect_timeout_ms;
+	req.total_timeout_ms = c->row.total_timeout_ms;
+	req.ca_file = c->row.ca_file;
+	req.proxy = c->row.proxy;
+	return ln_http_add(http, &req, err, sizeof(err));
+}
+
 void
 ln_token_step(LnChannel **channels, int n, HttpClient *http)
 {

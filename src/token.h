@@ -58,6 +58,13 @@ extern bool ln_token_ready(LnToken *token, TimestampTz now);
 /* When to ask ln_token_ready() again, having got false; DT_NOEND = an answer is on its way, or it is hopeless. */
 extern TimestampTz ln_token_deadline(const LnToken *token);
 
+/*
+ * Ask LINE something in the name of a channel whose token is ready: GET path,
+ * by the road that its messages take.  The answer comes with that tag.  False
+ * when there is no place for it.
+ */
+extern bool ln_token_get(const LnChannel *c, const char *path, uint64 tag, HttpClient *http);
+
 /* Start the requests that are wanted. */
 extern void ln_token_step(LnChannel **channels, int n, HttpClient *http);
 
