@@ -129,6 +129,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport):
         self.transport = transport
         self.hub.connections.add(self)
+        if not self.control and self.hub.listener.state() == "off":
+            transport.abort()       # its handshake ended too late
 
     def connection_lost(self, error):
         self.hub.connections.discard(self)

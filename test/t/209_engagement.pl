@@ -98,9 +98,9 @@ is(scalar(grep { $_->{query} =~ /a&b|a%26b/ } asked()), 0, 'a name that LINE can
 SKIP:
 {
 	skip 'yesterday was another month', 2 if sql("SELECT date_trunc('month', '$today'::timestamp) <> date_trunc('month', '$today'::timestamp - interval '1 day')") eq 't';
-	my $yesterday = sql("SELECT to_char('$today'::date - 1, 'YYYYMMDD')");
 	sql("INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n) VALUES ('shop', '$today'::date - 1, 'template', 'unit_001', 'accepted', 1)");
-	$sim->set_engagement(unit => "other_$_", date => sql("SELECT to_char((now() AT TIME ZONE 'Asia/Tokyo')::date, 'YYYYMMDD')")) for 1 .. 950;
+	my $now = sql("SELECT to_char((now() AT TIME ZONE 'Asia/Tokyo')::date, 'YYYYMMDD')");
+	$sim->set_engagement(unit => "other_$_", date => $now) for 1 .. 950;
 	sql('DELETE FROM line_notify.unit_usage');
 	look();
 	ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.unit_usage WHERE units >= 950"), 'the number of units is fetched');

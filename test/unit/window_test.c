@@ -105,10 +105,10 @@ main(void)
 	is_int(ln_window_room(&w, LN_WINDOW_FIRST, 1), 0, "and no more");
 	is_int(ln_window_room(&w, LN_WINDOW_FIRST + 5, 1), 0, "never a negative number");
 	for (i = 0; i < LN_WINDOW_FIRST; i++)
-		ln_window_answered(&w, LN_WINDOW_FIRST, 400, 50000, 1);
+		ln_window_answered(&w, LN_WINDOW_FIRST, 400, 1000000, 1);
 	is_int(w.size, 2 * LN_WINDOW_FIRST, "it doubles in a round trip while it is in use");
 	for (i = 0; i < 100; i++)
-		ln_window_answered(&w, 1, 400, 50000, 1);
+		ln_window_answered(&w, 1, 400, 1000000, 1);
 	is_int(w.size, 2 * LN_WINDOW_FIRST, "and does not grow while it is not");
 	for (i = 0; i < 10000; i++)
 		ln_window_answered(&w, w.size, 400, 1000000, 1 + i);
