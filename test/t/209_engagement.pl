@@ -28,13 +28,13 @@ my $today = sql("SELECT ((now() AT TIME ZONE 'Asia/Tokyo') - interval '1 hour'):
 my $day = sql("SELECT '$today'::date - 3");
 my $month = sql("SELECT date_trunc('month', '$day'::timestamp)::date");
 my $last = sql("SELECT least(('$month'::date + interval '1 month')::date - 1, '$today'::date - 1)");
+(my $d = $day) =~ s/-//g;
+$sim->set_engagement(unit => 'shipment_completed', date => $d, opened => 30, clicked => 21, urls => 200);
+$sim->set_engagement(unit => 'reminder', date => $d, opened => 19, clicked => 2, urls => 200);
 sql("DELETE FROM line_notify.daily_count; INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n) VALUES
 	('shop', '$day', 'template', 'shipment_completed', 'accepted', 50), ('shop', '$day', 'template', 'shipment_completed', 'delivered', 40),
 	('shop', '$day', 'flexible', 'reminder', 'accepted', 19), ('shop', '$day', 'flexible', 'reminder', 'delivered', 19),
 	('shop', '$day', 'flexible', NULL, 'accepted', 3)");
-(my $d = $day) =~ s/-//g;
-$sim->set_engagement(unit => 'shipment_completed', date => $d, opened => 30, clicked => 21, urls => 200);
-$sim->set_engagement(unit => 'reminder', date => $d, opened => 19, clicked => 2, urls => 200);
 look();
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM line_notify.engagement_count'), 'both units are asked about');
 is(figures(), "reminder|19||||ready|t\nshipment_completed|50|30|21|0.7500|ready|t",
