@@ -3046,7 +3046,7 @@ AS $$
 		WHEN kind = 'not_sent' THEN
 			format('Nothing was sent: can this server reach %s, and do firewalls let it?', api_base)
 		WHEN kind = 'ambiguous' THEN
-			format('Requests went out and were not answered in %s (total_timeout): those end as unknown, or are sent again, as on_unknown says.', total_timeout)
+			format('Requests went out, and no complete answer came (total_timeout is %s): such messages end as unknown, or are sent again, as on_unknown says.', total_timeout)
 		WHEN kind = 'server_error' THEN
 			'The fault is on LINE''s side: see its status page. Such messages end as unknown, or are sent again, as on_server_error says.'
 		ELSE 'It goes on by itself.' END

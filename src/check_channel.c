@@ -249,7 +249,7 @@ get_token(Check *check, char *authorization, size_t room)
 	HttpRequest req;
 	HttpResult	res;
 	char	   *form;
-	char	   *text;
+	char	   *secret;
 	char		err[256];
 	int64		life;
 	bool		ok;
@@ -263,14 +263,12 @@ get_token(Check *check, char *authorization, size_t room)
 	strlcpy(authorization, "Authorization: Bearer ", room);
 	if (c->credential == LN_CREDENTIAL_TOKEN)
 	{
-		text = ln_channel_secret(c->credential_value, err, sizeof(err));
-
-		if (text !=NULL && !ln_token_is_clean(text))
+		secret = ln_channel_secret(c->credential_value, err, sizeof(err));
+		if (secret != NULL && !ln_token_is_clean(secret))
 			strlcpy(err, "it must consist of printable ASCII characters without space", sizeof(err));
-		ok = text !=NULL && ln_token_is_clean(text) && strlcat(authorization, text, room) < room;
-
-		if (text !=NULL)
-			explicit_bzero(text, strlen(text));
+		ok = secret != NULL && ln_token_is_clean(secret) && strlcat(authorization, secret, room) < room;
+		if (secret != NULL)
+			explicit_bzero(secret, strlen(secret));
 		tell(check, "credential", ok, ok ? "an access token is set" : psprintf("the access token cannot be used: %s", err), NULL);
 		return ok;
 	}
@@ -301,12 +299,11 @@ get_token(Check *check, char *authorization, size_t room)
 			 "The channel ID, the secret or key, or its key_id is not what LINE's console shows.");
 		return false;
 	}
-	text = palloc(LN_TOKEN_SIZE);
-
+	secret = palloc(LN_TOKEN_SIZE);
 	ok = !res.body_truncated &&
-		ln_token_parse(res.body, res.body_len, text, LN_TOKEN_SIZE, &life, err, sizeof(err)) &&
-		strlcat(authorization, text, room) < room;
-	explicit_bzero(text, LN_TOKEN_SIZE);
+		ln_token_parse(res.body, res.body_len, secret, LN_TOKEN_SIZE, &life, err, sizeof(err)) &&
+		strlcat(authorization, secret, room) < room;
+	explicit_bzero(secret, LN_TOKEN_SIZE);
 	tell(check, "token", ok,
 		 ok ? psprintf("LINE issued one for " INT64_FORMAT " s", life) :
 		 psprintf("the token endpoint's answer is not understood: %s", res.body_truncated ? "it is too long" : err), NULL);

@@ -57,7 +57,6 @@ static int64 covered = PG_INT64_MIN;
 static uint64 run(Statement *st, Datum *args, const char *nulls, int expect);
 static int64 ensure_history(int64 id);
 static int	find_busy(const int64 *ids, int n, int64 **busy);
-static bool is_among(const int64 *ids, int n, int64 id);
 static int	compare_ids(const void *a, const void *b);
 
 static Datum int8_array(const int64 *v, int n);
@@ -1243,16 +1242,21 @@ typedef struct Event
 	char	   *recipient;		/* or NULL */
 } Event;
 
+static void fold_tagged(Event *const *list, int n);
+static bool fold_untagged(const Event *e);
+static void count_follows(Event *const *list, int n);
+static bool is_among(Event *const *list, int n, int64 id);
+
+/*
+ * Events are taken in the order they came in.  A message may be in any of three
+ * places; the worker is the only one that moves it between them, so within this
+ * transaction it cannot slip through.  What somebody else has locked (a
+ * redrive() that is not committed) is not waited for: the events of that
+ * message stay.
+ */
 int
 ln_outbox_fold(int limit, int64 *after, bool *left)
 {
-	/*
-	 * Events are taken in the order they came in.  A message may be in any of
-	 * three places; the worker is the only one that moves it between them, so
-	 * within this transaction it cannot slip through.  What somebody else has
-	 * locked (a redrive() that is not committed) is not waited for: the
-	 * events of that message stay.
-	 */
 	static Statement take = {
 		.sql =
 		"SELECT e.type, e.message_id, e.token, e.event_at, e.event_id, e.channel, e.recipient, e.seq"
@@ -1266,18 +1270,102 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};
-	static Statement find_untagged = {
-		.sql =
-		"SELECT x.id FROM line_notify.history x"
-		" WHERE x.recipient = $2 AND x.channel = $1 AND x.state IN ('accepted', 'unknown', 'undelivered')"
-		" AND x.sent_at <= $3 + interval '1 minute' AND x.sent_at > $3 - interval '25 hours'"
-		" AND NOT EXISTS (SELECT FROM line_notify.history y"
-		"  WHERE y.recipient = $2 AND y.delivery_event = $4)"
-		" ORDER BY x.sent_at, x.id LIMIT 1",
-		.nargs = 4,
-		.argtypes = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
-	};
+	Datum		args[] = {Int32GetDatum(limit), Int64GetDatum(*after)};
+	int			n;
+	int			ntagged = 0;
+	int			nuntagged = 0;
+	int			nfollows = 0;
+	int			ntaken = 0;
+	int			nbusy;
+	bool		repeats = false;
+	Event	   *list;
+	Event	  **tagged;
+	Event	  **untagged;
+	Event	  **follows;
+	int64	   *seqs;
+	int64	   *ids;
+	int64	   *busy;
 
+	caller_context = CurrentMemoryContext;
+	*left = false;
+	n = (int) run(&take, args, NULL, SPI_OK_SELECT);
+	CALLER_CONTEXT(list = palloc0(sizeof(Event) * Max(n, 1)));
+	for (int i = 0; i < n; i++)
+	{
+		list[i].type = column_text(i, 1);
+		list[i].id = column_int8(i, 2, 0);
+		list[i].token = column_int8(i, 3, 0);
+		list[i].at = column_int8(i, 4, 0);
+		list[i].event = column_text(i, 5);
+		list[i].channel = column_text(i, 6);
+		list[i].recipient = column_text(i, 7);
+		list[i].seq = column_int8(i, 8, 0);
+	}
+	/* those that were left do not stand in the way of the others */
+	*after = n == limit ? list[n - 1].seq : 0;
+	if (n == 0)
+		return 0;
+
+	tagged = palloc(sizeof(Event *) * n);
+	untagged = palloc(sizeof(Event *) * n);
+	follows = palloc(sizeof(Event *) * n);
+	seqs = palloc(sizeof(int64) * n);
+	ids = palloc(sizeof(int64) * n);
+	for (int i = 0; i < n; i++)
+		if (list[i].id != 0)
+			ids[ntagged++] = list[i].id;
+	nbusy = find_busy(ids, ntagged, &busy);
+	/* two events of one message: one after the other */
+	qsort(ids, ntagged, sizeof(int64), compare_ids);
+	for (int i = 1; i < ntagged && !repeats; i++)
+		repeats = ids[i] == ids[i - 1];
+
+	ntagged = 0;
+	for (int i = 0; i < n; i++)
+	{
+		Event	   *e = &list[i];
+
+		if (strcmp(e->type, "delivery") != 0)
+			follows[nfollows++] = e;
+		else if (e->id == 0)
+		{
+			untagged[nuntagged++] = e;
+			continue;
+		}
+		else if ((nbusy > 0 && bsearch(&e->id, busy, nbusy, sizeof(int64), compare_ids) != NULL) ||
+				 (repeats && is_among(tagged, ntagged, e->id)))
+		{
+			*left = true;
+			continue;
+		}
+		else
+			tagged[ntagged++] = e;
+		seqs[ntaken++] = e->seq;
+	}
+	if (ntagged > 0)
+		fold_tagged(tagged, ntagged);
+	/* one by one: two of them may be about two messages to the same person */
+	for (int i = 0; i < nuntagged; i++)
+	{
+		if (fold_untagged(untagged[i]))
+			seqs[ntaken++] = untagged[i]->seq;
+		else
+			*left = true;
+	}
+	if (nfollows > 0)
+		count_follows(follows, nfollows);
+	if (ntaken > 0)
+	{
+		args[0] = int8_array(seqs, ntaken);
+		(void) run(&taken, args, NULL, SPI_OK_DELETE);
+	}
+	return ntaken;
+}
+
+/* Delivery events with our tag: the message may wait, be on the wire, or have ended. */
+static void
+fold_tagged(Event *const *list, int n)
+{
 	/*
 	 * Several attempts at one message, and LINE delivered more than one of
 	 * them (redrive, on_unknown = retry): each is billed, so each is counted,
@@ -1357,19 +1445,83 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 		.nargs = 4,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
 	};
+	int64	   *ids = palloc(sizeof(int64) * n);
+	int64	   *tokens = palloc(sizeof(int64) * n);
+	TimestampTz *ats = palloc(sizeof(TimestampTz) * n);
+	const char **events = palloc(sizeof(char *) * n);
+	bool		attempts;
+	Datum		args[4];
 
-	/*
-	 * An event without tag names the recipient only: it is taken to mean the
-	 * oldest message to them that waits for one.
-	 */
-	static Statement fold_untagged = {
+	for (int i = 0; i < n; i++)
+	{
+		ids[i] = list[i]->id;
+		tokens[i] = list[i]->token;
+		ats[i] = list[i]->at;
+		events[i] = list[i]->event;
+	}
+	args[0] = int8_array(ids, n);
+	args[1] = int8_array(tokens, n);
+	args[2] = timestamptz_array(ats, n);
+	args[3] = text_array(events, n);
+
+	attempts = run(&has_attempts, args, NULL, SPI_OK_SELECT) > 0;
+	if (attempts)
+		(void) run(&count_again, args, NULL, SPI_OK_INSERT);
+	(void) run(&fold_history, args, NULL, SPI_OK_UPDATE);
+	(void) run(&fold_in_flight, args, NULL, SPI_OK_UPDATE);
+	(void) run(&fold_waiting, args, NULL, SPI_OK_INSERT);
+	if (attempts)
+		(void) run(&note_attempts, args, NULL, SPI_OK_UPDATE);
+}
+
+/*
+ * An event without tag names the recipient only: it is taken to mean the oldest
+ * message to them that waits for one.  False: somebody has that locked.
+ */
+static bool
+fold_untagged(const Event *e)
+{
+	static Statement find = {
+		.sql =
+		"SELECT x.id FROM line_notify.history x"
+		" WHERE x.recipient = $2 AND x.channel = $1 AND x.state IN ('accepted', 'unknown', 'undelivered')"
+		" AND x.sent_at <= $3 + interval '1 minute' AND x.sent_at > $3 - interval '25 hours'"
+		" AND NOT EXISTS (SELECT FROM line_notify.history y"
+		"  WHERE y.recipient = $2 AND y.delivery_event = $4)"
+		" ORDER BY x.sent_at, x.id LIMIT 1",
+		.nargs = 4,
+		.argtypes = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
+	};
+	static Statement deliver = {
 		.sql =
 		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = $2, delivery_event = $3"
 		" WHERE h.id = $1",
 		.nargs = 3,
 		.argtypes = {INT8OID, TIMESTAMPTZOID, TEXTOID}
 	};
-	static Statement count_follows = {
+	Datum		args[] = {
+		CStringGetTextDatum(e->channel), CStringGetTextDatum(e->recipient ? e->recipient : ""),
+		TimestampTzGetDatum(e->at), CStringGetTextDatum(e->event)
+	};
+	Datum		found[] = {0, args[2], args[3]};
+	int64		id;
+	int64	   *busy;
+
+	if (run(&find, args, NULL, SPI_OK_SELECT) == 0)
+		return true;			/* nothing it could mean */
+	id = column_int8(0, 1, 0);
+	if (find_busy(&id, 1, &busy) > 0)
+		return false;
+	found[0] = Int64GetDatum(id);
+	(void) run(&deliver, found, NULL, SPI_OK_UPDATE);
+	return true;
+}
+
+/* follow and unfollow events: counted, and nothing else is kept of them */
+static void
+count_follows(Event *const *list, int n)
+{
+	static Statement count = {
 		.sql =
 		"WITH fresh AS ("
 		" INSERT INTO line_notify.seen_event (event_id)"
@@ -1381,157 +1533,34 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 		.nargs = 4,
 		.argtypes = {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
 	};
-	Datum		take_args[] = {Int32GetDatum(limit), Int64GetDatum(*after)};
-	int			n;
-	int			m = 0;
-	int			ntaken = 0;
-	int			nfollows = 0;
-	int			nuntagged = 0;
-	int			nbusy;
-	bool		repeats = false;
-	Event	   *list;
-	int64	   *seqs;
-	const char **follow_channels;
-	const char **follow_types;
-	const char **follow_events;
-	TimestampTz *follow_ats;
-	int64	   *busy;
-	int64	   *ids;
-	int64	   *tokens;
-	TimestampTz *ats;
-	const char **events;
+	const char **channels = palloc(sizeof(char *) * n);
+	const char **types = palloc(sizeof(char *) * n);
+	const char **events = palloc(sizeof(char *) * n);
+	TimestampTz *ats = palloc(sizeof(TimestampTz) * n);
+	Datum		args[4];
 
-	caller_context = CurrentMemoryContext;
-	*left = false;
-	n = (int) run(&take, take_args, NULL, SPI_OK_SELECT);
-	CALLER_CONTEXT(list = palloc0(sizeof(Event) * Max(n, 1)));
 	for (int i = 0; i < n; i++)
 	{
-		list[i].type = column_text(i, 1);
-		list[i].id = column_int8(i, 2, 0);
-		list[i].token = column_int8(i, 3, 0);
-		list[i].at = column_int8(i, 4, 0);
-		list[i].event = column_text(i, 5);
-		list[i].channel = column_text(i, 6);
-		list[i].recipient = column_text(i, 7);
-		list[i].seq = column_int8(i, 8, 0);
+		channels[i] = list[i]->channel;
+		types[i] = list[i]->type;
+		events[i] = list[i]->event;
+		ats[i] = list[i]->at;
 	}
-	/* those that were left do not stand in the way of the others */
-	*after = n == limit ? list[n - 1].seq : 0;
-	if (n == 0)
-		return 0;
+	args[0] = text_array(channels, n);
+	args[1] = text_array(types, n);
+	args[2] = timestamptz_array(ats, n);
+	args[3] = text_array(events, n);
+	(void) run(&count, args, NULL, SPI_OK_INSERT);
+}
 
-	seqs = palloc(sizeof(int64) * n);
-	ids = palloc(sizeof(int64) * n);
-	tokens = palloc(sizeof(int64) * n);
-	ats = palloc(sizeof(TimestampTz) * n);
-	events = palloc(sizeof(char *) * n);
-	follow_channels = palloc(sizeof(char *) * n);
-	follow_types = palloc(sizeof(char *) * n);
-	follow_events = palloc(sizeof(char *) * n);
-	follow_ats = palloc(sizeof(TimestampTz) * n);
+/* Is there an event of this message in the list? */
+static bool
+is_among(Event *const *list, int n, int64 id)
+{
 	for (int i = 0; i < n; i++)
-		if (list[i].id != 0)
-			ids[m++] = list[i].id;
-	nbusy = find_busy(ids, m, &busy);
-	/* two events of one message: one after the other */
-	qsort(ids, m, sizeof(int64), compare_ids);
-	for (int i = 1; i < m && !repeats; i++)
-		repeats = ids[i] == ids[i - 1];
-	m = 0;
-	for (int i = 0; i < n; i++)
-	{
-		Event	   *e = &list[i];
-
-		if (strcmp(e->type, "delivery") != 0)
-		{
-			follow_types[nfollows] = e->type;
-			follow_ats[nfollows] = e->at;
-			follow_events[nfollows] = e->event;
-			follow_channels[nfollows++] = e->channel;
-		}
-		else if (e->id == 0)
-		{
-			nuntagged++;
-			continue;
-		}
-		else if ((nbusy > 0 && bsearch(&e->id, busy, nbusy, sizeof(int64), compare_ids) != NULL) ||
-				 (repeats && is_among(ids, m, e->id)))
-		{
-			*left = true;
-			continue;
-		}
-		else
-		{
-			ids[m] = e->id;
-			tokens[m] = e->token;
-			ats[m] = e->at;
-			events[m] = e->event;
-			m++;
-		}
-		seqs[ntaken++] = e->seq;
-	}
-	if (m > 0)
-	{
-		Datum		args[] = {
-			int8_array(ids, m), int8_array(tokens, m),
-			timestamptz_array(ats, m), text_array(events, m)
-		};
-
-		bool		attempts = run(&has_attempts, args, NULL, SPI_OK_SELECT) > 0;
-
-		if (attempts)
-			(void) run(&count_again, args, NULL, SPI_OK_INSERT);
-		(void) run(&fold_history, args, NULL, SPI_OK_UPDATE);
-		(void) run(&fold_in_flight, args, NULL, SPI_OK_UPDATE);
-		(void) run(&fold_waiting, args, NULL, SPI_OK_INSERT);
-		if (attempts)
-			(void) run(&note_attempts, args, NULL, SPI_OK_UPDATE);
-	}
-	/* one by one: two of them may be about two messages to the same person */
-	for (int i = 0; i < n && nuntagged > 0; i++)
-	{
-		Event	   *e = &list[i];
-		Datum		args[] = {
-			CStringGetTextDatum(e->channel), CStringGetTextDatum(e->recipient ? e->recipient : ""),
-			TimestampTzGetDatum(e->at), CStringGetTextDatum(e->event)
-		};
-		int64		id;
-
-		if (e->id != 0 || strcmp(e->type, "delivery") != 0)
-			continue;
-		nuntagged--;
-		if (run(&find_untagged, args, NULL, SPI_OK_SELECT) > 0)
-		{
-			Datum		found[] = {0, args[2], args[3]};
-
-			id = column_int8(0, 1, 0);
-			if (find_busy(&id, 1, &busy) > 0)
-			{
-				*left = true;
-				continue;
-			}
-			found[0] = Int64GetDatum(id);
-			(void) run(&fold_untagged, found, NULL, SPI_OK_UPDATE);
-		}
-		seqs[ntaken++] = e->seq;
-	}
-	if (nfollows > 0)
-	{
-		Datum		args[] = {
-			text_array(follow_channels, nfollows), text_array(follow_types, nfollows),
-			timestamptz_array(follow_ats, nfollows), text_array(follow_events, nfollows)
-		};
-
-		(void) run(&count_follows, args, NULL, SPI_OK_INSERT);
-	}
-	if (ntaken > 0)
-	{
-		Datum		arg = int8_array(seqs, ntaken);
-
-		(void) run(&taken, &arg, NULL, SPI_OK_DELETE);
-	}
-	return ntaken;
+		if (list[i]->id == id)
+			return true;
+	return false;
 }
 
 /*
@@ -1567,15 +1596,6 @@ find_busy(const int64 *ids, int n, int64 **busy)
 		list[i] = column_int8(i, 1, 0);
 	*busy = list;
 	return m;
-}
-
-static bool
-is_among(const int64 *ids, int n, int64 id)
-{
-	for (int i = 0; i < n; i++)
-		if (ids[i] == id)
-			return true;
-	return false;
 }
 
 static int
@@ -1627,17 +1647,15 @@ ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
 	memset(counts, 0, sizeof(LnCount) * LN_COUNTS_MAX);
 	for (int i = 0; i < n; i++)
 	{
-		char	   *text;
+		char	   *value;
 
 		strlcpy(counts[i].channel, column_text(i, 1), sizeof(counts[i].channel));
 		strlcpy(counts[i].kind, column_text(i, 2), sizeof(counts[i].kind));
 		strlcpy(counts[i].day, column_text(i, 3), sizeof(counts[i].day));
-		text = column_text(i, 4);
-
-		strlcpy(counts[i].upto, text ? text : "", sizeof(counts[i].upto));
-		text = column_text(i, 5);
-
-		strlcpy(counts[i].unit, text ? text : "", sizeof(counts[i].unit));
+		value = column_text(i, 4);
+		strlcpy(counts[i].upto, value ? value : "", sizeof(counts[i].upto));
+		value = column_text(i, 5);
+		strlcpy(counts[i].unit, value ? value : "", sizeof(counts[i].unit));
 	}
 	(void) run(&when, args, NULL, SPI_OK_SELECT);
 	*next = column_int8(0, 1, DT_NOEND);
@@ -1680,12 +1698,14 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 		"INSERT INTO line_notify.webhook_event (channel, event_id, type, message_id, attempt, token, recipient, event_at)"
 		" SELECT $1, e.event_id, e.type, nullif(e.message_id, 0), nullif(e.attempt, 0),"
 		"  CASE WHEN e.message_id OPERATOR(pg_catalog.<>) 0 THEN e.token END, nullif(e.recipient, ''), e.event_at"
-		" FROM unnest($2, $3, $4, $5, $6, $7, $8) AS e(event_id, type, message_id, attempt, token, recipient, event_at)"
+		" FROM unnest($2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY"
+		"  AS e(event_id, type, message_id, attempt, token, recipient, event_at, n)"
 		" WHERE NOT EXISTS (SELECT FROM line_notify.history h"
 		"  WHERE h.id OPERATOR(pg_catalog.=) e.message_id AND h.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
 		" AND NOT EXISTS (SELECT FROM line_notify.attempt_log a"
 		"  WHERE a.id OPERATOR(pg_catalog.=) e.message_id AND a.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
 		" AND NOT EXISTS (SELECT FROM line_notify.seen_event s WHERE s.event_id OPERATOR(pg_catalog.=) e.event_id)"
+		" ORDER BY e.n"			/* whatever way it is joined */
 		" ON CONFLICT (event_id) DO NOTHING",
 		.nargs = 8,
 		.argtypes = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}

@@ -80,7 +80,6 @@ ln_policy_read(Jsonb *json, LnPolicy *p, const char **member, const char **fault
 {
 	JsonbIterator *it;
 	JsonbValue	v;
-	JsonbIteratorToken tok;
 
 	ln_policy_init(p);
 	*member = "";
@@ -89,7 +88,7 @@ ln_policy_read(Jsonb *json, LnPolicy *p, const char **member, const char **fault
 		return false;
 	it = JsonbIteratorInit(&json->root);
 	(void) JsonbIteratorNext(&it, &v, true);
-	while ((tok = JsonbIteratorNext(&it, &v, true)) == WJB_KEY)
+	while (JsonbIteratorNext(&it, &v, true) == WJB_KEY)
 	{
 		char	   *name = pnstrdup(v.val.string.val, v.val.string.len);
 		int			m = 0;

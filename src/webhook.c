@@ -37,11 +37,25 @@ PG_FUNCTION_INFO_V1(line_notify_receive_verified_events);
 /* 2000-01-01, where the server's time begins, in LINE's */
 #define EPOCH_MS			INT64CONST(946684800000)
 
+/* what concerns us of a body */
+typedef struct EventList
+{
+	LnEvent    *list;
+	int			n;
+	int			room;
+} EventList;
+
 static void hide_body(void *arg);
 static const LnChannelRow *find_channel(const char *name);
 static void check_signature(const LnChannelRow *channel, const char *body, size_t len, const char *signature);
 static int	take_events(const char *channel, const char *json, size_t len);
+static int	take_verified_events(const char *channel, Jsonb *json);
+pg_noreturn static void no_events(void);
+static void add_event(EventList *events, const LnBodyEvent *e);
+static int	insert_events(const char *channel, const EventList *events);
 static bool signature_matches(const char *secret, const char *body, size_t len, const char *signature, size_t siglen);
+static JsonbValue *member(JsonbContainer *object, const char *key);
+static char *string_member(JsonbContainer *object, const char *key);
 
 /*
  * Nothing of a body may get into the log by way of an error: it can hold the
@@ -107,7 +121,6 @@ line_notify_receive_verified_events(PG_FUNCTION_ARGS)
 {
 	char	   *name;
 	Jsonb	   *json;
-	char	   *body;
 	int			inserted;
 	ErrorContextCallback callback;
 
@@ -129,9 +142,7 @@ line_notify_receive_verified_events(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	(void) find_channel(name);
-	body = JsonbToCString(NULL, &json->root, VARSIZE(json));
-	body = pg_server_to_any(body, (int) strlen(body), PG_UTF8);
-	inserted = take_events(name, body, strlen(body));
+	inserted = take_verified_events(name, json);
 	SPI_finish();
 	error_context_stack = callback.previous;
 	PG_RETURN_INT32(inserted);
@@ -199,46 +210,107 @@ check_signature(const LnChannelRow *channel, const char *body, size_t len, const
 static int
 take_events(const char *channel, const char *json, size_t len)
 {
+	LnWebhookBody body;
+	LnBodyEvent e;
+	EventList	events = {0};
+
+	if (!ln_webhook_begin(&body, json, len))
+		no_events();
+	while (ln_webhook_next(&body, &e))
+		add_event(&events, &e);
+	return insert_events(channel, &events);
+}
+
+/* The same for jsonb, of which only our members are looked at: a number may be short and long to print. */
+static int
+take_verified_events(const char *channel, Jsonb *json)
+{
+	JsonbValue *list;
+	EventList	events = {0};
+
+	if (!JB_ROOT_IS_OBJECT(json) || (list = member(&json->root, "events")) == NULL ||
+		list->type != jbvBinary || !JsonContainerIsArray(list->val.binary.data))
+		no_events();
+	for (int i = 0; i < (int) JsonContainerSize(list->val.binary.data); i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(list->val.binary.data, i);
+		JsonbContainer *event;
+		JsonbValue *v;
+		LnBodyEvent e;
+
+		if (element == NULL || element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
+			continue;
+		event = element->val.binary.data;
+		memset(&e, 0, sizeof(e));
+		v = member(event, "delivery");
+		if (!ln_webhook_event(&e, string_member(event, "type"), string_member(event, "webhookEventId"),
+							  v != NULL && v->type == jbvBinary && JsonContainerIsObject(v->val.binary.data)
+							  ? string_member(v->val.binary.data, "data") : NULL))
+			continue;
+		v = member(event, "timestamp");
+		if (v != NULL && v->type == jbvNumeric)
+		{
+			double		ms = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+																NumericGetDatum(v->val.numeric)));
+
+			if (!ln_webhook_time(ms))
+				continue;
+			e.at_ms = (int64) ms;
+		}
+		add_event(&events, &e);
+	}
+	return insert_events(channel, &events);
+}
+
+pg_noreturn static void
+no_events(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("webhook body has no array \"events\"")));
+}
+
+static void
+add_event(EventList *events, const LnBodyEvent *e)
+{
 	static const char *const types[] = {
 		[LN_EVENT_DELIVERY] = "delivery",
 		[LN_EVENT_FOLLOW] = "follow",
 		[LN_EVENT_UNFOLLOW] = "unfollow"
 	};
-	LnWebhookBody body;
-	LnBodyEvent e;
-	TimestampTz now = GetCurrentTimestamp();
-	LnEvent    *events;
-	int			room = 64;
-	int			n = 0;
+	LnEvent    *out;
+
+	CHECK_FOR_INTERRUPTS();
+	if (events->list == NULL)
+	{
+		events->room = 64;
+		events->list = palloc(sizeof(LnEvent) * events->room);
+	}
+	else if (events->n == events->room)
+	{
+		events->room *= 2;
+		events->list = repalloc(events->list, sizeof(LnEvent) * events->room);
+	}
+	out = &events->list[events->n++];
+	memset(out, 0, sizeof(*out));
+	out->event_id = pstrdup(e->id);
+	out->type = types[e->type];
+	out->event_at = e->at_ms == 0 ? GetCurrentTimestamp() : (TimestampTz) (e->at_ms - EPOCH_MS) * 1000;
+	out->tagged = e->tagged;
+	out->message_id = e->message_id;
+	out->attempt = e->attempt;
+	out->token = e->token;
+	out->recipient = e->recipient[0] != '\0' ? pstrdup(e->recipient) : NULL;
+}
+
+static int
+insert_events(const char *channel, const EventList *events)
+{
 	int			inserted;
 
-	if (!ln_webhook_begin(&body, json, len))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("webhook body has no array \"events\"")));
-
-	events = palloc(sizeof(LnEvent) * room);
-	while (ln_webhook_next(&body, &e))
-	{
-		LnEvent    *out;
-
-		CHECK_FOR_INTERRUPTS();
-		if (n == room)
-			events = repalloc(events, sizeof(LnEvent) * (room *= 2));
-		out = &events[n++];
-		memset(out, 0, sizeof(*out));
-		out->event_id = pstrdup(e.id);
-		out->type = types[e.type];
-		out->event_at = e.at_ms == 0 ? now : (TimestampTz) (e.at_ms - EPOCH_MS) * 1000;
-		out->tagged = e.tagged;
-		out->message_id = e.message_id;
-		out->attempt = e.attempt;
-		out->token = e.token;
-		out->recipient = e.recipient[0] != '\0' ? pstrdup(e.recipient) : NULL;
-	}
-	if (n == 0)
+	if (events->n == 0)
 		return 0;
-	inserted = ln_outbox_insert_events(channel, events, n);
+	inserted = ln_outbox_insert_events(channel, events->list, events->n);
 	if (inserted > 0)
 		ln_wakeup_at_commit(LN_WORK_WEBHOOK);
 	return inserted;
@@ -256,4 +328,20 @@ signature_matches(const char *secret, const char *body, size_t len, const char *
 				 errmsg("could not compute an HMAC")));
 	return ln_base64_decode(signature, siglen, given, sizeof(given)) == LN_SHA256_LEN &&
 		ln_const_time_equal(mac, given, LN_SHA256_LEN);
+}
+
+static JsonbValue *
+member(JsonbContainer *object, const char *key)
+{
+	return getKeyJsonValueFromContainer(object, key, (int) strlen(key), NULL);
+}
+
+static char *
+string_member(JsonbContainer *object, const char *key)
+{
+	JsonbValue *v = member(object, key);
+
+	if (v == NULL || v->type != jbvString)
+		return NULL;
+	return pnstrdup(v->val.string.val, v->val.string.len);
 }

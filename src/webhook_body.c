@@ -47,19 +47,10 @@ ln_webhook_next(LnWebhookBody *b, LnBodyEvent *event)
 	return false;
 }
 
-/*
- * One element; false when it is none of ours.
- */
-static bool
-read_event(const char *json, size_t len, LnBodyEvent *event)
+bool
+ln_webhook_event(LnBodyEvent *event, const char *type, const char *id, const char *data)
 {
-	char		type[16];
-	char		data[128];
-	const char *delivery;
-	size_t		delivery_len;
-
-	memset(event, 0, sizeof(*event));
-	if (!string_member(json, len, "type", type, sizeof(type)))
+	if (type == NULL || id == NULL || id[0] == '\0' || strlen(id) > LN_EVENT_ID_MAX)
 		return false;
 	if (strcmp(type, "delivery") == 0)
 		event->type = LN_EVENT_DELIVERY;
@@ -69,14 +60,16 @@ read_event(const char *json, size_t len, LnBodyEvent *event)
 		event->type = LN_EVENT_UNFOLLOW;
 	else
 		return false;
-	if (!string_member(json, len, "webhookEventId", event->id, sizeof(event->id)) ||
-		event->id[0] == '\0' || !read_time(json, len, &event->at_ms))
-		return false;
+	for (const char *p = id; *p != '\0'; p++)
+		if (*p < 0x20 || *p > 0x7E)
+			return false;
+	memmove(event->id, id, strlen(id) + 1);
+
+	event->tagged = false;
+	event->recipient[0] = '\0';
 	if (event->type != LN_EVENT_DELIVERY)
 		return true;			/* counted, and nothing of them is kept */
-
-	if (!ln_line_json_object(json, len, "delivery", &delivery, &delivery_len) ||
-		!string_member(delivery, delivery_len, "data", data, sizeof(data)))
+	if (data == NULL)
 		return false;
 	event->tagged = ln_line_parse_tag(data, strlen(data), &event->message_id, &event->attempt, &event->token);
 	if (!event->tagged)
@@ -86,6 +79,35 @@ read_event(const char *json, size_t len, LnBodyEvent *event)
 		memcpy(event->recipient, data, 65);
 	}
 	return true;
+}
+
+bool
+ln_webhook_time(double ms)
+{
+	return ms > (double) LN_EVENT_FIRST_MS && ms < (double) LN_EVENT_LAST_MS;
+}
+
+/*
+ * One element; false when it is none of ours.
+ */
+static bool
+read_event(const char *json, size_t len, LnBodyEvent *event)
+{
+	char		type[16];
+	char		id[LN_EVENT_ID_MAX + 1];
+	char		data[128];
+	const char *delivery;
+	size_t		delivery_len;
+	bool		has_data;
+
+	memset(event, 0, sizeof(*event));
+	if (!string_member(json, len, "type", type, sizeof(type)) ||
+		!string_member(json, len, "webhookEventId", id, sizeof(id)))
+		return false;
+	has_data = ln_line_json_object(json, len, "delivery", &delivery, &delivery_len) &&
+		string_member(delivery, delivery_len, "data", data, sizeof(data));
+	return ln_webhook_event(event, type, id, has_data ? data : NULL) &&
+		read_time(json, len, &event->at_ms);
 }
 
 /*
@@ -131,7 +153,7 @@ read_time(const char *json, size_t len, int64_t *ms)
 		strspn(text, "0123456789+-.eE") != strlen(text))
 		return false;
 	value = strtod(text, &end);
-	if (*end != '\0' || !(value > (double) LN_EVENT_FIRST_MS && value < (double) LN_EVENT_LAST_MS))
+	if (*end != '\0' || !ln_webhook_time(value))
 		return false;
 	*ms = (int64_t) value;
 	return true;

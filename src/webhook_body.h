@@ -62,4 +62,13 @@ extern bool ln_webhook_begin(LnWebhookBody *b, const char *body, size_t len);
  */
 extern bool ln_webhook_next(LnWebhookBody *b, LnBodyEvent *event);
 
+/*
+ * The same for an event whose members were read elsewhere; each may be NULL.
+ * False when it is none of ours.  Leaves at_ms alone.
+ */
+extern bool ln_webhook_event(LnBodyEvent *event, const char *type, const char *id, const char *data);
+
+/* Is it a time that LINE can mean (ms since 1970)? */
+extern bool ln_webhook_time(double ms);
+
 #endif							/* LN_WEBHOOK_BODY_H */

@@ -283,12 +283,12 @@ budget_left(const LnChannel *c, TimestampTz now)
 static int
 fair_share(const LnChannel *c)
 {
-	int			usable = 0;
+	int			usable = 1;		/* c itself */
 	int			share;
 	int			kept = 0;
 
 	for (int i = 0; i < W.nchannels; i++)
-		usable += W.channels[i] == c || ln_channel_usable(W.channels[i], W.home);
+		usable += W.channels[i] != c && ln_channel_usable(W.channels[i], W.home);
 
 	share = Max(W.ntransfers / (2 * usable), 1);
 	for (int i = 0; i < W.nchannels; i++)

@@ -7,6 +7,7 @@
 use strict;
 use warnings;
 
+use IPC::Run;
 use Test::More;
 use PostgreSQL::Test::Utils;
 use LineNotify::Sim;
@@ -17,6 +18,8 @@ my $node = LineNotify::Node->new('main', init => [ allows_streaming => 1 ], 'lin
 $node->install('postgres', $sim, channel => "on_server_error => 'retry', backoff_base => '100 ms', total_timeout => '60 s'");
 my $log = $node->logfile;
 my $n = 0;
+my $standby;
+END { local $?; $standby->kill_kill if $standby }
 
 sub insert
 {
@@ -81,6 +84,45 @@ $node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
 $node->reload;
 ok($sim->wait_requests($before + 2, 20), 'until it has it');
 $node->safe_psql('postgres', 'ALTER DATABASE postgres RESET synchronous_commit');
+
+# ---- a claim whose wait for the standby is cut short: it is committed here, and
+# looks like success, but nothing of it is sent
+{
+	my $wal = PostgreSQL::Test::Utils::tempdir();
+	my ($in, $out) = ('', '');
+	$standby = IPC::Run::start([ 'pg_receivewal', '-D', $wal, '--synchronous', '-d', $node->connstr('postgres') . ' application_name=receiver' ],
+		'<', \$in, '>', \$out, '2>&1');
+	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name = 'receiver'") or die;
+	my $receiver = $standby->{KIDS}[0]{PID};
+	$node->append_conf('postgresql.conf', "synchronous_standby_names = 'receiver'");
+	$node->reload;
+	$node->poll_query_until('postgres', "SELECT sync_state = 'sync' FROM pg_stat_replication") or die;
+	my $id = insert(1);
+	$node->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE id = $id") or die;
+	$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox') or die 'not at rest';
+	kill 'STOP', $receiver;
+	my $before = $sim->summary->{requests};
+	my $from = -s $log;
+	$node->safe_psql('postgres', 'SET synchronous_commit = local; ' . $node->insert_sql(3, first => $n + 1));
+	$n += 3;
+	ok($node->poll_query_until('postgres',
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND wait_event = 'SyncRep' AND query = 'claiming messages'"),
+		'a claim waits for the standby');
+	my $pid = $node->worker_pid('postgres');
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 20000)");
+	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND pid <> $pid") or die;
+	is($sim->summary->{requests}, $before, 'the wait that was cut short sends nothing');
+	kill 'CONT', $receiver;
+	ok($node->wait_for_log(qr/recovered 3 claims of a process that died: 3 never sent/, $from), 'its successor knows that');
+	ok($sim->wait_requests($before + 3, 20), 'and sends');
+	$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox') or die 'not at rest';
+	is($sim->summary->{requests}, $before + 3, 'once');
+	$node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
+	$node->reload;
+	$standby->signal('INT');
+	$standby->finish;
+	undef $standby;
+}
 
 # ---- files of dead workers
 sub witness

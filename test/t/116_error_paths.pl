@@ -80,6 +80,32 @@ $node->restart;
 ok($node->poll_query_until('postgres', q{SELECT (SELECT string_agg(dedup_key, ',') = 'new' FROM line_notify.dedup)
 	AND NOT EXISTS (SELECT FROM line_notify.daily_sent WHERE day < current_date - 400)}), 'old keys and days are swept up');
 
+# ---- files that are no place for a secret
+my $dir = PostgreSQL::Test::Utils::tempdir();
+system('mkfifo', '-m', '600', "$dir/pipe") == 0 or die;
+append_to_file("$dir/empty", '');
+append_to_file("$dir/blank", "\nsecret\n");
+append_to_file("$dir/open", "secret\n");
+chmod 0600, "$dir/empty", "$dir/blank";
+chmod 0644, "$dir/open";
+for my $case ([ pipe => 'it is not a regular file' ], [ '' => 'it is not a regular file' ],
+	[ empty => 'it is empty or cannot be read' ], [ blank => 'its first line is empty' ],
+	[ open => "it must belong to the server's user and be accessible to nobody else (0600), or to root (0640)" ],
+	[ none => 'could not open the file: No such file or directory' ])
+{
+	is($node->safe_psql('postgres', "SELECT line_notify._secret_fault('file:$dir/$case->[0]')"), $case->[1], "no secret: $case->[1]");
+}
+
+# ---- many at once with one key: a look before the insertion is not enough
+$node->safe_psql('postgres', "SELECT line_notify.create_channel('race')");
+append_to_file("$dir/race.sql", q{
+SELECT floor(extract(epoch FROM clock_timestamp()) * 200) AS k \gset
+INSERT INTO line_notify.outbox (channel, phone, use_case, template_key, dedup_key) VALUES ('race', '09012345678', 'parcel_delivery', 't', 'race ' || :k);
+});
+$node->command_ok([ 'pgbench', '-n', '-c', 8, '-j', 2, '-t', 300, '-f', "$dir/race.sql", $node->connstr('postgres') ], 'a race for keys');
+is($node->safe_psql('postgres', q{SELECT count(*) - count(DISTINCT dedup_key) FROM line_notify.notifications WHERE channel = 'race'}), 0,
+	'each key was taken once');
+
 # ---- DROP DATABASE by force, with messages on the wire and somebody connected
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->install('other', $sim);

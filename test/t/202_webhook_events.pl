@@ -115,6 +115,14 @@ $sim->wait_until(sub { $sim->requests(path => 'send') >= 3 }, 10);
 verified('{"events":[' . event(last_tag()) . ']}');
 becomes($ref, 'delivered', 'an event that overtakes the answer is not lost');
 
+# --- several events about one attempt, in one call: the first one counts
+becomes($ref = message(), 'accepted', 'a message');
+$tag = last_tag();
+$at = int(Time::HiRes::time() * 1000) - 5000;
+is(verified('{"events":[' . join(',', map { event($tag, id => "of many $_", at => $at + $_) } 0 .. 20) . ']}'), 21, 'twenty-one of them');
+folded();
+is(sql("SELECT (extract(epoch FROM delivered_at) * 1000)::bigint FROM line_notify.notifications WHERE reference = '$ref'"), $at, 'the first one counts');
+
 # --- follow and unfollow are counted, nothing of them is kept
 is(sql('SELECT ' . post({ type => 'follow', source => { userId => 'U1' } }, { type => 'unfollow', source => { userId => 'U1' } },
 		{ type => 'follow', source => { userId => 'U2' } })), 3, 'follow and unfollow');

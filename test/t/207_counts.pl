@@ -30,12 +30,12 @@ look();
 is(asked(), 0, 'today is not asked for');
 
 # three days ago instead; LINE has one more than we heard of
-sql('UPDATE line_notify.daily_count SET day = day - 3');
-sql("INSERT INTO line_notify.daily_count (channel, day, kind, outcome, n) SELECT channel, day + 1, kind, outcome, n FROM line_notify.daily_count");
 $sim->set_counts(date => day(3), kind => 'templated', status => 'ready', success => 4);
 $sim->set_counts(date => day(3), kind => 'flexible', status => 'ready', success => 1);
 $sim->set_counts(date => day(2), kind => 'templated', status => 'unready');
 $sim->set_counts(date => day(2), kind => 'flexible', status => 'unavailable_for_privacy');
+sql('UPDATE line_notify.daily_count SET day = day - 3');
+sql("INSERT INTO line_notify.daily_count (channel, day, kind, outcome, n) SELECT channel, day + 1, kind, outcome, n FROM line_notify.daily_count");
 look();
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 4 FROM line_notify.delivered_counts'), 'four counts are fetched');
 is(sql("SELECT string_agg(kind || ' ' || status || ' ' || coalesce(messages::text, '-'), ', ' ORDER BY day, kind) FROM line_notify.delivered_counts"),

@@ -28,13 +28,13 @@ my $today = sql("SELECT ((now() AT TIME ZONE 'Asia/Tokyo') - interval '1 hour'):
 my $day = sql("SELECT '$today'::date - 3");
 my $month = sql("SELECT date_trunc('month', '$day'::timestamp)::date");
 my $last = sql("SELECT least(('$month'::date + interval '1 month')::date - 1, '$today'::date - 1)");
+(my $d = $day) =~ s/-//g;
+$sim->set_engagement(unit => 'shipment_completed', date => $d, opened => 30, clicked => 21, urls => 200);
+$sim->set_engagement(unit => 'reminder', date => $d, opened => 19, clicked => 2, urls => 200);
 sql("DELETE FROM line_notify.daily_count; INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n) VALUES
 	('shop', '$day', 'template', 'shipment_completed', 'accepted', 50), ('shop', '$day', 'template', 'shipment_completed', 'delivered', 40),
 	('shop', '$day', 'flexible', 'reminder', 'accepted', 19), ('shop', '$day', 'flexible', 'reminder', 'delivered', 19),
 	('shop', '$day', 'flexible', NULL, 'accepted', 3)");
-(my $d = $day) =~ s/-//g;
-$sim->set_engagement(unit => 'shipment_completed', date => $d, opened => 30, clicked => 21, urls => 200);
-$sim->set_engagement(unit => 'reminder', date => $d, opened => 19, clicked => 2, urls => 200);
 look();
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM line_notify.engagement_count'), 'both units are asked about');
 is(figures(), "reminder|19||||ready|t\nshipment_completed|50|30|21|0.7500|ready|t",
@@ -98,9 +98,9 @@ is(scalar(grep { $_->{query} =~ /a&b|a%26b/ } asked()), 0, 'a name that LINE can
 SKIP:
 {
 	skip 'yesterday was another month', 2 if sql("SELECT date_trunc('month', '$today'::timestamp) <> date_trunc('month', '$today'::timestamp - interval '1 day')") eq 't';
-	my $yesterday = sql("SELECT to_char('$today'::date - 1, 'YYYYMMDD')");
 	sql("INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n) VALUES ('shop', '$today'::date - 1, 'template', 'unit_001', 'accepted', 1)");
-	$sim->set_engagement(unit => "other_$_", date => sql("SELECT to_char((now() AT TIME ZONE 'Asia/Tokyo')::date, 'YYYYMMDD')")) for 1 .. 950;
+	my $now = sql("SELECT to_char((now() AT TIME ZONE 'Asia/Tokyo')::date, 'YYYYMMDD')");
+	$sim->set_engagement(unit => "other_$_", date => $now) for 1 .. 950;
 	sql('DELETE FROM line_notify.unit_usage');
 	look();
 	ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.unit_usage WHERE units >= 950"), 'the number of units is fetched');

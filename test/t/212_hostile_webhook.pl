@@ -84,6 +84,9 @@ for my $json ('{"events":[{"type":"delivery"}]}', '{"events":[{"a":{"b":{"c":[1,
 {
 	is($node->safe_psql('utf8', "SELECT line_notify.receive_verified_events('shop', '$json')"), 0, 'verified, and none of ours');
 }
+# short numbers that would be a gigabyte in print
+is($node->safe_psql('utf8', q{SELECT line_notify.receive_verified_events('shop', jsonb_build_object('events',
+	(SELECT jsonb_agg(jsonb_build_object('type', 'follow', 'webhookEventId', i, 'x', ('1e' || 100000)::numeric)) FROM generate_series(1, 20000) i)))}), 0, 'numbers are not printed');
 
 # 3,000 mutations of a body, by people who have the secret
 srand(7);

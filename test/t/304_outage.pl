@@ -40,7 +40,7 @@ my @kinds = (
 		reason => 'breaker.*not_sent.*onnect', hint => 'can this server reach' },
 	{ name => 'time-outs', begin => sub { $sim->script({ match => { path => 'send' }, do => ['stall'] }); },
 		end => sub { $sim->clear_script; $sim->end_connections('close'); },
-		reason => 'breaker.*ambiguous.*timed out', hint => 'not answered in 00:00:0[.0-9]+ .total_timeout' },
+		reason => 'breaker.*ambiguous.*timed out', hint => 'total_timeout is 00:00:0[.0-9]+' },
 	{ name => '500', begin => sub { $sim->script({ match => { path => 'send' }, answer => 500 }); },
 		end => sub { $sim->clear_script; },
 		reason => 'breaker.*server_error.*HTTP status 500', hint => 'LINE.s side' },

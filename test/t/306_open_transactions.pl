@@ -109,6 +109,17 @@ sql('BEGIN; ' . join('; ', map {
 folded('both events at once');
 is(totals(), 'accepted 2, delivered 2', 'two deliveries');
 
+# an attempt without an answer, and the next one, both delivered
+$sim->reset;
+sql('TRUNCATE line_notify.daily_count');
+$sim->script_only({ match => { path => 'send' }, do => ['close'], times => 1 });
+$node->insert('postgres', 1, first => 40, set => { policy => q('{"on_unknown": "retry", "settle_window": "0"}') });
+waits("SELECT state = 'accepted' AND attempts = 2 FROM line_notify.notifications WHERE reference = 'ref 40'", 'retried after silence');
+@tags = map { $_->{tag} } $sim->requests(path => 'send');
+is(event($tags[$_], "silent $_"), 1, 'an event of each') for 1, 0;
+folded('both are folded');
+is(totals(), 'accepted 1, delivered 2', 'two deliveries');
+
 $node->stop;
 $sim->stop;
 done_testing();
