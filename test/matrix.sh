@@ -171,12 +171,16 @@ run_major() { # major
             [ "$major" -gt 15 ] || continue
             bring_15 "$root" || { echo "skipped: pg_upgrade to $major: no PostgreSQL 15 with its headers, here or in $dir/bookworm (bash test/matrix.sh 15 makes that)"; continue; }
         fi
+        # the servers of pg_virtualenv in two roots would run for the same port
+        exec 8>"$dir/package.lock"
+        [ $part = package ] && flock 8
         # shellcheck disable=SC2086
         in_root "$root" PG_MAJOR="$major" OLD_BASE=/opt/postgresql-15/usr OLD_LIBS=/opt/postgresql-15/libs \
             ${PROVE_JOBS:+PROVE_JOBS=$PROVE_JOBS} ${PHONE_INPUTS:+PHONE_INPUTS=$PHONE_INPUTS} \
             ${FUZZ_SECONDS:+FUZZ_SECONDS=$FUZZ_SECONDS} ${TAP:+"TAP=$TAP"} \
             bash /line_notify/test/$script >"$dir/part-$major.log" 2>&1
         status=$?
+        exec 8>&-
         parts=$((parts + 1))
         cat "$dir/part-$major.log" >>"$log"
         [ $status = 125 ] && { skip "$major" "no right to mount here"; return; }
