@@ -23,7 +23,7 @@ sub one
 	my %rule = ref $do[0] eq 'HASH' && exists $do[0]{rule} ? %{ $do[0]{rule} } : (at => 'body', do => \@do);
 	$sim->script_only({ match => { path => 'send' }, times => 1, %rule });
 	$node->insert('postgres', 1, first => ++$n);
-	my $ok = $node->poll_query_until('postgres', "SELECT state = '$state' FROM line_notify.notifications WHERE reference = 'ref $n'");
+	my $ok = $node->poll_query_until('postgres', "SELECT state::text ~ '^($state)\$' FROM line_notify.notifications WHERE reference = 'ref $n'");
 	ok($ok, "$name: $state") or diag $node->safe_psql('postgres', "SELECT state, http_status, error FROM line_notify.notifications WHERE reference = 'ref $n'");
 	my $id = $node->safe_psql('postgres', "SELECT id FROM line_notify.notifications WHERE reference = 'ref $n'");
 	my @got = grep { $_->{tag} =~ /^ln1-$id-/ } $sim->requests(path => 'send');
@@ -55,7 +55,8 @@ one('unknown', 1, 'a storm of 1xx', { rule => { at => 'body', do => [ { inform =
 one('accepted', 1, 'a few 1xx', { rule => { at => 'body', do => [ { inform => { status => 103, times => 3 } }, 'answer' ] } });
 one('refused', 1, 'an answer before the body is read', { rule => { at => 'head', answer => 400, do => [ 'answer', 'close' ] } });
 one('unknown', 1, '500 with HTML', { rule => { answer => { status => 500, body => '<html>' . ('x' x 100000) . '</html>' } } });
-one('unknown', 1, 'reset after the head', { rule => { at => 'head', do => ['reset'] } });
+# before the body was asked for, nothing was sent: then it goes again
+one('unknown|accepted', 1, 'reset after the head', { rule => { at => 'head', do => ['reset'] } });
 
 is($node->worker_pid('postgres'), $pid, 'the worker lives');
 my $grown = rss($pid) - $rss;
