@@ -99,6 +99,7 @@ typedef struct Transfer
 	int			attempt;
 	bool		maybe_sent;
 	bool		ordered;		/* others may wait for its end */
+	int64		order_hash;		/* of its order_key */
 	LnChannel  *channel;
 	int			lane;
 	LineKind	kind;
