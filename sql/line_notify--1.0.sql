@@ -3404,6 +3404,11 @@ CREATE FUNCTION line_notify._log_operation(verb text, filter jsonb, dry_run bool
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	IF dry_run IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'dry_run must be true or false';
+	END IF;
 	IF jsonb_array_length(filter -> 'ids') > 100 THEN
 		filter := filter || jsonb_build_object(
 			'ids', jsonb_path_query_array(filter, '$.ids[0 to 99]'),

@@ -48,6 +48,8 @@ is( $node->safe_psql('postgres', "SELECT string_agg(count::text, ',' ORDER BY at
 # Refusals
 my ($rc, $out, $err) = drain('postgres', "'1 min'", before => 'BEGIN; ');
 like($err, qr/cannot run inside a transaction block/, 'not in a transaction block');
+(undef, undef, $err) = drain('postgres', "'1 min'", before => 'SET default_transaction_read_only = on; ');
+like($err, qr/cannot execute drain\(\) in a read-only transaction/, 'nor in a read-only one, and nothing is sent first');
 (undef, undef, $err) = drain('postgres', 'NULL');
 like($err, qr/timeout is out of range/, 'NULL is no timeout');
 (undef, undef, $err) = drain('postgres', "'25 hours'");
