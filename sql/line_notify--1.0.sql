@@ -3743,7 +3743,10 @@ BEGIN
 			first_life AS (
 				INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error,
 					ended_as, revision, delivery_event)
-				SELECT h.id, h.attempts, coalesce(h.token, -coalesce(h.revision, 0) - 1), h.sent_at, coalesce(h.delivered_at, h.ended_at),
+				SELECT h.id, h.attempts,
+					-- ended by a verb: below all others of the message, since a verb may end each of its lives
+					coalesce(h.token, least((SELECT min(a.token) FROM line_notify.attempt_log a WHERE a.id = h.id), 0) - 1),
+					h.sent_at, coalesce(h.delivered_at, h.ended_at),
 					CASE WHEN h.delivered_at IS NOT NULL OR h.outcome IS NULL THEN h.state::text ELSE h.outcome END,
 					h.http_status, h.request_id, h.error, h.state, coalesce(h.revision, 0), h.delivery_event
 				FROM h),

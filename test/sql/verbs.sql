@@ -149,6 +149,12 @@ SELECT * FROM line_notify.cancel(batch => 'large');
 SELECT * FROM line_notify.redrive(batch => 'large', state => 'cancelled', send_after => '2099-01-01');
 SELECT batch, total, queued, cancelled FROM line_notify.batches WHERE batch = 'large';
 SELECT * FROM line_notify.cancel(batch => 'large');
+-- and once more, with several lives that no attempt ended
+SELECT * FROM line_notify.redrive(ids => '{1001,1002}', state => 'cancelled', send_after => '2099-01-01');
+SELECT * FROM line_notify.cancel(ids => '{1001,1002}');
+SELECT * FROM line_notify.redrive(ids => '{1001,1002}', state => 'cancelled', send_after => '2099-01-01');
+SELECT * FROM line_notify.cancel(ids => '{1001,1002}');
+SELECT id, count(*), count(DISTINCT token) FROM line_notify.attempt_log WHERE id IN (1001, 1002) GROUP BY 1 ORDER BY 1;
 
 -- pause and resume; waiting_reason says what holds a message up
 SELECT line_notify._preload_state();
