@@ -429,7 +429,7 @@ ln_outbox_pick(const char *channel, int lane, int64 home,
 		" o.due_at, o.recipient, o.template_key, o.body::text, o.messages::text,"
 		" o.notification_disabled, o.aggregation_unit,"
 		" coalesce(o.use_case::text, ''), o.policy,"
-		" hashtextextended(o.order_key COLLATE \"C\", 0)"
+		" hashtextextended(o.order_key COLLATE \"C\", 0), o.expires_at"
 		" FROM line_notify.outbox o"
 		" WHERE o.channel = $1 AND o.lane = $2 AND o.due_at >= $3 AND o.due_at <= $4"
 		" AND o.home = $5 AND o.state = 'queued' AND o.expires_at > $4"
@@ -468,6 +468,7 @@ ln_outbox_pick(const char *channel, int lane, int64 home,
 		m->use_case = column_text(i, 13);
 		m->policy = column_policy(i, 14);
 		m->order_hash = column_int8(i, 15, 0);
+		m->expires_at = column_int8(i, 16, DT_NOEND);
 	}
 	*rows = list;
 	return n;

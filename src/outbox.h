@@ -126,6 +126,7 @@ typedef struct LnMessage
 	int64		order_hash;		/* of its order_key */
 	bool		blocked;		/* an earlier message of its order_key waits */
 	TimestampTz due_at;
+	TimestampTz expires_at;
 	char	   *recipient;
 	char	   *template_key;	/* or NULL: flexible */
 	char	   *body;			/* JSON text or NULL */

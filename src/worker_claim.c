@@ -222,6 +222,7 @@ take_claimed(Claim *c)
 		t->maybe_sent = m->maybe_sent;
 		t->ordered = m->ordered;
 		t->order_hash = m->order_hash;
+		t->expires_at = m->expires_at;
 		t->channel = c->channel;
 		t->lane = c->lane;
 		t->kind = m->template_key != NULL ? LINE_TEMPLATE : LINE_FLEXIBLE;
