@@ -3404,6 +3404,11 @@ CREATE FUNCTION line_notify._log_operation(verb text, filter jsonb, dry_run bool
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	IF dry_run IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'dry_run must be true or false';
+	END IF;
 	IF jsonb_array_length(filter -> 'ids') > 100 THEN
 		filter := filter || jsonb_build_object(
 			'ids', jsonb_path_query_array(filter, '$.ids[0 to 99]'),
@@ -3738,7 +3743,10 @@ BEGIN
 			first_life AS (
 				INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error,
 					ended_as, revision, delivery_event)
-				SELECT h.id, h.attempts, coalesce(h.token, -coalesce(h.revision, 0) - 1), h.sent_at, coalesce(h.delivered_at, h.ended_at),
+				SELECT h.id, h.attempts,
+					-- ended by a verb: below all others of the message, since a verb may end each of its lives
+					coalesce(h.token, least((SELECT min(a.token) FROM line_notify.attempt_log a WHERE a.id = h.id), 0) - 1),
+					h.sent_at, coalesce(h.delivered_at, h.ended_at),
 					CASE WHEN h.delivered_at IS NOT NULL OR h.outcome IS NULL THEN h.state::text ELSE h.outcome END,
 					h.http_status, h.request_id, h.error, h.state, coalesce(h.revision, 0), h.delivery_event
 				FROM h),

@@ -39,6 +39,7 @@ PG_FUNCTION_INFO_V1(line_notify_drain);
 
 static int64 timeout_us(FunctionCallInfo fcinfo);
 static int64 ask_worker(TimestampTz deadline);
+static void stop_drainer(int code, Datum handle);
 static int64 run_drainer(TimestampTz deadline);
 
 /*
@@ -60,6 +61,7 @@ line_notify_drain(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("recovery is in progress"),
 				 errhint("Messages are sent from the primary only.")));
+	PreventCommandIfReadOnly("drain()");
 	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
 		((CallContext *) fcinfo->context)->atomic)
 		ereport(ERROR,
@@ -137,6 +139,12 @@ ask_worker(TimestampTz deadline)
 	return (int64) (recorded - before);
 }
 
+static void
+stop_drainer(int code, Datum handle)
+{
+	TerminateBackgroundWorker((BackgroundWorkerHandle *) DatumGetPointer(handle));
+}
+
 /* Start a drainer and wait for its end. */
 static int64
 run_drainer(TimestampTz deadline)
@@ -145,6 +153,7 @@ run_drainer(TimestampTz deadline)
 	LnDrain    *drain = dsm_segment_address(segment);
 	BackgroundWorker worker;
 	BackgroundWorkerHandle *handle;
+	BgwHandleStatus status;
 	int64		sent;
 
 	/* it goes with this transaction, if an error ends it */
@@ -172,20 +181,20 @@ run_drainer(TimestampTz deadline)
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("could not start a background worker"),
 				 errhint("Raise max_worker_processes, or try again when others have ended.")));
-	PG_TRY();
+
+	/*
+	 * Cancelled or terminated: the drainer stops in order, with what is on
+	 * the wire.
+	 */
+	PG_ENSURE_ERROR_CLEANUP(stop_drainer, PointerGetDatum(handle));
 	{
-		if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED)
-			ereport(FATAL,
-					(errcode(ERRCODE_ADMIN_SHUTDOWN),
-					 errmsg("terminating connection because the postmaster has died")));
+		status = WaitForBackgroundWorkerShutdown(handle);
 	}
-	PG_CATCH();
-	{
-		/* cancelled: the drainer stops in order, with what is on the wire */
-		TerminateBackgroundWorker(handle);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	PG_END_ENSURE_ERROR_CLEANUP(stop_drainer, PointerGetDatum(handle));
+	if (status == BGWH_POSTMASTER_DIED)
+		ereport(FATAL,
+				(errcode(ERRCODE_ADMIN_SHUTDOWN),
+				 errmsg("terminating connection because the postmaster has died")));
 
 	if (drain->slot.state != LN_SLOT_IDLE)
 		ereport(ERROR,

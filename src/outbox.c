@@ -428,7 +428,8 @@ ln_outbox_pick(const char *channel, int lane, int64 home,
 		"   AND p.id < o.id AND p.state = 'queued') END,"
 		" o.due_at, o.recipient, o.template_key, o.body::text, o.messages::text,"
 		" o.notification_disabled, o.aggregation_unit,"
-		" coalesce(o.use_case::text, ''), o.policy"
+		" coalesce(o.use_case::text, ''), o.policy,"
+		" hashtextextended(o.order_key COLLATE \"C\", 0), o.expires_at"
 		" FROM line_notify.outbox o"
 		" WHERE o.channel = $1 AND o.lane = $2 AND o.due_at >= $3 AND o.due_at <= $4"
 		" AND o.home = $5 AND o.state = 'queued' AND o.expires_at > $4"
@@ -466,6 +467,8 @@ ln_outbox_pick(const char *channel, int lane, int64 home,
 		m->aggregation_unit = utf8_text(i, 12, &m->not_utf8);
 		m->use_case = column_text(i, 13);
 		m->policy = column_policy(i, 14);
+		m->order_hash = column_int8(i, 15, 0);
+		m->expires_at = column_int8(i, 16, DT_NOEND);
 	}
 	*rows = list;
 	return n;
@@ -600,6 +603,19 @@ ln_outbox_defer(int64 id, TimestampTz until, const char *reason)
 	(void) run(&st, args, NULL, SPI_OK_UPDATE);
 }
 
+/* Run a statement whose only argument is the ids of rows. */
+static void
+update_picked(Statement *st, const LnMessage *rows, int n)
+{
+	int64	   *ids = palloc(sizeof(int64) * n);
+	Datum		arg;
+
+	for (int i = 0; i < n; i++)
+		ids[i] = rows[i].id;
+	arg = int8_array(ids, n);
+	(void) run(st, &arg, NULL, SPI_OK_UPDATE);
+}
+
 void
 ln_outbox_park(const LnMessage *rows, int n)
 {
@@ -609,13 +625,21 @@ ln_outbox_park(const LnMessage *rows, int n)
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};
-	int64	   *ids = palloc(sizeof(int64) * n);
-	Datum		arg;
 
-	for (int i = 0; i < n; i++)
-		ids[i] = rows[i].id;
-	arg = int8_array(ids, n);
-	(void) run(&st, &arg, NULL, SPI_OK_UPDATE);
+	update_picked(&st, rows, n);
+}
+
+void
+ln_outbox_postpone(const LnMessage *rows, int n)
+{
+	static Statement st = {
+		.sql =
+		"UPDATE line_notify.outbox SET due_at = clock_timestamp() + interval '200 ms' WHERE id = ANY ($1)",
+		.nargs = 1,
+		.argtypes = {INT8ARRAYOID}
+	};
+
+	update_picked(&st, rows, n);
 }
 
 bool

@@ -123,8 +123,10 @@ typedef struct LnMessage
 	int			attempt;		/* the one about to be made, from 1 */
 	bool		maybe_sent;		/* an earlier one may have arrived */
 	bool		ordered;		/* has an order_key */
+	int64		order_hash;		/* of its order_key */
 	bool		blocked;		/* an earlier message of its order_key waits */
 	TimestampTz due_at;
+	TimestampTz expires_at;
 	char	   *recipient;
 	char	   *template_key;	/* or NULL: flexible */
 	char	   *body;			/* JSON text or NULL */
@@ -264,6 +266,9 @@ extern void ln_outbox_defer(int64 id, TimestampTz until, const char *reason);
  * pause of their template or design ends: table release brings them back.
  */
 extern void ln_outbox_park(const LnMessage *rows, int n);
+
+/* Let picked rows wait a moment, while a later message of their order_key is on the wire. */
+extern void ln_outbox_postpone(const LnMessage *rows, int n);
 
 /* Has anybody objected to being sent notices? */
 extern bool ln_outbox_has_suppressed(void);

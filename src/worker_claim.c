@@ -65,11 +65,32 @@ typedef enum Verdict
 	GO,
 	BLOCKED,					/* not the head of its order_key, or its
 								 * template, design or use case is paused */
+	OVERTAKEN,					/* a later one of its order_key is on the wire */
 	STRANGER,					/* not on the list of the channel */
 	OBJECTOR,					/* does not want to be sent notices */
 	UNWRITABLE,					/* a text has no UTF-8 form */
 	VERDICTS
 } Verdict;
+
+/*
+ * Is another message of this order_key on the wire?  A later one, then: our row
+ * was committed, or redriven, after that was claimed.  Other keys with the same
+ * hash wait in vain, for a moment.
+ */
+static bool
+is_overtaken(const Claim *c, const LnMessage *m)
+{
+	if (!m->ordered)
+		return false;
+	for (int i = 0; i < W.ntransfers; i++)
+	{
+		const Transfer *t = &W.transfers[i];
+
+		if (t->state != TRANSFER_FREE && t->ordered && t->order_hash == m->order_hash && t->channel == c->channel)
+			return true;
+	}
+	return false;
+}
 
 static Verdict
 judge(const Claim *c, const LnMessage *m, bool objected)
@@ -86,6 +107,8 @@ judge(const Claim *c, const LnMessage *m, bool objected)
 	if (m->blocked || ln_channel_part_paused(c->channel, ln_lane_kind(c->lane), subject) ||
 		ln_channel_use_case_paused(c->channel, m->use_case))
 		return BLOCKED;
+	if (is_overtaken(c, m))
+		return OVERTAKEN;
 	return GO;
 }
 
@@ -131,6 +154,11 @@ claim_phase(void *arg)
 	}
 	if (n[BLOCKED] > 0)
 		ln_outbox_park(sorted[BLOCKED], n[BLOCKED]);
+	if (n[OVERTAKEN] > 0)
+	{
+		ln_outbox_postpone(sorted[OVERTAKEN], n[OVERTAKEN]);
+		W.need_survey = true;
+	}
 	if (n[UNWRITABLE] > 0)
 		ln_outbox_reject(sorted[UNWRITABLE], n[UNWRITABLE], "a text cannot be written in UTF-8");
 	if (n[OBJECTOR] > 0)
@@ -193,6 +221,8 @@ take_claimed(Claim *c)
 		t->attempt = m->attempt;
 		t->maybe_sent = m->maybe_sent;
 		t->ordered = m->ordered;
+		t->order_hash = m->order_hash;
+		t->expires_at = m->expires_at;
 		t->channel = c->channel;
 		t->lane = c->lane;
 		t->kind = m->template_key != NULL ? LINE_TEMPLATE : LINE_FLEXIBLE;

@@ -165,11 +165,13 @@ ln_worker_record(void)
 	ln_worker_judge_silence_soon();
 }
 
-/* A message went back to the queue: its lane has something at that time. */
+/* A message went back to the queue: its lane has something at that time, and it may expire. */
 static void
 note_return(Transfer *t)
 {
 	LnLane	   *lane = &t->channel->lanes[t->lane];
 
 	lane->next_due = Min(lane->next_due, t->retry_at);
+	/* the look for the next expiry has passed over it */
+	W.expiry_at = Min(W.expiry_at, t->expires_at);
 }

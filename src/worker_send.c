@@ -121,10 +121,10 @@ ln_worker_send(void)
 		t->status = 0;
 
 		/*
-		 * paused, disarmed or out of order since it was claimed: back, as it
-		 * came
+		 * paused, disarmed, out of order or expired since it was claimed:
+		 * back, as it came
 		 */
-		if (!ln_guc_enabled || ln_worker_closed_until(channel, t->kind, now) != 0 ||
+		if (!ln_guc_enabled || t->expires_at <= now || ln_worker_closed_until(channel, t->kind, now) != 0 ||
 			ln_channel_part_paused(channel, t->kind, t->subject) ||
 			ln_channel_use_case_paused(channel, t->use_case))
 		{
@@ -145,6 +145,7 @@ ln_worker_send(void)
 
 			if (wait_ns > 0)
 				W.token_at = Min(W.token_at, now + Max(wait_ns / 1000, TOKEN_NAP_US));
+			W.token_at = Min(W.token_at, t->expires_at);
 			W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
 			W.claimed[(W.claimed_head + W.nclaimed - 1) % W.ntransfers] = place;
 			continue;

@@ -99,6 +99,8 @@ typedef struct Transfer
 	int			attempt;
 	bool		maybe_sent;
 	bool		ordered;		/* others may wait for its end */
+	int64		order_hash;		/* of its order_key */
+	TimestampTz expires_at;		/* not sent from then on */
 	LnChannel  *channel;
 	int			lane;
 	LineKind	kind;

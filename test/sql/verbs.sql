@@ -45,6 +45,9 @@ SELECT * FROM line_notify.cancel();
 SELECT * FROM line_notify.cancel(reason => 'no filter');
 SELECT * FROM line_notify.cancel(channel => 'missing');
 SELECT * FROM line_notify.cancel(ids => '{1,NULL}');
+SELECT * FROM line_notify.cancel(batch => 'b', dry_run => NULL);
+SELECT * FROM line_notify.reschedule(batch => 'b', send_after => now(), dry_run => NULL);
+SELECT * FROM line_notify.redrive(batch => 'b', dry_run => NULL);
 SELECT * FROM line_notify.reschedule(batch => 'b');
 SELECT * FROM line_notify.reschedule(send_after => now());
 SELECT * FROM line_notify.reschedule(batch => 'b', send_after => 'infinity');
@@ -146,6 +149,12 @@ SELECT * FROM line_notify.cancel(batch => 'large');
 SELECT * FROM line_notify.redrive(batch => 'large', state => 'cancelled', send_after => '2099-01-01');
 SELECT batch, total, queued, cancelled FROM line_notify.batches WHERE batch = 'large';
 SELECT * FROM line_notify.cancel(batch => 'large');
+-- and once more, with several lives that no attempt ended
+SELECT * FROM line_notify.redrive(ids => '{1001,1002}', state => 'cancelled', send_after => '2099-01-01');
+SELECT * FROM line_notify.cancel(ids => '{1001,1002}');
+SELECT * FROM line_notify.redrive(ids => '{1001,1002}', state => 'cancelled', send_after => '2099-01-01');
+SELECT * FROM line_notify.cancel(ids => '{1001,1002}');
+SELECT id, count(*), count(DISTINCT token) FROM line_notify.attempt_log WHERE id IN (1001, 1002) GROUP BY 1 ORDER BY 1;
 
 -- pause and resume; waiting_reason says what holds a message up
 SELECT line_notify._preload_state();

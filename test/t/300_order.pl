@@ -105,6 +105,35 @@ for my $road (
 	is(scalar($sim->requests(path => 'send')), 2, 'once each');
 }
 
+# one that comes in front of what is on the wire waits for its answer, also when
+# that goes back to the queue
+for my $answer (202, 429)
+{
+	my $first = 25000 + $answer;
+	$sim->reset;
+	put($first, 1, "late $answer", { send_after => "now() + interval '1 hour'" });
+	$node->safe_psql('postgres', "SELECT line_notify.cancel(reference => 'ref $first')");
+	$sim->script({ match => { path => 'send' }, do => [ { delay => 1 } ], times => 1,
+		$answer == 202 ? () : (answer => { status => $answer, headers => { 'Retry-After' => 1 } }) },
+		{ match => { path => 'send' }, do => [ { delay => 0.5 } ] });
+	put($first + 1, 1, "late $answer");
+	$sim->wait_requests(1, 60);
+	$node->safe_psql('postgres', "SELECT line_notify.redrive(reference => 'ref $first', state => 'cancelled')");
+	my $together = 0;
+	for (1 .. 600)
+	{
+		my ($left, $wire) = split /\|/, $node->safe_psql('postgres',
+			'SELECT (SELECT count(*) FROM line_notify.outbox), (SELECT count(*) FROM line_notify.in_flight)');
+		$together++ if $wire > 1;
+		last if $left == 0;
+		select(undef, undef, undef, 0.05);
+	}
+	is($together, 0, "after $answer: a message that was redriven is not on the wire with another of its key");
+	is_deeply([ references() ], [ $answer == 202 ? () : "ref @{[ $first + 1 ]}", map { "ref $_" } $answer == 202 ? ($first + 1, $first) : ($first, $first + 1) ],
+		'and each was sent');
+}
+$sim->clear_script;
+
 # a note that was written while no worker ran is found when one starts
 put(30001, 1, 'r', { send_after => "now() + interval '1 hour'" });
 put(30002, 1, 'r');

@@ -1,7 +1,7 @@
 # What one message wants otherwise than its channel: attempts, backoff, what
 # becomes of 5xx and of silence; it counts before and after a crash, and for a
-# second life.  And a pause by use case stops both kinds of messages.  TAP: the
-# worker decides.
+# second life.  A pause by use case stops both kinds of messages, and none leaves
+# after it has expired.  TAP: the worker decides.
 
 use strict;
 use warnings;
@@ -105,6 +105,19 @@ is($sim->summary->{requests}, 2, 'LINE saw two');
 is(sql("SELECT line_notify.resume('shop', use_case => 'reminder')"), 1, 'resumed');
 waits('SELECT count(*) = 0 FROM line_notify.outbox', 'all are sent');
 is($sim->summary->{requests}, 4, 'once each');
+
+# ---- a message that has been claimed can still expire --------------------
+# LINE is slow, so most of them wait their turn in the worker's hands
+$sim->reset;
+$sim->config(latency => 1.9);
+$node->insert('postgres', 60, first => 5000, set => { batch => "'stale'", expires_at => "clock_timestamp() + interval '1 second'" });
+waits("SELECT count(*) = 0 FROM line_notify.notifications WHERE batch = 'stale' AND state IN ('queued', 'sending')", 'all have ended');
+is(sql("SELECT count(*) FROM line_notify.notifications WHERE batch = 'stale' AND state NOT IN ('accepted', 'expired')"), '0', 'sent in time or expired');
+cmp_ok(sql("SELECT count(*) FROM line_notify.notifications WHERE batch = 'stale' AND state = 'expired'"), '>', 0, 'not all were in time');
+is(sql("SELECT count(*) FROM line_notify.notifications WHERE batch = 'stale' AND state = 'accepted' AND sent_at > expires_at"), '0', 'no stale notice left');
+is($sim->summary->{requests}, sql("SELECT count(*) FROM line_notify.notifications WHERE batch = 'stale' AND state = 'accepted'"),
+	'LINE saw none that expired');
+$sim->config(latency => 0);
 
 $node->stop;
 $sim->stop;

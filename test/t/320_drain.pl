@@ -48,6 +48,8 @@ is( $node->safe_psql('postgres', "SELECT string_agg(count::text, ',' ORDER BY at
 # Refusals
 my ($rc, $out, $err) = drain('postgres', "'1 min'", before => 'BEGIN; ');
 like($err, qr/cannot run inside a transaction block/, 'not in a transaction block');
+(undef, undef, $err) = drain('postgres', "'1 min'", before => 'SET default_transaction_read_only = on; ');
+like($err, qr/cannot execute drain\(\) in a read-only transaction/, 'nor in a read-only one, and nothing is sent first');
 (undef, undef, $err) = drain('postgres', 'NULL');
 like($err, qr/timeout is out of range/, 'NULL is no timeout');
 (undef, undef, $err) = drain('postgres', "'25 hours'");
@@ -101,6 +103,17 @@ ok($node->poll_query_until('postgres', "SELECT ($processes) = 0"), 'and its proc
 $sim->config(latency => 0);
 is(drain('postgres', "'1 min'"), '0|0', 'the next one finds nothing to do');
 $node->wait_states('postgres', accepted => 305, queued => 1, unknown => 4);
+
+# Terminated: so does the process
+$sim->config(latency => 3600);
+$node->insert('postgres', 1, first => 1250);
+$s = session('postgres', "CALL line_notify.drain('1 hour')");
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.in_flight"), 'it has claimed');
+$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL line_notify.drain%' AND pid <> pg_backend_pid()");
+$s->{run}->finish;
+ok($node->poll_query_until('postgres', "SELECT ($processes) = 0"), 'when its session is terminated, the process ends');
+$node->wait_states('postgres', accepted => 305, queued => 1, unknown => 5);
+$sim->config(latency => 0);
 
 # Killed in the middle: the next one recovers the claims
 $sim->reset;
