@@ -39,6 +39,7 @@ PG_FUNCTION_INFO_V1(line_notify_drain);
 
 static int64 timeout_us(FunctionCallInfo fcinfo);
 static int64 ask_worker(TimestampTz deadline);
+static void stop_drainer(int code, Datum handle);
 static int64 run_drainer(TimestampTz deadline);
 
 /*
@@ -137,6 +138,13 @@ ask_worker(TimestampTz deadline)
 	return (int64) (recorded - before);
 }
 
+/* Nobody waits any more: the drainer stops in order, with what is on the wire. */
+static void
+stop_drainer(int code, Datum handle)
+{
+	TerminateBackgroundWorker((BackgroundWorkerHandle *) DatumGetPointer(handle));
+}
+
 /* Start a drainer and wait for its end. */
 static int64
 run_drainer(TimestampTz deadline)
@@ -172,20 +180,15 @@ run_drainer(TimestampTz deadline)
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("could not start a background worker"),
 				 errhint("Raise max_worker_processes, or try again when others have ended.")));
-	PG_TRY();
+	/* also on the way out of a session that is terminated */
+	PG_ENSURE_ERROR_CLEANUP(stop_drainer, PointerGetDatum(handle));
 	{
 		if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED)
 			ereport(FATAL,
 					(errcode(ERRCODE_ADMIN_SHUTDOWN),
 					 errmsg("terminating connection because the postmaster has died")));
 	}
-	PG_CATCH();
-	{
-		/* cancelled: the drainer stops in order, with what is on the wire */
-		TerminateBackgroundWorker(handle);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	PG_END_ENSURE_ERROR_CLEANUP(stop_drainer, PointerGetDatum(handle));
 
 	if (drain->slot.state != LN_SLOT_IDLE)
 		ereport(ERROR,

@@ -102,6 +102,23 @@ $sim->config(latency => 0);
 is(drain('postgres', "'1 min'"), '0|0', 'the next one finds nothing to do');
 $node->wait_states('postgres', accepted => 305, queued => 1, unknown => 4);
 
+# The session is terminated: the process stops as well, whatever waits
+$sim->reset;
+$sim->config(latency => 3600);
+$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', total_timeout => '5 min')");
+$node->insert('postgres', 1, first => 1250);
+$s = session('postgres', "CALL line_notify.drain('10 min')");
+$sim->wait_requests(1, 60);
+$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL line_notify.drain%' AND pid <> pg_backend_pid()");
+$s->{run}->finish;
+like($s->{err}, qr/terminating connection/, 'the session that drains is terminated');
+$begun = Time::HiRes::time();
+ok($node->poll_query_until('postgres', "SELECT ($processes) = 0"), 'its process ends');
+cmp_ok(Time::HiRes::time() - $begun, '<', 120, 'and does not wait for the answer');
+$sim->config(latency => 0);
+$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', total_timeout => '20 s')");
+$node->wait_states('postgres', accepted => 305, queued => 1, unknown => 5);
+
 # Killed in the middle: the next one recovers the claims
 $sim->reset;
 $sim->config(latency => 3600);
@@ -162,6 +179,15 @@ $node->safe_psql('postgres', "SELECT line_notify.resume('shop')");
 $sim->config(latency => 3600);
 $node->insert('postgres', 1, first => 3100);
 like(drain('postgres', "'1 s'"), qr/\|[1-6]$/, 'a silent server: it ends after its time');
+
+# The extension is dropped meanwhile: nobody will answer
+$sim->reset;
+$node->insert('other', 1, first => 3200);
+$s = session('other', "CALL line_notify.drain('1 day')");
+$sim->wait_requests(1, 60);
+$node->safe_psql('other', 'DROP EXTENSION line_notify');
+$s->{run}->finish;
+like($s->{err}, qr/"line_notify" does not exist/, 'the extension is dropped: drain() comes back');
 
 $node->stop('immediate');
 $sim->stop;
