@@ -145,6 +145,16 @@ is($sim->summary->{requests}, 20, 'two drains at once: each message went once');
 is(scalar(grep { $_->{err} =~ /another worker of this database/ || $_->{out} =~ /^\d+\|/ } @two),
 	2, 'both had an answer');
 
+# A lock that others hold for a moment costs that moment, and no more
+$sim->config(latency => 0);
+$node->insert('postgres', 5, first => 1450);
+$s = session('postgres', 'BEGIN; LOCK TABLE line_notify.in_flight; SELECT pg_sleep(2.7)');
+$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'line_notify.in_flight'::regclass AND mode = 'AccessExclusiveLock' AND granted");
+$begun = Time::HiRes::time();
+is(drain('postgres', "'2 min'"), '5|0', 'a table is locked for a moment: all is sent');
+cmp_ok(Time::HiRes::time() - $begun, '<', 20, 'and soon');
+$s->{run}->finish;
+
 # Two databases with one channel ID: never both at once
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->install('other', $sim);
@@ -182,6 +192,7 @@ like(drain('postgres', "'1 s'"), qr/\|[1-6]$/, 'a silent server: it ends after i
 
 # The extension is dropped meanwhile: nobody will answer
 $sim->reset;
+$sim->config(latency => 3600);
 $node->insert('other', 1, first => 3200);
 $s = session('other', "CALL line_notify.drain('1 day')");
 $sim->wait_requests(1, 60);
