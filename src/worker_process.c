@@ -270,6 +270,7 @@ ln_worker_pin_settings(void)
 		{"plpgsql.extra_warnings", "none"},
 		{"plan_cache_mode", "force_generic_plan"},
 		{"jit", "off"},
+		{"temp_file_limit", "-1"},
 		{"log_min_duration_statement", "-1"},
 		{"log_statement", "none"},
 		{"application_name", "line_notify worker"},
