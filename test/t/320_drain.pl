@@ -200,6 +200,17 @@ $node->safe_psql('other', 'DROP EXTENSION line_notify');
 $s->{run}->finish;
 like($s->{err}, qr/"line_notify" does not exist/, 'the extension is dropped: drain() comes back');
 
+# or another one takes its place
+$node->install('other', $sim);
+$sim->reset;
+$sim->config(latency => 3600);
+$node->insert('other', 1, first => 3300);
+$s = session('other', "CALL line_notify.drain('3 s')");
+$sim->wait_requests(1, 60);
+$node->safe_psql('other', 'BEGIN; DROP EXTENSION line_notify; CREATE EXTENSION line_notify; COMMIT');
+$s->{run}->finish;
+like($s->{out}, qr/^\d+\|0$/m, 'the extension is replaced: drain() comes back') or diag($s->{err});
+
 $node->stop('immediate');
 $sim->stop;
 done_testing();
