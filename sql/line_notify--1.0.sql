@@ -3234,7 +3234,10 @@ BEGIN
 		LOOP
 			severity := 'error';
 			reason := format('paused %s: %s', line_notify._paused_part(x.scope, x.subject), x.reason);
-			hint := format('When the cause is mended: SELECT line_notify.resume(%L);', c.name);
+			-- no more than that part: somebody may have paused the channel, too
+			hint := format('When the cause is mended: SELECT line_notify.resume(%L%s);', c.name,
+						   CASE WHEN x.scope = 'template' THEN format(', template_key => %L', x.subject)
+								WHEN x.scope IN ('use_case', 'design') AND x.subject <> '' THEN format(', use_case => %L', x.subject) END);
 			RETURN NEXT;
 			moving := false;
 		END LOOP;

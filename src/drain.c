@@ -24,6 +24,7 @@
 #include "postmaster/bgworker.h"
 #include "storage/dsm.h"
 #include "storage/ipc.h"
+#include "utils/inval.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -86,6 +87,8 @@ line_notify_drain(PG_FUNCTION_ARGS)
 		sent = ask_worker(GetCurrentTimestamp() + timeout);
 	else
 		sent = run_drainer(GetCurrentTimestamp() + timeout);
+	/* what was replaced meanwhile: the extension itself, perhaps */
+	AcceptInvalidationMessages();
 	values[0] = Int64GetDatum(sent);
 	values[1] = Int64GetDatum(ln_outbox_note_drain(sent));
 	SPI_finish();
@@ -139,6 +142,7 @@ ask_worker(TimestampTz deadline)
 	return (int64) (recorded - before);
 }
 
+/* Nobody waits any more: the drainer stops in order, with what is on the wire. */
 static void
 stop_drainer(int code, Datum handle)
 {

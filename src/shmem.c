@@ -153,7 +153,9 @@ ln_shmem_drained(uint64 *recorded)
 
 	LWLockAcquire(ln_shared->lock, LW_SHARED);
 	slot = ln_shmem_find(MyDatabaseId);
-	if (slot != NULL)
+	if (slot == NULL)
+		resume_at = DT_NOEND;	/* the extension was dropped */
+	else
 	{
 		*recorded = pg_atomic_read_u64(&slot->recorded);
 		if ((pg_atomic_read_u32(&slot->work) & LN_WORK_DRAIN) == 0)

@@ -199,7 +199,10 @@ extern void ln_shmem_wake_launcher(void);
  */
 extern bool ln_shmem_ask_drain(void);
 
-/* Its answer: resume_at of the slot, and recorded.  0 as long as there is no worker. */
+/*
+ * Its answer: resume_at of the slot, and recorded.  0 as long as there is no
+ * worker, DT_NOEND when there will be none.
+ */
 extern TimestampTz ln_shmem_drained(uint64 *recorded);
 
 /* The worker answers, if nothing new was noted for it meanwhile. */

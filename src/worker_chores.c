@@ -34,6 +34,9 @@ static const char *const supported_versions[] = {"1.0", NULL};
 #define SURVEY_GAP_BUSY		30000
 #define SURVEY_GAP_DRAIN	5
 
+/* What a survey took is believed up to this (us), and then up to twice what was believed before. */
+#define SURVEY_US_FIRST		INT64CONST(20000)
+
 /* A drainer asks again after so long (us) whether another one is done with a channel. */
 #define IDENTITY_RETRY		(USECS_PER_SEC / 4)
 
@@ -396,7 +399,9 @@ survey(void *arg)
 		}
 	}
 	W.expiry_at = W.home != 0 ? ln_outbox_next_expiry(W.home, W.expiry_low) : DT_NOEND;
-	W.survey_us = Max(0, GetCurrentTimestamp() - now);
+
+	/* one long one has waited for a lock; the next will tell */
+	W.survey_us = Min(Max(0, GetCurrentTimestamp() - now), Max(SURVEY_US_FIRST, 2 * W.survey_us));
 }
 
 /*

@@ -190,7 +190,10 @@ ln_worker_leave_unless_wanted(LnSlotState state, TimestampTz next_due)
 		return;
 	/* no successor can be at work yet: it needs the lock that ends with us */
 	if (state == LN_SLOT_FREE)
+	{
 		ln_shmem_stats_keep(MyDatabaseId, NULL, 0);
+		ConditionVariableBroadcast(&ln_shared->drained);
+	}
 	if (W.witness != NULL)
 		ln_witness_destroy(W.witness);
 	proc_exit(0);
@@ -267,6 +270,7 @@ ln_worker_pin_settings(void)
 		{"plpgsql.extra_warnings", "none"},
 		{"plan_cache_mode", "force_generic_plan"},
 		{"jit", "off"},
+		{"temp_file_limit", "-1"},
 		{"log_min_duration_statement", "-1"},
 		{"log_statement", "none"},
 		{"application_name", "line_notify worker"},

@@ -185,7 +185,7 @@ typedef struct LnWorker
 	TimestampTz doubt_until;	/* the doubt after a promotion, see below */
 	bool		need_survey;
 	TimestampTz last_survey;
-	int64		survey_us;		/* what it cost */
+	int64		survey_us;		/* what it cost, see survey() */
 	TimestampTz expiry_low;		/* nothing that waits expires before */
 	TimestampTz expiry_last;	/* of the rows of the last transaction */
 	int			expire_limit;	/* rows of the next one */

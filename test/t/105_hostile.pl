@@ -43,7 +43,8 @@ my @hostile = (
 	"timezone = 'Asia/Kolkata'", "datestyle = 'SQL, DMY'", "intervalstyle = 'sql_standard'", 'extra_float_digits = -15',
 	'quote_all_identifiers = on', 'transform_null_equals = on', "bytea_output = 'escape'", 'check_function_bodies = off',
 	"plpgsql.extra_errors = 'all'", 'force_parallel_mode = on', 'jit = on', 'jit_above_cost = 0',
-	"client_encoding = 'LATIN1'", "xmloption = 'document'", "work_mem = '64kB'", "temp_buffers = '800kB'", 'max_parallel_workers_per_gather = 8');
+	"client_encoding = 'LATIN1'", "xmloption = 'document'", "work_mem = '64kB'", "temp_buffers = '800kB'", 'max_parallel_workers_per_gather = 8',
+	'temp_file_limit = 0', 'hash_mem_multiplier = 1', 'enable_hashagg = off', 'enable_sort = off');
 $node->safe_psql('postgres', q{
 CREATE ROLE nobody;
 CREATE SCHEMA hostile;
@@ -58,12 +59,13 @@ $node->safe_psql('template1', join '', (map { "ALTER DATABASE postgres SET $_;" 
 	# our own sessions stay sane
 	local $ENV{PGOPTIONS} = join ' ', map { "-c $_" } 'role=none', 'default_transaction_read_only=off', 'statement_timeout=0', 'lock_timeout=0',
 	  'session_replication_role=origin', 'search_path=public', 'default_transaction_isolation=read\\ committed', 'plpgsql.extra_errors=none',
-	  'standard_conforming_strings=on', 'client_encoding=UTF8', 'idle_in_transaction_session_timeout=0', 'transform_null_equals=off';
+	  'standard_conforming_strings=on', 'client_encoding=UTF8', 'idle_in_transaction_session_timeout=0', 'transform_null_equals=off', 'temp_file_limit=-1';
 	ok($node->poll_query_until('template1', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = 'postgres' AND pid <> $pid"),
 		'a new worker, under hostile settings');
 	sends(3, 'sends');
 	recorded('and records');
 	$node->wait_states('postgres', accepted => 3);
+	unlike(slurp_file($node->logfile), qr/temporary file size exceeds/, 'nor does it want for temporary files');
 }
 $node->safe_psql('template1', 'ALTER DATABASE postgres RESET ALL');
 $node->safe_psql('template1', "ALTER ROLE $role RESET ALL");

@@ -104,16 +104,22 @@ $sim->config(latency => 0);
 is(drain('postgres', "'1 min'"), '0|0', 'the next one finds nothing to do');
 $node->wait_states('postgres', accepted => 305, queued => 1, unknown => 4);
 
-# Terminated: so does the process
+# The session is terminated: the process stops as well, whatever waits
+$sim->reset;
 $sim->config(latency => 3600);
+$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', total_timeout => '5 min')");
 $node->insert('postgres', 1, first => 1250);
-$s = session('postgres', "CALL line_notify.drain('1 hour')");
-ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.in_flight"), 'it has claimed');
+$s = session('postgres', "CALL line_notify.drain('10 min')");
+$sim->wait_requests(1, 60);
 $node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL line_notify.drain%' AND pid <> pg_backend_pid()");
 $s->{run}->finish;
-ok($node->poll_query_until('postgres', "SELECT ($processes) = 0"), 'when its session is terminated, the process ends');
-$node->wait_states('postgres', accepted => 305, queued => 1, unknown => 5);
+like($s->{err}, qr/terminating connection/, 'the session that drains is terminated');
+$begun = Time::HiRes::time();
+ok($node->poll_query_until('postgres', "SELECT ($processes) = 0"), 'its process ends');
+cmp_ok(Time::HiRes::time() - $begun, '<', 120, 'and does not wait for the answer');
 $sim->config(latency => 0);
+$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', total_timeout => '20 s')");
+$node->wait_states('postgres', accepted => 305, queued => 1, unknown => 5);
 
 # Killed in the middle: the next one recovers the claims
 $sim->reset;
@@ -140,6 +146,16 @@ $_->{run}->finish for @two;
 is($sim->summary->{requests}, 20, 'two drains at once: each message went once');
 is(scalar(grep { $_->{err} =~ /another worker of this database/ || $_->{out} =~ /^\d+\|/ } @two),
 	2, 'both had an answer');
+
+# A lock that others hold for a moment costs that moment, and no more
+$sim->config(latency => 0);
+$node->insert('postgres', 5, first => 1450);
+$s = session('postgres', 'BEGIN; LOCK TABLE line_notify.in_flight; SELECT pg_sleep(2.7)');
+$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'line_notify.in_flight'::regclass AND mode = 'AccessExclusiveLock' AND granted");
+$begun = Time::HiRes::time();
+is(drain('postgres', "'2 min'"), '5|0', 'a table is locked for a moment: all is sent');
+cmp_ok(Time::HiRes::time() - $begun, '<', 20, 'and soon');
+$s->{run}->finish;
 
 # Two databases with one channel ID: never both at once
 $node->safe_psql('postgres', 'CREATE DATABASE other');
@@ -175,6 +191,27 @@ $node->safe_psql('postgres', "SELECT line_notify.resume('shop')");
 $sim->config(latency => 3600);
 $node->insert('postgres', 1, first => 3100);
 like(drain('postgres', "'1 s'"), qr/\|[1-6]$/, 'a silent server: it ends after its time');
+
+# The extension is dropped meanwhile: nobody will answer
+$sim->reset;
+$sim->config(latency => 3600);
+$node->insert('other', 1, first => 3200);
+$s = session('other', "CALL line_notify.drain('1 day')");
+$sim->wait_requests(1, 60);
+$node->safe_psql('other', 'DROP EXTENSION line_notify');
+$s->{run}->finish;
+like($s->{err}, qr/"line_notify" does not exist/, 'the extension is dropped: drain() comes back');
+
+# or another one takes its place
+$node->install('other', $sim);
+$sim->reset;
+$sim->config(latency => 3600);
+$node->insert('other', 1, first => 3300);
+$s = session('other', "CALL line_notify.drain('3 s')");
+$sim->wait_requests(1, 60);
+$node->safe_psql('other', 'BEGIN; DROP EXTENSION line_notify; CREATE EXTENSION line_notify; COMMIT');
+$s->{run}->finish;
+like($s->{out}, qr/^\d+\|0$/m, 'the extension is replaced: drain() comes back') or diag($s->{err});
 
 $node->stop('immediate');
 $sim->stop;
