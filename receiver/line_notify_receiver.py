@@ -20,6 +20,7 @@ redelivery has to help.
 
 import argparse
 import base64
+import contextlib
 import json
 import os
 import queue
@@ -54,16 +55,18 @@ class Refused(Exception):
 
 
 class Away(Exception):
-    """The database was not there a moment ago; nobody waits for it again."""
+    """The database was not there a moment ago, or is busy with others; nobody
+    waits for it again."""
 
 
 class Database:
     """A few connections, each used by one request at a time."""
 
-    def __init__(self, dsn, timeout, pause):
+    def __init__(self, dsn, timeout, pause, connections):
         self.dsn = dsn
         self.timeout = timeout
         self.pause = pause
+        self.slots = threading.BoundedSemaphore(connections)
         self.idle = queue.LifoQueue()
         self.away_until = 0.0       # time.monotonic()
 
@@ -85,6 +88,16 @@ class Database:
 
     def hand_in(self, channel, body, signature, patient=False):
         """Number of new events; Refused, Away, or psycopg2.Error."""
+        # nobody on the internet shall use up the server's connections
+        if not self.slots.acquire(timeout=None if patient
+                                  else self.timeout / 3000):
+            raise Away()
+        try:
+            return self.hand_in_now(channel, body, signature, patient)
+        finally:
+            self.slots.release()
+
+    def hand_in_now(self, channel, body, signature, patient):
         try:
             connection, fresh = self.idle.get_nowait(), False
         except queue.Empty:
@@ -150,11 +163,18 @@ class Spool:
             name = "%017d-%d-%06d" % (time.time() * 1000, os.getpid(),
                                       self.number % 1000000)
         path = os.path.join(self.directory, name)
-        with open(path + ".tmp", "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(path + ".tmp", path + ".json")
+        try:
+            with open(path + ".tmp", "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(path + ".tmp", path + ".json")
+        except OSError:             # no room on the disk, for the time being
+            with self.lock:
+                self.size -= len(data)
+            with contextlib.suppress(OSError):
+                os.unlink(path + ".tmp")
+            raise
         folder = os.open(self.directory, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -183,7 +203,10 @@ class Spool:
                 print("spool: %s is not readable, put aside: %s"
                       % (os.path.basename(path), type(error).__name__),
                       file=sys.stderr)
+                size = os.path.getsize(path)
                 os.rename(path, path + ".bad")
+                with self.lock:
+                    self.size -= size
                 continue
             if channel in stuck:
                 continue
@@ -273,12 +296,15 @@ def main():
                         help="bytes (default 1 GiB)")
     parser.add_argument("--timeout", type=int, default=1200,
                         help="milliseconds for the database (LINE waits 2000)")
+    parser.add_argument("--connections", type=int, default=8,
+                        help="to the database, at most")
     parser.add_argument("--retry", type=float, default=5.0,
                         help="seconds between looks at the spool")
     options = parser.parse_args()
 
     host, port = options.listen.rsplit(":", 1)
-    Handler.database = Database(options.dsn, options.timeout, options.retry)
+    Handler.database = Database(options.dsn, options.timeout, options.retry,
+                                options.connections)
     Handler.spool = Spool(options.spool, options.spool_limit)
     ThreadingHTTPServer.daemon_threads = True
     ThreadingHTTPServer.request_queue_size = 128

@@ -4407,7 +4407,8 @@ BEGIN
 		ids := '{}';
 	END IF;
 	DELETE FROM line_notify.dedup d USING line_notify.history h
-	WHERE h.id = ANY (ids) AND d.channel = h.channel AND d.dedup_key = h.dedup_key;
+	WHERE h.id = ANY (ids) AND d.channel = h.channel AND d.dedup_key = h.dedup_key
+	  AND d.id = h.id;	-- a key that was free again may be another person's by now
 	UPDATE line_notify.attempt_log a SET error = NULL, request_id = NULL WHERE a.id = ANY (ids);
 	UPDATE line_notify.operations p SET filter = p.filter - 'reference' - 'dedup_key'
 	WHERE p.filter ->> 'reference' = ANY (refs) OR p.filter ->> 'dedup_key' = ANY (keys);

@@ -284,6 +284,7 @@ ln_channel_secret(const char *value, char *err, size_t errlen)
 	const char *path;
 	struct stat st;
 	char		buf[MAX_SECRET + 1];
+	char	   *secret;
 	ssize_t		len;
 	int			fd;
 
@@ -329,5 +330,7 @@ ln_channel_secret(const char *value, char *err, size_t errlen)
 		strlcpy(err, "its first line is empty", errlen);
 		return NULL;
 	}
-	return pstrdup(buf);
+	secret = pstrdup(buf);
+	explicit_bzero(buf, sizeof(buf));
+	return secret;
 }

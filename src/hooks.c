@@ -14,7 +14,7 @@
  *   hook, so that an idle worker learns of it.
  * - COMMIT PREPARED publishes rows that another session inserted.
  * - An error of a statement that may hold a telephone number is logged without
- *   the statement.
+ *   the statement, the line of a COPY, and the row that a constraint refused.
  *
  *-------------------------------------------------------------------------
  */
@@ -298,11 +298,21 @@ has_private_word(const char *statement)
 
 /*
  * An error of such a statement, whoever raises it (the parser at a misspelt use
- * case, a constraint somebody added), is logged without its text.
+ * case, a constraint somebody added), is logged without its text.  So are a
+ * line of input that COPY could not read, and the row that a constraint of ours
+ * refused, also to a worker.  The client is told everything.
  */
 static void
 ln_emit_log(ErrorData *edata)
 {
+	if (edata->elevel >= ERROR && edata->schema_name != NULL && edata->detail != NULL &&
+		ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION &&
+		strcmp(edata->schema_name, "line_notify") == 0)
+		edata->detail_log = pstrdup("The row is not logged, since it may name a person.");
+	if (edata->elevel >= WARNING && !edata->hide_ctx && edata->context != NULL &&
+		strstr(edata->context, "COPY ") != NULL && debug_query_string != NULL)
+		edata->hide_ctx = has_private_word(debug_query_string);
+
 	/*
 	 * a long statement with many warnings is searched only if it would be
 	 * logged

@@ -1500,7 +1500,8 @@ fold_tagged(Event *const *list, int n)
 
 /*
  * An event without tag names the recipient only: it is taken to mean the oldest
- * message to them that waits for one.  False: somebody has that locked.
+ * message to them that waits for one.  False: somebody has that locked, or it is
+ * still being sent.
  */
 static bool
 fold_untagged(const Event *e)
@@ -1513,6 +1514,18 @@ fold_untagged(const Event *e)
 		" AND NOT EXISTS (SELECT FROM line_notify.history y"
 		"  WHERE y.recipient = $2 AND y.delivery_event = $4)"
 		" ORDER BY x.sent_at, x.id LIMIT 1",
+		.nargs = 4,
+		.argtypes = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
+	};
+
+	/* the event may have overtaken the answer to the message it is about */
+	static Statement on_the_wire = {
+		.sql =
+		"SELECT FROM line_notify.in_flight f JOIN line_notify.outbox o ON o.id = f.id"
+		" WHERE o.recipient = $2 AND o.channel = $1"
+		" AND f.claimed_at <= $3 + interval '1 minute' AND f.claimed_at > $3 - interval '25 hours'"
+		" AND NOT EXISTS (SELECT FROM line_notify.history y"
+		"  WHERE y.recipient = $2 AND y.delivery_event = $4) LIMIT 1",
 		.nargs = 4,
 		.argtypes = {TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID}
 	};
@@ -1532,7 +1545,7 @@ fold_untagged(const Event *e)
 	int64	   *busy;
 
 	if (run(&find, args, NULL, SPI_OK_SELECT) == 0)
-		return true;			/* nothing it could mean */
+		return run(&on_the_wire, args, NULL, SPI_OK_SELECT) == 0;	/* nothing it could mean */
 	id = column_int8(0, 1, 0);
 	if (find_busy(&id, 1, &busy) > 0)
 		return false;

@@ -141,10 +141,29 @@ line_notify_node(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(ln_guc_node()));
 }
 
+/*
+ * The role outside of SECURITY DEFINER functions: who acts, after SET ROLE.
+ *
+ * While an index or a materialized view is built, or a table analyzed, the
+ * functions in them run with the rights of the owner, whoever gave the command;
+ * that may be a superuser, or autovacuum.  The outer role is not the one that
+ * asks then, and who asks cannot be told.
+ */
+static Oid
+acting_role(void)
+{
+	if (InSecurityRestrictedOperation())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("line_notify cannot be used within a security-restricted operation"),
+				 errdetail("While an index or materialized view is built or analyzed, it cannot be told who asks.")));
+	return GetOuterUserId();
+}
+
 Datum
 line_notify_caller_is_superuser(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(superuser_arg(GetOuterUserId()));
+	PG_RETURN_BOOL(superuser_arg(acting_role()));
 }
 
 Datum
@@ -178,12 +197,11 @@ line_notify_rescan(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The role outside of SECURITY DEFINER functions: who acts, after SET ROLE. */
 Datum
 line_notify_caller(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_NAME(DatumGetName(DirectFunctionCall1(namein,
-													CStringGetDatum(GetUserNameFromId(GetOuterUserId(), false)))));
+													CStringGetDatum(GetUserNameFromId(acting_role(), false)))));
 }
 
 /* Order of the output columns of line_notify._stats() */

@@ -115,6 +115,15 @@ $sim->wait_until(sub { $sim->requests(path => 'send') >= 3 }, 10);
 verified('{"events":[' . event(last_tag()) . ']}');
 becomes($ref, 'delivered', 'an event that overtakes the answer is not lost');
 
+# the same without our tag
+$sim->script({ match => { path => 'send' }, do => [ { delay => 1.5 }, "answer" ], times => 1 });
+sql(q{INSERT INTO line_notify.outbox (phone, use_case, template_key, body, reference) VALUES
+	('090-7777-0002', 'parcel_delivery', 'shipment_completed_ja', '{}', 'early')});
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.in_flight"), 'a message is on its way');
+verified('{"events":[' . event(sql("SELECT line_notify.phone_hash('090-7777-0002')")) . ']}');
+becomes('early', 'delivered', 'an untagged event that overtakes the answer is not lost');
+folded();
+
 # --- several events about one attempt, in one call: the first one counts
 becomes($ref = message(), 'accepted', 'a message');
 $tag = last_tag();

@@ -64,6 +64,12 @@ $node->insert('postgres', 2, first => 1);
 $node->poll_query_until('postgres', "SELECT count(*) = 2 FROM line_notify.notifications WHERE reference LIKE 'ref %' AND state = 'accepted'");
 my $counts = sql("SELECT count(*) FROM line_notify.notifications");
 my $totals = "SELECT string_agg(outcome || ' ' || messages, ',' ORDER BY 1) FROM line_notify.daily_totals";
+# a key that a message of this person gave back, and another person's has now
+sql("INSERT INTO line_notify.outbox (phone, use_case, template_key, reference, dedup_key, send_after) VALUES
+	('$phone', 'parcel_delivery', 't', 'gave back', 'dedup-shared', now() + interval '1 hour')");
+sql("SELECT line_notify.cancel(reference => 'gave back')");
+sql("INSERT INTO line_notify.outbox (phone, use_case, template_key, reference, dedup_key, send_after) VALUES
+	('090-8888-0002', 'parcel_delivery', 't', 'has now', 'dedup-shared', now() + interval '1 hour')");
 # on the wire while it is erased
 $sim->script({ match => { path => 'send' }, do => [ { delay => 1 }, 'answer' ], times => 1 });
 sql(insert_sql($phone, 'customer-79'));
@@ -80,8 +86,9 @@ is(sql("BEGIN;
 	INSERT INTO line_notify.release (channel, order_key) VALUES ('shop', 'order-77');
 	INSERT INTO line_notify.webhook_event (channel, event_id, type, recipient, event_at) VALUES ('shop', 'untagged', 'delivery', '$hash', now());
 	SELECT line_notify.forget_recipient('$phone');
-	COMMIT;"), 6, 'six messages concerned: three sent, one waiting, one on the wire, one invalid');
-is(sql("SELECT count(*) FROM line_notify.notifications"), $counts + 2, 'the rows stay, to be counted');
+	COMMIT;"), 7, 'seven messages concerned: three sent, one cancelled, one waiting, one on the wire, one invalid');
+is(sql("SELECT count(*) FROM line_notify.notifications"), $counts + 4, 'the rows stay, to be counted');
+is(sql("SELECT count(*) FROM line_notify.dedup WHERE dedup_key = 'dedup-shared'"), 1, 'another person keeps the key that became free');
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
 $node->command_ok([ 'pg_dump', '--data-only', '-f', $dump, 'postgres' ], 'all our data');
 my $text = PostgreSQL::Test::Utils::slurp_file($dump);

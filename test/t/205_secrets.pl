@@ -80,6 +80,15 @@ for my $bad ("SELECT line_notify.receive_webhook('shop', 'x', 'bad signature')",
 	isnt($rc, 0, 'an error, to be logged: ' . substr($bad, 0, 40));
 }
 sql("SELECT line_notify.suppress_recipient('$phone'); SELECT line_notify.unsuppress_recipient('$phone')");
+# lines that COPY cannot read, and rows that a constraint refuses
+for my $line ("$phone\tparcel_delivery\tx\tmore", "$phone\tparcel_delivery")
+{
+	($rc, $out, $err) = $node->psql('postgres', "COPY line_notify.outbox (phone, use_case, template_key) FROM STDIN;\n$line\n\\.\n");
+	like($err, qr/9876-0123/, 'the client sees its line');
+}
+$needle{hash} = sql("SELECT encode(sha256('refused'), 'hex')");
+($rc, $out, $err) = $node->psql('postgres', "INSERT INTO line_notify.suppression (recipient, set_by) VALUES ('$needle{hash}', NULL)");
+like($err, qr/Failing row contains/, 'the client sees the row that a constraint refuses');
 
 # the search works: an inline value is in the data directory, and nowhere else
 my $inline = 'inline-value-for-development';

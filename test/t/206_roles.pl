@@ -128,6 +128,26 @@ for my $try ("UPDATE line_notify.outbox SET state = 'queued'", 'DELETE FROM line
 # where messages and tokens go is a superuser's decision
 sql('CREATE ROLE admin LOGIN');
 sql("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA line_notify TO admin");
+
+# a superuser's (or autovacuum's) ANALYZE calls the functions of an index: with the owner's rights, no more
+sql("SELECT line_notify.create_channel('other'); CREATE ROLE eve LOGIN; SELECT line_notify.grant_sender('eve', '{other}');
+	GRANT EXECUTE ON FUNCTION line_notify.alter_channel, line_notify.set_credential TO eve;
+	CREATE SCHEMA bait AUTHORIZATION eve");
+for my $try ('INSERT INTO bait.loot SELECT reference FROM line_notify.notifications', 'INSERT INTO bait.loot SELECT reference FROM line_notify.take_outcomes()',
+	"PERFORM line_notify.alter_channel('other', api_base => 'http://127.0.0.1:9')",
+	"PERFORM line_notify.set_credential('other', 'channel_secret', 'file:/etc/passwd')")
+{
+	sql(qq{SET SESSION AUTHORIZATION eve; SET client_min_messages = warning;
+		DROP SCHEMA bait CASCADE;
+		RESET SESSION AUTHORIZATION; CREATE SCHEMA bait AUTHORIZATION eve; SET SESSION AUTHORIZATION eve;
+		CREATE TABLE bait.loot (t text); CREATE TABLE bait.t (x int); INSERT INTO bait.t VALUES (1);
+		CREATE FUNCTION bait.f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS \$\$BEGIN RETURN 1; END\$\$;
+		CREATE INDEX ON bait.t (bait.f(x));
+		CREATE FUNCTION bait.g() RETURNS void LANGUAGE plpgsql AS \$\$BEGIN $try; END\$\$;
+		CREATE OR REPLACE FUNCTION bait.f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS \$\$BEGIN PERFORM bait.g(); RETURN 1; END\$\$;});
+	($rc, $out, $err) = $node->psql('postgres', 'ANALYZE bait.t');
+	like($err, qr/cannot be used within a security-restricted operation/, "not by way of an index: $try");
+}
 for my $base ('http://169.254.169.254', 'https://evil.example', 'http://localhost:8080')
 {
 	($rc, $out, $err) = $node->psql('postgres', "SET ROLE admin; SELECT line_notify.alter_channel('shop', api_base => '$base')");

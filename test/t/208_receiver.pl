@@ -11,6 +11,7 @@ use File::Spec;
 use IO::Socket::INET;
 use IPC::Run;
 use Test::More;
+use Time::HiRes ();
 use LineNotify::Sim;
 use LineNotify::Node;
 
@@ -89,6 +90,26 @@ is(post('/line/shop', "$empty ", $good), 401, 'a body that was changed');
 is(post('/line/shop', $empty, ''), 401, 'no signature');
 is(post('/line/nil', $empty, $good), 404, 'no such channel');
 is(post('/line/shop/..', $empty, $good), 404, 'no such path');
+
+# many at a time, while the database is busy: a few connections, an answer in time, nothing lost
+my @lock = ('psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', 'BEGIN', '-c', 'LOCK line_notify.channel', '-c', 'SELECT pg_sleep(4)');
+my $lock = IPC::Run::start(\@lock, '<', '/dev/null', '>', '/dev/null');
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_locks WHERE relation = 'line_notify.channel'::regclass AND mode = 'AccessExclusiveLock' AND granted") or die;
+my $curl = "curl -s -o /dev/null -w '%{http_code} %{time_total}\\n' --cacert $dir/cert.pem -H 'x-line-signature: $good' --data-binary '$empty' https://localhost:$tls_port/line/shop";
+my $calls = IPC::Run::start([ 'sh', '-c', "for i in \$(seq 20); do $curl & done >$dir/answers; wait" ], '<', '/dev/null');
+my $most = 0;
+for (1 .. 15)
+{
+	my $n = $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'line_notify receiver'");
+	$most = $n if $n > $most;
+	Time::HiRes::sleep(0.1);
+}
+IPC::Run::finish($calls);
+my @answers = split /\n/, PostgreSQL::Test::Utils::slurp_file("$dir/answers");
+is(scalar(grep { /^200 [01]\./ } @answers), 20, 'twenty calls that the database cannot take now are answered in time') or diag("@answers");
+ok($most >= 2 && $most <= 8, "over a few connections: $most");
+IPC::Run::finish($lock);
+ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.json"; @f == 0 }, 15), 'and are handed in later');
 
 # the primary goes away: spooled, answered, handed in later
 $sim->config(webhook => { mode => 'queue' });
