@@ -89,7 +89,9 @@ measure "$waiting waiting, quiet hours"
 clear_waiting
 fill 1 shop head "order_key, send_after" "'k', now() + interval '1 day'"
 fill "$waiting" shop blocked order_key "'k'"
-measure "$waiting waiting, blocked by order_key"
+# each of them is looked at once, and set aside
+measure "$waiting blocked by order_key, set aside"
+measure "$waiting blocked by order_key"
 clear_waiting
 fill "$waiting" shop backlog priority "-5"
 measure "$waiting waiting, due, lower priority" 
