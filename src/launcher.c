@@ -317,6 +317,7 @@ start_workers(void)
 		bool		gone;
 		bool		ended = stopped(i);
 		bool		complain = false;
+		bool		no_worker = false;
 		Oid			database = InvalidOid;
 
 		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
@@ -439,10 +440,13 @@ start_workers(void)
 				slot->state = slot->hold_pid != 0 ? LN_SLOT_HELD : LN_SLOT_NO_WORKER;
 				slot->restart_at = TimestampTzPlusMilliseconds(now, NO_WORKER_RETRY);
 				strlcpy(slot->last_error, NO_WORKER_ERROR, sizeof(slot->last_error));
+				no_worker = true;
 				wake = Min(wake, slot->restart_at);
 			}
 		}
 		LWLockRelease(ln_shared->lock);
+		if (no_worker)
+			ConditionVariableBroadcast(&ln_shared->drained);
 		if (complain)
 			ereport(WARNING,
 					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),

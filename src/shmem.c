@@ -158,7 +158,9 @@ ln_shmem_drained(uint64 *recorded)
 	else
 	{
 		*recorded = pg_atomic_read_u64(&slot->recorded);
-		if ((pg_atomic_read_u32(&slot->work) & LN_WORK_DRAIN) == 0)
+		if (slot->state == LN_SLOT_NO_WORKER)
+			resume_at = DT_NOEND;	/* somebody has to make room: see health() */
+		else if ((pg_atomic_read_u32(&slot->work) & LN_WORK_DRAIN) == 0)
 			resume_at = slot->resume_at;
 	}
 	LWLockRelease(ln_shared->lock);

@@ -2,7 +2,7 @@
 #
 # Burn-down of a full outbox over TLS, one worker, beside a bare libcurl multi loop
 #
-#   MESSAGES=200000 ROUNDS=2 bash test/bench/run.sh throughput
+#   MESSAGES=200000 ROUNDS=2 DELAYS="50 200" bash test/bench/run.sh throughput
 #
 # synchronous_commit = on, states durable; nginx's log says how many requests
 # came, and that none came twice.
@@ -10,11 +10,13 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 messages=${MESSAGES:-200000}
 rounds=${ROUNDS:-2}
+delays=${DELAYS-50 200}
 port=54320
 bench_setup throughput
-start_nginx
+# shellcheck disable=SC2086
+start_nginx $delays
 new_server data $port "shared_preload_libraries = 'line_notify'" "shared_buffers = 256MB" "max_wal_size = 4GB" \
-    "synchronous_commit = on" "fsync = on" "line_notify.node = 'bench'"
+    "synchronous_commit = on" "fsync = on" "line_notify.node = 'bench'" "line_notify.max_in_flight = 5000"
 
 bare=
 if [ -e "$work/src/test/bench/http_bench.c" ]; then
@@ -25,29 +27,41 @@ if [ -e "$work/src/test/bench/http_bench.c" ]; then
 fi
 
 sql -c "CREATE EXTENSION line_notify" -c "
-SELECT line_notify.create_channel('shop', api_base => 'https://localhost:$tls_port', ca_file => '$work/nginx/cert.pem', rate_limit => 100000);
+SELECT line_notify.create_channel('shop', api_base => 'https://localhost:$tls_port', ca_file => '$work/nginx/cert.pem', rate_limit => 100000, max_in_flight => 4000);
 SELECT line_notify.set_credential('shop', 'access_token', 'bench');
 SELECT line_notify.pause('shop')" >/dev/null
 
-# the first round makes WAL segments, extends tables and grows the window; the next is the steady state
-for round in $(seq "$rounds"); do for kind in template flexible; do
-    case $kind in
+burn() { # kind, label, messages: queues them, sends them, prints
+    local content values began rate seen twice
+    case $1 in
         template) content="template_key, body"; values="'shipment_completed_ja', '{\"items\": [{\"itemKey\": \"name_010_ja\", \"content\": \"テスト商品\"}, {\"itemKey\": \"number_001_ja\", \"content\": \"4321-0987-6543\"}]}'" ;;
         flexible) content="messages"; values="'[{\"type\": \"text\", \"text\": \"ご注文の商品を発送しました。お届け予定は明日 14:00〜16:00 です。\"}]'" ;;
     esac
     sql -c "INSERT INTO line_notify.outbox (phone, use_case, $content)
         SELECT '090-1' || lpad((i / 10000)::text, 3, '0') || '-' || lpad((i % 10000)::text, 4, '0'), 'parcel_delivery', $values
-        FROM generate_series(1, $messages) i" -c "VACUUM ANALYZE line_notify.outbox" -c CHECKPOINT
+        FROM generate_series(1, $3) i" -c "VACUUM ANALYZE line_notify.outbox" -c CHECKPOINT
     : >"$work/nginx/access.log"
     began=$(date +%s.%N)
     sql -c "SELECT line_notify.resume('shop')" >/dev/null
     sql -c "DO \$\$ BEGIN WHILE EXISTS (SELECT FROM line_notify.outbox) LOOP PERFORM pg_sleep(0.05); COMMIT; END LOOP; END \$\$"
-    rate=$(awk -v a="$began" -v b="$(date +%s.%N)" -v n="$messages" 'BEGIN {printf "%.0f", n / (b - a)}')
+    rate=$(awk -v a="$began" -v b="$(date +%s.%N)" -v n="$3" 'BEGIN {printf "%.0f", n / (b - a)}')
     sql -c "SELECT line_notify.pause('shop')" >/dev/null
     # let nginx flush its log: it does so within a second
-    for _ in $(seq 40); do [ "$(wc -l <"$work/nginx/access.log")" -ge "$messages" ] && break; read -rt 0.1 <> <(:); done
+    for _ in $(seq 40); do [ "$(wc -l <"$work/nginx/access.log")" -ge "$3" ] && break; read -rt 0.1 <> <(:); done
     seen=$(wc -l <"$work/nginx/access.log")
     twice=$(awk '{split($2, a, "-"); print a[2]}' "$work/nginx/access.log" | sort | uniq -d | wc -l)
-    say "$kind, round $round: $rate messages/s; nginx saw $seen requests, $twice messages twice${bare:+; $(awk -v a="$rate" -v b="$bare" 'BEGIN {printf "%.0f %% of bare libcurl (%.0f/s)", 100 * a / b, b}')}"
-    result "{\"bench\": \"throughput\", \"kind\": \"$kind\", \"round\": $round, \"messages\": $messages, \"rate\": $rate, \"bare\": ${bare:-null}, \"requests\": $seen, \"twice\": $twice, \"date\": \"$(date +%F)\"}"
-done; done
+    say "$1, $2: $rate messages/s; nginx saw $seen requests, $twice messages twice${bare:+; $(awk -v a="$rate" -v b="$bare" 'BEGIN {printf "%.0f %% of bare libcurl (%.0f/s)", 100 * a / b, b}')}"
+    result "{\"bench\": \"throughput\", \"kind\": \"$1\", \"case\": \"$2\", \"messages\": $3, \"rate\": $rate, \"bare\": ${bare:-null}, \"requests\": $seen, \"twice\": $twice, \"date\": \"$(date +%F)\"}"
+}
+
+# the first round makes WAL segments, extends tables and grows the window; the next is the steady state
+for round in $(seq "$rounds"); do
+    burn template "round $round" "$messages"
+    burn flexible "round $round" "$messages"
+done
+# a road that takes time: no comparison, since a bare loop only needs more connections
+bare=
+for delay in $delays; do
+    sql -c "SELECT line_notify.alter_channel('shop', api_base => 'https://localhost:$((tls_port + delay))')" >/dev/null
+    burn template "$delay ms" $((messages / 4))
+done

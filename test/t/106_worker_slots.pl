@@ -24,6 +24,7 @@ $node->insert('c', 1, first => 30);
 ok($node->poll_query_until('c', "SELECT count(*) = 1 FROM line_notify.health() WHERE severity = 'error' AND reason LIKE '%no free background worker slot%' AND hint LIKE '%max_worker_processes%'"),
 	'no place: health() says what to do')
   or diag $node->safe_psql('c', 'SELECT * FROM line_notify.health(); SELECT * FROM line_notify.workers');
+is($node->safe_psql('c', "CALL line_notify.drain('10 min')"), '0|1', 'drain() does not wait for a place');
 is(scalar(() = slurp_file($node->logfile) =~ /WARNING:  no free background worker slot/g), 1, 'and the log, once');
 for my $db (qw(a b))
 {
