@@ -135,6 +135,11 @@ take_row(LnChannel *c, const LnChannelRow *row)
 		ln_breaker_success(&c->breaker);
 		memset(c->runs, 0, sizeof(c->runs));
 	}
+	/* another road: what answers proved says nothing of it */
+	if (c->row.api_base != NULL &&
+		(strcmp(c->row.api_base, row->api_base) != 0 ||
+		 strcmp(c->row.proxy ? c->row.proxy : "", row->proxy ? row->proxy : "") != 0))
+		memset(&c->window, 0, sizeof(c->window));
 	MemoryContextReset(c->context);
 	old = MemoryContextSwitchTo(c->context);
 	c->row = *row;

@@ -23,8 +23,8 @@ start_nginx
 # every request in the log at once
 sed -i 's/ buffer=64k flush=1s//' "$work/nginx/nginx.conf" && nginx -c "$work/nginx/nginx.conf" -s reload
 cp -r "$PG_NET_SRC" "$work/pg_net_src" && chown -R "$LN_USER" "$work/pg_net_src"
-as_user make -C "$work/pg_net_src" -s with_llvm=no PG_CONFIG="$PG_CONFIG" PG_CFLAGS=-std=c11 >"$work/pg_net.log" 2>&1 &&
-    as_user make -C "$work/pg_net_src" -s install with_llvm=no PG_CONFIG="$PG_CONFIG" PG_CFLAGS=-std=c11 >>"$work/pg_net.log" 2>&1 ||
+as_user make -C "$work/pg_net_src" -s with_llvm=no PG_CONFIG="$PG_CONFIG" PG_CFLAGS="-std=c11 -w" >"$work/pg_net.log" 2>&1 &&
+    as_user make -C "$work/pg_net_src" -s install with_llvm=no PG_CONFIG="$PG_CONFIG" PG_CFLAGS="-std=c11 -w" >>"$work/pg_net.log" 2>&1 ||
     { tail -20 "$work/pg_net.log"; die "pg_net does not build"; }
 new_server data $port "shared_preload_libraries = 'line_notify, pg_net'" "pg_net.database_name = 'postgres'" "synchronous_commit = on" \
     "fsync = on" "line_notify.node = 'bench'" "max_wal_size = 4GB"

@@ -94,6 +94,44 @@ run_server(int pace, int rtt_ms, int max, int ms)
 	return out > most ? out - most : 0;
 }
 
+/*
+ * A full queue on a link whose round trip grows from one time to another: how
+ * long until half of max is out (ms).
+ */
+static int
+slower_link(int rate, int rtt_ms, int then_ms, int max)
+{
+	LnWindow	w = {0};
+	static int	due[MAX_OUT];
+	int			out = 0;
+	double		tokens = 0;
+
+	for (int now = 0; now < 120000; now++)
+	{
+		tokens += rate / 1000.0;
+		if (tokens > rate / 50.0 + 1)
+			tokens = rate / 50.0 + 1;
+		for (int i = 0; i < out;)
+		{
+			if (due[i] > now)
+			{
+				i++;
+				continue;
+			}
+			ln_window_answered(&w, out, max, (now < 15000 ? rtt_ms : then_ms) * 1000, now);
+			due[i] = due[--out];
+		}
+		while (tokens >= 1 && ln_window_room(&w, out, now) > 0)
+		{
+			due[out++] = now + (now < 15000 ? rtt_ms : then_ms);
+			tokens -= 1;
+		}
+		if (now > 15000 && out >= max / 2)
+			return now - 15000;
+	}
+	return 120000;
+}
+
 int
 main(void)
 {
@@ -137,6 +175,8 @@ main(void)
 	ok(r.answered >= 1900 && r.lost <= 4 + 60, "2,000/s at 2 ms: %d/s, %d lost", r.answered, r.lost);
 	r = run_link(10, 100, 400, 20000);
 	ok(r.lost <= LN_WINDOW_FIRST + 2, "10/s at 100 ms: %d lost", r.lost);
+	i = slower_link(2000, 20, 400, 400);
+	ok(i < 40000, "a link that becomes twenty times slower is used to the full after %d ms", i);
 	i = run_server(12, 1, 400, 5000);
 	ok(i == 0, "a server that answers 12 in a ms: %d more on the wire than it needs", i);
 	i = run_server(12, 1, 400, 60000);
