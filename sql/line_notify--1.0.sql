@@ -2842,9 +2842,10 @@ AS $$
 	SELECT least(
 		-- one more round
 		CASE WHEN (SELECT count(*) FROM line_notify._wanted_counts(home, 9)) > 8 THEN clock_timestamp() END,
-		-- those that were not ready; a moment apart, whatever the clock does
-		greatest(clock_timestamp() + interval '10 seconds',
-			least((SELECT min(k.fetched_at) + interval '1 hour' FROM line_notify.delivered_counts k
+		-- those that were not ready, if any; a moment apart, whatever the clock does
+		(SELECT greatest(t.due, clock_timestamp() + interval '10 seconds')
+		 FROM (SELECT least(
+				  (SELECT min(k.fetched_at) + interval '1 hour' FROM line_notify.delivered_counts k
 				   WHERE k.status NOT IN ('ready', 'out_of_service') AND k.channel IN (SELECT line_notify._asking_channels(home))
 					 AND k.day >= (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 45),
 				  -- questions failed, or are put off because so many are allowed in an hour
@@ -2853,7 +2854,8 @@ AS $$
 					 AND e.fetched_at > clock_timestamp() - interval '1 hour'
 				   GROUP BY e.channel
 				   HAVING count(*) >= 22 OR bool_or(e.status <> 'ready')
-				   ORDER BY 1 LIMIT 1))),
+				   ORDER BY 1 LIMIT 1))) t(due)
+		 WHERE t.due IS NOT NULL),
 		-- at one in the morning for the day before
 		(((clock_timestamp() AT TIME ZONE 'Asia/Tokyo') - interval '1 hour')::date + 1 + interval '1 hour') AT TIME ZONE 'Asia/Tokyo')
 $$;

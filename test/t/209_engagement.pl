@@ -53,9 +53,9 @@ $node->wait_states('postgres', accepted => 3);
 is(scalar(asked()), $n, 'not asked again on the same day');
 
 # the next day: yesterday's answers are too old
-sql("UPDATE line_notify.engagement_count SET fetched_at = fetched_at - interval '1 day'; UPDATE line_notify.unit_usage SET fetched_at = fetched_at - interval '1 day'");
 $sim->set_engagement(unit => 'shipment_completed', date => $d, opened => 5);
 $sim->script({ name => 'ill', match => { path => '/v2/bot/insight/*' }, answer => 500, times => 1 });
+sql("UPDATE line_notify.engagement_count SET fetched_at = fetched_at - interval '1 day'; UPDATE line_notify.unit_usage SET fetched_at = fetched_at - interval '1 day'");
 look();
 ok($node->poll_query_until('postgres', "SELECT count(*) = 2 FROM line_notify.engagement_count WHERE fetched_at > now() - interval '10 minutes'"), 'asked again the next day');
 is(figures(), "reminder|19||||http 500|t\nshipment_completed|50|35|21|0.8750|ready|t", 'one has new figures, the other keeps its own');

@@ -60,6 +60,8 @@ for my $window (1 .. 20)
 	last if $quiet;
 	note("window $window: $switches wake-ups, $commits transactions");
 }
+is($node->safe_psql('busy', "SELECT line_notify._next_counts(max(home)) BETWEEN clock_timestamp() + interval '5 s' AND clock_timestamp() + interval '15 s' FROM line_notify.channel"),
+	'f', 'nor is one planned for soon, with nothing to ask LINE for');
 ok($quiet, "no wake-up and no transaction in $seconds s");
 like($node->safe_psql('postgres', "SELECT state || ' ' || wait_event_type FROM pg_stat_activity WHERE pid = $worker"),
 	qr/^idle Extension$/, 'and pg_stat_activity says so');
