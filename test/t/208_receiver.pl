@@ -98,12 +98,13 @@ $node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_locks WHERE rel
 my $curl = "curl -s -o /dev/null -w '%{http_code} %{time_total}\\n' --cacert $dir/cert.pem -H 'x-line-signature: $good' --data-binary '$empty' https://localhost:$tls_port/line/shop";
 my $calls = IPC::Run::start([ 'sh', '-c', "for i in \$(seq 20); do $curl & done >$dir/answers; wait" ], '<', '/dev/null');
 my $most = 0;
-for (1 .. 15)
-{
-	my $n = $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'line_notify receiver'");
-	$most = $n if $n > $most;
-	Time::HiRes::sleep(0.1);
-}
+$sim->wait_until(
+	sub {
+		my $n = $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'line_notify receiver'");
+		$most = $n if $n > $most;
+		return -e "$dir/answers" && (() = PostgreSQL::Test::Utils::slurp_file("$dir/answers") =~ /\n/g) >= 20;
+	},
+	30) or fail('the calls are answered');
 IPC::Run::finish($calls);
 my @answers = split /\n/, PostgreSQL::Test::Utils::slurp_file("$dir/answers");
 is(scalar(grep { /^200 [01]\./ } @answers), 20, 'twenty calls that the database cannot take now are answered in time') or diag("@answers");
