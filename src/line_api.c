@@ -63,6 +63,7 @@ static void put_json(BodyWriter *w, const char *text, size_t len);
 
 static bool read_object(JsonText *r, JsonText *pieces, bool in_details);
 static bool read_details(JsonText *r, JsonText *pieces);
+static bool read_member(JsonText *r, JsonText *key, const unsigned char **value);
 static bool read_string(JsonText *r, JsonText *content);
 static bool skip_value(JsonText *r);
 static char find_member(const char *json, size_t len, const char *name, JsonText *found);
@@ -646,15 +647,7 @@ ln_line_json_object(const char *json, size_t len, const char *name,
 	{
 		const unsigned char *begin;
 
-		skip_space(&r);
-		if (!read_string(&r, &key))
-			return false;
-		skip_space(&r);
-		if (!accept(&r, ':'))
-			return false;
-		skip_space(&r);
-		begin = r.pos;
-		if (!skip_value(&r))
+		if (!read_member(&r, &key, &begin))
 			return false;
 		if (text_is(key, name))
 		{
@@ -694,15 +687,7 @@ ln_line_json_array(const char *json, size_t len, const char *name,
 	{
 		const unsigned char *begin;
 
-		skip_space(&r);
-		if (!read_string(&r, &key))
-			return false;
-		skip_space(&r);
-		if (!accept(&r, ':'))
-			return false;
-		skip_space(&r);
-		begin = r.pos;
-		if (!skip_value(&r))
+		if (!read_member(&r, &key, &begin))
 			return false;
 		if (first && text_is(key, name))
 		{
@@ -845,6 +830,21 @@ read_details(JsonText *r, JsonText *pieces)
 		skip_space(r);
 	}
 	return accept(r, ']');
+}
+
+/* A key, and the value after it, which begins at *value and ends where r stands then. */
+static bool
+read_member(JsonText *r, JsonText *key, const unsigned char **value)
+{
+	skip_space(r);
+	if (!read_string(r, key))
+		return false;
+	skip_space(r);
+	if (!accept(r, ':'))
+		return false;
+	skip_space(r);
+	*value = r->pos;
+	return skip_value(r);
 }
 
 /*
