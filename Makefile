@@ -12,66 +12,66 @@ EXTENSION = line_notify
 PGFILEDESC = "line_notify - LINE notification messages from the database"
 
 OBJS = \
-	src/approval.o \
-	src/breaker.o \
-	src/builders.o \
-	src/catalogue.o \
-	src/channel.o \
-	src/check_channel.o \
-	src/counts.o \
-	src/crypto.o \
-	src/dedup.o \
-	src/design.o \
-	src/drain.o \
-	src/encoding.o \
-	src/enqueue.o \
-	src/enqueue_trigger.o \
-	src/format.o \
 	src/guc.o \
-	src/histogram.o \
-	src/hooks.o \
-	src/horizon.o \
-	src/http.o \
-	src/launcher.o \
-	src/line_api.o \
 	src/line_notify.o \
-	src/message_check.o \
-	src/message_funcs.o \
-	src/outbox.o \
-	src/phone.o \
-	src/phone_funcs.o \
-	src/policy.o \
-	src/quiet.o \
-	src/recheck.o \
-	src/release.o \
-	src/retry.o \
-	src/sample.o \
-	src/shmem.o \
-	src/signed_link.o \
-	src/soft_input.o \
-	src/sounding.o \
-	src/states.o \
-	src/stats.o \
-	src/suppression.o \
-	src/token.o \
-	src/token_api.o \
-	src/token_bucket.o \
-	src/totals.o \
-	src/use_case.o \
-	src/wait.o \
-	src/wakeup.o \
-	src/webhook.o \
-	src/webhook_body.o \
-	src/window.o \
-	src/witness.o \
-	src/worker.o \
-	src/worker_chores.o \
-	src/worker_claim.o \
-	src/worker_phase.o \
-	src/worker_process.o \
-	src/worker_record.o \
-	src/worker_rescue.o \
-	src/worker_send.o \
+	src/base/breaker.o \
+	src/base/crypto.o \
+	src/base/histogram.o \
+	src/base/horizon.o \
+	src/base/quiet.o \
+	src/base/retry.o \
+	src/base/sample.o \
+	src/base/token_bucket.o \
+	src/base/window.o \
+	src/content/approval.o \
+	src/content/builders.o \
+	src/content/catalogue.o \
+	src/content/design.o \
+	src/content/encoding.o \
+	src/content/format.o \
+	src/content/message_check.o \
+	src/content/message_funcs.o \
+	src/content/signed_link.o \
+	src/content/use_case.o \
+	src/db/dedup.o \
+	src/db/outbox.o \
+	src/db/policy.o \
+	src/db/soft_input.o \
+	src/db/suppression.o \
+	src/enqueue/enqueue_trigger.o \
+	src/enqueue/insert_trigger.o \
+	src/funcs/check_channel.o \
+	src/funcs/drain.o \
+	src/funcs/release_trigger.o \
+	src/funcs/states.o \
+	src/funcs/stats.o \
+	src/funcs/totals.o \
+	src/funcs/wait.o \
+	src/funcs/webhook.o \
+	src/http/http.o \
+	src/line/line_api.o \
+	src/line/token_api.o \
+	src/line/webhook_body.o \
+	src/phone/phone.o \
+	src/phone/phone_funcs.o \
+	src/server/hooks.o \
+	src/server/launcher.o \
+	src/server/shmem.o \
+	src/server/wakeup.o \
+	src/worker/channel.o \
+	src/worker/claim.o \
+	src/worker/credential_check.o \
+	src/worker/line_statistics.o \
+	src/worker/phase.o \
+	src/worker/probe.o \
+	src/worker/process.o \
+	src/worker/record.o \
+	src/worker/rescue.o \
+	src/worker/send.o \
+	src/worker/send_journal.o \
+	src/worker/tasks.o \
+	src/worker/token.o \
+	src/worker/worker.o \
 
 DATA = \
 	sql/line_notify--1.0.sql \
@@ -114,33 +114,21 @@ ISOLATION_OPTS = --inputdir=$(srcdir)/test
 PG_CPPFLAGS = -I$(srcdir)/src $(shell curl-config --cflags 2>/dev/null)
 SHLIB_LINK = -lcurl -lssl -lcrypto
 
-# an out-of-tree build has no src directory yet
-$(shell mkdir -p src)
+# an out-of-tree build has no directories yet
+$(shell mkdir -p $(sort $(dir $(OBJS))))
+
+# Which headers an object is made from is written down beside it, by the compiler
+# that made it.  Not in CPPFLAGS: clang, which makes the .bc, would write the same
+# file for another target.
+override PG_CFLAGS += -MMD -MP
+EXTRA_CLEAN = $(OBJS:.o=.d)
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-# Header dependencies: PGXS has none of its own for extensions.  Coarse, but a
-# struct that two files see differently crashes the server.
-$(OBJS): $(wildcard $(srcdir)/src/*.h)
-# Header dependencies: PGXS has none of its own for extensions.
-$(OBJS): src/compat.h
-src/crypto.o: src/crypto.h
-src/builders.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h
-src/catalogue.o: src/catalogue_data.h src/encoding.h
-src/phone.o: src/phone.h src/phone_tables.h src/phone_unicode.h
-src/phone_funcs.o: src/crypto.h src/phone.h src/phone_funcs.h
-src/encoding.o: src/encoding.h
-src/format.o: src/format_data.h src/encoding.h
-src/message_check.o: src/message_check.h src/message_rules.h src/json_tree.h
-src/message_funcs.o: src/message_funcs.h src/message_check.h src/message_rules.h src/json_tree.h src/encoding.h
-src/signed_link.o: src/crypto.h src/encoding.h
-src/use_case.o: src/use_case.h src/use_case_data.h src/encoding.h
-src/http.o: src/http.h
-src/line_api.o: src/line_api.h src/http.h
-src/retry.o: src/retry.h
-src/token_bucket.o: src/token_bucket.h
+-include $(OBJS:.o=.d)
+$(OBJS:.o=.bc): %.bc: %.o
 
 # Numbering tables, from the pinned release of the metadata.  A change can
 # change what immutable functions return: it needs a release note.
@@ -150,8 +138,8 @@ PHONE_METADATA = libphonenumber-js@1.13.16
 update-phone-metadata:
 	dir=`mktemp -d` && \
 	(cd "$$dir" && npm pack --silent $(PHONE_METADATA) && tar -xzf *.tgz) && \
-	python3 $(srcdir)/src/gen_phone_tables.py js "$$dir/package" > "$$dir/phone_tables.h" && \
-	cp "$$dir/phone_tables.h" $(srcdir)/src/phone_tables.h && \
+	python3 $(srcdir)/src/phone/gen_phone_tables.py js "$$dir/package" > "$$dir/phone_tables.h" && \
+	cp "$$dir/phone_tables.h" $(srcdir)/src/phone/phone_tables.h && \
 	rm -r "$$dir"
 
 # The archives of a release, .zip for PGXN and .tar.gz for packagers: what is

@@ -16,9 +16,9 @@
 
 #include "compat.h"
 #include "guc.h"
-#include "hooks.h"
-#include "launcher.h"
-#include "shmem.h"
+#include "server/hooks.h"
+#include "server/launcher.h"
+#include "server/shmem.h"
 
 PG_MODULE_MAGIC_EXT(.name = "line_notify",.version = "1.0");
 

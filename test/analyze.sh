@@ -61,12 +61,12 @@ for tool in "${tools[@]}"; do
                 --enable=warning,performance,portability \
                 --library=test/analyze/postgres.cfg \
                 -DPG_VERSION_NUM="${PG_MAJOR}0000" -DLIBCURL_VERSION_NUM="0x$curl_version" \
-                --template='{file}:{line}: [{id}] {message}' -Isrc src/*.c >"$work/$tool.found" 2>&1
+                --template='{file}:{line}: [{id}] {message}' -Isrc src/*.c src/*/*.c >"$work/$tool.found" 2>&1
             ;;
         clang-tidy)
             need_packages clang-tidy-14
             step "clang-tidy $(clang-tidy-14 --version | sed -n 's/.*LLVM version //p')"
-            printf '%s\n' src/*.c |
+            printf '%s\n' src/*.c src/*/*.c |
                 as_user xargs -P"$(nproc)" -n3 bash -c '
                     split=$1; shift; flags=("${@:1:split}"); shift "$split"
                     clang-tidy-14 --quiet "$@" -- "${flags[@]}" 2>/dev/null || echo "FAILED: clang-tidy $*"' bash "${#flags[@]}" "${flags[@]}" |
@@ -74,7 +74,7 @@ for tool in "${tools[@]}"; do
             ;;
         fanalyzer)
             step "$(gcc --version | head -1) -fanalyzer"
-            printf '%s\n' src/*.c |
+            printf '%s\n' src/*.c src/*/*.c |
                 as_user xargs -P"$(nproc)" -I{} gcc "${flags[@]}" -O1 -fanalyzer -c {} -o /dev/null 2>&1 |
                 sed -nE 's#^([^: ]+:[0-9]+):[0-9]+: (warning|error): (.*) \[-W([^]=]+)=?\]$#\1: [\4] \3#p' |
                 sed 's/ \[CWE-[0-9]*\]//' >"$work/$tool.found"
@@ -135,7 +135,7 @@ if [ -n "$coverage" ]; then
         infos+=(-a "$dir/all.info")
     done
     lcov -q "${infos[@]}" --rc lcov_branch_coverage=1 -o "$work/all.info" >>"$work/lcov.log" 2>&1
-    lcov -q -e "$work/all.info" "$work/src/src/*.c" --rc lcov_branch_coverage=1 -o "$out/coverage.info"
+    lcov -q -e "$work/all.info" "$work/src/src/*.c" "$work/src/src/*/*.c" --rc lcov_branch_coverage=1 -o "$out/coverage.info"
     sed -i "s#^SF:$work/src/#SF:#" "$out/coverage.info"
     (cd "$work/src" && python3 test/analyze/coverage.py "$out/coverage.info" "$out/table.md" "$out/uncovered.txt")
     (cd "$work/src" && genhtml -q --branch-coverage -o "$out/html" "$out/coverage.info" >/dev/null 2>&1)

@@ -18,7 +18,7 @@ layout() {
 
 if [ "${1:-}" = -w ]; then
     shift
-    [ $# -gt 0 ] || set -- "$here"/src/*.c "$here"/src/*.h
+    [ $# -gt 0 ] || set -- "$here"/src/*.[ch] "$here"/src/*/*.[ch]
     for f in "$@"; do
         case $f in */phone_tables.h | */phone_unicode.h | */*_data.h) continue ;; esac
         t=$(mktemp)

@@ -24,7 +24,7 @@ trap 'rm -rf "$work"' EXIT
 step() { printf -- '--- %s\n' "$*"; }
 
 step "phone.c compiles alone, without warnings"
-gcc -std=c99 -O2 -Wall -Wextra -Werror -c src/phone.c -o "$work/phone.o"
+gcc -std=c99 -O2 -Wall -Wextra -Werror -Isrc -c src/phone/phone.c -o "$work/phone.o"
 rodata=$(size -A "$work/phone.o" |
     awk '$1 ~ /^\.(rodata|data\.rel\.ro)/ { n += $2 } END { print n }')
 echo "read-only data: $rodata bytes"
@@ -32,16 +32,16 @@ test "$rodata" -le 262144
 
 step "unit tests"
 gcc -std=c99 -g -O1 -Wall -Wextra -Werror -fsanitize=address,undefined \
-    -fno-sanitize-recover=all -o "$work/unit" test/unit/phone_test.c
+    -fno-sanitize-recover=all -Isrc -o "$work/unit" test/unit/phone_test.c
 "$work/unit"
 
 step "character tables against ICU"
-gcc -o "$work/gen_unicode" src/gen_phone_unicode.c -licuuc
+gcc -o "$work/gen_unicode" src/phone/gen_phone_unicode.c -licuuc
 "$work/gen_unicode" > "$work/phone_unicode.h"
-ours=$(sed -n 's/.*UNICODE_VERSION "\(.*\)"/\1/p' src/phone_unicode.h)
+ours=$(sed -n 's/.*UNICODE_VERSION "\(.*\)"/\1/p' src/phone/phone_unicode.h)
 theirs=$(sed -n 's/.*UNICODE_VERSION "\(.*\)"/\1/p' "$work/phone_unicode.h")
 if [ "$ours" = "$theirs" ]; then
-    cmp "$work/phone_unicode.h" src/phone_unicode.h
+    cmp "$work/phone_unicode.h" src/phone/phone_unicode.h
 else
     echo "skipped: this ICU has Unicode $theirs, our tables $ours"
 fi
@@ -54,9 +54,9 @@ else
     mkdir "$work/npm"
     if (cd "$work/npm" && npm pack --silent "$package" && tar -xzf ./*.tgz) \
         > "$work/npm.log" 2>&1; then
-        python3 src/gen_phone_tables.py js "$work/npm/package" \
+        python3 src/phone/gen_phone_tables.py js "$work/npm/package" \
             > "$work/phone_tables.h" 2> "$work/npm.log"
-        cmp "$work/phone_tables.h" src/phone_tables.h
+        cmp "$work/phone_tables.h" src/phone/phone_tables.h
         echo "$package: the same, byte for byte"
     else
         echo "skipped: npm cannot fetch $package"
@@ -64,9 +64,9 @@ else
 fi
 
 step "tables of python3-phonenumbers against libphonenumber, seed $seed"
-python3 src/gen_phone_tables.py python /usr/lib/python3/dist-packages \
+python3 src/phone/gen_phone_tables.py python /usr/lib/python3/dist-packages \
     > "$work/tables.h" 2> "$work/tables.log"
-flags=(-O2 -g -Wall -Wextra -Werror)
+flags=(-O2 -g -Wall -Wextra -Werror -Isrc)
 gcc -std=c99 "${flags[@]}" "-DLN_PHONE_TABLES=\"$work/tables.h\"" \
     -c test/fuzz/phone_sample.c -o "$work/sample.o"
 long_way=(-DLN_PHONE_NO_SHORTCUT)
@@ -74,7 +74,7 @@ for f in region_id parse is_e164 line_country status_name type_name metadata_ver
     long_way+=("-Dln_phone_$f=ln_long_way_$f")
 done
 gcc -std=c99 "${flags[@]}" "-DLN_PHONE_TABLES=\"$work/tables.h\"" "${long_way[@]}" \
-    -c src/phone.c -o "$work/long_way.o"
+    -c src/phone/phone.c -o "$work/long_way.o"
 g++ -std=c++17 "${flags[@]}" -Wno-deprecated-declarations \
     -c test/fuzz/phone_conformance.cc -o "$work/conformance.o"
 g++ -o "$work/conformance" "$work/conformance.o" "$work/sample.o" "$work/long_way.o" \
@@ -91,10 +91,10 @@ clangxx=${clang/clang/clang++}
 fuzz() { # name, seconds, tables, flags...
     local name=$1 time=$2 tables=$3
     shift 3
-    "$clang" -std=c99 -g -O1 -fsanitize=fuzzer-no-link,address,undefined \
+    "$clang" -std=c99 -g -O1 -Isrc -fsanitize=fuzzer-no-link,address,undefined \
         -fno-sanitize-recover=all "-DLN_PHONE_TABLES=\"$tables\"" \
-        -c src/phone.c -o "$work/$name-c.o"
-    "$clangxx" -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined \
+        -c src/phone/phone.c -o "$work/$name-c.o"
+    "$clangxx" -std=c++17 -g -O1 -Isrc -fsanitize=fuzzer,address,undefined \
         -fno-sanitize-recover=all -o "$work/$name" \
         test/fuzz/phone_fuzz.cc "$work/$name-c.o" "$@"
     mkdir -p "$work/corpus-$name"
@@ -121,7 +121,7 @@ PY
 }
 runs=0
 oracle_runs=0
-runs=$(fuzz promises $((seconds / 2)) "$PWD/src/phone_tables.h") || status=1
+runs=$(fuzz promises $((seconds / 2)) "$PWD/src/phone/phone_tables.h") || status=1
 oracle_runs=$(fuzz oracle $((seconds - seconds / 2)) "$work/tables.h" \
     -DLN_PHONE_ORACLE -lphonenumber) || status=1
 if [ "$status" -ne 0 ]; then

@@ -13,18 +13,37 @@ none() { # name lines: passes when there are none
 }
 
 none "every file in sql/ has -- in its name" "$(ls sql | grep -v -- --)"
+sources=$(find src -name '*.[ch]' ! -name 'gen_*' | sort)
+
+# Who may include whom: a folder, and the ones below it.  The folders' own page is
+# src/README.md.
+declare -A below=(
+    [base]="" [http]="base" [line]="base http" [phone]="base" [content]="base"
+    [db]="base line content" [server]="base line" [worker]="base http line content db server"
+    [enqueue]="base line phone content db server"
+    [funcs]="base http line phone content db server worker enqueue")
+none "every folder of src has its place" \
+    "$(for d in src/*/; do d=$(basename "$d"); [ -n "${below[$d]+x}" ] || echo "$d"; done)"
+none "folders include only what is below them" \
+    "$(for d in "${!below[@]}"; do
+        grep -noE '#include "(base|http|line|phone|content|db|server|worker|enqueue|funcs)/' "src/$d"/*.[ch] |
+            grep -vE "\"(${below[$d]// /|}|$d)/\$"
+    done)"
+none "names of files are unique across folders" "$(basename -a $sources | sort | uniq -d)"
 none "server versions are tested in compat.h only" \
-    "$(grep -n 'PG_VERSION_NUM' src/*.c src/*.h | grep -v '^src/compat.h')"
+    "$(grep -n 'PG_VERSION_NUM' $sources | grep -v '^src/compat.h')"
 none "no file enters two foreign worlds" \
-    "$(for f in src/*.c; do grep -q 'executor/spi.h' "$f" && grep -q 'curl/curl.h' "$f" && echo "$f"; done)"
-none "libcurl is entered by http.c only" "$(grep -l 'curl/curl.h' src/*.c src/*.h | grep -v '^src/http.c')"
-none "libcrypto is entered by crypto.c only" "$(grep -l 'openssl/' src/*.c src/*.h | grep -v '^src/crypto.c')"
-none "pure files know no PostgreSQL" \
-    "$(grep -lE 'postgres.h|fmgr.h' src/breaker.c src/crypto.c src/horizon.c src/http.c src/line_api.c src/phone.c src/retry.c src/token_bucket.c src/message_check.c)"
-none "postgres.h is in no header" "$(grep -l '"postgres.h"' src/*.h)"
+    "$(for f in $sources; do grep -q 'executor/spi.h' "$f" && grep -q 'curl/curl.h' "$f" && echo "$f"; done)"
+none "libcurl is entered by http/ only" "$(grep -l 'curl/curl.h' $sources | grep -v '^src/http/')"
+none "libcrypto is entered by crypto.c only" "$(grep -l 'openssl/' $sources | grep -v '^src/base/crypto.c')"
+# what unit tests and fuzzers build alone is pure, too
+none "pure folders and files know no PostgreSQL" \
+    "$(grep -lE '"(postgres|fmgr|c)\.h"|utils/|compat\.h' src/base/*.[ch] src/http/*.[ch] src/line/*.[ch] src/phone/phone.[ch] \
+        $(grep -ohE '[a-z]+/[a-z_0-9]+\.c' test/unit/run.sh test/fuzz/run.sh | sort -u | sed 's#^#src/#' | xargs ls 2>/dev/null))"
+none "postgres.h is in no header" "$(grep -l '"postgres.h"' $(grep '\.h$' <<<"$sources"))"
 none "nothing is left open" "$(grep -nE 'TO[D]O|FIX[M]E|HA[C]K' -r src sql test --include='*.[ch]' --include='*.sql' --include='*.p[lm]' --include='*.py' )"
 none "every object of the Makefile has a source, and every source an object" \
-    "$(diff <(sed -n 's/^\tsrc\/\(.*\)\.o .*/\1/p' Makefile | sort) <(ls src/*.c | grep -v '^src/gen_' | sed 's/src\/\(.*\)\.c/\1/' | sort))"
+    "$(diff <(sed -n 's/^\t\(src\/.*\)\.o .*/\1/p' Makefile | sort) <(sed -n 's/\.c$//p' <<<"$sources" | sort))"
 none "every regress test is in the Makefile" \
     "$(diff <(sed -n '/^REGRESS =/,/^$/s/^\t\([a-z_0-9]*\).*/\1/p' Makefile | sort) <(ls test/sql/*.sql | sed 's/.*\/\(.*\)\.sql/\1/' | sort))"
 none "every isolation spec is in the Makefile" \
@@ -40,13 +59,13 @@ none "README.md has every setting of a channel" \
     "$(diff <(settings README.md | grep -v '\.' | sort) <(sed -n '/^CREATE FUNCTION line_notify.alter_channel/,/^RETURNS/s/^\t\([a-z_]*\) .*/\1/p' sql/line_notify--1.0.sql | grep -v '^name$' | sort))"
 none "README.ja.md has the sections of README.md" \
     "$(diff <(grep -cE '^(##|```)' README.md) <(grep -cE '^(##|```)' README.ja.md))"
-none "no trailing white space" "$(grep -nE '[ 	]+$' src/*.[ch] sql/*.sql test/*.sh test/t/*.pl test/perl/LineNotify/*.pm Makefile | head)"
+none "no trailing white space" "$(grep -nE '[ 	]+$' $sources sql/*.sql test/*.sh test/t/*.pl test/perl/LineNotify/*.pm Makefile | head)"
 
 # newer ones, which come with PostgreSQL 16 and later, lay out initializers otherwise
 if pg_bsd_indent --version 2>/dev/null | grep -q ' 2\.1\.1 '; then
     diffs=
     for f in src/*.c src/*.h; do
-        case $f in src/phone_tables.h | src/phone_unicode.h | src/*_data.h) continue ;; esac
+        case $f in src/phone/phone_tables.h | src/phone/phone_unicode.h | src/*_data.h) continue ;; esac
         # the flags of PostgreSQL's pgindent; from a file on standard input, to standard output
         if ! diff -q "$f" <(bash test/indent.sh <"$f") >/dev/null; then
             diffs+="$f"$'\n'

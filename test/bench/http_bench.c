@@ -32,7 +32,7 @@
 
 #include <curl/curl.h>
 
-#include "http.h"
+#include "http/http.h"
 
 static const char *url;
 static const char *ca_file = NULL;

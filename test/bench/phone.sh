@@ -20,7 +20,7 @@ need_packages g++ libphonenumber-dev
 
 step "in one process with libphonenumber $(dpkg-query -W -f '${Version}' libphonenumber-dev 2>/dev/null)"
 src=$work/src
-{ as_user gcc -O2 -std=c99 -c "$src/test/fuzz/phone_sample.c" -o "$work/sample.o" &&
+{ as_user gcc -O2 -std=c99 "-I$src/src" -c "$src/test/fuzz/phone_sample.c" -o "$work/sample.o" &&
     as_user g++ -O2 -std=c++17 -Wno-deprecated-declarations -o "$work/phone_bench" \
         "$src/test/bench/phone_bench.cc" "$work/sample.o" -lphonenumber; } ||
     die "could not compile the benchmark"

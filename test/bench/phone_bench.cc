@@ -25,7 +25,7 @@
 #include <phonenumbers/phonenumberutil.h>
 
 extern "C" {
-#include "../../src/phone.h"
+#include "../../src/phone/phone.h"
 #include "../fuzz/phone_sample.h"
 }
 

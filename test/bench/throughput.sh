@@ -20,7 +20,7 @@ new_server data $port "shared_preload_libraries = 'line_notify'" "shared_buffers
 
 bare=
 if [ -e "$work/src/test/bench/http_bench.c" ]; then
-    as_user gcc -O2 -o "$work/http_bench" -I "$work/src/src" "$work/src/test/bench/http_bench.c" "$work/src/src/http.c" -lcurl 2>"$work/gcc.log" &&
+    as_user gcc -O2 -o "$work/http_bench" -I "$work/src/src" "$work/src/test/bench/http_bench.c" "$work/src/src/http/http.c" -lcurl 2>"$work/gcc.log" &&
         as_user "$work/http_bench" -a "$work/nginx/cert.pem" -m bare -r 3 https://localhost:$tls_port/v2/bot/message/pnp/templated/push >"$work/bare.txt" 2>&1
     cat "$work/bare.txt"
     bare=$(sed -n 's/^bare[^0-9]*\([0-9.]*\) .*/\1/p' "$work/bare.txt" | tail -1)

@@ -15,7 +15,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "../../src/http.c"
+#include "../../src/http/http.c"
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

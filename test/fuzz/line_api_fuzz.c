@@ -4,7 +4,7 @@
  *		Fuzz target for what line_api.c reads and writes.
  *
  *		clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc \
- *			test/fuzz/line_api_fuzz.c src/line_api.c -o line_api_fuzz
+ *			test/fuzz/line_api_fuzz.c src/line/line_api.c -o line_api_fuzz
  *		./line_api_fuzz -max_total_time=60
  *
  * The first byte chooses the function, the second one the room for its result.
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "line_api.h"
+#include "line/line_api.h"
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 #include "../unit/json_text.h"
-#include "message_check.h"
+#include "content/message_check.h"
 
 typedef struct Seen
 {

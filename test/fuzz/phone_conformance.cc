@@ -33,7 +33,7 @@
 #include <phonenumbers/phonenumberutil.h>
 
 extern "C" {
-#include "../../src/phone.h"
+#include "../../src/phone/phone.h"
 #include "phone_sample.h"
 
 /* phone.c without its shortcut for simple texts */

@@ -17,7 +17,7 @@
 #include <string>
 
 extern "C" {
-#include "../../src/phone.h"
+#include "../../src/phone/phone.h"
 }
 
 #ifdef LN_PHONE_ORACLE

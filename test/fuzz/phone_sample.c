@@ -9,7 +9,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "../../src/phone.c"
+#include "../../src/phone/phone.c"
 
 #include "phone_sample.h"
 

@@ -21,8 +21,9 @@ seconds=${2:-30}
 # fuzzer -> file, sources of ours, longest input
 declare -A file=([http_header]=http_header_fuzz.c [line_api]=line_api_fuzz.c [message_check]=message_check_fuzz.c
     [phone]=phone_fuzz.cc [token_api]=token_api_fuzz.c [webhook_body]=webhook_body_fuzz.c)
-declare -A sources=([message_check]="message_check.c" [phone]="phone.c" [token_api]="token_api.c line_api.c crypto.c"
-    [http_header]="" [line_api]="line_api.c" [webhook_body]="webhook_body.c line_api.c")
+declare -A sources=([message_check]="content/message_check.c" [phone]="phone/phone.c"
+    [token_api]="line/token_api.c line/line_api.c base/crypto.c"
+    [http_header]="" [line_api]="line/line_api.c" [webhook_body]="line/webhook_body.c line/line_api.c")
 declare -A libs=([token_api]="-lcrypto" [http_header]="-lcurl")
 declare -A longest=([http_header]=8192 [line_api]=8192 [message_check]=16384 [phone]=400 [token_api]=8192 [webhook_body]=8192)
 order=(http_header line_api message_check phone token_api webhook_body)
@@ -48,9 +49,10 @@ for name in "${order[@]}"; do
     compiler=("$clang" -std=gnu99)
     objects=()
     for s in ${sources[$name]}; do
+        o=$build/$name-$(basename "$s" .c).o
         "$clang" -std=gnu99 "${flags[@]/#-fsanitize=fuzzer,/-fsanitize=fuzzer-no-link,}" -c "$root/src/$s" \
-            -o "$build/$name-${s%.c}.o" || { failed=1; continue 2; }
-        objects+=("$build/$name-${s%.c}.o")
+            -o "$o" || { failed=1; continue 2; }
+        objects+=("$o")
     done
     case ${file[$name]} in *.cc) compiler=("${clang/clang/clang++}" -std=c++17) ;; esac
     if ! "${compiler[@]}" "${flags[@]}" "$here/${file[$name]}" "${objects[@]}" ${libs[$name]-} -o "$build/${name}_fuzz"; then

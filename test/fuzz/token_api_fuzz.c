@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "line_api.h"
-#include "token_api.h"
+#include "line/line_api.h"
+#include "line/token_api.h"
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

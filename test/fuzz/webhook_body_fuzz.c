@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "webhook_body.h"
+#include "line/webhook_body.h"
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

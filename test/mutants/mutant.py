@@ -8,7 +8,7 @@
 A mutant is a block of lines in FILE:
 
     what it takes away
-    file  src/http.c
+    file  src/http/http.c
     old   text that occurs once in the file
     new   text instead of it (a line that begins with a tab continues the text)
     tests unit:http tap:001_delivery

@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "breaker.h"
+#include "base/breaker.h"
 #include "tap.h"
 
 /* An outage of so long: how many messages are started, if each fails after "latency"? */

@@ -17,7 +17,7 @@
 
 #include <openssl/err.h>
 
-#include "crypto.h"
+#include "base/crypto.h"
 #include "tap.h"
 
 static char dir[] = "/tmp/ln_crypto_test_XXXXXX";

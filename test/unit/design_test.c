@@ -5,7 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "design.h"
+#include "content/design.h"
 #include "json_text.h"
 #include "tap.h"
 

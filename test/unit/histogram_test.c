@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "histogram.h"
+#include "base/histogram.h"
 #include "tap.h"
 
 static void

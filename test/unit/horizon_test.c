@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "horizon.h"
+#include "base/horizon.h"
 #include "tap.h"
 
 #define RUNNING		200

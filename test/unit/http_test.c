@@ -30,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "http.h"
+#include "http/http.h"
 #include "rude_server.h"
 #include "tap.h"
 

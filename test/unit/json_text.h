@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-#include "json_tree.h"
+#include "base/json_tree.h"
 
 typedef struct JsonTextParser
 {

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "line_api.h"
+#include "line/line_api.h"
 #include "tap.h"
 
 /*

@@ -11,7 +11,7 @@
  */
 #include <time.h>
 
-#include "message_check.h"
+#include "content/message_check.h"
 
 #include "json_text.h"
 #include "tap.h"

@@ -11,7 +11,7 @@
  */
 #include <stdio.h>
 
-#include "../../src/phone.c"
+#include "../../src/phone/phone.c"
 
 static int	passed;
 static int	failed;

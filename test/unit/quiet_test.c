@@ -6,7 +6,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "quiet.h"
+#include "base/quiet.h"
 #include "tap.h"
 
 #define HOUR	3600

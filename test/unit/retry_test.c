@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <stdint.h>
 
-#include "retry.h"
+#include "base/retry.h"
 #include "tap.h"
 
 static uint64_t seed = 42;

@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "sample.h"
+#include "base/sample.h"
 #include "tap.h"
 
 int

@@ -15,10 +15,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "crypto.h"
-#include "line_api.h"
+#include "base/crypto.h"
+#include "line/line_api.h"
 #include "tap.h"
-#include "token_api.h"
+#include "line/token_api.h"
 
 static char dir[] = "/tmp/ln_token_test_XXXXXX";
 

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "tap.h"
-#include "token_bucket.h"
+#include "base/token_bucket.h"
 
 #define US	INT64_C(1000)
 #define MS	INT64_C(1000000)

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "line_api.h"
+#include "line/line_api.h"
 #include "tap.h"
-#include "webhook_body.h"
+#include "line/webhook_body.h"
 
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "tap.h"
-#include "window.h"
+#include "base/window.h"
 
 #define MAX_OUT		1000
 #define TICK_MS		1

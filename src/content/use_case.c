@@ -1,0 +1,683 @@
+/*-------------------------------------------------------------------------
+ *
+ * use_case.c
+ *		The purposes (利用用途) for which LINE accepts notification messages.
+ *
+ * The names of purposes reach a database by copy and paste: from PDF files
+ * that write ⽤ (U+2F64, a Kangxi radical) for 用, in half-width katakana, in
+ * full-width digits, with 通知 at the end or without, with 申し込み for 申込.
+ * So names are compared by a skeleton of code points: NFKC, lower case,
+ * without 通知 and お知らせ, without hiragana (which carries the varying
+ * okurigana and particles), long-vowel marks, spaces and punctuation.  All
+ * names stay distinct under it.  The comparison works on code points and not
+ * on bytes, so it is the same in every server encoding.
+ *
+ * Glossary: a *form* is one skeleton under which a use case is found; an input
+ * *fits* a use case when it is a part of one of its forms.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_enum.h"
+#include "common/unicode_norm.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "content/encoding.h"
+#include "content/use_case.h"
+#include "content/use_case_data.h"
+
+/* Longer inputs are no name of ours; bounds the work of the edit distance. */
+#define MAX_INPUT_BYTES		400
+#define MAX_FORM_CHARS		100
+
+/* How much of a wrong input an error message repeats, in bytes. */
+#define MAX_QUOTED_BYTES	60
+
+/* How many candidates an error message names. */
+#define MAX_CANDIDATES		3
+#define MAX_AMBIGUOUS		8
+
+#define FORMS_PER_ROW		9
+
+typedef struct Form
+{
+	int			row;			/* index into use_case_rows */
+	int			len;
+	pg_wchar	chars[MAX_FORM_CHARS];
+} Form;
+
+typedef struct EnumLabel
+{
+	float4		order;
+	NameData	label;
+} EnumLabel;
+
+/* built at first use, lives as long as the process */
+static Form *forms = NULL;
+static int	n_forms = 0;
+static bool forms_ready = false;
+
+PG_FUNCTION_INFO_V1(line_notify_to_use_case);
+PG_FUNCTION_INFO_V1(line_notify_use_case_list);
+
+static void build_forms(void);
+static int	fold(const char *utf8, int len, pg_wchar *out, int room);
+static bool is_separator(pg_wchar c);
+static int	parse_number(const pg_wchar *chars, int len);
+static bool contains(const pg_wchar *hay, int haylen,
+					 const pg_wchar *needle, int len);
+static int	edit_distance(const pg_wchar *a, int alen,
+						  const pg_wchar *b, int blen);
+pg_noreturn static void raise_unknown(const char *str, int len,
+									  const pg_wchar *chars, int nchars);
+static Oid	value_of_key(const char *key, Oid enum_type, bool missing_ok);
+static int	compare_labels(const void *a, const void *b);
+
+/*
+ * to_use_case(text) returns use_case
+ */
+Datum
+line_notify_to_use_case(PG_FUNCTION_ARGS)
+{
+	text	   *input = PG_GETARG_TEXT_PP(0);
+
+	PG_RETURN_OID(ln_use_case_parse(VARDATA_ANY(input),
+									VARSIZE_ANY_EXHDR(input),
+									get_func_rettype(fcinfo->flinfo->fn_oid), false));
+}
+
+/*
+ * use_case_list() returns setof (use_case, no, name_ja, ...)
+ *
+ * The enum decides which rows there are: a value that this library does not
+ * know yet has a number and no names, and a purpose that the installed version
+ * of the extension lacks is left out until ALTER EXTENSION ... UPDATE.
+ */
+Datum
+line_notify_use_case_list(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			enum_type;
+	CatCList   *list;
+	EnumLabel  *labels;
+	int			n_labels;
+	int			i;
+
+	InitMaterializedSRF(fcinfo, 0);
+	enum_type = TupleDescAttr(rsinfo->setDesc, 0)->atttypid;
+
+	list = SearchSysCacheList1(ENUMTYPOIDNAME, ObjectIdGetDatum(enum_type));
+	n_labels = list->n_members;
+	labels = palloc(sizeof(EnumLabel) * Max(n_labels, 1));
+	for (i = 0; i < n_labels; i++)
+	{
+		Form_pg_enum en = (Form_pg_enum) GETSTRUCT(&list->members[i]->tuple);
+
+		labels[i].order = en->enumsortorder;
+		labels[i].label = en->enumlabel;
+	}
+	ReleaseCatCacheList(list);
+	qsort(labels, n_labels, sizeof(EnumLabel), compare_labels);
+
+	for (i = 0; i < n_labels; i++)
+	{
+		const char *key = NameStr(labels[i].label);
+		Datum		values[7];
+		bool		nulls[7];
+		int			row;
+
+		memset(nulls, true, sizeof(nulls));
+
+		/* enum_in, because it refuses a value that is not committed yet */
+		values[0] = DirectFunctionCall2(enum_in, CStringGetDatum(key),
+										ObjectIdGetDatum(enum_type));
+		nulls[0] = false;
+		values[1] = Int32GetDatum(i + 1);
+		nulls[1] = false;
+
+		for (row = 0; row < LN_USE_CASE_COUNT; row++)
+		{
+			if (strcmp(use_case_rows[row].key, key) == 0)
+				break;
+		}
+		if (row < LN_USE_CASE_COUNT)
+		{
+			const UseCaseRow *r = &use_case_rows[row];
+			const char *texts[5];
+			int			j;
+
+			texts[0] = r->name_ja;
+			texts[1] = r->subcategory_ja;
+			texts[2] = r->description_ja;
+			texts[3] = r->name_en;
+			texts[4] = r->description_en;
+			values[1] = Int32GetDatum(row + 1);
+			for (j = 0; j < 5; j++)
+			{
+				int			len;
+				const char *str;
+
+				str = ln_encoding_from_utf8(texts[j], strlen(texts[j]), &len);
+				if (str == NULL || len == 0)
+					continue;
+				values[2 + j] = PointerGetDatum(cstring_to_text_with_len(str, len));
+				nulls[2 + j] = false;
+			}
+		}
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+
+	return (Datum) 0;
+}
+
+Oid
+ln_use_case_parse(const char *str, int len, Oid enum_type, bool missing_ok)
+{
+	const char *utf8;
+	int			utf8len;
+	pg_wchar	chars[MAX_FORM_CHARS];
+	int			nchars;
+	int			number;
+	int			found = -1;
+	bool		several = false;
+	int			i;
+
+	/* the key as it is, the usual case; also a key that is newer than we are */
+	if (len < NAMEDATALEN)
+	{
+		char		key[NAMEDATALEN];
+		Oid			value;
+
+		memcpy(key, str, len);
+		key[len] = '\0';
+		value = value_of_key(key, enum_type, true);
+		if (OidIsValid(value))
+			return value;
+	}
+
+	utf8 = len <= MAX_INPUT_BYTES ? ln_encoding_to_utf8(str, len, &utf8len) : NULL;
+	if (utf8 == NULL ||
+		!pg_verify_mbstr(PG_UTF8, utf8, utf8len, true))
+	{
+		if (missing_ok)
+			return InvalidOid;
+		raise_unknown(str, len, NULL, 0);
+	}
+
+	if (!forms_ready)
+		build_forms();
+
+	nchars = fold(utf8, utf8len, chars, MAX_FORM_CHARS);
+	if (nchars <= 0)
+	{
+		if (missing_ok)
+			return InvalidOid;
+		raise_unknown(str, len, NULL, 0);
+	}
+
+	number = parse_number(chars, nchars);
+	if (number > 0 && number <= LN_USE_CASE_COUNT)
+		return value_of_key(use_case_rows[number - 1].key, enum_type, false);
+	if (number >= 0)
+	{
+		if (missing_ok)
+			return InvalidOid;
+		raise_unknown(str, len, NULL, 0);
+	}
+
+	for (i = 0; i < n_forms; i++)
+	{
+		if (forms[i].len == nchars &&
+			memcmp(forms[i].chars, chars, nchars * sizeof(pg_wchar)) == 0)
+		{
+			if (found >= 0 && found != forms[i].row)
+				several = true;
+			found = forms[i].row;
+		}
+	}
+	if (found < 0 || several)
+	{
+		if (missing_ok)
+			return InvalidOid;
+		raise_unknown(str, len, chars, nchars);
+	}
+
+	return value_of_key(use_case_rows[found].key, enum_type, false);
+}
+
+char *
+ln_use_case_key(Oid use_case)
+{
+	return DatumGetCString(DirectFunctionCall1(enum_out,
+											   ObjectIdGetDatum(use_case)));
+}
+
+static void
+add_form(int row, const pg_wchar *chars, int len)
+{
+	Form	   *form;
+	int			i;
+
+	if (len <= 0)
+		return;
+	for (i = 0; i < n_forms; i++)
+	{
+		if (forms[i].row == row && forms[i].len == len &&
+			memcmp(forms[i].chars, chars, len * sizeof(pg_wchar)) == 0)
+			return;
+	}
+	form = &forms[n_forms++];
+	form->row = row;
+	form->len = len;
+	memcpy(form->chars, chars, len * sizeof(pg_wchar));
+}
+
+/* a followed by b */
+static int
+join(pg_wchar *out, const pg_wchar *a, int alen, const pg_wchar *b, int blen)
+{
+	alen = Min(alen, MAX_FORM_CHARS);
+	blen = Min(blen, MAX_FORM_CHARS - alen);
+	memcpy(out, a, alen * sizeof(pg_wchar));
+	memcpy(out + alen, b, blen * sizeof(pg_wchar));
+	return alen + blen;
+}
+
+/* out = hay without the first occurrence of needle, of which there is one */
+static int
+cut(pg_wchar *out, const pg_wchar *hay, int haylen,
+	const pg_wchar *needle, int len)
+{
+	int			i;
+
+	for (i = 0; i + len <= haylen; i++)
+	{
+		if (memcmp(hay + i, needle, len * sizeof(pg_wchar)) == 0)
+		{
+			memcpy(out, hay, i * sizeof(pg_wchar));
+			memcpy(out + i, hay + i + len,
+				   (haylen - i - len) * sizeof(pg_wchar));
+			return haylen - len;
+		}
+	}
+	memcpy(out, hay, haylen * sizeof(pg_wchar));
+	return haylen;
+}
+
+static void
+build_forms(void)
+{
+	Form	   *longest;		/* one per row: name and sub-category */
+	int			row;
+
+	/* an error half-way leaves forms_ready unset, and we start again */
+	longest = palloc0(sizeof(Form) * LN_USE_CASE_COUNT);
+	if (forms == NULL)
+		forms = MemoryContextAlloc(TopMemoryContext,
+								   sizeof(Form) * LN_USE_CASE_COUNT * FORMS_PER_ROW);
+	n_forms = 0;
+
+	for (row = 0; row < LN_USE_CASE_COUNT; row++)
+	{
+		const UseCaseRow *r = &use_case_rows[row];
+		Form	   *l = &longest[row];
+		pg_wchar	name[MAX_FORM_CHARS];
+		pg_wchar	sub[MAX_FORM_CHARS];
+		int			namelen = fold(r->name_ja, strlen(r->name_ja), name, MAX_FORM_CHARS);
+		int			sublen = fold(r->subcategory_ja, strlen(r->subcategory_ja), sub,
+								  MAX_FORM_CHARS);
+
+		l->row = row;
+		l->len = join(l->chars, name, namelen, sub, Max(sublen, 0));
+	}
+
+	for (row = 0; row < LN_USE_CASE_COUNT; row++)
+	{
+		const UseCaseRow *r = &use_case_rows[row];
+		pg_wchar	name[MAX_FORM_CHARS];
+		pg_wchar	sub[MAX_FORM_CHARS];
+		pg_wchar	buf[MAX_FORM_CHARS];
+		int			namelen;
+		int			sublen;
+		int			len;
+
+		len = fold(r->key, strlen(r->key), buf, MAX_FORM_CHARS);
+		add_form(row, buf, len);
+		len = fold(r->name_en, strlen(r->name_en), buf, MAX_FORM_CHARS);
+		add_form(row, buf, len);
+
+		namelen = fold(r->name_ja, strlen(r->name_ja), name, MAX_FORM_CHARS);
+		sublen = fold(r->subcategory_ja, strlen(r->subcategory_ja), sub,
+					  MAX_FORM_CHARS);
+		if (sublen <= 0)
+			add_form(row, name, namelen);
+		else
+		{
+			pg_wchar	rest[MAX_FORM_CHARS];
+			int			restlen;
+			int			other;
+
+			len = join(buf, name, namelen, sub, sublen);
+			add_form(row, buf, len);
+			len = join(buf, sub, sublen, name, namelen);
+			add_form(row, buf, len);
+			add_form(row, sub, sublen);
+
+			/*
+			 * リマインド(支払期限): the sub-category without the
+			 * repeated name
+			 */
+			restlen = cut(rest, sub, sublen, name, namelen);
+			len = join(buf, name, namelen, rest, restlen);
+			add_form(row, buf, len);
+			len = join(buf, rest, restlen, name, namelen);
+			add_form(row, buf, len);
+
+			/* 支払期限 alone, where it cannot mean another use case */
+			for (other = 0; other < LN_USE_CASE_COUNT; other++)
+			{
+				if (other != row &&
+					contains(longest[other].chars, longest[other].len,
+							 rest, restlen))
+					break;
+			}
+			if (other == LN_USE_CASE_COUNT)
+				add_form(row, rest, restlen);
+		}
+	}
+	pfree(longest);
+	forms_ready = true;
+}
+
+/*
+ * Writes the skeleton of a valid UTF-8 text and returns its length, 0 when
+ * nothing is left, -1 when it does not fit.
+ */
+static int
+fold(const char *utf8, int len, pg_wchar *out, int room)
+{
+	static const pg_wchar words[][4] = {
+		{0x901A, 0x77E5, 0},	/* 通知 */
+		{0x304A, 0x77E5, 0x3089, 0x305B},	/* お知らせ */
+	};
+	static const int word_lens[] = {2, 4};
+	pg_wchar   *raw;
+	pg_wchar   *norm;
+	pg_wchar   *p1;
+	pg_wchar   *p2;
+	int			nraw = 0;
+	int			n = 0;
+	const unsigned char *p = (const unsigned char *) utf8;
+	const unsigned char *end = p + len;
+
+	raw = palloc((len + 1) * sizeof(pg_wchar));
+	while (p < end)
+	{
+		pg_wchar	c = utf8_to_unicode(p);
+
+		p += pg_utf_mblen(p);
+
+		/*
+		 * Variation selectors choose a glyph, not a character.  They are
+		 * dropped beforehand, as they would keep NFKC from composing.
+		 */
+		if ((c >= 0xFE00 && c <= 0xFE0F) || (c >= 0xE0100 && c <= 0xE01EF))
+			continue;
+		raw[nraw++] = c;
+	}
+	raw[nraw] = 0;
+	norm = unicode_normalize(UNICODE_NFKC, raw);
+	pfree(raw);
+
+	/* first what separates, so that it cannot split a word either */
+	for (p1 = p2 = norm; *p1 != 0; p1++)
+	{
+		pg_wchar	c = *p1;
+
+		if (c >= 'A' && c <= 'Z')
+			c += 'a' - 'A';
+		if (!is_separator(c))
+			*p2++ = c;
+	}
+	*p2 = 0;
+
+	/* then what varies */
+	for (p1 = norm; *p1 != 0; p1++)
+	{
+		int			w;
+
+		for (w = 0; w < (int) lengthof(words); w++)
+		{
+			int			k;
+
+			for (k = 0; k < word_lens[w] && p1[k] == words[w][k]; k++)
+				;
+			if (k == word_lens[w])
+			{
+				p1 += k - 1;
+
+				break;
+			}
+		}
+		if (w < (int) lengthof(words) || (*p1 >= 0x3041 && *p1 <= 0x309F))
+			continue;
+		if (n == room)
+		{
+			n = -1;
+			break;
+		}
+		out[n++] = *p1;
+	}
+	pfree(norm);
+	return n;
+}
+
+static bool
+is_separator(pg_wchar c)
+{
+	if (c < 0x80)
+		return !((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'));
+	return c < 0xC0 ||			/* Latin-1 punctuation */
+		(c >= 0x2000 && c <= 0x206F) || /* general punctuation */
+		(c >= 0x3000 && c <= 0x3004) || (c >= 0x3008 && c <= 0x3040) ||
+		c == 0x30A0 || c == 0x30FB ||	/* katakana double hyphen, middle dot */
+		c == 0x30FC ||			/* long vowel, often typed as a hyphen */
+		c == 0x2212 || c == 0xFEFF;
+}
+
+/* "3", "no3", "3番" as folded; -1 when it is not a number */
+static int
+parse_number(const pg_wchar *chars, int len)
+{
+	int			number = 0;
+
+	if (len > 2 && chars[0] == 'n' && chars[1] == 'o')
+	{
+		chars += 2;
+		len -= 2;
+	}
+	if (len > 1 && chars[len - 1] == 0x756A)	/* 番 */
+		len--;
+	if (len == 0)
+		return -1;
+	for (; len > 0; len--, chars++)
+	{
+		if (*chars < '0' || *chars > '9')
+			return -1;
+		number = Min(number * 10 + (int) (*chars - '0'), 100000);
+	}
+	return number;
+}
+
+static bool
+contains(const pg_wchar *hay, int haylen, const pg_wchar *needle, int len)
+{
+	int			i;
+
+	for (i = 0; i + len <= haylen; i++)
+	{
+		if (memcmp(hay + i, needle, len * sizeof(pg_wchar)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Levenshtein, all costs 1 */
+static int
+edit_distance(const pg_wchar *a, int alen, const pg_wchar *b, int blen)
+{
+	int			line[MAX_FORM_CHARS + 1];
+	int			i;
+	int			j;
+
+	for (j = 0; j <= blen; j++)
+		line[j] = j;
+	for (i = 1; i <= alen; i++)
+	{
+		int			diagonal = line[0];
+
+		line[0] = i;
+		for (j = 1; j <= blen; j++)
+		{
+			int			above = line[j];
+			int			best = diagonal + (a[i - 1] != b[j - 1]);
+
+			best = Min(best, above + 1);
+			best = Min(best, line[j - 1] + 1);
+			line[j] = best;
+			diagonal = above;
+		}
+	}
+	return line[blen];
+}
+
+/*
+ * Raises the error for a text that names no use case, or several.  chars is
+ * NULL when it cannot be compared at all.
+ */
+static void
+raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars)
+{
+	int			picked[MAX_AMBIGUOUS];
+	int			n_picked = 0;
+	bool		ambiguous;
+	int			row;
+	StringInfoData hint;
+	char	   *quoted;
+	int			i;
+
+	/* which use cases does it fit? */
+	if (chars != NULL)
+	{
+		for (row = 0; row < LN_USE_CASE_COUNT && n_picked < MAX_AMBIGUOUS; row++)
+		{
+			for (i = 0; i < n_forms; i++)
+			{
+				if (forms[i].row == row &&
+					contains(forms[i].chars, forms[i].len, chars, nchars))
+				{
+					picked[n_picked++] = row;
+					break;
+				}
+			}
+		}
+	}
+	ambiguous = n_picked > 1;
+
+	/* else which ones are near? */
+	if (chars != NULL && n_picked == 0)
+	{
+		int			distance[LN_USE_CASE_COUNT];
+		int			best = INT_MAX;
+
+		for (row = 0; row < LN_USE_CASE_COUNT; row++)
+			distance[row] = INT_MAX;
+		for (i = 0; i < n_forms; i++)
+		{
+			int			d = edit_distance(chars, nchars,
+										  forms[i].chars, forms[i].len);
+
+			/* what shares less than about half is not near */
+			if (d * 5 <= Max(nchars, forms[i].len) * 3)
+				distance[forms[i].row] = Min(distance[forms[i].row], d);
+		}
+		while (n_picked < MAX_CANDIDATES)
+		{
+			int			nearest = -1;
+
+			for (row = 0; row < LN_USE_CASE_COUNT; row++)
+			{
+				if (distance[row] != INT_MAX &&
+					(nearest < 0 || distance[row] < distance[nearest]))
+					nearest = row;
+			}
+
+			/* a clear winner needs no company */
+			if (nearest < 0 ||
+				(n_picked > 0 && distance[nearest] > best + (best > 1)))
+				break;
+			best = Min(best, distance[nearest]);
+			picked[n_picked++] = nearest;
+			distance[nearest] = INT_MAX;
+		}
+	}
+
+	initStringInfo(&hint);
+	for (i = 0; i < n_picked; i++)
+	{
+		const UseCaseRow *r = &use_case_rows[picked[i]];
+		char	   *name = psprintf(r->subcategory_ja[0] ? "%s %s" : "%s",
+									r->name_ja, r->subcategory_ja);
+		int			namelen;
+		const char *name_db = ln_encoding_from_utf8(name, strlen(name), &namelen);
+
+		if (i > 0)
+			appendStringInfoString(&hint, i == n_picked - 1 ? " or " : ", ");
+		appendStringInfo(&hint, "\"%s\"", r->key);
+		if (name_db != NULL)
+			appendStringInfo(&hint, " (%.*s)", namelen, name_db);
+	}
+
+	quoted = pnstrdup(str, pg_mbcliplen(str, len, MAX_QUOTED_BYTES));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 ambiguous ? errmsg("ambiguous use case: \"%s\"", quoted) :
+			 errmsg("unknown use case: \"%s\"", quoted),
+			 ambiguous ? errdetail("It fits several use cases.") : 0,
+			 n_picked > 0 ? errhint("Did you mean %s?", hint.data) :
+			 errhint("The view line_notify.use_cases lists the keys, numbers and names.")));
+}
+
+/* the enum value of a label */
+static Oid
+value_of_key(const char *key, Oid enum_type, bool missing_ok)
+{
+	if (missing_ok &&
+		!SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(enum_type),
+							   CStringGetDatum(key)))
+		return InvalidOid;
+
+	/* enum_in, because it refuses a value that is not committed yet */
+	return DatumGetObjectId(DirectFunctionCall2(enum_in, CStringGetDatum(key),
+												ObjectIdGetDatum(enum_type)));
+}
+
+static int
+compare_labels(const void *a, const void *b)
+{
+	float4		x = ((const EnumLabel *) a)->order;
+	float4		y = ((const EnumLabel *) b)->order;
+
+	return (x > y) - (x < y);
+}

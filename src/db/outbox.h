@@ -1,0 +1,378 @@
+/*-------------------------------------------------------------------------
+ *
+ * outbox.h
+ *		All SQL of the sender: channels, claim, record, rescue, webhook events.
+ *		The one door to SPI; outside, a row is a C struct.
+ *
+ * Every function needs an open transaction and a connected SPI, raises on any
+ * database error, and returns memory of the context that was current when it
+ * was called.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LN_OUTBOX_H
+#define LN_OUTBOX_H
+
+#include "datatype/timestamp.h"
+
+#include "line/line_api.h"
+
+/* what a channel gets its access token by */
+typedef enum LnCredential
+{
+	LN_CREDENTIAL_NONE,
+	LN_CREDENTIAL_TOKEN,		/* access_token: it is one */
+	LN_CREDENTIAL_SECRET,		/* client_secret: LINE issues one for it */
+	LN_CREDENTIAL_JWT			/* jwt_key: LINE issues one for an assertion
+								 * signed with it */
+} LnCredential;
+
+/* A lane is a priority and an endpoint; the script computes outbox.lane alike. */
+#define LN_MIN_PRIORITY		(-10)
+#define LN_MAX_PRIORITY		10
+#define LN_LANES			((LN_MAX_PRIORITY - LN_MIN_PRIORITY + 1) * 2)
+
+static inline int
+ln_lane(int priority, LineKind kind)
+{
+	return (priority - LN_MIN_PRIORITY) * 2 + (kind == LINE_FLEXIBLE ? 1 : 0);
+}
+
+static inline LineKind
+ln_lane_kind(int lane)
+{
+	return lane % 2 == 0 ? LINE_TEMPLATE : LINE_FLEXIBLE;
+}
+
+static inline int
+ln_lane_priority(int lane)
+{
+	return lane / 2 + LN_MIN_PRIORITY;
+}
+
+/*
+ * What refusals are counted by: "t" and a template_key, or "u" and a use case.
+ * Longer ones are cut off; LINE's template keys are far shorter.
+ */
+#define LN_SUBJECT_LEN		128
+
+/* one row of table channel, with its secrets */
+typedef struct LnChannelRow
+{
+	char	   *name;
+	int64		home;
+	char	   *api_base;
+	char	   *line_channel_id;	/* or NULL */
+	char	   *region;
+	int			rate_limit;
+	int			max_in_flight;
+	int64		default_ttl_us;
+	bool		on_invalid_error;
+	LinePolicy	on_unknown;
+	LinePolicy	on_server_error;
+	int			max_attempts;	/* INT_MAX = no limit */
+	int64		backoff_base_ms;
+	int64		backoff_cap_ms;
+	int			connect_timeout_ms;
+	int			total_timeout_ms;
+	bool		use_case_required;
+	bool		catalogue_only;
+	char	   *proxy;			/* or NULL */
+	char	   *ca_file;		/* or NULL */
+	bool		paused;
+	bool		paused_automatically;
+	int64		settle_window_us;
+	int64		dedup_window_us;
+	bool		replace_duplicate;
+	char	   *time_zone;
+	char	   *quiet_hours;	/* or NULL */
+	int			daily_budget;	/* 0 = none */
+	char	  **only_recipients;	/* sorted hashes; NULL = everybody */
+	int			nonly_recipients;
+
+	/* only ln_outbox_load_flow fills these */
+	bool		endpoint_paused[2]; /* by LineKind */
+	char	  **paused_subjects;
+	int			npaused_subjects;
+	char	  **paused_use_cases;
+	int			npaused_use_cases;
+	int64		sent_today;
+	TimestampTz day_ends;
+
+	LnCredential credential;	/* these, down to the end, only
+								 * ln_outbox_load_credentials fills */
+	char	   *credential_value;	/* secret, or file:/path */
+	char	   *credential_key_id;	/* jwt_key: LINE's kid */
+	bool		credential_v21; /* jwt_key: v2.1 instead of stateless tokens */
+	char	   *channel_secret; /* of webhooks, or NULL */
+	char	   *previous_channel_secret;
+} LnChannelRow;
+
+/* which role may send through which channel */
+typedef struct LnSenderRow
+{
+	Oid			role;
+	char	   *channel;		/* "*" = every one */
+} LnSenderRow;
+
+/* a claimed message */
+typedef struct LnMessage
+{
+	int64		id;
+	uint64		token;			/* lease token */
+	int			attempt;		/* the one about to be made, from 1 */
+	bool		maybe_sent;		/* an earlier one may have arrived */
+	bool		ordered;		/* has an order_key */
+	int64		order_hash;		/* of its order_key */
+	bool		blocked;		/* an earlier message of its order_key waits */
+	TimestampTz due_at;
+	TimestampTz expires_at;
+	char	   *recipient;
+	char	   *template_key;	/* or NULL: flexible */
+	char	   *body;			/* JSON text or NULL */
+	char	   *messages;		/* JSON text or NULL */
+	int			notification_disabled;	/* -1, 0, 1 */
+	char	   *aggregation_unit;	/* or NULL */
+	char	   *use_case;		/* "" = none */
+	struct LnPolicy *policy;	/* NULL = all as the channel has it */
+	bool		not_utf8;		/* some text of it has no UTF-8 form, and is
+								 * as in the database */
+} LnMessage;
+
+/* what became of a claimed message */
+typedef struct LnRecord
+{
+	int64		id;
+	uint64		token;
+	const char *channel;
+	LineNext	next;
+	LineOutcome outcome;
+	int			status;			/* 0 = none */
+	const char *request_id;		/* or "" */
+	const char *error;			/* or "" */
+	TimestampTz sent_at;		/* 0 = never started */
+	TimestampTz ended_at;
+	TimestampTz retry_at;		/* LINE_RETRY_LATER, LINE_RETURN */
+	bool		attempted;		/* an attempt was made: goes to the log */
+} LnRecord;
+
+/* a claim whose claimer is dead */
+typedef struct LnOrphan
+{
+	int64		id;
+	uint64		token;
+	int			attempt;
+	uint64		claimer;
+	bool		maybe_sent;
+	char	   *channel;
+	struct LnPolicy *policy;	/* NULL = all as the channel has it */
+} LnOrphan;
+
+/* a lane: messages of one channel, priority and endpoint, in order of due time */
+typedef struct LnLaneRow
+{
+	char	   *channel;
+	int			lane;
+	TimestampTz first_due;		/* DT_NOEND = nothing that time alone would
+								 * make due */
+} LnLaneRow;
+
+/* where the release of a whole channel stands; zeroed to begin with */
+typedef struct LnReleaseScan
+{
+	int64		oldest;			/* first note of an order_key that was left */
+	int64		seq;			/* note of a channel */
+	int			lane;
+	int64		after;			/* id */
+} LnReleaseScan;
+
+/* one parsed delivery event */
+typedef struct LnEvent
+{
+	const char *event_id;
+	const char *type;
+	bool		tagged;
+	int64		message_id;
+	int			attempt;
+	uint64		token;
+	const char *recipient;		/* untagged: the hash, or NULL */
+	TimestampTz event_at;
+} LnEvent;
+
+/* Questions about LINE's counts that are asked at a time. */
+#define LN_COUNTS_MAX		8
+
+typedef struct LnCount
+{
+	char		channel[64];
+	char		kind[16];		/* template, flexible: delivered on a day;
+								 * engagement: of a unit from day to upto;
+								 * units: in use this month */
+	char		day[9];			/* yyyymmdd, UTC+9 */
+	char		upto[9];		/* engagement */
+	char		unit[31];		/* engagement: of [A-Za-z0-9_] */
+	char		status[40];		/* LINE's word: ready, unready, ...; or "http
+								 * 403", "no answer" */
+	int64		number;			/* messages; people who opened; units; -1 =
+								 * not told */
+	int64		clicked;		/* engagement: people who opened a URL; -1 =
+								 * not told */
+} LnCount;
+
+/* Is the extension there, and which version of its objects? NULL = not there. */
+extern char *ln_outbox_extension_version(void);
+
+/* The home of this cluster, database and node; 0 = disarmed. */
+extern int64 ln_outbox_local_home(void);
+
+/* All channels / senders, ordered by name. */
+extern int	ln_outbox_load_channels(LnChannelRow **rows);
+extern int	ln_outbox_load_senders(LnSenderRow **rows);
+
+/* Fill in partial pauses and today's count of channels loaded before. */
+extern void ln_outbox_load_flow(LnChannelRow *rows, int n);
+
+/* for qsort and bsearch over LnChannelRow.only_recipients */
+extern int	ln_outbox_compare_recipients(const void *a, const void *b);
+
+/* The subject of a template_key or use case; buf has LN_SUBJECT_LEN bytes. */
+extern void ln_outbox_subject(char *buf, LineKind kind, const char *name);
+
+/* Fill in the credentials of channels loaded before. */
+extern void ln_outbox_load_credentials(LnChannelRow *rows, int n);
+
+/* The lanes that have rows of this home, with their first due time. */
+extern int	ln_outbox_survey(int64 home, TimestampTz after, LnLaneRow **rows);
+
+/* When the next waiting row expires; DT_NOEND = none. */
+extern TimestampTz ln_outbox_next_expiry(int64 home, TimestampTz low);
+
+/*
+ * Texts of a picked message are UTF-8, whatever the database is.
+ *
+ * Lock up to limit rows of a lane that are due between low and now and not in
+ * flight, in order.  Nothing is written: decide, then ln_outbox_mark() or
+ * ln_outbox_park().
+ */
+extern int	ln_outbox_pick(const char *channel, int lane, int64 home,
+						   TimestampTz low, TimestampTz now, int limit,
+						   LnMessage **rows);
+
+/* Claim picked rows: writes their leases. */
+extern void ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer);
+
+/* Forget what is remembered of history's partitions: the extension was made anew, or somebody dropped one. */
+extern void ln_outbox_forget(void);
+
+/*
+ * Note the timeline that is sent from, and whether claims wait for a standby.
+ * Returns what a promotion left in doubt: messages due up to *before, until
+ * *until; DT_NOBEGIN and DT_NOEND = nothing.
+ */
+extern void ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous, int grace_s,
+									TimestampTz *before, TimestampTz *until);
+
+/* The grace is over: a step of ending the doubt; true when there is more to do. */
+extern bool ln_outbox_settle_doubt(int64 home, bool hold, int step);
+
+/* One step of what time does to history (minutes, -1 = never); true when there is more to do. */
+extern bool ln_outbox_maintain(int retention, int payload_retention, int operations_retention, int step);
+
+/* Let a message that cannot be claimed wait, with the reason, so that those behind it can go. */
+extern void ln_outbox_defer(int64 id, TimestampTz until, const char *reason);
+
+/*
+ * Put picked rows aside, until the head of their order_key is through or the
+ * pause of their template or design ends: table release brings them back.
+ */
+extern void ln_outbox_park(const LnMessage *rows, int n);
+
+/* Let picked rows wait a moment, while a later message of their order_key is on the wire. */
+extern void ln_outbox_postpone(const LnMessage *rows, int n);
+
+/* Has anybody objected to being sent notices? */
+extern bool ln_outbox_has_suppressed(void);
+
+/* Which of the picked rows are to people who objected. */
+extern bool *ln_outbox_find_suppressed(const LnMessage *rows, int n);
+
+/* End picked rows without sending them. */
+extern void ln_outbox_suppress(const LnMessage *rows, int n, const char *why);
+
+/* The same, as invalid. */
+extern void ln_outbox_reject(const LnMessage *rows, int n, const char *why);
+
+/* Note that what was set aside behind an order_key (NULL: in the channel) may go on. */
+extern void ln_outbox_note_release(const char *channel, const char *order_key);
+
+/*
+ * Bring back up to limit rows that were set aside and noted.  Returns whether
+ * notes are left; *stuck, that somebody has their rows locked.  *rows are the
+ * lanes that have something due now.  Caller holds the claim lock.
+ */
+extern bool ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, bool *stuck);
+
+/* Count messages that LINE accepted or may have accepted today. */
+extern void ln_outbox_count_sent(const char *channel, int n);
+
+/* Delete dedup keys whose window is over, at most limit. */
+extern void ln_outbox_sweep_keys(int limit);
+
+/*
+ * Record outcomes; n of them under their lease, and count what may have been
+ * accepted for the daily budget.  Returns how many leases still held.
+ */
+extern int	ln_outbox_record(const LnRecord *recs, int n);
+
+/* Keep, for health(), why a channel has no access token; "" = it has one. */
+extern void ln_outbox_note_token(const char *channel, const char *error);
+
+/* Pause a channel, or an endpoint, template or use case of it. Returns whether it was not paused already. */
+extern bool ln_outbox_pause(const char *channel, const char *reason);
+extern bool ln_outbox_pause_part(const char *channel, const char *scope, const char *subject, const char *reason);
+
+/* End an automatic pause of a channel; an operator's stays. Returns whether there was one. */
+extern bool ln_outbox_resume(const char *channel);
+
+/* Move rows whose time is over, and parked ones, to history. Returns how many; *next = their last expires_at. */
+extern int	ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, TimestampTz *last);
+
+/* Claims of claimers other than "me", of this home. */
+extern int	ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows);
+
+/*
+ * Fold up to limit webhook events into the messages they are of; returns how
+ * many were taken.  *left: some stay because somebody has their message
+ * locked.  *after is where to go on, 0 to begin with: that it is not 0
+ * afterwards says that there may be more at once.
+ */
+extern int	ln_outbox_fold(int limit, int64 *after, bool *left);
+
+/*
+ * Judge the silence after one more minute of accepted messages of each channel;
+ * sum up counters.  Returns when to come again, DT_NOBEGIN = at once.
+ */
+extern TimestampTz ln_outbox_sweep_silence(int64 silence_us);
+
+/*
+ * Which of LINE's counts to ask for now (at most LN_COUNTS_MAX); *next is when
+ * to look again, DT_NOEND = not before something is sent.
+ */
+extern int	ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next);
+
+/* Keep LINE's answers. */
+extern void ln_outbox_record_counts(const LnCount *counts, int n);
+
+/* Insert events that are new; returns how many were. */
+extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);
+
+/* Tell listeners that outcomes wait.  False: the NOTIFY queue is so full that they are not told. */
+extern bool ln_outbox_announce(const char *notify_channel);
+
+/* Log a drain() that made so many attempts; how many messages are due and not sent? */
+extern int64 ln_outbox_note_drain(int64 sent);
+
+/* State of a message, by a snapshot of its own; NULL = there is none with this id. */
+extern char *ln_outbox_state(int64 id);
+
+#endif							/* LN_OUTBOX_H */

@@ -1,0 +1,847 @@
+/*-------------------------------------------------------------------------
+ *
+ * insert_trigger.c
+ *		A new message: checked, hashed, scheduled, and the worker woken at
+ *		commit.
+ *
+ * The BEFORE INSERT trigger of outbox runs in the producer's transaction, for
+ * every row of every COPY: no SQL per row, channels and grants are cached per
+ * backend, and the cache falls by relcache invalidation.
+ *
+ * Two kinds of fault.  What the statement says wrongly (an unknown channel, two
+ * contents, a key of wrong shape) is an ERROR: it would be wrong for every
+ * row.  What one row's data says wrongly (a number that is none, an empty
+ * value) follows the channel's on_invalid: by default the row is parked as
+ * "invalid", because one bad cell must not roll back an order.
+ *
+ * A row that comes with a state is a row of a dump: it is taken as it is.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/pg_prng.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "base/crypto.h"
+#include "compat.h"
+#include "content/approval.h"
+#include "content/message_funcs.h"
+#include "db/dedup.h"
+#include "db/policy.h"
+#include "db/suppression.h"
+#include "enqueue/insert_trigger.h"
+#include "guc.h"
+#include "phone/phone_funcs.h"
+#include "server/shmem.h"
+#include "server/wakeup.h"
+
+PG_FUNCTION_INFO_V1(line_notify_outbox_insert);
+PG_FUNCTION_INFO_V1(line_notify_configuration_changed);
+PG_FUNCTION_INFO_V1(line_notify_duplicate_of);
+
+/* Nobody plans a notice for longer; and times at the end of the calendar could not be restored. */
+#define MAX_AHEAD_US		(INT64CONST(36600) * USECS_PER_DAY)
+
+/* Longest reference and batch in bytes: both are indexed. */
+#define MAX_LABEL_BYTES		1000
+
+/* our columns of outbox */
+typedef enum OutboxColumn
+{
+	COL_CHANNEL,
+	COL_PHONE,
+	COL_REGION,
+	COL_RECIPIENT,
+	COL_USE_CASE,
+	COL_TEMPLATE_KEY,
+	COL_BODY,
+	COL_MESSAGES,
+	COL_NOTIFICATION_DISABLED,
+	COL_AGGREGATION_UNIT,
+	COL_PRIORITY,
+	COL_SEND_AFTER,
+	COL_SPREAD,
+	COL_EXPIRES_AT,
+	COL_BATCH,
+	COL_REFERENCE,
+	COL_POLICY,
+	COL_DEDUP_KEY,
+	COL_ON_DUPLICATE,
+	COL_ORDER_KEY,
+	COL_ID,
+	COL_STATE,
+	COL_DUE_AT,
+	COL_HOME,
+	COL_CREATED_AT,
+	COL_ERROR,
+	NCOLS
+} OutboxColumn;
+
+static const char *const column_names[NCOLS] = {
+	"channel", "phone", "region", "recipient", "use_case", "template_key", "body",
+	"messages", "notification_disabled", "aggregation_unit", "priority",
+	"send_after", "spread", "expires_at", "batch", "reference", "policy", "dedup_key", "on_duplicate", "order_key",
+	"id", "state", "due_at", "home", "created_at", "error"
+};
+
+/* One firing's view of the row. */
+typedef struct Row
+{
+	TupleDesc	desc;
+	int			attno[NCOLS];	/* 1-based */
+	Datum	   *values;
+	bool	   *nulls;
+	bool	   *replace;
+} Row;
+
+#define IS_NULL(row, c)		((row)->nulls[(row)->attno[c] - 1])
+#define VALUE(row, c)		((row)->values[(row)->attno[c] - 1])
+
+/* cache of this backend */
+static struct
+{
+	bool		stale;			/* or never loaded: context is NULL */
+	bool		invalidated;	/* while it was being loaded */
+	bool		registered;
+	MemoryContext context;
+	Oid			channel_relid;
+	Oid			sender_relid;
+	LnChannelRow *channels;
+	int			nchannels;
+	LnSenderRow *senders;
+	int			nsenders;
+	LnApprovals *approvals;
+	Oid			state_type;
+	Oid			queued_label;	/* enum values */
+	Oid			invalid_label;
+	Oid			suppressed_label;
+	LnDedupTables dedup;
+	bool		any_suppressed; /* somebody objected */
+	Oid			suppression_relid;
+	Oid			suppression_pkey;
+} cache;
+
+/* the message that the row last inserted by this session was a duplicate of */
+static int64 duplicate_of = 0;
+
+/* what is known of the next row to come; see ln_enqueue_tell() */
+typedef struct LnRowOrigin
+{
+	const char *fault;
+	bool		content_is_data;
+} LnRowOrigin;
+
+static LnRowOrigin origin;
+
+static void load_cache(void);
+static void cache_callback(Datum arg, Oid relid);
+static void set_value(Row *row, OutboxColumn c, Datum value);
+static void set_null(Row *row, OutboxColumn c);
+static const LnChannelRow *choose_channel(Row *row);
+static void check_sender(const char *channel, Oid owner);
+static void check_key(Row *row, OutboxColumn c);
+static bool shorten_label(Row *row, OutboxColumn c);
+static bool is_allowed(const LnChannelRow *channel, const char *recipient);
+static void read_policy(Row *row, LnPolicy *policy);
+static const char *check_content(Row *row, const LnChannelRow *channel, bool content_is_data, char *buf, size_t buflen);
+static const char *find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen);
+static void forget_origin(void *arg);
+static bool is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz now, TimestampTz until);
+pg_noreturn static void statement_fault(int sqlstate, const char *message, const char *detail, const char *hint);
+
+static void
+statement_fault(int sqlstate, const char *message, const char *detail, const char *hint)
+{
+	/* the statement holds a telephone number: keep it out of the log */
+	ereport(ERROR,
+			(errcode(sqlstate),
+			 errmsg("%s", message),
+			 detail ? errdetail("%s", detail) : 0,
+			 hint ? errhint("%s", hint) : 0,
+			 errhidestmt(true), errhidecontext(true)));
+	pg_unreachable();
+}
+
+Datum
+line_notify_configuration_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called as a trigger")));
+	CacheInvalidateRelcache(trigdata->tg_relation);
+	ln_wakeup_at_commit(LN_WORK_CONFIG);
+	PG_RETURN_POINTER(NULL);
+}
+
+Datum
+line_notify_outbox_insert(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	HeapTuple	tuple;
+	Row			row;
+	int		   *attnos;
+	const LnChannelRow *channel;
+	const char *fault = NULL;	/* row fault, for column error */
+	char		faultbuf[LN_FINDING_PATH_LEN + 128];
+	const char *recipient_fault;
+	LnRowOrigin known = origin;
+	LnPolicy	policy;
+	bool		template;
+	TimestampTz now;
+	TimestampTz due;
+	TimestampTz expires;
+	int			priority;
+	bool		suppressed;
+
+	memset(&origin, 0, sizeof(origin));
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
+		!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function must be called as a BEFORE INSERT trigger for each row")));
+
+	/* where our columns are, once per statement: others may have been added */
+	row.desc = RelationGetDescr(trigdata->tg_relation);
+	attnos = (int *) fcinfo->flinfo->fn_extra;
+	if (attnos == NULL)
+	{
+		attnos = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(row.attno));
+		for (int i = 0; i < NCOLS; i++)
+		{
+			attnos[i] = SPI_fnumber(row.desc, column_names[i]);
+			if (attnos[i] <= 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_UNDEFINED_COLUMN),
+						 errmsg("column \"%s\" of the outbox does not exist", column_names[i])));
+		}
+		fcinfo->flinfo->fn_extra = attnos;
+	}
+	memcpy(row.attno, attnos, sizeof(row.attno));
+	row.values = palloc(sizeof(Datum) * row.desc->natts);
+	row.nulls = palloc(sizeof(bool) * row.desc->natts);
+	row.replace = palloc0(sizeof(bool) * row.desc->natts);
+	tuple = trigdata->tg_trigtuple;
+	heap_deform_tuple(tuple, row.desc, row.values, row.nulls);
+
+	/* from a dump: no clock, no checks, no wake-up */
+	if (!IS_NULL(&row, COL_STATE))
+		return PointerGetDatum(tuple);
+
+	duplicate_of = 0;
+	if (!ln_guc_enqueue)
+		return PointerGetDatum(NULL);
+
+	if (ln_wakeup_count_row() > ln_guc_max_messages_per_transaction)
+		statement_fault(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+						"too many messages in one transaction",
+						psprintf("line_notify.max_messages_per_transaction is %d.", ln_guc_max_messages_per_transaction),
+						"If they shall really be sent, a superuser can SET LOCAL line_notify.max_messages_per_transaction for this transaction.");
+
+	channel = choose_channel(&row);
+	check_sender(channel->name, trigdata->tg_relation->rd_rel->relowner);
+	read_policy(&row, &policy);
+
+	template = !IS_NULL(&row, COL_TEMPLATE_KEY);
+	fault = known.fault;
+	if (fault == NULL)
+	{
+		fault = check_content(&row, channel, known.content_is_data, faultbuf, sizeof(faultbuf));
+		recipient_fault = find_recipient(&row, channel, faultbuf, sizeof(faultbuf));
+		if (recipient_fault != NULL)
+			fault = recipient_fault;
+	}
+	set_null(&row, COL_PHONE);
+
+	/*
+	 * The transaction id before the clock: whoever sees that all transactions
+	 * older than a moment have ended knows that no row due before that moment
+	 * will still appear (horizon.h).
+	 */
+	(void) GetCurrentTransactionId();
+	now = GetCurrentTimestamp();
+	due = now;
+	if (!IS_NULL(&row, COL_SEND_AFTER))
+		due = DatumGetTimestampTz(VALUE(&row, COL_SEND_AFTER));
+	if (!IS_NULL(&row, COL_SPREAD))
+	{
+		Interval   *spread = DatumGetIntervalP(VALUE(&row, COL_SPREAD));
+		double		us = (double) spread->time +
+		((double) spread->day + (double) spread->month * DAYS_PER_MONTH) * USECS_PER_DAY;
+
+		if (us < 0 || us > 366.0 * USECS_PER_DAY)
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							"spread is out of range", "The range is 0 to 366 days.", NULL);
+		if (!TIMESTAMP_NOT_FINITE(due))
+		{
+			due = Max(due, now);
+			/* chance must not make a message expire before it is due */
+			if (!IS_NULL(&row, COL_EXPIRES_AT))
+				us = Min(us, Max((double) DatumGetTimestampTz(VALUE(&row, COL_EXPIRES_AT)) - due, 0));
+			due += (int64) (us * pg_prng_double(&pg_global_prng_state));
+		}
+	}
+	if (TIMESTAMP_NOT_FINITE(due) && due > 0)
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						"send_after must be finite", NULL, NULL);
+	due = Max(due, now);
+	if (shorten_label(&row, COL_BATCH) && fault == NULL)
+		fault = "batch: too long";
+	if (shorten_label(&row, COL_REFERENCE) && fault == NULL)
+		fault = "reference: too long";
+	if (due > now + MAX_AHEAD_US)
+	{
+		if (fault == NULL)
+			fault = "send_after: too far ahead";
+		due = now;
+	}
+	if (IS_NULL(&row, COL_EXPIRES_AT))
+		expires = due + Min(channel->default_ttl_us, MAX_AHEAD_US);
+	else
+	{
+		expires = DatumGetTimestampTz(VALUE(&row, COL_EXPIRES_AT));
+		if (TIMESTAMP_NOT_FINITE(expires) && expires > 0)
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							"expires_at must be finite",
+							NULL, "A notice that is never stale does not exist; leave it out for the channel's default_ttl.");
+		if (expires <= now && fault == NULL)
+			fault = "expires_at: in the past";
+		if (expires <= due && fault == NULL)
+			fault = "expires_at: not after send_after";
+		if (expires > now + 2 * MAX_AHEAD_US && fault == NULL)
+			fault = "expires_at: too far ahead";
+	}
+
+	suppressed = fault == NULL && channel->only_recipients != NULL &&
+		!is_allowed(channel, TextDatumGetCString(VALUE(&row, COL_RECIPIENT)));
+	if (suppressed)
+		fault = "only_recipients: not on the list of the channel";
+	else if (fault == NULL && cache.any_suppressed &&
+			 ln_is_suppressed(cache.suppression_relid, cache.suppression_pkey,
+							  TextDatumGetCString(VALUE(&row, COL_RECIPIENT))))
+	{
+		suppressed = true;
+		fault = "the recipient objected";
+	}
+	if (fault != NULL)
+	{
+		if (ln_policy_or(policy.on_invalid_error, channel->on_invalid_error) && !suppressed)
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							"invalid message",
+							psprintf("The rule is: %s.", fault),
+							"With on_invalid => 'park' such rows are kept as invalid instead.");
+		/* the worker moves it to history at once */
+		expires = now;
+		due = now;
+		set_value(&row, COL_ERROR, CStringGetTextDatum(fault));
+		set_null(&row, COL_RECIPIENT);
+	}
+
+	set_value(&row, COL_CHANNEL, CStringGetTextDatum(channel->name));
+	set_value(&row, COL_STATE, ObjectIdGetDatum(suppressed ? cache.suppressed_label :
+												fault ? cache.invalid_label : cache.queued_label));
+	set_value(&row, COL_DUE_AT, TimestampTzGetDatum(due));
+	set_value(&row, COL_EXPIRES_AT, TimestampTzGetDatum(expires));
+	set_value(&row, COL_HOME, Int64GetDatum(channel->home));
+	set_value(&row, COL_CREATED_AT, TimestampTzGetDatum(now));
+
+	/* last, when it is certain that the row will be queued */
+	if (!IS_NULL(&row, COL_DEDUP_KEY) && fault == NULL &&
+		is_duplicate(&row, channel, trigdata->tg_relation, now,
+					 now + ln_policy_or(policy.dedup_window_us, channel->dedup_window_us)))
+		return PointerGetDatum(NULL);
+	set_null(&row, COL_ON_DUPLICATE);
+	priority = IS_NULL(&row, COL_PRIORITY) ? 0 : DatumGetInt16(VALUE(&row, COL_PRIORITY));
+
+	ln_wakeup_for_row(channel->name, ln_lane(priority, template ? LINE_TEMPLATE : LINE_FLEXIBLE));
+
+	tuple = heap_modify_tuple(tuple, row.desc, row.values, row.nulls, row.replace);
+	return PointerGetDatum(tuple);
+}
+
+/*
+ * A caller of this library that knows where the values of a row come from says
+ * so before it inserts that row.  An error on the way there must not leave this
+ * to somebody else's row: it ends with the caller's memory context.
+ */
+void
+ln_enqueue_tell(const char *fault, bool content_is_data)
+{
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	callback->func = forget_origin;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	origin.fault = fault;
+	origin.content_is_data = content_is_data;
+}
+
+static void
+forget_origin(void *arg)
+{
+	memset(&origin, 0, sizeof(origin));
+}
+
+static void
+read_policy(Row *row, LnPolicy *policy)
+{
+	const char *member;
+	const char *fault;
+
+	ln_policy_init(policy);
+	if (!IS_NULL(row, COL_POLICY) &&
+		!ln_policy_read(DatumGetJsonbP(VALUE(row, COL_POLICY)), policy, &member, &fault))
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						"invalid policy of a message",
+						member[0] == '\0' ? psprintf("The policy %s.", fault) :
+						psprintf("Member \"%s\" %s%s.", member, strncmp(fault, "is ", 3) == 0 ? "" : "must be ", fault),
+						"Members are max_attempts, backoff_base, backoff_cap, on_unknown, on_server_error, settle_window, on_invalid and dedup_window, as of a channel.");
+}
+
+/*
+ * What is wrong for every row raises.  Returns what is wrong with this row
+ * only, or NULL.
+ */
+static const char *
+check_content(Row *row, const LnChannelRow *channel, bool content_is_data, char *buf, size_t buflen)
+{
+	bool		template = !IS_NULL(row, COL_TEMPLATE_KEY);
+	const char *fault = NULL;
+	LnContentFinding finding;
+	LnRefusal	refusal;
+	char	   *unit = NULL;
+	int			priority;
+
+	if (content_is_data && template == !IS_NULL(row, COL_MESSAGES))
+		return template ? "messages: given beside template_key" : "messages: missing";
+	if (content_is_data && !template && !IS_NULL(row, COL_BODY))
+		return "template_key: missing";
+	if (content_is_data && !template && channel->use_case_required && IS_NULL(row, COL_USE_CASE))
+		return "use_case: missing";
+
+	if (!IS_NULL(row, COL_RECIPIENT) && !IS_NULL(row, COL_PHONE))
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						"a message has either a phone number or a recipient hash",
+						"Both phone and recipient are given.", NULL);
+	if (template == !IS_NULL(row, COL_MESSAGES))
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						"a message has either a template or message objects",
+						template ? "Both template_key and messages are given." : "Neither template_key nor messages is given.",
+						"Template messages have template_key and body, flexible messages have messages.");
+	if (!template && !IS_NULL(row, COL_BODY))
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						"a flexible message has no body",
+						"Column body belongs to template messages.", NULL);
+	if (template && !IS_NULL(row, COL_NOTIFICATION_DISABLED))
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						"a template message cannot disable the notification",
+						"LINE knows notification_disabled for flexible messages only.", NULL);
+	if (!template && channel->use_case_required && IS_NULL(row, COL_USE_CASE))
+		statement_fault(ERRCODE_NOT_NULL_VIOLATION,
+						"a flexible message needs a use case",
+						"LINE reviews every flexible message for one of 22 use cases.",
+						"View line_notify.use_cases lists them; use_case_required => false of the channel switches this check off.");
+	priority = IS_NULL(row, COL_PRIORITY) ? 0 : DatumGetInt16(VALUE(row, COL_PRIORITY));
+	if (priority < -10 || priority > 10)
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						"priority is out of range",
+						"The range is -10 to 10; larger is sooner.", NULL);
+
+	check_key(row, COL_DEDUP_KEY);
+	check_key(row, COL_ORDER_KEY);
+	if (!IS_NULL(row, COL_ON_DUPLICATE))
+	{
+		char	   *action = TextDatumGetCString(VALUE(row, COL_ON_DUPLICATE));
+
+		if (strcmp(action, "ignore") != 0 && strcmp(action, "replace") != 0)
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							psprintf("unknown value of on_duplicate: \"%s\"", action),
+							NULL, "Use ignore or replace.");
+	}
+
+	if (!IS_NULL(row, COL_AGGREGATION_UNIT))
+		unit = TextDatumGetCString(VALUE(row, COL_AGGREGATION_UNIT));
+	else if (!IS_NULL(row, COL_USE_CASE))
+	{
+		Oid			output;
+		bool		varlena;
+
+		/* else LINE's statistics of the first month would be lost */
+		getTypeOutputInfo(TupleDescAttr(row->desc, row->attno[COL_USE_CASE] - 1)->atttypid, &output, &varlena);
+		unit = OidOutputFunctionCall(output, VALUE(row, COL_USE_CASE));
+		if (strlen(unit) > 30)
+			unit[30] = '\0';	/* LINE's limit */
+		set_value(row, COL_AGGREGATION_UNIT, CStringGetTextDatum(unit));
+	}
+
+	memset(&finding, 0, sizeof(finding));
+	if (template
+		? ln_check_template(TextDatumGetCString(VALUE(row, COL_TEMPLATE_KEY)),
+							IS_NULL(row, COL_BODY) ? NULL : DatumGetJsonbP(VALUE(row, COL_BODY)),
+							unit, &finding) > 0
+		: ln_check_flexible(DatumGetJsonbP(VALUE(row, COL_MESSAGES)),
+							!IS_NULL(row, COL_NOTIFICATION_DISABLED), unit, &finding) > 0)
+	{
+		if (!finding.is_row_fault && !content_is_data)
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							psprintf("message breaks a content rule of LINE: %s", finding.rule),
+							psprintf("%s%s%s.", finding.path, finding.path[0] ? ": " : "", finding.message),
+							"line_notify.check_message() lists everything that is wrong with a message.");
+		snprintf(buf, buflen, "%s at %s", finding.rule, finding.path[0] ? finding.path : "message");
+		fault = buf;
+	}
+
+	if (!ln_approval_check(cache.approvals, channel->name, channel->region, channel->catalogue_only,
+						   IS_NULL(row, COL_USE_CASE) ? InvalidOid : DatumGetObjectId(VALUE(row, COL_USE_CASE)),
+						   template ? TextDatumGetCString(VALUE(row, COL_TEMPLATE_KEY)) : NULL,
+						   !template ? DatumGetJsonbP(VALUE(row, COL_MESSAGES)) :
+						   IS_NULL(row, COL_BODY) ? NULL : DatumGetJsonbP(VALUE(row, COL_BODY)),
+						   &refusal))
+	{
+		if (content_is_data)
+			return "approval: not approved";
+		statement_fault(ERRCODE_CHECK_VIOLATION, refusal.message, refusal.detail, refusal.hint);
+	}
+	return fault;
+}
+
+/* Makes the recipient of a number; returns what is wrong with that, or NULL. */
+static const char *
+find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen)
+{
+	if (!IS_NULL(row, COL_RECIPIENT))
+	{
+		char	   *hash = TextDatumGetCString(VALUE(row, COL_RECIPIENT));
+
+		if (strlen(hash) != LN_SHA256_HEXLEN || strspn(hash, "0123456789abcdef") != LN_SHA256_HEXLEN)
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							"invalid recipient hash",
+							"A recipient is the SHA-256 of the E.164 number as 64 lower-case hexadecimal digits.",
+							"Give the number in column phone, or use line_notify.phone_hash().");
+	}
+	else if (IS_NULL(row, COL_PHONE))
+		return "phone: missing";
+	else
+	{
+		LnPhone		phone;
+		int			region;
+		uint8_t		digest[LN_SHA256_LEN];
+		char		hex[LN_SHA256_HEXLEN + 1];
+		char	   *code = IS_NULL(row, COL_REGION) ? channel->region : TextDatumGetCString(VALUE(row, COL_REGION));
+
+		region = ln_phone_region_id(code, strlen(code));
+		if (region < 0)
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							strlen(code) > 3 ? "unknown region" : psprintf("unknown region: \"%s\"", code),
+							NULL, "Regions are ISO 3166-1 codes of two letters, such as JP, TH or TW.");
+		if (!ln_phone_from_datum(VALUE(row, COL_PHONE), region, LN_PHONE_SAFE, &phone))
+		{
+			snprintf(buf, buflen, "phone: %s", ln_phone_status_name(phone.status));
+			return buf;
+		}
+		else if (ln_phone_line_country(&phone) == NULL)
+			return "phone: not_served_by_line";
+		else
+		{
+			if (!ln_sha256(phone.e164, phone.e164_len, digest))
+				ereport(ERROR,
+						(errcode(ERRCODE_INTERNAL_ERROR),
+						 errmsg("could not compute a SHA-256 hash"), errhidestmt(true)));
+			ln_hex_encode(digest, sizeof(digest), hex);
+			hex[LN_SHA256_HEXLEN] = '\0';
+			set_value(row, COL_RECIPIENT, CStringGetTextDatum(hex));
+		}
+	}
+	return NULL;
+}
+
+static void
+set_value(Row *row, OutboxColumn c, Datum value)
+{
+	int			i = row->attno[c] - 1;
+
+	row->values[i] = value;
+	row->nulls[i] = false;
+	row->replace[i] = true;
+}
+
+static void
+set_null(Row *row, OutboxColumn c)
+{
+	int			i = row->attno[c] - 1;
+
+	row->nulls[i] = true;
+	row->replace[i] = true;
+}
+
+static const LnChannelRow *
+choose_channel(Row *row)
+{
+	const LnChannelRow *channel;
+	char	   *name = NULL;
+
+	if (!IS_NULL(row, COL_CHANNEL))
+		name = TextDatumGetCString(VALUE(row, COL_CHANNEL));
+	else if (ln_guc_default_channel != NULL && ln_guc_default_channel[0] != '\0')
+		name = ln_guc_default_channel;
+
+	if (cache.stale || cache.context == NULL)
+		load_cache();
+	if (name != NULL)
+	{
+		channel = ln_enqueue_channel(name);
+		if (channel == NULL)
+			statement_fault(ERRCODE_UNDEFINED_OBJECT,
+							psprintf("channel \"%s\" does not exist", name),
+							NULL, "View line_notify.channels lists the channels.");
+		return channel;
+	}
+	if (cache.nchannels != 1)
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						cache.nchannels == 0 ? "there is no channel to send through"
+						: "the message names no channel",
+						cache.nchannels == 0 ? NULL : "There are several channels, and a wrong one reaches strangers.",
+						cache.nchannels == 0 ? "Create one with line_notify.create_channel()."
+						: "Name it in column channel, or set line_notify.default_channel for the role or database.");
+	return &cache.channels[0];
+}
+
+const LnChannelRow *
+ln_enqueue_channel(const char *name)
+{
+	if (cache.stale || cache.context == NULL)
+		load_cache();
+	for (int i = 0; i < cache.nchannels; i++)
+		if (strcmp(cache.channels[i].name, name) == 0)
+			return &cache.channels[i];
+	return NULL;
+}
+
+/* A role with the column grants may send through the channels it was given. */
+static void
+check_sender(const char *channel, Oid owner)
+{
+	Oid			role = GetUserId();
+
+	if (role == owner || superuser_arg(role) || has_privs_of_role(role, owner))
+		return;
+	for (int i = 0; i < cache.nsenders; i++)
+	{
+		const LnSenderRow *s = &cache.senders[i];
+
+		if ((strcmp(s->channel, "*") == 0 || strcmp(s->channel, channel) == 0) &&
+			(s->role == role || has_privs_of_role(role, s->role)))
+			return;
+	}
+	statement_fault(ERRCODE_INSUFFICIENT_PRIVILEGE,
+					psprintf("permission denied to send through channel \"%s\"", channel),
+					NULL, "line_notify.grant_sender(role, channels) gives it.");
+}
+
+static void
+check_key(Row *row, OutboxColumn c)
+{
+	int			len;
+
+	if (IS_NULL(row, c))
+		return;
+	len = VARSIZE_ANY_EXHDR(DatumGetTextPP(VALUE(row, c)));
+	if (len < 1 || len > LN_MAX_KEY)
+		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+						psprintf("invalid %s", column_names[c]),
+						psprintf("A key has 1 to %d bytes.", LN_MAX_KEY),
+						"Use NULL for none.");
+}
+
+/* Cuts off a reference or batch that no index could take; says whether it had to. */
+static bool
+shorten_label(Row *row, OutboxColumn c)
+{
+	text	   *t;
+	int			len;
+
+	if (IS_NULL(row, c))
+		return false;
+	t = DatumGetTextPP(VALUE(row, c));
+	len = VARSIZE_ANY_EXHDR(t);
+	if (len <= MAX_LABEL_BYTES)
+		return false;
+	len = pg_mbcliplen(VARDATA_ANY(t), len, MAX_LABEL_BYTES);
+	set_value(row, c, PointerGetDatum(cstring_to_text_with_len(VARDATA_ANY(t), len)));
+	return true;
+}
+
+/* Staging: is the person on the list?  The list is sorted. */
+static bool
+is_allowed(const LnChannelRow *channel, const char *recipient)
+{
+	return bsearch(&recipient, channel->only_recipients, channel->nonly_recipients,
+				   sizeof(char *), ln_outbox_compare_recipients) != NULL;
+}
+
+/*
+ * Take the row's dedup_key.  True: another message holds it, and the row is
+ * not to be inserted.  With "replace", the other one is removed while it only
+ * waits, and the row takes over its id and its place behind its order_key.
+ */
+static bool
+is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz now, TimestampTz until)
+{
+	bool		replace = channel->replace_duplicate;
+	int64		holder;
+	char	   *order_key;
+
+	if (ln_dedup_take(&cache.dedup, channel->name,
+					  TextDatumGetCString(VALUE(row, COL_DEDUP_KEY)),
+					  DatumGetInt64(VALUE(row, COL_ID)),
+					  now, until, &holder))
+		return false;
+	duplicate_of = holder;
+	if (!IS_NULL(row, COL_ON_DUPLICATE))
+		replace = strcmp(TextDatumGetCString(VALUE(row, COL_ON_DUPLICATE)), "replace") == 0;
+	if (!replace ||
+		!ln_dedup_remove_waiting(&cache.dedup, outbox, holder, cache.queued_label, &order_key))
+		return true;
+	set_value(row, COL_ID, Int64GetDatum(holder));
+	if (order_key != NULL)
+		set_value(row, COL_ORDER_KEY, CStringGetTextDatum(order_key));
+	else
+		set_null(row, COL_ORDER_KEY);
+	return false;
+}
+
+Datum
+line_notify_duplicate_of(PG_FUNCTION_ARGS)
+{
+	if (duplicate_of == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(duplicate_of);
+}
+
+static void
+cache_callback(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid || relid == cache.channel_relid || relid == cache.sender_relid ||
+		relid == cache.suppression_relid || ln_approval_depends_on(cache.approvals, relid))
+		cache.		stale = cache.invalidated = true;
+}
+
+/*
+ * Read channels and grants with the rights of the tables' owner.  The
+ * statements have no operator that a hostile search_path could replace.
+ */
+static void
+load_cache(void)
+{
+	Oid			nsp = get_namespace_oid("line_notify", false);
+	Oid			save_user;
+	int			save_sec;
+	MemoryContext context;
+	MemoryContext old;
+	HeapTuple	tup;
+	Oid			owner;
+
+	if (!cache.registered)
+	{
+		CacheRegisterRelcacheCallback(cache_callback, (Datum) 0);
+		cache.		registered = true;
+	}
+	cache.		channel_relid = get_relname_relid("channel", nsp);
+	cache.		sender_relid = get_relname_relid("sender", nsp);
+	cache.		suppression_relid = get_relname_relid("suppression", nsp);
+
+	if (!OidIsValid(cache.channel_relid) || !OidIsValid(cache.sender_relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("tables of line_notify are missing")));
+	tup = SearchSysCache1(RELOID, ObjectIdGetDatum(cache.channel_relid));
+	if (!HeapTupleIsValid(tup))
+		elog(ERROR, "cache lookup failed for relation %u", cache.channel_relid);
+	owner = ((Form_pg_class) GETSTRUCT(tup))->relowner;
+	ReleaseSysCache(tup);
+
+	/* belongs to the transaction until everything has been read */
+	context = AllocSetContextCreate(CurTransactionContext, "line_notify channels", ALLOCSET_SMALL_SIZES);
+
+	GetUserIdAndSecContext(&save_user, &save_sec);
+	SetUserIdAndSecContext(owner, save_sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	old = MemoryContextSwitchTo(context);
+
+	/*
+	 * Before the read: an invalidation while we read must not get lost.  An
+	 * error while we read leaves the cache stale, since "loading" is never
+	 * followed by "fresh".  What is read is of now, whatever snapshot the
+	 * transaction has: the cache outlives it.
+	 */
+	cache.		stale = true;
+	cache.		invalidated = false;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+
+	{
+		LnChannelRow *channels;
+		LnSenderRow *senders;
+		int			nchannels = ln_outbox_load_channels(&channels);
+		int			nsenders = ln_outbox_load_senders(&senders);
+		bool		any_suppressed = ln_outbox_has_suppressed();
+		LnApprovals *approvals;
+
+		MemoryContextSwitchTo(context);
+		approvals = ln_approval_load();
+		MemoryContextSwitchTo(old);
+		PopActiveSnapshot();
+		SPI_finish();
+		SetUserIdAndSecContext(save_user, save_sec);
+		MemoryContextSetParent(context, TopMemoryContext);
+		cache.		stale = cache.invalidated;
+
+		if (cache.context != NULL)
+			MemoryContextDelete(cache.context);
+		cache.		context = context;
+		cache.		channels = channels;
+		cache.		nchannels = nchannels;
+		cache.		senders = senders;
+		cache.		nsenders = nsenders;
+		cache.		approvals = approvals;
+		cache.		any_suppressed = any_suppressed;
+	}
+
+	cache.		suppression_pkey = get_relname_relid("suppression_pkey", nsp);
+	cache.		dedup.dedup = get_relname_relid("dedup", nsp);
+	cache.		dedup.outbox_pkey = get_relname_relid("outbox_pkey", nsp);
+	cache.		dedup.in_flight = get_relname_relid("in_flight", nsp);
+	cache.		dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
+	cache.		state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+											 CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
+	cache.		queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+											   ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
+	cache.		invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+												ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
+	cache.		suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+												   ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
+}

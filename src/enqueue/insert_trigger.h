@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ *
+ * insert_trigger.h
+ *		A new message: checked, hashed, scheduled.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LN_ENQUEUE_H
+#define LN_ENQUEUE_H
+
+#include "db/outbox.h"
+
+/*
+ * Longest dedup_key and order_key in bytes: they are index entries of several
+ * indexes, and whatever is longer is no key but somebody's payload.
+ */
+#define LN_MAX_KEY	255
+
+/* Channel by name as this backend knows it, or NULL. Valid until the next call that may accept invalidations. */
+extern const LnChannelRow *ln_enqueue_channel(const char *name);
+
+/*
+ * Of the next row that this session inserts: it is invalid for this reason
+ * (NULL = not that we knew), so that nothing else of it is checked; its content
+ * as a whole comes from data, so that what is wrong with it is no ERROR but
+ * follows on_invalid.  Holds until that row, or the reset of the current memory
+ * context, which an error brings.
+ */
+extern void ln_enqueue_tell(const char *fault, bool content_is_data);
+
+#endif							/* LN_ENQUEUE_H */

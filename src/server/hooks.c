@@ -1,0 +1,336 @@
+/*-------------------------------------------------------------------------
+ *
+ * hooks.c
+ *		Commands of others that concern our workers.
+ *
+ * - DROP DATABASE, ALTER DATABASE ... RENAME / SET TABLESPACE and CREATE
+ *   DATABASE ... TEMPLATE refuse to work while anybody is connected, and our
+ *   worker would be that somebody.  It steps aside first, after the caller's
+ *   right has been checked (nobody else may stop it), and comes back when the
+ *   command failed or the database still exists.
+ * - ALTER EXTENSION ... UPDATE waits until the worker is between two
+ *   transactions, and keeps it there until it has committed.
+ * - DROP EXTENSION, however it comes about, is noticed by the object access
+ *   hook, so that an idle worker learns of it.
+ * - COMMIT PREPARED publishes rows that another session inserted.
+ * - An error of a statement that may hold a telephone number is logged without
+ *   the statement, the line of a COPY, and the row that a constraint refused.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "commands/extension.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/procarray.h"
+#include "tcop/tcopprot.h"
+#include "storage/lmgr.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "server/hooks.h"
+#include "server/shmem.h"
+#include "server/wakeup.h"
+
+/*
+ * A statement with one of these words may hold a telephone number, a recipient
+ * or a secret.
+ */
+static const char *const private_words[] = {
+	"outbox", "enqueue", "_phone", "phone_", "recipient", "set_credential",
+	"find_notifications", "receive_webhook", "receive_verified_events"
+};
+
+static emit_log_hook_type prev_emit_log = NULL;
+static ProcessUtility_hook_type prev_process_utility = NULL;
+static object_access_hook_type prev_object_access = NULL;
+
+static bool
+is_template(Oid db)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(db));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* CREATEDB; the server's own test of it is not exported by every minor release. */
+static bool
+may_create_databases(void)
+{
+	HeapTuple	tuple;
+	bool		result = false;
+
+	if (superuser())
+		return true;
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
+/*
+ * Databases whose worker must be away while this statement runs.  Returns
+ * InvalidOid for every other statement, and when the caller has no right to
+ * the command (which will then say so itself).
+ */
+static Oid
+database_to_free(Node *stmt, bool *at_once)
+{
+	Oid			db = InvalidOid;
+
+	*at_once = false;
+	switch (nodeTag(stmt))
+	{
+		case T_DropdbStmt:
+			{
+				ListCell   *lc;
+
+				db = get_database_oid(((DropdbStmt *) stmt)->dbname, true);
+
+				/*
+				 * what is on the wire is given up only if the command will
+				 * succeed
+				 */
+				*at_once = OidIsValid(db) && CountDBConnections(db) == 0;
+				foreach(lc, ((DropdbStmt *) stmt)->options)
+					if (strcmp(((DefElem *) lfirst(lc))->defname, "force") == 0)
+					*at_once = true;
+				break;
+			}
+		case T_RenameStmt:
+			if (((RenameStmt *) stmt)->renameType == OBJECT_DATABASE)
+				db = get_database_oid(((RenameStmt *) stmt)->subname, true);
+			break;
+		case T_AlterDatabaseStmt:
+			{
+				AlterDatabaseStmt *alter = (AlterDatabaseStmt *) stmt;
+				ListCell   *lc;
+
+				foreach(lc, alter->options)
+				{
+					if (strcmp(((DefElem *) lfirst(lc))->defname, "tablespace") == 0)
+						db = get_database_oid(alter->dbname, true);
+				}
+				break;
+			}
+		case T_CreatedbStmt:
+			{
+				ListCell   *lc;
+				const char *template = "template1";
+
+				foreach(lc, ((CreatedbStmt *) stmt)->options)
+				{
+					DefElem    *opt = (DefElem *) lfirst(lc);
+
+					if (strcmp(opt->defname, "template") == 0 && opt->arg != NULL)
+						template = defGetString(opt);
+				}
+				if (!may_create_databases())
+					return InvalidOid;
+				db = get_database_oid(template, true);
+
+				/*
+				 * others than its owner may copy a database only when it is a
+				 * template
+				 */
+				if (OidIsValid(db) && is_template(db))
+					return db;
+				break;
+			}
+		default:
+			return InvalidOid;
+	}
+	if (!OidIsValid(db) || !LnDatabaseOwnercheck(db, GetUserId()))
+		return InvalidOid;
+
+	/*
+	 * the current database cannot be the object of these, except as a
+	 * template
+	 */
+	if (db == MyDatabaseId && !IsA(stmt, CreatedbStmt))
+		return InvalidOid;
+	return db;
+}
+
+static void
+next_process_utility(PlannedStmt *pstmt, const char *queryString,
+					 bool readOnlyTree, ProcessUtilityContext context,
+					 ParamListInfo params, QueryEnvironment *queryEnv,
+					 DestReceiver *dest, QueryCompletion *qc)
+{
+	if (prev_process_utility)
+		prev_process_utility(pstmt, queryString, readOnlyTree, context,
+							 params, queryEnv, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
+								params, queryEnv, dest, qc);
+}
+
+static void
+release(int code, Datum db)
+{
+	ln_shmem_release(DatumGetObjectId(db));
+}
+
+static void
+ln_process_utility(PlannedStmt *pstmt, const char *queryString,
+				   bool readOnlyTree, ProcessUtilityContext context,
+				   ParamListInfo params, QueryEnvironment *queryEnv,
+				   DestReceiver *dest, QueryCompletion *qc)
+{
+	Node	   *stmt = pstmt->utilityStmt;
+	bool		soon = false;
+	volatile bool at_once;
+	volatile Oid db = InvalidOid;
+	bool		alter_extension = IsA(stmt, AlterExtensionStmt) &&
+	strcmp(((AlterExtensionStmt *) stmt)->extname, "line_notify") == 0;
+	bool		end_prepared = IsA(stmt, TransactionStmt) &&
+	(((TransactionStmt *) stmt)->kind == TRANS_STMT_COMMIT_PREPARED ||
+	 ((TransactionStmt *) stmt)->kind == TRANS_STMT_ROLLBACK_PREPARED);
+
+	/*
+	 * get_database_oid() and the rights need a transaction, which these
+	 * commands have; within a transaction block they fail, all but RENAME.
+	 */
+	if (ln_shared != NULL && IsTransactionState() &&
+		(IsA(stmt, RenameStmt) || !(IsTransactionBlock() || IsSubTransaction())))
+		db = database_to_free(stmt, &soon);
+	at_once = soon;
+
+	/*
+	 * From the first change to its commit no claim is made, and the worker
+	 * learns of the new version with the lock: not one message is taken by a
+	 * library that does not know the objects.  Only superusers may do this
+	 * command.
+	 */
+	if (ln_shared != NULL && alter_extension && superuser())
+	{
+		Oid			schema = get_namespace_oid("line_notify", true);
+
+		if (OidIsValid(schema))
+			LockDatabaseObject(NamespaceRelationId, schema, 0, AccessExclusiveLock);
+	}
+
+	if (!OidIsValid(db))
+		next_process_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	else
+	{
+		/* also on the way out of a session that is terminated */
+		PG_ENSURE_ERROR_CLEANUP(release, ObjectIdGetDatum(db));
+		{
+			/* more than the drain needs; the command itself waits 5 s more */
+			if (!ln_shmem_hold(db, at_once, ln_guc_shutdown_timeout + 10000))
+				ereport(WARNING,
+						(errmsg("the line_notify worker of the database did not step aside in time")));
+			next_process_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		}
+		PG_END_ENSURE_ERROR_CLEANUP(release, ObjectIdGetDatum(db));
+		ln_shmem_release(db);
+	}
+
+	if (ln_shared == NULL)
+		return;
+	/* prepared transactions belong to the database they were made in: ours */
+	if (end_prepared)
+	{
+		ln_shmem_wake(MyDatabaseId, LN_WORK_ALL, PG_UINT64_MAX, PG_UINT64_MAX);
+		/* it may have been a verb that ended messages */
+		ln_shmem_ended(LN_ENDINGS_ALL);
+	}
+
+	/*
+	 * after ALTER EXTENSION UPDATE the worker may go on, or has to stand
+	 * still
+	 */
+	if (alter_extension)
+		ln_wakeup_at_commit(LN_WORK_EXTENSION);
+}
+
+static void
+ln_object_access(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
+{
+	if (prev_object_access)
+		prev_object_access(access, classId, objectId, subId, arg);
+
+	if (access == OAT_DROP && classId == ExtensionRelationId &&
+		ln_shared != NULL && OidIsValid(MyDatabaseId) &&
+		objectId == get_extension_oid("line_notify", true))
+		ln_wakeup_at_commit(LN_WORK_EXTENSION);
+}
+
+static bool
+has_private_word(const char *statement)
+{
+	for (const char *p = statement; *p != '\0'; p++)
+	{
+		/* the letters that the words begin with */
+		if (strchr("oOeE_pPrRsSfF", *p) == NULL)
+			continue;
+		for (int i = 0; i < (int) lengthof(private_words); i++)
+			if (pg_strncasecmp(p, private_words[i], strlen(private_words[i])) == 0)
+				return true;
+	}
+	return false;
+}
+
+/*
+ * An error of such a statement, whoever raises it (the parser at a misspelt use
+ * case, a constraint somebody added), is logged without its text.  So are a
+ * line of input that COPY could not read, and the row that a constraint of ours
+ * refused, also to a worker.  The client is told everything.
+ */
+static void
+ln_emit_log(ErrorData *edata)
+{
+	if (edata->elevel >= ERROR && edata->schema_name != NULL && edata->detail != NULL &&
+		ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION &&
+		strcmp(edata->schema_name, "line_notify") == 0)
+		edata->detail_log = pstrdup("The row is not logged, since it may name a person.");
+	if (edata->elevel >= WARNING && !edata->hide_ctx && edata->context != NULL &&
+		strstr(edata->context, "COPY ") != NULL && debug_query_string != NULL)
+		edata->hide_ctx = has_private_word(debug_query_string);
+
+	/*
+	 * a long statement with many warnings is searched only if it would be
+	 * logged
+	 */
+	if (edata->elevel >= WARNING && edata->elevel >= log_min_error_statement &&
+		!edata->hide_stmt && debug_query_string != NULL)
+		edata->hide_stmt = has_private_word(debug_query_string);
+	if (prev_emit_log)
+		prev_emit_log(edata);
+}
+
+void
+ln_hooks_install(void)
+{
+	prev_emit_log = emit_log_hook;
+	emit_log_hook = ln_emit_log;
+	prev_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = ln_process_utility;
+	prev_object_access = object_access_hook;
+	object_access_hook = ln_object_access;
+}

@@ -1,0 +1,341 @@
+/*-------------------------------------------------------------------------
+ *
+ * channel.c
+ *		Channels as the sender sees them, and where their access tokens come
+ *		from.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pgtime.h"
+#include "storage/fd.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/quiet.h"
+#include "compat.h"
+#include "server/shmem.h"
+#include "worker/channel.h"
+#include "worker/token.h"
+
+PG_FUNCTION_INFO_V1(line_notify_quiet_until);
+
+/* LINE's tokens are a few hundred bytes, a PEM key under 4 kB. */
+#define MAX_SECRET	8192
+
+static void take_row(LnChannel *c, const LnChannelRow *row);
+
+int
+ln_channel_load(LnChannel ***list, int n, MemoryContext context)
+{
+	LnChannelRow *rows;
+	int			nrows = ln_outbox_load_channels(&rows);
+	LnChannel **channels;
+	const char **names;
+	int			nnames = 0;
+
+	ln_outbox_load_credentials(rows, nrows);
+	ln_outbox_load_flow(rows, nrows);
+
+	/* first, so that new channels find the places of those that have gone */
+	names = palloc(sizeof(char *) * (n + nrows + 1));
+	for (int j = 0; j < nrows; j++)
+		names[nnames++] = rows[j].name;
+	for (int i = 0; i < n; i++)
+		if ((*list)[i]->in_flight > 0)
+			names[nnames++] = (*list)[i]->row.name;
+	ln_shmem_stats_keep(MyDatabaseId, names, nnames);
+
+	channels = MemoryContextAlloc(context, sizeof(LnChannel *) * (n + nrows + 1));
+	if (n > 0)
+		memcpy(channels, *list, sizeof(LnChannel *) * n);
+	for (int i = 0; i < n; i++)
+		channels[i]->gone = true;
+	for (int j = 0; j < nrows; j++)
+	{
+		LnChannel  *c = NULL;
+
+		for (int i = 0; i < n && c == NULL; i++)
+			if (strcmp(channels[i]->row.name, rows[j].name) == 0)
+				c = channels[i];
+		if (c == NULL)
+		{
+			MemoryContext own = AllocSetContextCreate(context, "line_notify channel",
+													  ALLOCSET_SMALL_SIZES);
+
+			c = MemoryContextAllocZero(context, sizeof(LnChannel));
+			c->context = own;
+			for (int p = 0; p < LN_LANES; p++)
+			{
+				c->lanes[p].low = DT_NOBEGIN;
+				c->lanes[p].head = DT_NOBEGIN;
+				c->lanes[p].next_due = DT_NOEND;
+			}
+			channels[n++] = c;
+		}
+		take_row(c, &rows[j]);
+		ln_token_configure(&c->token, &c->row, context);
+	}
+
+	/* forget what was dropped and is in no transfer's hands */
+	for (int i = 0; i < n;)
+	{
+		if (channels[i]->gone && channels[i]->in_flight == 0)
+		{
+			ln_token_free(&channels[i]->token);
+			MemoryContextDelete(channels[i]->context);
+			pfree(channels[i]);
+			channels[i] = channels[--n];
+		}
+		else
+			i++;
+	}
+	if (*list != NULL)
+		pfree(*list);
+	*list = channels;
+	return n;
+}
+
+static char *
+copy(const char *s)
+{
+	return s ? pstrdup(s) : NULL;
+}
+
+static char **
+copy_list(char **list, int n)
+{
+	char	  **result;
+
+	if (list == NULL)
+		return NULL;
+	result = palloc(sizeof(char *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		result[i] = pstrdup(list[i]);
+	return result;
+}
+
+static void
+take_row(LnChannel *c, const LnChannelRow *row)
+{
+	MemoryContext old;
+
+	/* whoever resumes says that the cause is gone */
+	if (c->row.paused && !row->paused)
+	{
+		ln_breaker_success(&c->breaker);
+		memset(c->runs, 0, sizeof(c->runs));
+	}
+	/* another road: what answers proved says nothing of it */
+	if (c->row.api_base != NULL &&
+		(strcmp(c->row.api_base, row->api_base) != 0 ||
+		 strcmp(c->row.proxy ? c->row.proxy : "", row->proxy ? row->proxy : "") != 0))
+		memset(&c->window, 0, sizeof(c->window));
+	MemoryContextReset(c->context);
+	old = MemoryContextSwitchTo(c->context);
+	c->row = *row;
+	c->row.name = copy(row->name);
+	c->row.api_base = copy(row->api_base);
+	c->row.line_channel_id = copy(row->line_channel_id);
+	c->row.region = copy(row->region);
+	c->row.proxy = copy(row->proxy);
+	c->row.ca_file = copy(row->ca_file);
+	c->row.credential_value = copy(row->credential_value);
+	c->row.credential_key_id = copy(row->credential_key_id);
+	c->row.time_zone = copy(row->time_zone);
+	c->row.quiet_hours = copy(row->quiet_hours);
+	c->row.only_recipients = copy_list(row->only_recipients, row->nonly_recipients);
+	c->row.paused_subjects = copy_list(row->paused_subjects, row->npaused_subjects);
+	c->row.paused_use_cases = copy_list(row->paused_use_cases, row->npaused_use_cases);
+	c->zone = pg_tzset(row->time_zone);
+	if (c->zone == NULL)
+		c->zone = pg_tzset("GMT");	/* the server's time zones have changed */
+	if (c->row.quiet_hours != NULL && !ln_quiet_parse(c->row.quiet_hours, &c->quiet))
+		c->row.quiet_hours = NULL;
+	c->quiet_until = 0;
+	c->quiet_checked = DT_NOEND;
+	c->row.channel_secret = NULL;
+	c->row.previous_channel_secret = NULL;
+	c->gone = false;
+	for (int kind = 0; kind < 2; kind++)
+	{
+		/* LINE counts per channel and endpoint */
+		char	   *key = psprintf("%s %s %d", row->api_base,
+								   row->line_channel_id ? row->line_channel_id : row->name, kind);
+
+		c->rate_key[kind] = hash_bytes_extended((unsigned char *) key, strlen(key), 0) | 1;
+
+		/* a new channel, or a new worker: nothing of ours is on the wire yet */
+		if (c->stats[kind] == NULL)
+		{
+			c->stats[kind] = ln_shmem_stats(MyDatabaseId, row->name, kind);
+			if (c->stats[kind] != NULL)
+				pg_atomic_write_u32(&c->stats[kind]->in_flight, 0);
+		}
+		if (c->stats[kind] != NULL)
+			pg_atomic_write_u64(&c->stats[kind]->rate_key, c->rate_key[kind]);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+bool
+ln_channel_permitted(const LnChannel *c, int64 home)
+{
+	return !c->gone && !c->row.paused && home != 0 && c->row.home == home;
+}
+
+bool
+ln_channel_usable(const LnChannel *c, int64 home)
+{
+	return ln_channel_permitted(c, home) &&
+		ln_token_header(c->token, GetCurrentTimestamp()) != NULL;
+}
+
+static int
+utc_offset(int64_t at, void *zone)
+{
+	pg_time_t	t = (pg_time_t) at;
+	struct pg_tm *tm = pg_localtime(&t, (pg_tz *) zone);
+
+	return tm != NULL ? (int) tm->tm_gmtoff : 0;
+}
+
+static TimestampTz
+quiet_until(const LnQuiet *quiet, pg_tz *zone, TimestampTz at)
+{
+	int64		end = ln_quiet_until(quiet, timestamptz_to_time_t(at), utc_offset, zone);
+
+	return end == 0 ? 0 : time_t_to_timestamptz((pg_time_t) end);
+}
+
+TimestampTz
+ln_channel_quiet_until(LnChannel *c, TimestampTz now)
+{
+	if (c->row.quiet_hours == NULL)
+		return 0;
+	/* asked for every claim: it can change with the minute only */
+	if (now < c->quiet_checked || now >= c->quiet_checked + USECS_PER_SEC)
+	{
+		c->quiet_checked = now - now % USECS_PER_SEC;
+		c->quiet_until = quiet_until(&c->quiet, c->zone, now);
+	}
+	return c->quiet_until > now ? c->quiet_until : 0;
+}
+
+Datum
+line_notify_quiet_until(PG_FUNCTION_ARGS)
+{
+	char	   *hours = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	TimestampTz at = PG_GETARG_TIMESTAMPTZ(2);
+	pg_tz	   *zone = pg_tzset(name);
+	LnQuiet		quiet;
+	TimestampTz until;
+
+	if (!ln_quiet_parse(hours, &quiet))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid quiet hours: \"%s\"", hours),
+				 errhint("Write them as HH:MM-HH:MM, for example 21:00-08:00.")));
+	if (zone == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("time zone \"%s\" not recognized", name)));
+	if (TIMESTAMP_NOT_FINITE(at) || (until = quiet_until(&quiet, zone, at)) == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(until);
+}
+
+bool
+ln_channel_part_paused(const LnChannel *c, LineKind kind, const char *subject)
+{
+	if (c->row.endpoint_paused[kind])
+		return true;
+	for (int i = 0; i < c->row.npaused_subjects; i++)
+		if (strcmp(c->row.paused_subjects[i], subject) == 0)
+			return true;
+	return false;
+}
+
+bool
+ln_channel_use_case_paused(const LnChannel *c, const char *use_case)
+{
+	for (int i = 0; i < c->row.npaused_use_cases; i++)
+		if (strcmp(c->row.paused_use_cases[i], use_case) == 0)
+			return true;
+	return false;
+}
+
+bool
+ln_channel_allows(const LnChannel *c, const char *recipient)
+{
+	return c->row.only_recipients == NULL ||
+		bsearch(&recipient, c->row.only_recipients, c->row.nonly_recipients,
+				sizeof(char *), ln_outbox_compare_recipients) != NULL;
+}
+
+char *
+ln_channel_secret(const char *value, char *err, size_t errlen)
+{
+	const char *path;
+	struct stat st;
+	char		buf[MAX_SECRET + 1];
+	char	   *secret;
+	ssize_t		len;
+	int			fd;
+
+	if (strncmp(value, "file:", 5) != 0)
+		return pstrdup(value);
+	path = value + 5;
+
+	/* O_NONBLOCK: opening a pipe must not hang */
+	fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	if (fd < 0)
+	{
+		snprintf(err, errlen, "could not open the file: %s", strerror(errno));
+		return NULL;
+	}
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+	{
+		CloseTransientFile(fd);
+		strlcpy(err, "it is not a regular file", errlen);
+		return NULL;
+	}
+	/* as the server does with its TLS key */
+	if ((st.st_uid == geteuid() && (st.st_mode & (S_IRWXG | S_IRWXO))) ||
+		(st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IXGRP | S_IRWXO))) ||
+		(st.st_uid != 0 && st.st_uid != geteuid()))
+	{
+		CloseTransientFile(fd);
+		strlcpy(err, "it must belong to the server's user and be accessible to nobody else (0600), or to root (0640)", errlen);
+		return NULL;
+	}
+	len = read(fd, buf, MAX_SECRET);
+	CloseTransientFile(fd);
+	if (len <= 0)
+	{
+		strlcpy(err, "it is empty or cannot be read", errlen);
+		return NULL;
+	}
+	buf[len] = '\0';
+	/* the first line, except of a PEM key */
+	if (strncmp(buf, "-----BEGIN", 10) != 0)
+		buf[strcspn(buf, "\r\n")] = '\0';
+	if (buf[0] == '\0')
+	{
+		strlcpy(err, "its first line is empty", errlen);
+		return NULL;
+	}
+	secret = pstrdup(buf);
+	explicit_bzero(buf, sizeof(buf));
+	return secret;
+}

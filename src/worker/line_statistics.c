@@ -1,0 +1,181 @@
+/*-------------------------------------------------------------------------
+ *
+ * line_statistics.c
+ *		LINE's own figures: what was delivered on a day, how the messages of an
+ *		aggregation unit were received, how many units are in use.
+ *
+ * See "Get number of sent LINE notification messages": status is ready,
+ * unready (asked again later), out_of_service, and whatever LINE may add.  The
+ * other two ("Get statistics per aggregation unit", "Get number of units used
+ * this month") have no status; an answer that is understood counts as ready.
+ *
+ * What LINE says of single URLs is not looked at: a URL may hold a customer's
+ * reference.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "line/line_api.h"
+#include "worker/line_statistics.h"
+#include "worker/token.h"
+
+typedef struct Question
+{
+	uint64		tag;			/* 0 = free */
+	LnCount		count;
+} Question;
+
+static Question questions[LN_COUNTS_MAX];
+static LnCount answers[LN_COUNTS_MAX];
+static int	nanswers = 0;
+static uint64 asked = 0;		/* so many by this process */
+
+static void read_answer(LnCount *a, const HttpResult *res);
+static bool read_figure(const char *json, size_t len, const char *name, int64 *figure);
+
+int
+ln_counts_ask(LnChannel **channels, int nchannels, const LnCount *counts, int n, HttpClient *http)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			done = 0;
+
+	for (int i = 0; i < n && i < LN_COUNTS_MAX; i++)
+	{
+		LnChannel  *c = NULL;
+		Question   *q = NULL;
+		const char *path;
+
+		for (int j = 0; j < nchannels; j++)
+			if (strcmp(channels[j]->row.name, counts[i].channel) == 0)
+				c = channels[j];
+		for (int j = 0; j < LN_COUNTS_MAX && q == NULL; j++)
+			if (questions[j].tag == 0)
+				q = &questions[j];
+		if (c == NULL || c->gone || q == NULL || !ln_token_ready(c->token, now))
+			continue;
+		if (strcmp(counts[i].kind, "engagement") == 0)
+			path = psprintf("/v2/bot/insight/message/event/aggregation?customAggregationUnit=%s&from=%s&to=%s",
+							counts[i].unit, counts[i].day, counts[i].upto);
+		else if (strcmp(counts[i].kind, "units") == 0)
+			path = "/v2/bot/message/aggregation/info";
+		else
+			path = psprintf("/v2/bot/message/delivery/pnp%s?date=%s",
+							strcmp(counts[i].kind, "template") == 0 ? "/templated" : "", counts[i].day);
+		if (!ln_token_get(c, path, LN_TAG_COUNTS | ++asked, http))
+			continue;
+		q->tag = LN_TAG_COUNTS | asked;
+		q->count = counts[i];
+		done++;
+	}
+	return done;
+}
+
+int
+ln_counts_pending(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < LN_COUNTS_MAX; i++)
+		n += questions[i].tag != 0;
+	return n;
+}
+
+void
+ln_counts_result(const HttpResult *res)
+{
+	for (int i = 0; i < LN_COUNTS_MAX; i++)
+	{
+		if (questions[i].tag != res->tag)
+			continue;
+		questions[i].tag = 0;
+		if (nanswers < LN_COUNTS_MAX)	/* else asked again later */
+		{
+			answers[nanswers] = questions[i].count;
+			read_answer(&answers[nanswers++], res);
+		}
+		return;
+	}
+}
+
+static void
+read_answer(LnCount *a, const HttpResult *res)
+{
+	const char *overview;
+	size_t		len;
+	bool		understood;
+
+	a->number = a->clicked = -1;
+	if (res->verdict != HTTP_STATUS)
+	{
+		strlcpy(a->status, "no answer", sizeof(a->status));
+		return;
+	}
+	if (res->status != 200)
+	{
+		snprintf(a->status, sizeof(a->status), "http %d", res->status);
+		return;
+	}
+	if (strcmp(a->kind, "engagement") == 0)
+	{
+		/* a long list of URLs may follow, cut off by the cap of answers */
+		strlcpy(a->status, "ready", sizeof(a->status));
+		understood = ln_line_json_object(res->body, res->body_len, "overview", &overview, &len) &&
+			read_figure(overview, len, "uniqueImpression", &a->number) &&
+			read_figure(overview, len, "uniqueClick", &a->clicked);
+	}
+	else if (strcmp(a->kind, "units") == 0)
+	{
+		strlcpy(a->status, "ready", sizeof(a->status));
+		understood = read_figure(res->body, res->body_len, "numOfCustomAggregationUnits", &a->number) &&
+			a->number >= 0;
+	}
+	else
+	{
+		understood = ln_line_json_member(res->body, res->body_len, "status", a->status, sizeof(a->status)) &&
+			a->status[0] != '\0';
+		if (!read_figure(res->body, res->body_len, "success", &a->number) || a->number < 0)
+			understood = understood && strcmp(a->status, "ready") != 0;
+	}
+	if (!understood)
+	{
+		strlcpy(a->status, "not understood", sizeof(a->status));
+		a->number = a->clicked = -1;
+	}
+}
+
+/*
+ * A whole number that is not negative, or -1 for null and for a member that is
+ * absent: LINE withholds figures below 20.  False for anything else.
+ */
+static bool
+read_figure(const char *json, size_t len, const char *name, int64 *figure)
+{
+	char text[	32];
+
+	*figure = -1;
+	if (!ln_line_json_member(json, len, name, text, sizeof(text)))
+		return true;
+	if (strcmp(text, "null") == 0)
+		return true;
+	if (text[0] == '\0' || strlen(text) > 18 || strspn(text, "0123456789") != strlen(text))
+		return false;
+	*figure = strtoll(text, NULL, 10);
+	return true;
+}
+
+int
+ln_counts_answers(const LnCount **counts)
+{
+	*counts = answers;
+	return nanswers;
+}
+
+void
+ln_counts_forget(void)
+{
+	nanswers = 0;
+}

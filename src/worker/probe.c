@@ -1,0 +1,68 @@
+/*-------------------------------------------------------------------------
+ *
+ * probe.c
+ *		A free question before a message that probes; see probe.h.
+ *
+ * The question is that of check_channel(), to the same host, by the same road
+ * (proxy, certificate, time-outs).  Any answer below 500 is a good one: what
+ * LINE thinks of the token is for others to find out.  It does not prove that
+ * messages are taken, so a message still probes, one at a time.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "server/shmem.h"
+#include "worker/probe.h"
+#include "worker/token.h"
+
+static uint64 asked = 0;		/* so many by this process */
+
+bool
+ln_sounding_clear(LnChannel *c)
+{
+	if (c->breaker.state != BREAKER_HALF_OPEN)
+		return true;
+	c->sounding.wanted = !c->sounding.good;
+	return c->sounding.good;
+}
+
+void
+ln_sounding_step(LnChannel **channels, int n, HttpClient *http)
+{
+	for (int i = 0; i < n; i++)
+	{
+		LnChannel  *c = channels[i];
+
+		if (!c->sounding.wanted || c->sounding.request != 0)
+			continue;
+		c->sounding.wanted = false;
+		if (c->gone || c->breaker.state != BREAKER_HALF_OPEN || !ln_token_ready(c->token, GetCurrentTimestamp()))
+			continue;
+		if (ln_token_get(c, "/v2/bot/info", LN_TAG_SOUNDING | ++asked, http))
+			c->sounding.request = LN_TAG_SOUNDING | asked;
+		else
+			ln_breaker_failure(&c->breaker, ln_monotonic_ns() / 1000000);
+	}
+}
+
+void
+ln_sounding_result(LnChannel **channels, int n, const HttpResult *res)
+{
+	for (int i = 0; i < n; i++)
+	{
+		LnChannel  *c = channels[i];
+
+		if (c->sounding.request != res->tag)
+			continue;
+		c->sounding.request = 0;
+		if (res->aborted || c->breaker.state != BREAKER_HALF_OPEN)
+			return;
+		c->sounding.good = res->verdict == HTTP_STATUS && res->status < 500;
+		if (!c->sounding.good)
+			ln_breaker_failure(&c->breaker, ln_monotonic_ns() / 1000000);
+		return;
+	}
+}

@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ *
+ * probe.h
+ *		Before a message probes whether LINE is back, a question that costs
+ *		nothing.
+ *
+ * After an outage the circuit breaker lets single messages through.  In an
+ * outage of time-outs or 5xx each of them may end as unknown; so a GET goes
+ * first, and only when that is answered, a message.  Needs no transaction.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LN_SOUNDING_H
+#define LN_SOUNDING_H
+
+#include "http/http.h"
+#include "worker/channel.h"
+
+/*
+ * May a message of this channel go, as far as this is concerned?  Always, unless
+ * its breaker is half-open; then the question is noted to be asked first.
+ */
+extern bool ln_sounding_clear(LnChannel *c);
+
+/* Ask what was noted. */
+extern void ln_sounding_step(LnChannel **channels, int n, HttpClient *http);
+
+/* An answer with LN_TAG_SOUNDING.  No good one is one more failure. */
+extern void ln_sounding_result(LnChannel **channels, int n, const HttpResult *res);
+
+#endif							/* LN_SOUNDING_H */

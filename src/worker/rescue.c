@@ -1,0 +1,139 @@
+/*-------------------------------------------------------------------------
+ *
+ * rescue.c
+ *		Rescue: leases of processes that died.
+ *
+ * A claimer lives as long as its session lock.  What its witness file saw says
+ * what became of each message: no byte left, an answer came, or we do not know.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/timestamp.h"
+
+#include "worker/state.h"
+
+/* Leases of another claimer that lives: is it still there? (ms) */
+#define RESCUE_GAP			5000
+
+/*
+ * Claims of processes that are dead: their session lock is free.  What the
+ * witness saw decides; without it the truth is that we do not know.
+ */
+void
+ln_worker_rescue(void *arg)
+{
+	bool		recovered = false;
+	LnOrphan   *orphans;
+	int			n = ln_outbox_orphans(W.home, W.claimer, &orphans);
+	uint64		living[64];
+	int			nliving = 0;
+
+	living[nliving++] = W.claimer;
+
+	for (int i = 0; i < n;)
+	{
+		uint64		claimer = orphans[i].claimer;
+		LnWitnessEntry *seen;
+		LnRecord   *recs = palloc0(sizeof(LnRecord) * (n - i));
+		LOCKTAG		tag;
+		int			nseen;
+		int			m = 0;
+		int			counts[3] = {0, 0, 0};
+
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (claimer >> 32), (uint32) claimer, LOCK_FIELD);
+		if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		{
+			if (nliving < (int) lengthof(living))
+				living[nliving++] = claimer;
+			while (i < n && orphans[i].claimer == claimer)
+				i++;
+			continue;
+		}
+
+		seen = ln_witness_read(MyDatabaseId, claimer, &nseen);
+		for (; i < n && orphans[i].claimer == claimer; i++)
+		{
+			LnOrphan   *o = &orphans[i];
+			LnRecord   *r = &recs[m++];
+			LnWitnessEntry *e = NULL;
+			LineCase	c;
+			LnPolicy	policy;
+			LnChannel  *channel = NULL;
+
+			for (int k = 0; k < nseen && e == NULL; k++)
+				if (seen[k].id == o->id && seen[k].token == o->token)
+					e = &seen[k];
+			for (int k = 0; k < W.nchannels; k++)
+				if (strcmp(W.channels[k]->row.name, o->channel) == 0)
+					channel = W.channels[k];
+
+			r->id = o->id;
+			r->token = o->token;
+			r->channel = o->channel;
+			r->request_id = "";
+			r->ended_at = r->retry_at = GetCurrentTimestamp();
+			if (e != NULL && !e->asked)
+			{
+				r->next = LINE_RETURN;
+				r->outcome = LINE_NOT_SENT;
+				r->error = "";
+				counts[0]++;
+				continue;
+			}
+			r->attempted = true;
+			r->sent_at = r->ended_at;
+			memset(&c, 0, sizeof(c));
+			if (e != NULL && e->complete)
+			{
+				c.outcome = ln_line_outcome(HTTP_STATUS, e->status, e->has_retry_after);
+				r->status = e->status;
+				r->error = "";
+				counts[1]++;
+			}
+			else
+			{
+				c.outcome = LINE_AMBIGUOUS;
+				r->error = "the sending process died before the answer came";
+				counts[2]++;
+			}
+			c.attempt = o->attempt;
+			ln_policy_init(&policy);
+			if (o->policy != NULL)
+				policy = *o->policy;
+			c.max_attempts = (int) ln_policy_or(policy.max_attempts, channel ? channel->row.max_attempts : PG_INT32_MAX);
+			c.maybe_sent = o->maybe_sent;
+			c.on_unknown = (LinePolicy) ln_policy_or(policy.on_unknown, channel ? channel->row.on_unknown : LINE_HOLD);
+			c.on_server_error = (LinePolicy) ln_policy_or(policy.on_server_error,
+														  channel ? channel->row.on_server_error : LINE_HOLD);
+			r->outcome = c.outcome;
+			r->next = ln_line_decide(&c);
+			if (r->next == LINE_RETRY_LATER && channel != NULL)
+				r->retry_at = ln_worker_retry_at(&channel->row, &policy, o->attempt, r->outcome, r->ended_at);
+		}
+		(void) ln_outbox_record(recs, m);
+		recovered = W.ended = true;
+
+		ereport(LOG,
+				(errmsg("line_notify recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
+						m, counts[0], counts[1], counts[2])));
+	}
+
+	/*
+	 * Files of claimers that have no leases go; those of the ones just
+	 * recorded only once this has committed.  A claimer that lives (drain) is
+	 * watched: nobody tells us when it dies.
+	 */
+	if (recovered)
+	{
+		W.rescue_at = 0;
+		W.need_survey = true;
+		return;
+	}
+	ln_witness_sweep(MyDatabaseId, living, nliving);
+	if (nliving > 1)
+		W.rescue_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCUE_GAP);
+}

@@ -1,0 +1,236 @@
+/*-------------------------------------------------------------------------
+ *
+ * send_journal.c
+ *		The black box of a claimer; see send_journal.h.
+ *
+ * The files lie in pg_stat_tmp, which base backups leave out and nothing
+ * clears: data there must be expendable, and ours is.  Without a file every
+ * orphan is "unknown", which is true, only less exact.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file_perm.h"
+#include "pgstat.h"
+#include "port/atomics.h"
+#include "storage/fd.h"
+#include "utils/memutils.h"
+
+#include "worker/send_journal.h"
+
+#define WITNESS_MAGIC	UINT64CONST(0x316e6c7465737469)
+#define BOOT_ID_LEN		36
+
+typedef struct WitnessHeader
+{
+	uint64		magic;
+	uint64		claimer;
+	uint64		device;
+	uint64		inode;
+	char		boot_id[BOOT_ID_LEN + 4];
+	int32		nentries;
+	int32		unused;
+	char		pad[48];		/* entries start on a cache line */
+} WitnessHeader;
+
+StaticAssertDecl(sizeof(WitnessHeader) == 128, "header of the witness file");
+StaticAssertDecl(sizeof(LnWitnessEntry) == 32, "entry of the witness file");
+
+struct LnWitness
+{
+	char		path[MAXPGPATH];
+	WitnessHeader *header;
+	size_t		size;
+};
+
+static void
+witness_path(char *path, Oid database, uint64 claimer)
+{
+	snprintf(path, MAXPGPATH, "%s/line_notify.%u." UINT64_FORMAT,
+			 PG_STAT_TMP_DIR, database, claimer);
+}
+
+/* The kernel's id of this boot; empty where there is none. */
+static void
+read_boot_id(char *buf)
+{
+	int			fd = OpenTransientFile("/proc/sys/kernel/random/boot_id", O_RDONLY | PG_BINARY);
+
+	memset(buf, 0, BOOT_ID_LEN + 4);
+	if (fd < 0)
+		return;
+	if (read(fd, buf, BOOT_ID_LEN) != BOOT_ID_LEN)
+		memset(buf, 0, BOOT_ID_LEN + 4);
+	CloseTransientFile(fd);
+}
+
+LnWitness  *
+ln_witness_create(Oid database, uint64 claimer, int n)
+{
+	LnWitness  *w = MemoryContextAllocZero(TopMemoryContext, sizeof(LnWitness));
+	struct stat st;
+	int			fd;
+	int			save;
+	void	   *map;
+
+	witness_path(w->path, database, claimer);
+	w->size = sizeof(WitnessHeader) + sizeof(LnWitnessEntry) * (size_t) n;
+	(void) mkdir(PG_STAT_TMP_DIR, pg_dir_create_mode);	/* usually there */
+	fd = OpenTransientFile(w->path, O_RDWR | O_CREAT | O_TRUNC | PG_BINARY);
+	if (fd < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not create file \"%s\": %m", w->path)));
+
+	/*
+	 * Allocate now: a full disk found by a store into the map would be a
+	 * SIGBUS, and the end of every session of the server.
+	 */
+	do
+	{
+		errno = posix_fallocate(fd, 0, (off_t) w->size);
+	} while (errno == EINTR);	/* a latch that was set */
+	if (errno != 0 || fstat(fd, &st) != 0)
+	{
+		save = errno;
+		CloseTransientFile(fd);
+		(void) unlink(w->path);
+		errno = save;
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not write file \"%s\": %m", w->path)));
+	}
+	map = mmap(NULL, w->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	save = errno;
+	CloseTransientFile(fd);
+	if (map == MAP_FAILED)
+	{
+		(void) unlink(w->path);
+		errno = save;
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not map file \"%s\": %m", w->path)));
+	}
+
+	w->header = (WitnessHeader *) map;
+	memset(map, 0, w->size);
+	w->header->claimer = claimer;
+	w->header->device = (uint64) st.st_dev;
+	w->header->inode = (uint64) st.st_ino;
+	w->header->nentries = n;
+	read_boot_id(w->header->boot_id);
+	pg_write_barrier();
+	w->header->magic = WITNESS_MAGIC;
+	return w;
+}
+
+LnWitnessEntry *
+ln_witness_entry(LnWitness *w, int i)
+{
+	Assert(i >= 0 && i < w->header->nentries);
+	return (LnWitnessEntry *) (w->header + 1) + i;
+}
+
+void
+ln_witness_claim(LnWitnessEntry *e, int64 id, uint64 token)
+{
+	e->id = 0;
+	pg_write_barrier();
+	e->asked = 0;
+	e->complete = 0;
+	e->status = 0;
+	e->has_retry_after = 0;
+	e->token = token;
+	pg_write_barrier();
+	e->id = id;
+}
+
+void
+ln_witness_destroy(LnWitness *w)
+{
+	if (w == NULL || w->header == NULL)
+		return;
+	(void) munmap(w->header, w->size);
+	w->header = NULL;
+	(void) unlink(w->path);
+}
+
+LnWitnessEntry *
+ln_witness_read(Oid database, uint64 claimer, int *n)
+{
+	char		path[MAXPGPATH];
+	char		boot_id[BOOT_ID_LEN + 4];
+	WitnessHeader header;
+	LnWitnessEntry *entries = NULL;
+	struct stat st;
+	int			fd;
+
+	*n = 0;
+	witness_path(path, database, claimer);
+	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	if (fd < 0)
+		return NULL;
+	read_boot_id(boot_id);
+	if (fstat(fd, &st) == 0 &&
+		read(fd, &header, sizeof(header)) == (ssize_t) sizeof(header) &&
+		header.magic == WITNESS_MAGIC && header.claimer == claimer &&
+		header.device == (uint64) st.st_dev && header.inode == (uint64) st.st_ino &&
+		boot_id[0] != '\0' && memcmp(header.boot_id, boot_id, sizeof(boot_id)) == 0 &&
+		header.nentries > 0 &&
+		st.st_size == (off_t) (sizeof(header) + sizeof(LnWitnessEntry) * (size_t) header.nentries))
+	{
+		ssize_t		size = (ssize_t) (sizeof(LnWitnessEntry) * (size_t) header.nentries);
+
+		entries = palloc(size);
+		if (read(fd, entries, size) == size)
+			*n = header.nentries;
+		else
+		{
+			pfree(entries);
+			entries = NULL;
+		}
+	}
+	CloseTransientFile(fd);
+	return entries;
+}
+
+void
+ln_witness_remove(Oid database, uint64 claimer)
+{
+	char		path[MAXPGPATH];
+
+	witness_path(path, database, claimer);
+	(void) unlink(path);
+}
+
+void
+ln_witness_sweep(Oid database, const uint64 *keep, int nkeep)
+{
+	char		prefix[64];
+	size_t		len;
+	DIR		   *dir = AllocateDir(PG_STAT_TMP_DIR);
+	struct dirent *de;
+
+	len = snprintf(prefix, sizeof(prefix), "line_notify.%u.", database);
+	while (dir != NULL && (de = ReadDirExtended(dir, PG_STAT_TMP_DIR, LOG)) != NULL)
+	{
+		uint64		claimer;
+		bool		kept = false;
+
+		if (strncmp(de->d_name, prefix, len) != 0)
+			continue;
+		claimer = strtou64(de->d_name + len, NULL, 10);
+		for (int i = 0; i < nkeep; i++)
+			kept = kept || keep[i] == claimer;
+		if (!kept)
+			ln_witness_remove(database, claimer);
+	}
+	if (dir != NULL)
+		FreeDir(dir);
+}

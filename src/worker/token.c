@@ -1,0 +1,508 @@
+/*-------------------------------------------------------------------------
+ *
+ * token.c
+ *		Access tokens of the channels: where they come from, when they are
+ *		replaced.
+ *
+ * See token.h for the life of a token.  What to send and how to read the
+ * answer is in token_api.c; this file remembers, and decides when.
+ *
+ * A token is asked for only when a message is due: an idle database asks for
+ * nothing.  It is replaced at 70 to 80 % of its life, so a busy channel never
+ * stops for it; and answers to messages that still carried the old one are
+ * told from answers to the new one by the generation that each transfer notes.
+ *
+ * Secrets are wiped from what we allocate.  Copies that libcurl or the server
+ * made on the way are out of our hands, and within this process all the same.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <time.h>
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/crypto.h"
+#include "compat.h"
+#include "line/line_api.h"
+#include "line/token_api.h"
+#include "worker/token.h"
+
+/* Not used in the last of so many parts of its life: clocks, and the way to LINE. */
+#define SAFETY_PART		20
+
+struct LnToken
+{
+	MemoryContext context;		/* owns the texts */
+
+	/* the credential */
+	LnCredential kind;
+	char	   *name;			/* of the channel, for messages */
+	char	   *value;			/* the secret, or file:/path */
+	char	   *key_id;
+	char	   *channel_id;
+	char	   *api_base;
+	LnTokenFlow flow;
+
+	/* the token */
+	char	   *authorization;	/* header line, or NULL */
+	uint32		generation;		/* of it; grows with each */
+	TimestampTz expires_at;		/* DT_NOEND = not known to end */
+	TimestampTz renew_at;
+	bool		on_trial;		/* came after a 401, not proved yet */
+
+	/* getting it */
+	bool		wanted;
+	uint64		request;		/* tag of the request on its way, or 0 */
+	TimestampTz retry_at;
+	int			failures;		/* in a row */
+	char		error[256];		/* why there is none, or "" */
+	char		told[256];		/* what the operator was told last */
+};
+
+static uint64 requests = 0;		/* so many were made by this process */
+
+static void adopt(LnToken *t, const char *token);
+static void drop(LnToken *t);
+static void wipe(char **text);
+static void read_issued(LnToken *t);
+static void request(LnToken *t, const LnChannelRow *row, HttpClient *http);
+static void failed(LnToken *t, int64 at_least_ms, const char *why);
+static uint64 random_bits(void);
+
+static bool
+same(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+void
+ln_token_configure(LnToken **token, const LnChannelRow *row, MemoryContext context)
+{
+	LnToken    *t = *token;
+	MemoryContext old;
+
+	if (t != NULL &&
+		(t->kind != row->credential || !same(t->value, row->credential_value) ||
+		 !same(t->key_id, row->credential_key_id) || !same(t->channel_id, row->line_channel_id) ||
+		 t->flow != (row->credential_v21 ? LN_FLOW_V21 : LN_FLOW_STATELESS) ||
+		 !same(t->api_base, row->api_base)))
+	{
+		/*
+		 * Another credential.  If the old one had been reported, the new one
+		 * starts with a clean sheet, and that is reported, too.
+		 */
+		char		told[sizeof(t->told)];
+		uint32		generation = t->generation;
+
+		strlcpy(told, t->told, sizeof(told));
+		ln_token_free(token);
+		ln_token_configure(token, row, context);
+		strlcpy((*token)->told, told, sizeof(told));
+		(*token)->generation += generation;
+		return;
+	}
+	if (t == NULL)
+	{
+		MemoryContext own = AllocSetContextCreate(context, "line_notify token", ALLOCSET_SMALL_SIZES);
+
+		old = MemoryContextSwitchTo(own);
+		t = palloc0(sizeof(LnToken));
+		t->context = own;
+		t->kind = row->credential;
+		t->name = pstrdup(row->name);
+		t->value = row->credential_value ? pstrdup(row->credential_value) : NULL;
+		t->key_id = row->credential_key_id ? pstrdup(row->credential_key_id) : NULL;
+		t->channel_id = row->line_channel_id ? pstrdup(row->line_channel_id) : NULL;
+		t->api_base = pstrdup(row->api_base);
+		t->flow = row->credential_v21 ? LN_FLOW_V21 : LN_FLOW_STATELESS;
+		t->expires_at = t->renew_at = DT_NOEND;
+		MemoryContextSwitchTo(old);
+		*token = t;
+	}
+
+	/* a reload tries again at once what failed before */
+	t->retry_at = 0;
+	t->failures = 0;
+	if (t->kind == LN_CREDENTIAL_TOKEN)
+		read_issued(t);
+}
+
+void
+ln_token_free(LnToken **token)
+{
+	if (*token == NULL)
+		return;
+	wipe(&(*token)->value);
+	wipe(&(*token)->authorization);
+	MemoryContextDelete((*token)->context);
+	*token = NULL;
+}
+
+const char *
+ln_token_header(const LnToken *token, TimestampTz now)
+{
+	if (token == NULL || now >= token->expires_at)
+		return NULL;
+	return token->authorization;
+}
+
+uint32
+ln_token_generation(const LnToken *token)
+{
+	return token->generation;
+}
+
+bool
+ln_token_ready(LnToken *t, TimestampTz now)
+{
+	if (t == NULL)
+		return false;
+	if (now >= t->expires_at)
+		drop(t);
+	if (t->kind == LN_CREDENTIAL_SECRET || t->kind == LN_CREDENTIAL_JWT)
+		t->wanted = t->authorization == NULL || now >= t->renew_at;
+	return t->authorization != NULL;
+}
+
+TimestampTz
+ln_token_deadline(const LnToken *t)
+{
+	if (t == NULL || t->request != 0 || t->kind == LN_CREDENTIAL_NONE || t->kind == LN_CREDENTIAL_TOKEN)
+		return DT_NOEND;
+	return t->retry_at;
+}
+
+bool
+ln_token_get(const LnChannel *c, const char *path, uint64 tag, HttpClient *http)
+{
+	HttpRequest req;
+	const char *headers[2];
+	char		err[256];
+
+	memset(&req, 0, sizeof(req));
+	req.tag = tag;
+	req.method = "GET";
+	req.url = psprintf("%s%s", c->row.api_base, path);
+	headers[0] = ln_token_header(c->token, GetCurrentTimestamp());
+	headers[1] = "Accept: application/json";
+	req.headers = headers;
+	req.nheaders = lengthof(headers);
+	req.connect_timeout_ms = c->row.connect_timeout_ms;
+	req.total_timeout_ms = c->row.total_timeout_ms;
+	req.ca_file = c->row.ca_file;
+	req.proxy = c->row.proxy;
+	return ln_http_add(http, &req, err, sizeof(err));
+}
+
+void
+ln_token_step(LnChannel **channels, int n, HttpClient *http)
+{
+	TimestampTz now = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		LnToken    *t = channels[i]->token;
+
+		if (t == NULL || !t->wanted || t->request != 0 || channels[i]->gone)
+			continue;
+		if (now == 0)
+			now = GetCurrentTimestamp();
+		if (t->retry_at <= now)
+			request(t, &channels[i]->row, http);
+	}
+}
+
+void
+ln_token_result(LnChannel **channels, int n, const HttpResult *res)
+{
+	LnToken    *t = NULL;
+	char	   *token;
+	char		why[200];
+	int64		life;
+
+	for (int i = 0; i < n && t == NULL; i++)
+		if (channels[i]->token != NULL && channels[i]->token->request == res->tag)
+			t = channels[i]->token;
+	if (t == NULL)
+		return;					/* the credential was changed meanwhile */
+	t->request = 0;
+
+	if (res->verdict != HTTP_STATUS)
+	{
+		failed(t, 0, psprintf("no answer from the token endpoint: %s",
+							  res->error[0] ? res->error : "the connection was lost"));
+		return;
+	}
+	if (res->status != 200)
+	{
+		ln_token_error_text(res->body, res->body_len, why, sizeof(why));
+		failed(t, res->retry_after_ms,
+			   psprintf("the token endpoint answered %d%s%s", res->status, why[0] ? ": " : "", why));
+		return;
+	}
+	token = palloc(LN_TOKEN_SIZE);
+	if (res->body_truncated ||
+		!ln_token_parse(res->body, res->body_len, token, LN_TOKEN_SIZE, &life, why, sizeof(why)))
+		failed(t, 0, psprintf("the token endpoint's answer is not understood: %s",
+							  res->body_truncated ? "it is too long" : why));
+	else
+	{
+		/* its life began when we asked, at the latest */
+		TimestampTz asked = GetCurrentTimestamp() - res->elapsed_us;
+
+		adopt(t, token);
+		t->expires_at = TimestampTzPlusMilliseconds(asked, life * 1000 - life * 1000 / SAFETY_PART);
+		t->renew_at = TimestampTzPlusMilliseconds(asked, ln_token_renew_ms(life, random_bits()));
+		ereport(DEBUG1,
+				(errmsg("line_notify has a new access token for channel \"%s\", good for " INT64_FORMAT " s", t->name, life)));
+	}
+	explicit_bzero(token, LN_TOKEN_SIZE);
+	pfree(token);
+}
+
+bool
+ln_token_refused(LnToken *t, uint32 generation)
+{
+	uint32		before;
+
+	if (t == NULL)
+		return false;
+	/* an answer to an old one, or the new one is on its way */
+	if (generation != t->generation || t->authorization == NULL)
+		return true;
+	if (t->on_trial)
+		return false;
+	switch (t->kind)
+	{
+		case LN_CREDENTIAL_NONE:
+			return false;
+		case LN_CREDENTIAL_TOKEN:
+			/* has the file changed since we read it? */
+			before = t->generation;
+			read_issued(t);
+			t->on_trial = t->generation != before;
+			return t->on_trial;
+		case LN_CREDENTIAL_SECRET:
+		case LN_CREDENTIAL_JWT:
+			drop(t);
+			t->on_trial = true;
+			return true;
+	}
+	return false;
+}
+
+void
+ln_token_renew(LnToken *t)
+{
+	if (t->kind == LN_CREDENTIAL_TOKEN)
+		read_issued(t);
+	else
+		drop(t);
+}
+
+void
+ln_token_proved(LnToken *t, uint32 generation)
+{
+	if (t != NULL && t->generation == generation)
+		t->on_trial = false;
+}
+
+uint64
+ln_token_fingerprint(const LnToken *t)
+{
+	char		err[200];
+	char	   *secret;
+	uint64		result;
+
+	if (t == NULL || t->value == NULL)
+		return 0;
+	secret = ln_channel_secret(t->value, err, sizeof(err));
+	if (secret == NULL)
+		return 0;
+	result = hash_bytes_extended((const unsigned char *) secret, (int) strlen(secret), (uint64) t->kind);
+	if (t->key_id != NULL)
+		result ^= hash_bytes_extended((const unsigned char *) t->key_id, (int) strlen(t->key_id), 1);
+	explicit_bzero(secret, strlen(secret));
+	pfree(secret);
+	return result | 1;
+}
+
+bool
+ln_token_news(const LnToken *t, const char **error)
+{
+	if (t == NULL || strcmp(t->error, t->told) == 0)
+		return false;
+	*error = t->error;
+	return true;
+}
+
+void
+ln_token_told(LnToken *t)
+{
+	if (t->error[0] != '\0')
+		ereport(WARNING,
+				(errmsg("line_notify cannot get an access token for channel \"%s\": %s", t->name, t->error)));
+	else
+		ereport(LOG,
+				(errmsg("line_notify has an access token for channel \"%s\" again", t->name)));
+	strlcpy(t->told, t->error, sizeof(t->told));
+}
+
+bool
+ln_token_form(const LnChannelRow *row, char *form, size_t room, char *err, size_t errlen)
+{
+	char	   *secret;
+	bool		ok;
+
+	form[0] = '\0';
+	if (row->line_channel_id == NULL)
+	{
+		strlcpy(err, "the channel has no line_channel_id, which LINE wants to know", errlen);
+		return false;
+	}
+	secret = ln_channel_secret(row->credential_value, err, errlen);
+	if (secret == NULL)
+		return false;
+	if (row->credential == LN_CREDENTIAL_SECRET)
+	{
+		ok = ln_token_form_secret(row->line_channel_id, secret, form, room);
+		if (!ok)
+			strlcpy(err, "the channel secret is too long", errlen);
+	}
+	else
+		ok = ln_token_form_assertion(row->credential_v21 ? LN_FLOW_V21 : LN_FLOW_STATELESS,
+									 row->line_channel_id, secret, row->credential_key_id ? row->credential_key_id : "",
+									 (int64) time(NULL), form, room, err, errlen);
+	explicit_bzero(secret, strlen(secret));
+	pfree(secret);
+	return ok;
+}
+
+/* ---- helpers ---- */
+
+static void
+request(LnToken *t, const LnChannelRow *row, HttpClient *http)
+{
+	static const char *const headers[] = {
+		"Content-Type: application/x-www-form-urlencoded",
+		"Accept: application/json"
+	};
+	char	   *form = palloc(LN_TOKEN_FORM_SIZE);
+	char		err[256];
+	HttpRequest req;
+
+	t->wanted = false;
+	if (!ln_token_form(row, form, LN_TOKEN_FORM_SIZE, err, sizeof(err)))
+		failed(t, 0, err);
+	else
+	{
+		memset(&req, 0, sizeof(req));
+		req.tag = LN_TAG_TOKEN | ++requests;
+		req.method = "POST";
+		req.url = psprintf("%s%s", row->api_base, ln_token_path(t->flow));
+		req.headers = headers;
+		req.nheaders = lengthof(headers);
+		req.body = form;
+		req.body_len = strlen(form);
+		req.connect_timeout_ms = row->connect_timeout_ms;
+		req.total_timeout_ms = row->total_timeout_ms;
+		req.ca_file = row->ca_file;
+		req.proxy = row->proxy;
+		if (ln_http_add(http, &req, err, sizeof(err)))
+			t->request = req.tag;
+		else
+			failed(t, 0, err);
+	}
+	explicit_bzero(form, LN_TOKEN_FORM_SIZE);
+	pfree(form);
+}
+
+/* No token came.  One at hand is used as long as it lives. */
+static void
+failed(LnToken *t, int64 at_least_ms, const char *why)
+{
+	int64		wait_ms;
+
+	t->failures++;
+	wait_ms = Max(at_least_ms, ln_token_retry_ms(t->failures, random_bits()));
+	t->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait_ms);
+	/* one that is still good makes it no news yet */
+	if (t->authorization == NULL)
+		strlcpy(t->error, why, sizeof(t->error));
+	else
+		ereport(DEBUG1,
+				(errmsg("line_notify could not renew the access token of channel \"%s\" yet: %s", t->name, why)));
+}
+
+/* A token that an operator set: inline, or the first line of a file. */
+static void
+read_issued(LnToken *t)
+{
+	char		err[200];
+	char	   *token = ln_channel_secret(t->value, err, sizeof(err));
+
+	if (token == NULL)
+	{
+		/* what was read before goes on until LINE objects */
+		snprintf(t->error, sizeof(t->error), "its file cannot be read: %s", err);
+		return;
+	}
+	if (!ln_token_is_clean(token))
+		strlcpy(t->error, "it must consist of printable ASCII characters without space", sizeof(t->error));
+	else if (t->authorization == NULL || strcmp(strrchr(t->authorization, ' ') + 1, token) != 0)
+		adopt(t, token);
+	else
+		t->error[0] = '\0';
+	explicit_bzero(token, strlen(token));
+	pfree(token);
+}
+
+static void
+adopt(LnToken *t, const char *token)
+{
+	static const char scheme[] = "Authorization: Bearer ";
+	size_t		len = strlen(token);
+	char	   *header = MemoryContextAlloc(t->context, sizeof(scheme) + len);
+
+	memcpy(header, scheme, sizeof(scheme) - 1);
+	memcpy(header + sizeof(scheme) - 1, token, len + 1);
+	wipe(&t->authorization);
+	t->authorization = header;
+	t->generation++;
+	t->expires_at = t->renew_at = DT_NOEND;
+	t->wanted = false;
+	t->retry_at = 0;
+	t->failures = 0;
+	t->error[0] = '\0';
+}
+
+static void
+drop(LnToken *t)
+{
+	wipe(&t->authorization);
+	t->expires_at = t->renew_at = DT_NOEND;
+}
+
+static void
+wipe(char **text)
+{
+	if (*text == NULL)
+		return;
+	explicit_bzero(*text, strlen(*text));
+	pfree(*text);
+	*text = NULL;
+}
+
+static uint64
+random_bits(void)
+{
+	uint64		bits = 0;
+
+	(void) ln_random_bytes(&bits, sizeof(bits));
+	return bits;
+}
