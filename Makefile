@@ -73,8 +73,40 @@ OBJS = \
 	src/worker/token.o \
 	src/worker/worker.o \
 
-DATA = \
-	sql/line_notify--1.0.sql \
+# The script of a version is put together from its parts until it is released.
+# Then it is committed and moves to DATA: make clean deletes what is built.
+DATA_built = sql/line_notify--1.0.sql
+
+SQL_PARTS = \
+	sql/parts/00_schema.sql \
+	sql/parts/10_phone.sql \
+	sql/parts/11_use_case.sql \
+	sql/parts/20_content_rules.sql \
+	sql/parts/21_builders.sql \
+	sql/parts/22_catalogue.sql \
+	sql/parts/23_signed_link.sql \
+	sql/parts/30_channel.sql \
+	sql/parts/31_sender.sql \
+	sql/parts/32_approval.sql \
+	sql/parts/40_outbox.sql \
+	sql/parts/41_history.sql \
+	sql/parts/42_partitions.sql \
+	sql/parts/43_insert.sql \
+	sql/parts/50_statistics.sql \
+	sql/parts/51_notifications.sql \
+	sql/parts/52_webhook.sql \
+	sql/parts/53_totals.sql \
+	sql/parts/54_delivery_timeout.sql \
+	sql/parts/55_line_statistics.sql \
+	sql/parts/56_summing_up.sql \
+	sql/parts/60_health.sql \
+	sql/parts/70_operator_functions.sql \
+	sql/parts/71_outcomes.sql \
+	sql/parts/72_wait_and_drain.sql \
+	sql/parts/80_roles.sql \
+	sql/parts/81_privacy.sql \
+	sql/parts/90_dump.sql \
+	sql/parts/99_start.sql \
 
 REGRESS = \
 	approvals \
@@ -126,6 +158,10 @@ EXTRA_CLEAN = $(OBJS:.o=.d)
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+sql/line_notify--1.0.sql: $(addprefix $(srcdir)/,$(SQL_PARTS))
+	mkdir -p sql
+	cat $^ > $@
 
 -include $(OBJS:.o=.d)
 $(OBJS:.o=.bc): %.bc: %.o

@@ -3,7 +3,7 @@
 
 Debian packages no validator of that specification, so here are its rules: the
 fields, which of them must be there, and what each may hold.  Beyond it, files
-that are named must exist.  Prints one line per fault; none, exit status 0.
+that are named must exist, or be built by make.  Prints one line per fault; none, exit status 0.
 
     python3 test/meta.py [META.json]
 """
@@ -22,6 +22,9 @@ LICENSES = set("""
     gfdl_1_3 gpl_1 gpl_2 gpl_3 lgpl_2_1 lgpl_3_0 mit mozilla_1_0 mozilla_1_1
     openssl perl_5 postgresql qpl_1_0 ssleay sun zlib open_source restricted
     unrestricted unknown""".split())
+
+# files that make builds until they are released, when they are committed
+BUILT = {"sql/line_notify--1.0.sql"}
 
 faults = []
 
@@ -58,6 +61,8 @@ def ranges(value, path):
 
 def file(value, path):
     string(value, path)
+    if value in BUILT:
+        return
     if isinstance(value, str) and not os.path.isfile(os.path.join(directory, value)):
         fault(path, "there is no file %s" % value)
 

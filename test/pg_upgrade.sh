@@ -119,7 +119,7 @@ insert() { # first last
         SELECT '090-1000-' || lpad(i::text, 4, '0'), 'parcel_delivery', 'shipment_completed_ja',
             '{\"items\": [{\"itemKey\": \"number_001_ja\", \"content\": \"1234\"}]}', 'ref ' || i FROM generate_series($1, $2) i"
 }
-tables=$(grep -oE "pg_extension_config_dump\('line_notify\.[a-z_]+'" "$work/src/sql/line_notify--1.0.sql" |
+tables=$(grep -ohE "pg_extension_config_dump\('line_notify\.[a-z_]+'" "$work"/src/sql/parts/*.sql |
     sed "s/.*'\(.*\)'/\1/" | grep -v '_seq$'; echo line_notify.credential; echo line_notify.link_key; echo orders)
 contents() {
     local t

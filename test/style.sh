@@ -12,7 +12,7 @@ none() { # name lines: passes when there are none
     if [ -z "$2" ]; then result 0 "$1"; else result 1 "$1" "$2"; fi
 }
 
-none "every file in sql/ has -- in its name" "$(ls sql | grep -v -- --)"
+none "every file in sql/ has -- in its name" "$(ls sql | grep -v -- -- | grep -vx parts)"
 sources=$(find src -name '*.[ch]' ! -name 'gen_*' | sort)
 
 # Who may include whom: a folder, and the ones below it.  The folders' own page is
@@ -44,6 +44,8 @@ none "postgres.h is in no header" "$(grep -l '"postgres.h"' $(grep '\.h$' <<<"$s
 none "nothing is left open" "$(grep -nE 'TO[D]O|FIX[M]E|HA[C]K' -r src sql test --include='*.[ch]' --include='*.sql' --include='*.p[lm]' --include='*.py' )"
 none "every object of the Makefile has a source, and every source an object" \
     "$(diff <(sed -n 's/^\t\(src\/.*\)\.o .*/\1/p' Makefile | sort) <(sed -n 's/\.c$//p' <<<"$sources" | sort))"
+none "every part of the script is in the Makefile, in order" \
+    "$(diff <(sed -n 's/^\t\(sql\/parts\/.*\.sql\) .*/\1/p' Makefile) <(ls sql/parts/*.sql))"
 none "every regress test is in the Makefile" \
     "$(diff <(sed -n '/^REGRESS =/,/^$/s/^\t\([a-z_0-9]*\).*/\1/p' Makefile | sort) <(ls test/sql/*.sql | sed 's/.*\/\(.*\)\.sql/\1/' | sort))"
 none "every isolation spec is in the Makefile" \
@@ -56,10 +58,10 @@ none "README.ja.md has the settings of README.md" "$(diff <(settings README.md) 
 none "README.md has every setting of guc.c" \
     "$(diff <(settings README.md | grep '\.' | sort) <(grep -oE 'Variable\("line_notify\.[a-z_]+' src/guc.c | cut -d'"' -f2 | sort))"
 none "README.md has every setting of a channel" \
-    "$(diff <(settings README.md | grep -v '\.' | sort) <(sed -n '/^CREATE FUNCTION line_notify.alter_channel/,/^RETURNS/s/^\t\([a-z_]*\) .*/\1/p' sql/line_notify--1.0.sql | grep -v '^name$' | sort))"
+    "$(diff <(settings README.md | grep -v '\.' | sort) <(sed -n '/^CREATE FUNCTION line_notify.alter_channel/,/^RETURNS/s/^\t\([a-z_]*\) .*/\1/p' sql/parts/*.sql | grep -v '^name$' | sort))"
 none "README.ja.md has the sections of README.md" \
     "$(diff <(grep -cE '^(##|```)' README.md) <(grep -cE '^(##|```)' README.ja.md))"
-none "no trailing white space" "$(grep -nE '[ 	]+$' $sources sql/*.sql test/*.sh test/t/*.pl test/perl/LineNotify/*.pm Makefile | head)"
+none "no trailing white space" "$(grep -nE '[ 	]+$' $sources sql/parts/*.sql test/*.sh test/t/*.pl test/perl/LineNotify/*.pm Makefile | head)"
 
 # newer ones, which come with PostgreSQL 16 and later, lay out initializers otherwise
 if pg_bsd_indent --version 2>/dev/null | grep -q ' 2\.1\.1 '; then

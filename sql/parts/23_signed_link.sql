@@ -1,0 +1,66 @@
+
+-- Signed links.  The keys stay in this database: no policy, so that nobody but
+-- the owner reads them, and not dumped, so that a restored copy has its own.
+CREATE FUNCTION line_notify._random_secret()
+RETURNS bytea
+AS 'MODULE_PATHNAME', 'line_notify_random_secret'
+LANGUAGE C VOLATILE PARALLEL SAFE;
+REVOKE ALL ON FUNCTION line_notify._random_secret() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._random_secret() IS '32 cryptographically random bytes';
+
+CREATE TABLE line_notify.link_key (
+	key_no		integer PRIMARY KEY CHECK (key_no BETWEEN 0 AND 255),
+	secret		bytea NOT NULL CHECK (octet_length(secret) = 32),
+	is_current	boolean NOT NULL,
+	created_at	timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE UNIQUE INDEX link_key_is_current ON line_notify.link_key (is_current);
+ALTER TABLE line_notify.link_key ENABLE ROW LEVEL SECURITY;
+REVOKE ALL ON line_notify.link_key FROM PUBLIC;
+COMMENT ON TABLE line_notify.link_key IS 'keys of signed_link(): the current one, and the previous one, which still verifies; see rotate_link_key()';
+COMMENT ON COLUMN line_notify.link_key.key_no IS 'number that stands in the links';
+COMMENT ON COLUMN line_notify.link_key.secret IS 'key of the HMAC';
+COMMENT ON COLUMN line_notify.link_key.is_current IS 'signs new links; the other one only verifies';
+COMMENT ON COLUMN line_notify.link_key.created_at IS 'when it was made';
+INSERT INTO line_notify.link_key (key_no, secret, is_current) VALUES (1, line_notify._random_secret(), true);
+
+CREATE FUNCTION line_notify.signed_link(
+	url text,
+	reference text,
+	valid_for interval DEFAULT '7 days')
+RETURNS text
+AS 'MODULE_PATHNAME', 'line_notify_signed_link'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION line_notify.signed_link(text, text, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.signed_link(text, text, interval) IS 'https address that carries a reference, an expiry and a signature, for a button; the reader can read the reference';
+
+CREATE FUNCTION line_notify.verify_link(
+	url text,
+	OUT valid boolean,
+	OUT reason text,
+	OUT reference text,
+	OUT expires_at timestamptz)
+AS 'MODULE_PATHNAME', 'line_notify_verify_link'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp;
+REVOKE ALL ON FUNCTION line_notify.verify_link(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.verify_link(text) IS 'was this address made by signed_link() in this database, and is it still valid? reason: ok, expired, bad_signature, unknown_key, no_token';
+
+CREATE FUNCTION line_notify.rotate_link_key()
+RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	no integer;
+BEGIN
+	LOCK TABLE line_notify.link_key IN SHARE ROW EXCLUSIVE MODE;
+	DELETE FROM line_notify.link_key WHERE NOT is_current;
+	UPDATE line_notify.link_key SET is_current = false RETURNING (key_no + 1) % 256 INTO no;
+	INSERT INTO line_notify.link_key (key_no, secret, is_current)
+	VALUES (coalesce(no, 1), line_notify._random_secret(), true);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.rotate_link_key() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.rotate_link_key() IS 'makes a new key for signed_link(); links of the current key stay valid until the next rotation, older ones end now';

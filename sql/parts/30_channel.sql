@@ -1,0 +1,619 @@
+
+--
+-- Channels and credentials
+--
+
+-- What a restored dump, a template copy or a base backup started elsewhere
+-- must not inherit: the right to send.  A home is where rows may be sent from.
+CREATE TABLE line_notify.identity (
+	home			bigint PRIMARY KEY,
+	system_identifier bigint NOT NULL,
+	database		oid NOT NULL,
+	nodes			text[] NOT NULL CHECK (cardinality(nodes) > 0),
+	armed_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	armed_by		name NOT NULL DEFAULT session_user,
+	timeline		integer,
+	synchronous		boolean NOT NULL DEFAULT false,
+	doubt_before	timestamptz,
+	doubt_until		timestamptz
+);
+COMMENT ON TABLE line_notify.identity IS 'Places that may send: cluster, database and node names; written by create_channel() and arm()';
+COMMENT ON COLUMN line_notify.identity.home IS 'random number carried by channels and rows that belong here';
+COMMENT ON COLUMN line_notify.identity.system_identifier IS 'the cluster, as in pg_control_system()';
+COMMENT ON COLUMN line_notify.identity.database IS 'oid of the database: a template copy has another';
+COMMENT ON COLUMN line_notify.identity.timeline IS 'timeline that was last sent from: another one now means that a standby was promoted';
+COMMENT ON COLUMN line_notify.identity.synchronous IS 'every claim on it waited for a standby';
+COMMENT ON COLUMN line_notify.identity.doubt_before IS 'messages due before may have been sent by the server before the promotion';
+COMMENT ON COLUMN line_notify.identity.doubt_until IS 'until then they wait for delivery events; see setting promotion_grace';
+COMMENT ON COLUMN line_notify.identity.nodes IS 'values of line_notify.node that may send: a base backup started on another host is not among them';
+
+CREATE TABLE line_notify.channel (
+	name			text COLLATE "C" PRIMARY KEY
+					CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$'),
+	home			bigint NOT NULL,
+	api_base		text NOT NULL DEFAULT 'https://api.line.me'
+					CHECK (api_base ~ '^(https://[A-Za-z0-9.-]+|http://(127\.0\.0\.1|localhost|\[::1\]))(:[0-9]{1,5})?$'),
+	line_channel_id text CHECK (line_channel_id ~ '^[0-9A-Za-z_-]{1,64}$'),
+	region			text NOT NULL DEFAULT 'JP',
+	rate_limit		integer NOT NULL DEFAULT 2000 CHECK (rate_limit BETWEEN 1 AND 100000),
+	max_in_flight	integer NOT NULL DEFAULT 400 CHECK (max_in_flight BETWEEN 1 AND 10000),
+	default_ttl		interval NOT NULL DEFAULT '24 hours' CHECK (default_ttl > '0' AND default_ttl <= '3660 days'),
+	confirm_within	interval CHECK (confirm_within BETWEEN '1 second' AND '24 hours'),
+	on_invalid		text NOT NULL DEFAULT 'park' CHECK (on_invalid IN ('park', 'error')),
+	on_unknown		text NOT NULL DEFAULT 'hold' CHECK (on_unknown IN ('hold', 'retry')),
+	on_server_error	text NOT NULL DEFAULT 'hold' CHECK (on_server_error IN ('hold', 'retry')),
+	max_attempts	integer CHECK (max_attempts BETWEEN 1 AND 10000),
+	backoff_base	interval NOT NULL DEFAULT '1 second' CHECK (backoff_base BETWEEN '10 milliseconds' AND '1 hour'),
+	backoff_cap		interval NOT NULL DEFAULT '5 minutes' CHECK (backoff_cap BETWEEN '10 milliseconds' AND '1 day'),
+	connect_timeout	interval NOT NULL DEFAULT '5 seconds' CHECK (connect_timeout BETWEEN '10 milliseconds' AND '5 minutes'),
+	total_timeout	interval NOT NULL DEFAULT '20 seconds' CHECK (total_timeout BETWEEN '10 milliseconds' AND '10 minutes'),
+	use_case_required boolean NOT NULL DEFAULT true,
+	settle_window	interval NOT NULL DEFAULT '2 minutes' CHECK (settle_window BETWEEN '0' AND '1 day'),
+	dedup_window	interval NOT NULL DEFAULT '30 days' CHECK (dedup_window BETWEEN '1 second' AND '3660 days'),
+	on_duplicate	text NOT NULL DEFAULT 'ignore' CHECK (on_duplicate IN ('ignore', 'replace')),
+	time_zone		text NOT NULL DEFAULT 'Asia/Tokyo',
+	quiet_hours		text CHECK (quiet_hours ~ '^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$' AND left(quiet_hours, 5) <> right(quiet_hours, 5)),
+	daily_budget	integer CHECK (daily_budget > 0),
+	only_recipients	text[] CHECK (array_to_string(only_recipients, ',', '?') ~ '^([0-9a-f]{64}(,|$))*$'),
+	catalogue_only	boolean NOT NULL DEFAULT false,
+	proxy			text CHECK (proxy ~ '^https?://[A-Za-z0-9.\[\]:-]+$'),
+	ca_file			text CHECK (ca_file ~ '^/[[:print:]]+$'),
+	paused_at		timestamptz,
+	pause_reason	text,
+	pause_automatic	boolean NOT NULL DEFAULT false,
+	created_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	CONSTRAINT rate_limit_of_line CHECK (rate_limit <= 2000 OR api_base <> 'https://api.line.me')
+);
+COMMENT ON TABLE line_notify.channel IS 'One row per LINE Messaging API channel; changed by create_channel(), alter_channel(), drop_channel(); read through view channels';
+COMMENT ON COLUMN line_notify.channel.home IS 'identity this channel was armed for; see arm()';
+COMMENT ON COLUMN line_notify.channel.line_channel_id IS 'LINE''s channel ID: identity of the rate limit, which outlives tokens';
+COMMENT ON COLUMN line_notify.channel.confirm_within IS 'outcome unconfirmed for take_outcomes() when no delivery event came so soon after LINE accepted a message; NULL = never';
+COMMENT ON COLUMN line_notify.channel.rate_limit IS 'our share of LINE''s 2,000 requests a second per endpoint';
+COMMENT ON COLUMN line_notify.channel.settle_window IS 'on_unknown, on_server_error = retry: how long to wait for the delivery event first';
+COMMENT ON COLUMN line_notify.channel.dedup_window IS 'how long a dedup_key stays taken';
+COMMENT ON COLUMN line_notify.channel.on_duplicate IS 'second message with a dedup_key: ignore it, or replace the first while that is queued';
+COMMENT ON COLUMN line_notify.channel.time_zone IS 'for quiet_hours and the day of daily_budget';
+COMMENT ON COLUMN line_notify.channel.quiet_hours IS 'nothing is sent in these hours of the day, e.g. 21:00-08:00';
+COMMENT ON COLUMN line_notify.channel.daily_budget IS 'most messages a day that LINE may have accepted; what comes after waits for the next day';
+COMMENT ON COLUMN line_notify.channel.only_recipients IS 'hashes of the only people that may be sent to, for staging; messages to others become suppressed';
+COMMENT ON COLUMN line_notify.channel.catalogue_only IS 'template messages may only use keys that template_catalogue lists for the region';
+COMMENT ON COLUMN line_notify.channel.pause_automatic IS 'paused by the worker, which may resume it when the cause is gone; an operator''s pause only ends by resume()';
+COMMENT ON COLUMN line_notify.channel.max_attempts IS 'attempts that consume one; NULL = only expires_at ends the waiting';
+
+CREATE TABLE line_notify.credential (
+	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
+	kind			text NOT NULL CHECK (kind IN ('access_token', 'client_secret', 'jwt_key', 'channel_secret', 'previous_channel_secret')),
+	value			text NOT NULL,
+	key_id			text CHECK (key_id ~ '^[0-9A-Za-z_.-]{1,64}$'),
+	flow			text CHECK (flow IN ('stateless', 'v2.1')),
+	set_at			timestamptz NOT NULL DEFAULT clock_timestamp(),
+	set_by			name NOT NULL DEFAULT session_user,
+	PRIMARY KEY (channel, kind)
+);
+-- A policy-less table under row security is invisible even to pg_read_all_data.
+ALTER TABLE line_notify.credential ENABLE ROW LEVEL SECURITY;
+REVOKE ALL ON line_notify.credential FROM PUBLIC;
+COMMENT ON TABLE line_notify.credential IS 'Secrets, or file:/path of where they are; not dumped, no policy: only a superuser sees it';
+COMMENT ON COLUMN line_notify.credential.key_id IS 'jwt_key: the "kid" that LINE''s console gave for the public key';
+COMMENT ON COLUMN line_notify.credential.flow IS 'jwt_key: which tokens to ask for, stateless or v2.1';
+
+CREATE TABLE line_notify.token_status (
+	channel			text COLLATE "C" PRIMARY KEY REFERENCES line_notify.channel ON DELETE CASCADE,
+	error			text NOT NULL,
+	since			timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE line_notify.token_status IS 'Channels for which the worker could not get an access token, for health(); never a secret';
+
+CREATE TABLE line_notify.sender (
+	role			regrole NOT NULL,
+	channel			text COLLATE "C" NOT NULL,
+	PRIMARY KEY (role, channel)
+);
+COMMENT ON TABLE line_notify.sender IS 'Which role may send through which channel (* = every one); see grant_sender()';
+
+-- Faults that concern one endpoint, or one template, of a channel.  What
+-- waits behind them is set aside (due_at infinity), so that it does not stand
+-- in the way of the rest.
+CREATE TABLE line_notify.partial_pause (
+	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
+	scope			text NOT NULL CHECK (scope IN ('endpoint', 'template', 'design', 'use_case')),
+	subject			text NOT NULL CHECK (scope <> 'endpoint' OR subject IN ('template', 'flexible')),
+	reason			text NOT NULL,
+	paused_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	PRIMARY KEY (channel, scope, subject)
+);
+COMMENT ON TABLE line_notify.partial_pause IS 'Parts of a channel that are paused: endpoints (template or flexible messages), templates and designs that LINE refuses, what an operator named; resume() deletes';
+COMMENT ON COLUMN line_notify.partial_pause.scope IS 'endpoint; template = one template_key; design = the flexible messages of one use case, which LINE refuses; use_case = every message of one, by pause()';
+COMMENT ON COLUMN line_notify.partial_pause.subject IS 'template or flexible; a template_key; a use case (empty = none)';
+
+CREATE TABLE line_notify.daily_sent (
+	channel			text COLLATE "C" NOT NULL,
+	day				date NOT NULL,
+	sent			bigint NOT NULL,
+	PRIMARY KEY (channel, day)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE line_notify.daily_sent IS 'Messages that LINE accepted or may have accepted, by day of the channel''s time zone: what daily_budget is compared with';
+
+-- Backends and workers keep channels in memory; a change reaches them at commit.
+CREATE FUNCTION line_notify._configuration_changed() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_configuration_changed';
+REVOKE ALL ON FUNCTION line_notify._configuration_changed() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._configuration_changed() IS 'trigger: tells caches and the worker at commit';
+
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.channel
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.partial_pause
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.credential
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.sender
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.identity
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
+
+CREATE FUNCTION line_notify._node() RETURNS text
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_node';
+REVOKE ALL ON FUNCTION line_notify._node() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._node() IS 'name of this node: setting line_notify.node, or the host name';
+
+CREATE FUNCTION line_notify._caller_is_superuser() RETURNS boolean
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller_is_superuser';
+REVOKE ALL ON FUNCTION line_notify._caller_is_superuser() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._caller_is_superuser() IS 'is the role outside of SECURITY DEFINER functions a superuser';
+
+-- Of use in views, whose functions run with the rights of who asks; says no
+-- more than whether this place is armed.
+CREATE FUNCTION line_notify._local_home() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT i.home
+	FROM line_notify.identity i, pg_control_system() c, pg_database d
+	WHERE d.datname = current_database()
+	  AND i.database = d.oid
+	  AND i.system_identifier = c.system_identifier
+	  AND line_notify._node() = ANY (i.nodes)
+	ORDER BY i.armed_at DESC
+	LIMIT 1
+$$;
+COMMENT ON FUNCTION line_notify._local_home() IS 'the identity row that this cluster, database and node are named in, or NULL';
+
+CREATE FUNCTION line_notify.create_channel(
+	name text,
+	api_base text DEFAULT NULL,
+	line_channel_id text DEFAULT NULL,
+	region text DEFAULT NULL,
+	rate_limit integer DEFAULT NULL,
+	max_in_flight integer DEFAULT NULL,
+	default_ttl interval DEFAULT NULL,
+	confirm_within interval DEFAULT NULL,
+	on_invalid text DEFAULT NULL,
+	on_unknown text DEFAULT NULL,
+	on_server_error text DEFAULT NULL,
+	max_attempts integer DEFAULT NULL,
+	backoff_base interval DEFAULT NULL,
+	backoff_cap interval DEFAULT NULL,
+	connect_timeout interval DEFAULT NULL,
+	total_timeout interval DEFAULT NULL,
+	use_case_required boolean DEFAULT NULL,
+	proxy text DEFAULT NULL,
+	ca_file text DEFAULT NULL,
+	settle_window interval DEFAULT NULL,
+	dedup_window interval DEFAULT NULL,
+	on_duplicate text DEFAULT NULL,
+	time_zone text DEFAULT NULL,
+	quiet_hours text DEFAULT NULL,
+	daily_budget integer DEFAULT NULL,
+	only_recipients text[] DEFAULT NULL,
+	catalogue_only boolean DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	here bigint;
+BEGIN
+	IF create_channel.name IS NULL OR create_channel.name !~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'invalid channel name',
+			DETAIL = 'A channel name has 1 to 63 letters, digits, "_", "-" or "." and begins with a letter or digit.';
+	END IF;
+	IF EXISTS (SELECT FROM line_notify.channel c WHERE c.name = create_channel.name) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'duplicate_object',
+			MESSAGE = format('channel "%s" already exists', create_channel.name),
+			HINT = 'Use line_notify.alter_channel() to change it.';
+	END IF;
+
+	-- The first channel arms this database on this node; after a restore
+	-- elsewhere that is what line_notify.arm() is for.
+	here := line_notify._local_home();
+	IF here IS NULL THEN
+		INSERT INTO line_notify.identity (home, system_identifier, database, nodes)
+		SELECT ('x' || encode(substr(decode(md5(random()::text || clock_timestamp()::text || d.oid::text), 'hex'), 1, 7), 'hex'))::bit(56)::bigint,
+			   c.system_identifier, d.oid, ARRAY[line_notify._node()]
+		FROM pg_control_system() c, pg_database d
+		WHERE d.datname = current_database()
+		RETURNING home INTO here;
+	END IF;
+
+	INSERT INTO line_notify.channel (name, home) VALUES (create_channel.name, here);
+	PERFORM line_notify.alter_channel(create_channel.name,
+		api_base => create_channel.api_base,
+		line_channel_id => create_channel.line_channel_id,
+		region => create_channel.region,
+		rate_limit => create_channel.rate_limit,
+		max_in_flight => create_channel.max_in_flight,
+		default_ttl => create_channel.default_ttl,
+		confirm_within => create_channel.confirm_within,
+		on_invalid => create_channel.on_invalid,
+		on_unknown => create_channel.on_unknown,
+		on_server_error => create_channel.on_server_error,
+		max_attempts => create_channel.max_attempts,
+		backoff_base => create_channel.backoff_base,
+		backoff_cap => create_channel.backoff_cap,
+		connect_timeout => create_channel.connect_timeout,
+		total_timeout => create_channel.total_timeout,
+		use_case_required => create_channel.use_case_required,
+		proxy => create_channel.proxy,
+		ca_file => create_channel.ca_file,
+		settle_window => create_channel.settle_window,
+		dedup_window => create_channel.dedup_window,
+		on_duplicate => create_channel.on_duplicate,
+		time_zone => create_channel.time_zone,
+		quiet_hours => create_channel.quiet_hours,
+		daily_budget => create_channel.daily_budget,
+		only_recipients => create_channel.only_recipients,
+		catalogue_only => create_channel.catalogue_only);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.create_channel FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.create_channel IS 'Register a LINE Messaging API channel and let this database send through it';
+
+CREATE FUNCTION line_notify.alter_channel(
+	name text,
+	api_base text DEFAULT NULL,
+	line_channel_id text DEFAULT NULL,
+	region text DEFAULT NULL,
+	rate_limit integer DEFAULT NULL,
+	max_in_flight integer DEFAULT NULL,
+	default_ttl interval DEFAULT NULL,
+	confirm_within interval DEFAULT NULL,
+	on_invalid text DEFAULT NULL,
+	on_unknown text DEFAULT NULL,
+	on_server_error text DEFAULT NULL,
+	max_attempts integer DEFAULT NULL,
+	backoff_base interval DEFAULT NULL,
+	backoff_cap interval DEFAULT NULL,
+	connect_timeout interval DEFAULT NULL,
+	total_timeout interval DEFAULT NULL,
+	use_case_required boolean DEFAULT NULL,
+	proxy text DEFAULT NULL,
+	ca_file text DEFAULT NULL,
+	settle_window interval DEFAULT NULL,
+	dedup_window interval DEFAULT NULL,
+	on_duplicate text DEFAULT NULL,
+	time_zone text DEFAULT NULL,
+	quiet_hours text DEFAULT NULL,
+	daily_budget integer DEFAULT NULL,
+	only_recipients text[] DEFAULT NULL,
+	catalogue_only boolean DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	allowed text[];
+	stranger integer;
+BEGIN
+	IF (alter_channel.api_base IS NOT NULL AND alter_channel.api_base <> 'https://api.line.me'
+		OR alter_channel.proxy IS NOT NULL OR alter_channel.ca_file IS NOT NULL)
+		AND NOT line_notify._caller_is_superuser()
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = 'permission denied to set api_base, proxy or ca_file',
+			DETAIL = 'They decide where access tokens and messages go, so only a superuser may set them.';
+	END IF;
+	IF alter_channel.region IS NOT NULL THEN
+		PERFORM line_notify.normalize_phone('', alter_channel.region);	-- raises for an unknown region
+	END IF;
+	IF alter_channel.time_zone IS NOT NULL AND
+		NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = alter_channel.time_zone)
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('time zone "%s" not recognized', alter_channel.time_zone),
+			HINT = 'View pg_timezone_names lists them; abbreviations are not accepted.';
+	END IF;
+
+	-- numbers are for people to write, hashes are what is kept
+	SELECT array_agg(h.hash ORDER BY h.n), min(h.n) FILTER (WHERE h.hash IS NULL)
+	INTO allowed, stranger
+	FROM (SELECT u.n, CASE WHEN u.x ~ '^[0-9a-f]{64}$' THEN u.x
+					  ELSE encode(sha256(convert_to(line_notify.normalize_phone(u.x,
+						coalesce(alter_channel.region, (SELECT c.region FROM line_notify.channel c WHERE c.name = alter_channel.name))), 'UTF8')), 'hex') END AS hash
+		  FROM unnest(alter_channel.only_recipients) WITH ORDINALITY AS u(x, n)) h;
+	IF stranger IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('only_recipients has an invalid phone number at position %s', stranger);
+	END IF;
+
+	UPDATE line_notify.channel c SET
+		api_base = coalesce(alter_channel.api_base, c.api_base),
+		line_channel_id = coalesce(alter_channel.line_channel_id, c.line_channel_id),
+		region = upper(coalesce(alter_channel.region, c.region)),
+		rate_limit = coalesce(alter_channel.rate_limit, c.rate_limit),
+		max_in_flight = coalesce(alter_channel.max_in_flight, c.max_in_flight),
+		default_ttl = coalesce(alter_channel.default_ttl, c.default_ttl),
+		confirm_within = nullif(coalesce(alter_channel.confirm_within, c.confirm_within), '0'),
+		on_invalid = coalesce(alter_channel.on_invalid, c.on_invalid),
+		on_unknown = coalesce(alter_channel.on_unknown, c.on_unknown),
+		on_server_error = coalesce(alter_channel.on_server_error, c.on_server_error),
+		max_attempts = nullif(coalesce(alter_channel.max_attempts, c.max_attempts), 0),
+		backoff_base = coalesce(alter_channel.backoff_base, c.backoff_base),
+		backoff_cap = coalesce(alter_channel.backoff_cap, c.backoff_cap),
+		connect_timeout = coalesce(alter_channel.connect_timeout, c.connect_timeout),
+		total_timeout = coalesce(alter_channel.total_timeout, c.total_timeout),
+		use_case_required = coalesce(alter_channel.use_case_required, c.use_case_required),
+		proxy = nullif(coalesce(alter_channel.proxy, c.proxy), ''),
+		ca_file = nullif(coalesce(alter_channel.ca_file, c.ca_file), ''),
+		settle_window = coalesce(alter_channel.settle_window, c.settle_window),
+		dedup_window = coalesce(alter_channel.dedup_window, c.dedup_window),
+		on_duplicate = coalesce(alter_channel.on_duplicate, c.on_duplicate),
+		time_zone = coalesce(alter_channel.time_zone, c.time_zone),
+		quiet_hours = nullif(coalesce(alter_channel.quiet_hours, c.quiet_hours), ''),
+		daily_budget = nullif(coalesce(alter_channel.daily_budget, c.daily_budget), 0),
+		only_recipients = CASE WHEN alter_channel.only_recipients IS NULL THEN c.only_recipients ELSE allowed END,
+		catalogue_only = coalesce(alter_channel.catalogue_only, c.catalogue_only)
+	WHERE c.name = alter_channel.name;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" does not exist', alter_channel.name),
+			HINT = 'View line_notify.channels lists the channels.';
+	END IF;
+EXCEPTION WHEN check_violation THEN
+	RAISE EXCEPTION USING
+		ERRCODE = 'invalid_parameter_value',
+		MESSAGE = 'invalid value for a channel setting',
+		DETAIL = format('The failing rule is %s: %s.', substring(sqlerrm from 'constraint "([^"]+)"'),
+			(SELECT pg_get_constraintdef(k.oid) FROM pg_constraint k
+			 WHERE k.conrelid = 'line_notify.channel'::regclass
+			   AND k.conname = substring(sqlerrm from 'constraint "([^"]+)"'))),
+		HINT = 'The README lists every channel setting with its range.';
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.alter_channel FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.alter_channel IS 'Change settings of a channel; NULL leaves a setting as it is; '''' clears proxy, ca_file and quiet_hours, 0 clears max_attempts, daily_budget and confirm_within, {} clears only_recipients';
+
+CREATE FUNCTION line_notify.drop_channel(name text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	-- whoever is just inserting into it is waited for
+	LOCK TABLE line_notify.outbox IN SHARE ROW EXCLUSIVE MODE;
+	PERFORM FROM line_notify.channel c WHERE c.name = drop_channel.name FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" does not exist', drop_channel.name);
+	END IF;
+	IF EXISTS (SELECT FROM line_notify.outbox o WHERE o.channel = drop_channel.name) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_in_use',
+			MESSAGE = format('channel "%s" has messages waiting', drop_channel.name),
+			HINT = 'Cancel them with line_notify.cancel(channel => ...) or let them be sent first.';
+	END IF;
+	DELETE FROM line_notify.sender s WHERE s.channel = drop_channel.name;
+	DELETE FROM line_notify.channel c WHERE c.name = drop_channel.name;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.drop_channel(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.drop_channel(text) IS 'Remove a channel that has nothing waiting; its history stays';
+
+CREATE FUNCTION line_notify.set_credential(channel text, kind text, value text, key_id text DEFAULT NULL, flow text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	issues CONSTANT boolean := set_credential.kind IN ('client_secret', 'jwt_key');
+BEGIN
+	IF NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = set_credential.channel) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" does not exist', set_credential.channel);
+	END IF;
+	IF set_credential.kind IS NULL OR set_credential.kind NOT IN ('access_token', 'client_secret', 'jwt_key', 'channel_secret', 'previous_channel_secret') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'unknown kind of credential',
+			HINT = 'Kinds are access_token, client_secret, jwt_key, channel_secret and previous_channel_secret.';
+	END IF;
+	IF set_credential.value LIKE 'file:%' THEN
+		IF set_credential.value NOT LIKE 'file:/%' THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'invalid_parameter_value',
+				MESSAGE = 'the path of a credential file must be absolute',
+				HINT = 'Write file:/path/of/the/secret.';
+		END IF;
+		IF NOT (line_notify._caller_is_superuser() OR pg_has_role(line_notify._caller(), 'pg_read_server_files', 'USAGE')) THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'insufficient_privilege',
+				MESSAGE = 'permission denied to read a credential from a server file',
+				DETAIL = 'Only roles with the privileges of "pg_read_server_files" may name a server file.';
+		END IF;
+	ELSIF set_credential.value IS NOT NULL AND (set_credential.value = '' OR length(set_credential.value) > 8192) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'a credential has 1 to 8192 characters';
+	ELSIF set_credential.kind = 'access_token' AND length(set_credential.value) > 4000 THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'an access token has at most 4000 characters';
+	ELSIF set_credential.kind <> 'jwt_key' AND set_credential.value ~ '[^!-~]' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'a credential has printable ASCII characters only, and no space';
+	END IF;
+	IF set_credential.value IS NOT NULL AND issues AND
+		(SELECT c.line_channel_id IS NULL FROM line_notify.channel c WHERE c.name = set_credential.channel)
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('channel "%s" has no line_channel_id', set_credential.channel),
+			DETAIL = 'LINE issues access tokens for a channel ID.',
+			HINT = format('SELECT line_notify.alter_channel(%L, line_channel_id => ''...'');', set_credential.channel);
+	END IF;
+	IF set_credential.value IS NOT NULL AND (set_credential.kind = 'jwt_key') <> (set_credential.key_id IS NOT NULL)
+		OR set_credential.flow IS NOT NULL AND set_credential.kind <> 'jwt_key'
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'key_id and flow belong to a jwt_key',
+			HINT = 'key_id is the "kid" that LINE''s console shows for the registered public key.';
+	END IF;
+	IF set_credential.key_id !~ '^[0-9A-Za-z_.-]{1,64}$' OR set_credential.flow NOT IN ('stateless', 'v2.1') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'invalid key_id or flow',
+			DETAIL = 'A key_id has 1 to 64 letters, digits, "_", "-" or "."; flow is stateless or v2.1.';
+	END IF;
+
+	-- one generation back stays valid while LINE and its proxies change over
+	IF set_credential.kind = 'channel_secret' AND set_credential.value IS NOT NULL THEN
+		INSERT INTO line_notify.credential (channel, kind, value)
+		SELECT c.channel, 'previous_channel_secret', c.value FROM line_notify.credential c
+		WHERE c.channel = set_credential.channel AND c.kind = 'channel_secret'
+		  AND c.value IS DISTINCT FROM set_credential.value
+		ON CONFLICT (channel, kind) DO UPDATE SET value = excluded.value, set_at = clock_timestamp(), set_by = session_user;
+	END IF;
+
+	IF set_credential.value IS NULL THEN
+		-- a secret that is taken away is not to live on as the previous one
+		DELETE FROM line_notify.credential c
+		WHERE c.channel = set_credential.channel
+		  AND (c.kind = set_credential.kind OR set_credential.kind = 'channel_secret' AND c.kind = 'previous_channel_secret');
+		RETURN;
+	END IF;
+
+	-- one way to get access tokens at a time
+	IF set_credential.kind IN ('access_token', 'client_secret', 'jwt_key') THEN
+		DELETE FROM line_notify.credential c
+		WHERE c.channel = set_credential.channel
+		  AND c.kind IN ('access_token', 'client_secret', 'jwt_key') AND c.kind <> set_credential.kind;
+	END IF;
+	INSERT INTO line_notify.credential (channel, kind, value, key_id, flow)
+	VALUES (set_credential.channel, set_credential.kind, set_credential.value, set_credential.key_id, set_credential.flow)
+	ON CONFLICT (channel, kind) DO UPDATE
+		SET value = excluded.value, key_id = excluded.key_id, flow = excluded.flow,
+			set_at = clock_timestamp(), set_by = session_user;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.set_credential(text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.set_credential(text, text, text, text, text) IS 'Set (or with NULL remove) a secret of a channel; file:/path keeps it out of the database; access_token, client_secret and jwt_key replace each other';
+
+CREATE FUNCTION line_notify.check_channel(name text, OUT step text, OUT ok boolean, OUT detail text, OUT hint text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT ROWS 6 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'line_notify_check_channel';
+REVOKE ALL ON FUNCTION line_notify.check_channel(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.check_channel(text) IS 'Try everything between here and LINE without sending a message: credential, connection, token, account, permission';
+
+CREATE FUNCTION line_notify.arm(nodes text[] DEFAULT NULL, backlog text DEFAULT 'keep')
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	here bigint;
+	sysid bigint := (SELECT c.system_identifier FROM pg_control_system() c);
+	db oid := (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
+	wanted text[] := coalesce(arm.nodes, ARRAY[line_notify._node()]);
+	n bigint;
+BEGIN
+	IF arm.backlog IS NULL OR arm.backlog NOT IN ('keep', 'cancel') THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('unknown backlog policy: "%s"', arm.backlog),
+			HINT = 'Use keep (send what waits) or cancel.';
+	END IF;
+	IF cardinality(wanted) = 0 OR array_position(wanted, NULL) IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'nodes must name at least one node, and no NULL';
+	END IF;
+
+	UPDATE line_notify.identity i SET nodes = wanted, armed_at = clock_timestamp(), armed_by = session_user
+	WHERE i.system_identifier = sysid AND i.database = db
+	RETURNING i.home INTO here;
+	IF here IS NULL THEN
+		INSERT INTO line_notify.identity (home, system_identifier, database, nodes)
+		VALUES (('x' || encode(substr(decode(md5(random()::text || clock_timestamp()::text || db::text), 'hex'), 1, 7), 'hex'))::bit(56)::bigint,
+				sysid, db, wanted)
+		RETURNING home INTO here;
+	END IF;
+
+	UPDATE line_notify.channel c SET home = here WHERE c.home <> here;
+	IF arm.backlog = 'keep' THEN
+		UPDATE line_notify.outbox o SET home = here, due_at = greatest(o.due_at, clock_timestamp())
+		WHERE o.home <> here;
+		GET DIAGNOSTICS n = ROW_COUNT;
+	ELSE
+		-- nothing of it is in flight from here: this place could not send
+		n := line_notify._finish(ARRAY(SELECT o.id FROM line_notify.outbox o WHERE o.home <> here),
+								 'cancelled', 'cancelled by arm()');
+		UPDATE line_notify.outbox o SET home = here WHERE o.home <> here;
+	END IF;
+	UPDATE line_notify.in_flight f SET home = here WHERE f.home <> here;
+	RETURN n;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.arm(text[], text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.arm(text[], text) IS 'Let this database send from the named nodes (default: this one); backlog: keep or cancel what waits from elsewhere; returns how many rows that concerned';
+
+CREATE FUNCTION line_notify._quiet_until(quiet_hours text, time_zone text, at timestamptz) RETURNS timestamptz
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_quiet_until';
+GRANT EXECUTE ON FUNCTION line_notify._quiet_until(text, text, timestamptz) TO PUBLIC;	-- pure, used in views
+COMMENT ON FUNCTION line_notify._quiet_until(text, text, timestamptz) IS 'end of the quiet hours that a moment lies in, or NULL';
+
+CREATE FUNCTION line_notify._paused_part(scope text, subject text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+	SELECT CASE scope
+		WHEN 'endpoint' THEN subject || ' messages'
+		WHEN 'template' THEN 'messages of template ' || subject
+		WHEN 'design' THEN 'flexible messages of ' || coalesce('use case ' || nullif(subject, ''), 'no use case')
+		ELSE 'messages of use case ' || subject END
+$$;
+GRANT EXECUTE ON FUNCTION line_notify._paused_part(text, text) TO PUBLIC;	-- pure, used in views
+COMMENT ON FUNCTION line_notify._paused_part(text, text) IS 'what a row of partial_pause stops, in words';
+
+CREATE VIEW line_notify.channels AS
+SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_flight,
+	   c.default_ttl, c.confirm_within, c.on_invalid, c.on_unknown, c.on_server_error, c.max_attempts,
+	   c.backoff_base, c.backoff_cap, c.connect_timeout, c.total_timeout,
+	   c.use_case_required, c.proxy, c.ca_file,
+	   c.settle_window, c.dedup_window, c.on_duplicate, c.time_zone, c.quiet_hours, c.daily_budget,
+	   coalesce((SELECT d.sent FROM line_notify.daily_sent d
+				 WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date), 0) AS sent_today,
+	   cardinality(c.only_recipients) AS only_recipients, c.catalogue_only,
+	   line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) AS quiet_until,
+	   c.home IS NOT DISTINCT FROM (SELECT line_notify._local_home()) AS armed,
+	   c.paused_at IS NOT NULL OR p.reasons IS NOT NULL AS paused,
+	   coalesce(c.pause_reason, p.reasons) AS pause_reason, c.pause_automatic,
+	   coalesce(c.paused_at, p.paused_at) AS paused_at,
+	   ARRAY(SELECT k.kind FROM line_notify.credential k WHERE k.channel = c.name ORDER BY k.kind) AS credentials,
+	   c.created_at
+FROM line_notify.channel c
+CROSS JOIN LATERAL (
+	SELECT string_agg(format('%s: %s', line_notify._paused_part(x.scope, x.subject), x.reason), '; ' ORDER BY x.paused_at) AS reasons,
+		   min(x.paused_at) AS paused_at
+	FROM line_notify.partial_pause x WHERE x.channel = c.name) p;
+COMMENT ON VIEW line_notify.channels IS 'Channels with their settings; never a secret';
+COMMENT ON COLUMN line_notify.channels.paused IS 'the channel, or an endpoint, template or design of it; pause_reason says which';
+COMMENT ON COLUMN line_notify.channels.sent_today IS 'messages that LINE accepted or may have accepted, compared with daily_budget';
+COMMENT ON COLUMN line_notify.channels.only_recipients IS 'length of the allow-list, NULL = none';
+COMMENT ON COLUMN line_notify.channels.quiet_until IS 'end of the quiet hours it is in, or NULL';

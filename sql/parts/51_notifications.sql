@@ -1,0 +1,178 @@
+
+--
+-- What became of messages: the views
+--
+
+-- Who looks, and what may that role see?  By its privileges, outside of SECURITY
+-- DEFINER functions.  The functions of a view run with the rights of whoever
+-- reads it, so each grant of such a view includes them.
+CREATE FUNCTION line_notify._caller() RETURNS name
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller';
+REVOKE ALL ON FUNCTION line_notify._caller() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._caller() IS 'role that acts, outside of SECURITY DEFINER functions';
+
+CREATE FUNCTION line_notify._viewer(OUT home bigint, OUT everything boolean, OUT channels text[])
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT line_notify._local_home(),
+		   pg_has_role(line_notify._caller(), (SELECT c.relowner FROM pg_class c WHERE c.oid = 'line_notify.outbox'::regclass), 'MEMBER')
+		   OR has_table_privilege(line_notify._caller(), 'line_notify.history', 'SELECT')
+		   -- support and operators
+		   OR has_function_privilege(line_notify._caller(), (SELECT p.oid FROM pg_proc p
+				WHERE p.proname = 'find_notifications' AND p.pronamespace = 'line_notify'::regnamespace), 'EXECUTE'),
+		   (SELECT coalesce(array_agg(c.name), '{}')
+			FROM line_notify.channel c
+			WHERE EXISTS (SELECT FROM line_notify.sender s, pg_roles r
+						  WHERE s.channel IN ('*', c.name) AND r.oid = s.role
+							AND pg_has_role(line_notify._caller(), r.oid, 'MEMBER')))
+$$;
+REVOKE ALL ON FUNCTION line_notify._viewer() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._viewer() IS 'which messages the caller may see: all (owner, support, operator), or those of the channels it may send through';
+
+-- What holds up whole endpoints of channels.  A row for each channel and
+-- endpoint that the caller may see; reason NULL = nothing.
+CREATE FUNCTION line_notify._hold_ups(OUT channel text, OUT endpoint text, OUT reason text, OUT until timestamptz,
+	OUT quiet_hours text, OUT time_zone text, OUT doubt_before timestamptz, OUT doubt_until timestamptz)
+RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
+AS $$
+	SELECT c.name, e.endpoint, r.reason, r.until, c.quiet_hours, c.time_zone, i.doubt_before, i.doubt_until
+	FROM line_notify._viewer() me,
+		 line_notify.channel c
+		 LEFT JOIN line_notify.identity i ON i.home = c.home
+		 CROSS JOIN (VALUES ('template'), ('flexible')) e(endpoint)
+		 LEFT JOIN line_notify._stats() s
+			ON s.channel = c.name AND s.endpoint = e.endpoint
+			   AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+		 LEFT JOIN LATERAL (
+			SELECT x.reason, x.until
+			FROM (VALUES
+				(1, c.home IS DISTINCT FROM me.home, 'disarmed', NULL::timestamptz),
+				(2, pg_is_in_recovery(), 'standby', NULL),
+				(3, line_notify._preload_state() <> 'ok', line_notify._preload_state(), NULL),
+				(3, EXISTS (SELECT FROM line_notify._workers() w
+							WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+							  AND w.state IN ('no slot', 'backoff', 'held', 'version')), 'no worker', NULL),
+				(4, c.paused_at IS NOT NULL, 'channel paused', NULL),
+				(5, NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name
+								AND k.kind IN ('access_token', 'client_secret', 'jwt_key')), 'no credential', NULL),
+				(6, EXISTS (SELECT FROM line_notify.token_status t WHERE t.channel = c.name), 'no access token', NULL),
+				(7, EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = c.name
+							AND p.scope = 'endpoint' AND p.subject = e.endpoint), 'endpoint paused', NULL),
+				(8, line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp()) IS NOT NULL, 'quiet hours',
+					line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp())),
+				(9, c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
+									   WHERE d.channel = c.name AND d.day = (statement_timestamp() AT TIME ZONE c.time_zone)::date),
+					'daily budget used up', date_trunc('day', statement_timestamp() AT TIME ZONE c.time_zone + interval '1 day') AT TIME ZONE c.time_zone),
+				(10, s.breaker <> 'closed', 'circuit breaker ' || s.breaker, s.breaker_until),
+				(11, s.blocked_until > statement_timestamp(), 'LINE said wait', s.blocked_until)
+			) x(no, holds, reason, until)
+			WHERE x.holds
+			ORDER BY x.no LIMIT 1) r ON true
+	WHERE me.everything OR c.name = ANY (me.channels)
+$$;
+REVOKE ALL ON FUNCTION line_notify._hold_ups() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._hold_ups() IS 'what holds up the endpoints of the caller''s channels now';
+
+CREATE VIEW line_notify.notifications WITH (security_barrier) AS
+WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v),
+	 hold AS MATERIALIZED (SELECT k.* FROM line_notify._hold_ups() k)
+SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedup_key, o.order_key, o.priority,
+	   CASE WHEN f.id IS NULL THEN o.state ELSE 'sending' END AS state,
+	   o.attempts + CASE WHEN f.id IS NULL THEN 0 ELSE 1 END AS attempts,
+	   NULL::smallint AS http_status, NULL::text AS request_id,
+	   o.created_at, o.due_at, o.expires_at, f.claimed_at AS sent_at, NULL::timestamptz AS ended_at,
+	   f.delivered_at, o.error, o.policy,
+	   CASE WHEN f.id IS NOT NULL OR o.state <> 'queued' THEN NULL
+			WHEN k.channel IS NULL THEN 'no such channel'
+			WHEN o.home IS DISTINCT FROM me.home THEN 'disarmed'
+			WHEN k.reason IN ('disarmed', 'standby', 'not preloaded', 'disabled', 'no launcher', 'no worker', 'channel paused', 'no credential', 'no access token', 'endpoint paused') THEN k.reason
+			WHEN EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
+						 AND p.scope = 'template' AND p.subject = o.template_key) THEN 'template paused'
+			WHEN EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
+						 AND (p.scope = 'use_case' OR p.scope = 'design' AND o.template_key IS NULL)
+						 AND p.subject = coalesce(o.use_case::text, '')) THEN 'use case paused'
+			WHEN o.due_at <= k.doubt_before THEN 'in doubt after a promotion'
+			WHEN o.due_at = 'infinity' THEN 'behind another message of its order_key'
+			WHEN o.due_at > statement_timestamp() AND o.attempts > 0 THEN 'next attempt'
+			WHEN o.due_at > statement_timestamp() THEN 'not due yet'
+			ELSE coalesce(k.reason, 'in line') END AS waiting_reason,
+	   CASE WHEN f.id IS NOT NULL OR o.state <> 'queued' THEN NULL
+			ELSE greatest(t.moment, line_notify._quiet_until(k.quiet_hours, k.time_zone, t.moment)) END AS waiting_until
+FROM me, line_notify.outbox o
+LEFT JOIN line_notify.in_flight f ON f.id = o.id
+LEFT JOIN hold k ON k.channel = o.channel AND k.endpoint = CASE WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END
+CROSS JOIN LATERAL (SELECT greatest(nullif(o.due_at, 'infinity'), k.until, statement_timestamp(),
+									CASE WHEN o.due_at <= k.doubt_before THEN k.doubt_until END) AS moment) t
+WHERE me.everything OR o.channel = ANY (me.channels)
+UNION ALL
+SELECT h.id, h.channel, h.use_case, h.template_key, h.batch, h.reference, h.dedup_key, h.order_key, h.priority,
+	   h.state, h.attempts, h.http_status, h.request_id,
+	   h.created_at, h.due_at, h.expires_at, h.sent_at, h.ended_at,
+	   h.delivered_at, h.error, h.policy, NULL, NULL
+FROM me, line_notify.history h
+WHERE me.everything OR h.channel = ANY (me.channels);
+COMMENT ON VIEW line_notify.notifications IS 'Every message, waiting or finished, one row each; no payload, no recipient';
+COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not been sent yet; in line = it is its turn soon';
+COMMENT ON COLUMN line_notify.notifications.policy IS 'what it wants otherwise than its channel';
+COMMENT ON COLUMN line_notify.notifications.waiting_until IS 'not before this time, quiet hours included; of what waits for somebody, only the time it is due';
+
+CREATE VIEW line_notify.batches WITH (security_barrier) AS
+WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v),
+	 part AS (
+		SELECT o.channel, o.batch, CASE WHEN f.id IS NULL THEN o.state ELSE 'sending' END AS state, count(*) AS n,
+			   min(o.created_at) AS first_at, NULL::timestamptz AS last_at, 0::bigint AS recent,
+			   max(nullif(o.due_at, 'infinity')) AS last_due
+		FROM line_notify.outbox o LEFT JOIN line_notify.in_flight f ON f.id = o.id
+		WHERE o.batch IS NOT NULL
+		GROUP BY 1, 2, 3
+		UNION ALL
+		SELECT h.channel, h.batch, h.state, count(*), min(h.created_at), max(h.ended_at),
+			   count(*) FILTER (WHERE h.sent_at IS NOT NULL AND h.ended_at > statement_timestamp() - interval '1 minute'), NULL
+		FROM line_notify.history h
+		WHERE h.batch IS NOT NULL
+		GROUP BY 1, 2, 3)
+SELECT p.batch, p.channel,
+	   sum(p.n)::bigint AS total,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'queued'), 0)::bigint AS queued,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'sending'), 0)::bigint AS sending,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'accepted'), 0)::bigint AS accepted,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'delivered'), 0)::bigint AS delivered,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'undelivered'), 0)::bigint AS undelivered,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'unreachable'), 0)::bigint AS unreachable,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'refused'), 0)::bigint AS refused,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'unknown'), 0)::bigint AS unknown,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'invalid'), 0)::bigint AS invalid,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'suppressed'), 0)::bigint AS suppressed,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'cancelled'), 0)::bigint AS cancelled,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'expired'), 0)::bigint AS expired,
+	   coalesce(sum(p.n) FILTER (WHERE p.state = 'failed'), 0)::bigint AS failed,
+	   min(p.first_at) AS created_at,
+	   max(p.last_at) AS last_ended_at,
+	   round(sum(p.recent) / 60.0, 1) AS rate,
+	   CASE WHEN sum(p.n) FILTER (WHERE p.state IN ('queued', 'sending')) IS NULL THEN NULL
+			WHEN sum(p.recent) > 0 THEN
+				greatest(max(p.last_due),
+						 statement_timestamp() + sum(p.n) FILTER (WHERE p.state IN ('queued', 'sending')) / (sum(p.recent) / 60.0) * interval '1 second')
+			END AS eta
+FROM me, part p
+WHERE me.everything OR p.channel = ANY (me.channels)
+GROUP BY p.batch, p.channel;
+COMMENT ON VIEW line_notify.batches IS 'One row for each batch and channel: how many messages are in which state, how fast it goes, when it will be through';
+COMMENT ON COLUMN line_notify.batches.rate IS 'messages a second that were sent, over the last minute';
+COMMENT ON COLUMN line_notify.batches.eta IS 'when the rest will be sent at this rate, and not before the last is due; NULL when nothing waits or nothing moves';
+
+CREATE VIEW line_notify.attempts WITH (security_barrier) AS
+WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v)
+SELECT a.id, a.attempt, a.started_at, a.ended_at, a.outcome, a.http_status, a.request_id, a.error, a.ended_as
+FROM me, line_notify.attempt_log a
+WHERE me.everything
+   OR EXISTS (SELECT FROM line_notify.outbox o WHERE o.id = a.id AND o.channel = ANY (me.channels))
+   OR EXISTS (SELECT FROM line_notify.history h WHERE h.id = a.id AND h.channel = ANY (me.channels))
+UNION ALL
+SELECT h.id, h.attempts, h.sent_at, h.ended_at, h.outcome, h.http_status, h.request_id, h.error, NULL
+FROM me, line_notify.history h
+WHERE h.outcome IS NOT NULL
+  AND (me.everything OR h.channel = ANY (me.channels));
+COMMENT ON VIEW line_notify.attempts IS 'Every finished attempt to send a message';
+COMMENT ON COLUMN line_notify.attempts.ended_as IS 'the message had ended with this attempt, before redrive() gave it another life';

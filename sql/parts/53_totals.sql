@@ -1,0 +1,116 @@
+
+--
+-- Totals.  Every statement that ends messages adds a few narrow rows here, by
+-- a statement trigger on history; nobody updates a common row, so a user's
+-- open transaction never holds up the worker.  The worker sums them up.
+--
+
+CREATE TABLE line_notify.daily_count (
+	channel			text COLLATE "C" NOT NULL,
+	day				date NOT NULL,
+	kind			text NOT NULL,
+	aggregation_unit text,
+	outcome			text NOT NULL,
+	n				bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX daily_count_day ON line_notify.daily_count (channel, day);
+COMMENT ON TABLE line_notify.daily_count IS 'Summands of view daily_totals; no personal data, kept when messages go';
+COMMENT ON COLUMN line_notify.daily_count.day IS 'in UTC+9, as LINE counts: of the answer, or of the delivery event';
+
+CREATE VIEW line_notify.daily_totals AS
+SELECT channel, day, kind, aggregation_unit, outcome, sum(n)::bigint AS messages
+FROM line_notify.daily_count
+GROUP BY channel, day, kind, aggregation_unit, outcome
+HAVING sum(n) <> 0;
+COMMENT ON VIEW line_notify.daily_totals IS 'How many messages came to which outcome on which day (UTC+9); outlives the messages';
+COMMENT ON COLUMN line_notify.daily_totals.kind IS 'template or flexible; account: follow and unfollow events';
+COMMENT ON COLUMN line_notify.daily_totals.outcome IS 'accepted: LINE took it (whatever came then); the others are where it ended, delivered by the day of the event';
+
+CREATE TABLE line_notify.minute_count (
+	channel			text COLLATE "C" NOT NULL,
+	minute			timestamptz NOT NULL,
+	accepted		bigint NOT NULL,
+	delivered		bigint NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX minute_count_minute ON line_notify.minute_count (minute, channel);
+COMMENT ON TABLE line_notify.minute_count IS 'By the minute of LINE''s answer: messages that wait for a delivery event, and those that got one; the evidence that webhooks arrive';
+
+CREATE TABLE line_notify.sweep_mark (
+	channel			text COLLATE "C" PRIMARY KEY,
+	silence			timestamptz,
+	unconfirmed		timestamptz
+);
+COMMENT ON TABLE line_notify.sweep_mark IS 'How far the silence after messages has been judged';
+COMMENT ON COLUMN line_notify.sweep_mark.silence IS 'messages answered before this are settled';
+COMMENT ON COLUMN line_notify.sweep_mark.unconfirmed IS 'messages answered before this have been looked at for confirm_within';
+
+-- Rows of a dump are not counted a second time: they come by COPY or INSERT
+-- into history itself, which nothing of ours does at the top level.
+CREATE FUNCTION line_notify._is_restore() RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_is_restore';
+REVOKE ALL ON FUNCTION line_notify._is_restore() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._is_restore() IS 'is the statement that the client sent a COPY or INSERT into history';
+
+CREATE FUNCTION line_notify._count_new() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF line_notify._is_restore() THEN
+		RETURN NULL;
+	END IF;
+	-- one pass over the rows, and the rest over a handful of groups
+	WITH g AS MATERIALIZED (
+		SELECT r.channel, r.template_key IS NULL AS flexible, r.aggregation_unit, r.state, r.outcome,
+			   date_bin('1 minute', r.ended_at, '2000-01-01 00:00+00') AS ended,
+			   date_bin('1 minute', r.delivered_at, '2000-01-01 00:00+00') AS delivered, count(*) AS n
+		FROM new_rows r
+		GROUP BY 1, 2, 3, 4, 5, 6, 7),
+	m AS (
+		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
+		SELECT g.channel, g.ended, sum(g.n), coalesce(sum(g.n) FILTER (WHERE g.state = 'delivered'), 0)
+		FROM g
+		WHERE g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted'
+		GROUP BY 1, 2)
+	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
+	SELECT g.channel, (o.at AT TIME ZONE 'Asia/Tokyo')::date,
+		   CASE WHEN g.flexible THEN 'flexible' ELSE 'template' END, g.aggregation_unit, o.outcome, sum(g.n)
+	FROM g,
+		 LATERAL (SELECT g.state::text, CASE WHEN g.state = 'delivered' THEN coalesce(g.delivered, g.ended) ELSE g.ended END
+				  -- the event overtook the answer
+				  UNION ALL SELECT 'accepted', g.ended WHERE g.state = 'delivered' AND g.outcome = 'accepted') o(outcome, at)
+	GROUP BY 1, 2, 3, 4, 5;
+	RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._count_new() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._count_new() IS 'trigger: adds ended messages to daily_count and minute_count';
+
+CREATE FUNCTION line_notify._count_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = on SET enable_mergejoin = on
+AS $$
+BEGIN
+	-- accepted stays what it was; any other first word is taken back
+	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
+	SELECT a.channel, (c.at AT TIME ZONE 'Asia/Tokyo')::date,
+		   CASE WHEN a.template_key IS NULL THEN 'flexible' ELSE 'template' END, a.aggregation_unit, c.outcome, sum(c.n)
+	FROM new_rows a JOIN old_rows b ON b.id = a.id,
+		 LATERAL (VALUES (a.state::text, CASE WHEN a.state = 'delivered' THEN coalesce(a.delivered_at, a.ended_at) ELSE a.ended_at END, 1),
+						 (b.state::text, b.ended_at, -1)) c(outcome, at, n)
+	WHERE a.state <> b.state AND NOT (c.n < 0 AND b.state IN ('accepted', 'delivered'))
+	GROUP BY 1, 2, 3, 4, 5;
+	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
+	SELECT a.channel, date_trunc('minute', a.ended_at), 0, count(*)
+	FROM new_rows a JOIN old_rows b ON b.id = a.id
+	WHERE a.state = 'delivered' AND b.state <> 'delivered' AND a.outcome = 'accepted'
+	GROUP BY 1, 2;
+	RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._count_changed() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._count_changed() IS 'trigger: corrects daily_count and minute_count when a message turns out otherwise';
+
+CREATE TRIGGER count_new AFTER INSERT ON line_notify.history REFERENCING NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_new();
+CREATE TRIGGER count_changed AFTER UPDATE ON line_notify.history REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._count_changed();

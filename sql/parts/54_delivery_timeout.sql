@@ -1,0 +1,111 @@
+
+-- No delivery event means not delivered only if events were arriving: one for
+-- another message of the channel, answered within 15 minutes of this one.
+-- Otherwise the silence proves nothing, and the message stays as it is.
+CREATE FUNCTION line_notify._sweep_silence(silence_after interval, OUT again boolean, OUT next_at timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_bitmapscan = on SET enable_hashjoin = on
+AS $$
+DECLARE
+	horizon timestamptz := clock_timestamp() - silence_after;
+	c record;
+	m record;
+	upto timestamptz;
+	ids bigint[];
+BEGIN
+	again := false;
+	next_at := 'infinity';
+	FOR c IN SELECT n.name, coalesce(s.silence, '-infinity') AS mark
+			 FROM line_notify.channel n LEFT JOIN line_notify.sweep_mark s ON s.channel = n.name
+	LOOP
+		-- the next minute with messages that nothing was heard of
+		SELECT x.minute, sum(x.accepted) > sum(x.delivered) AS silent INTO m
+		FROM line_notify.minute_count x
+		WHERE x.channel = c.name AND x.minute >= date_trunc('minute', c.mark) AND x.accepted > 0
+		  AND x.minute + interval '1 minute' > c.mark
+		GROUP BY x.minute ORDER BY x.minute LIMIT 1;
+		IF NOT FOUND THEN
+			CONTINUE;
+		END IF;
+		IF greatest(m.minute, c.mark) >= horizon THEN
+			next_at := least(next_at, greatest(m.minute, c.mark) + silence_after + interval '1 second');
+			CONTINUE;
+		END IF;
+		upto := least(m.minute + interval '1 minute', horizon);
+		-- at most a minute's worth of messages in one transaction
+		IF m.silent AND EXISTS (SELECT FROM line_notify.minute_count x
+				   WHERE x.channel = c.name AND x.delivered > 0
+					 AND x.minute BETWEEN m.minute - interval '15 minutes' AND m.minute + interval '15 minutes')
+		THEN
+			UPDATE line_notify.history h SET state = 'undelivered'
+			WHERE h.channel = c.name AND h.state = 'accepted'
+			  AND h.ended_at >= greatest(m.minute, c.mark) AND h.ended_at < upto;
+		END IF;
+		INSERT INTO line_notify.sweep_mark AS s (channel, silence) VALUES (c.name, upto)
+		ON CONFLICT (channel) DO UPDATE SET silence = excluded.silence;
+		IF upto < horizon THEN
+			again := true;
+		ELSE
+			next_at := least(next_at, upto + silence_after + interval '1 second');
+		END IF;
+	END LOOP;
+	SELECT _sweep_silence.again OR u.again, least(_sweep_silence.next_at, u.next_at) INTO again, next_at
+	FROM line_notify._sweep_unconfirmed() u;
+	IF NOT again THEN
+		PERFORM line_notify._sum_up(silence_after);
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._sweep_silence(interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._sweep_silence(interval) IS 'judges the silence after one more minute of accepted messages of each channel; says whether to go on, else when there will be more';
+
+-- Messages of which nothing was heard within confirm_within: an outcome for
+-- consumers, while the message stays accepted.  What was accepted more than an
+-- hour before the setting was made is left alone.
+CREATE FUNCTION line_notify._sweep_unconfirmed(OUT again boolean, OUT next_at timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_bitmapscan = on SET enable_hashjoin = on
+AS $$
+DECLARE
+	c record;
+	m record;
+	horizon timestamptz;
+	upto timestamptz;
+BEGIN
+	again := false;
+	next_at := 'infinity';
+	FOR c IN SELECT n.name, n.confirm_within,
+					coalesce(s.unconfirmed, clock_timestamp() - n.confirm_within - interval '1 hour') AS mark
+			 FROM line_notify.channel n LEFT JOIN line_notify.sweep_mark s ON s.channel = n.name
+			 WHERE n.confirm_within IS NOT NULL
+	LOOP
+		horizon := clock_timestamp() - c.confirm_within;
+		SELECT x.minute, sum(x.accepted) > sum(x.delivered) AS silent INTO m
+		FROM line_notify.minute_count x
+		WHERE x.channel = c.name AND x.minute >= date_trunc('minute', c.mark) AND x.accepted > 0
+		  AND x.minute + interval '1 minute' > c.mark
+		GROUP BY x.minute ORDER BY x.minute LIMIT 1;
+		CONTINUE WHEN NOT FOUND;
+		IF greatest(m.minute, c.mark) >= horizon THEN
+			next_at := least(next_at, greatest(m.minute, c.mark) + c.confirm_within + interval '1 second');
+			CONTINUE;
+		END IF;
+		upto := least(m.minute + interval '1 minute', horizon);
+		IF m.silent THEN
+			WITH h AS (
+				UPDATE line_notify.history h SET revision = 1
+				WHERE h.channel = c.name AND h.state = 'accepted' AND h.revision IS NULL
+				  AND h.ended_at >= greatest(m.minute, c.mark) AND h.ended_at < upto
+				RETURNING h.id, h.channel)
+			INSERT INTO line_notify.outcome (consumer, id, channel, outcome, revision, correction)
+			SELECT k.name, h.id, h.channel, 'unconfirmed', 1, false
+			FROM h, line_notify.consumer k WHERE 'unconfirmed' = ANY (k.outcomes);
+		END IF;
+		INSERT INTO line_notify.sweep_mark AS s (channel, unconfirmed) VALUES (c.name, upto)
+		ON CONFLICT (channel) DO UPDATE SET unconfirmed = excluded.unconfirmed;
+		again := true;
+	END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._sweep_unconfirmed() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._sweep_unconfirmed() IS 'notes the outcome unconfirmed for one more minute of accepted messages of each channel';

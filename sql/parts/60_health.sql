@@ -1,0 +1,370 @@
+
+--
+-- Health and workers
+--
+
+CREATE FUNCTION line_notify._workers(OUT database oid, OUT state text, OUT pid integer, OUT generation bigint,
+	OUT started_at timestamptz, OUT restarts integer, OUT next_due timestamptz, OUT in_flight integer, OUT last_error text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'line_notify_workers';
+REVOKE ALL ON FUNCTION line_notify._workers() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._workers() IS 'rows of view workers, from shared memory';
+
+CREATE VIEW line_notify.workers AS
+SELECT d.datname AS database, w.state, w.pid, w.generation, w.started_at, w.restarts, w.next_due, w.in_flight, w.last_error
+FROM line_notify._workers() w LEFT JOIN pg_catalog.pg_database d ON d.oid = w.database;
+COMMENT ON VIEW line_notify.workers IS 'The launcher (no database) and the delivery worker of each database of this cluster';
+GRANT EXECUTE ON FUNCTION line_notify._workers() TO pg_monitor;
+GRANT SELECT ON line_notify.workers TO pg_monitor;
+
+CREATE FUNCTION line_notify._secret_fault(value text) RETURNS text
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'line_notify_secret_fault';
+REVOKE ALL ON FUNCTION line_notify._secret_fault(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._secret_fault(text) IS 'why the file of a credential cannot be read on this server, or NULL';
+
+-- What to look at when requests get no answer, or a bad one.
+CREATE FUNCTION line_notify._outage_hint(kind text, words text, api_base text, proxy text, total_timeout interval) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+		WHEN kind = 'not_sent' AND words ~* 'resolv' THEN
+			format('The name in %s cannot be resolved on this server: see its name service.', coalesce(proxy, api_base))
+		WHEN kind = 'not_sent' AND words ~* 'certificate|ssl|tls' THEN
+			'The certificate of the other side is not accepted: see ca_file, the system''s certificates, and the clock of this server.'
+		WHEN kind = 'not_sent' AND proxy IS NOT NULL THEN
+			format('Is the proxy %s up, and does it let this server through?', proxy)
+		WHEN kind = 'not_sent' THEN
+			format('Nothing was sent: can this server reach %s, and do firewalls let it?', api_base)
+		WHEN kind = 'ambiguous' THEN
+			format('Requests went out, and no complete answer came (total_timeout is %s): such messages end as unknown, or are sent again, as on_unknown says.', total_timeout)
+		WHEN kind = 'server_error' THEN
+			'The fault is on LINE''s side: see its status page. Such messages end as unknown, or are sent again, as on_server_error says.'
+		ELSE 'It goes on by itself.' END
+$$;
+REVOKE ALL ON FUNCTION line_notify._outage_hint(text, text, text, text, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._outage_hint(text, text, text, text, interval) IS 'what to look at after an outcome of this kind';
+
+CREATE FUNCTION line_notify.health(OUT severity text, OUT subject text, OUT reason text, OUT hint text)
+RETURNS SETOF record
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	c record;
+	x record;
+	here bigint := line_notify._local_home();
+	standby boolean := pg_is_in_recovery();
+	n bigint;
+	since timestamptz;
+	moving boolean;
+BEGIN
+	-- ---- the server
+	subject := 'server';
+	severity := 'error';
+	CASE line_notify._preload_state()
+		WHEN 'not preloaded' THEN
+			reason := 'line_notify is not in shared_preload_libraries: nothing is sent';
+			hint := 'Add line_notify to shared_preload_libraries in postgresql.conf and restart the server; or CALL line_notify.drain() now and then.';
+			RETURN NEXT;
+		WHEN 'disabled' THEN
+			reason := 'sending is switched off by line_notify.enabled';
+			hint := 'Set line_notify.enabled = on and reload the configuration.';
+			RETURN NEXT;
+		WHEN 'no launcher' THEN
+			IF NOT standby THEN
+				reason := 'the launcher is not running';
+				hint := 'It restarts by itself within seconds; see the server log, and max_worker_processes.';
+				RETURN NEXT;
+			END IF;
+		ELSE NULL;
+	END CASE;
+	IF standby THEN
+		severity := 'info';
+		reason := 'this server is a standby: it sends nothing until it is promoted';
+		hint := NULL;
+		RETURN NEXT;
+	END IF;
+	IF current_setting('max_worker_processes')::integer < 2 THEN
+		severity := 'error';
+		reason := 'max_worker_processes leaves no room for the launcher and a worker';
+		hint := 'Increase max_worker_processes and restart the server.';
+		RETURN NEXT;
+	END IF;
+	FOR x IN
+		SELECT coalesce('role ' || r.rolname, 'every role') ||
+			   coalesce(' in database ' || d.datname, '') AS whose
+		FROM pg_db_role_setting s
+		LEFT JOIN pg_roles r ON r.oid = s.setrole
+		LEFT JOIN pg_database d ON d.oid = s.setdatabase
+		WHERE (s.setdatabase = 0 OR d.datname = current_database())
+		  AND EXISTS (SELECT FROM unnest(s.setconfig) u
+					  WHERE u ~* '^line_notify\.enqueue=(off|false|no|0|f|n)$')
+	LOOP
+		severity := 'warning';
+		reason := format('line_notify.enqueue is off for %s: what it inserts is not queued', x.whose);
+		hint := 'ALTER ROLE or ALTER DATABASE ... RESET line_notify.enqueue ends that.';
+		RETURN NEXT;
+	END LOOP;
+
+	-- ---- the worker of this database
+	FOR x IN SELECT * FROM line_notify._workers() w
+			 WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+			   AND (w.state NOT IN ('running', 'idle') OR w.last_error <> '')
+	LOOP
+		severity := CASE WHEN x.state IN ('no slot', 'version') THEN 'error' ELSE 'warning' END;
+		subject := 'worker';
+		reason := CASE x.state
+			WHEN 'no slot' THEN 'no free background worker slot'
+			WHEN 'backoff' THEN 'the worker stopped with an error and is started again after a pause'
+			WHEN 'held' THEN 'the worker stepped aside for a command on this database'
+			WHEN 'version' THEN 'library and extension versions do not match'
+			WHEN 'running' THEN 'the worker runs, and something failed'
+			ELSE 'the worker is ' || x.state END || coalesce(': ' || nullif(x.last_error, ''), '');
+		hint := CASE x.state
+			WHEN 'no slot' THEN 'You may need to increase "max_worker_processes".'
+			WHEN 'version' THEN format('Run ALTER EXTENSION line_notify UPDATE in database "%s", or restart the server after an upgrade of the package.', current_database())
+			WHEN 'held' THEN 'It comes back when the command is done.'
+			ELSE 'It tries again by itself; the server log has the error.'
+			END;
+		RETURN NEXT;
+	END LOOP;
+	IF NOT standby AND line_notify._preload_state() = 'ok'
+		AND NOT EXISTS (SELECT FROM line_notify._workers() k WHERE k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+		AND (SELECT count(*) FROM line_notify._workers() k WHERE k.database IS NOT NULL) >= current_setting('line_notify.max_databases')::integer
+	THEN
+		subject := 'worker';
+		severity := 'error';
+		reason := 'there is no place for this database: nothing is sent from it';
+		hint := 'Increase line_notify.max_databases and restart the server.';
+		RETURN NEXT;
+	END IF;
+	IF NOT standby THEN
+		subject := 'worker';
+		severity := 'warning';
+		SELECT count(*) INTO n FROM line_notify.in_flight f
+		WHERE f.claimed_at < clock_timestamp() - interval '15 minutes';
+		IF n > 0 THEN
+			reason := format('%s messages were claimed more than 15 minutes ago and their outcome is not recorded', n);
+			hint := 'They are recovered when a worker of the place that claimed them runs; see view workers.';
+			RETURN NEXT;
+		END IF;
+		SELECT min(e.received_at) INTO since FROM line_notify.webhook_event e;
+		IF since < clock_timestamp() - interval '5 minutes' THEN
+			reason := format('delivery events wait since %s', date_trunc('second', since));
+			hint := 'The worker of this database folds them into the messages; see view workers.';
+			RETURN NEXT;
+		END IF;
+		SELECT a.pid, a.xact_start INTO x FROM pg_stat_activity a
+		WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a.backend_xid IS NOT NULL
+		  AND a.xact_start < clock_timestamp() - interval '1 hour'
+		ORDER BY a.xact_start LIMIT 1;
+		IF FOUND THEN
+			severity := 'info';
+			reason := format('process %s has a transaction open since %s: what it queued waits for its COMMIT, and claims become slower', x.pid, date_trunc('second', x.xact_start));
+			hint := 'See pg_stat_activity.';
+			RETURN NEXT;
+		END IF;
+	END IF;
+
+	FOR x IN SELECT i.doubt_before, i.doubt_until FROM line_notify.identity i WHERE i.home = here AND i.doubt_before IS NOT NULL
+	LOOP
+		severity := 'warning';
+		subject := 'promotion';
+		reason := format('messages due before %s may have been sent by the former primary: they wait until %s for delivery events', x.doubt_before, x.doubt_until);
+		hint := 'Then line_notify.on_promotion decides: hold ends them as unknown, send sends them. With a synchronous standby there is no doubt.';
+		RETURN NEXT;
+	END LOOP;
+
+	-- ---- channels
+	IF NOT EXISTS (SELECT FROM line_notify.channel) THEN
+		severity := 'info';
+		subject := 'channels';
+		reason := 'there is no channel yet';
+		hint := 'SELECT line_notify.create_channel(''name'', line_channel_id => ''...'');';
+		RETURN NEXT;
+	END IF;
+	-- one probe for each channel that has messages
+	FOR x IN
+		WITH RECURSIVE k AS (
+			(SELECT o.channel FROM line_notify.outbox o ORDER BY o.channel LIMIT 1)
+			UNION ALL
+			SELECT n.channel FROM k, LATERAL (
+				SELECT o.channel FROM line_notify.outbox o WHERE o.channel > k.channel ORDER BY o.channel LIMIT 1) n)
+		SELECT k.channel FROM k WHERE NOT EXISTS (SELECT FROM line_notify.channel h WHERE h.name = k.channel)
+	LOOP
+		severity := 'error';
+		subject := format('channel %s', x.channel);
+		reason := 'messages wait for this channel, and it does not exist';
+		hint := format('Make it again with line_notify.create_channel(%1$L, ...), or end them: SELECT line_notify.cancel(ids => ARRAY(SELECT id FROM line_notify.notifications WHERE channel = %1$L AND state = ''queued''));', x.channel);
+		RETURN NEXT;
+	END LOOP;
+	FOR c IN SELECT * FROM line_notify.channel k ORDER BY k.name
+	LOOP
+		subject := format('channel %s', c.name);
+		moving := NOT standby;
+		IF c.home IS DISTINCT FROM here THEN
+			severity := 'error';
+			reason := format('disarmed: this database or node ("%s") is not where the channel was armed (%s)', line_notify._node(),
+				coalesce((SELECT 'nodes ' || array_to_string(i.nodes, ', ') FROM line_notify.identity i WHERE i.home = c.home), 'unknown'));
+			hint := CASE WHEN standby
+				THEN 'After promotion it would send nothing. If it should, run on the primary: SELECT line_notify.arm(nodes => ...); with both nodes.'
+				ELSE 'If messages shall be sent from here, and no longer from there, run SELECT line_notify.arm();' END;
+			RETURN NEXT;
+			moving := false;
+		END IF;
+		IF c.paused_at IS NOT NULL THEN
+			severity := 'error';
+			reason := 'paused: ' || coalesce(c.pause_reason, 'by an operator');
+			hint := CASE WHEN c.pause_automatic
+				THEN format('LINE refuses the access token, and is asked again by itself. Another one, by line_notify.set_credential(%1$L, ...), or SELECT line_notify.resume(%1$L); resumes at once.', c.name)
+				ELSE format('When the cause is mended: SELECT line_notify.resume(%L);', c.name) END;
+			RETURN NEXT;
+			moving := false;
+		END IF;
+		FOR x IN SELECT * FROM line_notify.partial_pause q WHERE q.channel = c.name ORDER BY q.scope, q.subject
+		LOOP
+			severity := 'error';
+			reason := format('paused %s: %s', line_notify._paused_part(x.scope, x.subject), x.reason);
+			-- no more than that part: somebody may have paused the channel, too
+			hint := format('When the cause is mended: SELECT line_notify.resume(%L%s);', c.name,
+						   CASE WHEN x.scope = 'template' THEN format(', template_key => %L', x.subject)
+								WHEN x.scope IN ('use_case', 'design') AND x.subject <> '' THEN format(', use_case => %L', x.subject) END);
+			RETURN NEXT;
+			moving := false;
+		END LOOP;
+		IF c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
+							  WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date) THEN
+			severity := 'warning';
+			reason := format('the daily budget of %s messages is used up', c.daily_budget);
+			hint := format('It goes on at midnight (%s); SELECT line_notify.alter_channel(%L, daily_budget => ...); raises it.', c.time_zone, c.name);
+			RETURN NEXT;
+			moving := false;
+		END IF;
+		IF line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) IS NOT NULL THEN
+			severity := 'info';
+			reason := format('quiet hours until %s', line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()));
+			hint := NULL;
+			RETURN NEXT;
+			moving := false;
+		END IF;
+		IF NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name AND k.kind IN ('access_token', 'client_secret', 'jwt_key')) THEN
+			severity := 'error';
+			reason := 'no credential to send with';
+			hint := format('SELECT line_notify.set_credential(%L, ''access_token'', ''file:/path'');', c.name);
+			RETURN NEXT;
+			moving := false;
+		END IF;
+		FOR x IN SELECT k.kind, line_notify._secret_fault(k.value) AS fault FROM line_notify.credential k
+				 WHERE k.channel = c.name AND k.value LIKE 'file:%' ORDER BY k.kind
+		LOOP
+			CONTINUE WHEN x.fault IS NULL;
+			severity := 'error';
+			reason := format('the file of credential %s: %s', x.kind, x.fault);
+			hint := 'The file must be readable by the server''s user, and by nobody else, on every node that may send.';
+			RETURN NEXT;
+		END LOOP;
+		IF c.ca_file IS NOT NULL AND pg_stat_file(c.ca_file, true) IS NULL THEN
+			severity := 'error';
+			reason := 'ca_file does not exist on this server';
+			hint := format('Install it on every node that may send, or SELECT line_notify.alter_channel(%L, ca_file => '''');', c.name);
+			RETURN NEXT;
+		END IF;
+		CONTINUE WHEN standby;
+
+		SELECT 'error', format('no access token since %s: %s', date_trunc('second', t.since), t.error),
+			format('It is asked for again by itself, every minute at least; SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name)
+		INTO severity, reason, hint
+		FROM line_notify.token_status t WHERE t.channel = c.name;
+		IF FOUND THEN
+			RETURN NEXT;
+			moving := false;
+		END IF;
+		FOR x IN SELECT s.endpoint, s.breaker, s.breaker_until, s.blocked_until, s.last_error_text
+				 FROM line_notify._stats() s
+				 WHERE s.channel = c.name
+				   AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+				   AND (s.breaker <> 'closed' OR s.blocked_until > clock_timestamp())
+				 ORDER BY s.endpoint
+		LOOP
+			moving := false;
+			severity := 'warning';
+			IF x.blocked_until > clock_timestamp() THEN
+				reason := format('%s messages: LINE said wait until %s%s', x.endpoint, date_trunc('second', x.blocked_until),
+								 ', ' || x.last_error_text);
+				hint := 'It goes on by itself. If 429 is frequent, lower rate_limit; LINE''s plan may also have a monthly limit. A 503 is an overload or maintenance at LINE.';
+				RETURN NEXT;
+			-- one breaker serves both endpoints
+			ELSIF x.endpoint = (SELECT min(s.endpoint) FROM line_notify._stats() s
+								WHERE s.channel = c.name AND s.breaker <> 'closed'
+								  AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) THEN
+				SELECT format('the circuit breaker is %s: a run of requests failed%s', x.breaker,
+							  format(', last %s at %s', concat_ws(': ', s.last_error, s.last_error_text), date_trunc('second', s.last_error_at))),
+					   format('%s It goes on by itself when a question, and then a message, is answered; SELECT * FROM line_notify.check_channel(%L) tries each step now.',
+							  line_notify._outage_hint(s.last_error, s.last_error_text, c.api_base, c.proxy, c.total_timeout), c.name)
+				INTO reason, hint
+				FROM line_notify._stats() s
+				WHERE s.channel = c.name AND s.last_error IS NOT NULL
+				  AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+				ORDER BY s.last_error_at DESC LIMIT 1;
+				IF NOT FOUND THEN
+					reason := format('the circuit breaker is %s: a run of requests failed', x.breaker);
+					hint := format('SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name);
+				END IF;
+				RETURN NEXT;
+			END IF;
+		END LOOP;
+
+		-- late for no reason above?
+		IF moving THEN
+			SELECT min(f.due_at) INTO since
+			FROM generate_series(0, 41) lane,
+				 LATERAL (SELECT o.due_at FROM line_notify.outbox o
+						  WHERE o.channel = c.name AND o.lane = lane::smallint AND o.home = here AND o.state = 'queued'
+							AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
+						  ORDER BY o.due_at LIMIT 1) f;
+			IF since < clock_timestamp() - interval '1 minute' THEN
+				severity := 'warning';
+				reason := format('messages that are due wait since %s', date_trunc('second', since));
+				hint := 'More are due than the rate limit lets pass, or no worker runs; see views stats, workers and batches.';
+				RETURN NEXT;
+			END IF;
+		END IF;
+		FOR x IN SELECT u.units, u.month FROM line_notify.unit_usage u
+				 WHERE u.channel = c.name AND u.units >= 900
+				   AND u.month = date_trunc('month', clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date
+		LOOP
+			severity := 'warning';
+			reason := format('LINE counts %s names of aggregation units this month; beyond 1,000 it keeps no statistics of new ones', x.units);
+			hint := 'Use few, stable names (the default is the key of the use case); messages are sent nevertheless.';
+			RETURN NEXT;
+		END LOOP;
+		-- accepted messages of the last day around which no event came
+		SELECT 'warning', format('no delivery event came for %s messages that LINE accepted between %s and %s', sum(q.accepted),
+				to_char(min(q.minute), 'YYYY-MM-DD HH24:MI'), to_char(max(q.minute), 'YYYY-MM-DD HH24:MI TZ')),
+			'Check that LINE''s webhook reaches line_notify.receive_webhook(). Without events these messages stay accepted.'
+		INTO severity, reason, hint
+		FROM line_notify.minute_count q
+		WHERE q.channel = c.name AND q.minute < clock_timestamp() - interval '16 minutes'
+		  AND q.minute > clock_timestamp() - interval '25 hours'
+		  AND NOT EXISTS (SELECT FROM line_notify.minute_count e
+						  WHERE e.channel = c.name AND e.delivered > 0
+							AND e.minute BETWEEN q.minute - interval '15 minutes' AND q.minute + interval '15 minutes')
+		HAVING sum(q.accepted) > 0;
+		IF FOUND THEN
+			RETURN NEXT;
+		END IF;
+		-- the latest messages only: this must stay cheap
+		SELECT count(*) INTO n
+		FROM (SELECT h.state, h.ended_at, h.channel FROM line_notify.history h ORDER BY h.id DESC LIMIT 100000) h
+		WHERE h.channel = c.name AND h.state = 'unknown' AND h.ended_at > clock_timestamp() - interval '1 hour';
+		IF n > 0 THEN
+			severity := 'warning';
+			reason := format('%s messages of the last hour ended as unknown: sent, and no answer came', n);
+			hint := 'The delivery webhook settles them; line_notify.redrive(..., allow_duplicates => true) sends again.';
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify.health() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION line_notify.health() TO pg_monitor;
+COMMENT ON FUNCTION line_notify.health() IS 'Everything that stops or slows delivery, with what to do; no row = all is well';

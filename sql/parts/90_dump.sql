@@ -1,0 +1,36 @@
+
+--
+-- Registration for dump
+--
+
+SELECT pg_catalog.pg_extension_config_dump('line_notify.identity', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.channel', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.sender', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.approval', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.design', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.partial_pause', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_sent', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.dedup', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.release', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.release_seq_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.outbox', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.in_flight', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.history', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.attempt_log', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.seen_event', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.daily_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.delivered_counts', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.engagement_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.unit_usage', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.price', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.suppression', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.minute_count', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.sweep_mark', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.outbox_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event_seq_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.operations', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.operations_seq_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.consumer', 'WHERE name <> ''default''');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.outcome', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.outcome_seq_seq', '');
