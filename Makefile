@@ -42,10 +42,10 @@ OBJS = \
 	src/enqueue/insert_trigger.o \
 	src/funcs/check_channel.o \
 	src/funcs/drain.o \
-	src/funcs/release_trigger.o \
 	src/funcs/states.o \
 	src/funcs/stats.o \
 	src/funcs/totals.o \
+	src/funcs/unblock_trigger.o \
 	src/funcs/wait.o \
 	src/funcs/webhook.o \
 	src/http/http.o \
@@ -113,29 +113,29 @@ REGRESS = \
 	builders \
 	catalogue \
 	channel \
-	duties \
 	enqueue_trigger \
-	health \
 	flow \
+	health \
 	install \
 	message_check \
+	operator_functions \
 	outbox \
 	outcomes \
 	phone \
 	phone_encoding \
 	phone_safe \
 	refusals \
+	roles \
 	signed_link \
 	uninstall \
 	use_case \
-	verbs \
 	webhook \
 
 ISOLATION = \
 	dedup \
+	operator_claims \
 	order_key \
 	outcomes_sessions \
-	verbs_claims \
 
 # pg_regress looks into ./sql before test/sql, so every file in sql/ has "--" in
 # its name; what must come out stands in ./expected.  pg_isolation_regress looks

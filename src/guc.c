@@ -33,7 +33,7 @@ int			ln_guc_on_promotion = LN_PROMOTION_HOLD;
 int			ln_guc_retention = 30 * 24 * 60;
 int			ln_guc_payload_retention = 7 * 24 * 60;
 int			ln_guc_operations_retention = 400 * 24 * 60;
-int			ln_guc_silence_after = 90000;
+int			ln_guc_delivery_timeout = 90000;
 
 static char *guc_node = NULL;
 
@@ -174,7 +174,7 @@ ln_guc_define(void)
 	 * year finds it, and not for ever.
 	 */
 	DefineCustomIntVariable("line_notify.operations_retention",
-							"Time that the log of verbs and searches is kept.",
+							"Time that the log of operations and searches is kept.",
 							"-1: for ever.",
 							&ln_guc_operations_retention, 400 * 24 * 60, -1, INT_MAX,
 							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
@@ -195,10 +195,10 @@ ln_guc_define(void)
 	 * never.  An hour more for clocks and redelivered webhooks.  Shorter only
 	 * in tests.
 	 */
-	DefineCustomIntVariable("line_notify.silence_after",
+	DefineCustomIntVariable("line_notify.delivery_timeout",
 							"Time without delivery event after which an accepted message counts as undelivered.",
 							"Only if events of other messages were arriving at the time.",
-							&ln_guc_silence_after, 90000, 1, 30 * 86400,
+							&ln_guc_delivery_timeout, 90000, 1, 30 * 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 
 	/*

@@ -23,7 +23,7 @@ extern PGDLLIMPORT int ln_guc_on_promotion; /* LN_PROMOTION_ */
 extern PGDLLIMPORT int ln_guc_retention;	/* minutes, -1 = for ever */
 extern PGDLLIMPORT int ln_guc_payload_retention;	/* the same */
 extern PGDLLIMPORT int ln_guc_operations_retention; /* the same */
-extern PGDLLIMPORT int ln_guc_silence_after;
+extern PGDLLIMPORT int ln_guc_delivery_timeout;
 
 #define LN_PROMOTION_HOLD	0
 #define LN_PROMOTION_SEND	1

@@ -14,8 +14,8 @@ CREATE TABLE line_notify.identity (
 	armed_by		name NOT NULL DEFAULT session_user,
 	timeline		integer,
 	synchronous		boolean NOT NULL DEFAULT false,
-	doubt_before	timestamptz,
-	doubt_until		timestamptz
+	in_doubt_before	timestamptz,
+	in_doubt_until		timestamptz
 );
 COMMENT ON TABLE line_notify.identity IS 'Places that may send: cluster, database and node names; written by create_channel() and arm()';
 COMMENT ON COLUMN line_notify.identity.home IS 'random number carried by channels and rows that belong here';
@@ -23,8 +23,8 @@ COMMENT ON COLUMN line_notify.identity.system_identifier IS 'the cluster, as in 
 COMMENT ON COLUMN line_notify.identity.database IS 'oid of the database: a template copy has another';
 COMMENT ON COLUMN line_notify.identity.timeline IS 'timeline that was last sent from: another one now means that a standby was promoted';
 COMMENT ON COLUMN line_notify.identity.synchronous IS 'every claim on it waited for a standby';
-COMMENT ON COLUMN line_notify.identity.doubt_before IS 'messages due before may have been sent by the server before the promotion';
-COMMENT ON COLUMN line_notify.identity.doubt_until IS 'until then they wait for delivery events; see setting promotion_grace';
+COMMENT ON COLUMN line_notify.identity.in_doubt_before IS 'messages due before may have been sent by the server before the promotion';
+COMMENT ON COLUMN line_notify.identity.in_doubt_until IS 'until then they wait for delivery events; see setting promotion_grace';
 COMMENT ON COLUMN line_notify.identity.nodes IS 'values of line_notify.node that may send: a base backup started on another host is not among them';
 
 CREATE TABLE line_notify.channel (

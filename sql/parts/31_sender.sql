@@ -45,9 +45,9 @@ BEGIN
 		EXECUTE format('REVOKE ALL ON FUNCTION line_notify._viewer, line_notify._hold_ups, line_notify.take_outcomes, line_notify.wait_for FROM %s', revoke_sender.role);
 		-- what another duty of the role gives too must stay
 		IF line_notify._has_grant(revoke_sender.role, 'cancel') THEN
-			PERFORM line_notify._grant_duty('operator', revoke_sender.role, true);
+			PERFORM line_notify._grant_role_functions('operator', revoke_sender.role, true);
 		ELSIF line_notify._has_grant(revoke_sender.role, 'find_notifications') THEN
-			PERFORM line_notify._grant_duty('support', revoke_sender.role, true);
+			PERFORM line_notify._grant_role_functions('support', revoke_sender.role, true);
 		END IF;
 		EXECUTE format('REVOKE INSERT (channel, phone, region, recipient, use_case, template_key, body, messages,'
 					   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'

@@ -72,7 +72,7 @@ BEGIN
 	EXECUTE format('ALTER TABLE line_notify.%I ADD PRIMARY KEY (id), '
 				   'ALTER recipient SET STATISTICS 0, ALTER body SET STATISTICS 0, ALTER messages SET STATISTICS 0, '
 				   'ALTER reference SET STATISTICS 0, ALTER dedup_key SET STATISTICS 0, ALTER order_key SET STATISTICS 0', part);
-	-- For support and for verbs.  A reference or batch costs nothing where there
+	-- For support and operator functions.  A reference or batch costs nothing where there
 	-- is none.  Recipients are random, so a btree or hash index would cost as
 	-- much as all the rest of a record; Bloom filters cost nearly nothing, and a
 	-- search reads 6 bytes a message.
@@ -124,7 +124,7 @@ COMMENT ON FUNCTION line_notify._first_id_after(timestamptz) IS 'id from which o
 -- sent, a standby was promoted, and claims of the last moments may be missing
 -- here, unless each of them had waited for a standby.
 CREATE FUNCTION line_notify._note_timeline(home bigint, timeline integer, synchronous boolean, grace interval,
-	OUT doubt_before timestamptz, OUT doubt_until timestamptz)
+	OUT in_doubt_before timestamptz, OUT in_doubt_until timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -135,33 +135,33 @@ BEGIN
 	SELECT * INTO i FROM line_notify.identity x WHERE x.home = _note_timeline.home;
 	IF i.timeline IS DISTINCT FROM _note_timeline.timeline OR i.synchronous <> _note_timeline.synchronous THEN
 		IF i.timeline <> _note_timeline.timeline AND NOT i.synchronous THEN
-			i.doubt_before := moment;
-			i.doubt_until := moment + grace;
+			i.in_doubt_before := moment;
+			i.in_doubt_until := moment + grace;
 		END IF;
 		UPDATE line_notify.identity x SET
 			timeline = _note_timeline.timeline, synchronous = _note_timeline.synchronous,
-			doubt_before = i.doubt_before, doubt_until = i.doubt_until
+			in_doubt_before = i.in_doubt_before, in_doubt_until = i.in_doubt_until
 		WHERE x.home = _note_timeline.home;
 	END IF;
-	doubt_before := i.doubt_before;
-	doubt_until := i.doubt_until;
+	in_doubt_before := i.in_doubt_before;
+	in_doubt_until := i.in_doubt_until;
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify._note_timeline(bigint, integer, boolean, interval) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._note_timeline(bigint, integer, boolean, interval) IS 'notes on which timeline is sent; returns what is in doubt after a promotion';
 
 -- The time to wait for delivery events is over.  Returns whether there is more.
-CREATE FUNCTION line_notify._settle_doubt(home bigint, hold boolean, step integer) RETURNS boolean
+CREATE FUNCTION line_notify._settle_in_doubt(home bigint, hold boolean, step integer) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	before timestamptz := (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = _settle_doubt.home);
+	before timestamptz := (SELECT i.in_doubt_before FROM line_notify.identity i WHERE i.home = _settle_in_doubt.home);
 	ids bigint[];
 BEGIN
 	IF hold AND before IS NOT NULL THEN
 		ids := ARRAY(SELECT o.id FROM line_notify.outbox o
-					 WHERE o.home = _settle_doubt.home AND o.due_at <= before AND o.state = 'queued'
+					 WHERE o.home = _settle_in_doubt.home AND o.due_at <= before AND o.state = 'queued'
 					   AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
 					 ORDER BY o.id LIMIT step FOR UPDATE SKIP LOCKED);
 		PERFORM line_notify._finish(ids, 'unknown', 'may have been sent by the server before the promotion');
@@ -169,12 +169,12 @@ BEGIN
 			RETURN true;
 		END IF;
 	END IF;
-	UPDATE line_notify.identity i SET doubt_before = NULL, doubt_until = NULL WHERE i.home = _settle_doubt.home;
+	UPDATE line_notify.identity i SET in_doubt_before = NULL, in_doubt_until = NULL WHERE i.home = _settle_in_doubt.home;
 	RETURN false;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify._settle_doubt(bigint, boolean, integer) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._settle_doubt(bigint, boolean, integer) IS 'after promotion_grace: ends what is in doubt as unknown, or lets it be sent';
+REVOKE ALL ON FUNCTION line_notify._settle_in_doubt(bigint, boolean, integer) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._settle_in_doubt(bigint, boolean, integer) IS 'after promotion_grace: ends what is in doubt as unknown, or lets it be sent';
 
 -- What time does to history, in small steps: a partition ahead, whole
 -- partitions dropped, stragglers deleted, payloads forgotten.  Returns whether

@@ -32,11 +32,11 @@ COMMENT ON FUNCTION line_notify._viewer() IS 'which messages the caller may see:
 -- What holds up whole endpoints of channels.  A row for each channel and
 -- endpoint that the caller may see; reason NULL = nothing.
 CREATE FUNCTION line_notify._hold_ups(OUT channel text, OUT endpoint text, OUT reason text, OUT until timestamptz,
-	OUT quiet_hours text, OUT time_zone text, OUT doubt_before timestamptz, OUT doubt_until timestamptz)
+	OUT quiet_hours text, OUT time_zone text, OUT in_doubt_before timestamptz, OUT in_doubt_until timestamptz)
 RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
 AS $$
-	SELECT c.name, e.endpoint, r.reason, r.until, c.quiet_hours, c.time_zone, i.doubt_before, i.doubt_until
+	SELECT c.name, e.endpoint, r.reason, r.until, c.quiet_hours, c.time_zone, i.in_doubt_before, i.in_doubt_until
 	FROM line_notify._viewer() me,
 		 line_notify.channel c
 		 LEFT JOIN line_notify.identity i ON i.home = c.home
@@ -92,7 +92,7 @@ SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 			WHEN EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
 						 AND (p.scope = 'use_case' OR p.scope = 'design' AND o.template_key IS NULL)
 						 AND p.subject = coalesce(o.use_case::text, '')) THEN 'use case paused'
-			WHEN o.due_at <= k.doubt_before THEN 'in doubt after a promotion'
+			WHEN o.due_at <= k.in_doubt_before THEN 'in doubt after a promotion'
 			WHEN o.due_at = 'infinity' THEN 'behind another message of its order_key'
 			WHEN o.due_at > statement_timestamp() AND o.attempts > 0 THEN 'next attempt'
 			WHEN o.due_at > statement_timestamp() THEN 'not due yet'
@@ -103,7 +103,7 @@ FROM me, line_notify.outbox o
 LEFT JOIN line_notify.in_flight f ON f.id = o.id
 LEFT JOIN hold k ON k.channel = o.channel AND k.endpoint = CASE WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END
 CROSS JOIN LATERAL (SELECT greatest(nullif(o.due_at, 'infinity'), k.until, statement_timestamp(),
-									CASE WHEN o.due_at <= k.doubt_before THEN k.doubt_until END) AS moment) t
+									CASE WHEN o.due_at <= k.in_doubt_before THEN k.in_doubt_until END) AS moment) t
 WHERE me.everything OR o.channel = ANY (me.channels)
 UNION ALL
 SELECT h.id, h.channel, h.use_case, h.template_key, h.batch, h.reference, h.dedup_key, h.order_key, h.priority,

@@ -2,12 +2,12 @@
 -- No delivery event means not delivered only if events were arriving: one for
 -- another message of the channel, answered within 15 minutes of this one.
 -- Otherwise the silence proves nothing, and the message stays as it is.
-CREATE FUNCTION line_notify._sweep_silence(silence_after interval, OUT again boolean, OUT next_at timestamptz)
+CREATE FUNCTION line_notify._sweep_delivery_timeout(delivery_timeout interval, OUT again boolean, OUT next_at timestamptz)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_bitmapscan = on SET enable_hashjoin = on
 AS $$
 DECLARE
-	horizon timestamptz := clock_timestamp() - silence_after;
+	horizon timestamptz := clock_timestamp() - delivery_timeout;
 	c record;
 	m record;
 	upto timestamptz;
@@ -28,7 +28,7 @@ BEGIN
 			CONTINUE;
 		END IF;
 		IF greatest(m.minute, c.mark) >= horizon THEN
-			next_at := least(next_at, greatest(m.minute, c.mark) + silence_after + interval '1 second');
+			next_at := least(next_at, greatest(m.minute, c.mark) + delivery_timeout + interval '1 second');
 			CONTINUE;
 		END IF;
 		upto := least(m.minute + interval '1 minute', horizon);
@@ -46,18 +46,18 @@ BEGIN
 		IF upto < horizon THEN
 			again := true;
 		ELSE
-			next_at := least(next_at, upto + silence_after + interval '1 second');
+			next_at := least(next_at, upto + delivery_timeout + interval '1 second');
 		END IF;
 	END LOOP;
-	SELECT _sweep_silence.again OR u.again, least(_sweep_silence.next_at, u.next_at) INTO again, next_at
+	SELECT _sweep_delivery_timeout.again OR u.again, least(_sweep_delivery_timeout.next_at, u.next_at) INTO again, next_at
 	FROM line_notify._sweep_unconfirmed() u;
 	IF NOT again THEN
-		PERFORM line_notify._sum_up(silence_after);
+		PERFORM line_notify._sum_up(delivery_timeout);
 	END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify._sweep_silence(interval) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._sweep_silence(interval) IS 'judges the silence after one more minute of accepted messages of each channel; says whether to go on, else when there will be more';
+REVOKE ALL ON FUNCTION line_notify._sweep_delivery_timeout(interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._sweep_delivery_timeout(interval) IS 'judges the silence after one more minute of accepted messages of each channel; says whether to go on, else when there will be more';
 
 -- Messages of which nothing was heard within confirm_within: an outcome for
 -- consumers, while the message stays accepted.  What was accepted more than an

@@ -61,7 +61,7 @@ COMMENT ON FUNCTION line_notify._asking_channels(bigint) IS 'channels that LINE 
 -- figures for 14 days after a message reached the user, which it may a day
 -- after it was accepted.  LINE allows 60 such questions an hour to a channel; we
 -- put half of them, and the rest of the units wait their turn.
-CREATE FUNCTION line_notify._wanted_counts(home bigint, max integer,
+CREATE FUNCTION line_notify._wanted_statistics(home bigint, max integer,
 	OUT channel text, OUT kind text, OUT day date, OUT upto date, OUT unit text)
 RETURNS SETOF record
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -115,15 +115,15 @@ AS $$
 	ORDER BY w.part, w.day, w.channel, w.kind, w.unit
 	LIMIT max
 $$;
-REVOKE ALL ON FUNCTION line_notify._wanted_counts(bigint, integer) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._wanted_counts(bigint, integer) IS 'which of LINE''s figures to ask for now';
+REVOKE ALL ON FUNCTION line_notify._wanted_statistics(bigint, integer) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._wanted_statistics(bigint, integer) IS 'which of LINE''s figures to ask for now';
 
-CREATE FUNCTION line_notify._next_counts(home bigint) RETURNS timestamptz
+CREATE FUNCTION line_notify._next_statistics(home bigint) RETURNS timestamptz
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT least(
 		-- one more round
-		CASE WHEN (SELECT count(*) FROM line_notify._wanted_counts(home, 9)) > 8 THEN clock_timestamp() END,
+		CASE WHEN (SELECT count(*) FROM line_notify._wanted_statistics(home, 9)) > 8 THEN clock_timestamp() END,
 		-- those that were not ready, if any; a moment apart, whatever the clock does
 		(SELECT greatest(t.due, clock_timestamp() + interval '10 seconds')
 		 FROM (SELECT least(
@@ -141,18 +141,18 @@ AS $$
 		-- at one in the morning for the day before
 		(((clock_timestamp() AT TIME ZONE 'Asia/Tokyo') - interval '1 hour')::date + 1 + interval '1 hour') AT TIME ZONE 'Asia/Tokyo')
 $$;
-REVOKE ALL ON FUNCTION line_notify._next_counts(bigint) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._next_counts(bigint) IS 'when to look for counts again';
+REVOKE ALL ON FUNCTION line_notify._next_statistics(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._next_statistics(bigint) IS 'when to ask LINE again';
 
 -- An answer of LINE, or the lack of one.
-CREATE FUNCTION line_notify._record_count(channel text, kind text, day date, upto date, unit text, status text, number bigint, clicked bigint) RETURNS void
+CREATE FUNCTION line_notify._record_statistic(channel text, kind text, day date, upto date, unit text, status text, number bigint, clicked bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF kind = 'engagement' THEN
 		INSERT INTO line_notify.engagement_count AS e (channel, month, aggregation_unit, upto, status, opened, clicked)
-		VALUES (_record_count.channel, _record_count.day, _record_count.unit, _record_count.upto, _record_count.status,
-				_record_count.number, _record_count.clicked)
+		VALUES (_record_statistic.channel, _record_statistic.day, _record_statistic.unit, _record_statistic.upto, _record_statistic.status,
+				_record_statistic.number, _record_statistic.clicked)
 		ON CONFLICT ON CONSTRAINT engagement_count_pkey DO UPDATE
 			SET status = excluded.status, fetched_at = clock_timestamp(),
 				upto = CASE excluded.status WHEN 'ready' THEN excluded.upto ELSE e.upto END,
@@ -160,19 +160,19 @@ BEGIN
 				clicked = CASE excluded.status WHEN 'ready' THEN excluded.clicked ELSE e.clicked END;
 	ELSIF kind = 'units' THEN
 		INSERT INTO line_notify.unit_usage AS x (channel, month, status, units)
-		VALUES (_record_count.channel, _record_count.day, _record_count.status, _record_count.number)
+		VALUES (_record_statistic.channel, _record_statistic.day, _record_statistic.status, _record_statistic.number)
 		ON CONFLICT ON CONSTRAINT unit_usage_pkey DO UPDATE
 			SET status = excluded.status, units = coalesce(excluded.units, x.units), fetched_at = clock_timestamp();
 	ELSE
 		INSERT INTO line_notify.delivered_counts AS k (channel, day, kind, status, messages)
-		VALUES (_record_count.channel, _record_count.day, _record_count.kind, _record_count.status, _record_count.number)
+		VALUES (_record_statistic.channel, _record_statistic.day, _record_statistic.kind, _record_statistic.status, _record_statistic.number)
 		ON CONFLICT ON CONSTRAINT delivered_counts_pkey DO UPDATE
 			SET status = excluded.status, messages = excluded.messages, fetched_at = clock_timestamp();
 	END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify._record_count(text, text, date, date, text, text, bigint, bigint) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._record_count(text, text, date, date, text, text, bigint, bigint) IS 'keeps an answer of LINE about its figures';
+REVOKE ALL ON FUNCTION line_notify._record_statistic(text, text, date, date, text, text, bigint, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._record_statistic(text, text, date, date, text, text, bigint, bigint) IS 'keeps an answer of LINE about its figures';
 
 CREATE VIEW line_notify.engagement WITH (security_barrier) AS
 WITH ours AS (

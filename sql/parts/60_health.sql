@@ -165,11 +165,11 @@ BEGIN
 		END IF;
 	END IF;
 
-	FOR x IN SELECT i.doubt_before, i.doubt_until FROM line_notify.identity i WHERE i.home = here AND i.doubt_before IS NOT NULL
+	FOR x IN SELECT i.in_doubt_before, i.in_doubt_until FROM line_notify.identity i WHERE i.home = here AND i.in_doubt_before IS NOT NULL
 	LOOP
 		severity := 'warning';
 		subject := 'promotion';
-		reason := format('messages due before %s may have been sent by the former primary: they wait until %s for delivery events', x.doubt_before, x.doubt_until);
+		reason := format('messages due before %s may have been sent by the former primary: they wait until %s for delivery events', x.in_doubt_before, x.in_doubt_until);
 		hint := 'Then line_notify.on_promotion decides: hold ends them as unknown, send sends them. With a synchronous standby there is no doubt.';
 		RETURN NEXT;
 	END LOOP;

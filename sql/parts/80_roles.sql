@@ -1,7 +1,7 @@
 
 --
--- Grants of duties.  The privileges themselves are the register of who has
--- which duty; PostgreSQL dumps, shows and revokes them.
+-- Roles.  The privileges themselves are the register of who has
+-- which role; PostgreSQL dumps, shows and revokes them.
 --
 
 CREATE FUNCTION line_notify._has_grant(role regrole, function_name name) RETURNS boolean
@@ -14,7 +14,7 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._has_grant(regrole, name) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._has_grant(regrole, name) IS 'was this function granted to this very role';
 
-CREATE FUNCTION line_notify._grant_duty(duty text, role regrole, give boolean) RETURNS void
+CREATE FUNCTION line_notify._grant_role_functions(duty text, role regrole, give boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -46,35 +46,35 @@ BEGIN
 	-- what another duty of the role gives too must stay
 	IF NOT give THEN
 		IF duty = 'support' AND line_notify._has_grant(role, 'cancel') THEN
-			PERFORM line_notify._grant_duty('operator', role, true);
+			PERFORM line_notify._grant_role_functions('operator', role, true);
 		END IF;
-		IF EXISTS (SELECT FROM line_notify.sender s WHERE s.role = _grant_duty.role) THEN
+		IF EXISTS (SELECT FROM line_notify.sender s WHERE s.role = _grant_role_functions.role) THEN
 			PERFORM line_notify.grant_sender(role, '{}');
 		END IF;
 	END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify._grant_duty(text, regrole, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._grant_duty(text, regrole, boolean) IS 'grants or revokes what belongs to a duty';
+REVOKE ALL ON FUNCTION line_notify._grant_role_functions(text, regrole, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._grant_role_functions(text, regrole, boolean) IS 'grants or revokes what belongs to a role of ours';
 
 CREATE FUNCTION line_notify.grant_support(role regrole) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$ SELECT line_notify._grant_duty('support', role, true) $$;
+AS $$ SELECT line_notify._grant_role_functions('support', role, true) $$;
 REVOKE ALL ON FUNCTION line_notify.grant_support FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.grant_support IS 'Let a role see every message without payload and recipient, and search by number';
 CREATE FUNCTION line_notify.revoke_support(role regrole) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$ SELECT line_notify._grant_duty('support', role, false) $$;
+AS $$ SELECT line_notify._grant_role_functions('support', role, false) $$;
 REVOKE ALL ON FUNCTION line_notify.revoke_support FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.revoke_support IS 'Take back what grant_support() gave';
 
 CREATE FUNCTION line_notify.grant_operator(role regrole) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$ SELECT line_notify._grant_duty('operator', role, true) $$;
+AS $$ SELECT line_notify._grant_role_functions('operator', role, true) $$;
 REVOKE ALL ON FUNCTION line_notify.grant_operator FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.grant_operator IS 'Let a role run every verb (cancel, reschedule, redrive, pause, resume), take outcomes, see everything that support and monitoring see';
 CREATE FUNCTION line_notify.revoke_operator(role regrole) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$ SELECT line_notify._grant_duty('operator', role, false) $$;
+AS $$ SELECT line_notify._grant_role_functions('operator', role, false) $$;
 REVOKE ALL ON FUNCTION line_notify.revoke_operator FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.revoke_operator IS 'Take back what grant_operator() gave';

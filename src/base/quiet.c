@@ -26,7 +26,7 @@ ln_quiet_parse(const char *text, LnQuiet *q)
 
 	for (int i = 0; i < 4; i++)
 	{
-		const char *s = text +3 * i;
+		const char *s = text + 3 * i;
 
 		/* up to here the text is known to be long enough */
 		part[i] = two_digits(s);

@@ -16,8 +16,8 @@
 #define FLOOR_DIVISOR	10
 
 /* Questions about a paused channel: a person who mends it shall not wait long, LINE shall hardly notice. */
-#define RECHECK_FIRST_MS	10000
-#define RECHECK_LAST_MS		600000
+#define CREDENTIAL_CHECK_FIRST_MS	10000
+#define CREDENTIAL_CHECK_LAST_MS		600000
 
 /*
  * Delay in milliseconds before the attempt after "attempt"; see retry.h.
@@ -56,13 +56,13 @@ ln_retry_delay_ms(int attempt, int64_t base_ms, int64_t cap_ms, uint64_t random)
  * Wait before the next question about a paused channel; see retry.h.
  */
 int64_t
-ln_retry_recheck_ms(int questions, uint64_t random)
+ln_retry_credential_check_ms(int questions, uint64_t random)
 {
-	int64_t		wait = RECHECK_FIRST_MS;
+	int64_t		wait = CREDENTIAL_CHECK_FIRST_MS;
 
-	while (questions-- > 0 && wait < RECHECK_LAST_MS)
+	while (questions-- > 0 && wait < CREDENTIAL_CHECK_LAST_MS)
 		wait *= 2;
-	if (wait > RECHECK_LAST_MS)
-		wait = RECHECK_LAST_MS;
+	if (wait > CREDENTIAL_CHECK_LAST_MS)
+		wait = CREDENTIAL_CHECK_LAST_MS;
 	return wait - wait / 4 + (int64_t) (random % (uint64_t) (wait / 4 + 1));
 }

@@ -23,6 +23,6 @@ extern int64_t ln_retry_delay_ms(int attempt, int64_t base_ms, int64_t cap_ms, u
  * How long to wait before a paused channel is asked about again, after so many
  * questions (ms): 10 s doubling to 10 minutes, a quarter of it by random.
  */
-extern int64_t ln_retry_recheck_ms(int questions, uint64_t random);
+extern int64_t ln_retry_credential_check_ms(int questions, uint64_t random);
 
 #endif							/* LN_RETRY_H */

@@ -63,16 +63,16 @@ static void add_key(JsonbParseState **ps, const char *name, int len);
 static void add_string(JsonbParseState **ps, const char *name, int namelen,
 					   const char *str, int len);
 static void add_text(JsonbParseState **ps, const char *name, int namelen,
-					 text *value);
+					 text * value);
 static void add_int(JsonbParseState **ps, const char *name, int64 value);
 static void add_true(JsonbParseState **ps, const char *name);
 static void add_jsonb(JsonbParseState **ps, Jsonb *jb);
 static void add_elements(JsonbParseState **ps, ArrayType *array);
 static bool has_elements(ArrayType *array);
-static void add_row(JsonbParseState **ps, text *label, text *value);
-static void add_button(JsonbParseState **ps, text *label, text *uri);
+static void add_row(JsonbParseState **ps, text * label, text * value);
+static void add_button(JsonbParseState **ps, text * label, text * uri);
 static Jsonb *with_options(JsonbValue *value, Jsonb *options);
-static Datum key_value_object(text *key, text *value, bool is_button);
+static Datum key_value_object(text * key, text * value, bool is_button);
 static Datum pairs(FunctionCallInfo fcinfo, bool is_button);
 static void check_built_messages(Jsonb *messages);
 static void raise_statement_fault(const char *what, const LnContentFinding *first);
@@ -478,7 +478,7 @@ add_string(JsonbParseState **ps, const char *name, int namelen,
 
 /* NULL becomes null, which the checker reports as a row fault */
 static void
-add_text(JsonbParseState **ps, const char *name, int namelen, text *value)
+add_text(JsonbParseState **ps, const char *name, int namelen, text * value)
 {
 	JsonbValue	v;
 
@@ -571,7 +571,7 @@ has_elements(ArrayType *array)
 
 /* the properties of a row: a pale label, a value that wraps */
 static void
-add_row(JsonbParseState **ps, text *label, text *value)
+add_row(JsonbParseState **ps, text * label, text * value)
 {
 	ADD_CONST(ps, "type", "box");
 	ADD_CONST(ps, "layout", "baseline");
@@ -600,7 +600,7 @@ add_row(JsonbParseState **ps, text *label, text *value)
 }
 
 static void
-add_button(JsonbParseState **ps, text *label, text *uri)
+add_button(JsonbParseState **ps, text * label, text * uri)
 {
 	ADD_CONST(ps, "type", "button");
 	ADD_KEY(ps, "action");
@@ -629,7 +629,7 @@ with_options(JsonbValue *value, Jsonb *options)
 }
 
 static Datum
-key_value_object(text *key, text *value, bool is_button)
+key_value_object(text * key, text * value, bool is_button)
 {
 	JsonbParseState *ps = NULL;
 	const char *k = key ? VARDATA_ANY(key) : NULL;

@@ -168,7 +168,7 @@ static bool
 match_string(const char *design, size_t dlen, const char *text, size_t tlen)
 {
 	const char *dend = design + dlen;
-	const char *tend = text +tlen;
+	const char *tend = text + tlen;
 	const char *after = NULL;	/* the last place */
 	const char *taken = NULL;	/* what it takes ends here */
 
@@ -186,12 +186,12 @@ match_string(const char *design, size_t dlen, const char *text, size_t tlen)
 		}
 		if (design == dend && text == tend)
 			return true;
-		if (design < dend && text <tend && *design == *text)
+		if (design < dend && text < tend && *design == *text)
 		{
 			/* a brace that stands for itself is doubled */
 			design += (*design == '{' || *design == '}') &&
 				design + 1 < dend && design[1] == design[0] ? 2 : 1;
-			text	  ++;
+			text++;
 
 			continue;
 		}

@@ -53,8 +53,8 @@ PG_FUNCTION_INFO_V1(line_notify_format_datetime_range);
 PG_FUNCTION_INFO_V1(line_notify_format_number);
 PG_FUNCTION_INFO_V1(line_notify_format_money);
 
-static FormatRegion get_region(text *name);
-static FormatStyle get_style(text *name);
+static FormatRegion get_region(text * name);
+static FormatStyle get_style(text * name);
 static bool append_date(StringInfo buf, int year, int month, int day,
 						FormatRegion region, FormatStyle style);
 static void append_range(StringInfo buf, int hour1, int min1, int hour2, int min2,
@@ -247,7 +247,7 @@ line_notify_format_money(PG_FUNCTION_ARGS)
 }
 
 static FormatRegion
-get_region(text *name)
+get_region(text * name)
 {
 	char	   *str = text_to_cstring(name);
 
@@ -264,7 +264,7 @@ get_region(text *name)
 }
 
 static FormatStyle
-get_style(text *name)
+get_style(text * name)
 {
 	char	   *str = text_to_cstring(name);
 

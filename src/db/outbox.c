@@ -347,7 +347,7 @@ ln_outbox_load_senders(LnSenderRow **rows)
 }
 
 int
-ln_outbox_survey(int64 home, TimestampTz after, LnLaneRow **rows)
+ln_outbox_scan_due(int64 home, TimestampTz after, LnLaneRow **rows)
 {
 	/*
 	 * A loose index scan: one probe per lane, however many rows it has.  Rows
@@ -410,8 +410,8 @@ ln_outbox_next_expiry(int64 home, TimestampTz low)
 }
 
 int
-ln_outbox_pick(const char *channel, int lane, int64 home,
-			   TimestampTz low, TimestampTz now, int limit, LnMessage **rows)
+ln_outbox_lock_due(const char *channel, int lane, int64 home,
+				   TimestampTz low, TimestampTz now, int limit, LnMessage **rows)
 {
 	/*
 	 * The row lock is against cancel() and friends, which delete rows; it is
@@ -474,7 +474,7 @@ ln_outbox_pick(const char *channel, int lane, int64 home,
 }
 
 void
-ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer)
+ln_outbox_lease(const LnMessage *rows, int n, int64 home, uint64 claimer)
 {
 	static Statement st = {
 		.sql =
@@ -539,7 +539,7 @@ ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous, int grace
 {
 	static Statement st = {
 		.sql =
-		"SELECT doubt_before, doubt_until FROM line_notify._note_timeline($1, $2, $3, $4 * interval '1 second')",
+		"SELECT in_doubt_before, in_doubt_until FROM line_notify._note_timeline($1, $2, $3, $4 * interval '1 second')",
 		.nargs = 4,
 		.argtypes = {INT8OID, INT4OID, BOOLOID, INT4OID}
 	};
@@ -554,11 +554,11 @@ ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous, int grace
 }
 
 bool
-ln_outbox_settle_doubt(int64 home, bool hold, int step)
+ln_outbox_settle_in_doubt(int64 home, bool hold, int step)
 {
 	static Statement st = {
 		.sql =
-		"SELECT line_notify._settle_doubt($1, $2, $3)",
+		"SELECT line_notify._settle_in_doubt($1, $2, $3)",
 		.nargs = 3,
 		.argtypes = {INT8OID, BOOLOID, INT4OID}
 	};
@@ -589,7 +589,7 @@ ln_outbox_maintain(int retention, int payload_retention, int operations_retentio
 }
 
 void
-ln_outbox_defer(int64 id, TimestampTz until, const char *reason)
+ln_outbox_quarantine(int64 id, TimestampTz until, const char *reason)
 {
 	static Statement st = {
 		.sql =
@@ -604,7 +604,7 @@ ln_outbox_defer(int64 id, TimestampTz until, const char *reason)
 
 /* Run a statement whose only argument is the ids of rows. */
 static void
-update_picked(Statement *st, const LnMessage *rows, int n)
+update_locked(Statement *st, const LnMessage *rows, int n)
 {
 	int64	   *ids = palloc(sizeof(int64) * n);
 	Datum		arg;
@@ -616,7 +616,7 @@ update_picked(Statement *st, const LnMessage *rows, int n)
 }
 
 void
-ln_outbox_park(const LnMessage *rows, int n)
+ln_outbox_block(const LnMessage *rows, int n)
 {
 	static Statement st = {
 		.sql =
@@ -625,11 +625,11 @@ ln_outbox_park(const LnMessage *rows, int n)
 		.argtypes = {INT8ARRAYOID}
 	};
 
-	update_picked(&st, rows, n);
+	update_locked(&st, rows, n);
 }
 
 void
-ln_outbox_postpone(const LnMessage *rows, int n)
+ln_outbox_delay(const LnMessage *rows, int n)
 {
 	static Statement st = {
 		.sql =
@@ -638,7 +638,7 @@ ln_outbox_postpone(const LnMessage *rows, int n)
 		.argtypes = {INT8ARRAYOID}
 	};
 
-	update_picked(&st, rows, n);
+	update_locked(&st, rows, n);
 }
 
 bool
@@ -681,7 +681,7 @@ ln_outbox_find_suppressed(const LnMessage *rows, int n)
 
 /* Ends picked rows without sending: their time is over, and expiry moves them to history. */
 static void
-end_picked(const LnMessage *rows, int n, const char *state, const char *why)
+end_locked(const LnMessage *rows, int n, const char *state, const char *why)
 {
 	static Statement st = {
 		.sql =
@@ -704,21 +704,21 @@ end_picked(const LnMessage *rows, int n, const char *state, const char *why)
 void
 ln_outbox_suppress(const LnMessage *rows, int n, const char *why)
 {
-	end_picked(rows, n, "suppressed", why);
+	end_locked(rows, n, "suppressed", why);
 }
 
 void
 ln_outbox_reject(const LnMessage *rows, int n, const char *why)
 {
-	end_picked(rows, n, "invalid", why);
+	end_locked(rows, n, "invalid", why);
 }
 
 void
-ln_outbox_note_release(const char *channel, const char *order_key)
+ln_outbox_note_unblock(const char *channel, const char *order_key)
 {
 	static Statement st = {
 		.sql =
-		"INSERT INTO line_notify.release (channel, order_key) VALUES ($1, $2)",
+		"INSERT INTO line_notify.unblock (channel, order_key) VALUES ($1, $2)",
 		.nargs = 2,
 		.argtypes = {TEXTOID, TEXTOID}
 	};
@@ -730,7 +730,7 @@ ln_outbox_note_release(const char *channel, const char *order_key)
 }
 
 bool
-ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, bool *stuck)
+ln_outbox_unblock(int limit, LnUnblockScan *scan, LnLaneRow **rows, int *nrows, bool *stuck)
 {
 	/*
 	 * The first message of each order_key that was let go, if it was set
@@ -740,7 +740,7 @@ ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, 
 	static Statement by_key = {
 		.sql =
 		"WITH r AS MATERIALIZED ("
-		"  SELECT r.seq, h.id, h.due_at FROM line_notify.release r LEFT JOIN LATERAL ("
+		"  SELECT r.seq, h.id, h.due_at FROM line_notify.unblock r LEFT JOIN LATERAL ("
 		"   SELECT o.id, o.due_at FROM line_notify.outbox o"
 		"   WHERE o.channel = r.channel AND o.order_key = r.order_key AND o.state = 'queued'"
 		"   ORDER BY o.id LIMIT 1) h ON true"
@@ -749,7 +749,7 @@ ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, 
 		"  SELECT o.id FROM line_notify.outbox o"
 		"  WHERE o.id = ANY (ARRAY(SELECT r.id FROM r WHERE r.due_at = 'infinity'))"
 		"  FOR UPDATE SKIP LOCKED),"
-		" d AS (DELETE FROM line_notify.release x WHERE x.seq = ANY (ARRAY("
+		" d AS (DELETE FROM line_notify.unblock x WHERE x.seq = ANY (ARRAY("
 		"  SELECT r.seq FROM r WHERE r.id IS NULL OR r.due_at < 'infinity' OR r.id IN (SELECT l.id FROM l))))"
 		" UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
 		" WHERE o.id = ANY (ARRAY(SELECT l.id FROM l))"
@@ -759,7 +759,7 @@ ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, 
 	};
 	static Statement left = {
 		.sql =
-		"SELECT r.seq FROM line_notify.release r WHERE r.order_key IS NOT NULL ORDER BY r.seq LIMIT 1",
+		"SELECT r.seq FROM line_notify.unblock r WHERE r.order_key IS NOT NULL ORDER BY r.seq LIMIT 1",
 		.nargs = 0
 	};
 
@@ -769,7 +769,7 @@ ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, 
 	 */
 	static Statement next = {
 		.sql =
-		"SELECT r.seq, r.channel FROM line_notify.release r WHERE r.order_key IS NULL ORDER BY r.seq LIMIT 1",
+		"SELECT r.seq, r.channel FROM line_notify.unblock r WHERE r.order_key IS NULL ORDER BY r.seq LIMIT 1",
 		.nargs = 0
 	};
 	static Statement by_lane = {
@@ -784,7 +784,7 @@ ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, 
 	};
 	static Statement done = {
 		.sql =
-		"DELETE FROM line_notify.release WHERE seq = $1",
+		"DELETE FROM line_notify.unblock WHERE seq = $1",
 		.nargs = 1,
 		.argtypes = {INT8OID}
 	};
@@ -1186,7 +1186,7 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, Timest
 		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy,"
 		"  CASE WHEN o.maybe_sent THEN 'unknown'"
 		"   WHEN o.state <> 'queued' THEN o.state"
-		"   WHEN o.due_at <= (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = o.home) THEN 'unknown'"
+		"   WHEN o.due_at <= (SELECT i.in_doubt_before FROM line_notify.identity i WHERE i.home = o.home) THEN 'unknown'"
 		"   ELSE 'expired' END,"
 		"  o.attempts, o.maybe_sent, o.error, o.created_at, o.due_at, o.expires_at, clock_timestamp()"
 		" FROM o",
@@ -1455,7 +1455,7 @@ fold_tagged(Event *const *list, int n)
 		"  WHERE o.id = ANY ($1) AND o.id = e.id"
 		"  AND (EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token)"
 		/* after a promotion: a claim that this server never heard of */
-		"   OR o.due_at <= (SELECT i.doubt_before FROM line_notify.identity i WHERE i.home = o.home))"
+		"   OR o.due_at <= (SELECT i.in_doubt_before FROM line_notify.identity i WHERE i.home = o.home))"
 		"  AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"  RETURNING o.*, e.token, e.at, e.event)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
@@ -1644,43 +1644,43 @@ compare_ids(const void *a, const void *b)
 }
 
 TimestampTz
-ln_outbox_sweep_silence(int64 silence_us)
+ln_outbox_sweep_delivery_timeout(int64 timeout_us)
 {
 	static Statement st = {
 		.sql =
 		"SELECT s.again, s.next_at"
-		" FROM line_notify._sweep_silence($1 * interval '1 microsecond') s",
+		" FROM line_notify._sweep_delivery_timeout($1 * interval '1 microsecond') s",
 		.nargs = 1,
 		.argtypes = {INT8OID}
 	};
-	Datum		arg = Int64GetDatum(silence_us);
+	Datum		arg = Int64GetDatum(timeout_us);
 
 	(void) run(&st, &arg, NULL, SPI_OK_SELECT);
 	return column_bool(0, 1) ? DT_NOBEGIN : column_int8(0, 2, DT_NOEND);
 }
 
 int
-ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
+ln_outbox_wanted_statistics(int64 home, LnStatistic *counts, TimestampTz *next)
 {
 	static Statement st = {
 		.sql =
 		"SELECT w.channel, w.kind, to_char(w.day, 'YYYYMMDD'), to_char(w.upto, 'YYYYMMDD'), w.unit"
-		" FROM line_notify._wanted_counts($1, $2) w",
+		" FROM line_notify._wanted_statistics($1, $2) w",
 		.nargs = 2,
 		.argtypes = {INT8OID, INT4OID}
 	};
 	static Statement when = {
 		.sql =
-		"SELECT line_notify._next_counts($1)",
+		"SELECT line_notify._next_statistics($1)",
 		.nargs = 1,
 		.argtypes = {INT8OID}
 	};
-	Datum		args[] = {Int64GetDatum(home), Int32GetDatum(LN_COUNTS_MAX)};
+	Datum		args[] = {Int64GetDatum(home), Int32GetDatum(LN_STATISTICS_MAX)};
 	int			n;
 
 	caller_context = CurrentMemoryContext;
-	n = Min((int) run(&st, args, NULL, SPI_OK_SELECT), LN_COUNTS_MAX);
-	memset(counts, 0, sizeof(LnCount) * LN_COUNTS_MAX);
+	n = Min((int) run(&st, args, NULL, SPI_OK_SELECT), LN_STATISTICS_MAX);
+	memset(counts, 0, sizeof(LnStatistic) * LN_STATISTICS_MAX);
 	for (int i = 0; i < n; i++)
 	{
 		char	   *value;
@@ -1699,11 +1699,11 @@ ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next)
 }
 
 void
-ln_outbox_record_counts(const LnCount *counts, int n)
+ln_outbox_record_statistics(const LnStatistic *counts, int n)
 {
 	static Statement st = {
 		.sql =
-		"SELECT line_notify._record_count($1, $2, to_date($3, 'YYYYMMDD'),"
+		"SELECT line_notify._record_statistic($1, $2, to_date($3, 'YYYYMMDD'),"
 		" to_date(nullif($4, ''), 'YYYYMMDD'), nullif($5, ''), $6, nullif($7, -1), nullif($8, -1))",
 		.nargs = 8,
 		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID}

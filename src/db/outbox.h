@@ -68,8 +68,8 @@ typedef struct LnChannelRow
 	int			max_in_flight;
 	int64		default_ttl_us;
 	bool		on_invalid_error;
-	LinePolicy	on_unknown;
-	LinePolicy	on_server_error;
+	LineDisposition on_unknown;
+	LineDisposition on_server_error;
 	int			max_attempts;	/* INT_MAX = no limit */
 	int64		backoff_base_ms;
 	int64		backoff_cap_ms;
@@ -178,13 +178,13 @@ typedef struct LnLaneRow
 } LnLaneRow;
 
 /* where the release of a whole channel stands; zeroed to begin with */
-typedef struct LnReleaseScan
+typedef struct LnUnblockScan
 {
 	int64		oldest;			/* first note of an order_key that was left */
 	int64		seq;			/* note of a channel */
 	int			lane;
 	int64		after;			/* id */
-} LnReleaseScan;
+} LnUnblockScan;
 
 /* one parsed delivery event */
 typedef struct LnEvent
@@ -200,9 +200,9 @@ typedef struct LnEvent
 } LnEvent;
 
 /* Questions about LINE's counts that are asked at a time. */
-#define LN_COUNTS_MAX		8
+#define LN_STATISTICS_MAX		8
 
-typedef struct LnCount
+typedef struct LnStatistic
 {
 	char		channel[64];
 	char		kind[16];		/* template, flexible: delivered on a day;
@@ -217,7 +217,7 @@ typedef struct LnCount
 								 * not told */
 	int64		clicked;		/* engagement: people who opened a URL; -1 =
 								 * not told */
-} LnCount;
+} LnStatistic;
 
 /* Is the extension there, and which version of its objects? NULL = not there. */
 extern char *ln_outbox_extension_version(void);
@@ -242,7 +242,7 @@ extern void ln_outbox_subject(char *buf, LineKind kind, const char *name);
 extern void ln_outbox_load_credentials(LnChannelRow *rows, int n);
 
 /* The lanes that have rows of this home, with their first due time. */
-extern int	ln_outbox_survey(int64 home, TimestampTz after, LnLaneRow **rows);
+extern int	ln_outbox_scan_due(int64 home, TimestampTz after, LnLaneRow **rows);
 
 /* When the next waiting row expires; DT_NOEND = none. */
 extern TimestampTz ln_outbox_next_expiry(int64 home, TimestampTz low);
@@ -251,15 +251,15 @@ extern TimestampTz ln_outbox_next_expiry(int64 home, TimestampTz low);
  * Texts of a picked message are UTF-8, whatever the database is.
  *
  * Lock up to limit rows of a lane that are due between low and now and not in
- * flight, in order.  Nothing is written: decide, then ln_outbox_mark() or
- * ln_outbox_park().
+ * flight, in order.  Nothing is written: decide, then ln_outbox_lease() or
+ * ln_outbox_block().
  */
-extern int	ln_outbox_pick(const char *channel, int lane, int64 home,
-						   TimestampTz low, TimestampTz now, int limit,
-						   LnMessage **rows);
+extern int	ln_outbox_lock_due(const char *channel, int lane, int64 home,
+							   TimestampTz low, TimestampTz now, int limit,
+							   LnMessage **rows);
 
 /* Claim picked rows: writes their leases. */
-extern void ln_outbox_mark(const LnMessage *rows, int n, int64 home, uint64 claimer);
+extern void ln_outbox_lease(const LnMessage *rows, int n, int64 home, uint64 claimer);
 
 /* Forget what is remembered of history's partitions: the extension was made anew, or somebody dropped one. */
 extern void ln_outbox_forget(void);
@@ -273,22 +273,22 @@ extern void ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronou
 									TimestampTz *before, TimestampTz *until);
 
 /* The grace is over: a step of ending the doubt; true when there is more to do. */
-extern bool ln_outbox_settle_doubt(int64 home, bool hold, int step);
+extern bool ln_outbox_settle_in_doubt(int64 home, bool hold, int step);
 
 /* One step of what time does to history (minutes, -1 = never); true when there is more to do. */
 extern bool ln_outbox_maintain(int retention, int payload_retention, int operations_retention, int step);
 
 /* Let a message that cannot be claimed wait, with the reason, so that those behind it can go. */
-extern void ln_outbox_defer(int64 id, TimestampTz until, const char *reason);
+extern void ln_outbox_quarantine(int64 id, TimestampTz until, const char *reason);
 
 /*
  * Put picked rows aside, until the head of their order_key is through or the
  * pause of their template or design ends: table release brings them back.
  */
-extern void ln_outbox_park(const LnMessage *rows, int n);
+extern void ln_outbox_block(const LnMessage *rows, int n);
 
 /* Let picked rows wait a moment, while a later message of their order_key is on the wire. */
-extern void ln_outbox_postpone(const LnMessage *rows, int n);
+extern void ln_outbox_delay(const LnMessage *rows, int n);
 
 /* Has anybody objected to being sent notices? */
 extern bool ln_outbox_has_suppressed(void);
@@ -303,14 +303,14 @@ extern void ln_outbox_suppress(const LnMessage *rows, int n, const char *why);
 extern void ln_outbox_reject(const LnMessage *rows, int n, const char *why);
 
 /* Note that what was set aside behind an order_key (NULL: in the channel) may go on. */
-extern void ln_outbox_note_release(const char *channel, const char *order_key);
+extern void ln_outbox_note_unblock(const char *channel, const char *order_key);
 
 /*
  * Bring back up to limit rows that were set aside and noted.  Returns whether
  * notes are left; *stuck, that somebody has their rows locked.  *rows are the
  * lanes that have something due now.  Caller holds the claim lock.
  */
-extern bool ln_outbox_release(int limit, LnReleaseScan *scan, LnLaneRow **rows, int *nrows, bool *stuck);
+extern bool ln_outbox_unblock(int limit, LnUnblockScan *scan, LnLaneRow **rows, int *nrows, bool *stuck);
 
 /* Count messages that LINE accepted or may have accepted today. */
 extern void ln_outbox_count_sent(const char *channel, int n);
@@ -352,16 +352,16 @@ extern int	ln_outbox_fold(int limit, int64 *after, bool *left);
  * Judge the silence after one more minute of accepted messages of each channel;
  * sum up counters.  Returns when to come again, DT_NOBEGIN = at once.
  */
-extern TimestampTz ln_outbox_sweep_silence(int64 silence_us);
+extern TimestampTz ln_outbox_sweep_delivery_timeout(int64 timeout_us);
 
 /*
- * Which of LINE's counts to ask for now (at most LN_COUNTS_MAX); *next is when
+ * Which of LINE's counts to ask for now (at most LN_STATISTICS_MAX); *next is when
  * to look again, DT_NOEND = not before something is sent.
  */
-extern int	ln_outbox_wanted_counts(int64 home, LnCount *counts, TimestampTz *next);
+extern int	ln_outbox_wanted_statistics(int64 home, LnStatistic *counts, TimestampTz *next);
 
 /* Keep LINE's answers. */
-extern void ln_outbox_record_counts(const LnCount *counts, int n);
+extern void ln_outbox_record_statistics(const LnStatistic *counts, int n);
 
 /* Insert events that are new; returns how many were. */
 extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);

@@ -63,7 +63,7 @@ static const struct
 	"an interval from 1 second to 3660 days"}
 };
 
-StaticAssertDecl((int) LINE_HOLD == 0 && (int) LINE_RETRY == 1, "words stand in the order of LinePolicy");
+StaticAssertDecl((int) LINE_HOLD == 0 && (int) LINE_RETRY == 1, "words stand in the order of LineDisposition");
 
 static bool read_member(int m, const JsonbValue *value, LnPolicy *p);
 

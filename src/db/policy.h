@@ -17,8 +17,8 @@
 typedef struct LnPolicy
 {
 	int			max_attempts;	/* INT_MAX = no limit */
-	int			on_unknown;		/* LinePolicy */
-	int			on_server_error;	/* LinePolicy */
+	int			on_unknown;		/* LineDisposition */
+	int			on_server_error;	/* LineDisposition */
 	int			on_invalid_error;	/* 0 park, 1 error; counts at INSERT */
 	int64		backoff_base_ms;
 	int64		backoff_cap_ms;

@@ -27,7 +27,7 @@ ln_soft_integer(const char *text, int *result)
 
 	errno = 0;
 	value = strtol(text, &end, 10);
-	if (end == text ||errno != 0 || value < INT_MIN || value > INT_MAX)
+	if (end == text || errno != 0 || value < INT_MIN || value > INT_MAX)
 		return false;
 	while (isspace((unsigned char) *end))
 		end++;

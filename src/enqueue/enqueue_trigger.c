@@ -291,7 +291,7 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 			char	   *text = node != NULL ? fill_text(node, row) :
 			i == FIELD_REFERENCE ? reference_of(rule, desc, row) : NULL;
 
-			if (text !=NULL && node != NULL && node->is_data)
+			if (text != NULL && node != NULL && node->is_data)
 			{
 				const char *wrong = cell_fault(rule, i, text);
 
@@ -302,7 +302,7 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 					text = NULL;
 				}
 			}
-			if (text !=NULL)
+			if (text != NULL)
 			{
 				values[i] = CStringGetTextDatum(text);
 				isnull = false;
@@ -358,9 +358,9 @@ cell_fault(const Rule *rule, RuleField field, const char *text)
 		case FIELD_PRIORITY:
 			return ln_soft_integer(text, &n) && n >= -10 && n <= 10 ? NULL : "priority: no number from -10 to 10";
 		case FIELD_SEND_AFTER:
-			return ln_soft_timestamptz(text, &at) && at != DT_NOEND ? NULL : "send_after: no finite time";
+			return ln_soft_timestamptz(text, &at) && at != DT_NOEND ? NULL : "send_after: not a finite time";
 		case FIELD_EXPIRES_AT:
-			return ln_soft_timestamptz(text, &at) && at != DT_NOEND ? NULL : "expires_at: no finite time";
+			return ln_soft_timestamptz(text, &at) && at != DT_NOEND ? NULL : "expires_at: not a finite time";
 		case FIELD_SPREAD:
 			return ln_soft_interval(text, &us) && us >= 0 && us <= 366 * USECS_PER_DAY ?
 				NULL : "spread: no interval from 0 to 366 days";
@@ -510,7 +510,7 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 				break;
 		if (field == NFIELDS)
 			rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
-					   psprintf("\"%s\" is no member of a rule.", key),
+					   psprintf("\"%s\" is not a member of a rule.", key),
 					   "Members are channel, phone, region, recipient, use_case, template_key, body, messages, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference, policy and watch.");
 		read_value(&r, node, &v);
 		if (!IS_JSON(field) &&
@@ -801,7 +801,7 @@ fill_template(const Template *t, TupleTableSlot *row)
 			if (text == NULL && !part->optional)
 				return NULL;
 		}
-		if (text !=NULL)
+		if (text != NULL)
 			appendStringInfoString(&buf, text);
 	}
 	return buf.data;
@@ -985,7 +985,7 @@ push_node(JsonbParseState **state, const RuleNode *node, JsonbIteratorToken as, 
 			}
 		}
 	}
-	else if ((text = fill_template(&node->string, row)) !=NULL)
+	else if ((text = fill_template(&node->string, row)) != NULL)
 	{
 		v.type = jbvString;
 		v.val.string.val = text;

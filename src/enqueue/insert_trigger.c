@@ -139,7 +139,7 @@ static struct
 	bool		any_suppressed; /* somebody objected */
 	Oid			suppression_relid;
 	Oid			suppression_pkey;
-} cache;
+}			cache;
 
 /* the message that the row last inserted by this session was a duplicate of */
 static int64 duplicate_of = 0;
@@ -327,7 +327,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		if (TIMESTAMP_NOT_FINITE(expires) && expires > 0)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 							"expires_at must be finite",
-							NULL, "A notice that is never stale does not exist; leave it out for the channel's default_ttl.");
+							NULL, "Give the time after which the notice is useless, or leave it out for the channel's default_ttl.");
 		if (expires <= now && fault == NULL)
 			fault = "expires_at: in the past";
 		if (expires <= due && fault == NULL)
@@ -746,7 +746,7 @@ cache_callback(Datum arg, Oid relid)
 {
 	if (relid == InvalidOid || relid == cache.channel_relid || relid == cache.sender_relid ||
 		relid == cache.suppression_relid || ln_approval_depends_on(cache.approvals, relid))
-		cache.		stale = cache.invalidated = true;
+		cache.stale = cache.invalidated = true;
 }
 
 /*
@@ -767,11 +767,11 @@ load_cache(void)
 	if (!cache.registered)
 	{
 		CacheRegisterRelcacheCallback(cache_callback, (Datum) 0);
-		cache.		registered = true;
+		cache.registered = true;
 	}
-	cache.		channel_relid = get_relname_relid("channel", nsp);
-	cache.		sender_relid = get_relname_relid("sender", nsp);
-	cache.		suppression_relid = get_relname_relid("suppression", nsp);
+	cache.channel_relid = get_relname_relid("channel", nsp);
+	cache.sender_relid = get_relname_relid("sender", nsp);
+	cache.suppression_relid = get_relname_relid("suppression", nsp);
 
 	if (!OidIsValid(cache.channel_relid) || !OidIsValid(cache.sender_relid))
 		ereport(ERROR,
@@ -798,8 +798,8 @@ load_cache(void)
 	 * followed by "fresh".  What is read is of now, whatever snapshot the
 	 * transaction has: the cache outlives it.
 	 */
-	cache.		stale = true;
-	cache.		invalidated = false;
+	cache.stale = true;
+	cache.invalidated = false;
 
 	PushActiveSnapshot(GetLatestSnapshot());
 
@@ -818,30 +818,30 @@ load_cache(void)
 		SPI_finish();
 		SetUserIdAndSecContext(save_user, save_sec);
 		MemoryContextSetParent(context, TopMemoryContext);
-		cache.		stale = cache.invalidated;
+		cache.stale = cache.invalidated;
 
 		if (cache.context != NULL)
 			MemoryContextDelete(cache.context);
-		cache.		context = context;
-		cache.		channels = channels;
-		cache.		nchannels = nchannels;
-		cache.		senders = senders;
-		cache.		nsenders = nsenders;
-		cache.		approvals = approvals;
-		cache.		any_suppressed = any_suppressed;
+		cache.context = context;
+		cache.channels = channels;
+		cache.nchannels = nchannels;
+		cache.senders = senders;
+		cache.nsenders = nsenders;
+		cache.approvals = approvals;
+		cache.any_suppressed = any_suppressed;
 	}
 
-	cache.		suppression_pkey = get_relname_relid("suppression_pkey", nsp);
-	cache.		dedup.dedup = get_relname_relid("dedup", nsp);
-	cache.		dedup.outbox_pkey = get_relname_relid("outbox_pkey", nsp);
-	cache.		dedup.in_flight = get_relname_relid("in_flight", nsp);
-	cache.		dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
-	cache.		state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-											 CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
-	cache.		queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-											   ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
-	cache.		invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-												ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
-	cache.		suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-												   ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
+	cache.suppression_pkey = get_relname_relid("suppression_pkey", nsp);
+	cache.dedup.dedup = get_relname_relid("dedup", nsp);
+	cache.dedup.outbox_pkey = get_relname_relid("outbox_pkey", nsp);
+	cache.dedup.in_flight = get_relname_relid("in_flight", nsp);
+	cache.dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
+	cache.state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+									   CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
+	cache.queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+										 ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
+	cache.invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+										  ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
+	cache.suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+											 ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
 }

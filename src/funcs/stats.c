@@ -50,7 +50,7 @@ state_name(const LnSlot *slot)
 		case LN_SLOT_STARTING:
 			return "starting";
 		case LN_SLOT_RUNNING:
-			return slot->standing_still ? "version" : "running";
+			return slot->version_mismatch ? "version" : "running";
 		case LN_SLOT_IDLE:
 			return "idle";
 		case LN_SLOT_NO_WORKER:

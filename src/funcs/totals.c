@@ -22,7 +22,7 @@ PG_FUNCTION_INFO_V1(line_notify_is_restore);
 /*
  * Does the client's own statement write history?  Then it restores a dump, and
  * what it writes was counted in its first life.  Our worker has no portal, and
- * our verbs run inside of a SELECT, CALL or DO.
+ * our operator functions run inside of a SELECT, CALL or DO.
  */
 Datum
 line_notify_is_restore(PG_FUNCTION_ARGS)

@@ -4,7 +4,7 @@
  *		wait_for(): sleep until a message has been sent.
  *
  * No polling: the worker wakes a condition variable in shared memory after
- * every record, verbs do so when they commit.  A session that sleeps looks at
+ * every record, operator functions do so when they commit.  A session that sleeps looks at
  * the tables with a new snapshot each time it is woken; messages share a few
  * variables, so it may be woken for another one.
  *

@@ -14,7 +14,7 @@
  * before it sends a request, ends the transfer.  As long as no byte was handed
  * out, libcurl may repeat what it likes: no server has a complete request.
  *
- * The same read callback is the witness.  It sets the caller's flag before the
+ * The same read callback is the journal.  It sets the caller's flag before the
  * first byte is copied, so a process that dies at any moment leaves a flag
  * that is right or errs to the safe side.
  *
@@ -184,7 +184,7 @@ typedef struct Transfer
 	/* the request */
 	uint64_t	tag;
 	bool		has_body;
-	volatile uint8_t *witness;
+	volatile uint8_t *journal;
 	char	   *body;
 	size_t		body_len;
 	size_t		body_room;
@@ -971,7 +971,7 @@ transfer_prepare(Transfer *t, const HttpRequest *req, const char **why)
 
 	t->tag = req->tag;
 	t->has_body = is_post;
-	t->witness = req->witness;
+	t->journal = req->journal;
 	if (is_post)
 		memcpy(t->body, req->body, req->body_len);
 	t->body_len = req->body_len;
@@ -1264,7 +1264,7 @@ transfer_release(Transfer *t)
 	HttpClient *client = t->client;
 
 	client->taken = NULL;
-	t->witness = NULL;
+	t->journal = NULL;
 	if (t->body_room > KEEP_BUFFER_BYTES)
 	{
 		free(t->body);
@@ -1800,8 +1800,8 @@ on_read(char *buf, size_t size, size_t nitems, void *arg)
 	if (!t->asked)
 	{
 		t->asked = true;
-		if (t->witness != NULL)
-			*t->witness = 1;
+		if (t->journal != NULL)
+			*t->journal = 1;
 	}
 
 	memcpy(buf, t->body + t->body_pos, n);

@@ -90,7 +90,7 @@ typedef struct HttpRequest
 	 * Set to 1 just before the first byte of the body is handed to libcurl,
 	 * never cleared; may lie in shared or file-backed memory.  NULL = none.
 	 */
-	volatile uint8_t *witness;
+	volatile uint8_t *journal;
 } HttpRequest;
 
 typedef struct HttpResult
@@ -150,7 +150,7 @@ extern int	ln_http_active(const HttpClient *client);
 /* Transfers that could still be added. */
 extern int	ln_http_free(const HttpClient *client);
 
-/* End every running transfer now; each is then taken by ln_http_next() with the verdict its witness supports. */
+/* End every running transfer now; each is then taken by ln_http_next() with the verdict its journal supports. */
 extern void ln_http_abort_all(HttpClient *client);
 
 /*

@@ -281,7 +281,7 @@ ln_line_parse_tag(const char *text, size_t len, int64_t *id, int *attempt,
 				  uint64_t *token)
 {
 	const char *p = text;
-	const char *end = text +len;
+	const char *end = text + len;
 	int64_t		the_id;
 	int64_t		the_attempt;
 	uint64_t	the_token = 0;
@@ -399,7 +399,7 @@ put(BodyWriter *w, const char *text, size_t len)
 static void
 put_json(BodyWriter *w, const char *text, size_t len)
 {
-	const char *end = text +len;
+	const char *end = text + len;
 	const char *run = text;
 	const char *p = text;
 

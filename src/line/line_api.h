@@ -54,11 +54,11 @@ extern const char *ln_line_outcome_name(LineOutcome outcome);
 extern bool ln_line_may_have_been_sent(LineOutcome outcome);
 
 /* What to do with the row, given policies and history. */
-typedef enum LinePolicy
+typedef enum LineDisposition
 {
 	LINE_HOLD,					/* keep as unknown: never send twice */
 	LINE_RETRY					/* send again: may arrive twice */
-} LinePolicy;
+} LineDisposition;
 
 typedef enum LineNext
 {
@@ -80,8 +80,8 @@ typedef struct LineCase
 	int			max_attempts;
 	bool		maybe_sent;		/* an earlier attempt of this row may have
 								 * been accepted */
-	LinePolicy	on_unknown;
-	LinePolicy	on_server_error;
+	LineDisposition on_unknown;
+	LineDisposition on_server_error;
 } LineCase;
 
 /*

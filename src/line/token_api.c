@@ -49,7 +49,7 @@ ln_form_encode(const char *text, char *buf, size_t room)
 
 	if (room == 0)
 		return false;
-	for (; *text !='\0'; text ++)
+	for (; *text != '\0'; text++)
 	{
 		unsigned char c = (unsigned char) *text;
 		bool		plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||

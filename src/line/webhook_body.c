@@ -127,7 +127,7 @@ string_member(const char *json, size_t len, const char *name, char *buf, size_t 
 static bool
 read_time(const char *json, size_t len, int64_t *ms)
 {
-	char text[	40];
+	char		text[40];
 	char	   *end;
 	double		value;
 

@@ -373,7 +373,7 @@ parse_arguments(FunctionCallInfo fcinfo, LnPhone *phone)
  * stands in the wrong place.
  */
 static char *
-short_argument(text *value)
+short_argument(text * value)
 {
 	char	   *str = text_to_cstring(value);
 	int			digits = 0;

@@ -192,7 +192,7 @@ next_process_utility(PlannedStmt *pstmt, const char *queryString,
 static void
 release(int code, Datum db)
 {
-	ln_shmem_release(DatumGetObjectId(db));
+	ln_shmem_end_hold(DatumGetObjectId(db));
 }
 
 static void
@@ -248,7 +248,7 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 			next_process_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 		}
 		PG_END_ENSURE_ERROR_CLEANUP(release, ObjectIdGetDatum(db));
-		ln_shmem_release(db);
+		ln_shmem_end_hold(db);
 	}
 
 	if (ln_shared == NULL)

@@ -112,7 +112,7 @@ ln_launcher_main(Datum arg)
 	handles = MemoryContextAllocZero(TopMemoryContext,
 									 sizeof(BackgroundWorkerHandle *) * ln_shared->nslots);
 	wait_event = LnWaitEvent("LineNotifyLauncherMain");
-	ereport(LOG, (errmsg("line_notify launcher started")));
+	ereport(LOG, (errmsg("delivery launcher started")));
 	pgstat_report_activity(STATE_IDLE, NULL);
 
 	for (;;)
@@ -329,7 +329,7 @@ start_workers(void)
 			/* it could not say goodbye */
 			slot->pid = 0;
 			slot->procno = -1;
-			back_off(slot, now, "worker ended without a word");
+			back_off(slot, now, "worker exited unexpectedly");
 		}
 		switch (slot->state)
 		{

@@ -113,7 +113,7 @@ ln_shmem_find_or_make(Oid database)
 		slot->procno = -1;
 		slot->hold_pid = 0;
 		slot->hold_at_once = false;
-		slot->standing_still = false;
+		slot->version_mismatch = false;
 		slot->failures = 0;
 		slot->restarts = 0;
 		slot->started_at = 0;
@@ -291,7 +291,7 @@ ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
 }
 
 void
-ln_shmem_release(Oid database)
+ln_shmem_end_hold(Oid database)
 {
 	LnSlot	   *slot;
 
@@ -511,7 +511,7 @@ ln_shmem_stats(Oid database, const char *channel, int kind)
 	{
 		told = true;
 		ereport(LOG,
-				(errmsg("line_notify has no place for statistics of channel \"%s\"", channel),
+				(errmsg("no slot is left for statistics of channel \"%s\"", channel),
 				 errdetail("There are %d, for two endpoints of each channel of each database.", LN_STATS)));
 	}
 	return place;

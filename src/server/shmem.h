@@ -47,7 +47,7 @@ typedef enum LnSlotState
 #define LN_WORK_CONFIG		0x04	/* channels, credentials, identity changed */
 #define LN_WORK_EXTENSION	0x08	/* extension created, dropped or updated */
 #define LN_WORK_RESCAN		0x10	/* rows changed behind the claim's back */
-#define LN_WORK_RELEASE		0x20	/* rows that were set aside may go on */
+#define LN_WORK_UNBLOCK		0x20	/* rows that were set aside may go on */
 #define LN_WORK_OUTCOMES	0x40	/* outcomes wait for their consumers */
 #define LN_WORK_ALL			0x7f
 #define LN_WORK_DRAIN		0x80	/* somebody waits in drain() */
@@ -62,7 +62,7 @@ typedef struct LnSlot
 	int			procno;			/* its place in ProcGlobal->allProcs */
 	int			hold_pid;		/* backend whose DDL wants the database alone */
 	bool		hold_at_once;	/* do not wait for answers (DROP) */
-	bool		standing_still; /* versions do not match */
+	bool		version_mismatch;	/* versions do not match */
 	int			failures;		/* in a row */
 	int			restarts;
 	TimestampTz started_at;
@@ -211,11 +211,11 @@ extern void ln_shmem_note_drained(LnSlot *slot, TimestampTz resume_at);
 /*
  * Ask the worker of a database to step aside, and wait until it has (at most
  * timeout_ms; false then).  at_once: do not wait for answers on the wire.  The
- * hold belongs to this backend and ends with ln_shmem_release, which the caller
+ * hold belongs to this backend and ends with ln_shmem_end_hold, which the caller
  * sees to also when this raises (a cancelled wait), or with the backend.
  */
 extern bool ln_shmem_hold(Oid database, bool at_once, int timeout_ms);
-extern void ln_shmem_release(Oid database);
+extern void ln_shmem_end_hold(Oid database);
 
 /* Back-off of a worker after the n-th failure in a row: 1 s, doubling to 5 min. */
 extern int	ln_shmem_backoff_ms(int failures);

@@ -86,7 +86,7 @@ ln_channel_load(LnChannel ***list, int n, MemoryContext context)
 		ln_token_configure(&c->token, &c->row, context);
 	}
 
-	/* forget what was dropped and is in no transfer's hands */
+	/* forget what was dropped and is in no delivery's hands */
 	for (int i = 0; i < n;)
 	{
 		if (channels[i]->gone && channels[i]->in_flight == 0)

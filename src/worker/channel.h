@@ -23,7 +23,7 @@
 typedef struct LnLane
 {
 	bool		maybe;			/* something may be due now */
-	bool		suspect;		/* says the survey; if nothing can be claimed,
+	bool		suspect;		/* says the scan; if nothing can be claimed,
 								 * somebody has it locked */
 	TimestampTz low;			/* nothing visible or to come is due before */
 	TimestampTz head;			/* about when the first of it was due, for
@@ -34,40 +34,40 @@ typedef struct LnLane
 typedef struct LnToken LnToken; /* token.h */
 
 /* A row of identical answers 400 to messages of one template or design. */
-typedef struct LnRun
+typedef struct LnStreak
 {
 	char		subject[LN_SUBJECT_LEN];	/* "" = free; see
 											 * ln_channel_subject */
 	uint32		error;			/* hash of LINE's words */
 	int			length;
-} LnRun;
+} LnStreak;
 
 /* Templates and designs watched at once, per channel; the oldest gives way. */
-#define LN_RUNS			16
+#define LN_STREAKS			16
 
 /* Asking whether LINE takes the credential of a paused channel again; see credential_check.c */
-typedef struct LnRecheck
+typedef struct LnCredentialCheck
 {
 	TimestampTz at;				/* next question; 0 = not known yet */
 	int			questions;		/* since LINE took a message */
 	bool		renewed;		/* the token for this question is new */
 	bool		passed;			/* the last answer was good */
 	uint64		request;		/* tag of the question on its way, or 0 */
-} LnRecheck;
+} LnCredentialCheck;
 
 /* A free question before a message that probes; see probe.h */
-typedef struct LnSounding
+typedef struct LnProbe
 {
 	bool		wanted;			/* ask it */
 	bool		good;			/* it was answered: one message may go */
 	uint64		request;		/* tag of the question on its way, or 0 */
-} LnSounding;
+} LnProbe;
 
 typedef struct LnChannel
 {
 	MemoryContext context;		/* owns everything below */
 	LnChannelRow row;
-	bool		gone;			/* dropped; kept while transfers refer to it */
+	bool		gone;			/* dropped; kept while deliveries refer to it */
 	LnToken    *token;			/* to send with; outlives reloads */
 	uint64		rate_key[2];	/* by LineKind */
 	struct LnStats *stats[2];	/* by LineKind; in shared memory, or NULL */
@@ -79,14 +79,15 @@ typedef struct LnChannel
 								 * channel ID */
 	uint64		refused_token;	/* fingerprint of the credential that LINE
 								 * refused */
-	LnRecheck	recheck;
+	LnCredentialCheck credential_check;
 	Breaker		breaker;
-	LnSounding	sounding;
+	LnProbe		probe;
 	int			throttles;		/* answers 429 in a row without Retry-After */
 	int			failures;		/* of claims, in a row */
-	TimestampTz rest_until;		/* after one: no claim before */
+	TimestampTz backoff_until;	/* after one: no claim before */
 	LnWindow	window;			/* how many may be unanswered */
-	LnRun		runs[LN_RUNS];	/* identical refusals by template or design */
+	LnStreak	runs[LN_STREAKS];	/* identical refusals by template or
+									 * design */
 	int			next_run;
 	LnQuiet		quiet;
 	pg_tz	   *zone;

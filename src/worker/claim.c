@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * claim.c
- *		Claiming: due rows of a lane get a lease each, and become transfers.
+ *		Claiming: due rows of a lane get a lease each, and become deliveries.
  *
  * A claim is a short transaction, durable before the first byte leaves.  Claims
  * are as large as what can be sent soon and no more often than pays: alone, a
@@ -30,10 +30,10 @@
 #define CLAIM_RETRY_FIRST	100
 
 /* Until the question before a probe is answered, a channel is looked at so often (us). */
-#define SOUNDING_WAIT_US	50000
+#define PROBE_WAIT_US	50000
 
 /* A row that cannot be claimed is not looked at again for this long (ms). */
-#define BAD_ROW_REST		3600000
+#define QUARANTINE_MS		3600000
 
 /* One claim: what for, and what came of it. */
 typedef struct Claim
@@ -66,8 +66,8 @@ typedef enum Verdict
 	BLOCKED,					/* not the head of its order_key, or its
 								 * template, design or use case is paused */
 	OVERTAKEN,					/* a later one of its order_key is on the wire */
-	STRANGER,					/* not on the list of the channel */
-	OBJECTOR,					/* does not want to be sent notices */
+	NOT_ALLOWED,				/* not on the list of the channel */
+	OPTED_OUT,					/* does not want to be sent notices */
 	UNWRITABLE,					/* a text has no UTF-8 form */
 	VERDICTS
 } Verdict;
@@ -82,11 +82,11 @@ is_overtaken(const Claim *c, const LnMessage *m)
 {
 	if (!m->ordered)
 		return false;
-	for (int i = 0; i < W.ntransfers; i++)
+	for (int i = 0; i < W.ndeliveries; i++)
 	{
-		const Transfer *t = &W.transfers[i];
+		const Delivery *t = &W.deliveries[i];
 
-		if (t->state != TRANSFER_FREE && t->ordered && t->order_hash == m->order_hash && t->channel == c->channel)
+		if (t->state != DELIVERY_FREE && t->ordered && t->order_hash == m->order_hash && t->channel == c->channel)
 			return true;
 	}
 	return false;
@@ -100,9 +100,9 @@ judge(const Claim *c, const LnMessage *m, bool objected)
 	if (m->not_utf8)
 		return UNWRITABLE;
 	if (!ln_channel_allows(c->channel, m->recipient))
-		return STRANGER;
+		return NOT_ALLOWED;
 	if (objected)
-		return OBJECTOR;
+		return OPTED_OUT;
 	message_subject(m, subject);
 	if (m->blocked || ln_channel_part_paused(c->channel, ln_lane_kind(c->lane), subject) ||
 		ln_channel_use_case_paused(c->channel, m->use_case))
@@ -135,9 +135,9 @@ claim_phase(void *arg)
 	c->now = GetCurrentTimestamp();
 	if (ln_horizon_note(&W.horizon, c->now, U64FromFullTransactionId(ReadNextFullTransactionId())))
 		ln_worker_forget_bounds();	/* the clock was set back */
-	c->picked = ln_outbox_pick(c->channel->row.name, c->lane, W.home,
-							   Max(lane->low, W.doubt_before == DT_NOBEGIN ? DT_NOBEGIN : W.doubt_before + 1),
-							   c->now, c->limit, &picked);
+	c->picked = ln_outbox_lock_due(c->channel->row.name, c->lane, W.home,
+								   Max(lane->low, W.in_doubt_before == DT_NOBEGIN ? DT_NOBEGIN : W.in_doubt_before + 1),
+								   c->now, c->limit, &picked);
 	c->rows = picked;
 	c->n = 0;
 	last_due = c->picked > 0 ? picked[c->picked - 1].due_at : c->now;
@@ -153,19 +153,19 @@ claim_phase(void *arg)
 		sorted[v][n[v]++] = picked[i];
 	}
 	if (n[BLOCKED] > 0)
-		ln_outbox_park(sorted[BLOCKED], n[BLOCKED]);
+		ln_outbox_block(sorted[BLOCKED], n[BLOCKED]);
 	if (n[OVERTAKEN] > 0)
 	{
-		ln_outbox_postpone(sorted[OVERTAKEN], n[OVERTAKEN]);
-		W.need_survey = true;
+		ln_outbox_delay(sorted[OVERTAKEN], n[OVERTAKEN]);
+		W.need_scan = true;
 	}
 	if (n[UNWRITABLE] > 0)
 		ln_outbox_reject(sorted[UNWRITABLE], n[UNWRITABLE], "a text cannot be written in UTF-8");
-	if (n[OBJECTOR] > 0)
-		ln_outbox_suppress(sorted[OBJECTOR], n[OBJECTOR], "the recipient objected");
-	if (n[STRANGER] > 0)
-		ln_outbox_suppress(sorted[STRANGER], n[STRANGER], "only_recipients: not on the list of the channel");
-	if (n[UNWRITABLE] + n[OBJECTOR] + n[STRANGER] > 0)
+	if (n[OPTED_OUT] > 0)
+		ln_outbox_suppress(sorted[OPTED_OUT], n[OPTED_OUT], "the recipient objected");
+	if (n[NOT_ALLOWED] > 0)
+		ln_outbox_suppress(sorted[NOT_ALLOWED], n[NOT_ALLOWED], "only_recipients: not on the list of the channel");
+	if (n[UNWRITABLE] + n[OPTED_OUT] + n[NOT_ALLOWED] > 0)
 		W.expiry_at = c->now;	/* expiry moves what has ended to history */
 	if (n[GO] > 0)
 	{
@@ -177,10 +177,10 @@ claim_phase(void *arg)
 		{
 			sorted[GO][i].token = tokens[i] >> 1;
 			/* before the lease can be seen by anybody */
-			ln_witness_claim(W.transfers[W.free_list[W.nfree - 1 - i]].witness,
+			ln_journal_claim(W.deliveries[W.free_list[W.nfree - 1 - i]].journal,
 							 sorted[GO][i].id, sorted[GO][i].token);
 		}
-		ln_outbox_mark(sorted[GO], n[GO], W.home, W.claimer);
+		ln_outbox_lease(sorted[GO], n[GO], W.home, W.claimer);
 		c->rows = sorted[GO];
 	}
 	c->n = n[GO];
@@ -204,7 +204,7 @@ message_subject(const LnMessage *m, char *buf)
 		ln_outbox_subject(buf, LINE_FLEXIBLE, m->use_case);
 }
 
-/* Move the claimed rows into transfers; no error can come between. */
+/* Move the claimed rows into deliveries; no error can come between. */
 static void
 take_claimed(Claim *c)
 {
@@ -212,10 +212,10 @@ take_claimed(Claim *c)
 	{
 		LnMessage  *m = &c->rows[i];
 		int			place = W.free_list[--W.nfree];
-		Transfer   *t = &W.transfers[place];
+		Delivery   *t = &W.deliveries[place];
 		LineMessage msg;
 
-		t->state = TRANSFER_CLAIMED;
+		t->state = DELIVERY_CLAIMED;
 		t->id = m->id;
 		t->token = m->token;
 		t->attempt = m->attempt;
@@ -252,7 +252,7 @@ take_claimed(Claim *c)
 
 		c->channel->in_flight++;
 		c->channel->queued++;
-		W.claimed[(W.claimed_head + W.nclaimed) % W.ntransfers] = place;
+		W.claimed[(W.claimed_head + W.nclaimed) % W.ndeliveries] = place;
 		W.nclaimed++;
 	}
 }
@@ -283,8 +283,8 @@ ln_worker_closed_until(LnChannel *c, LineKind kind, TimestampTz now)
 		return now + breaker_ms * 1000;
 	if (ln_breaker_allow(&c->breaker, 1, mono_ns / 1000000) == 0)
 		return DT_NOEND;		/* the probe is on the wire */
-	if (!ln_sounding_clear(c))
-		return now + SOUNDING_WAIT_US;
+	if (!ln_probe_clear(c))
+		return now + PROBE_WAIT_US;
 	return 0;
 }
 
@@ -306,7 +306,7 @@ budget_left(const LnChannel *c, TimestampTz now)
 }
 
 /*
- * Free transfers that a channel may take.  Half of all are divided evenly and
+ * Free deliveries that a channel may take.  Half of all are divided evenly and
  * kept for the channels that do not use theirs, so that a slow one cannot take
  * what others need; the other half is for whoever comes first.
  */
@@ -320,7 +320,7 @@ fair_share(const LnChannel *c)
 	for (int i = 0; i < W.nchannels; i++)
 		usable += W.channels[i] != c && ln_channel_usable(W.channels[i], W.home);
 
-	share = Max(W.ntransfers / (2 * usable), 1);
+	share = Max(W.ndeliveries / (2 * usable), 1);
 	for (int i = 0; i < W.nchannels; i++)
 	{
 		LnChannel  *other = W.channels[i];
@@ -357,13 +357,13 @@ room(LnChannel *c, LineKind kind, TimestampTz now)
 }
 
 static void
-defer_phase(void *arg)
+quarantine_phase(void *arg)
 {
 	Claim	   *c = (Claim *) arg;
 
-	ln_outbox_defer(c->rows[0].id,
-					TimestampTzPlusMilliseconds(GetCurrentTimestamp(), BAD_ROW_REST),
-					W.slot->last_error);
+	ln_outbox_quarantine(c->rows[0].id,
+						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), QUARANTINE_MS),
+						 W.slot->last_error);
 }
 
 /*
@@ -381,21 +381,21 @@ claim_failed(Claim *c)
 	/* locks: no shorter batch would help */
 	if (row_fault || channel->failures == 0)
 		channel->failures++;
-	channel->rest_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													  row_fault && c->limit > 1 ? 0
-													  : CLAIM_RETRY_FIRST << Min(channel->failures, 6));
+	channel->backoff_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														 row_fault && c->limit > 1 ? 0
+														 : CLAIM_RETRY_FIRST << Min(channel->failures, 6));
 	if (row_fault && c->limit == 1 && c->picked == 1 && c->rows != NULL &&
 		(CLAIM_MAX >> channel->failures) == 0 &&
-		ln_phase("putting a message aside", defer_phase, c))
+		ln_phase("putting a message aside", quarantine_phase, c))
 	{
-		if (ln_worker_may_log(LOG_ASIDE, &skipped))
+		if (ln_worker_may_log(LOG_QUARANTINE, &skipped))
 			ereport(WARNING,
-					(errmsg("line_notify put message " INT64_FORMAT " aside for an hour: it cannot be claimed",
+					(errmsg("message " INT64_FORMAT " is in quarantine for an hour: it cannot be claimed",
 							c->rows[0].id),
 					 skipped > 0 ? errdetail(INT64_FORMAT " more messages since the last such line.", skipped) : 0,
 					 errhint("Its column error in view line_notify.notifications has the reason.")));
-		channel->rest_until = 0;
-		W.need_survey = true;
+		channel->backoff_until = 0;
+		W.need_scan = true;
 	}
 }
 
@@ -423,7 +423,7 @@ next_lane(LnChannel *channel, TimestampTz now, int *limit)
 			lane->head = lane->next_due;
 			lane->low = Min(lane->low, lane->next_due);
 			lane->next_due = DT_NOEND;
-			W.need_survey = true;	/* what comes after it */
+			W.need_scan = true; /* what comes after it */
 		}
 		if (!lane->maybe)
 			continue;
@@ -470,7 +470,7 @@ ln_worker_claim(void)
 
 		memset(&c, 0, sizeof(c));
 		c.channel = channel;
-		if (channel->rest_until > now || (c.lane = next_lane(channel, now, &c.limit)) < 0)
+		if (channel->backoff_until > now || (c.lane = next_lane(channel, now, &c.limit)) < 0)
 			continue;
 		/* after failures, fewer at a time: one row may be the cause */
 		if (channel->failures > 0)
@@ -493,7 +493,7 @@ ln_worker_claim(void)
 		/*
 		 * A wait for a standby that was cut short looks like success.  Then
 		 * nothing of this claim is sent: the leases stay, and the next worker
-		 * finds that their witness saw nothing.
+		 * finds that their journal saw nothing.
 		 */
 		if (ProcDiePending || QueryCancelPending)
 			return;
@@ -501,11 +501,11 @@ ln_worker_claim(void)
 			W.idle_since = W.last_claim_at;
 
 		/*
-		 * what comes next; or why the survey saw something that we could not
+		 * what comes next; or why the scan saw something that we could not
 		 * take
 		 */
 		if (c.n > 0 || channel->lanes[c.lane].suspect)
-			W.need_survey = true;
+			W.need_scan = true;
 		channel->lanes[c.lane].suspect = false;
 		take_claimed(&c);
 	}
@@ -521,7 +521,7 @@ ln_worker_forget_bounds(void)
 	W.expiry_low = DT_NOBEGIN;
 
 	/* these may lie in the future, if the clock was set back */
-	W.last_survey = W.last_claim_at = 0;
+	W.last_scan = W.last_claim_at = 0;
 }
 
 void
@@ -572,7 +572,7 @@ ln_worker_resume_at(TimestampTz now)
 
 	if (W.nclaimed + W.nsent + W.ndone > 0 || pg_atomic_read_u32(&W.slot->work) != 0)
 		return 0;
-	if (W.standing_still)
+	if (W.version_mismatch)
 		return DT_NOEND;
 	if (ln_worker_chores_due(now))
 		return 0;
@@ -592,7 +592,7 @@ ln_worker_resume_at(TimestampTz now)
 
 			if (!due[kind])
 				continue;
-			closed = Max(ln_worker_closed_until(c, kind, now), c->rest_until);
+			closed = Max(ln_worker_closed_until(c, kind, now), c->backoff_until);
 			if (closed == 0 && budget_left(c, now) == 0)
 				closed = c->row.day_ends;
 			if (closed <= now)

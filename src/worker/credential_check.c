@@ -24,25 +24,25 @@
 static uint64 asked = 0;		/* so many by this process */
 
 void
-ln_recheck_schedule(LnChannel *c)
+ln_credential_check_schedule(LnChannel *c)
 {
 	uint64		random = 0;
 
 	(void) ln_random_bytes(&random, sizeof(random));
-	c->recheck.at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												ln_retry_recheck_ms(c->recheck.questions, random));
-	c->recheck.request = 0;
-	c->recheck.renewed = c->recheck.passed = false;
+	c->credential_check.at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														 ln_retry_credential_check_ms(c->credential_check.questions, random));
+	c->credential_check.request = 0;
+	c->credential_check.renewed = c->credential_check.passed = false;
 }
 
 void
-ln_recheck_proved(LnChannel *c)
+ln_credential_check_proved(LnChannel *c)
 {
-	c->recheck.questions = 0;
+	c->credential_check.questions = 0;
 }
 
 void
-ln_recheck_step(LnChannel **channels, int n, int64 home, HttpClient *http)
+ln_credential_check_step(LnChannel **channels, int n, int64 home, HttpClient *http)
 {
 	TimestampTz now = 0;
 
@@ -53,67 +53,67 @@ ln_recheck_step(LnChannel **channels, int n, int64 home, HttpClient *http)
 		if (!c->row.paused_automatically || c->gone || c->row.home != home)
 		{
 			/* resumed, whoever did it: an answer on its way is of no interest */
-			c->recheck.at = 0;
-			c->recheck.request = 0;
-			c->recheck.passed = false;
+			c->credential_check.at = 0;
+			c->credential_check.request = 0;
+			c->credential_check.passed = false;
 			continue;
 		}
-		if (c->token == NULL || c->recheck.request != 0 || c->recheck.passed)
+		if (c->token == NULL || c->credential_check.request != 0 || c->credential_check.passed)
 			continue;
 		if (now == 0)
 			now = GetCurrentTimestamp();
-		if (c->recheck.at == 0)
-			ln_recheck_schedule(c);
-		if (c->recheck.at > now)
+		if (c->credential_check.at == 0)
+			ln_credential_check_schedule(c);
+		if (c->credential_check.at > now)
 			continue;
-		if (!c->recheck.renewed)
+		if (!c->credential_check.renewed)
 			ln_token_renew(c->token);
-		c->recheck.renewed = true;
+		c->credential_check.renewed = true;
 		if (!ln_token_ready(c->token, now))
 			continue;			/* asked for; token.c has its own pace */
 
-		c->recheck.questions++;
-		if (ln_token_get(c, "/v2/bot/info", LN_TAG_RECHECK | ++asked, http))
-			c->recheck.request = LN_TAG_RECHECK | asked;
+		c->credential_check.questions++;
+		if (ln_token_get(c, "/v2/bot/info", LN_TAG_CREDENTIAL_CHECK | ++asked, http))
+			c->credential_check.request = LN_TAG_CREDENTIAL_CHECK | asked;
 		else
-			ln_recheck_schedule(c);
+			ln_credential_check_schedule(c);
 	}
 }
 
 void
-ln_recheck_result(LnChannel **channels, int n, const HttpResult *res)
+ln_credential_check_result(LnChannel **channels, int n, const HttpResult *res)
 {
 	for (int i = 0; i < n; i++)
 	{
 		LnChannel  *c = channels[i];
 
-		if (c->recheck.request != res->tag)
+		if (c->credential_check.request != res->tag)
 			continue;
-		ln_recheck_schedule(c);
-		c->recheck.passed = res->verdict == HTTP_STATUS && res->status == 200;
+		ln_credential_check_schedule(c);
+		c->credential_check.passed = res->verdict == HTTP_STATUS && res->status == 200;
 		ereport(DEBUG1,
-				(errmsg("line_notify asked LINE again about channel \"%s\": %s", c->row.name,
-						res->verdict != HTTP_STATUS ? "no answer" : c->recheck.passed ? "its credential is good" : "not yet")));
+				(errmsg("asked LINE again about the credential of channel \"%s\": %s", c->row.name,
+						res->verdict != HTTP_STATUS ? "no answer" : c->credential_check.passed ? "its credential is good" : "not yet")));
 		return;
 	}
 }
 
 bool
-ln_recheck_passed(LnChannel *c)
+ln_credential_check_passed(LnChannel *c)
 {
-	bool		passed = c->recheck.passed;
+	bool		passed = c->credential_check.passed;
 
-	c->recheck.passed = false;
+	c->credential_check.passed = false;
 	return passed;
 }
 
 TimestampTz
-ln_recheck_deadline(const LnChannel *c, int64 home)
+ln_credential_check_deadline(const LnChannel *c, int64 home)
 {
 	if (!c->row.paused_automatically || c->gone || c->row.home != home || c->token == NULL ||
-		c->recheck.request != 0 || c->recheck.passed)
+		c->credential_check.request != 0 || c->credential_check.passed)
 		return DT_NOEND;
-	if (c->recheck.renewed)
+	if (c->credential_check.renewed)
 		return ln_token_deadline(c->token);
-	return c->recheck.at;
+	return c->credential_check.at;
 }

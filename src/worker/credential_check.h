@@ -10,28 +10,28 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef LN_RECHECK_H
-#define LN_RECHECK_H
+#ifndef LN_CREDENTIAL_CHECK_H
+#define LN_CREDENTIAL_CHECK_H
 
 #include "http/http.h"
 #include "worker/channel.h"
 
 /* The channel was paused: ask after a while, each time a longer one. */
-extern void ln_recheck_schedule(LnChannel *c);
+extern void ln_credential_check_schedule(LnChannel *c);
 
 /* LINE took a message: what was asked before is forgotten. */
-extern void ln_recheck_proved(LnChannel *c);
+extern void ln_credential_check_proved(LnChannel *c);
 
 /* Ask for the paused channels whose time has come. */
-extern void ln_recheck_step(LnChannel **channels, int n, int64 home, HttpClient *http);
+extern void ln_credential_check_step(LnChannel **channels, int n, int64 home, HttpClient *http);
 
-/* An answer with LN_TAG_RECHECK. */
-extern void ln_recheck_result(LnChannel **channels, int n, const HttpResult *res);
+/* An answer with LN_TAG_CREDENTIAL_CHECK. */
+extern void ln_credential_check_result(LnChannel **channels, int n, const HttpResult *res);
 
 /* May it be resumed?  Says so once. */
-extern bool ln_recheck_passed(LnChannel *c);
+extern bool ln_credential_check_passed(LnChannel *c);
 
-/* When to call ln_recheck_step() again; DT_NOEND = an answer comes first. */
-extern TimestampTz ln_recheck_deadline(const LnChannel *c, int64 home);
+/* When to call ln_credential_check_step() again; DT_NOEND = an answer comes first. */
+extern TimestampTz ln_credential_check_deadline(const LnChannel *c, int64 home);
 
-#endif							/* LN_RECHECK_H */
+#endif							/* LN_CREDENTIAL_CHECK_H */

@@ -26,24 +26,24 @@
 typedef struct Question
 {
 	uint64		tag;			/* 0 = free */
-	LnCount		count;
+	LnStatistic count;
 } Question;
 
-static Question questions[LN_COUNTS_MAX];
-static LnCount answers[LN_COUNTS_MAX];
+static Question questions[LN_STATISTICS_MAX];
+static LnStatistic answers[LN_STATISTICS_MAX];
 static int	nanswers = 0;
 static uint64 asked = 0;		/* so many by this process */
 
-static void read_answer(LnCount *a, const HttpResult *res);
+static void read_answer(LnStatistic *a, const HttpResult *res);
 static bool read_figure(const char *json, size_t len, const char *name, int64 *figure);
 
 int
-ln_counts_ask(LnChannel **channels, int nchannels, const LnCount *counts, int n, HttpClient *http)
+ln_line_statistics_ask(LnChannel **channels, int nchannels, const LnStatistic *counts, int n, HttpClient *http)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			done = 0;
 
-	for (int i = 0; i < n && i < LN_COUNTS_MAX; i++)
+	for (int i = 0; i < n && i < LN_STATISTICS_MAX; i++)
 	{
 		LnChannel  *c = NULL;
 		Question   *q = NULL;
@@ -52,7 +52,7 @@ ln_counts_ask(LnChannel **channels, int nchannels, const LnCount *counts, int n,
 		for (int j = 0; j < nchannels; j++)
 			if (strcmp(channels[j]->row.name, counts[i].channel) == 0)
 				c = channels[j];
-		for (int j = 0; j < LN_COUNTS_MAX && q == NULL; j++)
+		for (int j = 0; j < LN_STATISTICS_MAX && q == NULL; j++)
 			if (questions[j].tag == 0)
 				q = &questions[j];
 		if (c == NULL || c->gone || q == NULL || !ln_token_ready(c->token, now))
@@ -65,9 +65,9 @@ ln_counts_ask(LnChannel **channels, int nchannels, const LnCount *counts, int n,
 		else
 			path = psprintf("/v2/bot/message/delivery/pnp%s?date=%s",
 							strcmp(counts[i].kind, "template") == 0 ? "/templated" : "", counts[i].day);
-		if (!ln_token_get(c, path, LN_TAG_COUNTS | ++asked, http))
+		if (!ln_token_get(c, path, LN_TAG_STATISTICS | ++asked, http))
 			continue;
-		q->tag = LN_TAG_COUNTS | asked;
+		q->tag = LN_TAG_STATISTICS | asked;
 		q->count = counts[i];
 		done++;
 	}
@@ -75,24 +75,24 @@ ln_counts_ask(LnChannel **channels, int nchannels, const LnCount *counts, int n,
 }
 
 int
-ln_counts_pending(void)
+ln_line_statistics_pending(void)
 {
 	int			n = 0;
 
-	for (int i = 0; i < LN_COUNTS_MAX; i++)
+	for (int i = 0; i < LN_STATISTICS_MAX; i++)
 		n += questions[i].tag != 0;
 	return n;
 }
 
 void
-ln_counts_result(const HttpResult *res)
+ln_line_statistics_result(const HttpResult *res)
 {
-	for (int i = 0; i < LN_COUNTS_MAX; i++)
+	for (int i = 0; i < LN_STATISTICS_MAX; i++)
 	{
 		if (questions[i].tag != res->tag)
 			continue;
 		questions[i].tag = 0;
-		if (nanswers < LN_COUNTS_MAX)	/* else asked again later */
+		if (nanswers < LN_STATISTICS_MAX)	/* else asked again later */
 		{
 			answers[nanswers] = questions[i].count;
 			read_answer(&answers[nanswers++], res);
@@ -102,7 +102,7 @@ ln_counts_result(const HttpResult *res)
 }
 
 static void
-read_answer(LnCount *a, const HttpResult *res)
+read_answer(LnStatistic *a, const HttpResult *res)
 {
 	const char *overview;
 	size_t		len;
@@ -154,7 +154,7 @@ read_answer(LnCount *a, const HttpResult *res)
 static bool
 read_figure(const char *json, size_t len, const char *name, int64 *figure)
 {
-	char text[	32];
+	char		text[32];
 
 	*figure = -1;
 	if (!ln_line_json_member(json, len, name, text, sizeof(text)))
@@ -168,14 +168,14 @@ read_figure(const char *json, size_t len, const char *name, int64 *figure)
 }
 
 int
-ln_counts_answers(const LnCount **counts)
+ln_line_statistics_answers(const LnStatistic **counts)
 {
 	*counts = answers;
 	return nanswers;
 }
 
 void
-ln_counts_forget(void)
+ln_line_statistics_forget(void)
 {
 	nanswers = 0;
 }

@@ -9,23 +9,23 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef LN_COUNTS_H
-#define LN_COUNTS_H
+#ifndef LN_LINE_STATISTICS_H
+#define LN_LINE_STATISTICS_H
 
 #include "http/http.h"
 #include "worker/channel.h"
 
 /* Ask for n counts (all down to unit are filled in). Returns how many could be asked for: others lack a token. */
-extern int	ln_counts_ask(LnChannel **channels, int nchannels, const LnCount *counts, int n, HttpClient *http);
+extern int	ln_line_statistics_ask(LnChannel **channels, int nchannels, const LnStatistic *counts, int n, HttpClient *http);
 
 /* Questions without answer. */
-extern int	ln_counts_pending(void);
+extern int	ln_line_statistics_pending(void);
 
-/* An answer with LN_TAG_COUNTS. */
-extern void ln_counts_result(const HttpResult *res);
+/* An answer with LN_TAG_STATISTICS. */
+extern void ln_line_statistics_result(const HttpResult *res);
 
 /* The answers so far; they stay until forgotten. */
-extern int	ln_counts_answers(const LnCount **counts);
-extern void ln_counts_forget(void);
+extern int	ln_line_statistics_answers(const LnStatistic **counts);
+extern void ln_line_statistics_forget(void);
 
-#endif							/* LN_COUNTS_H */
+#endif							/* LN_LINE_STATISTICS_H */

@@ -4,7 +4,7 @@
  *		Transactions of the worker: the one place that opens them and that
  *		catches errors.
  *
- * What is on the wire survives an ERROR of any phase: transfers live in
+ * What is on the wire survives an ERROR of any phase: deliveries live in
  * malloc'd memory of the HTTP client and in plain structs, results wait until
  * they can be recorded.  The kind of work that failed rests for a while,
  * doubling, and only it.
@@ -37,27 +37,27 @@ ln_worker_may_log(LogClass class, int64 *skipped)
 
 /* This kind of work has failed: it rests, longer each time.  Or it has not: all is well. */
 static void
-note_rest(const char *activity, bool ok)
+note_backoff(const char *activity, bool ok)
 {
-	for (int i = 0; i < MAX_RESTS; i++)
+	for (int i = 0; i < MAX_BACKOFFS; i++)
 	{
-		Rest	   *rest = &W.rests[i];
+		Backoff    *backoff = &W.backoffs[i];
 
-		if (rest->activity != NULL && strcmp(rest->activity, activity) != 0)
+		if (backoff->activity != NULL && strcmp(backoff->activity, activity) != 0)
 			continue;
 		if (!ok)
 		{
-			rest->activity = activity;
-			rest->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													  Min(PHASE_RETRY_LAST, PHASE_RETRY_FIRST << Min(rest->failures, 8)));
-			rest->failures++;
+			backoff->activity = activity;
+			backoff->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														 Min(PHASE_RETRY_LAST, PHASE_RETRY_FIRST << Min(backoff->failures, 8)));
+			backoff->failures++;
 		}
-		else if (rest->failures > 0)
+		else if (backoff->failures > 0)
 		{
-			rest->failures = 0;
-			rest->until = 0;
+			backoff->failures = 0;
+			backoff->until = 0;
 			LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-			if (!W.standing_still)
+			if (!W.version_mismatch)
 				W.slot->last_error[0] = '\0';
 			LWLockRelease(ln_shared->lock);
 		}
@@ -135,42 +135,42 @@ ln_phase(const char *activity, void (*work) (void *), void *arg)
 		ln_shmem_ended(LN_ENDINGS_ALL);
 	W.ended = false;
 
-	note_rest(activity, ok);
+	note_backoff(activity, ok);
 	return ok;
 }
 
 TimestampTz
-ln_rest_until(const char *activity)
+ln_backoff_until(const char *activity)
 {
-	for (int i = 0; i < MAX_RESTS && W.rests[i].activity != NULL; i++)
+	for (int i = 0; i < MAX_BACKOFFS && W.backoffs[i].activity != NULL; i++)
 	{
-		if (strcmp(W.rests[i].activity, activity) == 0)
-			return W.rests[i].failures > 0 ? W.rests[i].until : DT_NOBEGIN;
+		if (strcmp(W.backoffs[i].activity, activity) == 0)
+			return W.backoffs[i].failures > 0 ? W.backoffs[i].until : DT_NOBEGIN;
 	}
 	return DT_NOBEGIN;
 }
 
 void
-ln_no_rest(const char *activity)
+ln_backoff_clear(const char *activity)
 {
-	for (int i = 0; i < MAX_RESTS && W.rests[i].activity != NULL; i++)
+	for (int i = 0; i < MAX_BACKOFFS && W.backoffs[i].activity != NULL; i++)
 	{
-		if (strcmp(W.rests[i].activity, activity) == 0)
-			W.rests[i].failures = 0;
+		if (strcmp(W.backoffs[i].activity, activity) == 0)
+			W.backoffs[i].failures = 0;
 	}
 }
 
 bool
-ln_resting(const char *activity)
+ln_backing_off(const char *activity)
 {
-	return ln_rest_until(activity) > GetCurrentTimestamp();
+	return ln_backoff_until(activity) > GetCurrentTimestamp();
 }
 
 /* ln_phase(), unless it rests after a failure. */
 bool
 ln_try_phase(const char *activity, void (*work) (void *), void *arg)
 {
-	return !ln_resting(activity) && ln_phase(activity, work, arg);
+	return !ln_backing_off(activity) && ln_phase(activity, work, arg);
 }
 
 bool
@@ -193,10 +193,10 @@ ln_is_row_fault(int sqlstate)
 }
 
 bool
-ln_anything_rests(void)
+ln_any_backoff(void)
 {
-	for (int i = 0; i < MAX_RESTS && W.rests[i].activity != NULL; i++)
-		if (W.rests[i].failures > 0)
+	for (int i = 0; i < MAX_BACKOFFS && W.backoffs[i].activity != NULL; i++)
+		if (W.backoffs[i].failures > 0)
 			return true;
 	return false;
 }

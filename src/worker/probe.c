@@ -21,47 +21,47 @@
 static uint64 asked = 0;		/* so many by this process */
 
 bool
-ln_sounding_clear(LnChannel *c)
+ln_probe_clear(LnChannel *c)
 {
 	if (c->breaker.state != BREAKER_HALF_OPEN)
 		return true;
-	c->sounding.wanted = !c->sounding.good;
-	return c->sounding.good;
+	c->probe.wanted = !c->probe.good;
+	return c->probe.good;
 }
 
 void
-ln_sounding_step(LnChannel **channels, int n, HttpClient *http)
+ln_probe_step(LnChannel **channels, int n, HttpClient *http)
 {
 	for (int i = 0; i < n; i++)
 	{
 		LnChannel  *c = channels[i];
 
-		if (!c->sounding.wanted || c->sounding.request != 0)
+		if (!c->probe.wanted || c->probe.request != 0)
 			continue;
-		c->sounding.wanted = false;
+		c->probe.wanted = false;
 		if (c->gone || c->breaker.state != BREAKER_HALF_OPEN || !ln_token_ready(c->token, GetCurrentTimestamp()))
 			continue;
-		if (ln_token_get(c, "/v2/bot/info", LN_TAG_SOUNDING | ++asked, http))
-			c->sounding.request = LN_TAG_SOUNDING | asked;
+		if (ln_token_get(c, "/v2/bot/info", LN_TAG_PROBE | ++asked, http))
+			c->probe.request = LN_TAG_PROBE | asked;
 		else
 			ln_breaker_failure(&c->breaker, ln_monotonic_ns() / 1000000);
 	}
 }
 
 void
-ln_sounding_result(LnChannel **channels, int n, const HttpResult *res)
+ln_probe_result(LnChannel **channels, int n, const HttpResult *res)
 {
 	for (int i = 0; i < n; i++)
 	{
 		LnChannel  *c = channels[i];
 
-		if (c->sounding.request != res->tag)
+		if (c->probe.request != res->tag)
 			continue;
-		c->sounding.request = 0;
+		c->probe.request = 0;
 		if (res->aborted || c->breaker.state != BREAKER_HALF_OPEN)
 			return;
-		c->sounding.good = res->verdict == HTTP_STATUS && res->status < 500;
-		if (!c->sounding.good)
+		c->probe.good = res->verdict == HTTP_STATUS && res->status < 500;
+		if (!c->probe.good)
 			ln_breaker_failure(&c->breaker, ln_monotonic_ns() / 1000000);
 		return;
 	}

@@ -10,8 +10,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef LN_SOUNDING_H
-#define LN_SOUNDING_H
+#ifndef LN_PROBE_H
+#define LN_PROBE_H
 
 #include "http/http.h"
 #include "worker/channel.h"
@@ -20,12 +20,12 @@
  * May a message of this channel go, as far as this is concerned?  Always, unless
  * its breaker is half-open; then the question is noted to be asked first.
  */
-extern bool ln_sounding_clear(LnChannel *c);
+extern bool ln_probe_clear(LnChannel *c);
 
 /* Ask what was noted. */
-extern void ln_sounding_step(LnChannel **channels, int n, HttpClient *http);
+extern void ln_probe_step(LnChannel **channels, int n, HttpClient *http);
 
-/* An answer with LN_TAG_SOUNDING.  No good one is one more failure. */
-extern void ln_sounding_result(LnChannel **channels, int n, const HttpResult *res);
+/* An answer with LN_TAG_PROBE.  No good one is one more failure. */
+extern void ln_probe_result(LnChannel **channels, int n, const HttpResult *res);
 
-#endif							/* LN_SOUNDING_H */
+#endif							/* LN_PROBE_H */

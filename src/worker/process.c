@@ -116,7 +116,7 @@ detach(int code, Datum arg)
 	bool		orderly;
 
 	/*
-	 * aborts transfers; their leases and the witness file stay for
+	 * aborts deliveries; their leases and the journal file stay for
 	 * ln_worker_rescue()
 	 */
 	ln_http_destroy(W.http);
@@ -128,7 +128,7 @@ detach(int code, Datum arg)
 		orderly = W.slot->state != LN_SLOT_RUNNING;
 		W.slot->pid = 0;
 		W.slot->procno = -1;
-		W.slot->standing_still = false;
+		W.slot->version_mismatch = false;
 		pg_atomic_write_u32(&W.slot->in_flight, 0);
 		if (!orderly)
 		{
@@ -194,8 +194,8 @@ ln_worker_leave_unless_wanted(LnSlotState state, TimestampTz next_due)
 		ln_shmem_stats_keep(MyDatabaseId, NULL, 0);
 		ConditionVariableBroadcast(&ln_shared->drained);
 	}
-	if (W.witness != NULL)
-		ln_witness_destroy(W.witness);
+	if (W.journal != NULL)
+		ln_journal_destroy(W.journal);
 	proc_exit(0);
 }
 

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * record.c
- *		Recording: outcomes of finished transfers become history, under their
+ *		Recording: outcomes of finished deliveries become history, under their
  *		leases.
  *
- * Results wait in memory until they can be written, their leases and witnesses
+ * Results wait in memory until they can be written, their leases and journals
  * with them.
  *
  *-------------------------------------------------------------------------
@@ -16,7 +16,7 @@
 
 #include "worker/state.h"
 
-static void note_return(Transfer *t);
+static void note_return(Delivery *t);
 
 typedef struct Batch
 {
@@ -47,7 +47,7 @@ record_batch(LnRecord *recs, bool *ok, int n)
 	{
 		if (b.held != n && ln_worker_may_log(LOG_LEASE, &skipped))
 			ereport(WARNING,
-					(errmsg("line_notify: %d of %d leases were no longer ours when their outcome was recorded",
+					(errmsg("%d of %d leases were no longer ours when their outcome was recorded",
 							n - b.held, n),
 					 skipped > 0 ? errdetail(INT64_FORMAT " more batches since the last such line.", skipped) : 0));
 		memset(ok, true, sizeof(bool) * n);
@@ -75,7 +75,7 @@ ln_worker_record(void)
 	if (W.ndone == 0)
 		return;
 	if (!ln_worker_stopping &&
-		(ln_resting("recording outcomes") || W.record_at > now))
+		(ln_backing_off("recording outcomes") || W.record_at > now))
 		return;
 	if (W.ndone < RECORD_BATCH && W.nsent + W.nclaimed > 0 && now - W.first_done_at < W.record_delay_us)
 		return;
@@ -85,7 +85,7 @@ ln_worker_record(void)
 	places = palloc(sizeof(int) * RECORD_BATCH * 4);
 	for (int i = 0; i < W.ndone && n < RECORD_BATCH * 4; i++)
 	{
-		Transfer   *t = &W.transfers[W.done[i]];
+		Delivery   *t = &W.deliveries[W.done[i]];
 		LnRecord   *r = &recs[n];
 
 		if (t->record_at > now && !ln_worker_stopping)
@@ -110,19 +110,19 @@ ln_worker_record(void)
 		W.record_delay_us = RECORD_DELAY_FACTOR * (GetCurrentTimestamp() - now);
 		W.record_delay_us = Max(RECORD_DELAY_MIN_US, Min(W.record_delay_us, RECORD_DELAY_MAX_US));
 	}
-	if (ln_resting("recording outcomes") && ln_is_row_fault(W.last_sqlstate))
-		ln_no_rest("recording outcomes");	/* the rows rest, see below */
+	if (ln_backing_off("recording outcomes") && ln_is_row_fault(W.last_sqlstate))
+		ln_backoff_clear("recording outcomes"); /* the rows rest, see below */
 
 	for (int k = 0; k < n; k++)
 	{
 		int			i = places[k];
-		Transfer   *t = &W.transfers[W.done[i]];
+		Delivery   *t = &W.deliveries[W.done[i]];
 
 		if (!ok[k])
 		{
 			/*
 			 * A row that the database refuses by itself waits here, its lease
-			 * and its witness with it, and does not hold up the others.
+			 * and its journal with it, and does not hold up the others.
 			 */
 			if (ln_is_row_fault(W.last_sqlstate))
 			{
@@ -140,8 +140,8 @@ ln_worker_record(void)
 		t->channel->in_flight--;
 		if (t->attempted && ln_line_may_have_been_sent(t->outcome))
 			t->channel->row.sent_today++;
-		t->witness->id = 0;
-		t->state = TRANSFER_FREE;
+		t->journal->id = 0;
+		t->state = DELIVERY_FREE;
 		W.free_list[W.nfree++] = W.done[i];
 		W.done[i] = -1;
 	}
@@ -154,7 +154,7 @@ ln_worker_record(void)
 	{
 		if (W.done[i] < 0)
 			continue;
-		W.record_at = Min(W.record_at, W.transfers[W.done[i]].record_at);
+		W.record_at = Min(W.record_at, W.deliveries[W.done[i]].record_at);
 		W.done[left++] = W.done[i];
 	}
 	W.ndone = left;
@@ -162,12 +162,12 @@ ln_worker_record(void)
 		W.record_at = 0;
 	W.first_done_at = left > 0 ? now : 0;
 	W.idle_since = now;
-	ln_worker_judge_silence_soon();
+	ln_worker_judge_timeouts_soon();
 }
 
 /* A message went back to the queue: its lane has something at that time, and it may expire. */
 static void
-note_return(Transfer *t)
+note_return(Delivery *t)
 {
 	LnLane	   *lane = &t->channel->lanes[t->lane];
 

@@ -3,7 +3,7 @@
  * rescue.c
  *		Rescue: leases of processes that died.
  *
- * A claimer lives as long as its session lock.  What its witness file saw says
+ * A claimer lives as long as its session lock.  What its journal file saw says
  * what became of each message: no byte left, an answer came, or we do not know.
  *
  *-------------------------------------------------------------------------
@@ -21,7 +21,7 @@
 
 /*
  * Claims of processes that are dead: their session lock is free.  What the
- * witness saw decides; without it the truth is that we do not know.
+ * journal saw decides; without it the truth is that we do not know.
  */
 void
 ln_worker_rescue(void *arg)
@@ -37,7 +37,7 @@ ln_worker_rescue(void *arg)
 	for (int i = 0; i < n;)
 	{
 		uint64		claimer = orphans[i].claimer;
-		LnWitnessEntry *seen;
+		LnJournalEntry *seen;
 		LnRecord   *recs = palloc0(sizeof(LnRecord) * (n - i));
 		LOCKTAG		tag;
 		int			nseen;
@@ -54,12 +54,12 @@ ln_worker_rescue(void *arg)
 			continue;
 		}
 
-		seen = ln_witness_read(MyDatabaseId, claimer, &nseen);
+		seen = ln_journal_read(MyDatabaseId, claimer, &nseen);
 		for (; i < n && orphans[i].claimer == claimer; i++)
 		{
 			LnOrphan   *o = &orphans[i];
 			LnRecord   *r = &recs[m++];
-			LnWitnessEntry *e = NULL;
+			LnJournalEntry *e = NULL;
 			LineCase	c;
 			LnPolicy	policy;
 			LnChannel  *channel = NULL;
@@ -106,9 +106,9 @@ ln_worker_rescue(void *arg)
 				policy = *o->policy;
 			c.max_attempts = (int) ln_policy_or(policy.max_attempts, channel ? channel->row.max_attempts : PG_INT32_MAX);
 			c.maybe_sent = o->maybe_sent;
-			c.on_unknown = (LinePolicy) ln_policy_or(policy.on_unknown, channel ? channel->row.on_unknown : LINE_HOLD);
-			c.on_server_error = (LinePolicy) ln_policy_or(policy.on_server_error,
-														  channel ? channel->row.on_server_error : LINE_HOLD);
+			c.on_unknown = (LineDisposition) ln_policy_or(policy.on_unknown, channel ? channel->row.on_unknown : LINE_HOLD);
+			c.on_server_error = (LineDisposition) ln_policy_or(policy.on_server_error,
+															   channel ? channel->row.on_server_error : LINE_HOLD);
 			r->outcome = c.outcome;
 			r->next = ln_line_decide(&c);
 			if (r->next == LINE_RETRY_LATER && channel != NULL)
@@ -118,7 +118,7 @@ ln_worker_rescue(void *arg)
 		recovered = W.ended = true;
 
 		ereport(LOG,
-				(errmsg("line_notify recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
+				(errmsg("recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
 						m, counts[0], counts[1], counts[2])));
 	}
 
@@ -130,10 +130,10 @@ ln_worker_rescue(void *arg)
 	if (recovered)
 	{
 		W.rescue_at = 0;
-		W.need_survey = true;
+		W.need_scan = true;
 		return;
 	}
-	ln_witness_sweep(MyDatabaseId, living, nliving);
+	ln_journal_sweep(MyDatabaseId, living, nliving);
 	if (nliving > 1)
 		W.rescue_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCUE_GAP);
 }

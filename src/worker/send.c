@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * send.c
- *		Sending: transfers become requests at LINE's rate, and answers become
+ *		Sending: deliveries become requests at LINE's rate, and answers become
  *		outcomes.
  *
  * No transaction is open here, except to pause what LINE refuses: a fault that
@@ -35,7 +35,7 @@
 /* Longest pause that a Retry-After can order (ms): then one message asks again. */
 #define MAX_PAUSE_MS		900000
 
-static LnRun *find_run(LnChannel *channel, const char *subject);
+static LnStreak *find_streak(LnChannel *channel, const char *subject);
 
 TimestampTz
 ln_worker_retry_at(const LnChannelRow *row, const LnPolicy *policy, int attempt, LineOutcome outcome, TimestampTz now)
@@ -56,7 +56,7 @@ ln_worker_retry_at(const LnChannelRow *row, const LnPolicy *policy, int attempt,
 
 /* An attempt has come to an end: decide, and keep for ln_worker_record(). */
 static void
-finish(Transfer *t, LineOutcome outcome, bool attempted)
+finish(Delivery *t, LineOutcome outcome, bool attempted)
 {
 	LineCase	c;
 	TimestampTz now = GetCurrentTimestamp();
@@ -67,8 +67,8 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 	c.attempt = t->attempt;
 	c.max_attempts = (int) ln_policy_or(t->policy.max_attempts, channel->row.max_attempts);
 	c.maybe_sent = t->maybe_sent;
-	c.on_unknown = (LinePolicy) ln_policy_or(t->policy.on_unknown, channel->row.on_unknown);
-	c.on_server_error = (LinePolicy) ln_policy_or(t->policy.on_server_error, channel->row.on_server_error);
+	c.on_unknown = (LineDisposition) ln_policy_or(t->policy.on_unknown, channel->row.on_unknown);
+	c.on_server_error = (LineDisposition) ln_policy_or(t->policy.on_server_error, channel->row.on_server_error);
 
 	t->outcome = outcome;
 	t->next = attempted ? ln_line_decide(&c) : LINE_RETURN;
@@ -81,15 +81,15 @@ finish(Transfer *t, LineOutcome outcome, bool attempted)
 	t->retry_at = now;
 	if (t->next == LINE_RETRY_LATER)
 		t->retry_at = ln_worker_retry_at(&channel->row, &t->policy, t->attempt, outcome, now);
-	if (t->state == TRANSFER_CLAIMED)
+	if (t->state == DELIVERY_CLAIMED)
 		channel->queued--;
 	free(t->request);
 	t->request = NULL;
-	t->state = TRANSFER_DONE;
+	t->state = DELIVERY_DONE;
 	t->record_failures = 0;
 	t->record_at = 0;
 	W.record_at = 0;
-	W.done[W.ndone++] = (int) (t - W.transfers);
+	W.done[W.ndone++] = (int) (t - W.deliveries);
 	if (W.first_done_at == 0)
 		W.first_done_at = now;
 	if (t->ordered)
@@ -107,7 +107,7 @@ ln_worker_send(void)
 	W.token_at = DT_NOEND;
 	for (int i = 0; i < n; i++)
 	{
-		Transfer   *t = &W.transfers[W.claimed[W.claimed_head]];
+		Delivery   *t = &W.deliveries[W.claimed[W.claimed_head]];
 		LnChannel  *channel = t->channel;
 		HttpRequest req;
 		char		url[512];
@@ -128,7 +128,7 @@ ln_worker_send(void)
 			ln_channel_part_paused(channel, t->kind, t->subject) ||
 			ln_channel_use_case_paused(channel, t->use_case))
 		{
-			W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
+			W.claimed_head = (W.claimed_head + 1) % W.ndeliveries;
 			W.nclaimed--;
 
 			finish(t, LINE_NOT_SENT, false);
@@ -146,11 +146,11 @@ ln_worker_send(void)
 			if (wait_ns > 0)
 				W.token_at = Min(W.token_at, now + Max(wait_ns / 1000, TOKEN_NAP_US));
 			W.token_at = Min(W.token_at, t->expires_at);
-			W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
-			W.claimed[(W.claimed_head + W.nclaimed - 1) % W.ntransfers] = place;
+			W.claimed_head = (W.claimed_head + 1) % W.ndeliveries;
+			W.claimed[(W.claimed_head + W.nclaimed - 1) % W.ndeliveries] = place;
 			continue;
 		}
-		W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
+		W.claimed_head = (W.claimed_head + 1) % W.ndeliveries;
 		W.nclaimed--;
 		ln_breaker_started(&channel->breaker);
 
@@ -172,7 +172,7 @@ ln_worker_send(void)
 		req.total_timeout_ms = channel->row.total_timeout_ms;
 		req.ca_file = channel->row.ca_file;
 		req.proxy = channel->row.proxy;
-		req.witness = &t->witness->asked;
+		req.journal = &t->journal->asked;
 		t->token_generation = ln_token_generation(channel->token);
 		t->sent_at = GetCurrentTimestamp();
 		ln_stats_sent(channel->stats[t->kind]);
@@ -188,7 +188,7 @@ ln_worker_send(void)
 		channel->sent++;
 		free(t->request);
 		t->request = NULL;
-		t->state = TRANSFER_SENT;
+		t->state = DELIVERY_SENT;
 		W.nsent++;
 	}
 }
@@ -214,7 +214,7 @@ pause_phase(void *arg)
 }
 
 static void
-describe(Pause *p, const Transfer *t, const char *what)
+describe(Pause *p, const Delivery *t, const char *what)
 {
 	snprintf(p->reason, sizeof(p->reason), "%s %d%s%s (message " INT64_FORMAT "%s%s)",
 			 what, t->status, t->error[0] ? ": " : "", t->error, t->id,
@@ -223,18 +223,18 @@ describe(Pause *p, const Transfer *t, const char *what)
 
 /* 401: the token is bad, for everything that the channel sends. */
 static void
-pause_channel(LnChannel *channel, const Transfer *t)
+pause_channel(LnChannel *channel, const Delivery *t)
 {
 	Pause		p = {.channel = channel->row.name};
 
 	if (channel->row.paused)
 		return;
 	channel->row.paused = true; /* at once, for what is claimed */
-	ln_recheck_schedule(channel);
+	ln_credential_check_schedule(channel);
 	channel->refused_token = ln_token_fingerprint(channel->token);
 	describe(&p, t, "LINE answered");
 	ereport(WARNING,
-			(errmsg("line_notify paused channel \"%s\": %s", channel->row.name, p.reason),
+			(errmsg("paused channel \"%s\": %s", channel->row.name, p.reason),
 			 errhint("It goes on by itself when LINE takes the credential again, or another one is set; or SELECT line_notify.resume('%s');", channel->row.name)));
 	if (!ln_phase("pausing a channel", pause_phase, &p))
 		channel->row.paused = false;	/* the next answer tries again */
@@ -242,7 +242,7 @@ pause_channel(LnChannel *channel, const Transfer *t)
 
 /* 403, 404 and their like: an endpoint that the channel may not use, or a wrong address. */
 static void
-pause_endpoint(LnChannel *channel, const Transfer *t)
+pause_endpoint(LnChannel *channel, const Delivery *t)
 {
 	Pause		p = {
 		.channel = channel->row.name,
@@ -255,9 +255,9 @@ pause_endpoint(LnChannel *channel, const Transfer *t)
 	channel->row.endpoint_paused[t->kind] = true;
 	describe(&p, t, "LINE answered");
 	ereport(WARNING,
-			(errmsg("line_notify paused %s messages of channel \"%s\": %s",
+			(errmsg("paused %s messages of channel \"%s\": %s",
 					p.subject, channel->row.name, p.reason),
-			 errhint("Mend the cause, then SELECT line_notify.resume('%s');", channel->row.name)));
+			 errhint("Fix the cause, then SELECT line_notify.resume('%s');", channel->row.name)));
 	if (!ln_phase("pausing an endpoint", pause_phase, &p))
 		channel->row.endpoint_paused[t->kind] = false;
 }
@@ -267,16 +267,16 @@ pause_endpoint(LnChannel *channel, const Transfer *t)
  * wrong itself; its other messages wait until somebody has looked at it.
  */
 static void
-count_refusal(LnChannel *channel, const Transfer *t)
+count_refusal(LnChannel *channel, const Delivery *t)
 {
-	LnRun	   *run = find_run(channel, t->subject);
+	LnStreak   *run = find_streak(channel, t->subject);
 	uint32		error = hash_bytes((const unsigned char *) t->error, strlen(t->error));
 	Pause		p;
 
 	if (run == NULL)
 	{
 		run = &channel->runs[channel->next_run];
-		channel->next_run = (channel->next_run + 1) % LN_RUNS;
+		channel->next_run = (channel->next_run + 1) % LN_STREAKS;
 		strlcpy(run->subject, t->subject, sizeof(run->subject));
 		run->length = 0;
 	}
@@ -292,23 +292,23 @@ count_refusal(LnChannel *channel, const Transfer *t)
 	p.subject = t->subject + 1;
 	describe(&p, t, psprintf("LINE refused %d messages in a row with", REFUSED_RUN));
 	ereport(WARNING,
-			(errmsg("line_notify paused %s \"%s\" of channel \"%s\": %s",
+			(errmsg("paused %s \"%s\" of channel \"%s\": %s",
 					t->kind == LINE_TEMPLATE ? "template" : "flexible messages of use case",
 					p.subject, channel->row.name, p.reason),
-			 errhint("Mend the cause, then SELECT line_notify.resume('%s');", channel->row.name)));
+			 errhint("Fix the cause, then SELECT line_notify.resume('%s');", channel->row.name)));
 	(void) ln_phase("pausing a template", pause_phase, &p);
 }
 
-static LnRun *
-find_run(LnChannel *channel, const char *subject)
+static LnStreak *
+find_streak(LnChannel *channel, const char *subject)
 {
-	for (int i = 0; i < LN_RUNS; i++)
+	for (int i = 0; i < LN_STREAKS; i++)
 		if (strcmp(channel->runs[i].subject, subject) == 0)
 			return &channel->runs[i];
 	return NULL;
 }
 
-/* Take the finished transfers from the HTTP client. */
+/* Take the finished deliveries from the HTTP client. */
 void
 ln_worker_harvest(void)
 {
@@ -316,25 +316,25 @@ ln_worker_harvest(void)
 
 	while (ln_http_next(W.http, &res))
 	{
-		Transfer   *t;
+		Delivery   *t;
 		LnChannel  *channel;
 		LineOutcome outcome = ln_line_outcome(res.verdict, res.status, res.retry_after_ms >= 0);
 		int64		now_ms = ln_monotonic_ns() / 1000000;
-		LnRun	   *run;
+		LnStreak   *run;
 
 		if (res.tag & LN_TAG_SIDE)
 		{
 			if (res.tag & LN_TAG_TOKEN)
 				ln_token_result(W.channels, W.nchannels, &res);
-			else if (res.tag & LN_TAG_RECHECK)
-				ln_recheck_result(W.channels, W.nchannels, &res);
-			else if (res.tag & LN_TAG_SOUNDING)
-				ln_sounding_result(W.channels, W.nchannels, &res);
+			else if (res.tag & LN_TAG_CREDENTIAL_CHECK)
+				ln_credential_check_result(W.channels, W.nchannels, &res);
+			else if (res.tag & LN_TAG_PROBE)
+				ln_probe_result(W.channels, W.nchannels, &res);
 			else
-				ln_counts_result(&res);
+				ln_line_statistics_result(&res);
 			continue;
 		}
-		t = &W.transfers[res.tag];
+		t = &W.deliveries[res.tag];
 		channel = t->channel;
 		W.nsent--;
 		if (res.verdict == HTTP_STATUS)
@@ -343,15 +343,15 @@ ln_worker_harvest(void)
 		else if (!res.aborted)
 			ln_window_lost(&channel->window);
 		channel->sent--;
-		channel->sounding.good = false;
+		channel->probe.good = false;
 		t->status = res.status;
 		strlcpy(t->request_id, res.request_id, sizeof(t->request_id));
 		if (res.verdict == HTTP_STATUS)
 		{
-			t->witness->status = (uint16) Min(Max(res.status, 0), 999);
-			t->witness->has_retry_after = res.retry_after_ms >= 0;
+			t->journal->status = (uint16) Min(Max(res.status, 0), 999);
+			t->journal->has_retry_after = res.retry_after_ms >= 0;
 			pg_write_barrier();
-			t->witness->complete = 1;
+			t->journal->complete = 1;
 		}
 		if (outcome != LINE_ACCEPTED && res.verdict == HTTP_STATUS)
 			ln_line_error_text(res.body, res.body_len, t->error, sizeof(t->error));
@@ -366,10 +366,10 @@ ln_worker_harvest(void)
 				channel->throttles = 0;
 				ln_breaker_success(&channel->breaker);
 				ln_token_proved(channel->token, t->token_generation);
-				ln_recheck_proved(channel);
+				ln_credential_check_proved(channel);
 				if (res.status == 400)
 					count_refusal(channel, t);
-				else if ((run = find_run(channel, t->subject)) != NULL)
+				else if ((run = find_streak(channel, t->subject)) != NULL)
 					run->length = 0;
 				break;
 			case LINE_THROTTLED:
@@ -440,9 +440,9 @@ ln_worker_send_nothing(void)
 {
 	while (W.nclaimed > 0)
 	{
-		Transfer   *t = &W.transfers[W.claimed[W.claimed_head]];
+		Delivery   *t = &W.deliveries[W.claimed[W.claimed_head]];
 
-		W.claimed_head = (W.claimed_head + 1) % W.ntransfers;
+		W.claimed_head = (W.claimed_head + 1) % W.ndeliveries;
 		W.nclaimed--;
 		finish(t, LINE_NOT_SENT, false);
 	}

@@ -24,10 +24,10 @@
 
 #include "worker/send_journal.h"
 
-#define WITNESS_MAGIC	UINT64CONST(0x316e6c7465737469)
+#define JOURNAL_MAGIC	UINT64CONST(0x316e6c7465737469)
 #define BOOT_ID_LEN		36
 
-typedef struct WitnessHeader
+typedef struct JournalHeader
 {
 	uint64		magic;
 	uint64		claimer;
@@ -37,20 +37,20 @@ typedef struct WitnessHeader
 	int32		nentries;
 	int32		unused;
 	char		pad[48];		/* entries start on a cache line */
-} WitnessHeader;
+} JournalHeader;
 
-StaticAssertDecl(sizeof(WitnessHeader) == 128, "header of the witness file");
-StaticAssertDecl(sizeof(LnWitnessEntry) == 32, "entry of the witness file");
+StaticAssertDecl(sizeof(JournalHeader) == 128, "header of the journal file");
+StaticAssertDecl(sizeof(LnJournalEntry) == 32, "entry of the journal file");
 
-struct LnWitness
+struct LnSendJournal
 {
 	char		path[MAXPGPATH];
-	WitnessHeader *header;
+	JournalHeader *header;
 	size_t		size;
 };
 
 static void
-witness_path(char *path, Oid database, uint64 claimer)
+journal_path(char *path, Oid database, uint64 claimer)
 {
 	snprintf(path, MAXPGPATH, "%s/line_notify.%u." UINT64_FORMAT,
 			 PG_STAT_TMP_DIR, database, claimer);
@@ -70,17 +70,17 @@ read_boot_id(char *buf)
 	CloseTransientFile(fd);
 }
 
-LnWitness  *
-ln_witness_create(Oid database, uint64 claimer, int n)
+LnSendJournal *
+ln_journal_create(Oid database, uint64 claimer, int n)
 {
-	LnWitness  *w = MemoryContextAllocZero(TopMemoryContext, sizeof(LnWitness));
+	LnSendJournal *w = MemoryContextAllocZero(TopMemoryContext, sizeof(LnSendJournal));
 	struct stat st;
 	int			fd;
 	int			save;
 	void	   *map;
 
-	witness_path(w->path, database, claimer);
-	w->size = sizeof(WitnessHeader) + sizeof(LnWitnessEntry) * (size_t) n;
+	journal_path(w->path, database, claimer);
+	w->size = sizeof(JournalHeader) + sizeof(LnJournalEntry) * (size_t) n;
 	(void) mkdir(PG_STAT_TMP_DIR, pg_dir_create_mode);	/* usually there */
 	fd = OpenTransientFile(w->path, O_RDWR | O_CREAT | O_TRUNC | PG_BINARY);
 	if (fd < 0)
@@ -118,7 +118,7 @@ ln_witness_create(Oid database, uint64 claimer, int n)
 				 errmsg("could not map file \"%s\": %m", w->path)));
 	}
 
-	w->header = (WitnessHeader *) map;
+	w->header = (JournalHeader *) map;
 	memset(map, 0, w->size);
 	w->header->claimer = claimer;
 	w->header->device = (uint64) st.st_dev;
@@ -126,19 +126,19 @@ ln_witness_create(Oid database, uint64 claimer, int n)
 	w->header->nentries = n;
 	read_boot_id(w->header->boot_id);
 	pg_write_barrier();
-	w->header->magic = WITNESS_MAGIC;
+	w->header->magic = JOURNAL_MAGIC;
 	return w;
 }
 
-LnWitnessEntry *
-ln_witness_entry(LnWitness *w, int i)
+LnJournalEntry *
+ln_journal_entry(LnSendJournal *w, int i)
 {
 	Assert(i >= 0 && i < w->header->nentries);
-	return (LnWitnessEntry *) (w->header + 1) + i;
+	return (LnJournalEntry *) (w->header + 1) + i;
 }
 
 void
-ln_witness_claim(LnWitnessEntry *e, int64 id, uint64 token)
+ln_journal_claim(LnJournalEntry *e, int64 id, uint64 token)
 {
 	e->id = 0;
 	pg_write_barrier();
@@ -152,7 +152,7 @@ ln_witness_claim(LnWitnessEntry *e, int64 id, uint64 token)
 }
 
 void
-ln_witness_destroy(LnWitness *w)
+ln_journal_destroy(LnSendJournal *w)
 {
 	if (w == NULL || w->header == NULL)
 		return;
@@ -161,31 +161,31 @@ ln_witness_destroy(LnWitness *w)
 	(void) unlink(w->path);
 }
 
-LnWitnessEntry *
-ln_witness_read(Oid database, uint64 claimer, int *n)
+LnJournalEntry *
+ln_journal_read(Oid database, uint64 claimer, int *n)
 {
 	char		path[MAXPGPATH];
 	char		boot_id[BOOT_ID_LEN + 4];
-	WitnessHeader header;
-	LnWitnessEntry *entries = NULL;
+	JournalHeader header;
+	LnJournalEntry *entries = NULL;
 	struct stat st;
 	int			fd;
 
 	*n = 0;
-	witness_path(path, database, claimer);
+	journal_path(path, database, claimer);
 	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
 	if (fd < 0)
 		return NULL;
 	read_boot_id(boot_id);
 	if (fstat(fd, &st) == 0 &&
 		read(fd, &header, sizeof(header)) == (ssize_t) sizeof(header) &&
-		header.magic == WITNESS_MAGIC && header.claimer == claimer &&
+		header.magic == JOURNAL_MAGIC && header.claimer == claimer &&
 		header.device == (uint64) st.st_dev && header.inode == (uint64) st.st_ino &&
 		boot_id[0] != '\0' && memcmp(header.boot_id, boot_id, sizeof(boot_id)) == 0 &&
 		header.nentries > 0 &&
-		st.st_size == (off_t) (sizeof(header) + sizeof(LnWitnessEntry) * (size_t) header.nentries))
+		st.st_size == (off_t) (sizeof(header) + sizeof(LnJournalEntry) * (size_t) header.nentries))
 	{
-		ssize_t		size = (ssize_t) (sizeof(LnWitnessEntry) * (size_t) header.nentries);
+		ssize_t		size = (ssize_t) (sizeof(LnJournalEntry) * (size_t) header.nentries);
 
 		entries = palloc(size);
 		if (read(fd, entries, size) == size)
@@ -201,16 +201,16 @@ ln_witness_read(Oid database, uint64 claimer, int *n)
 }
 
 void
-ln_witness_remove(Oid database, uint64 claimer)
+ln_journal_remove(Oid database, uint64 claimer)
 {
 	char		path[MAXPGPATH];
 
-	witness_path(path, database, claimer);
+	journal_path(path, database, claimer);
 	(void) unlink(path);
 }
 
 void
-ln_witness_sweep(Oid database, const uint64 *keep, int nkeep)
+ln_journal_sweep(Oid database, const uint64 *keep, int nkeep)
 {
 	char		prefix[64];
 	size_t		len;
@@ -229,7 +229,7 @@ ln_witness_sweep(Oid database, const uint64 *keep, int nkeep)
 		for (int i = 0; i < nkeep; i++)
 			kept = kept || keep[i] == claimer;
 		if (!kept)
-			ln_witness_remove(database, claimer);
+			ln_journal_remove(database, claimer);
 	}
 	if (dir != NULL)
 		FreeDir(dir);

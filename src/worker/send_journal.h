@@ -17,12 +17,12 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef LN_WITNESS_H
-#define LN_WITNESS_H
+#ifndef LN_SEND_JOURNAL_H
+#define LN_SEND_JOURNAL_H
 
-typedef struct LnWitness LnWitness;
+typedef struct LnSendJournal LnSendJournal;
 
-typedef struct LnWitnessEntry
+typedef struct LnJournalEntry
 {
 	int64		id;				/* message; 0 = free */
 	uint64		token;			/* its lease */
@@ -32,30 +32,30 @@ typedef struct LnWitnessEntry
 	uint8		has_retry_after;
 	uint8		unused[3];
 	int64		unused2;
-} LnWitnessEntry;
+} LnJournalEntry;
 
 /* Create the file of a claimer, for n entries; raises when it cannot. */
-extern LnWitness *ln_witness_create(Oid database, uint64 claimer, int n);
+extern LnSendJournal *ln_journal_create(Oid database, uint64 claimer, int n);
 
 /* Entry i, 0 <= i < n. */
-extern LnWitnessEntry *ln_witness_entry(LnWitness *w, int i);
+extern LnJournalEntry *ln_journal_entry(LnSendJournal *w, int i);
 
 /* Clear and claim an entry for a message. */
-extern void ln_witness_claim(LnWitnessEntry *e, int64 id, uint64 token);
+extern void ln_journal_claim(LnJournalEntry *e, int64 id, uint64 token);
 
 /* Remove the own file: nothing is in flight any more. */
-extern void ln_witness_destroy(LnWitness *w);
+extern void ln_journal_destroy(LnSendJournal *w);
 
 /*
  * Entries that a dead claimer left, or NULL when there is no file or it cannot
  * be believed.  *n = their number; palloc'd.
  */
-extern LnWitnessEntry *ln_witness_read(Oid database, uint64 claimer, int *n);
+extern LnJournalEntry *ln_journal_read(Oid database, uint64 claimer, int *n);
 
 /* Remove a dead claimer's file, after its orphans have been recorded. */
-extern void ln_witness_remove(Oid database, uint64 claimer);
+extern void ln_journal_remove(Oid database, uint64 claimer);
 
 /* Remove files of this database whose claimer is not in the list. */
-extern void ln_witness_sweep(Oid database, const uint64 *keep, int nkeep);
+extern void ln_journal_sweep(Oid database, const uint64 *keep, int nkeep);
 
-#endif							/* LN_WITNESS_H */
+#endif							/* LN_SEND_JOURNAL_H */

@@ -6,15 +6,15 @@
  *	worker.c			the loop: the order of things, and the one place to wait
  *	worker/process.c	how the process comes and goes, its signals and settings
  *	worker/phase.c		transactions, and the only place that catches errors
- *	worker/claim.c		due rows become leases and transfers
- *	worker/send.c		transfers become requests, answers become outcomes
+ *	worker/claim.c		due rows become leases and deliveries
+ *	worker/send.c		deliveries become requests, answers become outcomes
  *	worker/record.c		outcomes become history
  *	worker/rescue.c		leases of processes that died
  *	worker/tasks.c		configuration, expiry, silence, retention ...: the rest
  *
  * Words: a lane is the messages of one channel, priority and endpoint; a lease
  * is a row of in_flight; the claimer is this process, known by the key of a
- * session lock that dies with it; the witness says which messages had a byte
+ * session lock that dies with it; the journal says which messages had a byte
  * handed to the network.
  *
  *-------------------------------------------------------------------------
@@ -76,24 +76,24 @@
  */
 typedef enum LogClass
 {
-	LOG_ASIDE,					/* a message cannot be claimed */
+	LOG_QUARANTINE,				/* a message cannot be claimed */
 	LOG_LEASE,					/* a lease was lost */
 	LOG_ANNOUNCE,				/* listeners are not told of outcomes */
 	LOG_CLASSES
 } LogClass;
 
-typedef enum TransferState
+typedef enum DeliveryState
 {
-	TRANSFER_FREE,				/* -> CLAIMED */
-	TRANSFER_CLAIMED,			/* leased, waiting for a rate token -> SENT,
+	DELIVERY_FREE,				/* -> CLAIMED */
+	DELIVERY_CLAIMED,			/* leased, waiting for a rate token -> SENT,
 								 * DONE */
-	TRANSFER_SENT,				/* in the HTTP client -> DONE */
-	TRANSFER_DONE				/* answered, waiting to be recorded -> FREE */
-} TransferState;
+	DELIVERY_SENT,				/* in the HTTP client -> DONE */
+	DELIVERY_DONE				/* answered, waiting to be recorded -> FREE */
+} DeliveryState;
 
-typedef struct Transfer
+typedef struct Delivery
 {
-	TransferState state;
+	DeliveryState state;
 	int64		id;
 	uint64		token;
 	int			attempt;
@@ -109,7 +109,7 @@ typedef struct Transfer
 	LnPolicy	policy;
 	char	   *request;		/* body, malloc'd, until sent */
 	size_t		request_len;
-	LnWitnessEntry *witness;
+	LnJournalEntry *journal;
 	uint32		token_generation;	/* of the access token it was sent with */
 	TimestampTz sent_at;
 
@@ -124,20 +124,20 @@ typedef struct Transfer
 	TimestampTz record_at;		/* not before, after a failure */
 	char		request_id[80];
 	char		error[256];
-} Transfer;
+} Delivery;
 
 /*
  * A kind of work that failed rests for a while, and only it: a lock on one
  * table must not stop what needs another.
  */
-typedef struct Rest
+typedef struct Backoff
 {
 	const char *activity;		/* as given to phase() */
 	int			failures;		/* in a row */
 	TimestampTz until;
-} Rest;
+} Backoff;
 
-#define MAX_RESTS	32
+#define MAX_BACKOFFS	32
 
 typedef struct LnWorker
 {
@@ -150,15 +150,15 @@ typedef struct LnWorker
 	uint32		wait_event;
 
 	HttpClient *http;
-	LnWitness  *witness;
-	Transfer   *transfers;
-	int			ntransfers;
-	int		   *free_list;		/* places of free transfers */
+	LnSendJournal *journal;
+	Delivery   *deliveries;
+	int			ndeliveries;
+	int		   *free_list;		/* places of free deliveries */
 	int			nfree;
-	int		   *claimed;		/* FIFO ring of CLAIMED transfers */
+	int		   *claimed;		/* FIFO ring of CLAIMED deliveries */
 	int			claimed_head;
 	int			nclaimed;
-	int		   *done;			/* DONE transfers */
+	int		   *done;			/* DONE deliveries */
 	int			ndone;
 	int			nsent;
 
@@ -166,7 +166,7 @@ typedef struct LnWorker
 	int			nchannels;
 	int			next_channel;	/* round robin */
 	int64		home;			/* 0 = disarmed */
-	bool		standing_still; /* versions do not match */
+	bool		version_mismatch;	/* versions do not match */
 	bool		any_suppressed; /* somebody objected */
 
 	LnHorizon	horizon;
@@ -175,21 +175,21 @@ typedef struct LnWorker
 	TimestampTz rescue_at;
 	TimestampTz fold_at;
 	TimestampTz expiry_at;
-	TimestampTz silence_at;
-	TimestampTz release_at;
+	TimestampTz delivery_timeout_at;
+	TimestampTz unblock_at;
 	TimestampTz keys_at;
 	TimestampTz maintenance_at;
-	TimestampTz counts_at;
+	TimestampTz statistics_at;
 	TimestampTz announce_at;
 	TimestampTz probe_at;		/* is there a better credential? */
-	TimestampTz doubt_until;	/* the doubt after a promotion, see below */
-	bool		need_survey;
-	TimestampTz last_survey;
-	int64		survey_us;		/* what it cost, see survey() */
+	TimestampTz in_doubt_until; /* the doubt after a promotion, see below */
+	bool		need_scan;
+	TimestampTz last_scan;
+	int64		scan_us;		/* what it cost, see scan() */
 	TimestampTz expiry_low;		/* nothing that waits expires before */
 	TimestampTz expiry_last;	/* of the rows of the last transaction */
 	int			expire_limit;	/* rows of the next one */
-	LnReleaseScan release_scan;
+	LnUnblockScan unblock_scan;
 	int64		fold_after;		/* seq; 0 = from the first event on */
 	bool		fold_left;		/* there are events that had to stay */
 
@@ -204,12 +204,12 @@ typedef struct LnWorker
 	int64		last_claim_us;
 	TimestampTz idle_since;
 	bool		drain_wanted;	/* somebody waits in drain(): no rest between
-								 * surveys */
+								 * scans */
 	TimestampTz drain_until;	/* a drainer: leave then; 0 = a worker */
 	bool		drained;		/* a drainer: nothing is left to do */
-	TimestampTz doubt_before;	/* due up to then: perhaps sent by the former
-								 * primary; DT_NOBEGIN = no doubt */
-	Rest		rests[MAX_RESTS];
+	TimestampTz in_doubt_before;	/* due up to then: perhaps sent by the
+									 * former primary; DT_NOBEGIN = no doubt */
+	Backoff		backoffs[MAX_BACKOFFS];
 	int			last_sqlstate;	/* of the last failed phase */
 	bool		ended;			/* this phase ended messages: see wait.c */
 	LnSample	samples[LOG_CLASSES];
@@ -272,10 +272,10 @@ extern bool ln_phase(const char *activity, void (*work) (void *), void *arg);
 extern bool ln_try_phase(const char *activity, void (*work) (void *), void *arg);
 
 /* Until when does it rest?  DT_NOBEGIN = it does not. */
-extern TimestampTz ln_rest_until(const char *activity);
-extern bool ln_resting(const char *activity);
-extern void ln_no_rest(const char *activity);
-extern bool ln_anything_rests(void);
+extern TimestampTz ln_backoff_until(const char *activity);
+extern bool ln_backing_off(const char *activity);
+extern void ln_backoff_clear(const char *activity);
+extern bool ln_any_backoff(void);
 
 /*
  * Can a row be the cause of this error?  Locks, shortage of memory or disk,
@@ -320,7 +320,7 @@ extern TimestampTz ln_worker_resume_at(TimestampTz now);
 /* Hand claimed messages to the HTTP client as fast as LINE's rate allows. */
 extern void ln_worker_send(void);
 
-/* Take the finished transfers from the HTTP client. */
+/* Take the finished deliveries from the HTTP client. */
 extern void ln_worker_harvest(void);
 
 /* When to try again after such an outcome: backoff, and time for a delivery event to come. */
@@ -335,7 +335,7 @@ extern void ln_worker_publish_breakers(void);
 
 /* worker/record.c -------------------------------------------------------- */
 
-/* Write down what came of finished transfers, when enough of them wait or one waits long enough. */
+/* Write down what came of finished deliveries, when enough of them wait or one waits long enough. */
 extern void ln_worker_record(void);
 
 /* worker/rescue.c -------------------------------------------------------- */
@@ -352,13 +352,13 @@ extern void ln_worker_take_work(void);
 extern void ln_worker_chores(void);
 
 /* What waits, and for when?  Finds rows that a claim had to skip, too. */
-extern void ln_worker_survey(void);
+extern void ln_worker_scan(void);
 
 /* Tokens that are missing or old; LINE's counts. */
 extern void ln_worker_ask_line(void);
 
 /* Something was counted. */
-extern void ln_worker_judge_silence_soon(void);
+extern void ln_worker_judge_timeouts_soon(void);
 
 /* When the next of the above is due; DT_NOEND = when told. */
 extern TimestampTz ln_worker_chores_deadline(TimestampTz now);

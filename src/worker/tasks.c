@@ -29,13 +29,13 @@
 /* Versions of the SQL objects that this library can work with. */
 static const char *const supported_versions[] = {"1.0", NULL};
 
-/* No survey of all lanes more often than this (ms): it may walk dead index entries. */
-#define SURVEY_GAP			1000
-#define SURVEY_GAP_BUSY		30000
-#define SURVEY_GAP_DRAIN	5
+/* No scan of all lanes more often than this (ms): it may walk dead index entries. */
+#define SCAN_GAP			1000
+#define SCAN_GAP_BUSY		30000
+#define SCAN_GAP_DRAIN	5
 
-/* What a survey took is believed up to this (us), and then up to twice what was believed before. */
-#define SURVEY_US_FIRST		INT64CONST(20000)
+/* What a scan took is believed up to this (us), and then up to twice what was believed before. */
+#define SCAN_US_FIRST		INT64CONST(20000)
 
 /* A drainer asks again after so long (us) whether another one is done with a channel. */
 #define IDENTITY_RETRY		(USECS_PER_SEC / 4)
@@ -44,8 +44,8 @@ static const char *const supported_versions[] = {"1.0", NULL};
 #define CREDENTIAL_PROBE	10000
 
 /* Rows set aside are brought back in steps of this; locked ones after (ms). */
-#define RELEASE_BATCH		1000
-#define RELEASE_RETRY		1000
+#define UNBLOCK_BATCH		1000
+#define UNBLOCK_RETRY		1000
 
 /* Old dedup keys are swept up so often (ms), by a worker that is awake anyway. */
 #define SWEEP_GAP			3600000
@@ -58,10 +58,10 @@ static const char *const supported_versions[] = {"1.0", NULL};
 #define FOLD_RETRY			1000
 
 /* LINE's counts are asked for again after so long when there was no token (us). */
-#define COUNTS_RETRY		(10 * USECS_PER_SEC)
+#define STATISTICS_RETRY		(10 * USECS_PER_SEC)
 
 /* Silence is judged and counters are summed up so often at most (us). */
-#define SILENCE_GAP			(5 * USECS_PER_SEC)
+#define DELIVERY_TIMEOUT_GAP			(5 * USECS_PER_SEC)
 
 /* Retention has a look so often (ms); between two steps of it others get their turn. */
 #define MAINTENANCE_GAP		3600000
@@ -72,8 +72,8 @@ static void configure(void *arg);
 static void fold(void *arg);
 static void expire(void *arg);
 static void expire_failed(void);
-static void settle_doubt(void *arg);
-static void judge_silence(void *arg);
+static void settle_in_doubt(void *arg);
+static void judge_timeouts(void *arg);
 static void release(void *arg);
 static void sweep_keys(void *arg);
 static void maintain(void *arg);
@@ -84,9 +84,9 @@ static void take_identities(void);
 static bool credential_probe_is_due(void);
 static void note_tokens(void);
 static void resume_checked(void);
-static void fetch_counts(void);
-static int	survey_gap(void);
-static int64 silence_gap(void);
+static void fetch_statistics(void);
+static int	scan_gap(void);
+static int64 delivery_timeout_gap(void);
 
 /*
  * A chore runs when its time has come.  Its own work says when it is due again;
@@ -105,9 +105,9 @@ static const struct Chore
 	{"recovering claims", ln_worker_rescue, &W.rescue_at, true, true, NULL},
 	{"folding webhook events", fold, &W.fold_at, false, true, NULL},
 	{"ending expired messages", expire, &W.expiry_at, true, false, expire_failed},
-	{"ending the doubt", settle_doubt, &W.doubt_until, true, false, NULL},
-	{"judging silence", judge_silence, &W.silence_at, true, false, NULL},
-	{"releasing messages", release, &W.release_at, true, true, NULL},
+	{"ending the doubt", settle_in_doubt, &W.in_doubt_until, true, false, NULL},
+	{"judging silence", judge_timeouts, &W.delivery_timeout_at, true, false, NULL},
+	{"releasing messages", release, &W.unblock_at, true, true, NULL},
 	{"sweeping old keys", sweep_keys, &W.keys_at, true, false, NULL},
 	{"announcing outcomes", announce, &W.announce_at, false, true, NULL},
 	{"maintaining history", maintain, &W.maintenance_at, true, false, NULL},
@@ -123,7 +123,7 @@ ln_worker_chores(void)
 		const struct Chore *c = &chores[i];
 		TimestampTz due = *c->due;
 
-		if (due > GetCurrentTimestamp() || (c->at_home && W.home == 0) || ln_resting(c->activity))
+		if (due > GetCurrentTimestamp() || (c->at_home && W.home == 0) || ln_backing_off(c->activity))
 			continue;
 		*c->due = DT_NOEND;
 		if (ln_phase(c->activity, c->work, NULL))
@@ -137,13 +137,13 @@ ln_worker_chores(void)
 void
 ln_worker_ask_line(void)
 {
-	if (ln_guc_enabled && W.home != 0 && !W.standing_still)
-		ln_recheck_step(W.channels, W.nchannels, W.home, W.http);
-	ln_sounding_step(W.channels, W.nchannels, W.http);
+	if (ln_guc_enabled && W.home != 0 && !W.version_mismatch)
+		ln_credential_check_step(W.channels, W.nchannels, W.home, W.http);
+	ln_probe_step(W.channels, W.nchannels, W.http);
 	ln_token_step(W.channels, W.nchannels, W.http);
 	note_tokens();
 	resume_checked();
-	fetch_counts();
+	fetch_statistics();
 }
 
 TimestampTz
@@ -155,15 +155,15 @@ ln_worker_chores_deadline(TimestampTz now)
 	{
 		/* old keys are swept by a worker that is awake for something else */
 		if ((!chores[i].at_home || W.home != 0) && chores[i].due != &W.keys_at)
-			wake = Min(wake, Max(*chores[i].due, ln_rest_until(chores[i].activity)));
+			wake = Min(wake, Max(*chores[i].due, ln_backoff_until(chores[i].activity)));
 	}
 	for (int i = 0; i < W.nchannels && W.home != 0 && ln_guc_enabled; i++)
-		wake = Min(wake, ln_recheck_deadline(W.channels[i], W.home));
-	if (W.home != 0 && ln_guc_enabled && ln_counts_pending() == 0)
-		wake = Min(wake, Max(W.counts_at, ln_rest_until("looking for counts to ask for")));
-	if (W.need_survey && W.nclaimed + W.nsent == 0)
-		wake = Min(wake, Max(TimestampTzPlusMilliseconds(W.last_survey, survey_gap() + 1),
-							 ln_rest_until("looking for due messages")));
+		wake = Min(wake, ln_credential_check_deadline(W.channels[i], W.home));
+	if (W.home != 0 && ln_guc_enabled && ln_line_statistics_pending() == 0)
+		wake = Min(wake, Max(W.statistics_at, ln_backoff_until("looking for counts to ask for")));
+	if (W.need_scan && W.nclaimed + W.nsent == 0)
+		wake = Min(wake, Max(TimestampTzPlusMilliseconds(W.last_scan, scan_gap() + 1),
+							 ln_backoff_until("looking for due messages")));
 	return wake;
 }
 
@@ -174,7 +174,7 @@ ln_worker_chores_due(TimestampTz now)
 		if (*chores[i].due <= now && chores[i].due != &W.maintenance_at && chores[i].due != &W.keys_at &&
 			(!chores[i].at_home || W.home != 0))
 			return true;
-	return W.need_survey;
+	return W.need_scan;
 }
 
 bool
@@ -183,7 +183,7 @@ ln_worker_chores_idle(void)
 	for (int i = 0; i < (int) lengthof(chores); i++)
 		if (chores[i].stay && *chores[i].due != DT_NOEND && (!chores[i].at_home || W.home != 0))
 			return false;
-	return W.probe_at == DT_NOEND && ln_counts_pending() == 0;
+	return W.probe_at == DT_NOEND && ln_line_statistics_pending() == 0;
 }
 
 static void
@@ -224,23 +224,23 @@ ln_worker_take_work(void)
 		}
 		for (int i = 0; supported_versions[i] != NULL; i++)
 			known = known || strcmp(version, supported_versions[i]) == 0;
-		W.standing_still = !known;
+		W.version_mismatch = !known;
 
 		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-		if (known && W.slot->standing_still)
+		if (known && W.slot->version_mismatch)
 			W.slot->last_error[0] = '\0';
-		W.slot->standing_still = !known;
+		W.slot->version_mismatch = !known;
 		if (!known)
 			snprintf(W.slot->last_error, sizeof(W.slot->last_error),
 					 "library 1.0 does not know extension version %s", version);
 		LWLockRelease(ln_shared->lock);
-		W.config_at = W.rescue_at = W.fold_at = W.release_at = 0;
-		W.need_survey = true;
+		W.config_at = W.rescue_at = W.fold_at = W.unblock_at = 0;
+		W.need_scan = true;
 	}
 	if (work & LN_WORK_CONFIG)
 	{
 		W.config_at = W.rescue_at = 0;
-		W.need_survey = true;
+		W.need_scan = true;
 	}
 
 	if (work & LN_WORK_WEBHOOK)
@@ -252,12 +252,12 @@ ln_worker_take_work(void)
 	if (work & LN_WORK_RESCAN)
 	{
 		ln_worker_forget_bounds();
-		W.need_survey = true;
-		W.last_survey = 0;
+		W.need_scan = true;
+		W.last_scan = 0;
 		W.fold_at = 0;			/* they may have had messages of events locked */
 	}
-	if (work & LN_WORK_RELEASE)
-		W.release_at = 0;
+	if (work & LN_WORK_UNBLOCK)
+		W.unblock_at = 0;
 	if (work & LN_WORK_OUTBOX)
 	{
 		lanes = pg_atomic_exchange_u64(&W.slot->new_lanes, 0);
@@ -271,7 +271,7 @@ ln_worker_take_work(void)
 					ln_worker_fill_lane(&W.channels[i]->lanes[p], W.idle_since);
 		}
 		/* some of the new rows may be for later, or parked */
-		W.need_survey = true;
+		W.need_scan = true;
 	}
 }
 
@@ -280,28 +280,28 @@ configure(void *arg)
 {
 	W.maintenance_at = 0;		/* retention may have changed */
 	W.home = ln_outbox_local_home();
-	W.doubt_before = DT_NOBEGIN;
-	W.doubt_until = DT_NOEND;
+	W.in_doubt_before = DT_NOBEGIN;
+	W.in_doubt_until = DT_NOEND;
 	if (W.home != 0)
 		ln_outbox_note_timeline(W.home, GetWALInsertionTimeLine(),
 								SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != 0,
-								ln_guc_promotion_grace, &W.doubt_before, &W.doubt_until);
+								ln_guc_promotion_grace, &W.in_doubt_before, &W.in_doubt_until);
 	W.any_suppressed = ln_outbox_has_suppressed();
-	W.counts_at = 0;
+	W.statistics_at = 0;
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
 	if (W.drain_until != 0)
 		take_identities();
 	for (int i = 0; i < W.nchannels; i++)
 	{
-		/* the survey, which comes next, says which lanes have something */
+		/* the scan, which comes next, says which lanes have something */
 		for (int p = 0; p < LN_LANES; p++)
 			W.channels[i]->lanes[p].low = DT_NOBEGIN;
 		if (W.channels[i]->row.paused_automatically)
 			resume_if_mended(W.channels[i]);
 	}
 	W.expiry_low = DT_NOBEGIN;
-	W.need_survey = true;
-	W.last_survey = 0;
+	W.need_scan = true;
+	W.last_scan = 0;
 }
 
 /*
@@ -341,7 +341,7 @@ resume_if_mended(LnChannel *c)
 	c->refused_token = credential;
 	if (ln_outbox_resume(c->row.name))
 		ereport(LOG,
-				(errmsg("line_notify resumed channel \"%s\": its credential has changed", c->row.name)));
+				(errmsg("resumed channel \"%s\": its credential has changed", c->row.name)));
 }
 
 /* Files are read again now and then, as long as a channel waits for a better one. */
@@ -368,14 +368,14 @@ credential_probe_is_due(void)
 
 /* What waits, and for when?  Also finds rows that a claim had to skip. */
 static void
-survey(void *arg)
+scan(void *arg)
 {
 	LnLaneRow  *rows;
 	TimestampTz now = GetCurrentTimestamp();
 	int			n;
 
-	W.last_survey = now;
-	n = W.home != 0 ? ln_outbox_survey(W.home, W.doubt_before, &rows) : 0;
+	W.last_scan = now;
+	n = W.home != 0 ? ln_outbox_scan_due(W.home, W.in_doubt_before, &rows) : 0;
 
 	for (int i = 0; i < W.nchannels; i++)
 		for (int p = 0; p < LN_LANES; p++)
@@ -401,29 +401,29 @@ survey(void *arg)
 	W.expiry_at = W.home != 0 ? ln_outbox_next_expiry(W.home, W.expiry_low) : DT_NOEND;
 
 	/* one long one has waited for a lock; the next will tell */
-	W.survey_us = Min(Max(0, GetCurrentTimestamp() - now), Max(SURVEY_US_FIRST, 2 * W.survey_us));
+	W.scan_us = Min(Max(0, GetCurrentTimestamp() - now), Max(SCAN_US_FIRST, 2 * W.scan_us));
 }
 
 /*
- * Milliseconds between two surveys.  Where dead index entries pile up behind a
+ * Milliseconds between two scans.  Where dead index entries pile up behind a
  * held snapshot one may take a second: it shall not take more than a fiftieth
  * of the time.
  */
 static int
-survey_gap(void)
+scan_gap(void)
 {
-	int			gap = W.nclaimed + W.nsent == 0 ? SURVEY_GAP : SURVEY_GAP_BUSY;
+	int			gap = W.nclaimed + W.nsent == 0 ? SCAN_GAP : SCAN_GAP_BUSY;
 
-	if ((W.drain_wanted || W.drain_until != 0) && gap == SURVEY_GAP)
-		gap = SURVEY_GAP_DRAIN;
-	return Max(gap, (int) Min(W.survey_us / 20, 600000));
+	if ((W.drain_wanted || W.drain_until != 0) && gap == SCAN_GAP)
+		gap = SCAN_GAP_DRAIN;
+	return Max(gap, (int) Min(W.scan_us / 20, 600000));
 }
 
 void
-ln_worker_survey(void)
+ln_worker_scan(void)
 {
-	if (W.need_survey && TimestampDifferenceExceeds(W.last_survey, GetCurrentTimestamp(), survey_gap()))
-		W.need_survey = !ln_try_phase("looking for due messages", survey, NULL);
+	if (W.need_scan && TimestampDifferenceExceeds(W.last_scan, GetCurrentTimestamp(), scan_gap()))
+		W.need_scan = !ln_try_phase("looking for due messages", scan, NULL);
 }
 
 static void
@@ -441,32 +441,32 @@ fold(void *arg)
 	W.fold_left = left && after != 0;
 	W.fold_after = after;
 	W.ended = n > 0;
-	ln_worker_judge_silence_soon();
+	ln_worker_judge_timeouts_soon();
 }
 
 /* What nobody wakes us for: the silence after messages; sums. */
 static void
-judge_silence(void *arg)
+judge_timeouts(void *arg)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	W.silence_at = ln_outbox_sweep_silence(ln_guc_silence_after * USECS_PER_SEC);
-	if (W.silence_at != DT_NOBEGIN)
-		W.silence_at = Max(W.silence_at, now + silence_gap());
+	W.delivery_timeout_at = ln_outbox_sweep_delivery_timeout(ln_guc_delivery_timeout * USECS_PER_SEC);
+	if (W.delivery_timeout_at != DT_NOBEGIN)
+		W.delivery_timeout_at = Max(W.delivery_timeout_at, now + delivery_timeout_gap());
 }
 
 /* So often at most (us). */
 static int64
-silence_gap(void)
+delivery_timeout_gap(void)
 {
-	return Min(SILENCE_GAP, ln_guc_silence_after * USECS_PER_SEC / 10);
+	return Min(DELIVERY_TIMEOUT_GAP, ln_guc_delivery_timeout * USECS_PER_SEC / 10);
 }
 
 /* Something was counted. */
 void
-ln_worker_judge_silence_soon(void)
+ln_worker_judge_timeouts_soon(void)
 {
-	W.silence_at = Min(W.silence_at, GetCurrentTimestamp() + silence_gap());
+	W.delivery_timeout_at = Min(W.delivery_timeout_at, GetCurrentTimestamp() + delivery_timeout_gap());
 }
 
 static void
@@ -496,7 +496,7 @@ expire_failed(void)
 	if (!ln_is_row_fault(W.last_sqlstate))
 		return;
 	/* the other rows need not wait for the one that is at fault */
-	ln_no_rest("ending expired messages");
+	ln_backoff_clear("ending expired messages");
 	if (W.expire_limit > 1)
 		W.expire_limit /= 2;
 	else if (W.expiry_last != DT_NOBEGIN)
@@ -508,11 +508,11 @@ expire_failed(void)
 
 /* After a promotion, the time to wait for delivery events is over. */
 static void
-settle_doubt(void *arg)
+settle_in_doubt(void *arg)
 {
 	/* the change of the identity makes us read the configuration again */
-	if (ln_outbox_settle_doubt(W.home, ln_guc_on_promotion == LN_PROMOTION_HOLD, EXPIRE_BATCH))
-		W.doubt_until = 0;
+	if (ln_outbox_settle_in_doubt(W.home, ln_guc_on_promotion == LN_PROMOTION_HOLD, EXPIRE_BATCH))
+		W.in_doubt_until = 0;
 }
 
 static void
@@ -535,8 +535,8 @@ release(void *arg)
 	TimestampTz now = GetCurrentTimestamp();
 
 	ln_worker_lock_claims();
-	if (ln_outbox_release(RELEASE_BATCH, &W.release_scan, &rows, &n, &stuck))
-		W.release_at = stuck ? TimestampTzPlusMilliseconds(now, RELEASE_RETRY) : 0;
+	if (ln_outbox_unblock(UNBLOCK_BATCH, &W.unblock_scan, &rows, &n, &stuck))
+		W.unblock_at = stuck ? TimestampTzPlusMilliseconds(now, UNBLOCK_RETRY) : 0;
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < W.nchannels; j++)
 			if (strcmp(W.channels[j]->row.name, rows[i].channel) == 0)
@@ -568,7 +568,7 @@ announce(void *arg)
 							 GUC_ACTION_LOCAL, true, 0, false);
 	if (!ln_outbox_announce(ln_guc_notify_outcomes) && ln_worker_may_log(LOG_ANNOUNCE, &skipped))
 		ereport(WARNING,
-				(errmsg("line_notify did not announce outcomes: more than half of the NOTIFY queue is full"),
+				(errmsg("did not announce outcomes: more than half of the NOTIFY queue is full"),
 				 skipped > 0 ? errdetail(INT64_FORMAT " more times since the last such line.", skipped) : 0,
 				 errhint("A session that listens and stays in a transaction keeps the server from emptying it.")));
 }
@@ -595,7 +595,7 @@ note_tokens(void)
 	{
 		TokenNews	news;
 
-		if (ln_resting("noting the state of a token"))
+		if (ln_backing_off("noting the state of a token"))
 			return;
 		news.channel = W.channels[i]->row.name;
 
@@ -612,62 +612,62 @@ resume_phase(void *arg)
 
 	if (ln_outbox_resume(c->row.name))
 		ereport(LOG,
-				(errmsg("line_notify resumed channel \"%s\": LINE takes its credential again", c->row.name)));
+				(errmsg("resumed channel \"%s\": LINE takes its credential again", c->row.name)));
 }
 
 /* Channels that were paused for a 401, and that LINE would not refuse any more. */
 static void
 resume_checked(void)
 {
-	for (int i = 0; i < W.nchannels && !W.standing_still; i++)
-		if (!ln_resting("resuming a channel") && ln_recheck_passed(W.channels[i]))
+	for (int i = 0; i < W.nchannels && !W.version_mismatch; i++)
+		if (!ln_backing_off("resuming a channel") && ln_credential_check_passed(W.channels[i]))
 			(void) ln_phase("resuming a channel", resume_phase, W.channels[i]);
 }
 
 typedef struct Wanted
 {
-	LnCount		counts[LN_COUNTS_MAX];
+	LnStatistic counts[LN_STATISTICS_MAX];
 	int			n;
 } Wanted;
 
 static void
-wanted_counts_phase(void *arg)
+wanted_statistics_phase(void *arg)
 {
 	Wanted	   *w = (Wanted *) arg;
 
-	w->n = ln_outbox_wanted_counts(W.home, w->counts, &W.counts_at);
+	w->n = ln_outbox_wanted_statistics(W.home, w->counts, &W.statistics_at);
 }
 
 static void
-record_counts_phase(void *arg)
+record_statistics_phase(void *arg)
 {
-	const LnCount *counts;
-	int			n = ln_counts_answers(&counts);
+	const LnStatistic *counts;
+	int			n = ln_line_statistics_answers(&counts);
 
-	ln_outbox_record_counts(counts, n);
+	ln_outbox_record_statistics(counts, n);
 }
 
 /* Ask LINE how many messages it delivered on past days, and keep the answers. */
 static void
-fetch_counts(void)
+fetch_statistics(void)
 {
-	const LnCount *answers;
+	const LnStatistic *answers;
 	Wanted		w;
 
-	if (W.standing_still || W.home == 0 || ln_counts_pending() > 0)
+	if (W.version_mismatch || W.home == 0 || ln_line_statistics_pending() > 0)
 		return;
-	if (ln_counts_answers(&answers) > 0)
+	if (ln_line_statistics_answers(&answers) > 0)
 	{
-		if (!ln_try_phase("recording counts", record_counts_phase, NULL))
+		if (!ln_try_phase("recording counts", record_statistics_phase, NULL))
 			return;
-		ln_counts_forget();
+		ln_line_statistics_forget();
 		/* what was asked and not told decides when to look again */
-		W.counts_at = 0;
+		W.statistics_at = 0;
 	}
-	if (!ln_guc_enabled || W.counts_at > GetCurrentTimestamp())
+	if (!ln_guc_enabled || W.statistics_at > GetCurrentTimestamp())
 		return;
-	if (!ln_try_phase("looking for counts to ask for", wanted_counts_phase, &w) || w.n == 0)
+	if (!ln_try_phase("looking for counts to ask for", wanted_statistics_phase, &w) || w.n == 0)
 		return;
-	if (ln_counts_ask(W.channels, W.nchannels, w.counts, w.n, W.http) < w.n)
-		W.counts_at = Max(W.counts_at, GetCurrentTimestamp() + COUNTS_RETRY);
+	if (ln_line_statistics_ask(W.channels, W.nchannels, w.counts, w.n, W.http) < w.n)
+		W.statistics_at = Max(W.statistics_at, GetCurrentTimestamp() + STATISTICS_RETRY);
 }

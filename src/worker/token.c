@@ -10,7 +10,7 @@
  * A token is asked for only when a message is due: an idle database asks for
  * nothing.  It is replaced at 70 to 80 % of its life, so a busy channel never
  * stops for it; and answers to messages that still carried the old one are
- * told from answers to the new one by the generation that each transfer notes.
+ * told from answers to the new one by the generation that each delivery notes.
  *
  * Secrets are wiped from what we allocate.  Copies that libcurl or the server
  * made on the way are out of our hands, and within this process all the same.
@@ -259,7 +259,7 @@ ln_token_result(LnChannel **channels, int n, const HttpResult *res)
 		t->expires_at = TimestampTzPlusMilliseconds(asked, life * 1000 - life * 1000 / SAFETY_PART);
 		t->renew_at = TimestampTzPlusMilliseconds(asked, ln_token_renew_ms(life, random_bits()));
 		ereport(DEBUG1,
-				(errmsg("line_notify has a new access token for channel \"%s\", good for " INT64_FORMAT " s", t->name, life)));
+				(errmsg("new access token for channel \"%s\", good for " INT64_FORMAT " s", t->name, life)));
 	}
 	explicit_bzero(token, LN_TOKEN_SIZE);
 	pfree(token);
@@ -346,10 +346,10 @@ ln_token_told(LnToken *t)
 {
 	if (t->error[0] != '\0')
 		ereport(WARNING,
-				(errmsg("line_notify cannot get an access token for channel \"%s\": %s", t->name, t->error)));
+				(errmsg("could not get an access token for channel \"%s\": %s", t->name, t->error)));
 	else
 		ereport(LOG,
-				(errmsg("line_notify has an access token for channel \"%s\" again", t->name)));
+				(errmsg("channel \"%s\" has an access token again", t->name)));
 	strlcpy(t->told, t->error, sizeof(t->told));
 }
 
@@ -436,7 +436,7 @@ failed(LnToken *t, int64 at_least_ms, const char *why)
 		strlcpy(t->error, why, sizeof(t->error));
 	else
 		ereport(DEBUG1,
-				(errmsg("line_notify could not renew the access token of channel \"%s\" yet: %s", t->name, why)));
+				(errmsg("could not renew the access token of channel \"%s\" yet: %s", t->name, why)));
 }
 
 /* A token that an operator set: inline, or the first line of a file. */

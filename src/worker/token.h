@@ -30,10 +30,10 @@
 
 /* tags with one of these bits are no messages: see also line_statistics.h and credential_check.h */
 #define LN_TAG_TOKEN		(UINT64CONST(1) << 62)
-#define LN_TAG_COUNTS		(UINT64CONST(1) << 61)
-#define LN_TAG_RECHECK		(UINT64CONST(1) << 60)
-#define LN_TAG_SOUNDING		(UINT64CONST(1) << 59)
-#define LN_TAG_SIDE			(LN_TAG_TOKEN | LN_TAG_COUNTS | LN_TAG_RECHECK | LN_TAG_SOUNDING)
+#define LN_TAG_STATISTICS		(UINT64CONST(1) << 61)
+#define LN_TAG_CREDENTIAL_CHECK		(UINT64CONST(1) << 60)
+#define LN_TAG_PROBE		(UINT64CONST(1) << 59)
+#define LN_TAG_SIDE			(LN_TAG_TOKEN | LN_TAG_STATISTICS | LN_TAG_CREDENTIAL_CHECK | LN_TAG_PROBE)
 
 /* places in the HTTP client for such requests */
 #define LN_SIDE_TRANSFERS	16

@@ -16,7 +16,7 @@
  * beside this one, see worker/state.h; whatever decides is a pure function
  * elsewhere (line_api.c, breaker.c, token_bucket.c, window.c, retry.c).
  *
- * What survives the death of the process is the leases and the witness file;
+ * What survives the death of the process is the leases and the journal file;
  * see worker/rescue.c.
  *
  *-------------------------------------------------------------------------
@@ -114,11 +114,11 @@ send_and_record(void)
 	ln_worker_harvest();
 	ln_worker_record();
 
-	if (!W.standing_still)
+	if (!W.version_mismatch)
 	{
 		ln_worker_chores();
 		ln_worker_claim();
-		ln_worker_survey();
+		ln_worker_scan();
 	}
 	ln_worker_ask_line();
 	ln_worker_send();
@@ -146,7 +146,7 @@ wait_for_something(void)
 		ln_shmem_note_drained(W.slot, resume_at);
 	W.drain_wanted = W.drain_wanted && resume_at == 0;
 
-	if (is_idle() && ln_guc_idle_timeout > 0 && !W.standing_still)
+	if (is_idle() && ln_guc_idle_timeout > 0 && !W.version_mismatch)
 	{
 		TimestampTz leave_at = TimestampTzPlusMilliseconds(W.idle_since, ln_guc_idle_timeout * INT64CONST(1000));
 
@@ -208,8 +208,8 @@ wind_up(bool at_once)
 	}
 	if (W.ndone == 0)
 	{
-		ln_witness_destroy(W.witness);
-		W.witness = NULL;
+		ln_journal_destroy(W.journal);
+		W.journal = NULL;
 	}
 	MemoryContextReset(W.batch);
 }
@@ -232,22 +232,22 @@ start(void)
 	ln_worker_take_work();
 	ln_worker_take_database();
 
-	W.ntransfers = ln_guc_max_in_flight;
-	W.transfers = MemoryContextAllocZero(W.context, sizeof(Transfer) * W.ntransfers);
-	W.free_list = MemoryContextAlloc(W.context, sizeof(int) * W.ntransfers);
-	W.claimed = MemoryContextAlloc(W.context, sizeof(int) * W.ntransfers);
-	W.done = MemoryContextAlloc(W.context, sizeof(int) * W.ntransfers);
-	W.witness = ln_witness_create(MyDatabaseId, W.claimer, W.ntransfers);
-	for (int i = 0; i < W.ntransfers; i++)
+	W.ndeliveries = ln_guc_max_in_flight;
+	W.deliveries = MemoryContextAllocZero(W.context, sizeof(Delivery) * W.ndeliveries);
+	W.free_list = MemoryContextAlloc(W.context, sizeof(int) * W.ndeliveries);
+	W.claimed = MemoryContextAlloc(W.context, sizeof(int) * W.ndeliveries);
+	W.done = MemoryContextAlloc(W.context, sizeof(int) * W.ndeliveries);
+	W.journal = ln_journal_create(MyDatabaseId, W.claimer, W.ndeliveries);
+	for (int i = 0; i < W.ndeliveries; i++)
 	{
-		W.transfers[i].witness = ln_witness_entry(W.witness, i);
+		W.deliveries[i].journal = ln_journal_entry(W.journal, i);
 		W.free_list[W.nfree++] = i;
 	}
 
 	memset(&http, 0, sizeof(http));
-	http.max_transfers = W.ntransfers + LN_SIDE_TRANSFERS;
-	http.max_connections = W.ntransfers + LN_SIDE_TRANSFERS;
-	http.max_host_connections = W.ntransfers + LN_SIDE_TRANSFERS;
+	http.max_transfers = W.ndeliveries + LN_SIDE_TRANSFERS;
+	http.max_connections = W.ndeliveries + LN_SIDE_TRANSFERS;
+	http.max_host_connections = W.ndeliveries + LN_SIDE_TRANSFERS;
 	http.max_idle_s = ln_guc_connection_idle;
 	http.max_response = MAX_RESPONSE;
 	W.http = ln_http_create(&http, err, sizeof(err));
@@ -261,21 +261,21 @@ start(void)
 	AddWaitEventToSet(W.events, WL_SOCKET_READABLE, ln_http_fd(W.http), NULL, NULL);
 
 	/* the other chores are due now */
-	W.doubt_until = W.probe_at = W.token_at = DT_NOEND;
-	W.need_survey = true;
-	W.expiry_low = W.doubt_before = DT_NOBEGIN;
+	W.in_doubt_until = W.probe_at = W.token_at = DT_NOEND;
+	W.need_scan = true;
+	W.expiry_low = W.in_doubt_before = DT_NOBEGIN;
 	W.expire_limit = EXPIRE_BATCH;
 	W.record_delay_us = RECORD_DELAY_MIN_US;
 	W.idle_since = GetCurrentTimestamp();
-	ereport(LOG, (errmsg("line_notify worker started for database %u", MyDatabaseId)));
+	ereport(LOG, (errmsg("delivery worker started for database %u", MyDatabaseId)));
 }
 
 /* Nothing in hand, and nothing to do before a known time. */
 static bool
 is_idle(void)
 {
-	return W.nclaimed + W.nsent + W.ndone == 0 && !W.need_survey &&
-		ln_worker_chores_idle() && !ln_anything_rests();
+	return W.nclaimed + W.nsent + W.ndone == 0 && !W.need_scan &&
+		ln_worker_chores_idle() && !ln_any_backoff();
 }
 
 /* When is something to be done without being woken?  DT_NOEND = never. */
@@ -286,15 +286,15 @@ next_deadline(TimestampTz now)
 
 	/* noted for us, and put back because the look at it failed */
 	if (pg_atomic_read_u32(&W.slot->work) != 0)
-		wake = Max(now, ln_rest_until("checking the extension"));
-	if (!W.standing_still)
+		wake = Max(now, ln_backoff_until("checking the extension"));
+	if (!W.version_mismatch)
 	{
 		wake = Min(wake, ln_worker_chores_deadline(now));
 		for (int i = 0; i < W.nchannels && ln_guc_enabled && W.home != 0; i++)
-			wake = Min(wake, Max(ln_worker_claim_deadline(W.channels[i], now), W.channels[i]->rest_until));
+			wake = Min(wake, Max(ln_worker_claim_deadline(W.channels[i], now), W.channels[i]->backoff_until));
 	}
 	if (W.ndone > 0)
-		wake = Min(wake, Max(Max(W.record_at, W.first_done_at + W.record_delay_us), ln_rest_until("recording outcomes")));
+		wake = Min(wake, Max(Max(W.record_at, W.first_done_at + W.record_delay_us), ln_backoff_until("recording outcomes")));
 	if (W.nclaimed > 0)
 		wake = Min(wake, W.token_at);
 	return wake;

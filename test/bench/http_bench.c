@@ -91,7 +91,7 @@ run_ours(void)
 	HttpClient *client;
 	char		err[256];
 	int			added = 0;
-	volatile uint8_t witness = 0;
+	volatile uint8_t journal = 0;
 
 	memset(&opt, 0, sizeof(opt));
 	opt.max_transfers = nconnections;
@@ -116,7 +116,7 @@ run_ours(void)
 	req.connect_timeout_ms = 5000;
 	req.total_timeout_ms = 10000;
 	req.ca_file = ca_file;
-	req.witness = &witness;
+	req.journal = &journal;
 
 	f.seconds = now();
 	f.cpu = cpu();

@@ -60,7 +60,7 @@ SELECT put('c', ref => 'old', ord => 'o1');
 SELECT id AS old_id FROM line_notify.outbox WHERE reference = 'old' \gset
 SELECT put('c', 'replace', 'new', 'o2');
 SELECT id = :old_id AS same_id, order_key, on_duplicate FROM line_notify.outbox WHERE reference = 'new';
-SELECT count(*) FROM line_notify.release;
+SELECT count(*) FROM line_notify.unblock;
 INSERT INTO line_notify.outbox (phone, use_case, template_key, dedup_key, on_duplicate, reference)
 SELECT '09012345678', 'reservation', 't', 'd', 'replace', 'row ' || i FROM generate_series(1, 3) i;
 SELECT reference FROM line_notify.outbox ORDER BY id;

@@ -141,7 +141,7 @@ DROP TRIGGER t ON elsewhere;
 CREATE TRIGGER t BEFORE INSERT ON elsewhere FOR EACH ROW EXECUTE FUNCTION line_notify._outbox_insert();
 INSERT INTO elsewhere VALUES ('x', 'y');
 DROP TRIGGER t ON elsewhere;
-CREATE TRIGGER t BEFORE INSERT ON elsewhere FOR EACH ROW EXECUTE FUNCTION line_notify._release();
+CREATE TRIGGER t BEFORE INSERT ON elsewhere FOR EACH ROW EXECUTE FUNCTION line_notify._note_unblock();
 INSERT INTO elsewhere VALUES ('x', 'y');
 \set VERBOSITY default
 DROP TABLE elsewhere;

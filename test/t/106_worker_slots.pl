@@ -37,7 +37,7 @@ $node->wait_states('c', accepted => 1);
 pass('a place became free: it sends');
 is($node->safe_psql('c', 'SELECT count(*) FROM line_notify.health()'), 0, 'and health() is content');
 
-# a worker that cannot live: it may not make its witness file
+# a worker that cannot live: it may not make its journal file
 my $dir = $node->data_dir . '/pg_stat_tmp';
 chmod 0500, $dir;
 SKIP:

@@ -76,7 +76,7 @@ for my $policy ('hold', 'send')
 	$standby->promote;
 	ok($standby->poll_query_until('postgres', "SELECT reason LIKE '%delivery events%' FROM line_notify.health() WHERE subject = 'promotion'"),
 		"asynchronous, $policy: in doubt");
-	is($standby->safe_psql('postgres', "SELECT count(*), bool_and(waiting_until = (SELECT doubt_until FROM line_notify.identity)) FROM line_notify.notifications WHERE waiting_reason = 'in doubt after a promotion'"),
+	is($standby->safe_psql('postgres', "SELECT count(*), bool_and(waiting_until = (SELECT in_doubt_until FROM line_notify.identity)) FROM line_notify.notifications WHERE waiting_reason = 'in doubt after a promotion'"),
 		'20|t', 'each message says so, and until when');
 	$standby->insert('postgres', 1, first => 30);
 	ok($standby->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE reference = 'ref 30'"), 'new messages go');

@@ -125,10 +125,10 @@ $node->safe_psql('postgres', 'ALTER DATABASE postgres RESET synchronous_commit')
 }
 
 # ---- files of dead workers
-sub witness
+sub journal
 {
 	my @files = glob($node->data_dir . '/pg_stat_tmp/line_notify.*');
-	die 'no witness file' unless @files;
+	die 'no journal file' unless @files;
 	return @files;
 }
 
@@ -147,7 +147,7 @@ for my $case ([ 'untouched', qr/recovered 1 claims of a process that died: 1 nev
 		"SELECT count(*) = 4 AND (SELECT count(*) = 1 FROM line_notify.in_flight) FROM line_notify.outbox")
 	  or die 'no claim';
 	$node->stop('immediate');
-	for my $file (witness())
+	for my $file (journal())
 	{
 		my $content = slurp_file($file);
 		if ($what eq 'copied')

@@ -83,7 +83,7 @@ sql("SELECT line_notify.create_channel('staging2', only_recipients => ARRAY['$ph
 sql("SELECT line_notify.cancel(reference => 'customer-80'); SELECT line_notify.cancel(dedup_key => 'dedup-77')");
 sql("ANALYZE line_notify.outbox; ANALYZE line_notify.history; ANALYZE line_notify.dedup; ANALYZE line_notify.operations; ANALYZE line_notify.attempt_log");
 is(sql("BEGIN;
-	INSERT INTO line_notify.release (channel, order_key) VALUES ('shop', 'order-77');
+	INSERT INTO line_notify.unblock (channel, order_key) VALUES ('shop', 'order-77');
 	INSERT INTO line_notify.webhook_event (channel, event_id, type, recipient, event_at) VALUES ('shop', 'untagged', 'delivery', '$hash', now());
 	SELECT line_notify.forget_recipient('$phone');
 	COMMIT;"), 7, 'seven messages concerned: three sent, one cancelled, one waiting, one on the wire, one invalid');

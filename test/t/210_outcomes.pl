@@ -21,7 +21,7 @@ is(scalar(@blocks), 5, 'five blocks of SQL');
 my ($table, $job, $pick_up, $second, $listen) = @blocks;
 
 my $sim = LineNotify::Sim->start;
-my $node = LineNotify::Node->new('main', 'line_notify.silence_after' => 6);
+my $node = LineNotify::Node->new('main', 'line_notify.delivery_timeout' => 6);
 $node->install('postgres', $sim);
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 sub queue { return sql('SELECT order_ref, why, revision, wanted FROM sms_queue ORDER BY order_ref'); }
@@ -82,7 +82,7 @@ is(sql("SELECT string_agg(order_ref || ' ' || outcome, ', ' ORDER BY order_ref) 
 is(sql('SELECT crm_notes()'), 0, 'once');
 
 # unconfirmed: sooner, and corrected
-sql("SELECT line_notify.alter_channel('shop', confirm_within => '1 s'); ALTER SYSTEM SET line_notify.silence_after = 3600; SELECT pg_reload_conf()");
+sql("SELECT line_notify.alter_channel('shop', confirm_within => '1 s'); ALTER SYSTEM SET line_notify.delivery_timeout = 3600; SELECT pg_reload_conf()");
 $sim->set_recipients('+819010000005' => 'blocked', '+819010000006' => 'blocked');
 $node->insert('postgres', 2, first => 5);
 waiting('sms', 2);

@@ -60,7 +60,7 @@ for my $ref (references())
 }
 is($overtaken, 0, 'none overtook another of its key');
 is(scalar(keys %copies), $keys * $length, 'and each was sent');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.release'), 0, 'nothing is left to be released');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.unblock'), 0, 'nothing is left to be released');
 
 # the one in front fails again and again: those behind wait, others do not
 $sim->reset;

@@ -123,7 +123,7 @@ my $none = 'SELECT line_notify.drop_channel(name) FROM line_notify.channels WHER
 my $log = -s $node->logfile;
 $node->safe_psql('postgres', $many);
 $node->poll_query_until('postgres', "SELECT count(*) = 512 FROM line_notify.stats") or die 'not taken';
-ok($node->wait_for_log(qr/no place for statistics of channel "many\d+"/, $log), 'the log tells when all are taken');
+ok($node->wait_for_log(qr/no slot is left for statistics of channel "many\d+"/, $log), 'the log tells when all are taken');
 $node->safe_psql('postgres', $none);
 $node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM line_notify.stats') or die 'not given back';
 pass('places of dropped channels are given back');

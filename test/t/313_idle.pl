@@ -1,6 +1,6 @@
 # While there is nothing to do, nothing runs: no transaction, no wake-up of the
 # worker or the launcher.  TAP, because it is about processes; Linux only, since
-# the kernel is the witness of wake-ups.
+# the kernel is the journal of wake-ups.
 #
 # LN_IDLE=60 for the full minute.
 
@@ -60,7 +60,7 @@ for my $window (1 .. 20)
 	last if $quiet;
 	note("window $window: $switches wake-ups, $commits transactions");
 }
-is($node->safe_psql('busy', "SELECT line_notify._next_counts(max(home)) BETWEEN clock_timestamp() + interval '5 s' AND clock_timestamp() + interval '15 s' FROM line_notify.channel"),
+is($node->safe_psql('busy', "SELECT line_notify._next_statistics(max(home)) BETWEEN clock_timestamp() + interval '5 s' AND clock_timestamp() + interval '15 s' FROM line_notify.channel"),
 	'f', 'nor is one planned for soon, with nothing to ask LINE for');
 ok($quiet, "no wake-up and no transaction in $seconds s");
 like($node->safe_psql('postgres', "SELECT state || ' ' || wait_event_type FROM pg_stat_activity WHERE pid = $worker"),

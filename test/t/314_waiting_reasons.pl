@@ -119,13 +119,13 @@ is(sql("SELECT cancelled FROM line_notify.cancel(ids => '{900000}')"), 1, 'and i
 # ---- after a promotion ---------------------------------------------------
 sql("SELECT line_notify.pause('shop')");
 my $old = put();
-sql("UPDATE line_notify.identity SET doubt_before = now(), doubt_until = now() + interval '1 hour'");
-waits_for($old, 'channel paused', "u = (SELECT doubt_until FROM line_notify.identity)");
+sql("UPDATE line_notify.identity SET in_doubt_before = now(), in_doubt_until = now() + interval '1 hour'");
+waits_for($old, 'channel paused', "u = (SELECT in_doubt_until FROM line_notify.identity)");
 sql("SELECT line_notify.resume('shop')");
-waits_for($old, 'in doubt after a promotion', "u = (SELECT doubt_until FROM line_notify.identity)");
+waits_for($old, 'in doubt after a promotion', "u = (SELECT in_doubt_until FROM line_notify.identity)");
 ok($node->poll_query_until('postgres', "SELECT bool_or(subject = 'promotion') FROM line_notify.health()"), 'health() says so');
 gone();
-sql("UPDATE line_notify.identity SET doubt_before = NULL, doubt_until = NULL");
+sql("UPDATE line_notify.identity SET in_doubt_before = NULL, in_doubt_until = NULL");
 
 # ---- a standby -----------------------------------------------------------
 $node->backup('base');

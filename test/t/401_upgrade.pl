@@ -178,7 +178,7 @@ $node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('old') ], 'pg_dump of
 # ---- the library that knows both
 my $src = $PostgreSQL::Test::Utils::tmp_check . '/src';
 system('cp', '-a', $ENV{LN_SRC}, $src) == 0 or BAIL_OUT("could not copy $ENV{LN_SRC}");
-command_ok([ 'sh', '-c', qq{grep -l 'supported_versions\\[\\] = {"1.0", NULL}' '$src'/src/*.c | xargs sed -i 's/supported_versions\\[\\] = {"1.0", NULL}/supported_versions[] = {"1.0", "1.1test", NULL}/' && }
+command_ok([ 'sh', '-c', qq{grep -l 'supported_versions\\[\\] = {"1.0", NULL}' '$src'/src/*/*.c | xargs sed -i 's/supported_versions\\[\\] = {"1.0", NULL}/supported_versions[] = {"1.0", "1.1test", NULL}/' && }
 	  . qq{make -s -C '$src' with_llvm=no PG_CONFIG='$ENV{PG_CONFIG}' && rm '$library' && cp '$src/line_notify.so' '$library'} ], 'a newer library');
 $node->restart;
 $node->wait_states('old', %every, accepted => 9, unknown => 2);

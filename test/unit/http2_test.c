@@ -95,7 +95,7 @@ typedef struct Link
 
 static Server server;
 static HttpClient *client;
-static volatile uint8_t witness;
+static volatile uint8_t journal;
 static HttpResult res;
 static int	broken_promises = 0;
 static int	tries = 0;
@@ -451,7 +451,7 @@ add(const char *body, int total_ms)
 	req.total_timeout_ms = total_ms;
 	req.ca_file = ca;
 	req.http2 = true;
-	req.witness = &witness;
+	req.journal = &journal;
 	return ln_http_add(client, &req, err, sizeof(err));
 }
 
@@ -496,7 +496,7 @@ try_one(Deed first, Deed then, bool warm, HttpVerdict *verdict, int *copies)
 			diag("warming up failed: %s", res.error);
 	}
 	script(first, then);
-	witness = 0;
+	journal = 0;
 	add("MARK", 1200);
 	*verdict = HTTP_AMBIGUOUS;
 	*copies = -1;
@@ -509,10 +509,10 @@ try_one(Deed first, Deed then, bool warm, HttpVerdict *verdict, int *copies)
 	*copies = marked();
 	*verdict = res.verdict;
 	tries++;
-	if (*copies > 1 || (*copies > 0 && witness == 0) ||
-		(res.verdict == HTTP_NOT_SENT && (witness || *copies > 0)))
+	if (*copies > 1 || (*copies > 0 && journal == 0) ||
+		(res.verdict == HTTP_NOT_SENT && (journal || *copies > 0)))
 	{
-		diag("%d copies, verdict %d, witness %d", *copies, res.verdict, witness);
+		diag("%d copies, verdict %d, journal %d", *copies, res.verdict, journal);
 		broken_promises++;
 	}
 	ln_http_destroy(client);

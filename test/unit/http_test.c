@@ -6,7 +6,7 @@
  *
  * After each transfer, whatever it was about, the same is asked of the server
  * as an independent judge: did it get the body once at most, did it get nothing
- * when we say "not sent", and does the witness agree?
+ * when we say "not sent", and does the journal agree?
  *
  * The transfers are driven as the worker drives them: poll() on the client's
  * descriptor with the client's time-out, then a step.  So a wake-up that gets
@@ -62,7 +62,7 @@ typedef struct Try
 	bool		http2;
 } Try;
 
-static volatile uint8_t witness;
+static volatile uint8_t journal;
 static HttpResult res;
 static char res_body[200000];
 static int	steps;				/* of the last drive() */
@@ -132,7 +132,7 @@ add(const Try *t, uint64_t tag, char *err, size_t errlen)
 	req.ca_file = t->ca_file;
 	req.proxy = t->proxy;
 	req.http2 = t->http2;
-	req.witness = &witness;
+	req.journal = &journal;
 	return ln_http_add(client, &req, err, errlen);
 }
 
@@ -185,15 +185,15 @@ judge(void)
 		broken_promises++;
 		diag("received %d times", copies);
 	}
-	if (res.verdict == HTTP_NOT_SENT && (copies > 0 || witness != 0))
+	if (res.verdict == HTTP_NOT_SENT && (copies > 0 || journal != 0))
 	{
 		broken_promises++;
-		diag("called not sent: %d copies, witness %d", copies, witness);
+		diag("called not sent: %d copies, journal %d", copies, journal);
 	}
-	if (copies > 0 && witness == 0)
+	if (copies > 0 && journal == 0)
 	{
 		broken_promises++;
-		diag("received without a witness");
+		diag("received without a journal");
 	}
 	if ((res.verdict == HTTP_STATUS) != (res.status >= 200))
 	{
@@ -208,7 +208,7 @@ go(const Try *t)
 {
 	char		err[200] = "";
 
-	witness = 0;
+	journal = 0;
 	if (!add(t, 7, err, sizeof(err)))
 	{
 		ok(false, "refused: %s", err);
@@ -284,7 +284,7 @@ test_plain(void)
 	   res.retry_after_ms == -1 && res.elapsed_us > 0 &&
 	   res.elapsed_us < 5000000, "the other fields");
 	ok(res.new_connection, "on a new connection");
-	ok(witness == 1, "the witness is set");
+	ok(journal == 1, "the journal is set");
 	is_str(server.last_body, "{\"MARK\":1}", "what the server got");
 	ok(strncmp(server.last_head, "POST / HTTP/1.1\r\n", 17) == 0, "its line");
 	ok(strstr(server.last_head, "\r\nContent-Length: 10\r\n") != NULL,
@@ -311,7 +311,7 @@ test_plain(void)
 	result_is(HTTP_STATUS, 200, "a GET with the same handle");
 	ok(strncmp(server.last_head, "GET /v2/bot/info?x=1 HTTP/1.1\r\n", 31) == 0 &&
 	   !strcasestr(server.last_head, "Content-Length"), "without a body");
-	ok(witness == 0, "without a witness");
+	ok(journal == 0, "without a journal");
 
 	rude_script(&server, good, NULL);
 	t.get = false;
@@ -989,7 +989,7 @@ test_copies(void)
 					most = copies;
 				codes[round] = res.curl_code;
 				if (cases[i].copies == 1 && (res.verdict != HTTP_AMBIGUOUS ||
-											 witness != 1))
+											 journal != 1))
 					wrong++;
 				if (res.verdict == HTTP_STATUS && copies != 1)
 					wrong++;
@@ -1082,7 +1082,7 @@ test_no_connection(void)
 	t.port = ntohs(addr.sin_port);
 	go(&t);
 	result_is(HTTP_NOT_SENT, 0, "nobody listens");
-	ok(witness == 0 && strlen(res.error) > 0, "%s", res.error);
+	ok(journal == 0 && strlen(res.error) > 0, "%s", res.error);
 	t.get = true;
 	go(&t);
 	result_is(HTTP_NOT_SENT, 0, "likewise for a GET");
@@ -1524,7 +1524,7 @@ test_proxy(void)
 		rude_script(&tls, good, NULL);
 		go(&t);
 		result_is(HTTP_NOT_SENT, 0, cases[i].name);
-		ok(witness == 0 && rude_marked(&tls) == 0 &&
+		ok(journal == 0 && rude_marked(&tls) == 0 &&
 		   res.retry_after_ms == -1 && strlen(res.error) > 0, "%s", res.error);
 	}
 
@@ -1579,7 +1579,7 @@ test_proxy(void)
 /* ---------- endurance ---------- */
 
 /*
- * A sender that is killed at a random moment: its witness, in shared memory,
+ * A sender that is killed at a random moment: its journal, in shared memory,
  * must have been set if the server got the request.
  */
 static void
@@ -1614,7 +1614,7 @@ test_killed(void)
 			req.body = "MARK";
 			req.body_len = 4;
 			req.connect_timeout_ms = req.total_timeout_ms = 1000;
-			req.witness = shared;
+			req.journal = shared;
 			client = new_client(1, 1, 10);
 			ln_http_add(client, &req, err, sizeof(err));
 			drive(1000);
@@ -1634,7 +1634,7 @@ test_killed(void)
 				lies++;
 		}
 	}
-	is_int(lies, 0, "killed at any moment, the witness tells the truth");
+	is_int(lies, 0, "killed at any moment, the journal tells the truth");
 	diag("60 killed: %d marked, %d arrived", marks, arrived);
 	munmap((void *) shared, 4096);
 }

@@ -97,12 +97,12 @@ main(void)
 				}
 	is_int(wrong, 0, "extreme arguments stay within 1 and the cap");
 
-	is_int(ln_retry_recheck_ms(0, 0), 7500, "a paused channel: first question after 7.5 s");
-	is_int(ln_retry_recheck_ms(0, 2500), 10000, "or 10 s");
-	is_int(ln_retry_recheck_ms(1, 0), 15000, "the second after twice that");
-	is_int(ln_retry_recheck_ms(6, 0), 450000, "the longest is 10 minutes");
-	is_int(ln_retry_recheck_ms(INT_MAX, 150000), 600000, "for ever");
-	is_int(ln_retry_recheck_ms(-1, 0), 7500, "nonsense is the first");
+	is_int(ln_retry_credential_check_ms(0, 0), 7500, "a paused channel: first question after 7.5 s");
+	is_int(ln_retry_credential_check_ms(0, 2500), 10000, "or 10 s");
+	is_int(ln_retry_credential_check_ms(1, 0), 15000, "the second after twice that");
+	is_int(ln_retry_credential_check_ms(6, 0), 450000, "the longest is 10 minutes");
+	is_int(ln_retry_credential_check_ms(INT_MAX, 150000), 600000, "for ever");
+	is_int(ln_retry_credential_check_ms(-1, 0), 7500, "nonsense is the first");
 
 	return done_testing();
 }

@@ -29,7 +29,7 @@ CREATE VIEW pg_temp.matrix AS
 			  AND p.proname IN ('cancel', 'reschedule', 'redrive', 'pause', 'resume', 'take_outcomes', 'drop_consumer', 'wait_for',
 				'find_notifications', 'health', 'reset_stats', 'enqueue', 'arm', 'create_channel', 'alter_channel', 'drop_channel', 'set_credential',
 				'grant_sender', 'grant_support', 'grant_operator', 'revoke_sender', 'revoke_support', 'revoke_operator',
-				'_finish', '_end_waiting', '_log_operation', '_grant_duty', '_note_outcome', '_wait_for', '_filter', '_condition', '_rescan', '_caller')
+				'_finish', '_end_waiting', '_log_operation', '_grant_role_functions', '_note_outcome', '_wait_for', '_filter', '_condition', '_rescan', '_caller')
 			UNION ALL
 			SELECT c.relname, has_table_privilege(r.oid, c.oid, 'SELECT')
 			FROM pg_class c

@@ -11,7 +11,7 @@ use LineNotify::Sim;
 use LineNotify::Node;
 
 my $sim = LineNotify::Sim->start;
-my $node = LineNotify::Node->new('main', 'line_notify.silence_after' => 3);
+my $node = LineNotify::Node->new('main', 'line_notify.delivery_timeout' => 3);
 $node->install('postgres', $sim);
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 

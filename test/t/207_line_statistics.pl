@@ -47,12 +47,12 @@ $node->wait_states('postgres', accepted => 1, delivered => 4);
 is(asked(), $n, 'not asked for again within the hour');
 
 my $home = sql('SELECT line_notify._local_home()');
-my $due = "SELECT line_notify._next_counts($home) - now() BETWEEN interval '5 seconds' AND interval '61 minutes'";
+my $due = "SELECT line_notify._next_statistics($home) - now() BETWEEN interval '5 seconds' AND interval '61 minutes'";
 is(sql($due), 't', 'but when the hour is over');
 sql("SELECT line_notify.pause('shop')");
-is(sql("SELECT line_notify._next_counts($home) > now() + interval '5 seconds'"), 't', 'a paused channel is not asked about, and nobody waits for it');
+is(sql("SELECT line_notify._next_statistics($home) > now() + interval '5 seconds'"), 't', 'a paused channel is not asked about, and nobody waits for it');
 sql("UPDATE line_notify.delivered_counts SET fetched_at = now() - interval '2 hours'");
-is(sql("SELECT line_notify._next_counts($home) > now() + interval '5 seconds'"), 't', 'nor when its hour is over');
+is(sql("SELECT line_notify._next_statistics($home) > now() + interval '5 seconds'"), 't', 'nor when its hour is over');
 sql("UPDATE line_notify.delivered_counts SET fetched_at = now()");
 sql("SELECT line_notify.resume('shop')");
 sql("UPDATE line_notify.delivered_counts SET fetched_at = now() - interval '59 minutes 59 seconds'");

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * release_trigger.c
+ * unblock_trigger.c
  *		A row that held others back is gone: note it for the worker.
  *
  * The trigger does not bring the next message forward itself.  What it can see
@@ -22,14 +22,14 @@
 #include "server/shmem.h"
 #include "server/wakeup.h"
 
-PG_FUNCTION_INFO_V1(line_notify_release);
+PG_FUNCTION_INFO_V1(line_notify_note_unblock);
 
 /*
  * AFTER DELETE row trigger of outbox (releases the order_key) and of
  * partial_pause (has no order_key: releases the channel).
  */
 Datum
-line_notify_release(PG_FUNCTION_ARGS)
+line_notify_note_unblock(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	TupleDesc	desc;
@@ -50,8 +50,8 @@ line_notify_release(PG_FUNCTION_ARGS)
 	order_key = SPI_fnumber(desc, "order_key");
 	if (order_key > 0)
 		key = SPI_getvalue(trigdata->tg_trigtuple, desc, order_key);
-	ln_outbox_note_release(SPI_getvalue(trigdata->tg_trigtuple, desc, SPI_fnumber(desc, "channel")), key);
+	ln_outbox_note_unblock(SPI_getvalue(trigdata->tg_trigtuple, desc, SPI_fnumber(desc, "channel")), key);
 	SPI_finish();
-	ln_wakeup_at_commit(LN_WORK_RELEASE);
+	ln_wakeup_at_commit(LN_WORK_UNBLOCK);
 	return PointerGetDatum(NULL);
 }
