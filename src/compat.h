@@ -48,14 +48,20 @@
 #define LnWaitEvent(name) PG_WAIT_EXTENSION
 #endif
 
-/* 17: a resource owner instead of a memory context; for the life of the process */
+/*
+ * 17: a resource owner instead of a memory context; for the life of the
+ * process
+ */
 #if PG_VERSION_NUM >= 170000
 #define LnCreateWaitEventSet(nevents) CreateWaitEventSet(NULL, (nevents))
 #else
 #define LnCreateWaitEventSet(nevents) CreateWaitEventSet(TopMemoryContext, (nevents))
 #endif
 
-/* 16: a database whose DROP was interrupted; back-patched without the macro's name to 15 */
+/*
+ * 16: a database whose DROP was interrupted; back-patched without the macro's
+ * name to 15
+ */
 #ifndef DATCONNLIMIT_INVALID_DB
 #define DATCONNLIMIT_INVALID_DB -2
 #endif
@@ -69,17 +75,21 @@
 	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tz))
 #endif
 
-/* 18: the tuple itself, when it is there already; 16: only summarizing indexes */
+/*
+ * 18: the tuple itself, when it is there already; 16: only summarizing indexes
+ */
 #if PG_VERSION_NUM >= 180000
 #define LnExecCheckIndexConstraints(info, slot, estate, conflict) \
-	ExecCheckIndexConstraints((info), (slot), (estate), (conflict), &(slot)->tts_tid, NIL)
+	ExecCheckIndexConstraints((info), (slot), (estate), (conflict), \
+							  &(slot)->tts_tid, NIL)
 #else
 #define LnExecCheckIndexConstraints(info, slot, estate, conflict) \
 	ExecCheckIndexConstraints((info), (slot), (estate), (conflict), NIL)
 #endif
 #if PG_VERSION_NUM >= 160000
 #define LnExecInsertIndexTuples(info, slot, estate, lost) \
-	ExecInsertIndexTuples((info), (slot), (estate), false, true, (lost), NIL, false)
+	ExecInsertIndexTuples((info), (slot), (estate), false, true, (lost), NIL, \
+						  false)
 #else
 #define LnExecInsertIndexTuples(info, slot, estate, lost) \
 	ExecInsertIndexTuples((info), (slot), (estate), false, true, (lost), NIL)

@@ -37,7 +37,8 @@ int			ln_guc_delivery_timeout = 90000;
 
 static char *guc_node = NULL;
 
-static bool check_notify_outcomes(char **newval, void **extra, GucSource source);
+static bool check_notify_outcomes(char **newval, void **extra,
+								  GucSource source);
 
 static const struct config_enum_entry on_promotion_options[] = {
 	{"hold", LN_PROMOTION_HOLD, false},
@@ -107,11 +108,10 @@ ln_guc_define(void)
 	 * backup started on another host has another name and sends nothing until
 	 * line_notify.arm().  Containers with random host names set it.
 	 */
-	DefineCustomStringVariable("line_notify.node",
-							   "Name of this node.",
-							   "Empty: the host name.",
-							   &guc_node, "",
-							   PGC_SIGHUP, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+	DefineCustomStringVariable("line_notify.node", "Name of this node.",
+							   "Empty: the host name.", &guc_node, "",
+							   PGC_SIGHUP, GUC_NOT_IN_SAMPLE, NULL, NULL,
+							   NULL);
 
 	/*
 	 * How long a worker that must stop waits for answers to what is on the
@@ -145,7 +145,8 @@ ln_guc_define(void)
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 
 	/* ... and this becomes of the rest: never twice, or never lost. */
-	DefineCustomEnumVariable("line_notify.on_promotion",
+	DefineCustomEnumVariable(
+							 "line_notify.on_promotion",
 							 "What becomes of messages in doubt after a promotion.",
 							 "hold: they end as unknown. send: they are sent, some of them again.",
 							 &ln_guc_on_promotion, LN_PROMOTION_HOLD, on_promotion_options,
@@ -162,22 +163,22 @@ ln_guc_define(void)
 							"-1: for ever.",
 							&ln_guc_retention, 30 * 24 * 60, -1, INT_MAX,
 							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
-	DefineCustomIntVariable("line_notify.payload_retention",
+	DefineCustomIntVariable(
+							"line_notify.payload_retention",
 							"Time that the content of finished messages is kept.",
-							"-1: as long as the message.",
-							&ln_guc_payload_retention, 7 * 24 * 60, -1, INT_MAX,
-							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
+							"-1: as long as the message.", &ln_guc_payload_retention, 7 * 24 * 60,
+							-1, INT_MAX, PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
 
 	/*
 	 * The log of verbs and searches names who did what to which reference.
 	 * More than a year, so that whoever asks about the same month of last
 	 * year finds it, and not for ever.
 	 */
-	DefineCustomIntVariable("line_notify.operations_retention",
+	DefineCustomIntVariable(
+							"line_notify.operations_retention",
 							"Time that the log of operations and searches is kept.",
-							"-1: for ever.",
-							&ln_guc_operations_retention, 400 * 24 * 60, -1, INT_MAX,
-							PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
+							"-1: for ever.", &ln_guc_operations_retention, 400 * 24 * 60, -1,
+							INT_MAX, PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
 
 	/*
 	 * A connection that was idle for longer is not used again.  Below the
@@ -207,11 +208,11 @@ ln_guc_define(void)
 	 * outcome, so that nothing of LISTEN and NOTIFY can hold up the
 	 * recording.
 	 */
-	DefineCustomStringVariable("line_notify.notify_outcomes",
+	DefineCustomStringVariable(
+							   "line_notify.notify_outcomes",
 							   "NOTIFY channel on which it is announced that outcomes wait.",
-							   "Empty: it is not announced.",
-							   &ln_guc_notify_outcomes, "",
-							   PGC_SUSET, 0, check_notify_outcomes, NULL, NULL);
+							   "Empty: it is not announced.", &ln_guc_notify_outcomes, "", PGC_SUSET,
+							   0, check_notify_outcomes, NULL, NULL);
 
 	/* Messages on the wire at once, per worker; read when a worker starts. */
 	DefineCustomIntVariable("line_notify.max_in_flight",
@@ -237,6 +238,7 @@ check_notify_outcomes(char **newval, void **extra, GucSource source)
 {
 	if (strlen(*newval) < NAMEDATALEN)
 		return true;
-	GUC_check_errdetail("A channel name has fewer than %d bytes.", NAMEDATALEN);
+	GUC_check_errdetail("A channel name has fewer than %d bytes.",
+						NAMEDATALEN);
 	return false;
 }

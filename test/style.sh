@@ -56,7 +56,7 @@ none "META.json is as the PGXN Meta Spec says" "$(python3 test/meta.py 2>&1)"
 settings() { sed -nE '/^## (Settings|設定)$/,/^## /p' "$1" | grep -oE '^\| `(line_notify\.)?[a-z_]+`([,、] ?`[a-z_]+`)* \|' | grep -oE '[a-z_.]+'; }
 none "README.ja.md has the settings of README.md" "$(diff <(settings README.md) <(settings README.ja.md))"
 none "README.md has every setting of guc.c" \
-    "$(diff <(settings README.md | grep '\.' | sort) <(grep -oE 'Variable\("line_notify\.[a-z_]+' src/guc.c | cut -d'"' -f2 | sort))"
+    "$(diff <(settings README.md | grep '\.' | sort) <(grep -oE '"line_notify\.[a-z_]+"' src/guc.c | tr -d '"'  | sort))"
 none "README.md has every setting of a channel" \
     "$(diff <(settings README.md | grep -v '\.' | sort) <(sed -n '/^CREATE FUNCTION line_notify.alter_channel/,/^RETURNS/s/^\t\([a-z_]*\) .*/\1/p' sql/parts/*.sql | grep -v '^name$' | sort))"
 none "README.ja.md has the sections of README.md" \

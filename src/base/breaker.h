@@ -14,7 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Failures in a row that open it: few enough to cost little, more than one bad connection gives. */
+/*
+ * Failures in a row that open it: few enough to cost little, more than one bad
+ * connection gives.
+ */
 #define BREAKER_THRESHOLD	5
 
 /* First pause after opening, doubling up to the last (ms). */

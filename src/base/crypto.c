@@ -39,7 +39,8 @@
 #include "base/crypto.h"
 
 /*
- * Accepted RSA keys, in bits.  RFC 7518 3.3 requires at least 2048; LINE issues
+ * Accepted RSA keys, in bits.  RFC 7518 3.3 requires at least 2048; LINE
+ * issues
  * exactly that.  The upper bound sizes the buffer of a signature and keeps one
  * signature below about 0.1 s.
  */
@@ -97,7 +98,8 @@ ln_sha256(const void *data, size_t len, uint8_t out[LN_SHA256_LEN])
 }
 
 /*
- * HMAC-SHA256 (RFC 2104).  Both key and data may be empty, and NULL when empty.
+ * HMAC-SHA256 (RFC 2104).  Both key and data may be empty, and NULL when
+ * empty.
  */
 bool
 ln_hmac_sha256(const void *key, size_t keylen,

@@ -20,8 +20,12 @@
 #define LN_SHA256_LEN		32
 #define LN_SHA256_HEXLEN	64
 
-/* SHA-256 of len bytes; false when libcrypto cannot give the algorithm (FIPS set-ups, memory) */
-extern bool ln_sha256(const void *data, size_t len, uint8_t out[LN_SHA256_LEN]);
+/*
+ * SHA-256 of len bytes; false when libcrypto cannot give the algorithm (FIPS
+ * set-ups, memory)
+ */
+extern bool ln_sha256(const void *data, size_t len,
+					  uint8_t out[LN_SHA256_LEN]);
 
 /* HMAC-SHA256 */
 extern bool ln_hmac_sha256(const void *key, size_t keylen,
@@ -31,14 +35,24 @@ extern bool ln_hmac_sha256(const void *key, size_t keylen,
 /* lower-case hex; writes 2 * len characters, no terminator */
 extern void ln_hex_encode(const uint8_t *in, size_t len, char *out);
 
-/* standard base64 with padding; out holds 4 * ((len + 2) / 3) + 1 bytes; returns the length, terminated */
+/*
+ * standard base64 with padding; out holds 4 * ((len + 2) / 3) + 1 bytes;
+ * returns the length, terminated
+ */
 extern size_t ln_base64_encode(const uint8_t *in, size_t len, char *out);
 
-/* base64url without padding (RFC 7515); same room; returns the length, terminated */
+/*
+ * base64url without padding (RFC 7515); same room; returns the length,
+ * terminated
+ */
 extern size_t ln_base64url_encode(const uint8_t *in, size_t len, char *out);
 
-/* strict standard base64 with padding; returns the length, or -1 on any malformed byte or lack of room */
-extern int	ln_base64_decode(const char *in, size_t len, uint8_t *out, size_t room);
+/*
+ * strict standard base64 with padding; returns the length, or -1 on any
+ * malformed byte or lack of room
+ */
+extern int	ln_base64_decode(const char *in, size_t len, uint8_t *out,
+							 size_t room);
 
 /* compares in time that depends on len only */
 extern bool ln_const_time_equal(const void *a, const void *b, size_t len);

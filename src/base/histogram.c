@@ -37,7 +37,10 @@ ln_histogram_bound_us(int bucket)
 		return LN_HISTOGRAM_UNIT_US;
 	if (bucket >= LN_HISTOGRAM_BUCKETS - 1)
 		return INT64_MAX;
-	/* rounded up: a bound lies between whole units where quarters do not fit */
+
+	/*
+	 * rounded up: a bound lies between whole units where quarters do not fit
+	 */
 	quarters = (int64_t) (4 + s + 1) << e;
 	return (quarters + 3) / 4 * LN_HISTOGRAM_UNIT_US;
 }

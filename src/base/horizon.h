@@ -5,7 +5,8 @@
  *		seen?  Pure: clock and transaction ids are arguments.
  *
  * A claim that starts at the beginning of the index walks the dead entries of
- * everything that was ever sent, which under a held snapshot cannot be removed.
+ * everything that was ever sent, which under a held snapshot cannot be
+ * removed.
  * So it starts at a lower bound kept in memory.  The bound is safe because of
  * how a row gets its due time: the inserting transaction first has a
  * transaction id, then reads the clock, and the due time is never before that.

@@ -4,7 +4,8 @@
  *		A parsed JSON value as one flat array of nodes.
  *
  * Nodes stand in the order of the text (preorder), so the subtree of node i is
- * nodes[i] .. nodes[i].end - 1, its first child is i + 1, and the sibling after
+ * nodes[i] .. nodes[i].end - 1, its first child is i + 1, and the sibling
+ * after
  * it starts at nodes[i].end.  Strings are not copied: they point into whatever
  * the builder read, which must live as long as the tree.
  *
@@ -69,12 +70,14 @@ ln_json_key_is(const LnJsonNode *node, const char *key, size_t len)
 {
 	/* most names of one length differ in the first byte */
 	return node->key_len == len &&
-		(len == 0 || (node->key[0] == key[0] && memcmp(node->key, key, len) == 0));
+		(len == 0 ||
+		 (node->key[0] == key[0] && memcmp(node->key, key, len) == 0));
 }
 
 /* the member of an object, 0 (the root, never a member) when there is none */
 static inline uint32_t
-ln_json_find(const LnJsonTree *tree, uint32_t object, const char *key, size_t len)
+ln_json_find(const LnJsonTree *tree, uint32_t object,
+			 const char *key, size_t len)
 {
 	uint32_t	end = tree->nodes[object].end;
 	uint32_t	i;

@@ -17,7 +17,8 @@
 
 static int	two_digits(const char *s);
 static int	time_of_day(int64_t at, LnUtcOffset offset, void *zone);
-static bool is_quiet(const LnQuiet *q, int64_t at, LnUtcOffset offset, void *zone);
+static bool is_quiet(const LnQuiet *q, int64_t at, LnUtcOffset offset,
+					 void *zone);
 
 bool
 ln_quiet_parse(const char *text, LnQuiet *q)
@@ -30,7 +31,8 @@ ln_quiet_parse(const char *text, LnQuiet *q)
 
 		/* up to here the text is known to be long enough */
 		part[i] = two_digits(s);
-		if (part[i] < 0 || part[i] > (i % 2 == 0 ? 23 : 59) || s[2] != ":-:"[i])
+		if (part[i] < 0 || part[i] > (i % 2 == 0 ? 23 : 59) ||
+			s[2] != ":-:"[i])
 			return false;
 	}
 	q->from = part[0] * 60 + part[1];

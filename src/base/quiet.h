@@ -30,6 +30,7 @@ extern bool ln_quiet_parse(const char *text, LnQuiet *q);
  * End of the quiet hours that "now" (seconds since 1970) lies in; 0 = it does
  * not lie in any.  With from = until, the same time of the next day.
  */
-extern int64_t ln_quiet_until(const LnQuiet *q, int64_t now, LnUtcOffset offset, void *zone);
+extern int64_t ln_quiet_until(const LnQuiet *q, int64_t now,
+							  LnUtcOffset offset, void *zone);
 
 #endif							/* LN_QUIET_H */

@@ -15,7 +15,10 @@
 /* Lower bound of a delay as a part of the base: a tenth. */
 #define FLOOR_DIVISOR	10
 
-/* Questions about a paused channel: a person who mends it shall not wait long, LINE shall hardly notice. */
+/*
+ * Questions about a paused channel: a person who mends it shall not wait long,
+ * LINE shall hardly notice.
+ */
 #define CREDENTIAL_CHECK_FIRST_MS	10000
 #define CREDENTIAL_CHECK_LAST_MS		600000
 
@@ -24,7 +27,8 @@
  * Arguments below 1 count as 1.
  */
 int64_t
-ln_retry_delay_ms(int attempt, int64_t base_ms, int64_t cap_ms, uint64_t random)
+ln_retry_delay_ms(int attempt, int64_t base_ms, int64_t cap_ms,
+				  uint64_t random)
 {
 	int64_t		max;
 	int64_t		delay;

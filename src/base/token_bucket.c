@@ -213,7 +213,8 @@ ln_bucket_idle(const TokenBucket *b, int64_t now_ns)
 	if (now_ns < b->blocked_until_ns ||
 		(b->ramp_since_ns != 0 && now_ns < b->ramp_since_ns + b->ramp_ns))
 		return false;
-	return now_ns >= b->updated_ns && level_at(b, now_ns) >= token_cost(b) + LATE_NS;
+	return now_ns >= b->updated_ns &&
+		level_at(b, now_ns) >= token_cost(b) + LATE_NS;
 }
 
 /*
@@ -271,7 +272,8 @@ level_at(const TokenBucket *b, int64_t now_ns)
 /*
  * Bring the bucket to the present.
  *
- * A time slightly in the past is another taker's luck: nothing changes.  A time
+ * A time slightly in the past is another taker's luck: nothing changes.  A
+ * time
  * far in the past is a clock that was set back (or a shared segment that
  * outlived its clock): without credit for it, the remaining pause is kept.  A
  * time far ahead fills the bucket, and no more than that.

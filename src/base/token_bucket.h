@@ -11,8 +11,10 @@
  * the arithmetic.  Under saturation about 96.6 % of the limit are used.
  *
  * Takers may be many.  Each must read the clock (monotonic) while it holds the
- * lock of the bucket, or go by the bucket's own time where that is later: a time
- * older than it gives no credit, and one older by more than a second is taken for
+ * lock of the bucket, or go by the bucket's own time where that is later: a
+ * time
+ * older than it gives no credit, and one older by more than a second is taken
+ * for
  * a clock that was set back.
  *
  *-------------------------------------------------------------------------
@@ -62,10 +64,12 @@ extern int64_t ln_bucket_wait_ns(const TokenBucket *b, int n, int64_t now_ns);
  * rises evenly over ramp_ns from from_permille of the limit to all of it.  A
  * pause that ends before the one in force changes nothing.
  */
-extern void ln_bucket_block(TokenBucket *b, int64_t pause_ns, int64_t ramp_ns, int32_t from_permille, int64_t now_ns);
+extern void ln_bucket_block(TokenBucket *b, int64_t pause_ns, int64_t ramp_ns,
+							int32_t from_permille, int64_t now_ns);
 
 /*
- * Would a new bucket in its place do no harm?  It has no pause and no slow start,
+ * Would a new bucket in its place do no harm?  It has no pause and no slow
+ * start,
  * and nobody has taken from it since it was full.
  */
 extern bool ln_bucket_idle(const TokenBucket *b, int64_t now_ns);

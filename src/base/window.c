@@ -13,7 +13,10 @@ larger(int a, int b)
 	return a > b ? a : b;
 }
 
-/* What it takes to keep "used" on the wire: a quarter more, so that it can grow. */
+/*
+ * What it takes to keep "used" on the wire: a quarter more, so that it can
+ * grow.
+ */
 static int
 needed(int used)
 {
@@ -36,7 +39,8 @@ ln_window_room(LnWindow *w, int out, int64_t now_ms)
 		if (w->size > enough)
 			w->size = enough;
 		/* after a long rest, the time before it says nothing */
-		w->last_peak = now_ms - w->peak_since_ms < 2 * LN_WINDOW_MEMORY_MS ? w->peak : 0;
+		w->last_peak =
+			now_ms - w->peak_since_ms < 2 * LN_WINDOW_MEMORY_MS ? w->peak : 0;
 		w->peak = out;
 		w->peak_since_ms = now_ms;
 	}
@@ -45,8 +49,10 @@ ln_window_room(LnWindow *w, int out, int64_t now_ms)
 }
 
 /*
- * Note how quick an answer was; the quickest of late.  When answers have become
- * slower, either the way is longer now or they wait in a line of our making: let
+ * Note how quick an answer was; the quickest of late.  When answers have
+ * become
+ * slower, either the way is longer now or they wait in a line of our making:
+ * let
  * the line run empty, once, to know.
  */
 static int64_t
@@ -56,12 +62,14 @@ quickest(LnWindow *w, int64_t latency_us, int64_t now_ms)
 
 	if (elapsed_ms >= LN_WINDOW_QUICKEST_MS || elapsed_ms < 0)
 	{
-		bool		slower = w->last_quickest_us > 0 && w->quickest_us > w->last_quickest_us * 3 / 2;
+		bool		slower = w->last_quickest_us > 0 &&
+		w->quickest_us > w->last_quickest_us * 3 / 2;
 
 		if (slower && !w->doubted)
 			w->size = LN_WINDOW_FIRST;
 		else
-			w->last_quickest_us = elapsed_ms >= 2 * LN_WINDOW_QUICKEST_MS ? 0 : w->quickest_us;
+			w->last_quickest_us =
+				elapsed_ms >= 2 * LN_WINDOW_QUICKEST_MS ? 0 : w->quickest_us;
 		w->doubted = slower && !w->doubted;
 		w->quickest_us = 0;
 		w->quickest_since_ms = now_ms;
@@ -93,12 +101,14 @@ useful(LnWindow *w, int64_t latency_us, int64_t now_ms)
 	elapsed_ms += w->last_pace_ms;
 	if (elapsed_ms == 0)
 		return LN_WINDOW_FLOOR;
-	size = LN_WINDOW_FLOOR + 2.0 * (w->answers + w->last_answers) * (us / 1000.0) / elapsed_ms;
+	size = LN_WINDOW_FLOOR +
+		2.0 * (w->answers + w->last_answers) * (us / 1000.0) / elapsed_ms;
 	return size > INT32_MAX ? INT32_MAX : (int) size;
 }
 
 void
-ln_window_answered(LnWindow *w, int out, int max, int64_t latency_us, int64_t now_ms)
+ln_window_answered(LnWindow *w, int out, int max, int64_t latency_us,
+				   int64_t now_ms)
 {
 	int			limit = useful(w, latency_us, now_ms);
 

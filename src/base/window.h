@@ -27,16 +27,25 @@
 /* What a channel may lose whose other side was never seen to answer. */
 #define LN_WINDOW_FIRST		8
 
-/* What a channel may have out in any case once it answers: the sender has other things to do, too. */
+/*
+ * What a channel may have out in any case once it answers: the sender has
+ * other things to do, too.
+ */
 #define LN_WINDOW_FLOOR		32
 
 /* Over so long (ms), and the period before, are answers counted. */
 #define LN_WINDOW_PACE_MS	250
 
-/* How long the quickest answer is remembered (ms): a queue in front of the other side hides it. */
+/*
+ * How long the quickest answer is remembered (ms): a queue in front of the
+ * other side hides it.
+ */
 #define LN_WINDOW_QUICKEST_MS	10000
 
-/* How long a peak of use is remembered (ms): bursts of a second apart keep their window. */
+/*
+ * How long a peak of use is remembered (ms): bursts of a second apart keep
+ * their window.
+ */
 #define LN_WINDOW_MEMORY_MS	2000
 
 typedef struct LnWindow
@@ -58,8 +67,12 @@ typedef struct LnWindow
 /* How many more may be started, with "out" of them unanswered. */
 extern int	ln_window_room(LnWindow *w, int out, int64_t now_ms);
 
-/* An answer came after latency_us; out = unanswered before it.  Never grows above max. */
-extern void ln_window_answered(LnWindow *w, int out, int max, int64_t latency_us, int64_t now_ms);
+/*
+ * An answer came after latency_us; out = unanswered before it.  Never grows
+ * above max.
+ */
+extern void ln_window_answered(LnWindow *w, int out, int max,
+							   int64_t latency_us, int64_t now_ms);
 
 /* None came. */
 extern void ln_window_lost(LnWindow *w);

@@ -4,10 +4,12 @@
  *		What a channel may send: approved use cases, approved designs, and the
  *		catalogue of template keys.
  *
- * LINE reviews each use case, and for flexible messages each design.  A message
+ * LINE reviews each use case, and for flexible messages each design.  A
+ * message
  * outside of what was reviewed can cost the account, so it is refused at the
  * INSERT.  The insert trigger asks for every row of every COPY: it asks a copy
- * in memory, which falls together with that of the channels (insert_trigger.c).
+ * in memory, which falls together with that of the channels
+ * (insert_trigger.c).
  *
  * check_message() says the same from the tables, in _context_findings().
  *
@@ -74,11 +76,20 @@ static int	read_table(const char *sql);
 static char *text_column(MemoryContext context, int row, int col);
 static Oid	oid_column(int row, int col);
 static int	compare_keys(const void *a, const void *b);
-static bool check_use_case(const LnApprovals *a, const char *channel, Oid use_case, bool is_template, LnRefusal *refusal);
-static bool check_designs(const LnApprovals *a, const char *channel, Oid use_case, Jsonb *messages, LnRefusal *refusal);
-static bool check_keys(const LnApprovals *a, const char *region, const char *template_key, Jsonb *body, LnRefusal *refusal);
-static bool check_key(const LnApprovals *a, const char *kind, const char *region, const char *key, const char *path, LnRefusal *refusal);
-static bool check_member(const LnApprovals *a, const char *kind, const char *region, const LnJsonTree *tree, uint32_t object, const char *member, LnRefusal *refusal);
+static bool check_use_case(const LnApprovals *a, const char *channel,
+						   Oid use_case, bool is_template, LnRefusal *refusal);
+static bool check_designs(const LnApprovals *a, const char *channel,
+						  Oid use_case, Jsonb *messages, LnRefusal *refusal);
+static bool check_keys(const LnApprovals *a, const char *region,
+					   const char *template_key, Jsonb *body,
+					   LnRefusal *refusal);
+static bool check_key(const LnApprovals *a, const char *kind,
+					  const char *region, const char *key, const char *path,
+					  LnRefusal *refusal);
+static bool check_member(const LnApprovals *a, const char *kind,
+						 const char *region, const LnJsonTree *tree,
+						 uint32_t object, const char *member,
+						 LnRefusal *refusal);
 static char *use_case_name(Oid use_case);
 static char *server_text(const char *utf8, int len);
 
@@ -93,23 +104,29 @@ ln_approval_load(void)
 	a->relids[1] = get_relname_relid("design", nsp);
 	a->relids[2] = get_relname_relid("template_catalogue", nsp);
 
-	a->napprovals = read_table("SELECT channel, status, use_case FROM line_notify.approval");
-	a->approvals = MemoryContextAllocZero(context, sizeof(Approval) * Max(a->napprovals, 1));
+	a->napprovals = read_table(
+							   "SELECT channel, status, use_case FROM line_notify.approval");
+	a->approvals = MemoryContextAllocZero(context, sizeof(Approval) *
+										  Max(a->napprovals, 1));
 	for (int i = 0; i < a->napprovals; i++)
 	{
 		a->approvals[i].channel = text_column(context, i, 1);
-		a->approvals[i].approved = strcmp(text_column(context, i, 2), "approved") == 0;
+		a->approvals[i].approved =
+			strcmp(text_column(context, i, 2), "approved") == 0;
 		a->approvals[i].use_case = oid_column(i, 3);
 	}
 	SPI_freetuptable(SPI_tuptable);
 
-	a->ndesigns = read_table("SELECT channel, status, use_case, name, skeleton FROM line_notify.design ORDER BY channel, name");
-	a->designs = MemoryContextAllocZero(context, sizeof(Design) * Max(a->ndesigns, 1));
+	a->ndesigns = read_table(
+							 "SELECT channel, status, use_case, name, skeleton FROM line_notify.design ORDER BY channel, name");
+	a->designs =
+		MemoryContextAllocZero(context, sizeof(Design) * Max(a->ndesigns, 1));
 	for (int i = 0; i < a->ndesigns; i++)
 	{
 		Design	   *d = &a->designs[i];
 		bool		isnull;
-		Datum		skeleton = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5, &isnull);
+		Datum		skeleton = SPI_getbinval(SPI_tuptable->vals[i],
+											 SPI_tuptable->tupdesc, 5, &isnull);
 		MemoryContext old;
 		uint32_t	where;
 
@@ -118,14 +135,17 @@ ln_approval_load(void)
 		d->use_case = oid_column(i, 3);
 		d->name = text_column(context, i, 4);
 		old = MemoryContextSwitchTo(context);
-		d->skeleton = ln_message_tree((Jsonb *) PG_DETOAST_DATUM_COPY(skeleton));
-		if (d->skeleton != NULL && ln_design_fault(d->skeleton, &where) != NULL)
+		d->skeleton =
+			ln_message_tree((Jsonb *) PG_DETOAST_DATUM_COPY(skeleton));
+		if (d->skeleton != NULL &&
+			ln_design_fault(d->skeleton, &where) != NULL)
 			d->skeleton = NULL;
 		MemoryContextSwitchTo(old);
 	}
 	SPI_freetuptable(SPI_tuptable);
 
-	a->nkeys = read_table("SELECT kind, key, region FROM line_notify.template_catalogue");
+	a->nkeys = read_table(
+						  "SELECT kind, key, region FROM line_notify.template_catalogue");
 	a->keys = MemoryContextAllocZero(context, sizeof(Key) * Max(a->nkeys, 1));
 	for (int i = 0; i < a->nkeys; i++)
 	{
@@ -144,14 +164,16 @@ read_table(const char *sql)
 	int			rc = SPI_execute(sql, true, 0);
 
 	if (rc != SPI_OK_SELECT)
-		elog(ERROR, "could not read what was approved: %s", SPI_result_code_string(rc));
+		elog(ERROR, "could not read what was approved: %s",
+			 SPI_result_code_string(rc));
 	return (int) SPI_processed;
 }
 
 static char *
 text_column(MemoryContext context, int row, int col)
 {
-	char	   *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, col);
+	char	   *value =
+	SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, col);
 
 	return MemoryContextStrdup(context, value != NULL ? value : "");
 }
@@ -160,7 +182,8 @@ static Oid
 oid_column(int row, int col)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, col, &isnull);
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+									  col, &isnull);
 
 	return isnull ? InvalidOid : DatumGetObjectId(value);
 }
@@ -180,22 +203,25 @@ compare_keys(const void *a, const void *b)
 bool
 ln_approval_depends_on(const LnApprovals *a, Oid relid)
 {
-	return a != NULL &&
-		(relid == a->relids[0] || relid == a->relids[1] || relid == a->relids[2]);
+	return a != NULL && (relid == a->relids[0] || relid == a->relids[1] ||
+						 relid == a->relids[2]);
 }
 
 bool
-ln_approval_check(const LnApprovals *a, const char *channel, const char *region,
-				  bool catalogue_only, Oid use_case, const char *template_key,
-				  Jsonb *content, LnRefusal *refusal)
+ln_approval_check(const LnApprovals *a, const char *channel,
+				  const char *region, bool catalogue_only, Oid use_case,
+				  const char *template_key, Jsonb *content,
+				  LnRefusal *refusal)
 {
 	memset(refusal, 0, sizeof(*refusal));
 	if (a->napprovals > 0 &&
 		!check_use_case(a, channel, use_case, template_key != NULL, refusal))
 		return false;
 	if (template_key == NULL)
-		return a->ndesigns == 0 || check_designs(a, channel, use_case, content, refusal);
-	return !catalogue_only || check_keys(a, region, template_key, content, refusal);
+		return a->ndesigns == 0 ||
+			check_designs(a, channel, use_case, content, refusal);
+	return !catalogue_only ||
+		check_keys(a, region, template_key, content, refusal);
 }
 
 /* Channels without any row have not told us what was approved. */
@@ -217,18 +243,26 @@ check_use_case(const LnApprovals *a, const char *channel, Oid use_case,
 		if (p->approved)
 			return true;
 		refusal->rule = "use_case_suspended";
-		refusal->message = psprintf("use case %s of channel \"%s\" is suspended", use_case_name(use_case), channel);
-		refusal->hint = psprintf("View line_notify.approvals lists what was approved; line_notify.set_approval() changes it.");
+		refusal->message =
+			psprintf("use case %s of channel \"%s\" is suspended",
+					 use_case_name(use_case), channel);
+		refusal->hint = psprintf(
+								 "View line_notify.approvals lists what was approved; line_notify.set_approval() changes it.");
 		return false;
 	}
 	/* a template implies its use case, which was reviewed with it */
 	if (!any || (is_template && !OidIsValid(use_case)))
 		return true;
 	refusal->rule = "use_case_not_approved";
-	refusal->message = OidIsValid(use_case) ?
-		psprintf("use case %s is not approved for channel \"%s\"", use_case_name(use_case), channel) :
-		psprintf("a message through channel \"%s\" needs an approved use case", channel);
-	refusal->hint = psprintf("View line_notify.approvals lists what was approved; line_notify.set_approval() changes it.");
+	refusal->message =
+		OidIsValid(use_case)
+		? psprintf("use case %s is not approved for channel \"%s\"",
+				   use_case_name(use_case), channel)
+		: psprintf(
+				   "a message through channel \"%s\" needs an approved use case",
+				   channel);
+	refusal->hint = psprintf(
+							 "View line_notify.approvals lists what was approved; line_notify.set_approval() changes it.");
 	return false;
 }
 
@@ -268,15 +302,21 @@ check_designs(const LnApprovals *a, const char *channel, Oid use_case,
 	if (!any)
 		return true;
 	refusal->rule = "design_not_approved";
-	refusal->message = psprintf("message has no approved design of use case %s", use_case_name(use_case));
+	refusal->message =
+		psprintf("message has no approved design of use case %s",
+				 use_case_name(use_case));
 	if (nearest != NULL)
 	{
 		ln_design_path(tree, furthest, path, sizeof(path));
-		refusal->detail = psprintf("It differs from design \"%s\" at messages%s.", nearest->name, path);
+		refusal->detail =
+			psprintf("It differs from design \"%s\" at messages%s.",
+					 nearest->name, path);
 	}
 	else
-		refusal->detail = psprintf("Every design of the use case is suspended.");
-	refusal->hint = psprintf("View line_notify.designs lists what was approved; line_notify.set_design() changes it.");
+		refusal->detail =
+			psprintf("Every design of the use case is suspended.");
+	refusal->hint = psprintf(
+							 "View line_notify.designs lists what was approved; line_notify.set_design() changes it.");
 	return false;
 }
 
@@ -297,30 +337,36 @@ check_keys(const LnApprovals *a, const char *region, const char *template_key,
 	const LnJsonTree *tree;
 	uint32_t	object;
 
-	if (!check_key(a, "template", region, template_key, "templateKey", refusal))
+	if (!check_key(a, "template", region, template_key, "templateKey",
+				   refusal))
 		return false;
 	if (body == NULL || (tree = ln_message_tree(body)) == NULL)
 		return true;
 	object = ln_json_find(tree, 0, "emphasizedItem", 14);
-	if (object != 0 && !check_member(a, "item", region, tree, object, "itemKey", refusal))
+	if (object != 0 &&
+		!check_member(a, "item", region, tree, object, "itemKey", refusal))
 		return false;
 	for (int i = 0; i < (int) lengthof(lists); i++)
 	{
-		uint32_t	list = ln_json_find(tree, 0, lists[i].list, strlen(lists[i].list));
+		uint32_t	list =
+		ln_json_find(tree, 0, lists[i].list, strlen(lists[i].list));
 		uint32_t	end = list == 0 ? 0 : tree->nodes[list].end;
 
 		if (list == 0 || tree->nodes[list].type != LN_JSON_ARRAY)
 			continue;
 		for (uint32_t j = list + 1; j < end; j = tree->nodes[j].end)
-			if (!check_member(a, lists[i].kind, region, tree, j, lists[i].member, refusal))
+			if (!check_member(a, lists[i].kind, region, tree, j,
+							  lists[i].member, refusal))
 				return false;
 	}
 	return true;
 }
 
 static bool
-check_member(const LnApprovals *a, const char *kind, const char *region,
-			 const LnJsonTree *tree, uint32_t object, const char *member, LnRefusal *refusal)
+check_member(const LnApprovals *a, const char *kind,
+			 const char *region, const LnJsonTree *tree,
+			 uint32_t object, const char *member,
+			 LnRefusal *refusal)
 {
 	uint32_t	node = ln_json_find(tree, object, member, strlen(member));
 	char		path[PATH_LEN];
@@ -328,7 +374,8 @@ check_member(const LnApprovals *a, const char *kind, const char *region,
 	if (node == 0 || tree->nodes[node].type != LN_JSON_STRING)
 		return true;
 	ln_design_path(tree, node, path, sizeof(path));
-	return check_key(a, kind, region, server_text(tree->nodes[node].str, tree->nodes[node].len),
+	return check_key(a, kind, region,
+					 server_text(tree->nodes[node].str, tree->nodes[node].len),
 					 psprintf("body.%s", path), refusal);
 }
 
@@ -345,9 +392,13 @@ check_key(const LnApprovals *a, const char *kind, const char *region,
 		return true;
 	refusal->rule = kind[0] == 't' ? "template_key_unlisted" :
 		kind[0] == 'i' ? "item_key_unlisted" : "button_key_unlisted";
-	refusal->message = psprintf("%s key \"%s\" is not in the catalogue", kind, key);
-	refusal->detail = psprintf("%s: the channel takes the listed keys of region %s only.", path, region);
-	refusal->hint = psprintf("Add it to line_notify.template_catalogue, or switch catalogue_only of the channel off.");
+	refusal->message =
+		psprintf("%s key \"%s\" is not in the catalogue", kind, key);
+	refusal->detail =
+		psprintf("%s: the channel takes the listed keys of region %s only.",
+				 path, region);
+	refusal->hint = psprintf(
+							 "Add it to line_notify.template_catalogue, or switch catalogue_only of the channel off.");
 	return false;
 }
 
@@ -356,7 +407,8 @@ use_case_name(Oid use_case)
 {
 	if (!OidIsValid(use_case))
 		return pstrdup("(none)");
-	return DatumGetCString(DirectFunctionCall1(enum_out, ObjectIdGetDatum(use_case)));
+	return DatumGetCString(
+						   DirectFunctionCall1(enum_out, ObjectIdGetDatum(use_case)));
 }
 
 static char *
@@ -382,9 +434,11 @@ line_notify_design_mismatch(PG_FUNCTION_ARGS)
 	uint32_t	where;
 
 	if (messages == NULL || skeleton == NULL)
-		ereport(ERROR,
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("messages or design are too large, too deep, or no UTF-8")));
+				 errmsg(
+						"messages or design are too large, too deep, or no UTF-8")));
 	fault = ln_design_fault(skeleton, &where);
 	if (fault != NULL)
 	{
@@ -400,7 +454,9 @@ line_notify_design_mismatch(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(psprintf("messages%s", path)));
 }
 
-/* _design_fault(skeleton) returns text: what is wrong with a design, or NULL */
+/*
+ * _design_fault(skeleton) returns text: what is wrong with a design, or NULL
+ */
 Datum
 line_notify_design_fault(PG_FUNCTION_ARGS)
 {
@@ -410,7 +466,8 @@ line_notify_design_fault(PG_FUNCTION_ARGS)
 	uint32_t	where;
 
 	if (skeleton == NULL)
-		PG_RETURN_TEXT_P(cstring_to_text("it is too large, too deep, or no UTF-8"));
+		PG_RETURN_TEXT_P(
+						 cstring_to_text("it is too large, too deep, or no UTF-8"));
 	fault = ln_design_fault(skeleton, &where);
 	if (fault == NULL)
 		PG_RETURN_NULL();

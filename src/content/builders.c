@@ -75,7 +75,8 @@ static Jsonb *with_options(JsonbValue *value, Jsonb *options);
 static Datum key_value_object(text * key, text * value, bool is_button);
 static Datum pairs(FunctionCallInfo fcinfo, bool is_button);
 static void check_built_messages(Jsonb *messages);
-static void raise_statement_fault(const char *what, const LnContentFinding *first);
+static void raise_statement_fault(const char *what,
+								  const LnContentFinding *first);
 
 /*
  * item(key, content), button(key, url)
@@ -105,7 +106,8 @@ line_notify_optional_item(PG_FUNCTION_ARGS)
 }
 
 /*
- * items(VARIADIC text[]), buttons(VARIADIC text[]): key, value, key, value, ...
+ * items(VARIADIC text[]), buttons(VARIADIC text[]): key, value, key, value,
+ * ...
  */
 Datum
 line_notify_items(PG_FUNCTION_ARGS)
@@ -278,10 +280,12 @@ line_notify_flex_box(PG_FUNCTION_ARGS)
 
 	if (strcmp(name, "horizontal") != 0 && strcmp(name, "vertical") != 0 &&
 		strcmp(name, "baseline") != 0)
-		ereport(ERROR,
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown layout of a Flex box"),
-				 errhint("The layouts are \"horizontal\", \"vertical\" and \"baseline\".")));
+				 errhint(
+						 "The layouts are \"horizontal\", \"vertical\" and \"baseline\".")));
 
 	begin_object(&ps);
 	ADD_CONST(&ps, "type", "box");
@@ -641,11 +645,14 @@ key_value_object(text * key, text * value, bool is_button)
 		good = (k[i] >= 'a' && k[i] <= 'z') || (k[i] >= 'A' && k[i] <= 'Z') ||
 			(k[i] >= '0' && k[i] <= '9') || k[i] == '_';
 	if (!good)
-		ereport(ERROR,
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 is_button ? errmsg("invalid button key") : errmsg("invalid item key"),
+				 is_button ? errmsg("invalid button key")
+				 : errmsg("invalid item key"),
 				 errdetail("Keys are 1 to 64 letters, digits and underscores."),
-				 errhint("The keys are listed in LINE's catalogue, for example \"%s\".",
+				 errhint(
+						 "The keys are listed in LINE's catalogue, for example \"%s\".",
 						 is_button ? "check_details_ja" : "name_013_ja")));
 
 	begin_object(&ps);
@@ -682,9 +689,11 @@ pairs(FunctionCallInfo fcinfo, bool is_button)
 						is_button ? "url" : "content"),
 				 errdetail("The number of arguments is %d.", n)));
 	for (i = 0; i < n; i += 2)
-		elems[i / 2] = key_value_object(nulls[i] ? NULL : DatumGetTextPP(elems[i]),
-										nulls[i + 1] ? NULL : DatumGetTextPP(elems[i + 1]),
-										is_button);
+		elems[i / 2] =
+			key_value_object(nulls[i] ? NULL : DatumGetTextPP(elems[i]),
+							 nulls[i + 1] ? NULL
+							 : DatumGetTextPP(elems[i + 1]),
+							 is_button);
 	PG_RETURN_ARRAYTYPE_P(construct_array(elems, n / 2, JSONBOID, -1, false,
 										  TYPALIGN_INT));
 }
@@ -708,5 +717,6 @@ raise_statement_fault(const char *what, const LnContentFinding *first)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid %s: %s", what, first->rule),
 			 errdetail("%s: %s", first->path, first->message),
-			 errhint("The view line_notify.content_rules describes the rules.")));
+			 errhint(
+					 "The view line_notify.content_rules describes the rules.")));
 }

@@ -56,7 +56,8 @@ line_notify_known_catalogue(PG_FUNCTION_ARGS)
 			values[j] = str == NULL ? (Datum) 0 :
 				PointerGetDatum(cstring_to_text_with_len(str, len));
 		}
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
 	}
 	return (Datum) 0;
 }

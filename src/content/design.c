@@ -83,7 +83,8 @@ match(Match *m, uint32_t d, uint32_t n)
 				uint32_t	i;
 
 				ok = true;
-				for (i = d + 1; i < want->end && ok; i = m->design->nodes[i].end)
+				for (i = d + 1; i < want->end && ok;
+					 i = m->design->nodes[i].end)
 				{
 					const LnJsonNode *member = &m->design->nodes[i];
 					uint32_t	found = ln_json_find(m->message, n, member->key,
@@ -217,7 +218,8 @@ place(const char *design, const char *end)
 static bool
 is_place(const LnJsonNode *node)
 {
-	return node->len > 0 && place(node->str, node->str + node->len) == node->len;
+	return node->len > 0 &&
+		place(node->str, node->str + node->len) == node->len;
 }
 
 static Modifier
@@ -275,16 +277,19 @@ fault(const LnJsonTree *design, uint32_t d, uint32_t *where)
 		uint32_t	child = i;
 		const char *what;
 
-		if (node->type == LN_JSON_ARRAY && modifier(design, i) != MODIFIER_NONE)
+		if (node->type == LN_JSON_ARRAY &&
+			modifier(design, i) != MODIFIER_NONE)
 		{
 			/* below the modifier, whose name is no member */
 			uint32_t	j;
 
 			child = i + 1;
 			*where = child;
-			if (design->nodes[child].type == LN_JSON_STRING || design->nodes[child].type == LN_JSON_NUMBER)
+			if (design->nodes[child].type == LN_JSON_STRING ||
+				design->nodes[child].type == LN_JSON_NUMBER)
 				continue;
-			for (j = child + 1; j < design->nodes[child].end; j = design->nodes[j].end)
+			for (j = child + 1; j < design->nodes[child].end;
+				 j = design->nodes[j].end)
 			{
 				if (design->nodes[child].type == LN_JSON_ARRAY)
 					return "an array within {repeat} or {optional} must be in an object";
@@ -332,7 +337,8 @@ ln_design_path(const LnJsonTree *tree, uint32_t node, char *buf, size_t room)
 				if (member->key[i] <= ' ' || member->key[i] > '~')
 					plain = false;
 			n = snprintf(buf + len, room - len, "%s%.*s", len > 0 ? "." : "",
-						 plain ? (int) member->key_len : 1, plain ? member->key : "?");
+						 plain ? (int) member->key_len : 1,
+						 plain ? member->key : "?");
 		}
 		if (n < 0 || (size_t) n >= room - len)
 			break;

@@ -40,15 +40,15 @@ convert(const char *str, int len, int from, int to, int *outlen)
 		return str;
 
 	proc = FindDefaultConversionProc(from, to);
-	if (!OidIsValid(proc) || (Size) len >= MaxAllocSize / MAX_CONVERSION_GROWTH)
+	if (!OidIsValid(proc) ||
+		(Size) len >= MaxAllocSize / MAX_CONVERSION_GROWTH)
 		return NULL;
 	room = (Size) len * MAX_CONVERSION_GROWTH + 1;
 
 	result = palloc(room);
-	if (pg_do_encoding_conversion_buf(proc, from, to,
-									  (unsigned char *) unconstify(char *, str),
-									  len, (unsigned char *) result, room,
-									  true) != len)
+	if (pg_do_encoding_conversion_buf(
+									  proc, from, to, (unsigned char *) unconstify(char *, str), len,
+									  (unsigned char *) result, room, true) != len)
 	{
 		pfree(result);
 		return NULL;
@@ -76,9 +76,11 @@ ln_encoding_text_from_utf8(const char *utf8, int len)
 	const char *str = ln_encoding_from_utf8(utf8, len, &outlen);
 
 	if (str == NULL)
-		ereport(ERROR,
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
-				 errmsg("text cannot be expressed in the encoding \"%s\" of the database",
+				 errmsg(
+						"text cannot be expressed in the encoding \"%s\" of the database",
 						GetDatabaseEncodingName())));
 	return cstring_to_text_with_len(str, outlen);
 }

@@ -12,7 +12,8 @@
  * NULL when the database cannot express the text.  The result is the argument
  * itself, or allocated in the current context.
  */
-extern const char *ln_encoding_from_utf8(const char *utf8, int len, int *outlen);
+extern const char *ln_encoding_from_utf8(const char *utf8, int len,
+										 int *outlen);
 extern const char *ln_encoding_to_utf8(const char *str, int len, int *outlen);
 
 /* text datum of a UTF-8 constant; raises 22P05 when it cannot be expressed */

@@ -57,8 +57,8 @@ static FormatRegion get_region(text * name);
 static FormatStyle get_style(text * name);
 static bool append_date(StringInfo buf, int year, int month, int day,
 						FormatRegion region, FormatStyle style);
-static void append_range(StringInfo buf, int hour1, int min1, int hour2, int min2,
-						 FormatRegion region);
+static void append_range(StringInfo buf, int hour1, int min1, int hour2,
+						 int min2, FormatRegion region);
 static const char *from_to(FormatRegion region);
 static bool local_time(TimestampTz ts, FormatRegion region, struct pg_tm *tm);
 static bool append_number(StringInfo buf, Numeric num, bool two_decimals);
@@ -166,7 +166,8 @@ line_notify_format_datetime_range(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	appendStringInfoString(&buf, region == REGION_TH && style != STYLE_SHORT ?
 						   TIME_TH : " ");
-	if (a.tm_year == b.tm_year && a.tm_mon == b.tm_mon && a.tm_mday == b.tm_mday)
+	if (a.tm_year == b.tm_year && a.tm_mon == b.tm_mon &&
+		a.tm_mday == b.tm_mday)
 		append_range(&buf, a.tm_hour, a.tm_min, b.tm_hour, b.tm_min, region);
 	else
 	{
@@ -236,7 +237,8 @@ line_notify_format_money(PG_FUNCTION_ARGS)
 				 errhint("The currencies are JPY, THB, TWD and USD.")));
 
 	initStringInfo(&number);
-	if (!append_number(&number, PG_GETARG_NUMERIC(0), currencies[i].two_decimals))
+	if (!append_number(&number, PG_GETARG_NUMERIC(0),
+					   currencies[i].two_decimals))
 		PG_RETURN_NULL();
 	negative = number.data[0] == '-';
 	initStringInfo(&buf);
@@ -294,7 +296,8 @@ append_date(StringInfo buf, int year, int month, int day, FormatRegion region,
 	{
 		/* Buddhist era; since 1941, its year begins on 1 January too */
 		if (style == STYLE_SHORT)
-			appendStringInfo(buf, "%d %s %d", day, months_th_short[month - 1], year + 543);
+			appendStringInfo(buf, "%d %s %d", day, months_th_short[month - 1],
+							 year + 543);
 		else
 			appendStringInfo(buf, DATE_TH, weekdays_th[weekday], day,
 							 months_th[month - 1], year + 543);
@@ -313,7 +316,9 @@ append_date(StringInfo buf, int year, int month, int day, FormatRegion region,
 			era = ERA_TW;
 			shown_year = year - 1911;
 		}
-		for (i = 0; style == STYLE_ERA && region == REGION_JP && i < lengthof(eras_jp); i++)
+		for (i = 0; style == STYLE_ERA && region == REGION_JP &&
+			 i < lengthof(eras_jp);
+			 i++)
 		{
 			if (year * 10000 + month * 100 + day >= eras_jp[i].first_day)
 			{
@@ -386,7 +391,8 @@ append_number(StringInfo buf, Numeric num, bool two_decimals)
 
 	if (numeric_is_nan(num) || numeric_is_inf(num))
 		return false;
-	str = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(num)));
+	str = DatumGetCString(
+						  DirectFunctionCall1(numeric_out, NumericGetDatum(num)));
 	if (*str == '-')
 	{
 		appendStringInfoChar(buf, '-');

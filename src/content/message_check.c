@@ -13,7 +13,8 @@
  * path is put together when something is found, which is hardly ever.
  *
  * Properties that we do not know are allowed, since LINE adds some without
- * notice.  Lengths are UTF-16 units ("Character counting" in LINE's guide); for
+ * notice.  Lengths are UTF-16 units ("Character counting" in LINE's guide);
+ * for
  * the labels that LINE counts in grapheme clusters, that can only be more, so
  * those rules are warnings.
  *
@@ -174,10 +175,12 @@ static const FlexProperty flex_properties[] =
 	{"bubble", LIT("size"), LN_JSON_STRING, "nano micro deca hecto kilo mega giga"},
 };
 
-static void check_template_body(Checker *c, const PathSegment *seg, uint32_t body);
+static void check_template_body(Checker *c, const PathSegment *seg,
+								uint32_t body);
 static void check_template_key(Checker *c, const PathSegment *up,
 							   const char *key, size_t len);
-static void check_message_list(Checker *c, const PathSegment *seg, uint32_t list);
+static void check_message_list(Checker *c, const PathSegment *seg,
+							   uint32_t list);
 static void check_message(Checker *c, const PathSegment *seg, uint32_t node);
 static void check_common(Checker *c, const PathSegment *seg, uint32_t message);
 static void check_emojis(Checker *c, const PathSegment *seg, uint32_t message,
@@ -191,7 +194,8 @@ static void check_action(Checker *c, const PathSegment *up, uint32_t object,
 						 bool required);
 static void check_action_object(Checker *c, const PathSegment *seg,
 								uint32_t node, ActionPlace place);
-static void check_flex_container(Checker *c, const PathSegment *seg, uint32_t node);
+static void check_flex_container(Checker *c, const PathSegment *seg,
+								 uint32_t node);
 static void check_bubble(Checker *c, const PathSegment *seg, uint32_t node);
 static void check_component(Checker *c, const PathSegment *seg, uint32_t node,
 							FlexParent parent);
@@ -199,10 +203,11 @@ static void check_flex_properties(Checker *c, const PathSegment *seg,
 								  uint32_t node);
 static void find_media(Checker *c, const PathSegment *seg, uint32_t node);
 static void check_units(Checker *c, const PathSegment *seg, uint32_t units);
-static void check_unit_name(Checker *c, const PathSegment *seg, const char *unit,
-							size_t len);
+static void check_unit_name(Checker *c, const PathSegment *seg,
+							const char *unit, size_t len);
 static uint32_t get(Checker *c, const PathSegment *up, uint32_t object,
-					const char *key, size_t len, LnJsonType type, bool required);
+					const char *key, size_t len, LnJsonType type,
+					bool required);
 static uint32_t check_text(Checker *c, const PathSegment *up, uint32_t object,
 						   const char *key, size_t len, size_t max, int flags);
 static void check_url(Checker *c, const PathSegment *up, uint32_t object,
@@ -273,7 +278,8 @@ ln_message_check_request(LnCheck *check, LnMessageKind kind,
 
 	if (kind == LN_MESSAGE_TEMPLATE)
 	{
-		uint32_t	key = get(&c, NULL, 0, LIT("templateKey"), LN_JSON_STRING, true);
+		uint32_t	key =
+		get(&c, NULL, 0, LIT("templateKey"), LN_JSON_STRING, true);
 		uint32_t	body = get(&c, NULL, 0, LIT("body"), LN_JSON_OBJECT, false);
 
 		if (key != 0)
@@ -372,7 +378,8 @@ ln_message_report(LnCheck *check, LnRule rule, const char *path,
  */
 
 static void
-check_template_key(Checker *c, const PathSegment *up, const char *key, size_t len)
+check_template_key(Checker *c, const PathSegment *up,
+				   const char *key, size_t len)
 {
 	PathSegment seg = {up, LIT("templateKey"), 0};
 
@@ -424,7 +431,8 @@ check_item(Checker *c, const PathSegment *seg, uint32_t node, size_t max,
 				seen[(*n_seen)++] = k;
 		}
 	}
-	check_text(c, seg, node, LIT("content"), max, TEXT_REQUIRED | TEXT_NO_BREAKS);
+	check_text(c, seg, node, LIT("content"), max,
+			   TEXT_REQUIRED | TEXT_NO_BREAKS);
 	check_spelling(c, seg, node, "itemKey content");
 }
 
@@ -574,17 +582,21 @@ check_message(Checker *c, const PathSegment *seg, uint32_t node)
 
 	if (string_is(type, LIT("text")))
 	{
-		text_node = check_text(c, seg, node, LIT("text"), MAX_TEXT, TEXT_REQUIRED);
+		text_node =
+			check_text(c, seg, node, LIT("text"), MAX_TEXT, TEXT_REQUIRED);
 
 		check_emojis(c, seg, node, text_node);
-		check_spelling(c, seg, node, "type text emojis quickReply sender quoteToken");
+		check_spelling(c, seg, node,
+					   "type text emojis quickReply sender quoteToken");
 	}
 	else if (string_is(type, LIT("textV2")))
 	{
-		text_node = check_text(c, seg, node, LIT("text"), MAX_TEXT, TEXT_REQUIRED);
+		text_node =
+			check_text(c, seg, node, LIT("text"), MAX_TEXT, TEXT_REQUIRED);
 
 		check_substitution(c, seg, node, text_node);
-		check_spelling(c, seg, node, "type text substitution quickReply sender quoteToken");
+		check_spelling(c, seg, node,
+					   "type text substitution quickReply sender quoteToken");
 	}
 	else if (string_is(type, LIT("flex")))
 	{
@@ -598,13 +610,15 @@ check_message(Checker *c, const PathSegment *seg, uint32_t node)
 
 			check_flex_container(c, &contents_seg, contents);
 		}
-		check_spelling(c, seg, node, "type altText contents quickReply sender");
+		check_spelling(c, seg, node,
+					   "type altText contents quickReply sender");
 	}
 	else if (string_is(type, LIT("template")))
 	{
 		check_text(c, seg, node, LIT("altText"), MAX_ALT_TEXT, TEXT_REQUIRED);
 		check_template_message(c, seg, node);
-		check_spelling(c, seg, node, "type altText template quickReply sender");
+		check_spelling(c, seg, node,
+					   "type altText template quickReply sender");
 	}
 	else if (string_is(type, LIT("location")))
 	{
@@ -615,19 +629,23 @@ check_message(Checker *c, const PathSegment *seg, uint32_t node)
 		}			axes[] = {{"latitude", 90}, {"longitude", 180}};
 		int			i;
 
-		check_text(c, seg, node, LIT("title"), MAX_LOCATION_TEXT, TEXT_REQUIRED);
-		check_text(c, seg, node, LIT("address"), MAX_LOCATION_TEXT, TEXT_REQUIRED);
+		check_text(c, seg, node, LIT("title"), MAX_LOCATION_TEXT,
+				   TEXT_REQUIRED);
+		check_text(c, seg, node, LIT("address"), MAX_LOCATION_TEXT,
+				   TEXT_REQUIRED);
 		for (i = 0; i < 2; i++)
 		{
 			size_t		len = strlen(axes[i].key);
-			uint32_t	v = get(c, seg, node, axes[i].key, len, LN_JSON_NUMBER, true);
+			uint32_t	v =
+			get(c, seg, node, axes[i].key, len, LN_JSON_NUMBER, true);
 
 			if (v != 0 && nodes[v].str != NULL)
 			{
 				char		buf[64];
 				double		d;
 
-				snprintf(buf, sizeof(buf), "%.*s", (int) nodes[v].len, nodes[v].str);
+				snprintf(buf, sizeof(buf), "%.*s", (int) nodes[v].len,
+						 nodes[v].str);
 				d = strtod(buf, NULL);
 				if (!(d >= -axes[i].limit && d <= axes[i].limit))
 				{
@@ -668,15 +686,18 @@ static void
 check_common(Checker *c, const PathSegment *seg, uint32_t message)
 {
 	const LnJsonNode *nodes = c->tree->nodes;
-	uint32_t	reply = get(c, seg, message, LIT("quickReply"), LN_JSON_OBJECT, false);
-	uint32_t	sender = get(c, seg, message, LIT("sender"), LN_JSON_OBJECT, false);
+	uint32_t	reply =
+	get(c, seg, message, LIT("quickReply"), LN_JSON_OBJECT, false);
+	uint32_t	sender =
+	get(c, seg, message, LIT("sender"), LN_JSON_OBJECT, false);
 
 	if (reply != 0)
 	{
 		PathSegment reply_seg = {seg, LIT("quickReply"), 0};
 		PathSegment items_seg = {&reply_seg, LIT("items"), 0};
 		PathSegment item_seg = {&items_seg, NULL, 0, 0};
-		uint32_t	items = get(c, &reply_seg, reply, LIT("items"), LN_JSON_ARRAY, true);
+		uint32_t	items =
+		get(c, &reply_seg, reply, LIT("items"), LN_JSON_ARRAY, true);
 
 		if (items != 0)
 		{
@@ -687,24 +708,29 @@ check_common(Checker *c, const PathSegment *seg, uint32_t message)
 				report(c, &items_seg, LN_RULE_QUICK_REPLY_COUNT,
 					   "%u buttons, at most %d are allowed",
 					   (unsigned) nodes[items].count, MAX_QUICK_REPLIES);
-			for (i = items + 1, n = 0; i < nodes[items].end && n < MAX_LOOKED_AT;
+			for (i = items + 1, n = 0;
+				 i < nodes[items].end && n < MAX_LOOKED_AT;
 				 i = nodes[i].end, n++)
 			{
 				item_seg.index = n;
 				if (nodes[i].type != LN_JSON_OBJECT)
 				{
-					report(c, &item_seg, LN_RULE_PROPERTY_TYPE, "must be an object");
+					report(c, &item_seg, LN_RULE_PROPERTY_TYPE,
+						   "must be an object");
 					continue;
 				}
-				if (get(c, &item_seg, i, LIT("imageUrl"), LN_JSON_STRING, false) != 0)
+				if (get(c, &item_seg, i, LIT("imageUrl"), LN_JSON_STRING,
+						false) != 0)
 				{
 					PathSegment image_seg = {&item_seg, LIT("imageUrl"), 0};
 
-					check_url(c, &item_seg, i, LIT("imageUrl"), MAX_IMAGE_URL, false);
+					check_url(c, &item_seg, i, LIT("imageUrl"), MAX_IMAGE_URL,
+							  false);
 					report(c, &image_seg, LN_RULE_QUICK_REPLY_IMAGE,
 						   "an icon is likely to be refused in the review");
 				}
-				check_action(c, &item_seg, i, LIT("action"), PLACE_QUICK_REPLY, true);
+				check_action(c, &item_seg, i, LIT("action"), PLACE_QUICK_REPLY,
+							 true);
 			}
 		}
 	}
@@ -732,11 +758,13 @@ check_common(Checker *c, const PathSegment *seg, uint32_t message)
 				}
 			}
 		}
-		if (get(c, &sender_seg, sender, LIT("iconUrl"), LN_JSON_STRING, false) != 0)
+		if (get(c, &sender_seg, sender, LIT("iconUrl"), LN_JSON_STRING,
+				false) != 0)
 		{
 			PathSegment icon_seg = {&sender_seg, LIT("iconUrl"), 0};
 
-			check_url(c, &sender_seg, sender, LIT("iconUrl"), MAX_IMAGE_URL, false);
+			check_url(c, &sender_seg, sender, LIT("iconUrl"), MAX_IMAGE_URL,
+					  false);
 			report(c, &icon_seg, LN_RULE_SENDER_ICON,
 				   "another icon is likely to be refused in the review");
 		}
@@ -783,13 +811,15 @@ is_dollar_at(const char *str, size_t len, long index)
 }
 
 static void
-check_emojis(Checker *c, const PathSegment *seg, uint32_t message, uint32_t text_node)
+check_emojis(Checker *c, const PathSegment *seg, uint32_t message,
+			 uint32_t text_node)
 {
 	const LnJsonNode *nodes = c->tree->nodes;
 	PathSegment emojis_seg = {seg, LIT("emojis"), 0};
 	PathSegment emoji_seg = {&emojis_seg, NULL, 0, 0};
 	PathSegment index_seg = {&emoji_seg, LIT("index"), 0};
-	uint32_t	emojis = get(c, seg, message, LIT("emojis"), LN_JSON_ARRAY, false);
+	uint32_t	emojis =
+	get(c, seg, message, LIT("emojis"), LN_JSON_ARRAY, false);
 	long		seen[MAX_EMOJIS];
 	uint32_t	i;
 	uint32_t	n;
@@ -823,7 +853,8 @@ check_emojis(Checker *c, const PathSegment *seg, uint32_t message, uint32_t text
 			report(c, &index_seg, LN_RULE_EMOJI_INDEX,
 				   "must be a whole number from 0");
 		else if (text_node != 0 &&
-				 !is_dollar_at(nodes[text_node].str, nodes[text_node].len, seen[n]))
+				 !is_dollar_at(nodes[text_node].str, nodes[text_node].len,
+							   seen[n]))
 			report(c, &index_seg, LN_RULE_EMOJI_INDEX,
 				   "there is no $ at unit %ld of the text (UTF-16, from 0)", seen[n]);
 		for (k = 0; seen[n] >= 0 && k < n; k++)
@@ -848,7 +879,8 @@ check_substitution(Checker *c, const PathSegment *seg, uint32_t message,
 	const LnJsonNode *nodes = c->tree->nodes;
 	PathSegment text_seg = {seg, LIT("text"), 0};
 	PathSegment subst_seg = {seg, LIT("substitution"), 0};
-	uint32_t	subst = get(c, seg, message, LIT("substitution"), LN_JSON_OBJECT, false);
+	uint32_t	subst =
+	get(c, seg, message, LIT("substitution"), LN_JSON_OBJECT, false);
 	bool		used[MAX_SUBSTITUTIONS] = {false};
 	bool		text_ok = text_node != 0;
 	uint32_t	i;
@@ -892,7 +924,8 @@ check_substitution(Checker *c, const PathSegment *seg, uint32_t message,
 			}
 			if (subst != 0)
 			{
-				for (i = subst + 1, n = 0; i < nodes[subst].end; i = nodes[i].end, n++)
+				for (i = subst + 1, n = 0; i < nodes[subst].end;
+					 i = nodes[i].end, n++)
 				{
 					if (ln_json_key_is(&nodes[i], s + start, p - start))
 					{
@@ -977,7 +1010,8 @@ check_template_actions(Checker *c, const PathSegment *seg, uint32_t object,
 	const LnJsonNode *nodes = c->tree->nodes;
 	PathSegment actions_seg = {seg, LIT("actions"), 0};
 	PathSegment action_seg = {&actions_seg, NULL, 0, 0};
-	uint32_t	actions = get(c, seg, object, LIT("actions"), LN_JSON_ARRAY, true);
+	uint32_t	actions =
+	get(c, seg, object, LIT("actions"), LN_JSON_ARRAY, true);
 	uint32_t	i;
 	uint32_t	n;
 
@@ -986,7 +1020,8 @@ check_template_actions(Checker *c, const PathSegment *seg, uint32_t object,
 	if (nodes[actions].count < min || nodes[actions].count > max)
 		report(c, &actions_seg, LN_RULE_TEMPLATE_COUNT,
 			   "%u actions, LINE documents %u to %u",
-			   (unsigned) nodes[actions].count, (unsigned) min, (unsigned) max);
+			   (unsigned) nodes[actions].count, (unsigned) min,
+			   (unsigned) max);
 	for (i = actions + 1, n = 0; i < nodes[actions].end && n < MAX_LOOKED_AT;
 		 i = nodes[i].end, n++)
 	{
@@ -1017,7 +1052,8 @@ check_template_message(Checker *c, const PathSegment *seg, uint32_t message)
 	const LnJsonNode *nodes = c->tree->nodes;
 	PathSegment template_seg = {seg, LIT("template"), 0};
 	PathSegment type_seg = {&template_seg, LIT("type"), 0};
-	uint32_t	template = get(c, seg, message, LIT("template"), LN_JSON_OBJECT, true);
+	uint32_t	template =
+	get(c, seg, message, LIT("template"), LN_JSON_OBJECT, true);
 	uint32_t	type;
 
 	if (template == 0)
@@ -1032,7 +1068,8 @@ check_template_message(Checker *c, const PathSegment *seg, uint32_t message)
 								LN_JSON_STRING, false) != 0;
 
 		check_template_image(c, &template_seg, template);
-		check_template_text(c, &template_seg, template, LIT("title"), 40, false);
+		check_template_text(c, &template_seg, template, LIT("title"), 40,
+							false);
 		check_template_text(c, &template_seg, template, LIT("text"),
 							title ? 60 : 160, true);
 		check_action(c, &template_seg, template, LIT("defaultAction"),
@@ -1041,7 +1078,8 @@ check_template_message(Checker *c, const PathSegment *seg, uint32_t message)
 	}
 	else if (string_is(&nodes[type], LIT("confirm")))
 	{
-		check_template_text(c, &template_seg, template, LIT("text"), 240, true);
+		check_template_text(c, &template_seg, template, LIT("text"), 240,
+							true);
 		check_template_actions(c, &template_seg, template, 2, 2);
 	}
 	else if (string_is(&nodes[type], LIT("carousel")))
@@ -1059,7 +1097,8 @@ check_template_message(Checker *c, const PathSegment *seg, uint32_t message)
 			report(c, &columns_seg, LN_RULE_TEMPLATE_COUNT,
 				   "%u columns, LINE documents 1 to 10",
 				   (unsigned) nodes[columns].count);
-		for (i = columns + 1, n = 0; i < nodes[columns].end && n < MAX_LOOKED_AT;
+		for (i = columns + 1, n = 0;
+			 i < nodes[columns].end && n < MAX_LOOKED_AT;
 			 i = nodes[i].end, n++)
 		{
 			bool		title;
@@ -1067,14 +1106,18 @@ check_template_message(Checker *c, const PathSegment *seg, uint32_t message)
 			column_seg.index = n;
 			if (nodes[i].type != LN_JSON_OBJECT)
 			{
-				report(c, &column_seg, LN_RULE_PROPERTY_TYPE, "must be an object");
+				report(c, &column_seg, LN_RULE_PROPERTY_TYPE,
+					   "must be an object");
 				continue;
 			}
-			title = get(c, &column_seg, i, LIT("title"), LN_JSON_STRING, false) != 0;
+			title = get(c, &column_seg, i, LIT("title"), LN_JSON_STRING,
+						false) != 0;
 			check_template_image(c, &column_seg, i);
 			check_template_text(c, &column_seg, i, LIT("title"), 40, false);
-			check_template_text(c, &column_seg, i, LIT("text"), title ? 60 : 120, true);
-			check_action(c, &column_seg, i, LIT("defaultAction"), PLACE_FLEX, false);
+			check_template_text(c, &column_seg, i, LIT("text"),
+								title ? 60 : 120, true);
+			check_action(c, &column_seg, i, LIT("defaultAction"), PLACE_FLEX,
+						 false);
 			check_template_actions(c, &column_seg, i, 1, 3);
 		}
 	}
@@ -1179,10 +1222,12 @@ check_action_object(Checker *c, const PathSegment *seg, uint32_t node,
 	 * counts it in grapheme clusters, which are never more than what we
 	 * count.
 	 */
-	label = check_text(c, seg, node, LIT("label"), 0, TEXT_EMPTY_OK | TEXT_BLANK_OK);
+	label = check_text(c, seg, node, LIT("label"), 0,
+					   TEXT_EMPTY_OK | TEXT_BLANK_OK);
 	if (label != 0)
 	{
-		size_t		max = place == PLACE_FLEX || place == PLACE_FLEX_BUTTON ? 40 : 20;
+		size_t		max =
+		place == PLACE_FLEX || place == PLACE_FLEX_BUTTON ? 40 : 20;
 		TextFacts	facts;
 
 		scan_text(nodes[label].str, nodes[label].len, &facts);
@@ -1191,10 +1236,12 @@ check_action_object(Checker *c, const PathSegment *seg, uint32_t node,
 				   "%zu UTF-16 units long, LINE documents at most %zu",
 				   facts.utf16, max);
 		else if (facts.blank && place != PLACE_FLEX)
-			report(c, &label_seg, LN_RULE_ACTION_LABEL, "nothing to see on the button");
+			report(c, &label_seg, LN_RULE_ACTION_LABEL,
+				   "nothing to see on the button");
 	}
 	else if (place != PLACE_FLEX)
-		report(c, &label_seg, LN_RULE_ACTION_LABEL, "nothing to see on the button");
+		report(c, &label_seg, LN_RULE_ACTION_LABEL,
+			   "nothing to see on the button");
 }
 
 /*
@@ -1241,7 +1288,8 @@ check_flex_container(Checker *c, const PathSegment *seg, uint32_t node)
 	{
 		PathSegment contents_seg = {seg, LIT("contents"), 0};
 		PathSegment bubble_seg = {&contents_seg, NULL, 0, 0};
-		uint32_t	contents = get(c, seg, node, LIT("contents"), LN_JSON_ARRAY, true);
+		uint32_t	contents =
+		get(c, seg, node, LIT("contents"), LN_JSON_ARRAY, true);
 		const LnJsonNode *first_size = NULL;
 		uint32_t	i;
 		uint32_t	n;
@@ -1254,7 +1302,8 @@ check_flex_container(Checker *c, const PathSegment *seg, uint32_t node)
 			report(c, &contents_seg, LN_RULE_CAROUSEL_COUNT,
 				   "%u bubbles, 1 to %d are allowed",
 				   (unsigned) nodes[contents].count, MAX_BUBBLES);
-		for (i = contents + 1, n = 0; i < nodes[contents].end && n < MAX_LOOKED_AT;
+		for (i = contents + 1, n = 0;
+			 i < nodes[contents].end && n < MAX_LOOKED_AT;
 			 i = nodes[i].end, n++)
 		{
 			static const LnJsonNode default_size = {.str = "mega",.len = 4,.type = LN_JSON_STRING};
@@ -1266,7 +1315,8 @@ check_flex_container(Checker *c, const PathSegment *seg, uint32_t node)
 			bubble_seg.index = n;
 			if (nodes[i].type != LN_JSON_OBJECT)
 			{
-				report(c, &bubble_seg, LN_RULE_PROPERTY_TYPE, "must be a bubble");
+				report(c, &bubble_seg, LN_RULE_PROPERTY_TYPE,
+					   "must be a bubble");
 				continue;
 			}
 			type = get(c, &bubble_seg, i, LIT("type"), LN_JSON_STRING, true);
@@ -1280,8 +1330,9 @@ check_flex_container(Checker *c, const PathSegment *seg, uint32_t node)
 				continue;
 			}
 			check_bubble(c, &bubble_seg, i);
-			check_flex_size(c, &bubble_seg, i, "bubble", LN_RULE_BUBBLE_TOO_LARGE,
-							MAX_BUBBLE_BYTES, WARN_BUBBLE_BYTES);
+			check_flex_size(c, &bubble_seg, i, "bubble",
+							LN_RULE_BUBBLE_TOO_LARGE, MAX_BUBBLE_BYTES,
+							WARN_BUBBLE_BYTES);
 			s = ln_json_find(c->tree, i, LIT("size"));
 			if (s != 0 && nodes[s].type == LN_JSON_STRING)
 				size = &nodes[s];
@@ -1368,18 +1419,21 @@ check_component(Checker *c, const PathSegment *seg, uint32_t node,
 			 in_list(type->str, type->len, "box button separator span"))
 		report(c, seg, LN_RULE_FLEX_CHILD,
 			   "LINE documents icon, text and filler inside a baseline box");
-	else if (parent == PARENT_BOX && in_list(type->str, type->len, "icon span"))
+	else if (parent == PARENT_BOX &&
+			 in_list(type->str, type->len, "icon span"))
 		report(c, seg, LN_RULE_FLEX_CHILD,
 			   string_is(type, LIT("icon")) ?
 			   "LINE documents an icon inside a baseline box only" :
 			   "LINE documents a span inside a text only");
 	else if (parent == PARENT_TEXT && !string_is(type, LIT("span")))
-		report(c, seg, LN_RULE_FLEX_CHILD, "LINE documents spans inside a text");
+		report(c, seg, LN_RULE_FLEX_CHILD,
+			   "LINE documents spans inside a text");
 
 	if (string_is(type, LIT("box")))
 	{
 		PathSegment layout_seg = {seg, LIT("layout"), 0};
-		uint32_t	layout = get(c, seg, node, LIT("layout"), LN_JSON_STRING, true);
+		uint32_t	layout =
+		get(c, seg, node, LIT("layout"), LN_JSON_STRING, true);
 
 		if (layout != 0)
 		{
@@ -1390,12 +1444,14 @@ check_component(Checker *c, const PathSegment *seg, uint32_t node,
 				report(c, &layout_seg, LN_RULE_FLEX_LAYOUT,
 					   "must be horizontal, vertical or baseline");
 		}
-		has_contents = get(c, seg, node, LIT("contents"), LN_JSON_ARRAY, true) != 0;
+		has_contents =
+			get(c, seg, node, LIT("contents"), LN_JSON_ARRAY, true) != 0;
 		check_action(c, seg, node, LIT("action"), PLACE_FLEX, false);
 	}
 	else if (string_is(type, LIT("text")))
 	{
-		has_contents = get(c, seg, node, LIT("contents"), LN_JSON_ARRAY, false) != 0;
+		has_contents =
+			get(c, seg, node, LIT("contents"), LN_JSON_ARRAY, false) != 0;
 		as_parent = PARENT_TEXT;
 		check_text(c, seg, node, LIT("text"), 0,
 				   has_contents ? TEXT_EMPTY_OK | TEXT_BLANK_OK :
@@ -1403,7 +1459,8 @@ check_component(Checker *c, const PathSegment *seg, uint32_t node,
 		check_action(c, seg, node, LIT("action"), PLACE_FLEX, false);
 	}
 	else if (string_is(type, LIT("span")))
-		check_text(c, seg, node, LIT("text"), 0, TEXT_REQUIRED | TEXT_BLANK_OK);
+		check_text(c, seg, node, LIT("text"), 0,
+				   TEXT_REQUIRED | TEXT_BLANK_OK);
 	else if (string_is(type, LIT("button")))
 		check_action(c, seg, node, LIT("action"), PLACE_FLEX_BUTTON, true);
 	else if (string_is(type, LIT("icon")))
@@ -1463,7 +1520,8 @@ check_flex_properties(Checker *c, const PathSegment *seg, uint32_t node)
 		const LnJsonNode *child = &nodes[i];
 		PathSegment child_seg = {seg, child->key, child->key_len, 0};
 
-		for (k = 0; k < sizeof(flex_properties) / sizeof(flex_properties[0]); k++)
+		for (k = 0; k < sizeof(flex_properties) / sizeof(flex_properties[0]);
+			 k++)
 		{
 			const FlexProperty *p = &flex_properties[k];
 			LnJsonType	child_type = child->type;
@@ -1558,7 +1616,8 @@ check_units(Checker *c, const PathSegment *seg, uint32_t units)
 }
 
 static void
-check_unit_name(Checker *c, const PathSegment *seg, const char *unit, size_t len)
+check_unit_name(Checker *c, const PathSegment *seg,
+				const char *unit, size_t len)
 {
 	if (!is_key(unit, len, MAX_UNIT))
 		report(c, seg, LN_RULE_AGGREGATION_UNIT_INVALID,
@@ -1665,7 +1724,8 @@ check_text(Checker *c, const PathSegment *up, uint32_t object,
 				   "%zu UTF-16 units long, at most %zu are allowed", facts.utf16, max);
 	}
 	if (facts.control)
-		report(c, &seg, LN_RULE_CONTROL_CHARACTER, "contains a control character");
+		report(c, &seg, LN_RULE_CONTROL_CHARACTER,
+			   "contains a control character");
 	if (facts.tab_or_return)
 		report(c, &seg, LN_RULE_TAB_OR_RETURN,
 			   "contains a tab or a carriage return");
@@ -1735,7 +1795,8 @@ check_url(Checker *c, const PathSegment *up, uint32_t object,
 	else if (has_prefix(url, urllen, LIT("http://")))
 	{
 		i = 7;
-		report(c, &seg, LN_RULE_URL_NOT_HTTPS, "https is safer and looks better");
+		report(c, &seg, LN_RULE_URL_NOT_HTTPS,
+			   "https is safer and looks better");
 	}
 	else if (has_prefix(url, urllen, LIT("line:")) ||
 			 has_prefix(url, urllen, LIT("tel:")))
@@ -1769,7 +1830,8 @@ check_url(Checker *c, const PathSegment *up, uint32_t object,
 				   "character %zu must be percent-encoded as UTF-8", i + 1);
 			return;
 		}
-		if (ch == '%' && (i + 2 >= urllen || !is_hex(url[i + 1]) || !is_hex(url[i + 2])))
+		if (ch == '%' &&
+			(i + 2 >= urllen || !is_hex(url[i + 1]) || !is_hex(url[i + 2])))
 		{
 			report(c, &seg, LN_RULE_URL_MALFORMED,
 				   "the %% at character %zu is not followed by two hex digits", i + 1);
@@ -1813,7 +1875,8 @@ check_spelling(Checker *c, const PathSegment *seg, uint32_t object,
 
 		if (in_list(child->key, child->key_len, names))
 			continue;
-		for (name = names; *name != '\0'; name = *name_end ? name_end + 1 : name_end)
+		for (name = names; *name != '\0';
+			 name = *name_end ? name_end + 1 : name_end)
 		{
 			const char *p = name;
 			const char *q = child->key;
@@ -1963,12 +2026,13 @@ scan_text(const char *str, size_t len, TextFacts *facts)
 			}
 			if (c < 0xA0)
 				facts->control = true;
-			else if ((c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069))
+			else if ((c >= 0x202A && c <= 0x202E) ||
+					 (c >= 0x2066 && c <= 0x2069))
 				facts->bidi = true;
-			else if (!(c == 0xA0 || c == 0x3000 || c == 0xFEFF || c == 0x3164 ||
-					   (c >= 0x2000 && c <= 0x200F) ||
-					   c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-					   c == 0x2060))
+			else if (!(c == 0xA0 || c == 0x3000 || c == 0xFEFF ||
+					   c == 0x3164 || (c >= 0x2000 && c <= 0x200F) ||
+					   c == 0x2028 || c == 0x2029 || c == 0x202F ||
+					   c == 0x205F || c == 0x2060))
 				facts->blank = false;
 			facts->utf16 += n == 4 ? 2 : 1;
 
@@ -2011,7 +2075,9 @@ in_list(const char *str, size_t len, const char *list)
 	{
 		size_t		i;
 
-		for (i = 0; i < len && list[i] == str[i] && list[i] != ' ' && list[i] != '\0'; i++)
+		for (i = 0;
+			 i < len && list[i] == str[i] && list[i] != ' ' && list[i] != '\0';
+			 i++)
 			;
 		if (i == len && len > 0 && (list[i] == ' ' || list[i] == '\0'))
 			return true;
@@ -2077,8 +2143,10 @@ append_name(char *buf, size_t room, const char *name, size_t len, bool first)
 			used += n;
 		}
 		else
-			buf[used++] = n == 1 && ch >= ' ' && ch < 0x7F && ch != '"' && ch != '\\' ?
-				(char) ch : '?';
+			buf[used++] =
+				n == 1 && ch >= ' ' && ch < 0x7F && ch != '"' && ch != '\\'
+				? (char) ch
+				: '?';
 		i += n > 0 ? n : 1;
 	}
 	memcpy(buf + used, "\"]", 2);
@@ -2094,7 +2162,8 @@ build_path(char *buf, const PathSegment *seg)
 	size_t		used = 0;
 	const size_t room = LN_FINDING_PATH_LEN - 4;	/* for "..." and the end */
 
-	for (; seg != NULL && n < (int) (sizeof(stack) / sizeof(stack[0])); seg = seg->up)
+	for (; seg != NULL && n < (int) (sizeof(stack) / sizeof(stack[0]));
+		 seg = seg->up)
 		stack[n++] = seg;
 	while (n-- > 0)
 	{

@@ -86,10 +86,14 @@ extern void ln_message_check_request(LnCheck *check, LnMessageKind kind,
 /* the parts as the outbox has them; body may be NULL */
 extern void ln_message_check_template(LnCheck *check, const char *key,
 									  size_t keylen, const LnJsonTree *body);
-extern void ln_message_check_messages(LnCheck *check, const LnJsonTree *messages);
-extern void ln_message_check_unit(LnCheck *check, const char *unit, size_t len);
+extern void ln_message_check_messages(LnCheck *check,
+									  const LnJsonTree *messages);
+extern void ln_message_check_unit(LnCheck *check, const char *unit,
+								  size_t len);
 
-/* for findings of who builds the tree, and of other checkers: path may be "" */
+/*
+ * for findings of who builds the tree, and of other checkers: path may be ""
+ */
 extern void ln_message_report(LnCheck *check, LnRule rule, const char *path,
 							  const char *message);
 

@@ -69,8 +69,8 @@ static void add_number(TreeBuilder *b, LnJsonNode *node, Numeric num);
 static const char *to_utf8(TreeBuilder *b, const char *str, uint32 *len);
 static void free_tree(TreeBuilder *b);
 static const char *fault_message(LnRule rule);
-static int	run_check(LnMessageKind kind, const char *template_key, Jsonb *value,
-					  const char *unit, LnContentFinding *first);
+static int	run_check(LnMessageKind kind, const char *template_key,
+					  Jsonb *value, const char *unit, LnContentFinding *first);
 static void keep_first(void *arg, const LnFinding *finding);
 static void put_row(void *arg, const LnFinding *finding);
 static void to_server(char *dst, size_t room, const char *src);
@@ -100,7 +100,9 @@ line_notify_check_message(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown kind of message: \"%s\"",
-						pnstrdup(kind_name, pg_mbcliplen(kind_name, strlen(kind_name), 30))),
+						pnstrdup(kind_name,
+								 pg_mbcliplen(kind_name, strlen(kind_name),
+											  30))),
 				 errhint("The kinds are \"template\" and \"flexible\".")));
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -171,9 +173,11 @@ check_context(FunctionCallInfo fcinfo)
 		bool		isnull[4];
 
 		for (j = 0; j < 4; j++)
-			values[j] = SPI_getbinval(SPI_tuptable->vals[i],
-									  SPI_tuptable->tupdesc, j + 1, &isnull[j]);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, isnull);
+			values[j] =
+				SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+							  j + 1, &isnull[j]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 isnull);
 	}
 	SPI_finish();
 }
@@ -200,7 +204,8 @@ line_notify_content_rules(PG_FUNCTION_ARGS)
 		values[2] = CStringGetTextDatum(info->fault == LN_FAULT_STATEMENT ?
 										"statement" : "row");
 		values[3] = CStringGetTextDatum(info->description);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
 	}
 	return (Datum) 0;
 }
@@ -255,13 +260,15 @@ run_check(LnMessageKind kind, const char *template_key, Jsonb *value,
 
 		if (!build_tree(&builder, value, &tree))
 			ln_message_report(&check, builder.fault,
-							  kind == LN_MESSAGE_TEMPLATE ? "body" : "messages",
+							  kind == LN_MESSAGE_TEMPLATE ? "body"
+							  : "messages",
 							  fault_message(builder.fault));
 		else
 		{
 			if (builder.number_fault)
 				ln_message_report(&check, LN_RULE_NUMBER_OUT_OF_RANGE,
-								  kind == LN_MESSAGE_TEMPLATE ? "body" : "messages",
+								  kind == LN_MESSAGE_TEMPLATE ? "body"
+								  : "messages",
 								  fault_message(LN_RULE_NUMBER_OUT_OF_RANGE));
 			if (kind == LN_MESSAGE_TEMPLATE)
 				ln_message_check_template(&check, template_key,
@@ -272,7 +279,8 @@ run_check(LnMessageKind kind, const char *template_key, Jsonb *value,
 			/* after the check, which may have said where */
 			if (builder.text_fault)
 				ln_message_report(&check, LN_RULE_INVALID_UTF8,
-								  kind == LN_MESSAGE_TEMPLATE ? "body" : "messages",
+								  kind == LN_MESSAGE_TEMPLATE ? "body"
+								  : "messages",
 								  fault_message(LN_RULE_INVALID_UTF8));
 		}
 		free_tree(&builder);
@@ -401,9 +409,11 @@ add_container(TreeBuilder *b, JsonbContainer *jc, uint32 self, int depth)
 
 		if (JBE_ISCONTAINER(entry))
 		{
-			JsonbContainer *child = (JsonbContainer *) (base + INTALIGN(offset));
+			JsonbContainer *child =
+			(JsonbContainer *) (base + INTALIGN(offset));
 
-			node->type = JsonContainerIsObject(child) ? LN_JSON_OBJECT : LN_JSON_ARRAY;
+			node->type =
+				JsonContainerIsObject(child) ? LN_JSON_OBJECT : LN_JSON_ARRAY;
 			if (!add_container(b, child, index, depth + 1))
 				return false;
 		}
@@ -479,8 +489,10 @@ add_number(TreeBuilder *b, LnJsonNode *node, Numeric num)
 	}
 
 	node->type = LN_JSON_NUMBER;
-	if (DatumGetBool(DirectFunctionCall2(numeric_gt, d, NumericGetDatum(max))) ||
-		DatumGetBool(DirectFunctionCall2(numeric_lt, d, NumericGetDatum(min))) ||
+	if (DatumGetBool(
+					 DirectFunctionCall2(numeric_gt, d, NumericGetDatum(max))) ||
+		DatumGetBool(
+					 DirectFunctionCall2(numeric_lt, d, NumericGetDatum(min))) ||
 		DatumGetInt32(DirectFunctionCall1(numeric_scale, d)) > MAX_SCALE)
 	{
 		b->number_fault = true;

@@ -58,7 +58,8 @@ PG_FUNCTION_INFO_V1(line_notify_verify_link);
 PG_FUNCTION_INFO_V1(line_notify_random_secret);
 
 static bool get_key(int wanted, int *key_no, uint8 *secret);
-static int	base64url_decode(const char *in, size_t len, uint8 *out, size_t room);
+static int	base64url_decode(const char *in, size_t len, uint8 *out,
+							 size_t room);
 static Datum verdict(FunctionCallInfo fcinfo, const char *reason,
 					 const char *reference, size_t reference_len,
 					 int64 expires, bool has_expiry);
@@ -92,14 +93,16 @@ line_notify_signed_link(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a signed link must be an https address"),
-				 errdetail("Over plain http, everybody on the way could use it.")));
+				 errdetail(
+						   "Over plain http, everybody on the way could use it.")));
 	for (i = 0; i < url_len; i++)
 	{
 		if ((unsigned char) url[i] <= ' ' || (unsigned char) url[i] >= 0x7F)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("an address must be percent-encoded"),
-					 errdetail("Character %d is not allowed in an address.", i + 1)));
+					 errdetail("Character %d is not allowed in an address.",
+							   i + 1)));
 	}
 	reference = ln_encoding_to_utf8(VARDATA_ANY(reference_arg),
 									VARSIZE_ANY_EXHDR(reference_arg),
@@ -110,17 +113,21 @@ line_notify_signed_link(PG_FUNCTION_ARGS)
 				 errmsg("reference of a signed link is too long"),
 				 errdetail("At most %d bytes are allowed.", MAX_REFERENCE)));
 
-	expires_at = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+	expires_at = DatumGetTimestampTz(DirectFunctionCall2(
+														 timestamptz_pl_interval,
 														 TimestampTzGetDatum(GetCurrentStatementStartTimestamp()),
 														 IntervalPGetDatum(valid_for)));
 	expires = TIMESTAMP_NOT_FINITE(expires_at) ? MAX_EXPIRY + 1 :
 		expires_at / USECS_PER_SEC +
 		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (int64) SECS_PER_DAY;
 
-	if (expires_at <= GetCurrentStatementStartTimestamp() || expires > MAX_EXPIRY)
-		ereport(ERROR,
+	if (expires_at <= GetCurrentStatementStartTimestamp() ||
+		expires > MAX_EXPIRY)
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a signed link must be valid for some time, and not for ever")));
+				 errmsg(
+						"a signed link must be valid for some time, and not for ever")));
 
 	if (!get_key(-1, &key_no, secret))
 		ereport(ERROR,
@@ -157,7 +164,8 @@ line_notify_signed_link(PG_FUNCTION_ARGS)
 /*
  * verify_link(url) returns (valid, reason, reference, expires_at)
  *
- * reason is ok, expired, bad_signature, unknown_key or no_token.  reference and
+ * reason is ok, expired, bad_signature, unknown_key or no_token.  reference
+ * and
  * expires_at are given only when the signature is good.
  */
 Datum
@@ -183,7 +191,9 @@ line_notify_verify_link(PG_FUNCTION_ARGS)
 	if (url_len > MAX_LINK)
 		return verdict(fcinfo, "no_token", NULL, 0, 0, false);
 
-	/* the last "ln=" that begins a parameter: an earlier one was signed over */
+	/*
+	 * the last "ln=" that begins a parameter: an earlier one was signed over
+	 */
 	for (p = url; p + 4 < end && *p != '#'; p++)
 	{
 		if ((*p == '?' || *p == '&') && memcmp(p + 1, "ln=", 3) == 0)
@@ -201,9 +211,11 @@ line_notify_verify_link(PG_FUNCTION_ARGS)
 		 dot[1 + MAC_CHARS] != '&' && dot[1 + MAC_CHARS] != '#'))
 		return verdict(fcinfo, "no_token", NULL, 0, 0, false);
 
-	payload_len = base64url_decode(token, dot - token, payload, sizeof(payload));
+	payload_len =
+		base64url_decode(token, dot - token, payload, sizeof(payload));
 	if (payload_len < PAYLOAD_HEAD ||
-		base64url_decode(dot + 1, MAC_CHARS, given, sizeof(given)) != LN_SHA256_LEN)
+		base64url_decode(dot + 1, MAC_CHARS, given, sizeof(given)) !=
+		LN_SHA256_LEN)
 		return verdict(fcinfo, "no_token", NULL, 0, 0, false);
 
 	if (!get_key(payload[0], &key_no, secret))
@@ -350,14 +362,18 @@ verdict(FunctionCallInfo fcinfo, const char *reason, const char *reference,
 	values[3] = (Datum) 0;
 	if (reference != NULL)
 	{
-		values[2] = PointerGetDatum(ln_encoding_text_from_utf8(reference, reference_len));
+		values[2] = PointerGetDatum(
+									ln_encoding_text_from_utf8(reference, reference_len));
 		nulls[2] = false;
 	}
 	if (has_expiry)
 	{
-		values[3] = TimestampTzGetDatum((expires - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) *
-										 (int64) SECS_PER_DAY) * USECS_PER_SEC);
+		values[3] = TimestampTzGetDatum(
+										(expires - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) *
+										 (int64) SECS_PER_DAY) *
+										USECS_PER_SEC);
 		nulls[3] = false;
 	}
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls)));
+	PG_RETURN_DATUM(
+					HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls)));
 }

@@ -92,8 +92,8 @@ line_notify_to_use_case(PG_FUNCTION_ARGS)
 {
 	text	   *input = PG_GETARG_TEXT_PP(0);
 
-	PG_RETURN_OID(ln_use_case_parse(VARDATA_ANY(input),
-									VARSIZE_ANY_EXHDR(input),
+	PG_RETURN_OID(
+				  ln_use_case_parse(VARDATA_ANY(input), VARSIZE_ANY_EXHDR(input),
 									get_func_rettype(fcinfo->flinfo->fn_oid), false));
 }
 
@@ -171,11 +171,13 @@ line_notify_use_case_list(PG_FUNCTION_ARGS)
 				str = ln_encoding_from_utf8(texts[j], strlen(texts[j]), &len);
 				if (str == NULL || len == 0)
 					continue;
-				values[2 + j] = PointerGetDatum(cstring_to_text_with_len(str, len));
+				values[2 + j] =
+					PointerGetDatum(cstring_to_text_with_len(str, len));
 				nulls[2 + j] = false;
 			}
 		}
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
 	}
 
 	return (Datum) 0;
@@ -193,7 +195,9 @@ ln_use_case_parse(const char *str, int len, Oid enum_type, bool missing_ok)
 	bool		several = false;
 	int			i;
 
-	/* the key as it is, the usual case; also a key that is newer than we are */
+	/*
+	 * the key as it is, the usual case; also a key that is newer than we are
+	 */
 	if (len < NAMEDATALEN)
 	{
 		char		key[NAMEDATALEN];
@@ -206,7 +210,8 @@ ln_use_case_parse(const char *str, int len, Oid enum_type, bool missing_ok)
 			return value;
 	}
 
-	utf8 = len <= MAX_INPUT_BYTES ? ln_encoding_to_utf8(str, len, &utf8len) : NULL;
+	utf8 = len <= MAX_INPUT_BYTES ? ln_encoding_to_utf8(str, len, &utf8len)
+		: NULL;
 	if (utf8 == NULL ||
 		!pg_verify_mbstr(PG_UTF8, utf8, utf8len, true))
 	{
@@ -324,8 +329,9 @@ build_forms(void)
 	/* an error half-way leaves forms_ready unset, and we start again */
 	longest = palloc0(sizeof(Form) * LN_USE_CASE_COUNT);
 	if (forms == NULL)
-		forms = MemoryContextAlloc(TopMemoryContext,
-								   sizeof(Form) * LN_USE_CASE_COUNT * FORMS_PER_ROW);
+		forms = MemoryContextAlloc(TopMemoryContext, sizeof(Form) *
+								   LN_USE_CASE_COUNT *
+								   FORMS_PER_ROW);
 	n_forms = 0;
 
 	for (row = 0; row < LN_USE_CASE_COUNT; row++)
@@ -334,7 +340,8 @@ build_forms(void)
 		Form	   *l = &longest[row];
 		pg_wchar	name[MAX_FORM_CHARS];
 		pg_wchar	sub[MAX_FORM_CHARS];
-		int			namelen = fold(r->name_ja, strlen(r->name_ja), name, MAX_FORM_CHARS);
+		int			namelen =
+		fold(r->name_ja, strlen(r->name_ja), name, MAX_FORM_CHARS);
 		int			sublen = fold(r->subcategory_ja, strlen(r->subcategory_ja), sub,
 								  MAX_FORM_CHARS);
 
@@ -491,7 +498,8 @@ is_separator(pg_wchar c)
 	return c < 0xC0 ||			/* Latin-1 punctuation */
 		(c >= 0x2000 && c <= 0x206F) || /* general punctuation */
 		(c >= 0x3000 && c <= 0x3004) || (c >= 0x3008 && c <= 0x3040) ||
-		c == 0x30A0 || c == 0x30FB ||	/* katakana double hyphen, middle dot */
+		c == 0x30A0 ||
+		c == 0x30FB ||			/* katakana double hyphen, middle dot */
 		c == 0x30FC ||			/* long vowel, often typed as a hyphen */
 		c == 0x2212 || c == 0xFEFF;
 }
@@ -580,7 +588,8 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars)
 	/* which use cases does it fit? */
 	if (chars != NULL)
 	{
-		for (row = 0; row < LN_USE_CASE_COUNT && n_picked < MAX_AMBIGUOUS; row++)
+		for (row = 0; row < LN_USE_CASE_COUNT && n_picked < MAX_AMBIGUOUS;
+			 row++)
 		{
 			for (i = 0; i < n_forms; i++)
 			{
@@ -640,7 +649,8 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars)
 		char	   *name = psprintf(r->subcategory_ja[0] ? "%s %s" : "%s",
 									r->name_ja, r->subcategory_ja);
 		int			namelen;
-		const char *name_db = ln_encoding_from_utf8(name, strlen(name), &namelen);
+		const char *name_db =
+		ln_encoding_from_utf8(name, strlen(name), &namelen);
 
 		if (i > 0)
 			appendStringInfoString(&hint, i == n_picked - 1 ? " or " : ", ");
@@ -650,13 +660,16 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars)
 	}
 
 	quoted = pnstrdup(str, pg_mbcliplen(str, len, MAX_QUOTED_BYTES));
-	ereport(ERROR,
+	ereport(
+			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 ambiguous ? errmsg("ambiguous use case: \"%s\"", quoted) :
-			 errmsg("unknown use case: \"%s\"", quoted),
+			 ambiguous ? errmsg("ambiguous use case: \"%s\"", quoted)
+			 : errmsg("unknown use case: \"%s\"", quoted),
 			 ambiguous ? errdetail("It fits several use cases.") : 0,
-			 n_picked > 0 ? errhint("Did you mean %s?", hint.data) :
-			 errhint("The view line_notify.use_cases lists the keys, numbers and names.")));
+			 n_picked > 0
+			 ? errhint("Did you mean %s?", hint.data)
+			 : errhint(
+					   "The view line_notify.use_cases lists the keys, numbers and names.")));
 }
 
 /* the enum value of a label */

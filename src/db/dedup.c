@@ -50,13 +50,14 @@ enum
 	DEDUP_COLUMNS = DEDUP_UNTIL
 };
 
-static bool insert_speculatively(ResultRelInfo *info, TupleTableSlot *slot, EState *estate,
-								 ItemPointer conflict);
+static bool insert_speculatively(ResultRelInfo *info, TupleTableSlot *slot,
+								 EState *estate, ItemPointer conflict);
 static bool find_by_id(Relation rel, Oid index, int64 id, ItemPointer tid);
 
 bool
-ln_dedup_take(const LnDedupTables *tables, const char *channel, const char *key,
-			  int64 id, TimestampTz now, TimestampTz until, int64 *holder)
+ln_dedup_take(const LnDedupTables *tables, const char *channel,
+			  const char *key, int64 id, TimestampTz now,
+			  TimestampTz until, int64 *holder)
 {
 	Relation	rel = table_open(tables->dedup, RowExclusiveLock);
 	EState	   *estate = CreateExecutorState();
@@ -102,12 +103,14 @@ ln_dedup_take(const LnDedupTables *tables, const char *channel, const char *key,
 			continue;			/* gone meanwhile */
 
 		*holder = DatumGetInt64(slot_getattr(other, DEDUP_ID, &isnull));
-		if (DatumGetTimestampTz(slot_getattr(other, DEDUP_UNTIL, &isnull)) > now)
+		if (DatumGetTimestampTz(slot_getattr(other, DEDUP_UNTIL, &isnull)) >
+			now)
 			break;
 
 		/* its window is over, and nobody has swept it up yet */
-		result = table_tuple_delete(rel, &conflict, GetCurrentCommandId(true), SnapshotAny,
-									InvalidSnapshot, true, &failure, false);
+		result = table_tuple_delete(rel, &conflict, GetCurrentCommandId(true),
+									SnapshotAny, InvalidSnapshot, true,
+									&failure, false);
 		if (result == TM_Invisible)
 			elog(ERROR, "attempted to delete invisible tuple");
 	}
@@ -120,7 +123,8 @@ ln_dedup_take(const LnDedupTables *tables, const char *channel, const char *key,
 }
 
 /*
- * One round of what ExecInsert() does for ON CONFLICT DO NOTHING.  False: there
+ * One round of what ExecInsert() does for ON CONFLICT DO NOTHING.  False:
+ * there
  * is another row, at *conflict if that is valid.
  */
 static bool
@@ -135,10 +139,11 @@ insert_speculatively(ResultRelInfo *info, TupleTableSlot *slot, EState *estate,
 		return false;
 
 	token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
-	table_tuple_insert_speculative(info->ri_RelationDesc, slot, GetCurrentCommandId(true),
-								   0, NULL, token);
+	table_tuple_insert_speculative(info->ri_RelationDesc, slot,
+								   GetCurrentCommandId(true), 0, NULL, token);
 	(void) LnExecInsertIndexTuples(info, slot, estate, &lost);
-	table_tuple_complete_speculative(info->ri_RelationDesc, slot, token, !lost);
+	table_tuple_complete_speculative(info->ri_RelationDesc, slot, token,
+									 !lost);
 
 	/* whoever waits for the token looks at what we made of it */
 	SpeculativeInsertionLockRelease(GetCurrentTransactionId());
@@ -166,9 +171,10 @@ ln_dedup_remove_waiting(const LnDedupTables *tables, Relation outbox, int64 id,
 	 */
 	if (find_by_id(outbox, tables->outbox_pkey, id, &tid) &&
 		!find_by_id(in_flight, tables->in_flight_pkey, id, &claim) &&
-		table_tuple_lock(outbox, &tid, SnapshotAny, slot, GetCurrentCommandId(true),
-						 LockTupleExclusive, LockWaitBlock,
-						 TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure) == TM_Ok &&
+		table_tuple_lock(outbox, &tid, SnapshotAny, slot,
+						 GetCurrentCommandId(true), LockTupleExclusive,
+						 LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION,
+						 &failure) == TM_Ok &&
 		!find_by_id(in_flight, tables->in_flight_pkey, id, &claim))
 	{
 		Oid			state = InvalidOid;
@@ -198,8 +204,10 @@ ln_dedup_remove_waiting(const LnDedupTables *tables, Relation outbox, int64 id,
 		if (state == queued_label && !maybe_sent)
 		{
 			*order_key = unordered ? NULL : TextDatumGetCString(ordered);
-			if (table_tuple_delete(outbox, &slot->tts_tid, GetCurrentCommandId(true), SnapshotAny,
-								   InvalidSnapshot, true, &failure, false) != TM_Ok)
+			if (table_tuple_delete(outbox, &slot->tts_tid,
+								   GetCurrentCommandId(true), SnapshotAny,
+								   InvalidSnapshot, true, &failure,
+								   false) != TM_Ok)
 				elog(ERROR, "could not delete a tuple that was locked");
 			removed = true;
 		}
@@ -209,7 +217,10 @@ ln_dedup_remove_waiting(const LnDedupTables *tables, Relation outbox, int64 id,
 	return removed;
 }
 
-/* Place of the row with this id, as of now; also one whose transaction has not ended. */
+/*
+ * Place of the row with this id, as of now; also one whose transaction has not
+ * ended.
+ */
 static bool
 find_by_id(Relation rel, Oid index, int64 id, ItemPointer tid)
 {

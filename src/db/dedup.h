@@ -27,15 +27,17 @@ typedef struct LnDedupTables
  * *holder is its id.  Waits for another transaction that took or frees the key
  * and has not ended.
  */
-extern bool ln_dedup_take(const LnDedupTables *tables, const char *channel, const char *key,
-						  int64 id, TimestampTz now, TimestampTz until, int64 *holder);
+extern bool ln_dedup_take(const LnDedupTables *tables, const char *channel,
+						  const char *key, int64 id, TimestampTz now,
+						  TimestampTz until, int64 *holder);
 
 /*
  * Delete the message that holds a key from the outbox, to be replaced by
  * another of the same id.  False: it is not (or no longer) a message that only
  * waits.  *order_key is its order_key or NULL, which its successor must have.
  */
-extern bool ln_dedup_remove_waiting(const LnDedupTables *tables, Relation outbox, int64 id,
+extern bool ln_dedup_remove_waiting(const LnDedupTables *tables,
+									Relation outbox, int64 id,
 									Oid queued_label, char **order_key);
 
 #endif							/* LN_DEDUP_H */

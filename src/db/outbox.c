@@ -98,13 +98,15 @@ run(Statement *st, Datum *args, const char *nulls, int expect)
 		SPIPlanPtr	plan = SPI_prepare(st->sql, st->nargs, st->argtypes);
 
 		if (plan == NULL)
-			elog(ERROR, "could not prepare statement: %s", SPI_result_code_string(SPI_result));
+			elog(ERROR, "could not prepare statement: %s",
+				 SPI_result_code_string(SPI_result));
 		SPI_keepplan(plan);
 		st->plan = plan;
 	}
 	rc = SPI_execute_plan(st->plan, args, nulls, st->read_only, 0);
 	if (rc != expect)
-		elog(ERROR, "unexpected result of a statement: %s", SPI_result_code_string(rc));
+		elog(ERROR, "unexpected result of a statement: %s",
+			 SPI_result_code_string(rc));
 	/* SPI leaves its own context behind */
 	MemoryContextSwitchTo(ctx);
 	return SPI_processed;
@@ -174,8 +176,10 @@ ln_outbox_load_channels(LnChannelRow **rows)
 		c->max_in_flight = column_int4(i, 7, 1);
 		c->default_ttl_us = column_interval_us(i, 8);
 		c->on_invalid_error = strcmp(column_text(i, 9), "error") == 0;
-		c->on_unknown = strcmp(column_text(i, 10), "retry") == 0 ? LINE_RETRY : LINE_HOLD;
-		c->on_server_error = strcmp(column_text(i, 11), "retry") == 0 ? LINE_RETRY : LINE_HOLD;
+		c->on_unknown =
+			strcmp(column_text(i, 10), "retry") == 0 ? LINE_RETRY : LINE_HOLD;
+		c->on_server_error =
+			strcmp(column_text(i, 11), "retry") == 0 ? LINE_RETRY : LINE_HOLD;
 		c->max_attempts = column_int4(i, 12, INT_MAX);
 		c->backoff_base_ms = column_interval_us(i, 13) / 1000;
 		c->backoff_cap_ms = column_interval_us(i, 14) / 1000;
@@ -195,7 +199,8 @@ ln_outbox_load_channels(LnChannelRow **rows)
 		c->only_recipients = column_text_array(i, 28, &c->nonly_recipients);
 		c->catalogue_only = column_bool(i, 29);
 		if (c->only_recipients != NULL)
-			qsort(c->only_recipients, c->nonly_recipients, sizeof(char *), ln_outbox_compare_recipients);
+			qsort(c->only_recipients, c->nonly_recipients, sizeof(char *),
+				  ln_outbox_compare_recipients);
 	}
 	*rows = list;
 	return n;
@@ -223,7 +228,8 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 			if (strcmp(rows[j].name, channel) != 0)
 				continue;
 			if (strcmp(kind, "access_token") == 0 ||
-				strcmp(kind, "client_secret") == 0 || strcmp(kind, "jwt_key") == 0)
+				strcmp(kind, "client_secret") == 0 ||
+				strcmp(kind, "jwt_key") == 0)
 			{
 				/* set_credential() keeps one of them */
 				rows[j].credential = kind[0] == 'a' ? LN_CREDENTIAL_TOKEN :
@@ -263,8 +269,10 @@ ln_outbox_load_flow(LnChannelRow *rows, int n)
 	m = (int) run(&parts, NULL, NULL, SPI_OK_SELECT);
 	for (int j = 0; j < n; j++)
 	{
-		CALLER_CONTEXT(rows[j].paused_subjects = palloc(sizeof(char *) * Max(m, 1)));
-		CALLER_CONTEXT(rows[j].paused_use_cases = palloc(sizeof(char *) * Max(m, 1)));
+		CALLER_CONTEXT(rows[j].paused_subjects =
+					   palloc(sizeof(char *) * Max(m, 1)));
+		CALLER_CONTEXT(rows[j].paused_use_cases =
+					   palloc(sizeof(char *) * Max(m, 1)));
 		rows[j].npaused_subjects = 0;
 		rows[j].npaused_use_cases = 0;
 	}
@@ -279,15 +287,25 @@ ln_outbox_load_flow(LnChannelRow *rows, int n)
 			if (strcmp(rows[j].name, channel) != 0)
 				continue;
 			if (strcmp(scope, "endpoint") == 0)
-				rows[j].endpoint_paused[strcmp(subject, "template") == 0 ? LINE_TEMPLATE : LINE_FLEXIBLE] = true;
+				rows[j].endpoint_paused[strcmp(subject, "template") == 0
+										? LINE_TEMPLATE
+										: LINE_FLEXIBLE] = true;
 			else if (strcmp(scope, "use_case") == 0)
-				CALLER_CONTEXT(rows[j].paused_use_cases[rows[j].npaused_use_cases++] = pstrdup(subject));
+				CALLER_CONTEXT(
+							   rows[j].paused_use_cases[rows[j].npaused_use_cases++] =
+							   pstrdup(subject));
 			else
 			{
 				char	   *text = palloc(LN_SUBJECT_LEN);
 
-				ln_outbox_subject(text, strcmp(scope, "template") == 0 ? LINE_TEMPLATE : LINE_FLEXIBLE, subject);
-				CALLER_CONTEXT(rows[j].paused_subjects[rows[j].npaused_subjects++] = pstrdup(text));
+				ln_outbox_subject(text,
+								  strcmp(scope, "template") == 0
+								  ? LINE_TEMPLATE
+								  : LINE_FLEXIBLE,
+								  subject);
+				CALLER_CONTEXT(
+							   rows[j].paused_subjects[rows[j].npaused_subjects++] =
+							   pstrdup(text));
 			}
 		}
 	}
@@ -310,7 +328,8 @@ ln_outbox_load_flow(LnChannelRow *rows, int n)
 void
 ln_outbox_subject(char *buf, LineKind kind, const char *name)
 {
-	snprintf(buf, LN_SUBJECT_LEN, "%c%s", kind == LINE_TEMPLATE ? 't' : 'u', name);
+	snprintf(buf, LN_SUBJECT_LEN, "%c%s", kind == LINE_TEMPLATE ? 't' : 'u',
+			 name);
 }
 
 int
@@ -338,8 +357,9 @@ ln_outbox_load_senders(LnSenderRow **rows)
 	{
 		bool		isnull;
 
-		list[i].role = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
-													  SPI_tuptable->tupdesc, 1, &isnull));
+		list[i].role =
+			DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+										   SPI_tuptable->tupdesc, 1, &isnull));
 		list[i].channel = column_text(i, 2);
 	}
 	*rows = list;
@@ -411,7 +431,8 @@ ln_outbox_next_expiry(int64 home, TimestampTz low)
 
 int
 ln_outbox_lock_due(const char *channel, int lane, int64 home,
-				   TimestampTz low, TimestampTz now, int limit, LnMessage **rows)
+				   TimestampTz low, TimestampTz now, int limit,
+				   LnMessage **rows)
 {
 	/*
 	 * The row lock is against cancel() and friends, which delete rows; it is
@@ -534,8 +555,9 @@ ln_outbox_forget(void)
 }
 
 void
-ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous, int grace_s,
-						TimestampTz *before, TimestampTz *until)
+ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous,
+						int grace_s, TimestampTz *before,
+						TimestampTz *until)
 {
 	static Statement st = {
 		.sql =
@@ -569,7 +591,8 @@ ln_outbox_settle_in_doubt(int64 home, bool hold, int step)
 }
 
 bool
-ln_outbox_maintain(int retention, int payload_retention, int operations_retention, int step)
+ln_outbox_maintain(int retention, int payload_retention,
+				   int operations_retention, int step)
 {
 	static Statement st = {
 		.sql =
@@ -679,7 +702,10 @@ ln_outbox_find_suppressed(const LnMessage *rows, int n)
 	return result;
 }
 
-/* Ends picked rows without sending: their time is over, and expiry moves them to history. */
+/*
+ * Ends picked rows without sending: their time is over, and expiry moves them
+ * to history.
+ */
 static void
 end_locked(const LnMessage *rows, int n, const char *state, const char *why)
 {
@@ -730,7 +756,8 @@ ln_outbox_note_unblock(const char *channel, const char *order_key)
 }
 
 bool
-ln_outbox_unblock(int limit, LnUnblockScan *scan, LnLaneRow **rows, int *nrows, bool *stuck)
+ln_outbox_unblock(int limit, LnUnblockScan *scan, LnLaneRow **rows,
+				  int *nrows, bool *stuck)
 {
 	/*
 	 * The first message of each order_key that was let go, if it was set
@@ -1041,11 +1068,12 @@ ln_outbox_record(const LnRecord *recs, int n)
 		if (ends == 0)
 		{
 			Datum		args[] = {
-				int8_array(ids, m), int8_array(tokens, m), text_array(outcomes, m),
-				int4_array(statuses, m), text_array(request_ids, m), text_array(errors, m),
-				timestamptz_array(sent, m), timestamptz_array(ended, m), timestamptz_array(retry, m),
-				bool_array(consume, m), bool_array(ambiguous, m), bool_array(logged, m)
-			};
+				int8_array(ids, m), int8_array(tokens, m),
+				text_array(outcomes, m), int4_array(statuses, m),
+				text_array(request_ids, m), text_array(errors, m),
+				timestamptz_array(sent, m), timestamptz_array(ended, m),
+				timestamptz_array(retry, m), bool_array(consume, m),
+			bool_array(ambiguous, m), bool_array(logged, m)};
 
 			hit = (int) run(&requeue, args, NULL, SPI_OK_SELECT);
 			/* leases still there have a delivery event: they end after all */
@@ -1055,10 +1083,11 @@ ln_outbox_record(const LnRecord *recs, int n)
 		if (hit < m)
 		{
 			Datum		args[] = {
-				int8_array(ids, m), int8_array(tokens, m), text_array(states, m),
-				text_array(outcomes, m), int4_array(statuses, m), text_array(request_ids, m),
-				text_array(errors, m), timestamptz_array(sent, m), timestamptz_array(ended, m)
-			};
+				int8_array(ids, m), int8_array(tokens, m),
+				text_array(states, m), text_array(outcomes, m),
+				int4_array(statuses, m), text_array(request_ids, m),
+				text_array(errors, m), timestamptz_array(sent, m),
+			timestamptz_array(ended, m)};
 
 			hit += (int) run(&finish, args, NULL, SPI_OK_INSERT);
 		}
@@ -1078,7 +1107,8 @@ ln_outbox_record(const LnRecord *recs, int n)
 			first = first && j >= i;
 			if (!first)
 				break;
-			count += recs[j].attempted && ln_line_may_have_been_sent(recs[j].outcome);
+			count += recs[j].attempted &&
+				ln_line_may_have_been_sent(recs[j].outcome);
 		}
 		if (first && count > 0)
 			ln_outbox_count_sent(recs[i].channel, count);
@@ -1127,7 +1157,8 @@ ln_outbox_pause(const char *channel, const char *reason)
 }
 
 bool
-ln_outbox_pause_part(const char *channel, const char *scope, const char *subject, const char *reason)
+ln_outbox_pause_part(const char *channel, const char *scope,
+					 const char *subject, const char *reason)
 {
 	static Statement st = {
 		.sql =
@@ -1161,7 +1192,8 @@ ln_outbox_resume(const char *channel)
 }
 
 int
-ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, TimestampTz *last)
+ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
+				 TimestampTz *last)
 {
 	/*
 	 * Rows that were invalid or suppressed at INSERT carry their own time as
@@ -1271,8 +1303,10 @@ static void count_follows(Event *const *list, int n);
 static bool is_among(Event *const *list, int n, int64 id);
 
 /*
- * Events are taken in the order they came in.  A message may be in any of three
- * places; the worker is the only one that moves it between them, so within this
+ * Events are taken in the order they came in.  A message may be in any of
+ * three
+ * places; the worker is the only one that moves it between them, so within
+ * this
  * transaction it cannot slip through.  What somebody else has locked (a
  * redrive() that is not committed) is not waited for: the events of that
  * message stay.
@@ -1355,7 +1389,8 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 			untagged[nuntagged++] = e;
 			continue;
 		}
-		else if ((nbusy > 0 && bsearch(&e->id, busy, nbusy, sizeof(int64), compare_ids) != NULL) ||
+		else if ((nbusy > 0 && bsearch(&e->id, busy, nbusy, sizeof(int64),
+									   compare_ids) != NULL) ||
 				 (repeats && is_among(tagged, ntagged, e->id)))
 		{
 			*left = true;
@@ -1385,7 +1420,10 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 	return ntaken;
 }
 
-/* Delivery events with our tag: the message may wait, be on the wire, or have ended. */
+/*
+ * Delivery events with our tag: the message may wait, be on the wire, or have
+ * ended.
+ */
 static void
 fold_tagged(Event *const *list, int n)
 {
@@ -1498,8 +1536,10 @@ fold_tagged(Event *const *list, int n)
 }
 
 /*
- * An event without tag names the recipient only: it is taken to mean the oldest
- * message to them that waits for one.  False: somebody has that locked, or it is
+ * An event without tag names the recipient only: it is taken to mean the
+ * oldest
+ * message to them that waits for one.  False: somebody has that locked, or it
+ * is
  * still being sent.
  */
 static bool
@@ -1535,16 +1575,16 @@ fold_untagged(const Event *e)
 		.nargs = 3,
 		.argtypes = {INT8OID, TIMESTAMPTZOID, TEXTOID}
 	};
-	Datum		args[] = {
-		CStringGetTextDatum(e->channel), CStringGetTextDatum(e->recipient ? e->recipient : ""),
-		TimestampTzGetDatum(e->at), CStringGetTextDatum(e->event)
-	};
+	Datum		args[] = {CStringGetTextDatum(e->channel),
+		CStringGetTextDatum(e->recipient ? e->recipient : ""),
+	TimestampTzGetDatum(e->at), CStringGetTextDatum(e->event)};
 	Datum		found[] = {0, args[2], args[3]};
 	int64		id;
 	int64	   *busy;
 
 	if (run(&find, args, NULL, SPI_OK_SELECT) == 0)
-		return run(&on_the_wire, args, NULL, SPI_OK_SELECT) == 0;	/* nothing it could mean */
+		return run(&on_the_wire, args, NULL, SPI_OK_SELECT) ==
+			0;					/* nothing it could mean */
 	id = column_int8(0, 1, 0);
 	if (find_busy(&id, 1, &busy) > 0)
 		return false;
@@ -1685,7 +1725,8 @@ ln_outbox_wanted_statistics(int64 home, LnStatistic *counts, TimestampTz *next)
 	{
 		char	   *value;
 
-		strlcpy(counts[i].channel, column_text(i, 1), sizeof(counts[i].channel));
+		strlcpy(counts[i].channel, column_text(i, 1),
+				sizeof(counts[i].channel));
 		strlcpy(counts[i].kind, column_text(i, 2), sizeof(counts[i].kind));
 		strlcpy(counts[i].day, column_text(i, 3), sizeof(counts[i].day));
 		value = column_text(i, 4);
@@ -1711,12 +1752,14 @@ ln_outbox_record_statistics(const LnStatistic *counts, int n)
 
 	for (int i = 0; i < n; i++)
 	{
-		Datum		args[] = {
-			CStringGetTextDatum(counts[i].channel), CStringGetTextDatum(counts[i].kind),
-			CStringGetTextDatum(counts[i].day), CStringGetTextDatum(counts[i].upto),
-			CStringGetTextDatum(counts[i].unit), CStringGetTextDatum(counts[i].status),
-			Int64GetDatum(counts[i].number), Int64GetDatum(counts[i].clicked)
-		};
+		Datum		args[] = {CStringGetTextDatum(counts[i].channel),
+			CStringGetTextDatum(counts[i].kind),
+			CStringGetTextDatum(counts[i].day),
+			CStringGetTextDatum(counts[i].upto),
+			CStringGetTextDatum(counts[i].unit),
+			CStringGetTextDatum(counts[i].status),
+			Int64GetDatum(counts[i].number),
+		Int64GetDatum(counts[i].clicked)};
 
 		(void) run(&st, args, NULL, SPI_OK_SELECT);
 	}
@@ -1836,7 +1879,8 @@ int8_array(const int64 *v, int n)
 
 	for (int i = 0; i < n; i++)
 		d[i] = Int64GetDatum(v[i]);
-	return PointerGetDatum(construct_array(d, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	return PointerGetDatum(
+						   construct_array(d, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 static Datum
@@ -1846,7 +1890,8 @@ int4_array(const int *v, int n)
 
 	for (int i = 0; i < n; i++)
 		d[i] = Int32GetDatum(v[i]);
-	return PointerGetDatum(construct_array(d, n, INT4OID, 4, true, TYPALIGN_INT));
+	return PointerGetDatum(
+						   construct_array(d, n, INT4OID, 4, true, TYPALIGN_INT));
 }
 
 static Datum
@@ -1856,7 +1901,8 @@ bool_array(const bool *v, int n)
 
 	for (int i = 0; i < n; i++)
 		d[i] = BoolGetDatum(v[i]);
-	return PointerGetDatum(construct_array(d, n, BOOLOID, 1, true, TYPALIGN_CHAR));
+	return PointerGetDatum(
+						   construct_array(d, n, BOOLOID, 1, true, TYPALIGN_CHAR));
 }
 
 static Datum
@@ -1866,7 +1912,8 @@ text_array(const char *const *v, int n)
 
 	for (int i = 0; i < n; i++)
 		d[i] = CStringGetTextDatum(v[i] ? v[i] : "");
-	return PointerGetDatum(construct_array(d, n, TEXTOID, -1, false, TYPALIGN_INT));
+	return PointerGetDatum(
+						   construct_array(d, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /* 0 stands for NULL */
@@ -1882,8 +1929,9 @@ timestamptz_array(const TimestampTz *v, int n)
 		d[i] = TimestampTzGetDatum(v[i]);
 		nulls[i] = v[i] == 0;
 	}
-	return PointerGetDatum(construct_md_array(d, nulls, 1, &n, &lower, TIMESTAMPTZOID,
-											  8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	return PointerGetDatum(
+						   construct_md_array(d, nulls, 1, &n, &lower, TIMESTAMPTZOID, 8,
+											  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 /* ---- columns ---- */
@@ -1891,10 +1939,14 @@ timestamptz_array(const TimestampTz *v, int n)
 static Datum
 column(int row, int col, bool *isnull)
 {
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, col, isnull);
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, col,
+						 isnull);
 }
 
-/* text-like columns (text, name), copied to the caller's context; NULL for NULL */
+/*
+ * text-like columns (text, name), copied to the caller's context; NULL for
+ * NULL
+ */
 static char *
 column_text(int row, int col)
 {
@@ -1968,14 +2020,18 @@ column_text_array(int row, int col, int *n)
 	*n = 0;
 	if (isnull)
 		return NULL;
-	deconstruct_array(DatumGetArrayTypeP(d), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, n);
+	deconstruct_array(DatumGetArrayTypeP(d), TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, NULL, n);
 	CALLER_CONTEXT(result = palloc(sizeof(char *) * Max(*n, 1)));
 	for (int i = 0; i < *n; i++)
 		CALLER_CONTEXT(result[i] = TextDatumGetCString(elements[i]));
 	return result;
 }
 
-/* jsonb columns with a policy; NULL for NULL, and for what INSERT would have refused */
+/*
+ * jsonb columns with a policy; NULL for NULL, and for what INSERT would have
+ * refused
+ */
 static LnPolicy *
 column_policy(int row, int col)
 {
@@ -1988,7 +2044,8 @@ column_policy(int row, int col)
 	if (isnull)
 		return NULL;
 	CALLER_CONTEXT(policy = palloc(sizeof(LnPolicy)));
-	return ln_policy_read(DatumGetJsonbP(d), policy, &member, &fault) ? policy : NULL;
+	return ln_policy_read(DatumGetJsonbP(d), policy, &member, &fault) ? policy
+		: NULL;
 }
 
 static bool

@@ -27,7 +27,9 @@ typedef enum LnCredential
 								 * signed with it */
 } LnCredential;
 
-/* A lane is a priority and an endpoint; the script computes outbox.lane alike. */
+/*
+ * A lane is a priority and an endpoint; the script computes outbox.lane alike.
+ */
 #define LN_MIN_PRIORITY		(-10)
 #define LN_MAX_PRIORITY		10
 #define LN_LANES			((LN_MAX_PRIORITY - LN_MIN_PRIORITY + 1) * 2)
@@ -168,7 +170,9 @@ typedef struct LnOrphan
 	struct LnPolicy *policy;	/* NULL = all as the channel has it */
 } LnOrphan;
 
-/* a lane: messages of one channel, priority and endpoint, in order of due time */
+/*
+ * a lane: messages of one channel, priority and endpoint, in order of due time
+ */
 typedef struct LnLaneRow
 {
 	char	   *channel;
@@ -219,7 +223,9 @@ typedef struct LnStatistic
 								 * not told */
 } LnStatistic;
 
-/* Is the extension there, and which version of its objects? NULL = not there. */
+/*
+ * Is the extension there, and which version of its objects? NULL = not there.
+ */
 extern char *ln_outbox_extension_version(void);
 
 /* The home of this cluster, database and node; 0 = disarmed. */
@@ -259,9 +265,13 @@ extern int	ln_outbox_lock_due(const char *channel, int lane, int64 home,
 							   LnMessage **rows);
 
 /* Claim picked rows: writes their leases. */
-extern void ln_outbox_lease(const LnMessage *rows, int n, int64 home, uint64 claimer);
+extern void ln_outbox_lease(const LnMessage *rows, int n, int64 home,
+							uint64 claimer);
 
-/* Forget what is remembered of history's partitions: the extension was made anew, or somebody dropped one. */
+/*
+ * Forget what is remembered of history's partitions: the extension was made
+ * anew, or somebody dropped one.
+ */
 extern void ln_outbox_forget(void);
 
 /*
@@ -269,17 +279,29 @@ extern void ln_outbox_forget(void);
  * Returns what a promotion left in doubt: messages due up to *before, until
  * *until; DT_NOBEGIN and DT_NOEND = nothing.
  */
-extern void ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous, int grace_s,
+extern void ln_outbox_note_timeline(int64 home, uint32 timeline,
+									bool synchronous, int grace_s,
 									TimestampTz *before, TimestampTz *until);
 
-/* The grace is over: a step of ending the doubt; true when there is more to do. */
+/*
+ * The grace is over: a step of ending the doubt; true when there is more to
+ * do.
+ */
 extern bool ln_outbox_settle_in_doubt(int64 home, bool hold, int step);
 
-/* One step of what time does to history (minutes, -1 = never); true when there is more to do. */
-extern bool ln_outbox_maintain(int retention, int payload_retention, int operations_retention, int step);
+/*
+ * One step of what time does to history (minutes, -1 = never); true when there
+ * is more to do.
+ */
+extern bool ln_outbox_maintain(int retention, int payload_retention,
+							   int operations_retention, int step);
 
-/* Let a message that cannot be claimed wait, with the reason, so that those behind it can go. */
-extern void ln_outbox_quarantine(int64 id, TimestampTz until, const char *reason);
+/*
+ * Let a message that cannot be claimed wait, with the reason, so that those
+ * behind it can go.
+ */
+extern void ln_outbox_quarantine(int64 id, TimestampTz until,
+								 const char *reason);
 
 /*
  * Put picked rows aside, until the head of their order_key is through or the
@@ -287,7 +309,10 @@ extern void ln_outbox_quarantine(int64 id, TimestampTz until, const char *reason
  */
 extern void ln_outbox_block(const LnMessage *rows, int n);
 
-/* Let picked rows wait a moment, while a later message of their order_key is on the wire. */
+/*
+ * Let picked rows wait a moment, while a later message of their order_key is
+ * on the wire.
+ */
 extern void ln_outbox_delay(const LnMessage *rows, int n);
 
 /* Has anybody objected to being sent notices? */
@@ -302,7 +327,10 @@ extern void ln_outbox_suppress(const LnMessage *rows, int n, const char *why);
 /* The same, as invalid. */
 extern void ln_outbox_reject(const LnMessage *rows, int n, const char *why);
 
-/* Note that what was set aside behind an order_key (NULL: in the channel) may go on. */
+/*
+ * Note that what was set aside behind an order_key (NULL: in the channel) may
+ * go on.
+ */
 extern void ln_outbox_note_unblock(const char *channel, const char *order_key);
 
 /*
@@ -310,7 +338,8 @@ extern void ln_outbox_note_unblock(const char *channel, const char *order_key);
  * notes are left; *stuck, that somebody has their rows locked.  *rows are the
  * lanes that have something due now.  Caller holds the claim lock.
  */
-extern bool ln_outbox_unblock(int limit, LnUnblockScan *scan, LnLaneRow **rows, int *nrows, bool *stuck);
+extern bool ln_outbox_unblock(int limit, LnUnblockScan *scan, LnLaneRow **rows,
+							  int *nrows, bool *stuck);
 
 /* Count messages that LINE accepted or may have accepted today. */
 extern void ln_outbox_count_sent(const char *channel, int n);
@@ -327,15 +356,26 @@ extern int	ln_outbox_record(const LnRecord *recs, int n);
 /* Keep, for health(), why a channel has no access token; "" = it has one. */
 extern void ln_outbox_note_token(const char *channel, const char *error);
 
-/* Pause a channel, or an endpoint, template or use case of it. Returns whether it was not paused already. */
+/*
+ * Pause a channel, or an endpoint, template or use case of it. Returns whether
+ * it was not paused already.
+ */
 extern bool ln_outbox_pause(const char *channel, const char *reason);
-extern bool ln_outbox_pause_part(const char *channel, const char *scope, const char *subject, const char *reason);
+extern bool ln_outbox_pause_part(const char *channel, const char *scope,
+								 const char *subject, const char *reason);
 
-/* End an automatic pause of a channel; an operator's stays. Returns whether there was one. */
+/*
+ * End an automatic pause of a channel; an operator's stays. Returns whether
+ * there was one.
+ */
 extern bool ln_outbox_resume(const char *channel);
 
-/* Move rows whose time is over, and parked ones, to history. Returns how many; *next = their last expires_at. */
-extern int	ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit, TimestampTz *last);
+/*
+ * Move rows whose time is over, and parked ones, to history. Returns how many;
+ * *next = their last expires_at.
+ */
+extern int	ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now,
+							 int limit, TimestampTz *last);
 
 /* Claims of claimers other than "me", of this home. */
 extern int	ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows);
@@ -349,30 +389,43 @@ extern int	ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows);
 extern int	ln_outbox_fold(int limit, int64 *after, bool *left);
 
 /*
- * Judge the silence after one more minute of accepted messages of each channel;
+ * Judge the silence after one more minute of accepted messages of each
+ * channel;
  * sum up counters.  Returns when to come again, DT_NOBEGIN = at once.
  */
 extern TimestampTz ln_outbox_sweep_delivery_timeout(int64 timeout_us);
 
 /*
- * Which of LINE's counts to ask for now (at most LN_STATISTICS_MAX); *next is when
+ * Which of LINE's counts to ask for now (at most LN_STATISTICS_MAX); *next is
+ * when
  * to look again, DT_NOEND = not before something is sent.
  */
-extern int	ln_outbox_wanted_statistics(int64 home, LnStatistic *counts, TimestampTz *next);
+extern int	ln_outbox_wanted_statistics(int64 home, LnStatistic *counts,
+										TimestampTz *next);
 
 /* Keep LINE's answers. */
 extern void ln_outbox_record_statistics(const LnStatistic *counts, int n);
 
 /* Insert events that are new; returns how many were. */
-extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events, int n);
+extern int	ln_outbox_insert_events(const char *channel, const LnEvent *events,
+									int n);
 
-/* Tell listeners that outcomes wait.  False: the NOTIFY queue is so full that they are not told. */
+/*
+ * Tell listeners that outcomes wait.  False: the NOTIFY queue is so full that
+ * they are not told.
+ */
 extern bool ln_outbox_announce(const char *notify_channel);
 
-/* Log a drain() that made so many attempts; how many messages are due and not sent? */
+/*
+ * Log a drain() that made so many attempts; how many messages are due and not
+ * sent?
+ */
 extern int64 ln_outbox_note_drain(int64 sent);
 
-/* State of a message, by a snapshot of its own; NULL = there is none with this id. */
+/*
+ * State of a message, by a snapshot of its own; NULL = there is none with this
+ * id.
+ */
 extern char *ln_outbox_state(int64 id);
 
 #endif							/* LN_OUTBOX_H */

@@ -63,20 +63,23 @@ static const struct
 	"an interval from 1 second to 3660 days"}
 };
 
-StaticAssertDecl((int) LINE_HOLD == 0 && (int) LINE_RETRY == 1, "words stand in the order of LineDisposition");
+StaticAssertDecl((int) LINE_HOLD == 0 && (int) LINE_RETRY == 1,
+				 "words stand in the order of LineDisposition");
 
 static bool read_member(int m, const JsonbValue *value, LnPolicy *p);
 
 void
 ln_policy_init(LnPolicy *p)
 {
-	p->max_attempts = p->on_unknown = p->on_server_error = p->on_invalid_error = LN_POLICY_CHANNEL;
+	p->max_attempts = p->on_unknown = p->on_server_error =
+		p->on_invalid_error = LN_POLICY_CHANNEL;
 	p->backoff_base_ms = p->backoff_cap_ms = LN_POLICY_CHANNEL;
 	p->settle_window_us = p->dedup_window_us = LN_POLICY_CHANNEL;
 }
 
 bool
-ln_policy_read(Jsonb *json, LnPolicy *p, const char **member, const char **fault)
+ln_policy_read(Jsonb *json, LnPolicy *p, const char **member,
+			   const char **fault)
 {
 	JsonbIterator *it;
 	JsonbValue	v;
@@ -119,7 +122,9 @@ read_member(int m, const JsonbValue *value, LnPolicy *p)
 		text = pnstrdup(value->val.string.val, value->val.string.len);
 
 	else if (value->type == jbvNumeric && members[m].kind == MEMBER_ATTEMPTS)
-		text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+		text = DatumGetCString(
+							   DirectFunctionCall1(numeric_out,
+												   NumericGetDatum(value->val.numeric)));
 
 	else
 		return false;
@@ -133,7 +138,8 @@ read_member(int m, const JsonbValue *value, LnPolicy *p)
 			return true;
 		case MEMBER_MS:
 		case MEMBER_US:
-			if (!ln_soft_interval(text, &us) || us < members[m].min_us || us > members[m].max_us)
+			if (!ln_soft_interval(text, &us) || us < members[m].min_us ||
+				us > members[m].max_us)
 				return false;
 			*(int64 *) field = members[m].kind == MEMBER_MS ? us / 1000 : us;
 			return true;

@@ -33,7 +33,8 @@ extern void ln_policy_init(LnPolicy *p);
  * Read a policy.  False when it is none: *member is the name of the member at
  * fault ("" = the whole), *fault says what it must be.  Raises nothing.
  */
-extern bool ln_policy_read(Jsonb *json, LnPolicy *p, const char **member, const char **fault);
+extern bool ln_policy_read(Jsonb *json, LnPolicy *p, const char **member,
+						   const char **fault);
 
 /* A field, or what the channel has. */
 static inline int64

@@ -48,16 +48,22 @@ ln_soft_interval(const char *text, int64 *result)
 	double		us;
 
 	memset(&itm, 0, sizeof(itm));
-	failure = ParseDateTime(text, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf);
+	failure = ParseDateTime(text, work, sizeof(work), field, ftype,
+							MAXDATEFIELDS, &nf);
 	if (failure == 0)
-		failure = DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, &dtype, &itm);
+		failure = DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, &dtype,
+								 &itm);
 	if (failure == DTERR_BAD_FORMAT)
-		failure = DecodeISO8601Interval(unconstify(char *, text), &dtype, &itm);
+		failure =
+			DecodeISO8601Interval(unconstify(char *, text), &dtype, &itm);
 	if (failure != 0 ||
 		dtype != DTK_DELTA)
 		return false;
-	us = (double) itm.tm_usec + ((double) itm.tm_mday + DAYS_PER_MONTH *
-								 (MONTHS_PER_YEAR * (double) itm.tm_year + itm.tm_mon)) * USECS_PER_DAY;
+	us = (double) itm.tm_usec +
+		((double) itm.tm_mday +
+		 DAYS_PER_MONTH *
+		 (MONTHS_PER_YEAR * (double) itm.tm_year + itm.tm_mon)) *
+		USECS_PER_DAY;
 	if (us < (double) PG_INT64_MIN || us >= (double) PG_INT64_MAX)
 		return false;
 	*result = (int64) us;
@@ -76,7 +82,8 @@ ln_soft_timestamptz(const char *text, TimestampTz *result)
 	fsec_t		fsec;
 	int			tz;
 
-	if (ParseDateTime(text, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0 ||
+	if (ParseDateTime(text, work, sizeof(work), field, ftype, MAXDATEFIELDS,
+					  &nf) != 0 ||
 		LnDecodeDateTime(field, ftype, nf, &dtype, &tm, &fsec, &tz) != 0)
 		return false;
 	switch (dtype)

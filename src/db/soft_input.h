@@ -14,10 +14,15 @@
 /* A whole number, with spaces around it. */
 extern bool ln_soft_integer(const char *text, int *result);
 
-/* An interval, as type interval reads it; months count 30 days.  Finite, in microseconds. */
+/*
+ * An interval, as type interval reads it; months count 30 days.  Finite, in
+ * microseconds.
+ */
 extern bool ln_soft_interval(const char *text, int64 *result);
 
-/* A moment, as type timestamptz reads it in this session; also infinite ones. */
+/*
+ * A moment, as type timestamptz reads it in this session; also infinite ones.
+ */
 extern bool ln_soft_timestamptz(const char *text, TimestampTz *result);
 
 #endif							/* LN_SOFT_INPUT_H */

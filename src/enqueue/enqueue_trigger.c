@@ -4,7 +4,8 @@
  *		Trigger function for business tables: a changed order becomes a
  *		message.
  *
- * The one trigger argument is a JSON object, the rule.  It reads as the message
+ * The one trigger argument is a JSON object, the rule.  It reads as the
+ * message
  * it makes: its members are columns of the outbox, and {column} in any string
  * stands for a column of the row.
  *
@@ -35,7 +36,8 @@
  * on_invalid decides, and by default the order is kept and the message parked.
  * What the rule itself says wrongly is an ERROR.
  *
- * An UPDATE that moves a row to another partition fires DELETE there and INSERT
+ * An UPDATE that moves a row to another partition fires DELETE there and
+ * INSERT
  * here.  The former is recognized and sends nothing; the latter cannot be told
  * from a new row, so a rule for INSERT needs a dedup_key there.
  *
@@ -122,7 +124,8 @@ static const char *const field_names[NFIELDS] = {
 
 /* members that are JSON, and not text */
 #define IS_JSON(field) \
-	((field) == FIELD_BODY || (field) == FIELD_MESSAGES || (field) == FIELD_POLICY)
+	((field) == FIELD_BODY || (field) == FIELD_MESSAGES || \
+	 (field) == FIELD_POLICY)
 
 static const char insert_message[] =
 "INSERT INTO line_notify.outbox (channel, phone, region, recipient, use_case, template_key, body,"
@@ -206,26 +209,35 @@ typedef struct RuleReader
 } RuleReader;
 
 static Rule *read_rule(TriggerData *trigdata, MemoryContext context);
-static void read_node(RuleReader *r, RuleNode *node, JsonbContainer *container);
+static void read_node(RuleReader *r, RuleNode *node,
+					  JsonbContainer *container);
 static void read_value(RuleReader *r, RuleNode *node, JsonbValue *value);
 static void read_template(RuleReader *r, Template *t, const char *text);
 static void read_place(RuleReader *r, Part *part, char *place);
 static int	find_column(RuleReader *r, const char *name);
-pg_noreturn static void rule_fault(TriggerData *trigdata, int sqlstate, const char *detail, const char *hint);
+pg_noreturn static void rule_fault(TriggerData *trigdata, int sqlstate,
+								   const char *detail, const char *hint);
 
 static bool has_column(const RuleNode *node, bool json_only);
 static const Part *jsonb_part(const RuleNode *node);
-static bool is_changed(const Rule *rule, TupleDesc desc, TupleTableSlot *old, TupleTableSlot *new);
+static bool is_changed(const Rule *rule, TupleDesc desc, TupleTableSlot *old,
+					   TupleTableSlot *new);
 static char *fill_template(const Template *t, TupleTableSlot *row);
 static char *part_text(const Part *part, Datum value);
-static Datum call_format(PGFunction function, int nargs, Datum value, const char *argument, bool *isnull);
+static Datum call_format(PGFunction function, int nargs, Datum value,
+						 const char *argument, bool *isnull);
 static bool is_left_out(const RuleNode *node, TupleTableSlot *row);
-static JsonbValue *push_node(JsonbParseState **state, const RuleNode *node, JsonbIteratorToken as, TupleTableSlot *row);
-static Datum fill_json(const RuleNode *node, TupleTableSlot *row, bool *isnull);
+static JsonbValue *push_node(JsonbParseState **state, const RuleNode *node,
+							 JsonbIteratorToken as, TupleTableSlot *row);
+static Datum fill_json(const RuleNode *node, TupleTableSlot *row,
+					   bool *isnull);
 static char *fill_text(const RuleNode *node, TupleTableSlot *row);
-static char *reference_of(const Rule *rule, TupleDesc desc, TupleTableSlot *row);
-static const char *cell_fault(const Rule *rule, RuleField field, const char *text);
-static void insert(TriggerData *trigdata, const Rule *rule, const char *fault, Datum *values, char *nulls);
+static char *reference_of(const Rule *rule, TupleDesc desc,
+						  TupleTableSlot *row);
+static const char *cell_fault(const Rule *rule, RuleField field,
+							  const char *text);
+static void insert(TriggerData *trigdata, const Rule *rule, const char *fault,
+				   Datum *values, char *nulls);
 static void add_context(void *arg);
 
 Datum
@@ -242,17 +254,23 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
 		!TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
-		ereport(ERROR,
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function must be called as an AFTER trigger for each row")));
+				 errmsg(
+						"function must be called as an AFTER trigger for each row")));
 
-	/* what replication or a restore brings was sent from where it comes from */
-	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA || !ln_guc_enqueue)
+	/*
+	 * what replication or a restore brings was sent from where it comes from
+	 */
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ||
+		!ln_guc_enqueue)
 		PG_RETURN_POINTER(NULL);
 
 	/* not deleted: on its way to another partition */
 	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) &&
-		HeapTupleHeaderIndicatesMovedPartitions(trigdata->tg_trigtuple->t_data))
+		HeapTupleHeaderIndicatesMovedPartitions(
+												trigdata->tg_trigtuple->t_data))
 		PG_RETURN_POINTER(NULL);
 
 	/*
@@ -311,7 +329,8 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 		nulls[i] = isnull ? 'n' : ' ';
 	}
 	if (nulls[FIELD_PHONE] == ' ' && nulls[FIELD_RECIPIENT] == ' ' &&
-		(rule->fields[FIELD_PHONE]->is_data || rule->fields[FIELD_RECIPIENT]->is_data))
+		(rule->fields[FIELD_PHONE]->is_data ||
+		 rule->fields[FIELD_RECIPIENT]->is_data))
 	{
 		fault = "recipient: given beside phone";
 		nulls[FIELD_RECIPIENT] = 'n';
@@ -322,7 +341,8 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 		const char *member;
 		const char *wrong;
 
-		if (!ln_policy_read(DatumGetJsonbP(values[FIELD_POLICY]), &policy, &member, &wrong))
+		if (!ln_policy_read(DatumGetJsonbP(values[FIELD_POLICY]), &policy,
+							&member, &wrong))
 		{
 			fault = "policy: invalid";
 			nulls[FIELD_POLICY] = 'n';
@@ -348,29 +368,47 @@ cell_fault(const Rule *rule, RuleField field, const char *text)
 	switch (field)
 	{
 		case FIELD_REGION:
-			return ln_phone_region_id(text, len) < 0 ? "region: unknown" : NULL;
+			return ln_phone_region_id(text, len) < 0 ? "region: unknown"
+				: NULL;
 		case FIELD_RECIPIENT:
-			return len != 64 || strspn(text, "0123456789abcdef") != 64 ? "recipient: no SHA-256 hash" : NULL;
+			return len != 64 || strspn(text, "0123456789abcdef") != 64
+				? "recipient: no SHA-256 hash"
+				: NULL;
 		case FIELD_USE_CASE:
-			return OidIsValid(ln_use_case_parse(text, len, rule->use_case_type, true)) ? NULL : "use_case: unknown";
+			return OidIsValid(
+							  ln_use_case_parse(text, len, rule->use_case_type, true))
+				? NULL
+				: "use_case: unknown";
 		case FIELD_NOTIFICATION_DISABLED:
-			return parse_bool(text, &b) ? NULL : "notification_disabled: no boolean";
+			return parse_bool(text, &b) ? NULL
+				: "notification_disabled: no boolean";
 		case FIELD_PRIORITY:
-			return ln_soft_integer(text, &n) && n >= -10 && n <= 10 ? NULL : "priority: no number from -10 to 10";
+			return ln_soft_integer(text, &n) && n >= -10 && n <= 10
+				? NULL
+				: "priority: no number from -10 to 10";
 		case FIELD_SEND_AFTER:
-			return ln_soft_timestamptz(text, &at) && at != DT_NOEND ? NULL : "send_after: not a finite time";
+			return ln_soft_timestamptz(text, &at) && at != DT_NOEND
+				? NULL
+				: "send_after: not a finite time";
 		case FIELD_EXPIRES_AT:
-			return ln_soft_timestamptz(text, &at) && at != DT_NOEND ? NULL : "expires_at: not a finite time";
+			return ln_soft_timestamptz(text, &at) && at != DT_NOEND
+				? NULL
+				: "expires_at: not a finite time";
 		case FIELD_SPREAD:
-			return ln_soft_interval(text, &us) && us >= 0 && us <= 366 * USECS_PER_DAY ?
-				NULL : "spread: no interval from 0 to 366 days";
+			return ln_soft_interval(text, &us) && us >= 0 &&
+				us <= 366 * USECS_PER_DAY
+				? NULL
+				: "spread: no interval from 0 to 366 days";
 		case FIELD_DEDUP_KEY:
-			return len < 1 || len > LN_MAX_KEY ? "dedup_key: empty or too long" : NULL;
+			return len < 1 || len > LN_MAX_KEY ? "dedup_key: empty or too long"
+				: NULL;
 		case FIELD_ORDER_KEY:
-			return len < 1 || len > LN_MAX_KEY ? "order_key: empty or too long" : NULL;
+			return len < 1 || len > LN_MAX_KEY ? "order_key: empty or too long"
+				: NULL;
 		case FIELD_ON_DUPLICATE:
-			return strcmp(text, "ignore") != 0 && strcmp(text, "replace") != 0 ?
-				"on_duplicate: neither ignore nor replace" : NULL;
+			return strcmp(text, "ignore") != 0 && strcmp(text, "replace") != 0
+				? "on_duplicate: neither ignore nor replace"
+				: NULL;
 		default:
 			return NULL;
 	}
@@ -381,7 +419,8 @@ cell_fault(const Rule *rule, RuleField field, const char *text)
  * does for foreign keys.
  */
 static void
-insert(TriggerData *trigdata, const Rule *rule, const char *fault, Datum *values, char *nulls)
+insert(TriggerData *trigdata, const Rule *rule, const char *fault,
+	   Datum *values, char *nulls)
 {
 	static SPIPlanPtr plan = NULL;
 	ErrorContextCallback context;
@@ -397,7 +436,9 @@ insert(TriggerData *trigdata, const Rule *rule, const char *fault, Datum *values
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	GetUserIdAndSecContext(&save_user, &save_sec);
-	SetUserIdAndSecContext(rule->owner, save_sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	SetUserIdAndSecContext(rule->owner, save_sec |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
 	if (plan == NULL)
 	{
 		Oid			types[NFIELDS];
@@ -407,16 +448,19 @@ insert(TriggerData *trigdata, const Rule *rule, const char *fault, Datum *values
 			types[i] = IS_JSON(i) ? JSONBOID : TEXTOID;
 		made = SPI_prepare(insert_message, NFIELDS, types);
 		if (made == NULL)
-			elog(ERROR, "could not prepare the insertion of a message: %s", SPI_result_code_string(SPI_result));
+			elog(ERROR, "could not prepare the insertion of a message: %s",
+				 SPI_result_code_string(SPI_result));
 		if (SPI_keepplan(made) != 0)
-			elog(ERROR, "could not keep the plan for the insertion of a message");
+			elog(ERROR,
+				 "could not keep the plan for the insertion of a message");
 		plan = made;
 	}
 	if (fault != NULL || rule->content_is_data)
 		ln_enqueue_tell(fault, rule->content_is_data);
 	rc = SPI_execute_plan(plan, values, nulls, false, 0);
 	if (rc != SPI_OK_INSERT)
-		elog(ERROR, "could not insert a message: %s", SPI_result_code_string(rc));
+		elog(ERROR, "could not insert a message: %s",
+			 SPI_result_code_string(rc));
 	SetUserIdAndSecContext(save_user, save_sec);
 	SPI_finish();
 	error_context_stack = context.previous;
@@ -427,21 +471,23 @@ add_context(void *arg)
 {
 	TriggerData *trigdata = (TriggerData *) arg;
 
-	errcontext("message of trigger \"%s\" of table \"%s\", sent with the rights of the table's owner",
-			   trigdata->tg_trigger->tgname, RelationGetRelationName(trigdata->tg_relation));
+	errcontext(
+			   "message of trigger \"%s\" of table \"%s\", sent with the rights of the table's owner",
+			   trigdata->tg_trigger->tgname,
+			   RelationGetRelationName(trigdata->tg_relation));
 }
 
 /* ---- the rule ---- */
 
 static void
-rule_fault(TriggerData *trigdata, int sqlstate, const char *detail, const char *hint)
+rule_fault(TriggerData *trigdata, int sqlstate, const char *detail,
+		   const char *hint)
 {
-	ereport(ERROR,
-			(errcode(sqlstate),
-			 errmsg("invalid rule of trigger \"%s\" of table \"%s\"",
-					trigdata->tg_trigger->tgname, RelationGetRelationName(trigdata->tg_relation)),
-			 errdetail("%s", detail),
-			 hint ? errhint("%s", hint) : 0));
+	ereport(ERROR, (errcode(sqlstate),
+					errmsg("invalid rule of trigger \"%s\" of table \"%s\"",
+						   trigdata->tg_trigger->tgname,
+						   RelationGetRelationName(trigdata->tg_relation)),
+					errdetail("%s", detail), hint ? errhint("%s", hint) : 0));
 	pg_unreachable();
 }
 
@@ -471,9 +517,11 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 	r.trigdata = trigdata;
 	r.desc = RelationGetDescr(trigdata->tg_relation);
 
-	json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(trigger->tgargs[0])));
+	json = DatumGetJsonbP(
+						  DirectFunctionCall1(jsonb_in, CStringGetDatum(trigger->tgargs[0])));
 	if (!JB_ROOT_IS_OBJECT(json))
-		rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE, "The rule is not a JSON object.", NULL);
+		rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
+				   "The rule is not a JSON object.", NULL);
 
 	it = JsonbIteratorInit(&json->root);
 	(void) JsonbIteratorNext(&it, &v, true);
@@ -489,7 +537,8 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 			JsonbIterator *names;
 			JsonbValue	name;
 
-			if (v.type != jbvBinary || !JsonContainerIsArray(v.val.binary.data))
+			if (v.type != jbvBinary ||
+				!JsonContainerIsArray(v.val.binary.data))
 				rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
 						   "Member \"watch\" is not an array of column names.", NULL);
 			names = JsonbIteratorInit(v.val.binary.data);
@@ -500,7 +549,9 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 				if (name.type != jbvString)
 					rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
 							   "Member \"watch\" is not an array of column names.", NULL);
-				watch = bms_add_member(watch, find_column(&r, pnstrdup(name.val.string.val, name.val.string.len)));
+				watch = bms_add_member(
+									   watch, find_column(&r, pnstrdup(name.val.string.val,
+																	   name.val.string.len)));
 			}
 			has_watch = true;
 			continue;
@@ -515,18 +566,25 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 		read_value(&r, node, &v);
 		if (!IS_JSON(field) &&
 			node->kind != NODE_SCALAR && node->kind != NODE_STRING)
-			rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
-					   psprintf("Member \"%s\" is neither a string nor a number.", key), NULL);
+			rule_fault(
+					   trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
+					   psprintf("Member \"%s\" is neither a string nor a number.",
+								key),
+					   NULL);
 		rule->fields[field] = node;
-		node->is_data = has_column(node, IS_JSON(field) && field != FIELD_POLICY);
-		if (node->is_data && (field == FIELD_USE_CASE || field == FIELD_TEMPLATE_KEY ||
-							  field == FIELD_AGGREGATION_UNIT ||
-							  field == FIELD_BODY || field == FIELD_MESSAGES))
+		node->is_data =
+			has_column(node, IS_JSON(field) && field != FIELD_POLICY);
+		if (node->is_data &&
+			(field == FIELD_USE_CASE || field == FIELD_TEMPLATE_KEY ||
+			 field == FIELD_AGGREGATION_UNIT || field == FIELD_BODY ||
+			 field == FIELD_MESSAGES))
 			rule->content_is_data = true;
 	}
-	rule->use_case_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("use_case"),
+	rule->use_case_type = GetSysCacheOid2(
+										  TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("use_case"),
 										  ObjectIdGetDatum(get_namespace_oid("line_notify", false)));
-	if (rule->fields[FIELD_PHONE] == NULL && rule->fields[FIELD_RECIPIENT] == NULL)
+	if (rule->fields[FIELD_PHONE] == NULL &&
+		rule->fields[FIELD_RECIPIENT] == NULL)
 		rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
 				   "The rule says neither \"phone\" nor \"recipient\".",
 				   "Name the column with the telephone number: \"phone\": \"{column}\".");
@@ -560,17 +618,24 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 		rule->used = watch;
 
 	{
-		Bitmapset  *key = RelationGetIndexAttrBitmap(trigdata->tg_relation, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+		Bitmapset  *key =
+		RelationGetIndexAttrBitmap(trigdata->tg_relation,
+								   INDEX_ATTR_BITMAP_PRIMARY_KEY);
 		int			x = -1;
 
 		while ((x = bms_next_member(key, x)) >= 0)
-			rule->reference = bms_add_member(rule->reference, x + FirstLowInvalidHeapAttributeNumber);
+			rule->reference =
+				bms_add_member(rule->reference,
+							   x + FirstLowInvalidHeapAttributeNumber);
 	}
 	MemoryContextSwitchTo(old);
 	return rule;
 }
 
-/* Does a column have a say in it?  json_only: a jsonb column, which can be anything. */
+/*
+ * Does a column have a say in it?  json_only: a jsonb column, which can be
+ * anything.
+ */
 static bool
 has_column(const RuleNode *node, bool json_only)
 {
@@ -595,7 +660,9 @@ read_value(RuleReader *r, RuleNode *node, JsonbValue *value)
 	{
 		case jbvString:
 			node->kind = NODE_STRING;
-			read_template(r, &node->string, pnstrdup(value->val.string.val, value->val.string.len));
+			read_template(r, &node->string,
+						  pnstrdup(value->val.string.val,
+								   value->val.string.len));
 			break;
 		case jbvBinary:
 			read_node(r, node, value->val.binary.data);
@@ -656,10 +723,14 @@ read_template(RuleReader *r, Template *t, const char *text)
 				break;
 			end = strchr(p, '}');
 			if (end == NULL)
-				rule_fault(r->trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
-						   psprintf("There is an opening brace without a closing one in \"%s\".", text),
+				rule_fault(
+						   r->trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
+						   psprintf(
+									"There is an opening brace without a closing one in \"%s\".",
+									text),
 						   "A brace that stands for itself is doubled: {{ and }}.");
-			read_place(r, &t->parts[t->nparts++], pnstrdup(p + 1, end - p - 1));
+			read_place(r, &t->parts[t->nparts++],
+					   pnstrdup(p + 1, end - p - 1));
 			p = end + 1;
 			continue;
 		}
@@ -682,7 +753,8 @@ find_column(RuleReader *r, const char *name)
 	/* 18: computed when read, and a trigger has only what is stored */
 	if (TupleDescAttr(r->desc, attno - 1)->attgenerated == 'v')
 		rule_fault(r->trigdata, ERRCODE_FEATURE_NOT_SUPPORTED,
-				   psprintf("Column \"%s\" is a virtual generated column.", name),
+				   psprintf("Column \"%s\" is a virtual generated column.",
+							name),
 				   "Make it a stored one.");
 	return attno;
 }
@@ -712,7 +784,8 @@ read_place(RuleReader *r, Part *part, char *place)
 	}
 	part->attno = find_column(r, place);
 	r->rule->used = bms_add_member(r->rule->used, part->attno);
-	part->type = getBaseType(TupleDescAttr(r->desc, part->attno - 1)->atttypid);
+	part->type =
+		getBaseType(TupleDescAttr(r->desc, part->attno - 1)->atttypid);
 	getTypeOutputInfo(part->type, &output, &varlena);
 	fmgr_info_cxt(output, &part->output, CurrentMemoryContext);
 
@@ -724,7 +797,8 @@ read_place(RuleReader *r, Part *part, char *place)
 		if (part->format_argument != NULL)
 			*part->format_argument++ = '\0';
 		part->format = FORMAT_DATE;
-		while (part->format <= FORMAT_MONEY && strcmp(format, format_names[part->format]) != 0)
+		while (part->format <= FORMAT_MONEY &&
+			   strcmp(format, format_names[part->format]) != 0)
 			part->format++;
 		switch (part->format)
 		{
@@ -748,8 +822,10 @@ read_place(RuleReader *r, Part *part, char *place)
 						   "Formats are date, time, datetime, number and money.");
 		}
 		if (!fits)
-			rule_fault(r->trigdata, ERRCODE_DATATYPE_MISMATCH,
-					   psprintf("Format \"%s\" does not fit type %s of column \"%s\".",
+			rule_fault(
+					   r->trigdata, ERRCODE_DATATYPE_MISMATCH,
+					   psprintf(
+								"Format \"%s\" does not fit type %s of column \"%s\".",
 								format, format_type_be(part->type), place),
 					   "date takes date and timestamp, time takes time and timestamp, datetime takes timestamptz, number and money take integers and numeric.");
 	}
@@ -758,7 +834,8 @@ read_place(RuleReader *r, Part *part, char *place)
 /* ---- filling it in ---- */
 
 static bool
-is_changed(const Rule *rule, TupleDesc desc, TupleTableSlot *old, TupleTableSlot *new)
+is_changed(const Rule *rule, TupleDesc desc, TupleTableSlot *old,
+		   TupleTableSlot *new)
 {
 	int			attno = -1;
 
@@ -772,7 +849,8 @@ is_changed(const Rule *rule, TupleDesc desc, TupleTableSlot *old, TupleTableSlot
 
 		if (old_null != new_null)
 			return true;
-		if (!old_null && !datum_image_eq(old_value, new_value, att->attbyval, att->attlen))
+		if (!old_null &&
+			!datum_image_eq(old_value, new_value, att->attbyval, att->attlen))
 			return true;
 	}
 	return false;
@@ -829,14 +907,20 @@ part_text(const Part *part, Datum value)
 				case TIMESTAMPTZOID:
 				case TIMEOID:
 				case TIMETZOID:
-					return pstrdup(JsonEncodeDateTime(buf, value, part->type, NULL));
+					return pstrdup(
+								   JsonEncodeDateTime(buf, value, part->type, NULL));
 				case BPCHAROID:
-					str = OutputFunctionCall(unconstify(FmgrInfo *, &part->output), value);
-					for (int len = strlen(str); len > 0 && str[len - 1] == ' '; len--)
+					str = OutputFunctionCall(unconstify(FmgrInfo *,
+														&part->output),
+											 value);
+					for (int len = strlen(str); len > 0 && str[len - 1] == ' ';
+						 len--)
 						str[len - 1] = '\0';
 					return str;
 				default:
-					return OutputFunctionCall(unconstify(FmgrInfo *, &part->output), value);
+					return OutputFunctionCall(unconstify(FmgrInfo *,
+														 &part->output),
+											  value);
 			}
 		case FORMAT_DATE:
 			if (part->type == TIMESTAMPOID)
@@ -845,7 +929,8 @@ part_text(const Part *part, Datum value)
 					return NULL;
 				value = DirectFunctionCall1(timestamp_date, value);
 			}
-			value = call_format(line_notify_format_date, 3, value, arg ? arg : "JP", &isnull);
+			value = call_format(line_notify_format_date, 3, value,
+								arg ? arg : "JP", &isnull);
 			break;
 		case FORMAT_TIME:
 			if (part->type == TIMESTAMPOID)
@@ -854,10 +939,12 @@ part_text(const Part *part, Datum value)
 					return NULL;
 				value = DirectFunctionCall1(timestamp_time, value);
 			}
-			value = call_format(line_notify_format_time, 2, value, arg ? arg : "JP", &isnull);
+			value = call_format(line_notify_format_time, 2, value,
+								arg ? arg : "JP", &isnull);
 			break;
 		case FORMAT_DATETIME:
-			value = call_format(line_notify_format_datetime, 3, value, arg ? arg : "JP", &isnull);
+			value = call_format(line_notify_format_datetime, 3, value,
+								arg ? arg : "JP", &isnull);
 			break;
 		case FORMAT_NUMBER:
 		case FORMAT_MONEY:
@@ -868,9 +955,11 @@ part_text(const Part *part, Datum value)
 			else if (part->type == INT8OID)
 				value = DirectFunctionCall1(int8_numeric, value);
 			if (part->format == FORMAT_MONEY)
-				value = call_format(line_notify_format_money, 2, value, arg ? arg : "JPY", &isnull);
+				value = call_format(line_notify_format_money, 2, value,
+									arg ? arg : "JPY", &isnull);
 			else
-				value = call_format(line_notify_format_number, 1, value, NULL, &isnull);
+				value = call_format(line_notify_format_number, 1, value, NULL,
+									&isnull);
 			break;
 		default:
 			elog(ERROR, "unknown format %d", (int) part->format);
@@ -878,9 +967,13 @@ part_text(const Part *part, Datum value)
 	return isnull ? NULL : TextDatumGetCString(value);
 }
 
-/* A function of format.c, which may answer NULL; the third argument is the style. */
+/*
+ * A function of format.c, which may answer NULL; the third argument is the
+ * style.
+ */
 static Datum
-call_format(PGFunction function, int nargs, Datum value, const char *argument, bool *isnull)
+call_format(PGFunction function, int nargs, Datum value,
+			const char *argument, bool *isnull)
 {
 	LOCAL_FCINFO(fcinfo, 3);
 	Datum		result;
@@ -888,7 +981,8 @@ call_format(PGFunction function, int nargs, Datum value, const char *argument, b
 	InitFunctionCallInfoData(*fcinfo, NULL, nargs, InvalidOid, NULL, NULL);
 	for (int i = 0; i < nargs; i++)
 	{
-		fcinfo->args[i].value = i == 0 ? value : CStringGetTextDatum(i == 1 ? argument : "long");
+		fcinfo->args[i].value =
+			i == 0 ? value : CStringGetTextDatum(i == 1 ? argument : "long");
 		fcinfo->args[i].isnull = false;
 	}
 	result = function(fcinfo);
@@ -896,7 +990,10 @@ call_format(PGFunction function, int nargs, Datum value, const char *argument, b
 	return result;
 }
 
-/* Is an optional column of this array element NULL?  Arrays within it are on their own. */
+/*
+ * Is an optional column of this array element NULL?  Arrays within it are on
+ * their own.
+ */
 static bool
 is_left_out(const RuleNode *node, TupleTableSlot *row)
 {
@@ -930,13 +1027,15 @@ static const Part *
 jsonb_part(const RuleNode *node)
 {
 	if (node->kind == NODE_STRING && node->string.nparts == 1 &&
-		node->string.parts[0].literal == NULL && node->string.parts[0].type == JSONBOID)
+		node->string.parts[0].literal == NULL &&
+		node->string.parts[0].type == JSONBOID)
 		return &node->string.parts[0];
 	return NULL;
 }
 
 static JsonbValue *
-push_node(JsonbParseState **state, const RuleNode *node, JsonbIteratorToken as, TupleTableSlot *row)
+push_node(JsonbParseState **state, const RuleNode *node,
+		  JsonbIteratorToken as, TupleTableSlot *row)
 {
 	JsonbValue	v;
 	const Part *json = jsonb_part(node);
@@ -946,7 +1045,9 @@ push_node(JsonbParseState **state, const RuleNode *node, JsonbIteratorToken as, 
 	{
 		bool		is_object = node->kind == NODE_OBJECT;
 
-		(void) pushJsonbValue(state, is_object ? WJB_BEGIN_OBJECT : WJB_BEGIN_ARRAY, NULL);
+		(void) pushJsonbValue(state,
+							  is_object ? WJB_BEGIN_OBJECT : WJB_BEGIN_ARRAY,
+							  NULL);
 		for (int i = 0; i < node->nchildren; i++)
 		{
 			if (is_object)
@@ -958,9 +1059,12 @@ push_node(JsonbParseState **state, const RuleNode *node, JsonbIteratorToken as, 
 			}
 			else if (is_left_out(&node->children[i], row))
 				continue;
-			(void) push_node(state, &node->children[i], is_object ? WJB_VALUE : WJB_ELEM, row);
+			(void) push_node(state, &node->children[i],
+							 is_object ? WJB_VALUE : WJB_ELEM, row);
 		}
-		return pushJsonbValue(state, is_object ? WJB_END_OBJECT : WJB_END_ARRAY, NULL);
+		return pushJsonbValue(state,
+							  is_object ? WJB_END_OBJECT : WJB_END_ARRAY,
+							  NULL);
 	}
 
 	v.type = jbvNull;
@@ -1007,7 +1111,8 @@ fill_json(const RuleNode *node, TupleTableSlot *row, bool *isnull)
 	if (json != NULL)
 		return slot_getattr(row, json->attno, isnull);
 	if (node->kind == NODE_ARRAY || node->kind == NODE_OBJECT)
-		return JsonbPGetDatum(JsonbValueToJsonb(push_node(&state, node, WJB_ELEM, row)));
+		return JsonbPGetDatum(
+							  JsonbValueToJsonb(push_node(&state, node, WJB_ELEM, row)));
 
 	*isnull = node->kind == NODE_SCALAR && node->scalar.type == jbvNull;
 
@@ -1028,7 +1133,9 @@ fill_text(const RuleNode *node, TupleTableSlot *row)
 	switch (v.type)
 	{
 		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(v.val.numeric)));
+			return DatumGetCString(
+								   DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(v.val.numeric)));
 		case jbvBool:
 			return pstrdup(v.val.boolean ? "true" : "false");
 		default:

@@ -8,7 +8,8 @@
  * every row of every COPY: no SQL per row, channels and grants are cached per
  * backend, and the cache falls by relcache invalidation.
  *
- * Two kinds of fault.  What the statement says wrongly (an unknown channel, two
+ * Two kinds of fault.  What the statement says wrongly (an unknown channel,
+ * two
  * contents, a key of wrong shape) is an ERROR: it would be wrong for every
  * row.  What one row's data says wrongly (a number that is none, an empty
  * value) follows the channel's on_invalid: by default the row is parked as
@@ -59,7 +60,10 @@ PG_FUNCTION_INFO_V1(line_notify_outbox_insert);
 PG_FUNCTION_INFO_V1(line_notify_configuration_changed);
 PG_FUNCTION_INFO_V1(line_notify_duplicate_of);
 
-/* Nobody plans a notice for longer; and times at the end of the calendar could not be restored. */
+/*
+ * Nobody plans a notice for longer; and times at the end of the calendar could
+ * not be restored.
+ */
 #define MAX_AHEAD_US		(INT64CONST(36600) * USECS_PER_DAY)
 
 /* Longest reference and batch in bytes: both are indexed. */
@@ -163,14 +167,20 @@ static void check_key(Row *row, OutboxColumn c);
 static bool shorten_label(Row *row, OutboxColumn c);
 static bool is_allowed(const LnChannelRow *channel, const char *recipient);
 static void read_policy(Row *row, LnPolicy *policy);
-static const char *check_content(Row *row, const LnChannelRow *channel, bool content_is_data, char *buf, size_t buflen);
-static const char *find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen);
+static const char *check_content(Row *row, const LnChannelRow *channel,
+								 bool content_is_data, char *buf,
+								 size_t buflen);
+static const char *find_recipient(Row *row, const LnChannelRow *channel,
+								  char *buf, size_t buflen);
 static void forget_origin(void *arg);
-static bool is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz now, TimestampTz until);
-pg_noreturn static void statement_fault(int sqlstate, const char *message, const char *detail, const char *hint);
+static bool is_duplicate(Row *row, const LnChannelRow *channel,
+						 Relation outbox, TimestampTz now, TimestampTz until);
+pg_noreturn static void statement_fault(int sqlstate, const char *message,
+										const char *detail, const char *hint);
 
 static void
-statement_fault(int sqlstate, const char *message, const char *detail, const char *hint)
+statement_fault(int sqlstate, const char *message,
+				const char *detail, const char *hint)
 {
 	/* the statement holds a telephone number: keep it out of the log */
 	ereport(ERROR,
@@ -221,23 +231,27 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
 		!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
-		ereport(ERROR,
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function must be called as a BEFORE INSERT trigger for each row")));
+				 errmsg(
+						"function must be called as a BEFORE INSERT trigger for each row")));
 
 	/* where our columns are, once per statement: others may have been added */
 	row.desc = RelationGetDescr(trigdata->tg_relation);
 	attnos = (int *) fcinfo->flinfo->fn_extra;
 	if (attnos == NULL)
 	{
-		attnos = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(row.attno));
+		attnos =
+			MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(row.attno));
 		for (int i = 0; i < NCOLS; i++)
 		{
 			attnos[i] = SPI_fnumber(row.desc, column_names[i]);
 			if (attnos[i] <= 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_UNDEFINED_COLUMN),
-						 errmsg("column \"%s\" of the outbox does not exist", column_names[i])));
+						 errmsg("column \"%s\" of the outbox does not exist",
+								column_names[i])));
 		}
 		fcinfo->flinfo->fn_extra = attnos;
 	}
@@ -257,9 +271,11 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 
 	if (ln_wakeup_count_row() > ln_guc_max_messages_per_transaction)
-		statement_fault(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+		statement_fault(
+						ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 						"too many messages in one transaction",
-						psprintf("line_notify.max_messages_per_transaction is %d.", ln_guc_max_messages_per_transaction),
+						psprintf("line_notify.max_messages_per_transaction is %d.",
+								 ln_guc_max_messages_per_transaction),
 						"If they shall really be sent, a superuser can SET LOCAL line_notify.max_messages_per_transaction for this transaction.");
 
 	channel = choose_channel(&row);
@@ -270,8 +286,10 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	fault = known.fault;
 	if (fault == NULL)
 	{
-		fault = check_content(&row, channel, known.content_is_data, faultbuf, sizeof(faultbuf));
-		recipient_fault = find_recipient(&row, channel, faultbuf, sizeof(faultbuf));
+		fault = check_content(&row, channel, known.content_is_data, faultbuf,
+							  sizeof(faultbuf));
+		recipient_fault =
+			find_recipient(&row, channel, faultbuf, sizeof(faultbuf));
 		if (recipient_fault != NULL)
 			fault = recipient_fault;
 	}
@@ -290,8 +308,10 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	if (!IS_NULL(&row, COL_SPREAD))
 	{
 		Interval   *spread = DatumGetIntervalP(VALUE(&row, COL_SPREAD));
-		double		us = (double) spread->time +
-		((double) spread->day + (double) spread->month * DAYS_PER_MONTH) * USECS_PER_DAY;
+		double		us =
+		(double) spread->time +
+		((double) spread->day + (double) spread->month * DAYS_PER_MONTH) *
+		USECS_PER_DAY;
 
 		if (us < 0 || us > 366.0 * USECS_PER_DAY)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
@@ -301,7 +321,10 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 			due = Max(due, now);
 			/* chance must not make a message expire before it is due */
 			if (!IS_NULL(&row, COL_EXPIRES_AT))
-				us = Min(us, Max((double) DatumGetTimestampTz(VALUE(&row, COL_EXPIRES_AT)) - due, 0));
+				us = Min(us, Max((double) DatumGetTimestampTz(
+															  VALUE(&row, COL_EXPIRES_AT)) -
+								 due,
+								 0));
 			due += (int64) (us * pg_prng_double(&pg_global_prng_state));
 		}
 	}
@@ -325,9 +348,10 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	{
 		expires = DatumGetTimestampTz(VALUE(&row, COL_EXPIRES_AT));
 		if (TIMESTAMP_NOT_FINITE(expires) && expires > 0)
-			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-							"expires_at must be finite",
-							NULL, "Give the time after which the notice is useless, or leave it out for the channel's default_ttl.");
+			statement_fault(
+							ERRCODE_INVALID_PARAMETER_VALUE, "expires_at must be finite",
+							NULL,
+							"Give the time after which the notice is useless, or leave it out for the channel's default_ttl.");
 		if (expires <= now && fault == NULL)
 			fault = "expires_at: in the past";
 		if (expires <= due && fault == NULL)
@@ -349,7 +373,8 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	}
 	if (fault != NULL)
 	{
-		if (ln_policy_or(policy.on_invalid_error, channel->on_invalid_error) && !suppressed)
+		if (ln_policy_or(policy.on_invalid_error, channel->on_invalid_error) &&
+			!suppressed)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 							"invalid message",
 							psprintf("The rule is: %s.", fault),
@@ -362,8 +387,10 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	}
 
 	set_value(&row, COL_CHANNEL, CStringGetTextDatum(channel->name));
-	set_value(&row, COL_STATE, ObjectIdGetDatum(suppressed ? cache.suppressed_label :
-												fault ? cache.invalid_label : cache.queued_label));
+	set_value(&row, COL_STATE,
+			  ObjectIdGetDatum(suppressed ? cache.suppressed_label
+							   : fault ? cache.invalid_label
+							   : cache.queued_label));
 	set_value(&row, COL_DUE_AT, TimestampTzGetDatum(due));
 	set_value(&row, COL_EXPIRES_AT, TimestampTzGetDatum(expires));
 	set_value(&row, COL_HOME, Int64GetDatum(channel->home));
@@ -372,20 +399,27 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	/* last, when it is certain that the row will be queued */
 	if (!IS_NULL(&row, COL_DEDUP_KEY) && fault == NULL &&
 		is_duplicate(&row, channel, trigdata->tg_relation, now,
-					 now + ln_policy_or(policy.dedup_window_us, channel->dedup_window_us)))
+					 now + ln_policy_or(policy.dedup_window_us,
+										channel->dedup_window_us)))
 		return PointerGetDatum(NULL);
 	set_null(&row, COL_ON_DUPLICATE);
-	priority = IS_NULL(&row, COL_PRIORITY) ? 0 : DatumGetInt16(VALUE(&row, COL_PRIORITY));
+	priority = IS_NULL(&row, COL_PRIORITY)
+		? 0
+		: DatumGetInt16(VALUE(&row, COL_PRIORITY));
 
-	ln_wakeup_for_row(channel->name, ln_lane(priority, template ? LINE_TEMPLATE : LINE_FLEXIBLE));
+	ln_wakeup_for_row(channel->name,
+					  ln_lane(priority,
+							  template ? LINE_TEMPLATE : LINE_FLEXIBLE));
 
-	tuple = heap_modify_tuple(tuple, row.desc, row.values, row.nulls, row.replace);
+	tuple =
+		heap_modify_tuple(tuple, row.desc, row.values, row.nulls, row.replace);
 	return PointerGetDatum(tuple);
 }
 
 /*
  * A caller of this library that knows where the values of a row come from says
- * so before it inserts that row.  An error on the way there must not leave this
+ * so before it inserts that row.  An error on the way there must not leave
+ * this
  * to somebody else's row: it ends with the caller's memory context.
  */
 void
@@ -413,11 +447,15 @@ read_policy(Row *row, LnPolicy *policy)
 
 	ln_policy_init(policy);
 	if (!IS_NULL(row, COL_POLICY) &&
-		!ln_policy_read(DatumGetJsonbP(VALUE(row, COL_POLICY)), policy, &member, &fault))
-		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-						"invalid policy of a message",
-						member[0] == '\0' ? psprintf("The policy %s.", fault) :
-						psprintf("Member \"%s\" %s%s.", member, strncmp(fault, "is ", 3) == 0 ? "" : "must be ", fault),
+		!ln_policy_read(DatumGetJsonbP(VALUE(row, COL_POLICY)), policy,
+						&member, &fault))
+		statement_fault(
+						ERRCODE_INVALID_PARAMETER_VALUE, "invalid policy of a message",
+						member[0] == '\0'
+						? psprintf("The policy %s.", fault)
+						: psprintf("Member \"%s\" %s%s.", member,
+								   strncmp(fault, "is ", 3) == 0 ? "" : "must be ",
+								   fault),
 						"Members are max_attempts, backoff_base, backoff_cap, on_unknown, on_server_error, settle_window, on_invalid and dedup_window, as of a channel.");
 }
 
@@ -426,7 +464,9 @@ read_policy(Row *row, LnPolicy *policy)
  * only, or NULL.
  */
 static const char *
-check_content(Row *row, const LnChannelRow *channel, bool content_is_data, char *buf, size_t buflen)
+check_content(Row *row, const LnChannelRow *channel,
+			  bool content_is_data, char *buf,
+			  size_t buflen)
 {
 	bool		template = !IS_NULL(row, COL_TEMPLATE_KEY);
 	const char *fault = NULL;
@@ -436,10 +476,12 @@ check_content(Row *row, const LnChannelRow *channel, bool content_is_data, char 
 	int			priority;
 
 	if (content_is_data && template == !IS_NULL(row, COL_MESSAGES))
-		return template ? "messages: given beside template_key" : "messages: missing";
+		return template ? "messages: given beside template_key"
+			: "messages: missing";
 	if (content_is_data && !template && !IS_NULL(row, COL_BODY))
 		return "template_key: missing";
-	if (content_is_data && !template && channel->use_case_required && IS_NULL(row, COL_USE_CASE))
+	if (content_is_data && !template && channel->use_case_required &&
+		IS_NULL(row, COL_USE_CASE))
 		return "use_case: missing";
 
 	if (!IS_NULL(row, COL_RECIPIENT) && !IS_NULL(row, COL_PHONE))
@@ -447,9 +489,11 @@ check_content(Row *row, const LnChannelRow *channel, bool content_is_data, char 
 						"a message has either a phone number or a recipient hash",
 						"Both phone and recipient are given.", NULL);
 	if (template == !IS_NULL(row, COL_MESSAGES))
-		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+		statement_fault(
+						ERRCODE_INVALID_PARAMETER_VALUE,
 						"a message has either a template or message objects",
-						template ? "Both template_key and messages are given." : "Neither template_key nor messages is given.",
+						template ? "Both template_key and messages are given."
+						: "Neither template_key nor messages is given.",
 						"Template messages have template_key and body, flexible messages have messages.");
 	if (!template && !IS_NULL(row, COL_BODY))
 		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
@@ -464,7 +508,9 @@ check_content(Row *row, const LnChannelRow *channel, bool content_is_data, char 
 						"a flexible message needs a use case",
 						"LINE reviews every flexible message for one of 22 use cases.",
 						"View line_notify.use_cases lists them; use_case_required => false of the channel switches this check off.");
-	priority = IS_NULL(row, COL_PRIORITY) ? 0 : DatumGetInt16(VALUE(row, COL_PRIORITY));
+	priority = IS_NULL(row, COL_PRIORITY)
+		? 0
+		: DatumGetInt16(VALUE(row, COL_PRIORITY));
 	if (priority < -10 || priority > 10)
 		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 						"priority is out of range",
@@ -478,7 +524,8 @@ check_content(Row *row, const LnChannelRow *channel, bool content_is_data, char 
 
 		if (strcmp(action, "ignore") != 0 && strcmp(action, "replace") != 0)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-							psprintf("unknown value of on_duplicate: \"%s\"", action),
+							psprintf("unknown value of on_duplicate: \"%s\"",
+									 action),
 							NULL, "Use ignore or replace.");
 	}
 
@@ -490,7 +537,9 @@ check_content(Row *row, const LnChannelRow *channel, bool content_is_data, char 
 		bool		varlena;
 
 		/* else LINE's statistics of the first month would be lost */
-		getTypeOutputInfo(TupleDescAttr(row->desc, row->attno[COL_USE_CASE] - 1)->atttypid, &output, &varlena);
+		getTypeOutputInfo(
+						  TupleDescAttr(row->desc, row->attno[COL_USE_CASE] - 1)->atttypid,
+						  &output, &varlena);
 		unit = OidOutputFunctionCall(output, VALUE(row, COL_USE_CASE));
 		if (strlen(unit) > 30)
 			unit[30] = '\0';	/* LINE's limit */
@@ -499,36 +548,53 @@ check_content(Row *row, const LnChannelRow *channel, bool content_is_data, char 
 
 	memset(&finding, 0, sizeof(finding));
 	if (template
-		? ln_check_template(TextDatumGetCString(VALUE(row, COL_TEMPLATE_KEY)),
-							IS_NULL(row, COL_BODY) ? NULL : DatumGetJsonbP(VALUE(row, COL_BODY)),
+		? ln_check_template(TextDatumGetCString(
+												VALUE(row, COL_TEMPLATE_KEY)),
+							IS_NULL(row, COL_BODY)
+							? NULL
+							: DatumGetJsonbP(VALUE(row, COL_BODY)),
 							unit, &finding) > 0
 		: ln_check_flexible(DatumGetJsonbP(VALUE(row, COL_MESSAGES)),
-							!IS_NULL(row, COL_NOTIFICATION_DISABLED), unit, &finding) > 0)
+							!IS_NULL(row, COL_NOTIFICATION_DISABLED), unit,
+							&finding) > 0)
 	{
 		if (!finding.is_row_fault && !content_is_data)
-			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-							psprintf("message breaks a content rule of LINE: %s", finding.rule),
-							psprintf("%s%s%s.", finding.path, finding.path[0] ? ": " : "", finding.message),
+			statement_fault(
+							ERRCODE_INVALID_PARAMETER_VALUE,
+							psprintf("message breaks a content rule of LINE: %s",
+									 finding.rule),
+							psprintf("%s%s%s.", finding.path, finding.path[0] ? ": " : "",
+									 finding.message),
 							"line_notify.check_message() lists everything that is wrong with a message.");
-		snprintf(buf, buflen, "%s at %s", finding.rule, finding.path[0] ? finding.path : "message");
+		snprintf(buf, buflen, "%s at %s", finding.rule,
+				 finding.path[0] ? finding.path : "message");
 		fault = buf;
 	}
 
-	if (!ln_approval_check(cache.approvals, channel->name, channel->region, channel->catalogue_only,
-						   IS_NULL(row, COL_USE_CASE) ? InvalidOid : DatumGetObjectId(VALUE(row, COL_USE_CASE)),
-						   template ? TextDatumGetCString(VALUE(row, COL_TEMPLATE_KEY)) : NULL,
-						   !template ? DatumGetJsonbP(VALUE(row, COL_MESSAGES)) :
-						   IS_NULL(row, COL_BODY) ? NULL : DatumGetJsonbP(VALUE(row, COL_BODY)),
+	if (!ln_approval_check(
+						   cache.approvals, channel->name, channel->region,
+						   channel->catalogue_only,
+						   IS_NULL(row, COL_USE_CASE)
+						   ? InvalidOid
+						   : DatumGetObjectId(VALUE(row, COL_USE_CASE)),
+						   template ? TextDatumGetCString(VALUE(row, COL_TEMPLATE_KEY))
+						   : NULL,
+						   !template ? DatumGetJsonbP(VALUE(row, COL_MESSAGES))
+						   : IS_NULL(row, COL_BODY) ? NULL
+						   : DatumGetJsonbP(VALUE(row, COL_BODY)),
 						   &refusal))
 	{
 		if (content_is_data)
 			return "approval: not approved";
-		statement_fault(ERRCODE_CHECK_VIOLATION, refusal.message, refusal.detail, refusal.hint);
+		statement_fault(ERRCODE_CHECK_VIOLATION, refusal.message,
+						refusal.detail, refusal.hint);
 	}
 	return fault;
 }
 
-/* Makes the recipient of a number; returns what is wrong with that, or NULL. */
+/*
+ * Makes the recipient of a number; returns what is wrong with that, or NULL.
+ */
 static const char *
 find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen)
 {
@@ -536,7 +602,8 @@ find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen)
 	{
 		char	   *hash = TextDatumGetCString(VALUE(row, COL_RECIPIENT));
 
-		if (strlen(hash) != LN_SHA256_HEXLEN || strspn(hash, "0123456789abcdef") != LN_SHA256_HEXLEN)
+		if (strlen(hash) != LN_SHA256_HEXLEN ||
+			strspn(hash, "0123456789abcdef") != LN_SHA256_HEXLEN)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 							"invalid recipient hash",
 							"A recipient is the SHA-256 of the E.164 number as 64 lower-case hexadecimal digits.",
@@ -550,16 +617,23 @@ find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen)
 		int			region;
 		uint8_t		digest[LN_SHA256_LEN];
 		char		hex[LN_SHA256_HEXLEN + 1];
-		char	   *code = IS_NULL(row, COL_REGION) ? channel->region : TextDatumGetCString(VALUE(row, COL_REGION));
+		char	   *code = IS_NULL(row, COL_REGION)
+		? channel->region
+		: TextDatumGetCString(VALUE(row, COL_REGION));
 
 		region = ln_phone_region_id(code, strlen(code));
 		if (region < 0)
-			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-							strlen(code) > 3 ? "unknown region" : psprintf("unknown region: \"%s\"", code),
-							NULL, "Regions are ISO 3166-1 codes of two letters, such as JP, TH or TW.");
-		if (!ln_phone_from_datum(VALUE(row, COL_PHONE), region, LN_PHONE_SAFE, &phone))
+			statement_fault(
+							ERRCODE_INVALID_PARAMETER_VALUE,
+							strlen(code) > 3 ? "unknown region"
+							: psprintf("unknown region: \"%s\"", code),
+							NULL,
+							"Regions are ISO 3166-1 codes of two letters, such as JP, TH or TW.");
+		if (!ln_phone_from_datum(VALUE(row, COL_PHONE), region, LN_PHONE_SAFE,
+								 &phone))
 		{
-			snprintf(buf, buflen, "phone: %s", ln_phone_status_name(phone.status));
+			snprintf(buf, buflen, "phone: %s",
+					 ln_phone_status_name(phone.status));
 			return buf;
 		}
 		else if (ln_phone_line_country(&phone) == NULL)
@@ -567,9 +641,9 @@ find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen)
 		else
 		{
 			if (!ln_sha256(phone.e164, phone.e164_len, digest))
-				ereport(ERROR,
-						(errcode(ERRCODE_INTERNAL_ERROR),
-						 errmsg("could not compute a SHA-256 hash"), errhidestmt(true)));
+				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+								errmsg("could not compute a SHA-256 hash"),
+								errhidestmt(true)));
 			ln_hex_encode(digest, sizeof(digest), hex);
 			hex[LN_SHA256_HEXLEN] = '\0';
 			set_value(row, COL_RECIPIENT, CStringGetTextDatum(hex));
@@ -605,7 +679,8 @@ choose_channel(Row *row)
 
 	if (!IS_NULL(row, COL_CHANNEL))
 		name = TextDatumGetCString(VALUE(row, COL_CHANNEL));
-	else if (ln_guc_default_channel != NULL && ln_guc_default_channel[0] != '\0')
+	else if (ln_guc_default_channel != NULL &&
+			 ln_guc_default_channel[0] != '\0')
 		name = ln_guc_default_channel;
 
 	if (cache.stale || cache.context == NULL)
@@ -616,15 +691,20 @@ choose_channel(Row *row)
 		if (channel == NULL)
 			statement_fault(ERRCODE_UNDEFINED_OBJECT,
 							psprintf("channel \"%s\" does not exist", name),
-							NULL, "View line_notify.channels lists the channels.");
+							NULL,
+							"View line_notify.channels lists the channels.");
 		return channel;
 	}
 	if (cache.nchannels != 1)
-		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+		statement_fault(
+						ERRCODE_INVALID_PARAMETER_VALUE,
 						cache.nchannels == 0 ? "there is no channel to send through"
 						: "the message names no channel",
-						cache.nchannels == 0 ? NULL : "There are several channels, and a wrong one reaches strangers.",
-						cache.nchannels == 0 ? "Create one with line_notify.create_channel()."
+						cache.nchannels == 0
+						? NULL
+						: "There are several channels, and a wrong one reaches strangers.",
+						cache.nchannels == 0
+						? "Create one with line_notify.create_channel()."
 						: "Name it in column channel, or set line_notify.default_channel for the role or database.");
 	return &cache.channels[0];
 }
@@ -652,11 +732,13 @@ check_sender(const char *channel, Oid owner)
 	{
 		const LnSenderRow *s = &cache.senders[i];
 
-		if ((strcmp(s->channel, "*") == 0 || strcmp(s->channel, channel) == 0) &&
+		if ((strcmp(s->channel, "*") == 0 ||
+			 strcmp(s->channel, channel) == 0) &&
 			(s->role == role || has_privs_of_role(role, s->role)))
 			return;
 	}
-	statement_fault(ERRCODE_INSUFFICIENT_PRIVILEGE,
+	statement_fault(
+					ERRCODE_INSUFFICIENT_PRIVILEGE,
 					psprintf("permission denied to send through channel \"%s\"", channel),
 					NULL, "line_notify.grant_sender(role, channels) gives it.");
 }
@@ -676,7 +758,10 @@ check_key(Row *row, OutboxColumn c)
 						"Use NULL for none.");
 }
 
-/* Cuts off a reference or batch that no index could take; says whether it had to. */
+/*
+ * Cuts off a reference or batch that no index could take; says whether it had
+ * to.
+ */
 static bool
 shorten_label(Row *row, OutboxColumn c)
 {
@@ -690,7 +775,8 @@ shorten_label(Row *row, OutboxColumn c)
 	if (len <= MAX_LABEL_BYTES)
 		return false;
 	len = pg_mbcliplen(VARDATA_ANY(t), len, MAX_LABEL_BYTES);
-	set_value(row, c, PointerGetDatum(cstring_to_text_with_len(VARDATA_ANY(t), len)));
+	set_value(row, c,
+			  PointerGetDatum(cstring_to_text_with_len(VARDATA_ANY(t), len)));
 	return true;
 }
 
@@ -698,8 +784,9 @@ shorten_label(Row *row, OutboxColumn c)
 static bool
 is_allowed(const LnChannelRow *channel, const char *recipient)
 {
-	return bsearch(&recipient, channel->only_recipients, channel->nonly_recipients,
-				   sizeof(char *), ln_outbox_compare_recipients) != NULL;
+	return bsearch(&recipient, channel->only_recipients,
+				   channel->nonly_recipients, sizeof(char *),
+				   ln_outbox_compare_recipients) != NULL;
 }
 
 /*
@@ -708,7 +795,8 @@ is_allowed(const LnChannelRow *channel, const char *recipient)
  * waits, and the row takes over its id and its place behind its order_key.
  */
 static bool
-is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz now, TimestampTz until)
+is_duplicate(Row *row, const LnChannelRow *channel,
+			 Relation outbox, TimestampTz now, TimestampTz until)
 {
 	bool		replace = channel->replace_duplicate;
 	int64		holder;
@@ -721,9 +809,10 @@ is_duplicate(Row *row, const LnChannelRow *channel, Relation outbox, TimestampTz
 		return false;
 	duplicate_of = holder;
 	if (!IS_NULL(row, COL_ON_DUPLICATE))
-		replace = strcmp(TextDatumGetCString(VALUE(row, COL_ON_DUPLICATE)), "replace") == 0;
-	if (!replace ||
-		!ln_dedup_remove_waiting(&cache.dedup, outbox, holder, cache.queued_label, &order_key))
+		replace = strcmp(TextDatumGetCString(VALUE(row, COL_ON_DUPLICATE)),
+						 "replace") == 0;
+	if (!replace || !ln_dedup_remove_waiting(&cache.dedup, outbox, holder,
+											 cache.queued_label, &order_key))
 		return true;
 	set_value(row, COL_ID, Int64GetDatum(holder));
 	if (order_key != NULL)
@@ -744,8 +833,9 @@ line_notify_duplicate_of(PG_FUNCTION_ARGS)
 static void
 cache_callback(Datum arg, Oid relid)
 {
-	if (relid == InvalidOid || relid == cache.channel_relid || relid == cache.sender_relid ||
-		relid == cache.suppression_relid || ln_approval_depends_on(cache.approvals, relid))
+	if (relid == InvalidOid || relid == cache.channel_relid ||
+		relid == cache.sender_relid || relid == cache.suppression_relid ||
+		ln_approval_depends_on(cache.approvals, relid))
 		cache.stale = cache.invalidated = true;
 }
 
@@ -779,15 +869,19 @@ load_cache(void)
 				 errmsg("tables of line_notify are missing")));
 	tup = SearchSysCache1(RELOID, ObjectIdGetDatum(cache.channel_relid));
 	if (!HeapTupleIsValid(tup))
-		elog(ERROR, "cache lookup failed for relation %u", cache.channel_relid);
+		elog(ERROR, "cache lookup failed for relation %u",
+			 cache.channel_relid);
 	owner = ((Form_pg_class) GETSTRUCT(tup))->relowner;
 	ReleaseSysCache(tup);
 
 	/* belongs to the transaction until everything has been read */
-	context = AllocSetContextCreate(CurTransactionContext, "line_notify channels", ALLOCSET_SMALL_SIZES);
+	context =
+		AllocSetContextCreate(CurTransactionContext, "line_notify channels",
+							  ALLOCSET_SMALL_SIZES);
 
 	GetUserIdAndSecContext(&save_user, &save_sec);
-	SetUserIdAndSecContext(owner, save_sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	SetUserIdAndSecContext(owner, save_sec | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	old = MemoryContextSwitchTo(context);
@@ -837,11 +931,16 @@ load_cache(void)
 	cache.dedup.in_flight = get_relname_relid("in_flight", nsp);
 	cache.dedup.in_flight_pkey = get_relname_relid("in_flight_pkey", nsp);
 	cache.state_type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-									   CStringGetDatum("message_state"), ObjectIdGetDatum(nsp));
+									   CStringGetDatum("message_state"),
+									   ObjectIdGetDatum(nsp));
 	cache.queued_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-										 ObjectIdGetDatum(cache.state_type), CStringGetDatum("queued"));
+										 ObjectIdGetDatum(cache.state_type),
+										 CStringGetDatum("queued"));
 	cache.invalid_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-										  ObjectIdGetDatum(cache.state_type), CStringGetDatum("invalid"));
-	cache.suppressed_label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-											 ObjectIdGetDatum(cache.state_type), CStringGetDatum("suppressed"));
+										  ObjectIdGetDatum(cache.state_type),
+										  CStringGetDatum("invalid"));
+	cache.suppressed_label =
+		GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+						ObjectIdGetDatum(cache.state_type),
+						CStringGetDatum("suppressed"));
 }

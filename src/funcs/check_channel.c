@@ -44,10 +44,12 @@ typedef struct Check
 } Check;
 
 static void destroy_client(void *arg);
-static void tell(Check *check, const char *step, bool ok, const char *detail, const char *hint);
+static void tell(Check *check, const char *step, bool ok, const char *detail,
+				 const char *hint);
 static bool ask(Check *check, HttpRequest *req, HttpResult *res);
 static bool get_token(Check *check, char *authorization, size_t room);
-static bool get(Check *check, const char *path, const char *authorization, HttpResult *res);
+static bool get(Check *check, const char *path, const char *authorization,
+				HttpResult *res);
 static void check_webhook_secret(Check *check);
 
 Datum
@@ -85,7 +87,8 @@ line_notify_check_channel(PG_FUNCTION_ARGS)
 
 	/* freed with this context, so also when the caller cancels */
 	memset(&options, 0, sizeof(options));
-	options.max_transfers = options.max_connections = options.max_host_connections = 1;
+	options.max_transfers = options.max_connections =
+		options.max_host_connections = 1;
 	options.max_idle_s = 10;
 	options.max_response = MAX_ANSWER;
 	check->http = ln_http_create(&options, err, sizeof(err));
@@ -113,19 +116,27 @@ line_notify_check_channel(PG_FUNCTION_ARGS)
 			{"flexible messages", "/v2/bot/message/delivery/pnp"}
 		};
 
-		if (ln_line_json_member(res.body, res.body_len, "basicId", word, sizeof(word)))
-			tell(check, "account", true, psprintf("LINE knows the token as the account %s", word), NULL);
+		if (ln_line_json_member(res.body, res.body_len, "basicId", word,
+								sizeof(word)))
+			tell(check, "account", true,
+				 psprintf("LINE knows the token as the account %s", word),
+				 NULL);
 		else
 			tell(check, "account", true, "LINE knows the token", NULL);
 
 		/* LINE's days are those of UTC+9 */
-		if (timestamp2tm(GetCurrentTimestamp() - USECS_PER_DAY + 9 * USECS_PER_HOUR,
+		if (timestamp2tm(GetCurrentTimestamp() - USECS_PER_DAY +
+						 9 * USECS_PER_HOUR,
 						 NULL, &tm, &fsec, NULL, NULL) != 0)
 			elog(ERROR, "timestamp out of range");
-		snprintf(yesterday, sizeof(yesterday), "%04d%02d%02d", tm.tm_year, tm.tm_mon, tm.tm_mday);
+		snprintf(yesterday, sizeof(yesterday), "%04d%02d%02d", tm.tm_year,
+				 tm.tm_mon, tm.tm_mday);
 		for (int i = 0; i < (int) lengthof(kinds); i++)
-			if (get(check, psprintf("%s?date=%s", kinds[i].path, yesterday), authorization, &res))
-				tell(check, kinds[i].step, true, "LINE answers questions about them; no message was sent", NULL);
+			if (get(check, psprintf("%s?date=%s", kinds[i].path, yesterday),
+					authorization, &res))
+				tell(check, kinds[i].step, true,
+					 "LINE answers questions about them; no message was sent",
+					 NULL);
 	}
 	explicit_bzero(authorization, LN_TOKEN_SIZE + 64);
 	destroy_client(check);
@@ -143,7 +154,8 @@ destroy_client(void *arg)
 }
 
 static void
-tell(Check *check, const char *step, bool ok, const char *detail, const char *hint)
+tell(Check *check, const char *step, bool ok, const char *detail,
+	 const char *hint)
 {
 	Datum		values[4];
 	bool		nulls[4] = {false};
@@ -154,7 +166,8 @@ tell(Check *check, const char *step, bool ok, const char *detail, const char *hi
 	if (hint != NULL)
 		values[3] = CStringGetTextDatum(hint);
 	nulls[3] = hint == NULL;
-	tuplestore_putvalues(check->rsinfo->setResult, check->rsinfo->setDesc, values, nulls);
+	tuplestore_putvalues(check->rsinfo->setResult, check->rsinfo->setDesc,
+						 values, nulls);
 }
 
 /* One request; false when it got no status, which is told. */
@@ -180,15 +193,19 @@ ask(Check *check, HttpRequest *req, HttpResult *res)
 		if (ln_http_next(check->http, res))
 			break;
 		timeout = ln_http_timeout_ms(check->http);
-		(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+		(void) WaitLatchOrSocket(MyLatch,
+								 WL_LATCH_SET | WL_SOCKET_READABLE |
+								 WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 								 ln_http_fd(check->http),
-								 timeout < 0 ? 1000 : Min(timeout, 1000), PG_WAIT_EXTENSION);
+								 timeout < 0 ? 1000 : Min(timeout, 1000),
+								 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
 	if (res->verdict != HTTP_STATUS)
 	{
-		tell(check, "connection", false,
+		tell(
+			 check, "connection", false,
 			 psprintf("%s: %s", ln_http_fault_name(res->curl_code),
 					  res->error[0] ? res->error : "no answer"),
 			 res->verdict == HTTP_NOT_SENT
@@ -199,7 +216,10 @@ ask(Check *check, HttpRequest *req, HttpResult *res)
 	if (!check->connected)
 		tell(check, "connection", true,
 			 psprintf("%s answers%s", check->channel->api_base,
-					  strncmp(check->channel->api_base, "https:", 6) == 0 ? ", its certificate is good" : ""), NULL);
+					  strncmp(check->channel->api_base, "https:", 6) == 0
+					  ? ", its certificate is good"
+					  : ""),
+			 NULL);
 	check->connected = true;
 	return true;
 }
@@ -211,8 +231,10 @@ get(Check *check, const char *path, const char *authorization, HttpResult *res)
 	const char *headers[] = {authorization, "Accept: application/json"};
 	HttpRequest req;
 	char		why[200];
-	const char *step = strcmp(path, "/v2/bot/info") == 0 ? "account" :
-	strstr(path, "templated") != NULL ? "template messages" : "flexible messages";
+	const char *step = strcmp(path, "/v2/bot/info") == 0 ? "account"
+	: strstr(path, "templated") != NULL
+	? "template messages"
+	: "flexible messages";
 	const char *hint = NULL;
 
 	memset(&req, 0, sizeof(req));
@@ -226,14 +248,20 @@ get(Check *check, const char *path, const char *authorization, HttpResult *res)
 		return true;
 	ln_line_error_text(res->body, res->body_len, why, sizeof(why));
 	if (res->status == 401)
-		hint = "The token is wrong, expired or revoked: line_notify.set_credential().";
+		hint =
+			"The token is wrong, expired or revoked: line_notify.set_credential().";
 	else if (res->status == 403)
-		hint = "LINE has not enabled notification messages of this kind for the account, or the token belongs to another one.";
+		hint =
+			"LINE has not enabled notification messages of this kind for the account, or the token belongs to another one.";
 	else if (res->status == 429)
-		hint = "Too many requests at the moment; this says nothing about the channel.";
+		hint =
+			"Too many requests at the moment; this says nothing about the channel.";
 	tell(check, step, false,
-		 psprintf("LINE answered %d%s%s%s%s%s", res->status, why[0] ? ": " : "", why,
-				  res->request_id[0] ? " (request " : "", res->request_id, res->request_id[0] ? ")" : ""), hint);
+		 psprintf("LINE answered %d%s%s%s%s%s", res->status,
+				  why[0] ? ": " : "", why,
+				  res->request_id[0] ? " (request " : "", res->request_id,
+				  res->request_id[0] ? ")" : ""),
+		 hint);
 	return false;
 }
 
@@ -256,8 +284,12 @@ get_token(Check *check, char *authorization, size_t room)
 
 	if (c->credential == LN_CREDENTIAL_NONE)
 	{
-		tell(check, "credential", false, "the channel has no credential to send with",
-			 psprintf("SELECT line_notify.set_credential(%s, 'client_secret', 'file:/path');", quote_literal_cstr(c->name)));
+		tell(
+			 check, "credential", false,
+			 "the channel has no credential to send with",
+			 psprintf(
+					  "SELECT line_notify.set_credential(%s, 'client_secret', 'file:/path');",
+					  quote_literal_cstr(c->name)));
 		return false;
 	}
 	strlcpy(authorization, "Authorization: Bearer ", room);
@@ -265,24 +297,38 @@ get_token(Check *check, char *authorization, size_t room)
 	{
 		secret = ln_channel_secret(c->credential_value, err, sizeof(err));
 		if (secret != NULL && !ln_token_is_clean(secret))
-			strlcpy(err, "it must consist of printable ASCII characters without space", sizeof(err));
-		ok = secret != NULL && ln_token_is_clean(secret) && strlcat(authorization, secret, room) < room;
+			strlcpy(
+					err,
+					"it must consist of printable ASCII characters without space",
+					sizeof(err));
+		ok = secret != NULL && ln_token_is_clean(secret) &&
+			strlcat(authorization, secret, room) < room;
 		if (secret != NULL)
 			explicit_bzero(secret, strlen(secret));
-		tell(check, "credential", ok, ok ? "an access token is set" : psprintf("the access token cannot be used: %s", err), NULL);
+		tell(check, "credential", ok,
+			 ok ? "an access token is set"
+			 : psprintf("the access token cannot be used: %s", err),
+			 NULL);
 		return ok;
 	}
 
 	form = palloc(LN_TOKEN_FORM_SIZE);
 	ok = ln_token_form(c, form, LN_TOKEN_FORM_SIZE, err, sizeof(err));
 	tell(check, "credential", ok,
-		 !ok ? psprintf("the %s cannot be used: %s", c->credential == LN_CREDENTIAL_JWT ? "key" : "channel secret", err) :
-		 c->credential == LN_CREDENTIAL_JWT ? "a private key is set" : "a channel secret is set", NULL);
+		 !ok ? psprintf("the %s cannot be used: %s",
+						c->credential == LN_CREDENTIAL_JWT ? "key"
+						: "channel secret",
+						err)
+		 : c->credential == LN_CREDENTIAL_JWT ? "a private key is set"
+		 : "a channel secret is set",
+		 NULL);
 	if (!ok)
 		return false;
 	memset(&req, 0, sizeof(req));
 	req.method = "POST";
-	req.url = psprintf("%s%s", c->api_base, ln_token_path(c->credential_v21 ? LN_FLOW_V21 : LN_FLOW_STATELESS));
+	req.url = psprintf("%s%s", c->api_base,
+					   ln_token_path(c->credential_v21 ? LN_FLOW_V21
+									 : LN_FLOW_STATELESS));
 	req.headers = headers;
 	req.nheaders = lengthof(headers);
 	req.body = form;
@@ -295,18 +341,24 @@ get_token(Check *check, char *authorization, size_t room)
 	if (res.status != 200)
 	{
 		ln_token_error_text(res.body, res.body_len, err, sizeof(err));
-		tell(check, "token", false, psprintf("the token endpoint answered %d%s%s", res.status, err[0] ? ": " : "", err),
+		tell(
+			 check, "token", false,
+			 psprintf("the token endpoint answered %d%s%s", res.status,
+					  err[0] ? ": " : "", err),
 			 "The channel ID, the secret or key, or its key_id is not what LINE's console shows.");
 		return false;
 	}
 	secret = palloc(LN_TOKEN_SIZE);
 	ok = !res.body_truncated &&
-		ln_token_parse(res.body, res.body_len, secret, LN_TOKEN_SIZE, &life, err, sizeof(err)) &&
+		ln_token_parse(res.body, res.body_len, secret, LN_TOKEN_SIZE, &life,
+					   err, sizeof(err)) &&
 		strlcat(authorization, secret, room) < room;
 	explicit_bzero(secret, LN_TOKEN_SIZE);
 	tell(check, "token", ok,
-		 ok ? psprintf("LINE issued one for " INT64_FORMAT " s", life) :
-		 psprintf("the token endpoint's answer is not understood: %s", res.body_truncated ? "it is too long" : err), NULL);
+		 ok ? psprintf("LINE issued one for " INT64_FORMAT " s", life)
+		 : psprintf("the token endpoint's answer is not understood: %s",
+					res.body_truncated ? "it is too long" : err),
+		 NULL);
 	return ok;
 }
 
@@ -319,11 +371,16 @@ check_webhook_secret(Check *check)
 
 	if (check->channel->channel_secret == NULL)
 	{
-		tell(check, "webhook secret", false, "none is set: receive_webhook() refuses every delivery event",
-			 psprintf("SELECT line_notify.set_credential(%s, 'channel_secret', 'file:/path');", quote_literal_cstr(check->channel->name)));
+		tell(
+			 check, "webhook secret", false,
+			 "none is set: receive_webhook() refuses every delivery event",
+			 psprintf(
+					  "SELECT line_notify.set_credential(%s, 'channel_secret', 'file:/path');",
+					  quote_literal_cstr(check->channel->name)));
 		return;
 	}
-	secret = ln_channel_secret(check->channel->channel_secret, err, sizeof(err));
+	secret =
+		ln_channel_secret(check->channel->channel_secret, err, sizeof(err));
 	tell(check, "webhook secret", secret != NULL,
 		 secret ? "it is set" : psprintf("it cannot be read: %s", err), NULL);
 	if (secret != NULL)

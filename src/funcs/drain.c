@@ -65,16 +65,21 @@ line_notify_drain(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("drain()");
 	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
 		((CallContext *) fcinfo->context)->atomic)
-		ereport(ERROR,
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("drain() cannot run inside a transaction block, a function or a trigger"),
-				 errdetail("Messages are not sent before the transaction that queued them has committed."),
+				 errmsg(
+						"drain() cannot run inside a transaction block, a function or a trigger"),
+				 errdetail(
+						   "Messages are not sent before the transaction that queued them has committed."),
 				 errhint("COMMIT first.")));
 	if (!ln_guc_enabled)
-		ereport(ERROR,
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("sending is switched off"),
-				 errhint("line_notify.enabled is off: set it on in postgresql.conf and reload.")));
+				 errhint(
+						 "line_notify.enabled is off: set it on in postgresql.conf and reload.")));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	desc = BlessTupleDesc(CreateTupleDescCopy(desc));
@@ -101,8 +106,8 @@ timeout_us(FunctionCallInfo fcinfo)
 {
 	Interval   *timeout = PG_ARGISNULL(0) ? NULL : PG_GETARG_INTERVAL_P(0);
 
-	if (timeout == NULL || timeout->month != 0 || timeout->day < 0 || timeout->day > 1 ||
-		timeout->time < 0 || timeout->time > MAX_TIMEOUT ||
+	if (timeout == NULL || timeout->month != 0 || timeout->day < 0 ||
+		timeout->day > 1 || timeout->time < 0 || timeout->time > MAX_TIMEOUT ||
 		timeout->day * USECS_PER_DAY + timeout->time > MAX_TIMEOUT)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -111,7 +116,10 @@ timeout_us(FunctionCallInfo fcinfo)
 	return timeout->day * USECS_PER_DAY + timeout->time;
 }
 
-/* The worker of this database does it.  Returns the attempts that it recorded meanwhile. */
+/*
+ * The worker of this database does it.  Returns the attempts that it recorded
+ * meanwhile.
+ */
 static int64
 ask_worker(TimestampTz deadline)
 {
@@ -133,7 +141,8 @@ ask_worker(TimestampTz deadline)
 
 		if (resume_at > deadline)
 			break;
-		(void) ConditionVariableTimedSleep(&ln_shared->drained,
+		(void) ConditionVariableTimedSleep(
+										   &ln_shared->drained,
 										   TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline),
 										   wait_event);
 	}
@@ -142,11 +151,14 @@ ask_worker(TimestampTz deadline)
 	return (int64) (recorded - before);
 }
 
-/* Nobody waits any more: the drainer stops in order, with what is on the wire. */
+/*
+ * Nobody waits any more: the drainer stops in order, with what is on the wire.
+ */
 static void
 stop_drainer(int code, Datum handle)
 {
-	TerminateBackgroundWorker((BackgroundWorkerHandle *) DatumGetPointer(handle));
+	TerminateBackgroundWorker(
+							  (BackgroundWorkerHandle *) DatumGetPointer(handle));
 }
 
 /* Start a drainer and wait for its end. */
@@ -172,19 +184,23 @@ run_drainer(TimestampTz deadline)
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_main_arg = UInt32GetDatum(dsm_segment_handle(segment));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_flags =
+		BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	worker.bgw_notify_pid = MyProcPid;
 	strlcpy(worker.bgw_library_name, "line_notify", BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, "ln_drainer_main", BGW_MAXLEN);
-	snprintf(worker.bgw_name, BGW_MAXLEN, "line_notify drainer for database %u", MyDatabaseId);
+	snprintf(worker.bgw_name, BGW_MAXLEN,
+			 "line_notify drainer for database %u", MyDatabaseId);
 	strlcpy(worker.bgw_type, "line_notify drainer", BGW_MAXLEN);
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-		ereport(ERROR,
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("could not start a background worker"),
-				 errhint("Raise max_worker_processes, or try again when others have ended.")));
+				 errhint(
+						 "Raise max_worker_processes, or try again when others have ended.")));
 
 	/*
 	 * Cancelled or terminated: the drainer stops in order, with what is on
@@ -196,16 +212,19 @@ run_drainer(TimestampTz deadline)
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(stop_drainer, PointerGetDatum(handle));
 	if (status == BGWH_POSTMASTER_DIED)
-		ereport(FATAL,
+		ereport(
+				FATAL,
 				(errcode(ERRCODE_ADMIN_SHUTDOWN),
-				 errmsg("terminating connection because the postmaster has died")));
+				 errmsg(
+						"terminating connection because the postmaster has died")));
 
 	if (drain->slot.state != LN_SLOT_IDLE)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("messages could not be sent: %s",
-						drain->slot.last_error[0] ? drain->slot.last_error : "the background worker did not start"),
-				 errhint("The server log has the details.")));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("messages could not be sent: %s",
+							   drain->slot.last_error[0]
+							   ? drain->slot.last_error
+							   : "the background worker did not start"),
+						errhint("The server log has the details.")));
 	sent = (int64) pg_atomic_read_u64(&drain->slot.recorded);
 	dsm_detach(segment);
 	return sent;

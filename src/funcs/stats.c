@@ -92,7 +92,8 @@ line_notify_workers(PG_FUNCTION_ARGS)
 		{
 			memset(nulls, true, sizeof(nulls));
 			nulls[1] = nulls[2] = false;
-			values[1] = CStringGetTextDatum(launcher_pid != 0 ? "launcher" : "no launcher");
+			values[1] = CStringGetTextDatum(launcher_pid != 0 ? "launcher"
+											: "no launcher");
 			values[2] = Int32GetDatum(launcher_pid);
 			nulls[2] = launcher_pid == 0;
 		}
@@ -112,11 +113,13 @@ line_notify_workers(PG_FUNCTION_ARGS)
 			values[5] = Int32GetDatum(s->restarts);
 			values[6] = TimestampTzGetDatum(s->next_due);
 			nulls[6] = s->state != LN_SLOT_IDLE || s->next_due == DT_NOEND;
-			values[7] = Int32GetDatum((int32) pg_atomic_read_u32((pg_atomic_uint32 *) &s->in_flight));
+			values[7] = Int32GetDatum((int32) pg_atomic_read_u32(
+																 (pg_atomic_uint32 *) &s->in_flight));
 			values[8] = CStringGetTextDatum(s->last_error);
 			nulls[8] = s->last_error[0] == '\0';
 		}
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
 	}
 	return (Datum) 0;
 }
@@ -145,7 +148,8 @@ line_notify_node(PG_FUNCTION_ARGS)
  * The role outside of SECURITY DEFINER functions: who acts, after SET ROLE.
  *
  * While an index or a materialized view is built, or a table analyzed, the
- * functions in them run with the rights of the owner, whoever gave the command;
+ * functions in them run with the rights of the owner, whoever gave the
+ * command;
  * that may be a superuser, or autovacuum.  The outer role is not the one that
  * asks then, and who asks cannot be told.
  */
@@ -153,10 +157,13 @@ static Oid
 acting_role(void)
 {
 	if (InSecurityRestrictedOperation())
-		ereport(ERROR,
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("line_notify cannot be used within a security-restricted operation"),
-				 errdetail("While an index or materialized view is built or analyzed, it cannot be told who asks.")));
+				 errmsg(
+						"line_notify cannot be used within a security-restricted operation"),
+				 errdetail(
+						   "While an index or materialized view is built or analyzed, it cannot be told who asks.")));
 	return GetOuterUserId();
 }
 
@@ -200,8 +207,8 @@ line_notify_rescan(PG_FUNCTION_ARGS)
 Datum
 line_notify_caller(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_NAME(DatumGetName(DirectFunctionCall1(namein,
-													CStringGetDatum(GetUserNameFromId(acting_role(), false)))));
+	PG_RETURN_NAME(DatumGetName(DirectFunctionCall1(
+													namein, CStringGetDatum(GetUserNameFromId(acting_role(), false)))));
 }
 
 /* Order of the output columns of line_notify._stats() */
@@ -311,30 +318,40 @@ line_notify_stats(PG_FUNCTION_ARGS)
 
 		values[STATS_DATABASE] = ObjectIdGetDatum(database);
 		values[STATS_CHANNEL] = CStringGetTextDatum(channel);
-		values[STATS_ENDPOINT] = CStringGetTextDatum(kind == LINE_TEMPLATE ? "template" : "flexible");
+		values[STATS_ENDPOINT] = CStringGetTextDatum(
+													 kind == LINE_TEMPLATE ? "template" : "flexible");
 		for (int k = 0; k < LN_COUNTERS; k++)
 			values[STATS_SENT + k] = Int64GetDatum((int64) counters[k]);
 		values[STATS_IN_FLIGHT] = Int32GetDatum((int32) in_flight);
 
-		nulls[STATS_TOKENS] = !ln_shmem_rate_look(rate_key, &tokens, &blocked_ns);
+		nulls[STATS_TOKENS] =
+			!ln_shmem_rate_look(rate_key, &tokens, &blocked_ns);
 		values[STATS_TOKENS] = Float8GetDatum(tokens);
 		blocked_until = now + blocked_ns / 1000;
-		put_time(values, nulls, STATS_BLOCKED_UNTIL, blocked_until, blocked_ns > 0);
+		put_time(values, nulls, STATS_BLOCKED_UNTIL, blocked_until,
+				 blocked_ns > 0);
 		values[STATS_BREAKER] = CStringGetTextDatum(breakers[breaker]);
-		put_time(values, nulls, STATS_BREAKER_UNTIL, breaker_until, breaker == BREAKER_OPEN);
+		put_time(values, nulls, STATS_BREAKER_UNTIL, breaker_until,
+				 breaker == BREAKER_OPEN);
 
 		for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
 			latency[k] = Int64GetDatum((int64) buckets[k]);
-		values[STATS_LATENCY] = PointerGetDatum(construct_array(latency, LN_HISTOGRAM_BUCKETS, INT8OID,
-																8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-		put_time(values, nulls, STATS_LAST_SUCCESS, last_success, last_success != 0);
-		put_time(values, nulls, STATS_LAST_ERROR_AT, last_error_at, last_error_at != 0);
-		values[STATS_LAST_ERROR] = CStringGetTextDatum(ln_line_outcome_name(last_error));
+		values[STATS_LATENCY] = PointerGetDatum(
+												construct_array(latency, LN_HISTOGRAM_BUCKETS, INT8OID, 8,
+																FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+		put_time(values, nulls, STATS_LAST_SUCCESS, last_success,
+				 last_success != 0);
+		put_time(values, nulls, STATS_LAST_ERROR_AT, last_error_at,
+				 last_error_at != 0);
+		values[STATS_LAST_ERROR] =
+			CStringGetTextDatum(ln_line_outcome_name(last_error));
 		nulls[STATS_LAST_ERROR] = nulls[STATS_LAST_ERROR_AT];
 		put_time(values, nulls, STATS_SINCE, since, true);
 		values[STATS_LAST_ERROR_TEXT] = CStringGetTextDatum(words);
-		nulls[STATS_LAST_ERROR_TEXT] = nulls[STATS_LAST_ERROR_AT] || words[0] == '\0';
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		nulls[STATS_LAST_ERROR_TEXT] =
+			nulls[STATS_LAST_ERROR_AT] || words[0] == '\0';
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
 	}
 	return (Datum) 0;
 }
@@ -347,7 +364,8 @@ ln_stats_error(LnStats *s, int status, const char *words)
 	if (s == NULL)
 		return;
 	if (status != 0)
-		snprintf(shown, sizeof(shown), "HTTP status %d%s%s", status, words[0] != '\0' ? ": " : "", words);
+		snprintf(shown, sizeof(shown), "HTTP status %d%s%s", status,
+				 words[0] != '\0' ? ": " : "", words);
 	else
 		strlcpy(shown, words, sizeof(shown));
 	/* in an outage all say the same, and nobody else writes here */
@@ -386,7 +404,10 @@ line_notify_reset_stats(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32(n);
 }
 
-/* quantile(latency bigint[], share double precision): milliseconds, NULL of nothing */
+/*
+ * quantile(latency bigint[], share double precision): milliseconds, NULL of
+ * nothing
+ */
 Datum
 line_notify_quantile(PG_FUNCTION_ARGS)
 {
@@ -402,11 +423,13 @@ line_notify_quantile(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("share must be between 0 and 1")));
-	deconstruct_array(array, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, &nulls, &n);
+	deconstruct_array(array, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &elements, &nulls, &n);
 	if (n != LN_HISTOGRAM_BUCKETS)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("a latency histogram has %d buckets", LN_HISTOGRAM_BUCKETS),
+				 errmsg("a latency histogram has %d buckets",
+						LN_HISTOGRAM_BUCKETS),
 				 errhint("Pass column latency of view line_notify.stats.")));
 	for (int i = 0; i < n; i++)
 		if (!nulls[i] && DatumGetInt64(elements[i]) > 0)
@@ -447,7 +470,8 @@ line_notify_resumed(PG_FUNCTION_ARGS)
 		{
 			LnStats    *s = &ln_shared->stats[i];
 
-			if (s->database != MyDatabaseId || strcmp(s->channel, channel) != 0)
+			if (s->database != MyDatabaseId ||
+				strcmp(s->channel, channel) != 0)
 				continue;
 			ln_shmem_rate_unblock(pg_atomic_read_u64(&s->rate_key));
 			pg_atomic_write_u32(&s->resumed, 1);

@@ -41,9 +41,13 @@ line_notify_is_restore(PG_FUNCTION_ARGS)
 	}
 	if (stmt->commandType == CMD_INSERT && stmt->resultRelations != NIL)
 	{
-		Oid			relid = rt_fetch(linitial_int(stmt->resultRelations), stmt->rtable)->relid;
+		Oid			relid =
+		rt_fetch(linitial_int(stmt->resultRelations), stmt->rtable)->relid;
 
-		PG_RETURN_BOOL(relid == get_relname_relid("history", get_namespace_oid("line_notify", false)));
+		PG_RETURN_BOOL(
+					   relid ==
+					   get_relname_relid("history",
+										 get_namespace_oid("line_notify", false)));
 	}
 	PG_RETURN_BOOL(false);
 }

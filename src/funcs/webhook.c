@@ -47,13 +47,15 @@ typedef struct EventList
 
 static void hide_body(void *arg);
 static const LnChannelRow *find_channel(const char *name);
-static void check_signature(const LnChannelRow *channel, const char *body, size_t len, const char *signature);
+static void check_signature(const LnChannelRow *channel, const char *body,
+							size_t len, const char *signature);
 static int	take_events(const char *channel, const char *json, size_t len);
 static int	take_verified_events(const char *channel, Jsonb *json);
 pg_noreturn static void no_events(void);
 static void add_event(EventList *events, const LnBodyEvent *e);
 static int	insert_events(const char *channel, const EventList *events);
-static bool signature_matches(const char *secret, const char *body, size_t len, const char *signature, size_t siglen);
+static bool signature_matches(const char *secret, const char *body, size_t len,
+							  const char *signature, size_t siglen);
 static JsonbValue *member(JsonbContainer *object, const char *key);
 static char *string_member(JsonbContainer *object, const char *key);
 
@@ -87,7 +89,8 @@ line_notify_receive_webhook(PG_FUNCTION_ARGS)
 	raw = PG_GETARG_BYTEA_PP(1);
 	body = VARDATA_ANY(raw);
 	len = VARSIZE_ANY_EXHDR(raw);
-	signature = PG_ARGISNULL(2) ? pstrdup("") : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	signature =
+		PG_ARGISNULL(2) ? pstrdup("") : text_to_cstring(PG_GETARG_TEXT_PP(2));
 
 	callback.callback = hide_body;
 	callback.arg = NULL;
@@ -95,14 +98,15 @@ line_notify_receive_webhook(PG_FUNCTION_ARGS)
 	error_context_stack = &callback;
 
 	if (len > MAX_WEBHOOK_BYTES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("webhook body is larger than %d bytes", MAX_WEBHOOK_BYTES)));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("webhook body is larger than %d bytes",
+							   MAX_WEBHOOK_BYTES)));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	check_signature(find_channel(name), body, len, signature);
 
-	if (memchr(body, '\0', len) != NULL || !pg_verify_mbstr(PG_UTF8, body, (int) len, true))
+	if (memchr(body, '\0', len) != NULL ||
+		!pg_verify_mbstr(PG_UTF8, body, (int) len, true))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
 				 errmsg("webhook body is not UTF-8")));
@@ -136,9 +140,9 @@ line_notify_receive_verified_events(PG_FUNCTION_ARGS)
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 	if (VARSIZE(json) > 2 * MAX_WEBHOOK_BYTES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("webhook body is larger than %d bytes", 2 * MAX_WEBHOOK_BYTES)));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("webhook body is larger than %d bytes",
+							   2 * MAX_WEBHOOK_BYTES)));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	(void) find_channel(name);
@@ -164,9 +168,13 @@ find_channel(const char *name)
 	return NULL;
 }
 
-/* Raises unless the signature was made with the current or the previous secret. */
+/*
+ * Raises unless the signature was made with the current or the previous
+ * secret.
+ */
 static void
-check_signature(const LnChannelRow *channel, const char *body, size_t len, const char *signature)
+check_signature(const LnChannelRow *channel, const char *body,
+				size_t len, const char *signature)
 {
 	bool		known_secret = false;
 	bool		genuine = false;
@@ -174,7 +182,8 @@ check_signature(const LnChannelRow *channel, const char *body, size_t len, const
 
 	for (int i = 0; i < 2; i++)
 	{
-		const char *value = i == 0 ? channel->channel_secret : channel->previous_channel_secret;
+		const char *value = i == 0 ? channel->channel_secret
+		: channel->previous_channel_secret;
 		char	   *secret;
 
 		if (value == NULL)
@@ -185,9 +194,12 @@ check_signature(const LnChannelRow *channel, const char *body, size_t len, const
 			/* an old file may be gone */
 			if (i == 1)
 				continue;
-			ereport(ERROR,
+			ereport(
+					ERROR,
 					(errcode(ERRCODE_CONFIG_FILE_ERROR),
-					 errmsg("could not read the channel secret of channel \"%s\": %s", channel->name, err)));
+					 errmsg(
+							"could not read the channel secret of channel \"%s\": %s",
+							channel->name, err)));
 		}
 		known_secret = true;
 		if (signature_matches(secret, body, len, signature, strlen(signature)))
@@ -195,15 +207,20 @@ check_signature(const LnChannelRow *channel, const char *body, size_t len, const
 		explicit_bzero(secret, strlen(secret));
 	}
 	if (!known_secret)
-		ereport(ERROR,
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("channel \"%s\" has no channel secret", channel->name),
-				 errhint("SELECT line_notify.set_credential('%s', 'channel_secret', 'file:/path');", channel->name)));
+				 errhint(
+						 "SELECT line_notify.set_credential('%s', 'channel_secret', 'file:/path');",
+						 channel->name)));
 	if (!genuine)
-		ereport(ERROR,
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("webhook signature does not match"),
-				 errhint("Pass the raw bytes of the request body and the header x-line-signature.")));
+				 errhint(
+						 "Pass the raw bytes of the request body and the header x-line-signature.")));
 }
 
 /* Keep the events of a body that concern us; returns how many were new. */
@@ -221,36 +238,47 @@ take_events(const char *channel, const char *json, size_t len)
 	return insert_events(channel, &events);
 }
 
-/* The same for jsonb, of which only our members are looked at: a number may be short and long to print. */
+/*
+ * The same for jsonb, of which only our members are looked at: a number may be
+ * short and long to print.
+ */
 static int
 take_verified_events(const char *channel, Jsonb *json)
 {
 	JsonbValue *list;
 	EventList	events = {0};
 
-	if (!JB_ROOT_IS_OBJECT(json) || (list = member(&json->root, "events")) == NULL ||
-		list->type != jbvBinary || !JsonContainerIsArray(list->val.binary.data))
+	if (!JB_ROOT_IS_OBJECT(json) ||
+		(list = member(&json->root, "events")) == NULL ||
+		list->type != jbvBinary ||
+		!JsonContainerIsArray(list->val.binary.data))
 		no_events();
 	for (int i = 0; i < (int) JsonContainerSize(list->val.binary.data); i++)
 	{
-		JsonbValue *element = getIthJsonbValueFromContainer(list->val.binary.data, i);
+		JsonbValue *element =
+		getIthJsonbValueFromContainer(list->val.binary.data, i);
 		JsonbContainer *event;
 		JsonbValue *v;
 		LnBodyEvent e;
 
-		if (element == NULL || element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
+		if (element == NULL || element->type != jbvBinary ||
+			!JsonContainerIsObject(element->val.binary.data))
 			continue;
 		event = element->val.binary.data;
 		memset(&e, 0, sizeof(e));
 		v = member(event, "delivery");
-		if (!ln_webhook_event(&e, string_member(event, "type"), string_member(event, "webhookEventId"),
-							  v != NULL && v->type == jbvBinary && JsonContainerIsObject(v->val.binary.data)
-							  ? string_member(v->val.binary.data, "data") : NULL))
+		if (!ln_webhook_event(&e, string_member(event, "type"),
+							  string_member(event, "webhookEventId"),
+							  v != NULL && v->type == jbvBinary &&
+							  JsonContainerIsObject(v->val.binary.data)
+							  ? string_member(v->val.binary.data, "data")
+							  : NULL))
 			continue;
 		v = member(event, "timestamp");
 		if (v != NULL && v->type == jbvNumeric)
 		{
-			double		ms = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+			double		ms = DatumGetFloat8(
+											DirectFunctionCall1(numeric_float8_no_overflow,
 																NumericGetDatum(v->val.numeric)));
 
 			if (!ln_webhook_time(ms))
@@ -295,7 +323,8 @@ add_event(EventList *events, const LnBodyEvent *e)
 	memset(out, 0, sizeof(*out));
 	out->event_id = pstrdup(e->id);
 	out->type = types[e->type];
-	out->event_at = e->at_ms == 0 ? GetCurrentTimestamp() : (TimestampTz) (e->at_ms - EPOCH_MS) * 1000;
+	out->event_at = e->at_ms == 0 ? GetCurrentTimestamp()
+		: (TimestampTz) (e->at_ms - EPOCH_MS) * 1000;
 	out->tagged = e->tagged;
 	out->message_id = e->message_id;
 	out->attempt = e->attempt;
@@ -317,7 +346,8 @@ insert_events(const char *channel, const EventList *events)
 }
 
 static bool
-signature_matches(const char *secret, const char *body, size_t len, const char *signature, size_t siglen)
+signature_matches(const char *secret, const char *body, size_t len,
+				  const char *signature, size_t siglen)
 {
 	uint8_t		mac[LN_SHA256_LEN];
 	uint8_t		given[LN_SHA256_LEN + 3];
@@ -326,7 +356,8 @@ signature_matches(const char *secret, const char *body, size_t len, const char *
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not compute an HMAC")));
-	return ln_base64_decode(signature, siglen, given, sizeof(given)) == LN_SHA256_LEN &&
+	return ln_base64_decode(signature, siglen, given, sizeof(given)) ==
+		LN_SHA256_LEN &&
 		ln_const_time_equal(mac, given, LN_SHA256_LEN);
 }
 

@@ -128,7 +128,8 @@
 
 /*
  * Where a response stands.  Lines are looked at only in the order in which
- * they belong, so neither the head of a CONNECT nor a trailer can pretend to be
+ * they belong, so neither the head of a CONNECT nor a trailer can pretend to
+ * be
  * a status line.
  */
 typedef enum HeadState
@@ -418,7 +419,8 @@ ln_http_destroy(HttpClient *client)
 		return;
 
 	block_signals(&saved);
-	for (i = 0; client->transfers != NULL && i < client->opt.max_transfers; i++)
+	for (i = 0; client->transfers != NULL && i < client->opt.max_transfers;
+		 i++)
 		transfer_destroy(&client->transfers[i]);
 	while (client->pools != NULL)
 	{
@@ -468,7 +470,8 @@ ln_http_timeout_ms(HttpClient *client)
 }
 
 bool
-ln_http_add(HttpClient *client, const HttpRequest *req, char *err, size_t errlen)
+ln_http_add(HttpClient *client, const HttpRequest *req, char *err,
+			size_t errlen)
 {
 	Transfer   *t;
 	const char *why = NULL;
@@ -727,7 +730,10 @@ pool_create(HttpClient *client)
 		curl_multi_setopt(pool->multi, CURLMOPT_MAX_CONCURRENT_STREAMS,
 						  (long) opt->max_streams);
 #if LIBCURL_VERSION_NUM >= 0x081400
-	/* as CURLOPT_QUICK_EXIT below: resolver threads are the pool's since 8.20 */
+
+	/*
+	 * as CURLOPT_QUICK_EXIT below: resolver threads are the pool's since 8.20
+	 */
 	curl_multi_setopt(pool->multi, CURLMOPT_QUICK_EXIT, 1L);
 #endif
 
@@ -1331,7 +1337,8 @@ reserve(char **buf, size_t *room, size_t need)
 }
 
 /*
- * Replace a kept string by a copy of value (NULL = none).  When it fails, there
+ * Replace a kept string by a copy of value (NULL = none).  When it fails,
+ * there
  * is none.
  */
 static bool
@@ -1796,7 +1803,9 @@ on_read(char *buf, size_t size, size_t nitems, void *arg)
 	if (n > size * nitems)
 		n = size * nitems;
 
-	/* the mark first: a volatile store stays before whatever sends the bytes */
+	/*
+	 * the mark first: a volatile store stays before whatever sends the bytes
+	 */
 	if (!t->asked)
 	{
 		t->asked = true;
@@ -1844,7 +1853,8 @@ on_write(char *data, size_t size, size_t nmemb, void *arg)
 
 	if (t->response_len + keep > t->response_room)
 	{
-		size_t		room = t->response_room > 0 ? t->response_room : FIRST_RESPONSE_BYTES;
+		size_t		room =
+		t->response_room > 0 ? t->response_room : FIRST_RESPONSE_BYTES;
 		char	   *p;
 
 		while (room < t->response_len + keep)

@@ -120,15 +120,22 @@ typedef struct HttpResult
  * Create a client (calls curl_global_init once per process: do so in the
  * worker, never in the postmaster).  NULL on failure, with a sentence in err.
  */
-extern HttpClient *ln_http_create(const HttpOptions *opt, char *err, size_t errlen);
+extern HttpClient *ln_http_create(const HttpOptions *opt, char *err,
+								  size_t errlen);
 
 /* End everything without results, and free.  NULL is harmless. */
 extern void ln_http_destroy(HttpClient *client);
 
-/* Descriptor that becomes readable when ln_http_step() has work. Constant over the client's life. */
+/*
+ * Descriptor that becomes readable when ln_http_step() has work. Constant over
+ * the client's life.
+ */
 extern int	ln_http_fd(const HttpClient *client);
 
-/* Milliseconds until ln_http_step() must be called even without a readable descriptor; -1 = no deadline, 0 = at once. */
+/*
+ * Milliseconds until ln_http_step() must be called even without a readable
+ * descriptor; -1 = no deadline, 0 = at once.
+ */
 extern long ln_http_timeout_ms(HttpClient *client);
 
 /*
@@ -136,9 +143,13 @@ extern long ln_http_timeout_ms(HttpClient *client);
  * transfer, bad header, no memory), nothing was or will be sent, sentence in
  * err.
  */
-extern bool ln_http_add(HttpClient *client, const HttpRequest *req, char *err, size_t errlen);
+extern bool ln_http_add(HttpClient *client, const HttpRequest *req, char *err,
+						size_t errlen);
 
-/* Move transfers on without blocking.  Bounded work per call: call again when ln_http_timeout_ms() is 0. */
+/*
+ * Move transfers on without blocking.  Bounded work per call: call again when
+ * ln_http_timeout_ms() is 0.
+ */
 extern void ln_http_step(HttpClient *client);
 
 /* Take one finished transfer; false = none. */
@@ -150,7 +161,10 @@ extern int	ln_http_active(const HttpClient *client);
 /* Transfers that could still be added. */
 extern int	ln_http_free(const HttpClient *client);
 
-/* End every running transfer now; each is then taken by ln_http_next() with the verdict its journal supports. */
+/*
+ * End every running transfer now; each is then taken by ln_http_next() with
+ * the verdict its journal supports.
+ */
 extern void ln_http_abort_all(HttpClient *client);
 
 /*
@@ -159,7 +173,10 @@ extern void ln_http_abort_all(HttpClient *client);
  */
 extern void ln_http_forget_connections(HttpClient *client);
 
-/* What kind of fault libcurl's code tells, for people: "TLS", "name resolution", "connection", "time-out", ... */
+/*
+ * What kind of fault libcurl's code tells, for people: "TLS", "name
+ * resolution", "connection", "time-out", ...
+ */
 extern const char *ln_http_fault_name(int curl_code);
 
 /* "libcurl/7.88.1 OpenSSL/3.0.19 ..." */

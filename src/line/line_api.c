@@ -63,10 +63,12 @@ static void put_json(BodyWriter *w, const char *text, size_t len);
 
 static bool read_object(JsonText *r, JsonText *pieces, bool in_details);
 static bool read_details(JsonText *r, JsonText *pieces);
-static bool read_member(JsonText *r, JsonText *key, const unsigned char **value);
+static bool read_member(JsonText *r, JsonText *key,
+						const unsigned char **value);
 static bool read_string(JsonText *r, JsonText *content);
 static bool skip_value(JsonText *r);
-static char find_member(const char *json, size_t len, const char *name, JsonText *found);
+static char find_member(const char *json, size_t len, const char *name,
+						JsonText *found);
 static void skip_space(JsonText *r);
 static bool accept(JsonText *r, char c);
 static bool text_is(JsonText content, const char *word);
@@ -182,7 +184,8 @@ ln_line_decide(const LineCase *c)
 			return LINE_FINISH_ACCEPTED;
 
 		case LINE_UNREACHABLE:
-			return c->maybe_sent ? LINE_FINISH_UNKNOWN : LINE_FINISH_UNREACHABLE;
+			return c->maybe_sent ? LINE_FINISH_UNKNOWN
+				: LINE_FINISH_UNREACHABLE;
 
 		case LINE_REFUSED:
 			return c->maybe_sent ? LINE_FINISH_UNKNOWN : LINE_FINISH_REFUSED;
@@ -423,7 +426,10 @@ put_json(BodyWriter *w, const char *text, size_t len)
 		else
 			p++;
 	}
-	/* an escape at the very end would be no JSON: stay within it all the same */
+
+	/*
+	 * an escape at the very end would be no JSON: stay within it all the same
+	 */
 	put(w, run, end - run);
 }
 
@@ -832,7 +838,10 @@ read_details(JsonText *r, JsonText *pieces)
 	return accept(r, ']');
 }
 
-/* A key, and the value after it, which begins at *value and ends where r stands then. */
+/*
+ * A key, and the value after it, which begins at *value and ends where r
+ * stands then.
+ */
 static bool
 read_member(JsonText *r, JsonText *key, const unsigned char **value)
 {
@@ -1105,7 +1114,8 @@ show(JsonText content, char *buf, size_t room)
 		if (is_word_char(c) && !in_word)
 		{
 			/* looks at a bounded stretch at each beginning of a word */
-			for (n = 0; n < SECRET_WORD_LEN && is_word_char(next_char(&ahead));)
+			for (n = 0;
+				 n < SECRET_WORD_LEN && is_word_char(next_char(&ahead));)
 				n++;
 			if (n == SECRET_WORD_LEN)
 			{

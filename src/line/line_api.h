@@ -45,12 +45,16 @@ typedef enum LineOutcome
 #define LINE_OUTCOMES	(LINE_AMBIGUOUS + 1)
 
 /* the table of outcomes; total: every verdict, every int */
-extern LineOutcome ln_line_outcome(HttpVerdict verdict, int status, bool has_retry_after);
+extern LineOutcome ln_line_outcome(HttpVerdict verdict, int status,
+								   bool has_retry_after);
 
 /* stable lower-case name, e.g. "server_error" */
 extern const char *ln_line_outcome_name(LineOutcome outcome);
 
-/* may the message have reached LINE's queue? (accepted, server_error, ambiguous) */
+/*
+ * may the message have reached LINE's queue? (accepted, server_error,
+ * ambiguous)
+ */
 extern bool ln_line_may_have_been_sent(LineOutcome outcome);
 
 /* What to do with the row, given policies and history. */
@@ -102,8 +106,12 @@ extern LineNext ln_line_decide(const LineCase *c);
 #define LINE_TAG_MAX_ATTEMPT	9999
 extern void ln_line_tag(char *buf, int64_t id, int attempt, uint64_t token);
 
-/* The inverse; false when the text is no tag of ours (strict: round trip equal). */
-extern bool ln_line_parse_tag(const char *text, size_t len, int64_t *id, int *attempt, uint64_t *token);
+/*
+ * The inverse; false when the text is no tag of ours (strict: round trip
+ * equal).
+ */
+extern bool ln_line_parse_tag(const char *text, size_t len, int64_t *id,
+							  int *attempt, uint64_t *token);
 
 /* Path of an endpoint, e.g. "/bot/pnp/push" */
 extern const char *ln_line_path(LineKind kind);
@@ -111,7 +119,8 @@ extern const char *ln_line_path(LineKind kind);
 /*
  * The request body.  Pieces are JSON texts already valid (body, messages) or
  * plain strings that are escaped here (to, template_key, unit); white space
- * between their tokens is left out.  Everything is UTF-8.  Returns the length without terminator.  Half a request would be
+ * between their tokens is left out.  Everything is UTF-8.  Returns the length
+ * without terminator.  Half a request would be
  * worse than none: unless length and terminator fit in room, buf becomes "".
  */
 typedef struct LineMessage
@@ -135,14 +144,17 @@ extern size_t ln_line_body(const LineMessage *m, char *buf, size_t room);
  *		message: details[0].message (details[0].property)
  *
  * or, from the token endpoints, "error: error_description".  Printable ASCII
- * (others as \uXXXX), at most room - 1 bytes, terminated; "" when the bytes are
+ * (others as \uXXXX), at most room - 1 bytes, terminated; "" when the bytes
+ * are
  * no such document.  Of a document that is cut off or malformed further on,
  * what stood complete before that place.  Long words that could be a token or
  * a recipient (hex, base64, JWT of 40 characters or more) come out as "...",
- * since a rude server may send back what it got.  Foreign bytes: bounded, never
+ * since a rude server may send back what it got.  Foreign bytes: bounded,
+ * never
  * trusted, needs no terminator.
  */
-extern void ln_line_error_text(const char *body, size_t len, char *buf, size_t room);
+extern void ln_line_error_text(const char *body, size_t len, char *buf,
+							   size_t room);
 
 /*
  * A member of a JSON object, not of the objects in it: what a string says, or
@@ -151,28 +163,37 @@ extern void ln_line_error_text(const char *body, size_t len, char *buf, size_t r
  * counts), is an object or array, has a character that is not printable ASCII,
  * or does not fit with its terminator.  Foreign bytes, as above.
  */
-extern bool ln_line_json_member(const char *json, size_t len, const char *name, char *buf, size_t room);
+extern bool ln_line_json_member(const char *json, size_t len, const char *name,
+								char *buf, size_t room);
 
-/* The first character of the value that ln_line_json_member() would read; 0 = there is none. */
-extern char ln_line_json_member_type(const char *json, size_t len, const char *name);
+/*
+ * The first character of the value that ln_line_json_member() would read; 0 =
+ * there is none.
+ */
+extern char ln_line_json_member_type(const char *json, size_t len,
+									 const char *name);
 
 /*
  * The object that stands under a name in a JSON object, as bytes of the text
  * given.  What follows it may be cut off.  False, and nothing set, when there
  * is none before the text ends or stops being JSON.
  */
-extern bool ln_line_json_object(const char *json, size_t len, const char *name, const char **object, size_t *object_len);
+extern bool ln_line_json_object(const char *json, size_t len, const char *name,
+								const char **object, size_t *object_len);
 
 /*
  * The array that stands under a name in a JSON object, without its brackets.
  * False when the bytes are no complete object, or have none there.
  */
-extern bool ln_line_json_array(const char *json, size_t len, const char *name, const char **array, size_t *array_len);
+extern bool ln_line_json_array(const char *json, size_t len, const char *name,
+							   const char **array, size_t *array_len);
 
 /*
- * The next element of what ln_line_json_array() found, from *pos on, which moves
+ * The next element of what ln_line_json_array() found, from *pos on, which
+ * moves
  * behind it; false at the end.  An element is any value, as bytes.
  */
-extern bool ln_line_json_element(const char **pos, const char *end, const char **element, size_t *element_len);
+extern bool ln_line_json_element(const char **pos, const char *end,
+								 const char **element, size_t *element_len);
 
 #endif							/* LN_LINE_API_H */

@@ -20,7 +20,10 @@
 
 #define ASSERTION_TYPE "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
 
-/* header and claims of an assertion: two ids of at most 64 characters, and numbers */
+/*
+ * header and claims of an assertion: two ids of at most 64 characters, and
+ * numbers
+ */
 #define MAX_JOSE		768
 
 /* LINE's channel secrets have 32 hexadecimal digits. */
@@ -29,7 +32,10 @@
 /* RSA 8192, the largest that crypto.c takes */
 #define MAX_SIGNATURE	1024
 
-/* A token that lives for less is of no use, one that lives longer than LINE's longest is none of LINE's. */
+/*
+ * A token that lives for less is of no use, one that lives longer than LINE's
+ * longest is none of LINE's.
+ */
 #define MIN_LIFE		1
 #define MAX_LIFE		(INT64_C(10) * 365 * 86400)
 
@@ -85,7 +91,9 @@ ln_token_form_secret(const char *channel_id, const char *secret,
 	form[0] = '\0';
 	if (!ln_form_encode(channel_id, id, sizeof(id)))
 		return false;
-	n = (size_t) snprintf(form, room, "grant_type=client_credentials&client_id=%s&client_secret=", id);
+	n = (size_t) snprintf(
+						  form, room,
+						  "grant_type=client_credentials&client_id=%s&client_secret=", id);
 	if (n >= room || !ln_form_encode(secret, form + n, room - n))
 	{
 		form[0] = '\0';
@@ -110,11 +118,15 @@ ln_token_form_assertion(LnTokenFlow flow, const char *channel_id,
 	form[0] = '\0';
 	if (!json_safe(channel_id) || !json_safe(kid))
 	{
-		snprintf(err, errlen, "channel id and key id must have 1 to 64 letters, digits, \"_\", \"-\" or \".\"");
+		snprintf(
+				 err, errlen,
+				 "channel id and key id must have 1 to 64 letters, digits, \"_\", \"-\" or \".\"");
 		return false;
 	}
 
-	n = (size_t) snprintf(form, room, "grant_type=client_credentials&client_assertion_type=%s&client_assertion=",
+	n = (size_t) snprintf(
+						  form, room,
+						  "grant_type=client_credentials&client_assertion_type=%s&client_assertion=",
 						  ASSERTION_TYPE);
 	if (n >= room)
 		goto no_room;
@@ -139,8 +151,9 @@ ln_token_form_assertion(LnTokenFlow flow, const char *channel_id,
 		goto no_room;
 	n += ln_base64url_encode((const uint8_t *) jose, strlen(jose), form + n);
 
-	if (!ln_rs256_sign(pem, strlen(pem), assertion, (size_t) (form + n - assertion),
-					   signature, &siglen, err, errlen))
+	if (!ln_rs256_sign(pem, strlen(pem), assertion,
+					   (size_t) (form + n - assertion), signature, &siglen,
+					   err, errlen))
 	{
 		form[0] = '\0';
 		return false;
@@ -164,7 +177,10 @@ json_safe(const char *id)
 	size_t		len = strlen(id);
 
 	return len >= 1 && len <= 64 &&
-		strspn(id, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-.") == len;
+		strspn(
+			   id,
+			   "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-.") ==
+		len;
 }
 
 void
@@ -191,7 +207,9 @@ ln_token_error_text(const char *body, size_t len, char *buf, size_t room)
 	}
 	while (*in != '\0')
 	{
-		size_t		word = strspn(in, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+		size_t		word = strspn(
+								  in,
+								  "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
 		if (word >= SECRET_LEN)
 		{
@@ -250,7 +268,8 @@ ln_token_parse(const char *body, size_t len, char *token, size_t room,
 		return false;
 	}
 	if (ln_line_json_member(body, len, "expires_in", word, sizeof(word)) &&
-		word[0] != '\0' && strlen(word) <= 12 && strspn(word, "0123456789") == strlen(word))
+		word[0] != '\0' && strlen(word) <= 12 &&
+		strspn(word, "0123456789") == strlen(word))
 	{
 		for (const char *p = word; *p != '\0'; p++)
 			seconds = seconds * 10 + (*p - '0');
@@ -258,7 +277,8 @@ ln_token_parse(const char *body, size_t len, char *token, size_t room,
 	if (seconds < MIN_LIFE || seconds > MAX_LIFE)
 	{
 		memset(token, 0, room);
-		snprintf(err, errlen, "the answer's expires_in is no usable number of seconds");
+		snprintf(err, errlen,
+				 "the answer's expires_in is no usable number of seconds");
 		return false;
 	}
 	*life = seconds;

@@ -24,10 +24,15 @@ typedef enum LnTokenFlow
 								 * for, 30 at a time, can be revoked */
 } LnTokenFlow;
 
-/* LINE's tokens have 170 to a few hundred characters; "opaque and can be long" */
+/*
+ * LINE's tokens have 170 to a few hundred characters; "opaque and can be long"
+ */
 #define LN_TOKEN_SIZE		4096
 
-/* room for any form: a secret of 8192 characters has up to three times as many encoded */
+/*
+ * room for any form: a secret of 8192 characters has up to three times as many
+ * encoded
+ */
 #define LN_TOKEN_FORM_SIZE	26000
 
 /*
@@ -37,7 +42,10 @@ typedef enum LnTokenFlow
  */
 #define LN_TOKEN_V21_LIFE	3600
 
-/* How far ahead an assertion ends (s); LINE accepts up to 30 minutes, clocks differ. */
+/*
+ * How far ahead an assertion ends (s); LINE accepts up to 30 minutes, clocks
+ * differ.
+ */
 #define LN_ASSERTION_LIFE	600
 
 /* path of the endpoint, e.g. "/oauth2/v3/token" */
@@ -57,8 +65,8 @@ extern bool ln_token_form_secret(const char *channel_id, const char *secret,
  * key material, in err.
  */
 extern bool ln_token_form_assertion(LnTokenFlow flow, const char *channel_id,
-									const char *pem, const char *kid, int64_t now,
-									char *form, size_t room,
+									const char *pem, const char *kid,
+									int64_t now, char *form, size_t room,
 									char *err, size_t errlen);
 
 /*
@@ -66,15 +74,17 @@ extern bool ln_token_form_assertion(LnTokenFlow flow, const char *channel_id,
  * seconds; false with a sentence in err.  Foreign bytes: bounded, never
  * trusted; what is no clean header value is refused.
  */
-extern bool ln_token_parse(const char *body, size_t len, char *token, size_t room,
-						   int64_t *life, char *err, size_t errlen);
+extern bool ln_token_parse(const char *body, size_t len, char *token,
+						   size_t room, int64_t *life, char *err,
+						   size_t errlen);
 
 /*
  * A word of the token endpoint's error answer, as ln_line_error_text() does;
  * what could be a channel secret that it repeats (24 letters and digits or
  * more) comes out as "...", too.
  */
-extern void ln_token_error_text(const char *body, size_t len, char *buf, size_t room);
+extern void ln_token_error_text(const char *body, size_t len, char *buf,
+								size_t room);
 
 /* Is the text one that may stand behind "Bearer " in a header? */
 extern bool ln_token_is_clean(const char *token);
@@ -88,7 +98,10 @@ extern bool ln_form_encode(const char *text, char *buf, size_t room);
  */
 extern int64_t ln_token_renew_ms(int64_t life, uint64_t random);
 
-/* How long to wait after so many failures in a row (ms): 1 s doubling to a minute, half of it by random. */
+/*
+ * How long to wait after so many failures in a row (ms): 1 s doubling to a
+ * minute, half of it by random.
+ */
 extern int64_t ln_token_retry_ms(int failures, uint64_t random);
 
 #endif							/* LN_TOKEN_API_H */

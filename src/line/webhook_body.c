@@ -16,7 +16,8 @@
 #include <string.h>
 
 static bool read_event(const char *json, size_t len, LnBodyEvent *event);
-static bool string_member(const char *json, size_t len, const char *name, char *buf, size_t room);
+static bool string_member(const char *json, size_t len, const char *name,
+						  char *buf, size_t room);
 static bool read_time(const char *json, size_t len, int64_t *ms);
 
 bool
@@ -39,7 +40,8 @@ ln_webhook_next(LnWebhookBody *b, LnBodyEvent *event)
 	const char *json;
 	size_t		len;
 
-	while (b->pos != NULL && ln_line_json_element(&b->pos, b->end, &json, &len))
+	while (b->pos != NULL &&
+		   ln_line_json_element(&b->pos, b->end, &json, &len))
 	{
 		if (read_event(json, len, event))
 			return true;
@@ -48,9 +50,11 @@ ln_webhook_next(LnWebhookBody *b, LnBodyEvent *event)
 }
 
 bool
-ln_webhook_event(LnBodyEvent *event, const char *type, const char *id, const char *data)
+ln_webhook_event(LnBodyEvent *event, const char *type, const char *id,
+				 const char *data)
 {
-	if (type == NULL || id == NULL || id[0] == '\0' || strlen(id) > LN_EVENT_ID_MAX)
+	if (type == NULL || id == NULL || id[0] == '\0' ||
+		strlen(id) > LN_EVENT_ID_MAX)
 		return false;
 	if (strcmp(type, "delivery") == 0)
 		event->type = LN_EVENT_DELIVERY;
@@ -71,7 +75,8 @@ ln_webhook_event(LnBodyEvent *event, const char *type, const char *id, const cha
 		return true;			/* counted, and nothing of them is kept */
 	if (data == NULL)
 		return false;
-	event->tagged = ln_line_parse_tag(data, strlen(data), &event->message_id, &event->attempt, &event->token);
+	event->tagged = ln_line_parse_tag(data, strlen(data), &event->message_id,
+									  &event->attempt, &event->token);
 	if (!event->tagged)
 	{
 		if (strlen(data) != 64 || strspn(data, "0123456789abcdef") != 64)
@@ -104,7 +109,8 @@ read_event(const char *json, size_t len, LnBodyEvent *event)
 	if (!string_member(json, len, "type", type, sizeof(type)) ||
 		!string_member(json, len, "webhookEventId", id, sizeof(id)))
 		return false;
-	has_data = ln_line_json_object(json, len, "delivery", &delivery, &delivery_len) &&
+	has_data =
+		ln_line_json_object(json, len, "delivery", &delivery, &delivery_len) &&
 		string_member(delivery, delivery_len, "data", data, sizeof(data));
 	return ln_webhook_event(event, type, id, has_data ? data : NULL) &&
 		read_time(json, len, &event->at_ms);
@@ -114,14 +120,16 @@ read_event(const char *json, size_t len, LnBodyEvent *event)
  * A member that is a string of printable ASCII and fits.
  */
 static bool
-string_member(const char *json, size_t len, const char *name, char *buf, size_t room)
+string_member(const char *json, size_t len, const char *name,
+			  char *buf, size_t room)
 {
 	return ln_line_json_member_type(json, len, name) == '"' &&
 		ln_line_json_member(json, len, name, buf, room);
 }
 
 /*
- * The time of an event; 0 where there is no number.  False for a time that LINE
+ * The time of an event; 0 where there is no number.  False for a time that
+ * LINE
  * cannot mean.
  */
 static bool

@@ -51,7 +51,9 @@ typedef struct LnWebhookBody
 	const char *end;
 } LnWebhookBody;
 
-/* Begin with a body; false when it is no JSON object with an array "events". */
+/*
+ * Begin with a body; false when it is no JSON object with an array "events".
+ */
 extern bool ln_webhook_begin(LnWebhookBody *b, const char *body, size_t len);
 
 /*
@@ -66,7 +68,8 @@ extern bool ln_webhook_next(LnWebhookBody *b, LnBodyEvent *event);
  * The same for an event whose members were read elsewhere; each may be NULL.
  * False when it is none of ours.  Leaves at_ms alone.
  */
-extern bool ln_webhook_event(LnBodyEvent *event, const char *type, const char *id, const char *data);
+extern bool ln_webhook_event(LnBodyEvent *event, const char *type,
+							 const char *id, const char *data);
 
 /* Is it a time that LINE can mean (ms since 1970)? */
 extern bool ln_webhook_time(double ms);

@@ -91,7 +91,9 @@ typedef struct PhoneCode
 	uint16_t	lead;			/* automaton of leading digits, 0 = none */
 } PhoneCode;
 
-/* The conformance test compiles this file with the tables of another version. */
+/*
+ * The conformance test compiles this file with the tables of another version.
+ */
 #ifndef LN_PHONE_TABLES
 #define LN_PHONE_TABLES "phone/phone_tables.h"
 #endif
@@ -227,7 +229,8 @@ static int	decode(const char *utf8, size_t len, uint32_t *c, uint8_t *k,
 				   int *chars);
 static bool exact_text(const Text *input, int region, LnPhone *out,
 					   Trace *trace);
-static bool safe_text(const Text *input, int region, bool simple, LnPhone *out);
+static bool safe_text(const Text *input, int region, bool simple,
+					  LnPhone *out);
 static bool confirm(LnPhone *out);
 static inline bool begins_with_own_code(const Digits *digits, int region);
 
@@ -609,7 +612,8 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 				int			rest_n = n - own->len;
 
 				strip_national_prefix(plan, &rest, &rest_n, buf1);
-				if ((!is_viable(plan, d, n) && is_viable(plan, rest, rest_n)) ||
+				if ((!is_viable(plan, d, n) &&
+					 is_viable(plan, rest, rest_n)) ||
 					length_is_too_long(plan, n))
 				{
 					code = own;
@@ -683,7 +687,8 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 	if (out->type != LN_PHONE_UNKNOWN)
 	{
 		memcpy(out->region,
-			   phone_plans[phone_code_plans[code->first + OUT_PLACE(result)]].region,
+			   phone_plans[phone_code_plans[code->first + OUT_PLACE(result)]]
+			   .region,
 			   4);
 		out->valid = true;
 		out->status = LN_PHONE_OK;
@@ -712,7 +717,8 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 				place = here;
 		}
 		if (place != 0)
-			memcpy(out->region,
+			memcpy(
+				   out->region,
 				   phone_plans[phone_code_plans[code->first + place - 1]].region,
 				   4);
 		else
@@ -769,23 +775,26 @@ parse_digits(const Digits *digits, int region, LnPhone *out)
 #define TT B_SPACE
 
 static const uint8_t byte_class[256] = {
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, TT, TT, OO, OO, TT, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	SS, OO, LL, OO, OO, OO, OO, LL, B_OPEN, B_CLOSE, OO, B_PLUS, OO, SS, B_DOT, SS,
-	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, LL, OO, OO, OO, OO, OO,
-	OO, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW,
-	WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, B_OPEN, OO, B_CLOSE, OO, B_FILL,
-	OO, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW,
-	WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, OO, OO, OO, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	OO, OO, MM, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	MM, OO, MM, MM, MM, MM, MM, MM, MM, MM, OO, OO, OO, OO, OO, MM,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO
-};
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, TT, TT, OO, OO,
+	TT, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
+	OO, OO, OO, OO, OO, OO, SS, OO, LL, OO, OO, OO, OO,
+	LL, B_OPEN, B_CLOSE, OO, B_PLUS, OO, SS, B_DOT, SS, 0, 1, 2, 3,
+	4, 5, 6, 7, 8, 9, LL, OO, OO, OO, OO, OO, OO,
+	WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW,
+	WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW,
+	B_OPEN, OO, B_CLOSE, OO, B_FILL, OO, WW, WW, WW, WW, WW, WW, WW,
+	WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW, WW,
+	WW, WW, WW, WW, WW, WW, OO, OO, OO, OO, OO, OO, OO,
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, MM,
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
+	OO, OO, OO, MM, OO, MM, MM, MM, MM, MM, MM, MM, MM,
+	OO, OO, OO, OO, OO, MM, OO, OO, OO, OO, OO, OO, OO,
+OO, OO, OO, OO, OO, OO, OO, OO, OO};
 
 #undef OO
 #undef LL
@@ -1068,7 +1077,8 @@ digit_value(uint32_t c)
 		else
 			high = middle;
 	}
-	return c - phone_digit_zeros[low] <= 9 ? (int) (c - phone_digit_zeros[low]) : -1;
+	return c - phone_digit_zeros[low] <= 9 ? (int) (c - phone_digit_zeros[low])
+		: -1;
 }
 
 /* General category L or N. */
@@ -1079,7 +1089,8 @@ is_word(uint32_t c)
 	int			high = LENGTH_OF(phone_word_ranges);
 
 	if (c < 0x80)
-		return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+		return (c >= '0' && c <= '9') ||
+			((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 	while (high - low > 1)
 	{
 		int			middle = (low + high) / 2;
@@ -1508,7 +1519,8 @@ match_extension(const uint32_t *c, const uint8_t *class, int start, int n,
 	if (i + 1 < n && c[i] == ',' && c[i + 1] == ',' &&
 		ext_tail(c, class, i + 2, n, 15, digits, count))
 		return true;
-	if (i < n && c[i] == ';' && ext_tail(c, class, i + 1, n, 15, digits, count))
+	if (i < n && c[i] == ';' &&
+		ext_tail(c, class, i + 1, n, 15, digits, count))
 		return true;
 	if (i < n && c[i] == ',')
 	{
@@ -2098,16 +2110,19 @@ kind_of(uint32_t c)
 #define DD K_DIGIT
 
 static const uint8_t ascii_kind[128] = {
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, SP, SP, SP, SP, SP, OO, OO,
-	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
-	SP, OO, OO, K_HASH, OO, OO, OO, OO, K_OPEN, K_CLOSE, K_MASK, K_PLUS, OO,
-	K_DASH, K_DOT, K_SLASH,
-	DD, DD, DD, DD, DD, DD, DD, DD, DD, DD, OO, OO, K_OPEN, OO, K_CLOSE, K_MASK,
-	OO, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL,
-	LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, K_OPEN, OO, K_CLOSE, OO, K_FILL,
-	OO, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL,
-	LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, LL, K_OPEN, OO, K_CLOSE, K_DASH, OO
-};
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, SP,
+	SP, SP, SP, SP, OO, OO, OO, OO, OO, OO,
+	OO, OO, OO, OO, OO, OO, OO, OO, OO, OO,
+	OO, OO, SP, OO, OO, K_HASH, OO, OO, OO, OO,
+	K_OPEN, K_CLOSE, K_MASK, K_PLUS, OO, K_DASH, K_DOT, K_SLASH, DD, DD,
+	DD, DD, DD, DD, DD, DD, DD, DD, OO, OO,
+	K_OPEN, OO, K_CLOSE, K_MASK, OO, LL, LL, LL, LL, LL,
+	LL, LL, LL, LL, LL, LL, LL, LL, LL, LL,
+	LL, LL, LL, LL, LL, LL, LL, LL, LL, LL,
+	LL, K_OPEN, OO, K_CLOSE, OO, K_FILL, OO, LL, LL, LL,
+	LL, LL, LL, LL, LL, LL, LL, LL, LL, LL,
+	LL, LL, LL, LL, LL, LL, LL, LL, LL, LL,
+LL, LL, LL, K_OPEN, OO, K_CLOSE, K_DASH, OO};
 
 #undef OO
 #undef SP
@@ -2271,7 +2286,9 @@ find_mask(const Clean *clean, const Trace *trace)
 			}
 			if (len >= 2 && clean->n_digits > 0 && begin > clean->last_digit)
 			{
-				/* the last digits, unless it leads to a word, or goes around */
+				/*
+				 * the last digits, unless it leads to a word, or goes around
+				 */
 				for (left = begin - 1; is_gap(kind[left]); left--)
 					;
 				for (right = i; right < n && is_gap(kind[right]); right++)
@@ -2364,7 +2381,8 @@ find_shape(const Clean *clean)
 
 	if (clean->n_digits < 4 || clean->n_digits > 14 ||
 		(clean->n_digits > 8 && clean->dots < 3) ||
-		(clean->first_digit > 0 && clean->kind[clean->first_digit - 1] == K_PLUS))
+		(clean->first_digit > 0 &&
+		 clean->kind[clean->first_digit - 1] == K_PLUS))
 		return NULL;
 	for (i = clean->first_digit; i <= clean->last_digit;)
 	{
@@ -2406,8 +2424,8 @@ find_shape(const Clean *clean)
 
 		/* year, month, day; or with the year at the end, in either order */
 		if (len[year] == 4 && value[year] >= 1900 && value[year] <= 2099 &&
-			len[a] <= 2 && len[b] <= 2 && low >= 1 && low <= 12 && high <= 31 &&
-			(year == 2 || value[1] <= 12))
+			len[a] <= 2 && len[b] <= 2 && low >= 1 && low <= 12 &&
+			high <= 31 && (year == 2 || value[1] <= 12))
 			return "date";
 	}
 	if (groups >= 4 && sep[1] == K_DOT && sep[2] == K_DOT && sep[3] == K_DOT &&
@@ -2516,7 +2534,8 @@ confirm(LnPhone *out)
 
 /* Is this part of a text alone a valid number of at least so many digits? */
 static bool
-part_is_number(const Clean *clean, int from, int to, int min_digits, int region)
+part_is_number(const Clean *clean, int from, int to,
+			   int min_digits, int region)
 {
 	Text		part;
 	Trace		trace;
@@ -2604,7 +2623,8 @@ find_second_number(const Clean *clean, int region)
 			continue;
 		/* with what stands behind it, or without: a note */
 		if (part_is_number(clean, right[i], clean->easy.n, min, region) ||
-			part_is_number(clean, right[i], clean->last_digit + 1, min, region))
+			part_is_number(clean, right[i], clean->last_digit + 1, min,
+						   region))
 			return right[i];
 		for (m = i + 1; m < cuts; m++)
 			if (clear[m] && right[i] < left[m] &&
@@ -2792,7 +2812,8 @@ cut_annotation(const Clean *clean, char *extension, int *extension_len)
 			 * Brackets with words in them are no part of the number.  If they
 			 * are not closed, who knows whose the digits in them are.
 			 */
-			for (k = i + 1; k < n && kind[k] != K_CLOSE && kind[k] != K_OPEN; k++)
+			for (k = i + 1; k < n && kind[k] != K_CLOSE && kind[k] != K_OPEN;
+				 k++)
 			{
 				words |= kind[k] >= K_LATIN;
 				inside |= kind[k] == K_DIGIT && !words;

@@ -266,7 +266,8 @@ ln_phone_from_datum(Datum phone_text, int region_id, LnPhoneMode mode,
 	 * content does not matter then, so a toasted gigabyte stays where it is.
 	 */
 	if (toast_raw_datum_size(phone_text) - VARHDRSZ > MAX_PHONE_BYTES)
-		return ln_phone_parse(too_long, sizeof(too_long), region_id, mode, out);
+		return ln_phone_parse(too_long, sizeof(too_long), region_id, mode,
+							  out);
 
 	value = DatumGetTextPP(phone_text);
 	data = VARDATA_ANY(value);
@@ -391,10 +392,12 @@ get_region(Datum region)
 
 	id = ln_phone_region_id(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
 	if (id < 0)
-		ereport(ERROR,
+		ereport(
+				ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown region \"%s\"", short_argument(value)),
-				 errhint("Regions are ISO 3166 codes of two letters, for example JP, TH or TW; ZZ stands for none."),
+				 errhint(
+						 "Regions are ISO 3166 codes of two letters, for example JP, TH or TW; ZZ stands for none."),
 				 errhidestmt(true), errhidecontext(true)));
 	return id;
 }
@@ -441,7 +444,8 @@ report_invalid_phone(const LnPhone *phone)
 			break;
 		case LN_PHONE_INVALID_COUNTRY_CODE:
 			detail = "It has no country calling code that exists";
-			hint = "Pass the number with its country code, or name its region.";
+			hint =
+				"Pass the number with its country code, or name its region.";
 			break;
 		case LN_PHONE_TOO_SHORT:
 			detail = "It has too few digits";
@@ -451,7 +455,8 @@ report_invalid_phone(const LnPhone *phone)
 			break;
 		case LN_PHONE_NOT_VALID:
 			if (phone->rule != NULL)
-				detail = "Numbers with a Japanese carrier code have no international form";
+				detail =
+					"Numbers with a Japanese carrier code have no international form";
 			else
 				detail = "No such number is issued";
 			break;
@@ -474,18 +479,19 @@ report_invalid_phone(const LnPhone *phone)
 	if (detail == NULL)
 		elog(ERROR, "no reason for an invalid phone number");
 
-	ereport(ERROR,
+	ereport(
+			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid phone number: %s",
 					ln_phone_status_name(phone->status)),
-			 phone->parsed ?
-			 errdetail("%s: %d digits after country code %d, see character %d.",
-					   detail, phone->national_len, phone->country_code,
-					   phone->error_position) :
-			 errdetail("%s, see character %d.", detail,
-					   phone->error_position),
-			 hint != NULL ? errhint("%s", hint) : 0,
-			 errhidestmt(true),
+			 phone->parsed
+			 ? errdetail(
+						 "%s: %d digits after country code %d, see character %d.",
+						 detail, phone->national_len, phone->country_code,
+						 phone->error_position)
+			 : errdetail("%s, see character %d.", detail,
+						 phone->error_position),
+			 hint != NULL ? errhint("%s", hint) : 0, errhidestmt(true),
 			 errhidecontext(true)));
 }
 

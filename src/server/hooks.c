@@ -73,7 +73,10 @@ is_template(Oid db)
 	return result;
 }
 
-/* CREATEDB; the server's own test of it is not exported by every minor release. */
+/*
+ * CREATEDB; the server's own test of it is not exported by every minor
+ * release.
+ */
 static bool
 may_create_databases(void)
 {
@@ -116,7 +119,8 @@ database_to_free(Node *stmt, bool *at_once)
 				 */
 				*at_once = OidIsValid(db) && CountDBConnections(db) == 0;
 				foreach(lc, ((DropdbStmt *) stmt)->options)
-					if (strcmp(((DefElem *) lfirst(lc))->defname, "force") == 0)
+					if (strcmp(((DefElem *) lfirst(lc))->defname, "force") ==
+						0)
 					*at_once = true;
 				break;
 			}
@@ -131,7 +135,8 @@ database_to_free(Node *stmt, bool *at_once)
 
 				foreach(lc, alter->options)
 				{
-					if (strcmp(((DefElem *) lfirst(lc))->defname, "tablespace") == 0)
+					if (strcmp(((DefElem *) lfirst(lc))->defname,
+							   "tablespace") == 0)
 						db = get_database_oid(alter->dbname, true);
 				}
 				break;
@@ -145,7 +150,8 @@ database_to_free(Node *stmt, bool *at_once)
 				{
 					DefElem    *opt = (DefElem *) lfirst(lc);
 
-					if (strcmp(opt->defname, "template") == 0 && opt->arg != NULL)
+					if (strcmp(opt->defname, "template") == 0 &&
+						opt->arg != NULL)
 						template = defGetString(opt);
 				}
 				if (!may_create_databases())
@@ -216,7 +222,8 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 	 * commands have; within a transaction block they fail, all but RENAME.
 	 */
 	if (ln_shared != NULL && IsTransactionState() &&
-		(IsA(stmt, RenameStmt) || !(IsTransactionBlock() || IsSubTransaction())))
+		(IsA(stmt, RenameStmt) ||
+		 !(IsTransactionBlock() || IsSubTransaction())))
 		db = database_to_free(stmt, &soon);
 	at_once = soon;
 
@@ -231,11 +238,13 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 		Oid			schema = get_namespace_oid("line_notify", true);
 
 		if (OidIsValid(schema))
-			LockDatabaseObject(NamespaceRelationId, schema, 0, AccessExclusiveLock);
+			LockDatabaseObject(NamespaceRelationId, schema, 0,
+							   AccessExclusiveLock);
 	}
 
 	if (!OidIsValid(db))
-		next_process_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		next_process_utility(pstmt, queryString, readOnlyTree, context, params,
+							 queryEnv, dest, qc);
 	else
 	{
 		/* also on the way out of a session that is terminated */
@@ -243,9 +252,12 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 		{
 			/* more than the drain needs; the command itself waits 5 s more */
 			if (!ln_shmem_hold(db, at_once, ln_guc_shutdown_timeout + 10000))
-				ereport(WARNING,
-						(errmsg("the line_notify worker of the database did not step aside in time")));
-			next_process_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+				ereport(
+						WARNING,
+						(errmsg(
+								"the line_notify worker of the database did not step aside in time")));
+			next_process_utility(pstmt, queryString, readOnlyTree, context,
+								 params, queryEnv, dest, qc);
 		}
 		PG_END_ENSURE_ERROR_CLEANUP(release, ObjectIdGetDatum(db));
 		ln_shmem_end_hold(db);
@@ -270,7 +282,8 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 }
 
 static void
-ln_object_access(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
+ln_object_access(ObjectAccessType access, Oid classId,
+				 Oid objectId, int subId, void *arg)
 {
 	if (prev_object_access)
 		prev_object_access(access, classId, objectId, subId, arg);
@@ -290,27 +303,34 @@ has_private_word(const char *statement)
 		if (strchr("oOeE_pPrRsSfF", *p) == NULL)
 			continue;
 		for (int i = 0; i < (int) lengthof(private_words); i++)
-			if (pg_strncasecmp(p, private_words[i], strlen(private_words[i])) == 0)
+			if (pg_strncasecmp(p, private_words[i],
+							   strlen(private_words[i])) == 0)
 				return true;
 	}
 	return false;
 }
 
 /*
- * An error of such a statement, whoever raises it (the parser at a misspelt use
+ * An error of such a statement, whoever raises it (the parser at a misspelt
+ * use
  * case, a constraint somebody added), is logged without its text.  So are a
- * line of input that COPY could not read, and the row that a constraint of ours
+ * line of input that COPY could not read, and the row that a constraint of
+ * ours
  * refused, also to a worker.  The client is told everything.
  */
 static void
 ln_emit_log(ErrorData *edata)
 {
-	if (edata->elevel >= ERROR && edata->schema_name != NULL && edata->detail != NULL &&
-		ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION &&
+	if (edata->elevel >= ERROR && edata->schema_name != NULL &&
+		edata->detail != NULL &&
+		ERRCODE_TO_CATEGORY(edata->sqlerrcode) ==
+		ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION &&
 		strcmp(edata->schema_name, "line_notify") == 0)
-		edata->detail_log = pstrdup("The row is not logged, since it may name a person.");
-	if (edata->elevel >= WARNING && !edata->hide_ctx && edata->context != NULL &&
-		strstr(edata->context, "COPY ") != NULL && debug_query_string != NULL)
+		edata->detail_log =
+			pstrdup("The row is not logged, since it may name a person.");
+	if (edata->elevel >= WARNING && !edata->hide_ctx &&
+		edata->context != NULL && strstr(edata->context, "COPY ") != NULL &&
+		debug_query_string != NULL)
 		edata->hide_ctx = has_private_word(debug_query_string);
 
 	/*

@@ -44,7 +44,10 @@
 #include "server/launcher.h"
 #include "server/shmem.h"
 
-/* Probing workers at once: a server with 500 databases shall not lose all its worker slots at start. */
+/*
+ * Probing workers at once: a server with 500 databases shall not lose all its
+ * worker slots at start.
+ */
 #define MAX_STARTING		4
 
 /* A worker that has not attached after this long never will (ms). */
@@ -53,13 +56,19 @@
 /* Look for databases without a place no more often than this (ms). */
 #define SCAN_GAP			60000
 
-/* Look for a free worker slot again after this long (ms), or when one of ours ends. */
+/*
+ * Look for a free worker slot again after this long (ms), or when one of ours
+ * ends.
+ */
 #define NO_WORKER_RETRY		5000
 #define NO_WORKER_ERROR		"no free background worker slot"
 
 static MemoryContext launcher_context;
 
-/* Handles of the workers we started, by slot: they tell of one that never attached. */
+/*
+ * Handles of the workers we started, by slot: they tell of one that never
+ * attached.
+ */
 static BackgroundWorkerHandle **handles;
 
 static void launcher_exit(int code, Datum arg);
@@ -77,7 +86,8 @@ ln_launcher_register(void)
 	BackgroundWorker worker;
 
 	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_flags =
+		BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	/* a standby sends nothing; promotion starts us */
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = 5;
@@ -107,10 +117,12 @@ ln_launcher_main(Datum arg)
 	ln_shared->scan_databases = true;
 	LWLockRelease(ln_shared->lock);
 
-	launcher_context = AllocSetContextCreate(TopMemoryContext, "line_notify launcher",
-											 ALLOCSET_DEFAULT_SIZES);
+	launcher_context =
+		AllocSetContextCreate(TopMemoryContext, "line_notify launcher",
+							  ALLOCSET_DEFAULT_SIZES);
 	handles = MemoryContextAllocZero(TopMemoryContext,
-									 sizeof(BackgroundWorkerHandle *) * ln_shared->nslots);
+									 sizeof(BackgroundWorkerHandle *) *
+									 ln_shared->nslots);
 	wait_event = LnWaitEvent("LineNotifyLauncherMain");
 	ereport(LOG, (errmsg("delivery launcher started")));
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -139,7 +151,9 @@ ln_launcher_main(Datum arg)
 		 * commits
 		 */
 		scan_wanted = scan_wanted || scan;
-		if (scan_wanted && TimestampDifferenceExceeds(last_scan, GetCurrentTimestamp(), SCAN_GAP))
+		if (scan_wanted &&
+			TimestampDifferenceExceeds(last_scan, GetCurrentTimestamp(),
+									   SCAN_GAP))
 		{
 			list_databases();
 			scan_wanted = false;
@@ -151,7 +165,8 @@ ln_launcher_main(Datum arg)
 		MemoryContextReset(launcher_context);
 
 		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
+						 (timeout >= 0 ? WL_TIMEOUT : 0),
 						 timeout, wait_event);
 	}
 }
@@ -247,7 +262,8 @@ static void
 place_databases(void)
 {
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-	while (nto_probe > 0 && ln_shmem_find_or_make(to_probe[nto_probe - 1]) != NULL)
+	while (nto_probe > 0 &&
+		   ln_shmem_find_or_make(to_probe[nto_probe - 1]) != NULL)
 		nto_probe--;
 	LWLockRelease(ln_shared->lock);
 }
@@ -288,13 +304,17 @@ stopped(int slotno)
 		GetBackgroundWorkerPid(handles[slotno], &pid) == BGWH_STOPPED;
 }
 
-/* The worker of a slot failed: try again, later each time.  Caller holds the lock exclusively. */
+/*
+ * The worker of a slot failed: try again, later each time.  Caller holds the
+ * lock exclusively.
+ */
 static void
 back_off(LnSlot *slot, TimestampTz now, const char *error)
 {
 	slot->state = LN_SLOT_BACKOFF;
 	slot->failures++;
-	slot->restart_at = TimestampTzPlusMilliseconds(now, ln_shmem_backoff_ms(slot->failures));
+	slot->restart_at =
+		TimestampTzPlusMilliseconds(now, ln_shmem_backoff_ms(slot->failures));
 	strlcpy(slot->last_error, error, sizeof(slot->last_error));
 }
 
@@ -337,13 +357,18 @@ start_workers(void)
 			case LN_SLOT_RUNNING:
 				break;
 			case LN_SLOT_STARTING:
-				if (!ended && now < TimestampTzPlusMilliseconds(slot->started_at, START_TIMEOUT))
+				if (!ended &&
+					now < TimestampTzPlusMilliseconds(slot->started_at,
+													  START_TIMEOUT))
 				{
 					starting++;
-					wake = Min(wake, TimestampTzPlusMilliseconds(slot->started_at, START_TIMEOUT));
+					wake =
+						Min(wake, TimestampTzPlusMilliseconds(slot->started_at,
+															  START_TIMEOUT));
 					break;
 				}
-				back_off(slot, now, "worker did not start, see the server log");
+				back_off(slot, now,
+						 "worker did not start, see the server log");
 				if (slot->hold_pid != 0)
 					slot->state = LN_SLOT_HELD;
 				wake = Min(wake, slot->restart_at);
@@ -399,13 +424,15 @@ start_workers(void)
 			MemoryContext old;
 			bool		registered;
 
-			worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+			worker.bgw_flags =
+				BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 			worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 			worker.bgw_restart_time = BGW_NEVER_RESTART;
 			worker.bgw_notify_pid = MyProcPid;
 			strlcpy(worker.bgw_library_name, "line_notify", BGW_MAXLEN);
 			strlcpy(worker.bgw_function_name, "ln_worker_main", BGW_MAXLEN);
-			snprintf(worker.bgw_name, BGW_MAXLEN, "line_notify worker for database %u", database);
+			snprintf(worker.bgw_name, BGW_MAXLEN,
+					 "line_notify worker for database %u", database);
 			strlcpy(worker.bgw_type, "line_notify worker", BGW_MAXLEN);
 			if (handles[i] != NULL)
 				pfree(handles[i]);
@@ -416,7 +443,8 @@ start_workers(void)
 			if (registered)
 			{
 				starting++;
-				wake = Min(wake, TimestampTzPlusMilliseconds(now, START_TIMEOUT));
+				wake =
+					Min(wake, TimestampTzPlusMilliseconds(now, START_TIMEOUT));
 				continue;
 			}
 		}
@@ -431,15 +459,19 @@ start_workers(void)
 			else if (starting > 0)
 			{
 				/* our own probers have the slots for a moment; they wake us */
-				slot->state = slot->hold_pid != 0 ? LN_SLOT_HELD : LN_SLOT_WANTED;
+				slot->state =
+					slot->hold_pid != 0 ? LN_SLOT_HELD : LN_SLOT_WANTED;
 			}
 			else
 			{
 				/* once, not every five seconds */
 				complain = strcmp(slot->last_error, NO_WORKER_ERROR) != 0;
-				slot->state = slot->hold_pid != 0 ? LN_SLOT_HELD : LN_SLOT_NO_WORKER;
-				slot->restart_at = TimestampTzPlusMilliseconds(now, NO_WORKER_RETRY);
-				strlcpy(slot->last_error, NO_WORKER_ERROR, sizeof(slot->last_error));
+				slot->state =
+					slot->hold_pid != 0 ? LN_SLOT_HELD : LN_SLOT_NO_WORKER;
+				slot->restart_at =
+					TimestampTzPlusMilliseconds(now, NO_WORKER_RETRY);
+				strlcpy(slot->last_error, NO_WORKER_ERROR,
+						sizeof(slot->last_error));
 				no_worker = true;
 				wake = Min(wake, slot->restart_at);
 			}
@@ -448,13 +480,17 @@ start_workers(void)
 		if (no_worker)
 			ConditionVariableBroadcast(&ln_shared->drained);
 		if (complain)
-			ereport(WARNING,
+			ereport(
+					WARNING,
 					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 					 errmsg("no free background worker slot for line_notify"),
-					 errhint("You may need to increase \"max_worker_processes\".")));
+					 errhint(
+							 "You may need to increase \"max_worker_processes\".")));
 	}
 
 	if (wake == DT_NOEND)
 		return -1;
-	return Max(0, Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), wake), 3600000));
+	return Max(0, Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													  wake),
+					  3600000));
 }

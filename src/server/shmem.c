@@ -174,7 +174,8 @@ ln_shmem_note_drained(LnSlot *slot, TimestampTz resume_at)
 
 	/* waits for whoever is just noting work */
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-	changed = pg_atomic_read_u32(&slot->work) == 0 && slot->resume_at != resume_at;
+	changed =
+		pg_atomic_read_u32(&slot->work) == 0 && slot->resume_at != resume_at;
 	if (changed)
 		slot->resume_at = resume_at;
 	LWLockRelease(ln_shared->lock);
@@ -248,7 +249,8 @@ ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels)
 bool
 ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
+	TimestampTz deadline =
+	TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout_ms);
 
 	if (ln_shared == NULL)
 		return true;
@@ -264,7 +266,8 @@ ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
 		{
 			slot->hold_pid = MyProcPid;
 			slot->hold_at_once = at_once;
-			if (slot->state == LN_SLOT_STARTING || slot->state == LN_SLOT_RUNNING)
+			if (slot->state == LN_SLOT_STARTING ||
+				slot->state == LN_SLOT_RUNNING)
 			{
 				gone = false;
 				ln_shmem_set_latch(slot->procno);
@@ -283,8 +286,9 @@ ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
 			return false;
 
 		/* the worker sets no latch of ours: look again soon */
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 10, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10,
+						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -319,13 +323,17 @@ ln_shmem_backoff_ms(int failures)
 uint64
 ln_shmem_channel_bit(const char *name)
 {
-	return UINT64CONST(1) << (hash_bytes((const unsigned char *) name, strlen(name)) & 63);
+	return UINT64CONST(1) << (hash_bytes((const unsigned char *) name,
+										 strlen(name)) &
+							  63);
 }
 
 /*
- * The rate limit of a key, or NULL.  Returns with rate_lock held, shared unless
+ * The rate limit of a key, or NULL.  Returns with rate_lock held, shared
+ * unless
  * it had to be made: the caller releases it.  make = RATE_MAKE takes the place
- * of one that nobody needs, if all are taken; RATE_INSIST that of any one without
+ * of one that nobody needs, if all are taken; RATE_INSIST that of any one
+ * without
  * a pause.
  */
 static LnRate *
@@ -356,7 +364,8 @@ find_rate(uint64 key, RateMake make)
 			if (!ln_bucket_idle(&other->bucket, now) &&
 				(make != RATE_INSIST || other->bucket.blocked_until_ns > now))
 				continue;
-			if (victim == NULL || other->bucket.updated_ns < victim->bucket.updated_ns)
+			if (victim == NULL ||
+				other->bucket.updated_ns < victim->bucket.updated_ns)
 				victim = other;
 		}
 		if (victim == NULL)
@@ -434,8 +443,12 @@ ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns)
 		SpinLockAcquire(&rate->mutex);
 		now = bucket_time(&rate->bucket, now);
 		ln_bucket_configure(&rate->bucket, limit, now);
-		/* after a pause, from a tenth of the rate to all of it in ten seconds */
-		ln_bucket_block(&rate->bucket, pause_ns, INT64CONST(10000000000), 100, now);
+
+		/*
+		 * after a pause, from a tenth of the rate to all of it in ten seconds
+		 */
+		ln_bucket_block(&rate->bucket, pause_ns, INT64CONST(10000000000), 100,
+						now);
 		SpinLockRelease(&rate->mutex);
 	}
 	LWLockRelease(ln_shared->rate_lock);
@@ -490,7 +503,8 @@ ln_shmem_stats(Oid database, const char *channel, int kind)
 	{
 		LnStats    *s = &ln_shared->stats[i];
 
-		if (s->database == database && s->kind == kind && strcmp(s->channel, channel) == 0)
+		if (s->database == database && s->kind == kind &&
+			strcmp(s->channel, channel) == 0)
 		{
 			place = s;
 			break;
@@ -510,9 +524,13 @@ ln_shmem_stats(Oid database, const char *channel, int kind)
 	if (place == NULL && !told)
 	{
 		told = true;
-		ereport(LOG,
-				(errmsg("no slot is left for statistics of channel \"%s\"", channel),
-				 errdetail("There are %d, for two endpoints of each channel of each database.", LN_STATS)));
+		ereport(
+				LOG,
+				(errmsg("no slot is left for statistics of channel \"%s\"",
+						channel),
+				 errdetail(
+						   "There are %d, for two endpoints of each channel of each database.",
+						   LN_STATS)));
 	}
 	return place;
 }
@@ -568,7 +586,8 @@ ln_stats_sent(LnStats *s)
 }
 
 void
-ln_stats_answer(LnStats *s, int outcome, int next, int status, TimestampTz now, int64 latency_us)
+ln_stats_answer(LnStats *s, int outcome, int next, int status,
+				TimestampTz now, int64 latency_us)
 {
 	if (s == NULL)
 		return;
@@ -583,7 +602,8 @@ ln_stats_answer(LnStats *s, int outcome, int next, int status, TimestampTz now, 
 	if (status == 429)
 		pg_atomic_fetch_add_u64(&s->counters[LN_COUNT_STATUS_429], 1);
 	if (status > 0)
-		pg_atomic_fetch_add_u64(&s->latency[ln_histogram_bucket(latency_us)], 1);
+		pg_atomic_fetch_add_u64(&s->latency[ln_histogram_bucket(latency_us)],
+								1);
 	if (outcome == LINE_ACCEPTED || outcome == LINE_UNREACHABLE)
 		pg_atomic_write_u64(&s->last_success, (uint64) now);
 	else
@@ -624,7 +644,8 @@ shmem_request(void)
 {
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
-	RequestAddinShmemSpace(add_size(shmem_size(ln_guc_max_databases),
+	RequestAddinShmemSpace(
+						   add_size(shmem_size(ln_guc_max_databases),
 									hash_estimate_size(LN_RATES, sizeof(LnRate))));
 	RequestNamedLWLockTranche("line_notify", 2);
 }
@@ -687,7 +708,8 @@ rate_hash(HASHCTL *info)
 void
 ln_shmem_make_private(LnSlot *slot)
 {
-	LWLockPadded *locks = MemoryContextAlloc(TopMemoryContext, 2 * sizeof(LWLockPadded));
+	LWLockPadded *locks =
+	MemoryContextAlloc(TopMemoryContext, 2 * sizeof(LWLockPadded));
 	int			tranche = LWLockNewTrancheId();
 	HASHCTL		info;
 
@@ -695,7 +717,8 @@ ln_shmem_make_private(LnSlot *slot)
 		LWLockInitialize(&locks[i].lock, tranche);
 	ln_shared = MemoryContextAlloc(TopMemoryContext, shmem_size(0));
 	init_shared(locks, 0);
-	rates = hash_create("line_notify rates", LN_RATES, rate_hash(&info), HASH_ELEM | HASH_BLOBS);
+	rates = hash_create("line_notify rates", LN_RATES, rate_hash(&info),
+						HASH_ELEM | HASH_BLOBS);
 	private_slot = slot;
 }
 
@@ -709,12 +732,14 @@ shmem_startup(void)
 		prev_shmem_startup_hook();
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	ln_shared = ShmemInitStruct("line_notify", shmem_size(ln_guc_max_databases), &found);
+	ln_shared = ShmemInitStruct("line_notify",
+								shmem_size(ln_guc_max_databases), &found);
 	if (!found)
 	{
-		init_shared(GetNamedLWLockTranche("line_notify"), ln_guc_max_databases);
+		init_shared(GetNamedLWLockTranche("line_notify"),
+					ln_guc_max_databases);
 	}
-	rates = ShmemInitHash("line_notify rates", LN_RATES, LN_RATES, rate_hash(&info),
-						  HASH_ELEM | HASH_BLOBS);
+	rates = ShmemInitHash("line_notify rates", LN_RATES, LN_RATES,
+						  rate_hash(&info), HASH_ELEM | HASH_BLOBS);
 	LWLockRelease(AddinShmemInitLock);
 }

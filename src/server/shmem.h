@@ -79,12 +79,14 @@ typedef struct LnSlot
 	pg_atomic_uint64 new_lanes; /* bit of outbox.lane */
 	pg_atomic_uint64 new_channels;	/* bit ln_channel_bit(name) */
 	pg_atomic_uint32 in_flight; /* written by the worker, for display */
-	pg_atomic_uint64 recorded;	/* attempts recorded, since the server started */
+	pg_atomic_uint64
+				recorded;		/* attempts recorded, since the server started */
 } LnSlot;
 
 /*
  * One rate limit of LINE: a channel ID and an endpoint.  Looked up in a hash
- * table under ln_shared->rate_lock, which whoever uses a bucket holds shared, and
+ * table under ln_shared->rate_lock, which whoever uses a bucket holds shared,
+ * and
  * whoever makes or forgets one exclusively.
  */
 typedef struct LnRate
@@ -95,7 +97,8 @@ typedef struct LnRate
 } LnRate;
 
 /*
- * Rate limits in use within the same few seconds, in the whole server.  One that
+ * Rate limits in use within the same few seconds, in the whole server.  One
+ * that
  * has not been used since its bucket was full gives way to another.
  */
 #define LN_RATES	1024
@@ -118,8 +121,10 @@ typedef enum LnCounter
 /*
  * Counters and present condition of one endpoint of one channel.  The key
  * (database, kind, channel) is written under ln_shared->lock; the rest by the
- * worker of the database, which keeps a pointer, and by reset_stats().  Only that
- * worker gives a place back, or the launcher when the database has gone; who else
+ * worker of the database, which keeps a pointer, and by reset_stats().  Only
+ * that
+ * worker gives a place back, or the launcher when the database has gone; who
+ * else
  * reads or writes holds the lock, so that the key cannot change meanwhile.
  */
 typedef struct LnStats
@@ -179,17 +184,27 @@ extern void ln_shmem_make_private(LnSlot *slot);
 /* Place of MyProc, for ln_shmem_set_latch. */
 extern int	ln_shmem_my_procno(void);
 
-/* Set the latch of a process by its place; harmless when another process has it now. */
+/*
+ * Set the latch of a process by its place; harmless when another process has
+ * it now.
+ */
 extern void ln_shmem_set_latch(int procno);
 
 /* The slot of a database, or NULL.  Caller holds the lock. */
 extern LnSlot *ln_shmem_find(Oid database);
 
-/* The same, taking a free slot if need be; NULL when all are taken.  Caller holds the lock exclusively. */
+/*
+ * The same, taking a free slot if need be; NULL when all are taken.  Caller
+ * holds the lock exclusively.
+ */
 extern LnSlot *ln_shmem_find_or_make(Oid database);
 
-/* Note work for the worker of a database and wake it, or the launcher to start it.  Raises nothing. */
-extern void ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels);
+/*
+ * Note work for the worker of a database and wake it, or the launcher to start
+ * it.  Raises nothing.
+ */
+extern void ln_shmem_wake(Oid database, uint32 work, uint64 lanes,
+						  uint64 channels);
 
 extern void ln_shmem_wake_launcher(void);
 
@@ -211,20 +226,25 @@ extern void ln_shmem_note_drained(LnSlot *slot, TimestampTz resume_at);
 /*
  * Ask the worker of a database to step aside, and wait until it has (at most
  * timeout_ms; false then).  at_once: do not wait for answers on the wire.  The
- * hold belongs to this backend and ends with ln_shmem_end_hold, which the caller
+ * hold belongs to this backend and ends with ln_shmem_end_hold, which the
+ * caller
  * sees to also when this raises (a cancelled wait), or with the backend.
  */
 extern bool ln_shmem_hold(Oid database, bool at_once, int timeout_ms);
 extern void ln_shmem_end_hold(Oid database);
 
-/* Back-off of a worker after the n-th failure in a row: 1 s, doubling to 5 min. */
+/*
+ * Back-off of a worker after the n-th failure in a row: 1 s, doubling to 5
+ * min.
+ */
 extern int	ln_shmem_backoff_ms(int failures);
 
 /* bit of a channel name in LnSlot.new_channels */
 extern uint64 ln_shmem_channel_bit(const char *name);
 
 /*
- * Take up to want sends from a rate limit; *wait_ns is set when fewer were there.
+ * Take up to want sends from a rate limit; *wait_ns is set when fewer were
+ * there.
  * None at all when LN_RATES others are in use.
  */
 extern int	ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns);
@@ -235,10 +255,16 @@ extern void ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns);
 /* End of the pause in force (monotonic clock), 0 = none. */
 extern int64 ln_shmem_rate_blocked_until(uint64 key);
 
-/* An operator says that the cause of a pause is gone: ends it, and the slow start. */
+/*
+ * An operator says that the cause of a pause is gone: ends it, and the slow
+ * start.
+ */
 extern void ln_shmem_rate_unblock(uint64 key);
 
-/* Tokens there now, and when a pause of LINE's ends (0 = none); false when nobody sends with this key. */
+/*
+ * Tokens there now, and when a pause of LINE's ends (0 = none); false when
+ * nobody sends with this key.
+ */
 extern bool ln_shmem_rate_look(uint64 key, double *tokens, int64 *blocked_ns);
 
 /*
@@ -247,14 +273,23 @@ extern bool ln_shmem_rate_look(uint64 key, double *tokens, int64 *blocked_ns);
  */
 extern LnStats *ln_shmem_stats(Oid database, const char *channel, int kind);
 
-/* Give back the places of a database, all but those of the n channels named. */
-extern void ln_shmem_stats_keep(Oid database, const char *const *channels, int n);
+/*
+ * Give back the places of a database, all but those of the n channels named.
+ */
+extern void ln_shmem_stats_keep(Oid database, const char *const *channels,
+								int n);
 
-/* A request begins; it has come to an outcome, and next follows.  s may be NULL. */
+/*
+ * A request begins; it has come to an outcome, and next follows.  s may be
+ * NULL.
+ */
 extern void ln_stats_sent(LnStats *s);
-extern void ln_stats_answer(LnStats *s, int outcome, int next, int status, TimestampTz now, int64 latency_us);
+extern void ln_stats_answer(LnStats *s, int outcome, int next, int status,
+							TimestampTz now, int64 latency_us);
 
-/* Keep what the last error said, its status first (0 = none).  s may be NULL. */
+/*
+ * Keep what the last error said, its status first (0 = none).  s may be NULL.
+ */
 extern void ln_stats_error(LnStats *s, int status, const char *words);
 
 /* Messages with these bits have ended: wake who waits for them. */

@@ -66,7 +66,8 @@ wakeup_xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 			if (pending_work != 0 || pending_at_end)
 				ln_shmem_wake(MyDatabaseId,
-							  pending_work | (pending_at_end ? LN_WORK_RESCAN : 0),
+							  pending_work |
+							  (pending_at_end ? LN_WORK_RESCAN : 0),
 							  pending_lanes, pending_channels);
 			/* a verb may have ended messages */
 			if (pending_at_end)
@@ -97,7 +98,8 @@ wakeup_subxact_callback(SubXactEvent event, SubTransactionId mySubid,
 	if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
 		/* its rows are the parent's now */
-		if (nest == 2 || (levels->outer != NULL && levels->outer->nest == nest - 1))
+		if (nest == 2 ||
+			(levels->outer != NULL && levels->outer->nest == nest - 1))
 			levels = levels->outer;
 		else
 			levels->nest = nest - 1;
@@ -156,7 +158,8 @@ ln_wakeup_count_row(void)
 	ensure_registered();
 	if (nest > 1 && (levels == NULL || levels->nest < nest))
 	{
-		RowLevel   *level = MemoryContextAlloc(TopTransactionContext, sizeof(RowLevel));
+		RowLevel   *level =
+		MemoryContextAlloc(TopTransactionContext, sizeof(RowLevel));
 
 		level->outer = levels;
 		level->nest = nest;

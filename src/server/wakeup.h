@@ -14,13 +14,19 @@ extern void ln_wakeup_at_commit(uint32 work);
 /* The same for a new row of the outbox. */
 extern void ln_wakeup_for_row(const char *channel, int lane);
 
-/* Rows queued by the current transaction so far, this one included, those of rolled-back savepoints not. */
+/*
+ * Rows queued by the current transaction so far, this one included, those of
+ * rolled-back savepoints not.
+ */
 extern int64 ln_wakeup_count_row(void);
 
 /* Has the current transaction queued rows? */
 extern bool ln_wakeup_rows_pending(void);
 
-/* Tell the worker whether the transaction commits or aborts: its locks may have hidden rows. */
+/*
+ * Tell the worker whether the transaction commits or aborts: its locks may
+ * have hidden rows.
+ */
 extern void ln_wakeup_at_end(void);
 
 #endif							/* LN_WAKEUP_H */

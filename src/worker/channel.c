@@ -55,7 +55,8 @@ ln_channel_load(LnChannel ***list, int n, MemoryContext context)
 			names[nnames++] = (*list)[i]->row.name;
 	ln_shmem_stats_keep(MyDatabaseId, names, nnames);
 
-	channels = MemoryContextAlloc(context, sizeof(LnChannel *) * (n + nrows + 1));
+	channels =
+		MemoryContextAlloc(context, sizeof(LnChannel *) * (n + nrows + 1));
 	if (n > 0)
 		memcpy(channels, *list, sizeof(LnChannel *) * n);
 	for (int i = 0; i < n; i++)
@@ -69,8 +70,9 @@ ln_channel_load(LnChannel ***list, int n, MemoryContext context)
 				c = channels[i];
 		if (c == NULL)
 		{
-			MemoryContext own = AllocSetContextCreate(context, "line_notify channel",
-													  ALLOCSET_SMALL_SIZES);
+			MemoryContext own =
+			AllocSetContextCreate(context, "line_notify channel",
+								  ALLOCSET_SMALL_SIZES);
 
 			c = MemoryContextAllocZero(context, sizeof(LnChannel));
 			c->context = own;
@@ -138,7 +140,8 @@ take_row(LnChannel *c, const LnChannelRow *row)
 	/* another road: what answers proved says nothing of it */
 	if (c->row.api_base != NULL &&
 		(strcmp(c->row.api_base, row->api_base) != 0 ||
-		 strcmp(c->row.proxy ? c->row.proxy : "", row->proxy ? row->proxy : "") != 0))
+		 strcmp(c->row.proxy ? c->row.proxy : "",
+				row->proxy ? row->proxy : "") != 0))
 		memset(&c->window, 0, sizeof(c->window));
 	MemoryContextReset(c->context);
 	old = MemoryContextSwitchTo(c->context);
@@ -153,13 +156,17 @@ take_row(LnChannel *c, const LnChannelRow *row)
 	c->row.credential_key_id = copy(row->credential_key_id);
 	c->row.time_zone = copy(row->time_zone);
 	c->row.quiet_hours = copy(row->quiet_hours);
-	c->row.only_recipients = copy_list(row->only_recipients, row->nonly_recipients);
-	c->row.paused_subjects = copy_list(row->paused_subjects, row->npaused_subjects);
-	c->row.paused_use_cases = copy_list(row->paused_use_cases, row->npaused_use_cases);
+	c->row.only_recipients =
+		copy_list(row->only_recipients, row->nonly_recipients);
+	c->row.paused_subjects =
+		copy_list(row->paused_subjects, row->npaused_subjects);
+	c->row.paused_use_cases =
+		copy_list(row->paused_use_cases, row->npaused_use_cases);
 	c->zone = pg_tzset(row->time_zone);
 	if (c->zone == NULL)
 		c->zone = pg_tzset("GMT");	/* the server's time zones have changed */
-	if (c->row.quiet_hours != NULL && !ln_quiet_parse(c->row.quiet_hours, &c->quiet))
+	if (c->row.quiet_hours != NULL &&
+		!ln_quiet_parse(c->row.quiet_hours, &c->quiet))
 		c->row.quiet_hours = NULL;
 	c->quiet_until = 0;
 	c->quiet_checked = DT_NOEND;
@@ -169,12 +176,17 @@ take_row(LnChannel *c, const LnChannelRow *row)
 	for (int kind = 0; kind < 2; kind++)
 	{
 		/* LINE counts per channel and endpoint */
-		char	   *key = psprintf("%s %s %d", row->api_base,
-								   row->line_channel_id ? row->line_channel_id : row->name, kind);
+		char	   *key =
+		psprintf("%s %s %d", row->api_base,
+				 row->line_channel_id ? row->line_channel_id : row->name,
+				 kind);
 
-		c->rate_key[kind] = hash_bytes_extended((unsigned char *) key, strlen(key), 0) | 1;
+		c->rate_key[kind] =
+			hash_bytes_extended((unsigned char *) key, strlen(key), 0) | 1;
 
-		/* a new channel, or a new worker: nothing of ours is on the wire yet */
+		/*
+		 * a new channel, or a new worker: nothing of ours is on the wire yet
+		 */
 		if (c->stats[kind] == NULL)
 		{
 			c->stats[kind] = ln_shmem_stats(MyDatabaseId, row->name, kind);
@@ -212,7 +224,8 @@ utc_offset(int64_t at, void *zone)
 static TimestampTz
 quiet_until(const LnQuiet *quiet, pg_tz *zone, TimestampTz at)
 {
-	int64		end = ln_quiet_until(quiet, timestamptz_to_time_t(at), utc_offset, zone);
+	int64		end =
+	ln_quiet_until(quiet, timestamptz_to_time_t(at), utc_offset, zone);
 
 	return end == 0 ? 0 : time_t_to_timestamptz((pg_time_t) end);
 }
@@ -245,12 +258,14 @@ line_notify_quiet_until(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid quiet hours: \"%s\"", hours),
-				 errhint("Write them as HH:MM-HH:MM, for example 21:00-08:00.")));
+				 errhint(
+						 "Write them as HH:MM-HH:MM, for example 21:00-08:00.")));
 	if (zone == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("time zone \"%s\" not recognized", name)));
-	if (TIMESTAMP_NOT_FINITE(at) || (until = quiet_until(&quiet, zone, at)) == 0)
+	if (TIMESTAMP_NOT_FINITE(at) ||
+		(until = quiet_until(&quiet, zone, at)) == 0)
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(until);
 }
@@ -316,7 +331,10 @@ ln_channel_secret(const char *value, char *err, size_t errlen)
 		(st.st_uid != 0 && st.st_uid != geteuid()))
 	{
 		CloseTransientFile(fd);
-		strlcpy(err, "it must belong to the server's user and be accessible to nobody else (0600), or to root (0640)", errlen);
+		strlcpy(
+				err,
+				"it must belong to the server's user and be accessible to nobody else (0600), or to root (0640)",
+				errlen);
 		return NULL;
 	}
 	len = read(fd, buf, MAX_SECRET);

@@ -16,7 +16,10 @@
 #include "utils/palloc.h"
 #include "base/window.h"
 
-/* One step of priority is worth so much waiting (us): larger is sooner, but smaller is not never. */
+/*
+ * One step of priority is worth so much waiting (us): larger is sooner, but
+ * smaller is not never.
+ */
 #define LN_AGING_US			INT64CONST(60000000)
 
 /* Messages of one channel, priority and endpoint, in order of due time. */
@@ -45,7 +48,10 @@ typedef struct LnStreak
 /* Templates and designs watched at once, per channel; the oldest gives way. */
 #define LN_STREAKS			16
 
-/* Asking whether LINE takes the credential of a paused channel again; see credential_check.c */
+/*
+ * Asking whether LINE takes the credential of a paused channel again; see
+ * credential_check.c
+ */
 typedef struct LnCredentialCheck
 {
 	TimestampTz at;				/* next question; 0 = not known yet */
@@ -113,15 +119,20 @@ extern bool ln_channel_usable(const LnChannel *c, int64 home);
 extern TimestampTz ln_channel_quiet_until(LnChannel *c, TimestampTz now);
 
 /* Is this endpoint, template or design paused? */
-extern bool ln_channel_part_paused(const LnChannel *c, LineKind kind, const char *subject);
+extern bool ln_channel_part_paused(const LnChannel *c, LineKind kind,
+								   const char *subject);
 
 /* Is everything of this use case paused? */
-extern bool ln_channel_use_case_paused(const LnChannel *c, const char *use_case);
+extern bool ln_channel_use_case_paused(const LnChannel *c,
+									   const char *use_case);
 
 /* May this person be sent to? */
 extern bool ln_channel_allows(const LnChannel *c, const char *recipient);
 
-/* Text of a secret: the value itself, or the first line of the file it names. NULL with a sentence in err. */
+/*
+ * Text of a secret: the value itself, or the first line of the file it names.
+ * NULL with a sentence in err.
+ */
 extern char *ln_channel_secret(const char *value, char *err, size_t errlen);
 
 #endif							/* LN_CHANNEL_H */

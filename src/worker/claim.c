@@ -3,9 +3,11 @@
  * claim.c
  *		Claiming: due rows of a lane get a lease each, and become deliveries.
  *
- * A claim is a short transaction, durable before the first byte leaves.  Claims
+ * A claim is a short transaction, durable before the first byte leaves.
+ * Claims
  * are as large as what can be sent soon and no more often than pays: alone, a
- * message is claimed at once; under load a batch gathers.  Channels take turns,
+ * message is claimed at once; under load a batch gathers.  Channels take
+ * turns,
  * and so do the lanes of a channel.
  *
  *-------------------------------------------------------------------------
@@ -29,7 +31,10 @@
 /* A channel whose claim failed rests so long, doubling (ms). */
 #define CLAIM_RETRY_FIRST	100
 
-/* Until the question before a probe is answered, a channel is looked at so often (us). */
+/*
+ * Until the question before a probe is answered, a channel is looked at so
+ * often (us).
+ */
 #define PROBE_WAIT_US	50000
 
 /* A row that cannot be claimed is not looked at again for this long (ms). */
@@ -73,8 +78,10 @@ typedef enum Verdict
 } Verdict;
 
 /*
- * Is another message of this order_key on the wire?  A later one, then: our row
- * was committed, or redriven, after that was claimed.  Other keys with the same
+ * Is another message of this order_key on the wire?  A later one, then: our
+ * row
+ * was committed, or redriven, after that was claimed.  Other keys with the
+ * same
  * hash wait in vain, for a moment.
  */
 static bool
@@ -86,7 +93,8 @@ is_overtaken(const Claim *c, const LnMessage *m)
 	{
 		const Delivery *t = &W.deliveries[i];
 
-		if (t->state != DELIVERY_FREE && t->ordered && t->order_hash == m->order_hash && t->channel == c->channel)
+		if (t->state != DELIVERY_FREE && t->ordered &&
+			t->order_hash == m->order_hash && t->channel == c->channel)
 			return true;
 	}
 	return false;
@@ -104,7 +112,8 @@ judge(const Claim *c, const LnMessage *m, bool objected)
 	if (objected)
 		return OPTED_OUT;
 	message_subject(m, subject);
-	if (m->blocked || ln_channel_part_paused(c->channel, ln_lane_kind(c->lane), subject) ||
+	if (m->blocked ||
+		ln_channel_part_paused(c->channel, ln_lane_kind(c->lane), subject) ||
 		ln_channel_use_case_paused(c->channel, m->use_case))
 		return BLOCKED;
 	if (is_overtaken(c, m))
@@ -133,11 +142,15 @@ claim_phase(void *arg)
 		return;
 
 	c->now = GetCurrentTimestamp();
-	if (ln_horizon_note(&W.horizon, c->now, U64FromFullTransactionId(ReadNextFullTransactionId())))
+	if (ln_horizon_note(&W.horizon, c->now,
+						U64FromFullTransactionId(ReadNextFullTransactionId())))
 		ln_worker_forget_bounds();	/* the clock was set back */
-	c->picked = ln_outbox_lock_due(c->channel->row.name, c->lane, W.home,
-								   Max(lane->low, W.in_doubt_before == DT_NOBEGIN ? DT_NOBEGIN : W.in_doubt_before + 1),
-								   c->now, c->limit, &picked);
+	c->picked =
+		ln_outbox_lock_due(c->channel->row.name, c->lane, W.home,
+						   Max(lane->low, W.in_doubt_before == DT_NOBEGIN
+							   ? DT_NOBEGIN
+							   : W.in_doubt_before + 1),
+						   c->now, c->limit, &picked);
 	c->rows = picked;
 	c->n = 0;
 	last_due = c->picked > 0 ? picked[c->picked - 1].due_at : c->now;
@@ -160,11 +173,14 @@ claim_phase(void *arg)
 		W.need_scan = true;
 	}
 	if (n[UNWRITABLE] > 0)
-		ln_outbox_reject(sorted[UNWRITABLE], n[UNWRITABLE], "a text cannot be written in UTF-8");
+		ln_outbox_reject(sorted[UNWRITABLE], n[UNWRITABLE],
+						 "a text cannot be written in UTF-8");
 	if (n[OPTED_OUT] > 0)
-		ln_outbox_suppress(sorted[OPTED_OUT], n[OPTED_OUT], "the recipient objected");
+		ln_outbox_suppress(sorted[OPTED_OUT], n[OPTED_OUT],
+						   "the recipient objected");
 	if (n[NOT_ALLOWED] > 0)
-		ln_outbox_suppress(sorted[NOT_ALLOWED], n[NOT_ALLOWED], "only_recipients: not on the list of the channel");
+		ln_outbox_suppress(sorted[NOT_ALLOWED], n[NOT_ALLOWED],
+						   "only_recipients: not on the list of the channel");
 	if (n[UNWRITABLE] + n[OPTED_OUT] + n[NOT_ALLOWED] > 0)
 		W.expiry_at = c->now;	/* expiry moves what has ended to history */
 	if (n[GO] > 0)
@@ -177,7 +193,8 @@ claim_phase(void *arg)
 		{
 			sorted[GO][i].token = tokens[i] >> 1;
 			/* before the lease can be seen by anybody */
-			ln_journal_claim(W.deliveries[W.free_list[W.nfree - 1 - i]].journal,
+			ln_journal_claim(
+							 W.deliveries[W.free_list[W.nfree - 1 - i]].journal,
 							 sorted[GO][i].id, sorted[GO][i].token);
 		}
 		ln_outbox_lease(sorted[GO], n[GO], W.home, W.claimer);
@@ -318,14 +335,16 @@ fair_share(const LnChannel *c)
 	int			kept = 0;
 
 	for (int i = 0; i < W.nchannels; i++)
-		usable += W.channels[i] != c && ln_channel_usable(W.channels[i], W.home);
+		usable +=
+			W.channels[i] != c && ln_channel_usable(W.channels[i], W.home);
 
 	share = Max(W.ndeliveries / (2 * usable), 1);
 	for (int i = 0; i < W.nchannels; i++)
 	{
 		LnChannel  *other = W.channels[i];
 
-		if (other != c && ln_channel_usable(other, W.home) && other->in_flight < share)
+		if (other != c && ln_channel_usable(other, W.home) &&
+			other->in_flight < share)
 			kept += share - other->in_flight;
 	}
 	return Min(W.nfree, Max(W.nfree - kept, share - c->in_flight));
@@ -362,7 +381,8 @@ quarantine_phase(void *arg)
 	Claim	   *c = (Claim *) arg;
 
 	ln_outbox_quarantine(c->rows[0].id,
-						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(), QUARANTINE_MS),
+						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 QUARANTINE_MS),
 						 W.slot->last_error);
 }
 
@@ -381,19 +401,29 @@ claim_failed(Claim *c)
 	/* locks: no shorter batch would help */
 	if (row_fault || channel->failures == 0)
 		channel->failures++;
-	channel->backoff_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-														 row_fault && c->limit > 1 ? 0
-														 : CLAIM_RETRY_FIRST << Min(channel->failures, 6));
+	channel->backoff_until =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+									row_fault && c->limit > 1
+									? 0
+									: CLAIM_RETRY_FIRST
+									<< Min(channel->failures, 6));
 	if (row_fault && c->limit == 1 && c->picked == 1 && c->rows != NULL &&
 		(CLAIM_MAX >> channel->failures) == 0 &&
 		ln_phase("putting a message aside", quarantine_phase, c))
 	{
 		if (ln_worker_may_log(LOG_QUARANTINE, &skipped))
-			ereport(WARNING,
-					(errmsg("message " INT64_FORMAT " is in quarantine for an hour: it cannot be claimed",
+			ereport(
+					WARNING,
+					(errmsg("message " INT64_FORMAT
+							" is in quarantine for an hour: it cannot be claimed",
 							c->rows[0].id),
-					 skipped > 0 ? errdetail(INT64_FORMAT " more messages since the last such line.", skipped) : 0,
-					 errhint("Its column error in view line_notify.notifications has the reason.")));
+					 skipped > 0
+					 ? errdetail(INT64_FORMAT
+								 " more messages since the last such line.",
+								 skipped)
+					 : 0,
+					 errhint(
+							 "Its column error in view line_notify.notifications has the reason.")));
 		channel->backoff_until = 0;
 		W.need_scan = true;
 	}
@@ -401,7 +431,8 @@ claim_failed(Claim *c)
 
 /*
  * Which lane of a channel is next, and how many rows of it?  -1 = none.  Lanes
- * take turns by the age of what waits in them, a step of priority being worth a
+ * take turns by the age of what waits in them, a step of priority being worth
+ * a
  * minute: large is sooner, but small is not never.
  */
 static int
@@ -428,13 +459,15 @@ next_lane(LnChannel *channel, TimestampTz now, int *limit)
 		if (!lane->maybe)
 			continue;
 		/* without a token: asked for, if it can be */
-		if (ln_channel_permitted(channel, W.home) && !ln_token_ready(channel->token, now))
+		if (ln_channel_permitted(channel, W.home) &&
+			!ln_token_ready(channel->token, now))
 			break;
 		if (rooms[kind] < 0)
 			rooms[kind] = Max(room(channel, kind, now), 0);
 		if (rooms[kind] == 0)
 			continue;
-		key = (lane->head == DT_NOBEGIN ? 0 : lane->head) - ln_lane_priority(p) * LN_AGING_US;
+		key = (lane->head == DT_NOBEGIN ? 0 : lane->head) -
+			ln_lane_priority(p) * LN_AGING_US;
 		if (best < 0 || key < best_key)
 		{
 			best = p;
@@ -450,7 +483,8 @@ static bool
 too_soon(TimestampTz now)
 {
 	return W.nclaimed + W.nsent > 0 &&
-		now - W.last_claim_at < Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * W.last_claim_us);
+		now - W.last_claim_at <
+		Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * W.last_claim_us);
 }
 
 void
@@ -458,7 +492,8 @@ ln_worker_claim(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (!ln_guc_enabled || W.home == 0 || W.nchannels == 0 || W.ndone > MAX_UNRECORDED)
+	if (!ln_guc_enabled || W.home == 0 || W.nchannels == 0 ||
+		W.ndone > MAX_UNRECORDED)
 		return;
 
 	for (int k = 0; k < W.nchannels && W.nfree > 0; k++)
@@ -470,7 +505,8 @@ ln_worker_claim(void)
 
 		memset(&c, 0, sizeof(c));
 		c.channel = channel;
-		if (channel->backoff_until > now || (c.lane = next_lane(channel, now, &c.limit)) < 0)
+		if (channel->backoff_until > now ||
+			(c.lane = next_lane(channel, now, &c.limit)) < 0)
 			continue;
 		/* after failures, fewer at a time: one row may be the cause */
 		if (channel->failures > 0)
@@ -552,13 +588,15 @@ ln_worker_claim_deadline(LnChannel *c, TimestampTz now)
 			continue;
 		closed = ln_worker_closed_until(c, kind, now);
 		if (closed == 0 && c->row.daily_budget > 0 && budget_left(c, now) == 0)
-			closed = c->row.sent_today < c->row.daily_budget ? DT_NOEND : c->row.day_ends;
+			closed = c->row.sent_today < c->row.daily_budget ? DT_NOEND
+				: c->row.day_ends;
 		if (closed != 0)
 			due = Max(due, closed);
 		else if (due <= now && room(c, kind, now) <= 0)
 			continue;			/* an answer makes room */
 		else if (due <= now && W.nclaimed + W.nsent > 0)
-			due = W.last_claim_at + Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * W.last_claim_us);
+			due = W.last_claim_at +
+				Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * W.last_claim_us);
 
 		wake = Min(wake, due);
 	}
@@ -570,7 +608,8 @@ ln_worker_resume_at(TimestampTz now)
 {
 	TimestampTz resume_at = DT_NOEND;
 
-	if (W.nclaimed + W.nsent + W.ndone > 0 || pg_atomic_read_u32(&W.slot->work) != 0)
+	if (W.nclaimed + W.nsent + W.ndone > 0 ||
+		pg_atomic_read_u32(&W.slot->work) != 0)
 		return 0;
 	if (W.version_mismatch)
 		return DT_NOEND;
@@ -592,7 +631,8 @@ ln_worker_resume_at(TimestampTz now)
 
 			if (!due[kind])
 				continue;
-			closed = Max(ln_worker_closed_until(c, kind, now), c->backoff_until);
+			closed =
+				Max(ln_worker_closed_until(c, kind, now), c->backoff_until);
 			if (closed == 0 && budget_left(c, now) == 0)
 				closed = c->row.day_ends;
 			if (closed <= now)

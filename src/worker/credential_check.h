@@ -4,7 +4,8 @@
  *		Does LINE take the credential of a paused channel again?
  *
  * A channel is paused when LINE answers 401 to it.  Then, now and then, a
- * harmless question is asked with the same credential, through the worker's HTTP
+ * harmless question is asked with the same credential, through the worker's
+ * HTTP
  * client; the first answer 200 says that the channel may go on.  Needs no
  * transaction.
  *
@@ -23,15 +24,21 @@ extern void ln_credential_check_schedule(LnChannel *c);
 extern void ln_credential_check_proved(LnChannel *c);
 
 /* Ask for the paused channels whose time has come. */
-extern void ln_credential_check_step(LnChannel **channels, int n, int64 home, HttpClient *http);
+extern void ln_credential_check_step(LnChannel **channels, int n, int64 home,
+									 HttpClient *http);
 
 /* An answer with LN_TAG_CREDENTIAL_CHECK. */
-extern void ln_credential_check_result(LnChannel **channels, int n, const HttpResult *res);
+extern void ln_credential_check_result(LnChannel **channels, int n,
+									   const HttpResult *res);
 
 /* May it be resumed?  Says so once. */
 extern bool ln_credential_check_passed(LnChannel *c);
 
-/* When to call ln_credential_check_step() again; DT_NOEND = an answer comes first. */
-extern TimestampTz ln_credential_check_deadline(const LnChannel *c, int64 home);
+/*
+ * When to call ln_credential_check_step() again; DT_NOEND = an answer comes
+ * first.
+ */
+extern TimestampTz ln_credential_check_deadline(const LnChannel *c,
+												int64 home);
 
 #endif							/* LN_CREDENTIAL_CHECK_H */

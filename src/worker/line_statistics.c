@@ -35,10 +35,12 @@ static int	nanswers = 0;
 static uint64 asked = 0;		/* so many by this process */
 
 static void read_answer(LnStatistic *a, const HttpResult *res);
-static bool read_figure(const char *json, size_t len, const char *name, int64 *figure);
+static bool read_figure(const char *json, size_t len, const char *name,
+						int64 *figure);
 
 int
-ln_line_statistics_ask(LnChannel **channels, int nchannels, const LnStatistic *counts, int n, HttpClient *http)
+ln_line_statistics_ask(LnChannel **channels, int nchannels,
+					   const LnStatistic *counts, int n, HttpClient *http)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			done = 0;
@@ -55,16 +57,21 @@ ln_line_statistics_ask(LnChannel **channels, int nchannels, const LnStatistic *c
 		for (int j = 0; j < LN_STATISTICS_MAX && q == NULL; j++)
 			if (questions[j].tag == 0)
 				q = &questions[j];
-		if (c == NULL || c->gone || q == NULL || !ln_token_ready(c->token, now))
+		if (c == NULL || c->gone || q == NULL ||
+			!ln_token_ready(c->token, now))
 			continue;
 		if (strcmp(counts[i].kind, "engagement") == 0)
-			path = psprintf("/v2/bot/insight/message/event/aggregation?customAggregationUnit=%s&from=%s&to=%s",
+			path = psprintf(
+							"/v2/bot/insight/message/event/aggregation?customAggregationUnit=%s&from=%s&to=%s",
 							counts[i].unit, counts[i].day, counts[i].upto);
 		else if (strcmp(counts[i].kind, "units") == 0)
 			path = "/v2/bot/message/aggregation/info";
 		else
-			path = psprintf("/v2/bot/message/delivery/pnp%s?date=%s",
-							strcmp(counts[i].kind, "template") == 0 ? "/templated" : "", counts[i].day);
+			path =
+				psprintf("/v2/bot/message/delivery/pnp%s?date=%s",
+						 strcmp(counts[i].kind, "template") == 0 ? "/templated"
+						 : "",
+						 counts[i].day);
 		if (!ln_token_get(c, path, LN_TAG_STATISTICS | ++asked, http))
 			continue;
 		q->tag = LN_TAG_STATISTICS | asked;
@@ -123,21 +130,26 @@ read_answer(LnStatistic *a, const HttpResult *res)
 	{
 		/* a long list of URLs may follow, cut off by the cap of answers */
 		strlcpy(a->status, "ready", sizeof(a->status));
-		understood = ln_line_json_object(res->body, res->body_len, "overview", &overview, &len) &&
+		understood =
+			ln_line_json_object(res->body, res->body_len, "overview",
+								&overview, &len) &&
 			read_figure(overview, len, "uniqueImpression", &a->number) &&
 			read_figure(overview, len, "uniqueClick", &a->clicked);
 	}
 	else if (strcmp(a->kind, "units") == 0)
 	{
 		strlcpy(a->status, "ready", sizeof(a->status));
-		understood = read_figure(res->body, res->body_len, "numOfCustomAggregationUnits", &a->number) &&
+		understood = read_figure(res->body, res->body_len,
+								 "numOfCustomAggregationUnits", &a->number) &&
 			a->number >= 0;
 	}
 	else
 	{
-		understood = ln_line_json_member(res->body, res->body_len, "status", a->status, sizeof(a->status)) &&
+		understood = ln_line_json_member(res->body, res->body_len, "status",
+										 a->status, sizeof(a->status)) &&
 			a->status[0] != '\0';
-		if (!read_figure(res->body, res->body_len, "success", &a->number) || a->number < 0)
+		if (!read_figure(res->body, res->body_len, "success", &a->number) ||
+			a->number < 0)
 			understood = understood && strcmp(a->status, "ready") != 0;
 	}
 	if (!understood)
@@ -161,7 +173,8 @@ read_figure(const char *json, size_t len, const char *name, int64 *figure)
 		return true;
 	if (strcmp(text, "null") == 0)
 		return true;
-	if (text[0] == '\0' || strlen(text) > 18 || strspn(text, "0123456789") != strlen(text))
+	if (text[0] == '\0' || strlen(text) > 18 ||
+		strspn(text, "0123456789") != strlen(text))
 		return false;
 	*figure = strtoll(text, NULL, 10);
 	return true;

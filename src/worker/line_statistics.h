@@ -15,8 +15,13 @@
 #include "http/http.h"
 #include "worker/channel.h"
 
-/* Ask for n counts (all down to unit are filled in). Returns how many could be asked for: others lack a token. */
-extern int	ln_line_statistics_ask(LnChannel **channels, int nchannels, const LnStatistic *counts, int n, HttpClient *http);
+/*
+ * Ask for n counts (all down to unit are filled in). Returns how many could be
+ * asked for: others lack a token.
+ */
+extern int	ln_line_statistics_ask(LnChannel **channels, int nchannels,
+								   const LnStatistic *counts, int n,
+								   HttpClient *http);
 
 /* Questions without answer. */
 extern int	ln_line_statistics_pending(void);

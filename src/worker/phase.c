@@ -35,7 +35,10 @@ ln_worker_may_log(LogClass class, int64 *skipped)
 	return ln_sample(&W.samples[class], ln_monotonic_ns() / 1000000, skipped);
 }
 
-/* This kind of work has failed: it rests, longer each time.  Or it has not: all is well. */
+/*
+ * This kind of work has failed: it rests, longer each time.  Or it has not:
+ * all is well.
+ */
 static void
 note_backoff(const char *activity, bool ok)
 {
@@ -43,13 +46,16 @@ note_backoff(const char *activity, bool ok)
 	{
 		Backoff    *backoff = &W.backoffs[i];
 
-		if (backoff->activity != NULL && strcmp(backoff->activity, activity) != 0)
+		if (backoff->activity != NULL &&
+			strcmp(backoff->activity, activity) != 0)
 			continue;
 		if (!ok)
 		{
 			backoff->activity = activity;
-			backoff->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-														 Min(PHASE_RETRY_LAST, PHASE_RETRY_FIRST << Min(backoff->failures, 8)));
+			backoff->until = TimestampTzPlusMilliseconds(
+														 GetCurrentTimestamp(),
+														 Min(PHASE_RETRY_LAST,
+															 PHASE_RETRY_FIRST << Min(backoff->failures, 8)));
 			backoff->failures++;
 		}
 		else if (backoff->failures > 0)
@@ -86,7 +92,8 @@ ln_phase(const char *activity, void (*work) (void *), void *arg)
 		 */
 		schema = get_namespace_oid("line_notify", true);
 		if (OidIsValid(schema))
-			LockDatabaseObject(NamespaceRelationId, schema, 0, AccessShareLock);
+			LockDatabaseObject(NamespaceRelationId, schema, 0,
+							   AccessShareLock);
 		SPI_connect();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		pgstat_report_activity(STATE_RUNNING, activity);
@@ -112,7 +119,8 @@ ln_phase(const char *activity, void (*work) (void *), void *arg)
 		AbortCurrentTransaction();
 		FlushErrorState();
 		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-		snprintf(W.slot->last_error, sizeof(W.slot->last_error), "%s: %s", activity, edata->message);
+		snprintf(W.slot->last_error, sizeof(W.slot->last_error), "%s: %s",
+				 activity, edata->message);
 		LWLockRelease(ln_shared->lock);
 		/* gone tables: was the extension dropped? */
 		if (edata->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
@@ -145,7 +153,8 @@ ln_backoff_until(const char *activity)
 	for (int i = 0; i < MAX_BACKOFFS && W.backoffs[i].activity != NULL; i++)
 	{
 		if (strcmp(W.backoffs[i].activity, activity) == 0)
-			return W.backoffs[i].failures > 0 ? W.backoffs[i].until : DT_NOBEGIN;
+			return W.backoffs[i].failures > 0 ? W.backoffs[i].until
+				: DT_NOBEGIN;
 	}
 	return DT_NOBEGIN;
 }

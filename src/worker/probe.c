@@ -39,7 +39,8 @@ ln_probe_step(LnChannel **channels, int n, HttpClient *http)
 		if (!c->probe.wanted || c->probe.request != 0)
 			continue;
 		c->probe.wanted = false;
-		if (c->gone || c->breaker.state != BREAKER_HALF_OPEN || !ln_token_ready(c->token, GetCurrentTimestamp()))
+		if (c->gone || c->breaker.state != BREAKER_HALF_OPEN ||
+			!ln_token_ready(c->token, GetCurrentTimestamp()))
 			continue;
 		if (ln_token_get(c, "/v2/bot/info", LN_TAG_PROBE | ++asked, http))
 			c->probe.request = LN_TAG_PROBE | asked;

@@ -17,7 +17,8 @@
 #include "worker/channel.h"
 
 /*
- * May a message of this channel go, as far as this is concerned?  Always, unless
+ * May a message of this channel go, as far as this is concerned?  Always,
+ * unless
  * its breaker is half-open; then the question is noted to be asked first.
  */
 extern bool ln_probe_clear(LnChannel *c);
@@ -26,6 +27,7 @@ extern bool ln_probe_clear(LnChannel *c);
 extern void ln_probe_step(LnChannel **channels, int n, HttpClient *http);
 
 /* An answer with LN_TAG_PROBE.  No good one is one more failure. */
-extern void ln_probe_result(LnChannel **channels, int n, const HttpResult *res);
+extern void ln_probe_result(LnChannel **channels, int n,
+							const HttpResult *res);
 
 #endif							/* LN_PROBE_H */

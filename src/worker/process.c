@@ -4,8 +4,10 @@
  *		How the worker process comes and goes: its place in shared memory, its
  *		signals, its settings.
  *
- * It never hangs and is never killed in the middle: a request to stop (SIGTERM,
- * or DDL that wants the database alone) ends the claiming at once, gives what is
+ * It never hangs and is never killed in the middle: a request to stop
+ * (SIGTERM,
+ * or DDL that wants the database alone) ends the claiming at once, gives what
+ * is
  * on the wire a bounded time, and breaks off a transaction that outlasts it.
  *
  *-------------------------------------------------------------------------
@@ -107,7 +109,8 @@ ln_worker_attach_drainer(dsm_handle handle)
 }
 
 /*
- * Every way out of this process.  ln_worker_leave() has set the state of an orderly end;
+ * Every way out of this process.  ln_worker_leave() has set the state of an
+ * orderly end;
  * a slot that is still RUNNING ends here by an error.
  */
 static void
@@ -140,9 +143,12 @@ detach(int code, Datum arg)
 			W.slot->failures++;
 			W.slot->restarts++;
 			W.slot->state = LN_SLOT_BACKOFF;
-			W.slot->restart_at = TimestampTzPlusMilliseconds(now, ln_shmem_backoff_ms(W.slot->failures));
+			W.slot->restart_at =
+				TimestampTzPlusMilliseconds(now, ln_shmem_backoff_ms(
+																	 W.slot->failures));
 			if (W.slot->last_error[0] == '\0')
-				strlcpy(W.slot->last_error, "ended by an error, see the server log",
+				strlcpy(W.slot->last_error,
+						"ended by an error, see the server log",
 						sizeof(W.slot->last_error));
 		}
 		/* what was noted for us is for the next one */
@@ -162,9 +168,11 @@ ln_worker_leave(LnSlotState state, const char *error)
 	{
 		W.slot->state = state;
 		W.slot->next_due = DT_NOEND;
-		strlcpy(W.slot->last_error, error ? error : "", sizeof(W.slot->last_error));
+		strlcpy(W.slot->last_error, error ? error : "",
+				sizeof(W.slot->last_error));
 		if (state == LN_SLOT_BACKOFF)
-			W.slot->restart_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000);
+			W.slot->restart_at =
+				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 1000);
 		else
 			W.slot->failures = 0;
 	}
@@ -206,12 +214,14 @@ ln_worker_take_database(void)
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, LOCK_WORKER, LOCK_FIELD);
 	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
-		ln_worker_leave(LN_SLOT_BACKOFF, "another worker of this database is still running");
+		ln_worker_leave(LN_SLOT_BACKOFF,
+						"another worker of this database is still running");
 	if (!ln_random_bytes(&W.claimer, sizeof(W.claimer)))
 		elog(ERROR, "could not get random bytes");
 	/* positive, no small number */
 	W.claimer = (W.claimer >> 1) | (UINT64CONST(1) << 32);
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (W.claimer >> 32), (uint32) W.claimer, LOCK_FIELD);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (W.claimer >> 32),
+						 (uint32) W.claimer, LOCK_FIELD);
 	(void) LockAcquire(&tag, ExclusiveLock, true, false);
 }
 
@@ -227,7 +237,10 @@ void
 ln_worker_watchdog(bool on)
 {
 	if (on)
-		enable_timeout_every(watchdog, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 500), 500);
+		enable_timeout_every(watchdog,
+							 TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														 500),
+							 500);
 	else
 		disable_timeout(watchdog, false);
 }
@@ -279,7 +292,8 @@ ln_worker_pin_settings(void)
 	for (int i = 0; i < (int) lengthof(settings); i++)
 	{
 		if (GetConfigOption(settings[i][0], true, false) != NULL)
-			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET,
+							PGC_S_OVERRIDE);
 	}
 
 	/*
@@ -299,7 +313,9 @@ handle_sigterm(SIGNAL_ARGS)
 	if (!ln_worker_stopping)
 	{
 		ln_worker_stopping = true;
-		ln_worker_stop_deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ln_guc_shutdown_timeout);
+		ln_worker_stop_deadline =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										ln_guc_shutdown_timeout);
 	}
 	SetLatch(MyLatch);
 	errno = save_errno;
@@ -327,9 +343,13 @@ watchdog_handler(void)
 {
 	/* a torn or late look is made good by the next tick */
 	if (ln_worker_stop_deadline == 0 && W.slot->hold_pid != 0)
-		ln_worker_stop_deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-															  W.slot->hold_at_once ? 0 : ln_guc_shutdown_timeout);
-	if (ln_worker_stop_deadline != 0 && GetCurrentTimestamp() > ln_worker_stop_deadline)
+		ln_worker_stop_deadline =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										W.slot->hold_at_once
+										? 0
+										: ln_guc_shutdown_timeout);
+	if (ln_worker_stop_deadline != 0 &&
+		GetCurrentTimestamp() > ln_worker_stop_deadline)
 	{
 		InterruptPending = true;
 		ProcDiePending = true;
@@ -342,7 +362,8 @@ ln_worker_must_stop(bool *at_once, LnSlotState *state)
 {
 	bool		held;
 
-	if (W.drain_until != 0 && (W.drained || GetCurrentTimestamp() >= W.drain_until))
+	if (W.drain_until != 0 &&
+		(W.drained || GetCurrentTimestamp() >= W.drain_until))
 		ln_worker_stopping = true;
 	LWLockAcquire(ln_shared->lock, LW_SHARED);
 	held = W.slot->hold_pid != 0;
@@ -357,6 +378,8 @@ ln_worker_must_stop(bool *at_once, LnSlotState *state)
 		return false;
 	}
 	if (ln_worker_stop_deadline == 0)
-		ln_worker_stop_deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ln_guc_shutdown_timeout);
+		ln_worker_stop_deadline =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										ln_guc_shutdown_timeout);
 	return true;
 }

@@ -46,10 +46,16 @@ record_batch(LnRecord *recs, bool *ok, int n)
 	if (ln_phase("recording outcomes", record_phase, &b))
 	{
 		if (b.held != n && ln_worker_may_log(LOG_LEASE, &skipped))
-			ereport(WARNING,
-					(errmsg("%d of %d leases were no longer ours when their outcome was recorded",
+			ereport(
+					WARNING,
+					(errmsg(
+							"%d of %d leases were no longer ours when their outcome was recorded",
 							n - b.held, n),
-					 skipped > 0 ? errdetail(INT64_FORMAT " more batches since the last such line.", skipped) : 0));
+					 skipped > 0
+					 ? errdetail(INT64_FORMAT
+								 " more batches since the last such line.",
+								 skipped)
+					 : 0));
 		memset(ok, true, sizeof(bool) * n);
 		return;
 	}
@@ -77,7 +83,8 @@ ln_worker_record(void)
 	if (!ln_worker_stopping &&
 		(ln_backing_off("recording outcomes") || W.record_at > now))
 		return;
-	if (W.ndone < RECORD_BATCH && W.nsent + W.nclaimed > 0 && now - W.first_done_at < W.record_delay_us)
+	if (W.ndone < RECORD_BATCH && W.nsent + W.nclaimed > 0 &&
+		now - W.first_done_at < W.record_delay_us)
 		return;
 
 	recs = palloc0(sizeof(LnRecord) * RECORD_BATCH * 4);
@@ -107,10 +114,13 @@ ln_worker_record(void)
 	if (n > 0)
 	{
 		record_batch(recs, ok, n);
-		W.record_delay_us = RECORD_DELAY_FACTOR * (GetCurrentTimestamp() - now);
-		W.record_delay_us = Max(RECORD_DELAY_MIN_US, Min(W.record_delay_us, RECORD_DELAY_MAX_US));
+		W.record_delay_us =
+			RECORD_DELAY_FACTOR * (GetCurrentTimestamp() - now);
+		W.record_delay_us = Max(RECORD_DELAY_MIN_US,
+								Min(W.record_delay_us, RECORD_DELAY_MAX_US));
 	}
-	if (ln_backing_off("recording outcomes") && ln_is_row_fault(W.last_sqlstate))
+	if (ln_backing_off("recording outcomes") &&
+		ln_is_row_fault(W.last_sqlstate))
 		ln_backoff_clear("recording outcomes"); /* the rows rest, see below */
 
 	for (int k = 0; k < n; k++)
@@ -126,7 +136,8 @@ ln_worker_record(void)
 			 */
 			if (ln_is_row_fault(W.last_sqlstate))
 			{
-				t->record_at = TimestampTzPlusMilliseconds(now, 1000 << Min(t->record_failures, 8));
+				t->record_at = TimestampTzPlusMilliseconds(
+														   now, 1000 << Min(t->record_failures, 8));
 				t->record_failures++;
 			}
 			continue;
@@ -165,7 +176,10 @@ ln_worker_record(void)
 	ln_worker_judge_timeouts_soon();
 }
 
-/* A message went back to the queue: its lane has something at that time, and it may expire. */
+/*
+ * A message went back to the queue: its lane has something at that time, and
+ * it may expire.
+ */
 static void
 note_return(Delivery *t)
 {

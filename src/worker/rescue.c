@@ -4,7 +4,8 @@
  *		Rescue: leases of processes that died.
  *
  * A claimer lives as long as its session lock.  What its journal file saw says
- * what became of each message: no byte left, an answer came, or we do not know.
+ * what became of each message: no byte left, an answer came, or we do not
+ * know.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,8 +45,10 @@ ln_worker_rescue(void *arg)
 		int			m = 0;
 		int			counts[3] = {0, 0, 0};
 
-		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (claimer >> 32), (uint32) claimer, LOCK_FIELD);
-		if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (claimer >> 32),
+							 (uint32) claimer, LOCK_FIELD);
+		if (LockAcquire(&tag, ExclusiveLock, false, true) ==
+			LOCKACQUIRE_NOT_AVAIL)
 		{
 			if (nliving < (int) lengthof(living))
 				living[nliving++] = claimer;
@@ -89,7 +92,8 @@ ln_worker_rescue(void *arg)
 			memset(&c, 0, sizeof(c));
 			if (e != NULL && e->complete)
 			{
-				c.outcome = ln_line_outcome(HTTP_STATUS, e->status, e->has_retry_after);
+				c.outcome = ln_line_outcome(HTTP_STATUS, e->status,
+											e->has_retry_after);
 				r->status = e->status;
 				r->error = "";
 				counts[1]++;
@@ -104,21 +108,31 @@ ln_worker_rescue(void *arg)
 			ln_policy_init(&policy);
 			if (o->policy != NULL)
 				policy = *o->policy;
-			c.max_attempts = (int) ln_policy_or(policy.max_attempts, channel ? channel->row.max_attempts : PG_INT32_MAX);
+			c.max_attempts =
+				(int) ln_policy_or(policy.max_attempts,
+								   channel ? channel->row.max_attempts
+								   : PG_INT32_MAX);
 			c.maybe_sent = o->maybe_sent;
-			c.on_unknown = (LineDisposition) ln_policy_or(policy.on_unknown, channel ? channel->row.on_unknown : LINE_HOLD);
-			c.on_server_error = (LineDisposition) ln_policy_or(policy.on_server_error,
+			c.on_unknown = (LineDisposition)
+				ln_policy_or(policy.on_unknown,
+							 channel ? channel->row.on_unknown : LINE_HOLD);
+			c.on_server_error = (LineDisposition) ln_policy_or(
+															   policy.on_server_error,
 															   channel ? channel->row.on_server_error : LINE_HOLD);
 			r->outcome = c.outcome;
 			r->next = ln_line_decide(&c);
 			if (r->next == LINE_RETRY_LATER && channel != NULL)
-				r->retry_at = ln_worker_retry_at(&channel->row, &policy, o->attempt, r->outcome, r->ended_at);
+				r->retry_at =
+					ln_worker_retry_at(&channel->row, &policy, o->attempt,
+									   r->outcome, r->ended_at);
 		}
 		(void) ln_outbox_record(recs, m);
 		recovered = W.ended = true;
 
-		ereport(LOG,
-				(errmsg("recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
+		ereport(
+				LOG,
+				(errmsg(
+						"recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
 						m, counts[0], counts[1], counts[2])));
 	}
 
@@ -135,5 +149,6 @@ ln_worker_rescue(void *arg)
 	}
 	ln_journal_sweep(MyDatabaseId, living, nliving);
 	if (nliving > 1)
-		W.rescue_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCUE_GAP);
+		W.rescue_at =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCUE_GAP);
 }

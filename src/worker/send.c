@@ -24,7 +24,8 @@
 #include "worker/token.h"
 
 /*
- * Without a rate token, look again after so long (us) at the earliest: at 2,000
+ * Without a rate token, look again after so long (us) at the earliest: at
+ * 2,000
  * a second ten tokens have come by then, for one wake-up.
  */
 #define TOKEN_NAP_US		5000
@@ -32,25 +33,33 @@
 /* So many identical answers 400 to one template or design pause it. */
 #define REFUSED_RUN			20
 
-/* Longest pause that a Retry-After can order (ms): then one message asks again. */
+/*
+ * Longest pause that a Retry-After can order (ms): then one message asks
+ * again.
+ */
 #define MAX_PAUSE_MS		900000
 
 static LnStreak *find_streak(LnChannel *channel, const char *subject);
 
 TimestampTz
-ln_worker_retry_at(const LnChannelRow *row, const LnPolicy *policy, int attempt, LineOutcome outcome, TimestampTz now)
+ln_worker_retry_at(const LnChannelRow *row, const LnPolicy *policy,
+				   int attempt, LineOutcome outcome,
+				   TimestampTz now)
 {
 	uint64		random = 0;
 	TimestampTz at;
 
 	(void) ln_random_bytes(&random, sizeof(random));
-	at = TimestampTzPlusMilliseconds(now, ln_retry_delay_ms(attempt,
+	at = TimestampTzPlusMilliseconds(
+									 now, ln_retry_delay_ms(
+															attempt,
 															ln_policy_or(policy->backoff_base_ms, row->backoff_base_ms),
 															ln_policy_or(policy->backoff_cap_ms, row->backoff_cap_ms),
 															random));
 	/* the delivery event may still say that it arrived */
 	if (ln_line_may_have_been_sent(outcome))
-		at = Max(at, now + ln_policy_or(policy->settle_window_us, row->settle_window_us));
+		at = Max(at, now + ln_policy_or(policy->settle_window_us,
+										row->settle_window_us));
 	return at;
 }
 
@@ -65,22 +74,28 @@ finish(Delivery *t, LineOutcome outcome, bool attempted)
 	memset(&c, 0, sizeof(c));
 	c.outcome = outcome;
 	c.attempt = t->attempt;
-	c.max_attempts = (int) ln_policy_or(t->policy.max_attempts, channel->row.max_attempts);
+	c.max_attempts =
+		(int) ln_policy_or(t->policy.max_attempts, channel->row.max_attempts);
 	c.maybe_sent = t->maybe_sent;
-	c.on_unknown = (LineDisposition) ln_policy_or(t->policy.on_unknown, channel->row.on_unknown);
-	c.on_server_error = (LineDisposition) ln_policy_or(t->policy.on_server_error, channel->row.on_server_error);
+	c.on_unknown = (LineDisposition) ln_policy_or(t->policy.on_unknown,
+												  channel->row.on_unknown);
+	c.on_server_error =
+		(LineDisposition) ln_policy_or(t->policy.on_server_error,
+									   channel->row.on_server_error);
 
 	t->outcome = outcome;
 	t->next = attempted ? ln_line_decide(&c) : LINE_RETURN;
 	if (attempted)
-		ln_stats_answer(channel->stats[t->kind], outcome, t->next, t->status, now, now - t->sent_at);
+		ln_stats_answer(channel->stats[t->kind], outcome, t->next, t->status,
+						now, now - t->sent_at);
 	if (attempted && outcome != LINE_ACCEPTED && outcome != LINE_UNREACHABLE)
 		ln_stats_error(channel->stats[t->kind], t->status, t->error);
 	t->attempted = attempted;
 	t->ended_at = now;
 	t->retry_at = now;
 	if (t->next == LINE_RETRY_LATER)
-		t->retry_at = ln_worker_retry_at(&channel->row, &t->policy, t->attempt, outcome, now);
+		t->retry_at = ln_worker_retry_at(&channel->row, &t->policy, t->attempt,
+										 outcome, now);
 	if (t->state == DELIVERY_CLAIMED)
 		channel->queued--;
 	free(t->request);
@@ -124,7 +139,8 @@ ln_worker_send(void)
 		 * paused, disarmed, out of order or expired since it was claimed:
 		 * back, as it came
 		 */
-		if (!ln_guc_enabled || t->expires_at <= now || ln_worker_closed_until(channel, t->kind, now) != 0 ||
+		if (!ln_guc_enabled || t->expires_at <= now ||
+			ln_worker_closed_until(channel, t->kind, now) != 0 ||
 			ln_channel_part_paused(channel, t->kind, t->subject) ||
 			ln_channel_use_case_paused(channel, t->use_case))
 		{
@@ -138,16 +154,20 @@ ln_worker_send(void)
 		/* must wait: to the end of the ring, another channel may be free */
 		wait_ns = 0;
 		if (channel->dry[t->kind] == W.round ||
-			ln_window_room(&channel->window, channel->sent, ln_monotonic_ns() / 1000000) == 0 ||
-			ln_shmem_rate_take(channel->rate_key[t->kind], channel->row.rate_limit, 1, &wait_ns) == 0)
+			ln_window_room(&channel->window, channel->sent,
+						   ln_monotonic_ns() / 1000000) == 0 ||
+			ln_shmem_rate_take(channel->rate_key[t->kind],
+							   channel->row.rate_limit, 1, &wait_ns) == 0)
 		{
 			channel->dry[t->kind] = W.round;
 
 			if (wait_ns > 0)
-				W.token_at = Min(W.token_at, now + Max(wait_ns / 1000, TOKEN_NAP_US));
+				W.token_at =
+					Min(W.token_at, now + Max(wait_ns / 1000, TOKEN_NAP_US));
 			W.token_at = Min(W.token_at, t->expires_at);
 			W.claimed_head = (W.claimed_head + 1) % W.ndeliveries;
-			W.claimed[(W.claimed_head + W.nclaimed - 1) % W.ndeliveries] = place;
+			W.claimed[(W.claimed_head + W.nclaimed - 1) % W.ndeliveries] =
+				place;
 			continue;
 		}
 		W.claimed_head = (W.claimed_head + 1) % W.ndeliveries;
@@ -155,11 +175,13 @@ ln_worker_send(void)
 		ln_breaker_started(&channel->breaker);
 
 		ln_line_tag(tag, t->id, t->attempt, t->token);
-		snprintf(tag_header, sizeof(tag_header), "X-Line-Delivery-Tag: %s", tag);
+		snprintf(tag_header, sizeof(tag_header), "X-Line-Delivery-Tag: %s",
+				 tag);
 		headers[0] = "Content-Type: application/json";
 		headers[1] = ln_token_header(channel->token, GetCurrentTimestamp());
 		headers[2] = tag_header;
-		snprintf(url, sizeof(url), "%s%s", channel->row.api_base, ln_line_path(t->kind));
+		snprintf(url, sizeof(url), "%s%s", channel->row.api_base,
+				 ln_line_path(t->kind));
 		memset(&req, 0, sizeof(req));
 		req.tag = (uint64) place;
 		req.method = "POST";
@@ -178,7 +200,8 @@ ln_worker_send(void)
 		ln_stats_sent(channel->stats[t->kind]);
 		if (t->request == NULL)
 			strlcpy(t->error, "out of memory", sizeof(t->error));
-		if (t->request == NULL || !ln_http_add(W.http, &req, t->error, sizeof(t->error)))
+		if (t->request == NULL ||
+			!ln_http_add(W.http, &req, t->error, sizeof(t->error)))
 		{
 			ln_breaker_failure(&channel->breaker, ln_monotonic_ns() / 1000000);
 			finish(t, LINE_NOT_SENT, true);
@@ -210,14 +233,16 @@ pause_phase(void *arg)
 	if (p->scope == NULL)
 		(void) ln_outbox_pause(p->channel, p->reason);
 	else
-		(void) ln_outbox_pause_part(p->channel, p->scope, p->subject, p->reason);
+		(void) ln_outbox_pause_part(p->channel, p->scope, p->subject,
+									p->reason);
 }
 
 static void
 describe(Pause *p, const Delivery *t, const char *what)
 {
-	snprintf(p->reason, sizeof(p->reason), "%s %d%s%s (message " INT64_FORMAT "%s%s)",
-			 what, t->status, t->error[0] ? ": " : "", t->error, t->id,
+	snprintf(p->reason, sizeof(p->reason),
+			 "%s %d%s%s (message " INT64_FORMAT "%s%s)", what, t->status,
+			 t->error[0] ? ": " : "", t->error, t->id,
 			 t->request_id[0] ? ", request " : "", t->request_id);
 }
 
@@ -233,14 +258,20 @@ pause_channel(LnChannel *channel, const Delivery *t)
 	ln_credential_check_schedule(channel);
 	channel->refused_token = ln_token_fingerprint(channel->token);
 	describe(&p, t, "LINE answered");
-	ereport(WARNING,
+	ereport(
+			WARNING,
 			(errmsg("paused channel \"%s\": %s", channel->row.name, p.reason),
-			 errhint("It goes on by itself when LINE takes the credential again, or another one is set; or SELECT line_notify.resume('%s');", channel->row.name)));
+			 errhint(
+					 "It goes on by itself when LINE takes the credential again, or another one is set; or SELECT line_notify.resume('%s');",
+					 channel->row.name)));
 	if (!ln_phase("pausing a channel", pause_phase, &p))
 		channel->row.paused = false;	/* the next answer tries again */
 }
 
-/* 403, 404 and their like: an endpoint that the channel may not use, or a wrong address. */
+/*
+ * 403, 404 and their like: an endpoint that the channel may not use, or a
+ * wrong address.
+ */
 static void
 pause_endpoint(LnChannel *channel, const Delivery *t)
 {
@@ -255,9 +286,10 @@ pause_endpoint(LnChannel *channel, const Delivery *t)
 	channel->row.endpoint_paused[t->kind] = true;
 	describe(&p, t, "LINE answered");
 	ereport(WARNING,
-			(errmsg("paused %s messages of channel \"%s\": %s",
-					p.subject, channel->row.name, p.reason),
-			 errhint("Fix the cause, then SELECT line_notify.resume('%s');", channel->row.name)));
+			(errmsg("paused %s messages of channel \"%s\": %s", p.subject,
+					channel->row.name, p.reason),
+			 errhint("Fix the cause, then SELECT line_notify.resume('%s');",
+					 channel->row.name)));
 	if (!ln_phase("pausing an endpoint", pause_phase, &p))
 		channel->row.endpoint_paused[t->kind] = false;
 }
@@ -270,7 +302,8 @@ static void
 count_refusal(LnChannel *channel, const Delivery *t)
 {
 	LnStreak   *run = find_streak(channel, t->subject);
-	uint32		error = hash_bytes((const unsigned char *) t->error, strlen(t->error));
+	uint32		error =
+	hash_bytes((const unsigned char *) t->error, strlen(t->error));
 	Pause		p;
 
 	if (run == NULL)
@@ -283,19 +316,23 @@ count_refusal(LnChannel *channel, const Delivery *t)
 	if (run->length > 0 && run->error != error)
 		run->length = 0;
 	run->error = error;
-	if (++run->length < REFUSED_RUN || ln_channel_part_paused(channel, t->kind, t->subject))
+	if (++run->length < REFUSED_RUN ||
+		ln_channel_part_paused(channel, t->kind, t->subject))
 		return;
 	run->length = 0;
 
 	p.channel = channel->row.name;
 	p.scope = t->kind == LINE_TEMPLATE ? "template" : "design";
 	p.subject = t->subject + 1;
-	describe(&p, t, psprintf("LINE refused %d messages in a row with", REFUSED_RUN));
+	describe(&p, t,
+			 psprintf("LINE refused %d messages in a row with", REFUSED_RUN));
 	ereport(WARNING,
 			(errmsg("paused %s \"%s\" of channel \"%s\": %s",
-					t->kind == LINE_TEMPLATE ? "template" : "flexible messages of use case",
+					t->kind == LINE_TEMPLATE ? "template"
+					: "flexible messages of use case",
 					p.subject, channel->row.name, p.reason),
-			 errhint("Fix the cause, then SELECT line_notify.resume('%s');", channel->row.name)));
+			 errhint("Fix the cause, then SELECT line_notify.resume('%s');",
+					 channel->row.name)));
 	(void) ln_phase("pausing a template", pause_phase, &p);
 }
 
@@ -318,7 +355,8 @@ ln_worker_harvest(void)
 	{
 		Delivery   *t;
 		LnChannel  *channel;
-		LineOutcome outcome = ln_line_outcome(res.verdict, res.status, res.retry_after_ms >= 0);
+		LineOutcome outcome =
+		ln_line_outcome(res.verdict, res.status, res.retry_after_ms >= 0);
 		int64		now_ms = ln_monotonic_ns() / 1000000;
 		LnStreak   *run;
 
@@ -338,7 +376,8 @@ ln_worker_harvest(void)
 		channel = t->channel;
 		W.nsent--;
 		if (res.verdict == HTTP_STATUS)
-			ln_window_answered(&channel->window, channel->sent, channel->row.max_in_flight,
+			ln_window_answered(&channel->window, channel->sent,
+							   channel->row.max_in_flight,
 							   GetCurrentTimestamp() - t->sent_at, now_ms);
 		else if (!res.aborted)
 			ln_window_lost(&channel->window);
@@ -354,7 +393,8 @@ ln_worker_harvest(void)
 			t->journal->complete = 1;
 		}
 		if (outcome != LINE_ACCEPTED && res.verdict == HTTP_STATUS)
-			ln_line_error_text(res.body, res.body_len, t->error, sizeof(t->error));
+			ln_line_error_text(res.body, res.body_len, t->error,
+							   sizeof(t->error));
 		if (t->error[0] == '\0' && outcome != LINE_ACCEPTED)
 			strlcpy(t->error, res.error, sizeof(t->error));
 
@@ -403,7 +443,8 @@ ln_worker_harvest(void)
 			/* one answer of a burst counts */
 			if (ln_shmem_rate_blocked_until(channel->rate_key[t->kind]) == 0)
 				channel->throttles++;
-			ln_shmem_rate_block(channel->rate_key[t->kind], channel->row.rate_limit, pause_ms * 1000000);
+			ln_shmem_rate_block(channel->rate_key[t->kind],
+								channel->row.rate_limit, pause_ms * 1000000);
 		}
 		finish(t, outcome, true);
 	}
@@ -423,13 +464,16 @@ ln_worker_publish_breakers(void)
 
 			if (s == NULL)
 				continue;
-			if (pg_atomic_read_u32(&s->resumed) != 0 && pg_atomic_exchange_u32(&s->resumed, 0) != 0)
+			if (pg_atomic_read_u32(&s->resumed) != 0 &&
+				pg_atomic_exchange_u32(&s->resumed, 0) != 0)
 				ln_breaker_success(&c->breaker);
 			if (pg_atomic_read_u32(&s->breaker) == (uint32) c->breaker.state)
 				continue;
 			pg_atomic_write_u64(&s->breaker_until,
 								(uint64) (GetCurrentTimestamp() +
-										  (c->breaker.until_ms - ln_monotonic_ns() / 1000000) * 1000));
+										  (c->breaker.until_ms -
+										   ln_monotonic_ns() / 1000000) *
+										  1000));
 			pg_atomic_write_u32(&s->breaker, (uint32) c->breaker.state);
 		}
 	}

@@ -60,7 +60,8 @@ journal_path(char *path, Oid database, uint64 claimer)
 static void
 read_boot_id(char *buf)
 {
-	int			fd = OpenTransientFile("/proc/sys/kernel/random/boot_id", O_RDONLY | PG_BINARY);
+	int			fd = OpenTransientFile("/proc/sys/kernel/random/boot_id",
+									   O_RDONLY | PG_BINARY);
 
 	memset(buf, 0, BOOT_ID_LEN + 4);
 	if (fd < 0)
@@ -73,7 +74,8 @@ read_boot_id(char *buf)
 LnSendJournal *
 ln_journal_create(Oid database, uint64 claimer, int n)
 {
-	LnSendJournal *w = MemoryContextAllocZero(TopMemoryContext, sizeof(LnSendJournal));
+	LnSendJournal *w =
+	MemoryContextAllocZero(TopMemoryContext, sizeof(LnSendJournal));
 	struct stat st;
 	int			fd;
 	int			save;
@@ -180,12 +182,15 @@ ln_journal_read(Oid database, uint64 claimer, int *n)
 	if (fstat(fd, &st) == 0 &&
 		read(fd, &header, sizeof(header)) == (ssize_t) sizeof(header) &&
 		header.magic == JOURNAL_MAGIC && header.claimer == claimer &&
-		header.device == (uint64) st.st_dev && header.inode == (uint64) st.st_ino &&
-		boot_id[0] != '\0' && memcmp(header.boot_id, boot_id, sizeof(boot_id)) == 0 &&
+		header.device == (uint64) st.st_dev &&
+		header.inode == (uint64) st.st_ino && boot_id[0] != '\0' &&
+		memcmp(header.boot_id, boot_id, sizeof(boot_id)) == 0 &&
 		header.nentries > 0 &&
-		st.st_size == (off_t) (sizeof(header) + sizeof(LnJournalEntry) * (size_t) header.nentries))
+		st.st_size == (off_t) (sizeof(header) + sizeof(LnJournalEntry) *
+							   (size_t) header.nentries))
 	{
-		ssize_t		size = (ssize_t) (sizeof(LnJournalEntry) * (size_t) header.nentries);
+		ssize_t		size =
+		(ssize_t) (sizeof(LnJournalEntry) * (size_t) header.nentries);
 
 		entries = palloc(size);
 		if (read(fd, entries, size) == size)
@@ -218,7 +223,8 @@ ln_journal_sweep(Oid database, const uint64 *keep, int nkeep)
 	struct dirent *de;
 
 	len = snprintf(prefix, sizeof(prefix), "line_notify.%u.", database);
-	while (dir != NULL && (de = ReadDirExtended(dir, PG_STAT_TMP_DIR, LOG)) != NULL)
+	while (dir != NULL &&
+		   (de = ReadDirExtended(dir, PG_STAT_TMP_DIR, LOG)) != NULL)
 	{
 		uint64		claimer;
 		bool		kept = false;

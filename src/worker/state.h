@@ -44,7 +44,10 @@
 /* Most rows of one claim: what is lost in certainty at a power failure. */
 #define CLAIM_MAX			256
 
-/* A small claim costs nearly as much as a large one: between claims pass this many times the last one's duration, */
+/*
+ * A small claim costs nearly as much as a large one: between claims pass this
+ * many times the last one's duration,
+ */
 #define CLAIM_GAP_FACTOR	3
 /* but at most this long (us). */
 #define CLAIM_GAP_MAX_US	10000
@@ -71,8 +74,10 @@
 #define LOCK_CLAIM			1	/* one claimer at a time */
 
 /*
- * Log lines that one cause may repeat for many messages: sampled, see sample.h.
- * Errors of phases are not, since a failed phase rests before the next attempt.
+ * Log lines that one cause may repeat for many messages: sampled, see
+ * sample.h.
+ * Errors of phases are not, since a failed phase rests before the next
+ * attempt.
  */
 typedef enum LogClass
 {
@@ -222,27 +227,43 @@ extern LnWorker ln_worker;
 
 /* worker/process.c ------------------------------------------------------- */
 
-/* Set by SIGTERM; when what is on the wire has had its time (0 = not known yet). */
+/*
+ * Set by SIGTERM; when what is on the wire has had its time (0 = not known
+ * yet).
+ */
 extern volatile sig_atomic_t ln_worker_stopping;
 extern volatile TimestampTz ln_worker_stop_deadline;
 
-/* Take the place that the launcher prepared, and the first signals.  Leaves the process if it is too late. */
+/*
+ * Take the place that the launcher prepared, and the first signals.  Leaves
+ * the process if it is too late.
+ */
 extern void ln_worker_attach(int slotno, uint32 generation);
 
-/* The same for a drainer, whose place is in the segment of the session that called drain(). */
+/*
+ * The same for a drainer, whose place is in the segment of the session that
+ * called drain().
+ */
 extern void ln_worker_attach_drainer(dsm_handle handle);
 
 /* From here on signals are ours: a request to stop ends the work in order. */
 extern void ln_worker_take_signals(void);
 
-/* Settings of the database or role must not change what our statements do, nor how. */
+/*
+ * Settings of the database or role must not change what our statements do, nor
+ * how.
+ */
 extern void ln_worker_pin_settings(void);
 
-/* Become the one worker of this database, under a name that dies with the process; or leave. */
+/*
+ * Become the one worker of this database, under a name that dies with the
+ * process; or leave.
+ */
 extern void ln_worker_take_database(void);
 
 /*
- * Shall we stop?  Then also how: at_once = without waiting for answers, state =
+ * Shall we stop?  Then also how: at_once = without waiting for answers, state
+ * =
  * what the slot becomes.
  */
 extern bool ln_worker_must_stop(bool *at_once, LnSlotState *state);
@@ -251,7 +272,8 @@ extern bool ln_worker_must_stop(bool *at_once, LnSlotState *state);
  * Leave because nothing is to be done before next_due (state IDLE), or ever
  * (FREE).  Returns if somebody has noted work meanwhile.
  */
-extern void ln_worker_leave_unless_wanted(LnSlotState state, TimestampTz next_due);
+extern void ln_worker_leave_unless_wanted(LnSlotState state,
+										  TimestampTz next_due);
 
 /* Orderly end, whatever is noted: it is for the next worker. */
 pg_noreturn extern void ln_worker_leave(LnSlotState state, const char *error);
@@ -263,13 +285,15 @@ extern void ln_worker_watchdog(bool on);
 
 /*
  * Run one short transaction: work(arg) under SPI and a snapshot.  An error is
- * logged and the transaction undone; the process and what is on the wire go on.
+ * logged and the transaction undone; the process and what is on the wire go
+ * on.
  * Returns whether it committed.
  */
 extern bool ln_phase(const char *activity, void (*work) (void *), void *arg);
 
 /* The same, unless this kind of work rests after a failure. */
-extern bool ln_try_phase(const char *activity, void (*work) (void *), void *arg);
+extern bool ln_try_phase(const char *activity, void (*work) (void *),
+						 void *arg);
 
 /* Until when does it rest?  DT_NOBEGIN = it does not. */
 extern TimestampTz ln_backoff_until(const char *activity);
@@ -283,7 +307,10 @@ extern bool ln_any_backoff(void);
  */
 extern bool ln_is_row_fault(int sqlstate);
 
-/* Shall a line of this class be written, and how many were left out since the last one? */
+/*
+ * Shall a line of this class be written, and how many were left out since the
+ * last one?
+ */
 extern bool ln_worker_may_log(LogClass class, int64 *skipped);
 
 /* worker/claim.c --------------------------------------------------------- */
@@ -304,7 +331,8 @@ extern void ln_worker_fill_lane(LnLane *lane, TimestampTz at);
  * May messages of an endpoint be sent now?  0 = yes, otherwise when to ask
  * again; DT_NOEND = something will happen first (configuration, an answer).
  */
-extern TimestampTz ln_worker_closed_until(LnChannel *c, LineKind kind, TimestampTz now);
+extern TimestampTz ln_worker_closed_until(LnChannel *c, LineKind kind,
+										  TimestampTz now);
 
 /* When a channel can be claimed for next, without anything else happening. */
 extern TimestampTz ln_worker_claim_deadline(LnChannel *c, TimestampTz now);
@@ -323,9 +351,13 @@ extern void ln_worker_send(void);
 /* Take the finished deliveries from the HTTP client. */
 extern void ln_worker_harvest(void);
 
-/* When to try again after such an outcome: backoff, and time for a delivery event to come. */
-extern TimestampTz ln_worker_retry_at(const LnChannelRow *row, const LnPolicy *policy,
-									  int attempt, LineOutcome outcome, TimestampTz now);
+/*
+ * When to try again after such an outcome: backoff, and time for a delivery
+ * event to come.
+ */
+extern TimestampTz ln_worker_retry_at(const LnChannelRow *row,
+									  const LnPolicy *policy, int attempt,
+									  LineOutcome outcome, TimestampTz now);
 
 /* Give what was claimed and not sent back, as it came. */
 extern void ln_worker_send_nothing(void);
@@ -335,7 +367,10 @@ extern void ln_worker_publish_breakers(void);
 
 /* worker/record.c -------------------------------------------------------- */
 
-/* Write down what came of finished deliveries, when enough of them wait or one waits long enough. */
+/*
+ * Write down what came of finished deliveries, when enough of them wait or one
+ * waits long enough.
+ */
 extern void ln_worker_record(void);
 
 /* worker/rescue.c -------------------------------------------------------- */
@@ -345,7 +380,10 @@ extern void ln_worker_rescue(void *arg);
 
 /* worker/tasks.c -------------------------------------------------------- */
 
-/* Take over what was noted for us.  Leaves the process when the extension is not in this database. */
+/*
+ * Take over what was noted for us.  Leaves the process when the extension is
+ * not in this database.
+ */
 extern void ln_worker_take_work(void);
 
 /* Whatever else is due now, each in a phase of its own. */

@@ -29,41 +29,64 @@
 /* Versions of the SQL objects that this library can work with. */
 static const char *const supported_versions[] = {"1.0", NULL};
 
-/* No scan of all lanes more often than this (ms): it may walk dead index entries. */
+/*
+ * No scan of all lanes more often than this (ms): it may walk dead index
+ * entries.
+ */
 #define SCAN_GAP			1000
 #define SCAN_GAP_BUSY		30000
 #define SCAN_GAP_DRAIN	5
 
-/* What a scan took is believed up to this (us), and then up to twice what was believed before. */
+/*
+ * What a scan took is believed up to this (us), and then up to twice what was
+ * believed before.
+ */
 #define SCAN_US_FIRST		INT64CONST(20000)
 
-/* A drainer asks again after so long (us) whether another one is done with a channel. */
+/*
+ * A drainer asks again after so long (us) whether another one is done with a
+ * channel.
+ */
 #define IDENTITY_RETRY		(USECS_PER_SEC / 4)
 
-/* Is the credential of a channel that LINE refused a new one? Look so often (ms). */
+/*
+ * Is the credential of a channel that LINE refused a new one? Look so often
+ * (ms).
+ */
 #define CREDENTIAL_PROBE	10000
 
 /* Rows set aside are brought back in steps of this; locked ones after (ms). */
 #define UNBLOCK_BATCH		1000
 #define UNBLOCK_RETRY		1000
 
-/* Old dedup keys are swept up so often (ms), by a worker that is awake anyway. */
+/*
+ * Old dedup keys are swept up so often (ms), by a worker that is awake anyway.
+ */
 #define SWEEP_GAP			3600000
 #define SWEEP_BATCH			10000
 
 /* Webhook events folded in one transaction. */
 #define FOLD_BATCH			1000
 
-/* Events of a message that somebody has locked are tried again after so long (ms). */
+/*
+ * Events of a message that somebody has locked are tried again after so long
+ * (ms).
+ */
 #define FOLD_RETRY			1000
 
-/* LINE's counts are asked for again after so long when there was no token (us). */
+/*
+ * LINE's counts are asked for again after so long when there was no token
+ * (us).
+ */
 #define STATISTICS_RETRY		(10 * USECS_PER_SEC)
 
 /* Silence is judged and counters are summed up so often at most (us). */
 #define DELIVERY_TIMEOUT_GAP			(5 * USECS_PER_SEC)
 
-/* Retention has a look so often (ms); between two steps of it others get their turn. */
+/*
+ * Retention has a look so often (ms); between two steps of it others get their
+ * turn.
+ */
 #define MAINTENANCE_GAP		3600000
 #define MAINTENANCE_PAUSE	100
 #define MAINTENANCE_STEP	2000
@@ -89,7 +112,8 @@ static int	scan_gap(void);
 static int64 delivery_timeout_gap(void);
 
 /*
- * A chore runs when its time has come.  Its own work says when it is due again;
+ * A chore runs when its time has come.  Its own work says when it is due
+ * again;
  * else that is when somebody tells us.  After a failure it rests.
  */
 static const struct Chore
@@ -123,7 +147,8 @@ ln_worker_chores(void)
 		const struct Chore *c = &chores[i];
 		TimestampTz due = *c->due;
 
-		if (due > GetCurrentTimestamp() || (c->at_home && W.home == 0) || ln_backing_off(c->activity))
+		if (due > GetCurrentTimestamp() || (c->at_home && W.home == 0) ||
+			ln_backing_off(c->activity))
 			continue;
 		*c->due = DT_NOEND;
 		if (ln_phase(c->activity, c->work, NULL))
@@ -155,15 +180,20 @@ ln_worker_chores_deadline(TimestampTz now)
 	{
 		/* old keys are swept by a worker that is awake for something else */
 		if ((!chores[i].at_home || W.home != 0) && chores[i].due != &W.keys_at)
-			wake = Min(wake, Max(*chores[i].due, ln_backoff_until(chores[i].activity)));
+			wake = Min(wake, Max(*chores[i].due,
+								 ln_backoff_until(chores[i].activity)));
 	}
 	for (int i = 0; i < W.nchannels && W.home != 0 && ln_guc_enabled; i++)
 		wake = Min(wake, ln_credential_check_deadline(W.channels[i], W.home));
 	if (W.home != 0 && ln_guc_enabled && ln_line_statistics_pending() == 0)
-		wake = Min(wake, Max(W.statistics_at, ln_backoff_until("looking for counts to ask for")));
+		wake =
+			Min(wake, Max(W.statistics_at,
+						  ln_backoff_until("looking for counts to ask for")));
 	if (W.need_scan && W.nclaimed + W.nsent == 0)
-		wake = Min(wake, Max(TimestampTzPlusMilliseconds(W.last_scan, scan_gap() + 1),
-							 ln_backoff_until("looking for due messages")));
+		wake =
+			Min(wake,
+				Max(TimestampTzPlusMilliseconds(W.last_scan, scan_gap() + 1),
+					ln_backoff_until("looking for due messages")));
 	return wake;
 }
 
@@ -171,8 +201,8 @@ bool
 ln_worker_chores_due(TimestampTz now)
 {
 	for (int i = 0; i < (int) lengthof(chores); i++)
-		if (*chores[i].due <= now && chores[i].due != &W.maintenance_at && chores[i].due != &W.keys_at &&
-			(!chores[i].at_home || W.home != 0))
+		if (*chores[i].due <= now && chores[i].due != &W.maintenance_at &&
+			chores[i].due != &W.keys_at && (!chores[i].at_home || W.home != 0))
 			return true;
 	return W.need_scan;
 }
@@ -181,7 +211,8 @@ bool
 ln_worker_chores_idle(void)
 {
 	for (int i = 0; i < (int) lengthof(chores); i++)
-		if (chores[i].stay && *chores[i].due != DT_NOEND && (!chores[i].at_home || W.home != 0))
+		if (chores[i].stay && *chores[i].due != DT_NOEND &&
+			(!chores[i].at_home || W.home != 0))
 			return false;
 	return W.probe_at == DT_NOEND && ln_line_statistics_pending() == 0;
 }
@@ -268,7 +299,8 @@ ln_worker_take_work(void)
 				continue;
 			for (int p = 0; p < LN_LANES; p++)
 				if (lanes & (UINT64CONST(1) << p))
-					ln_worker_fill_lane(&W.channels[i]->lanes[p], W.idle_since);
+					ln_worker_fill_lane(&W.channels[i]->lanes[p],
+										W.idle_since);
 		}
 		/* some of the new rows may be for later, or parked */
 		W.need_scan = true;
@@ -284,8 +316,11 @@ configure(void *arg)
 	W.in_doubt_until = DT_NOEND;
 	if (W.home != 0)
 		ln_outbox_note_timeline(W.home, GetWALInsertionTimeLine(),
-								SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != 0,
-								ln_guc_promotion_grace, &W.in_doubt_before, &W.in_doubt_until);
+								SyncRepRequested() &&
+								SyncRepStandbyNames != NULL &&
+								SyncRepStandbyNames[0] != 0,
+								ln_guc_promotion_grace, &W.in_doubt_before,
+								&W.in_doubt_until);
 	W.any_suppressed = ln_outbox_has_suppressed();
 	W.statistics_at = 0;
 	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
@@ -305,7 +340,8 @@ configure(void *arg)
 }
 
 /*
- * Drainers have no rate limit in common: one at a time sends with a channel ID,
+ * Drainers have no rate limit in common: one at a time sends with a channel
+ * ID,
  * whatever the database.  Others wait for the session lock.
  */
 static void
@@ -319,8 +355,10 @@ take_identities(void)
 
 		if (W.channels[i]->mine)
 			continue;
-		SET_LOCKTAG_ADVISORY(tag, InvalidOid, (uint32) (key >> 32), (uint32) key, LOCK_FIELD);
-		W.channels[i]->mine = LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+		SET_LOCKTAG_ADVISORY(tag, InvalidOid, (uint32) (key >> 32),
+							 (uint32) key, LOCK_FIELD);
+		W.channels[i]->mine = LockAcquire(&tag, ExclusiveLock, true, true) !=
+			LOCKACQUIRE_NOT_AVAIL;
 		if (!W.channels[i]->mine)
 			W.config_at = GetCurrentTimestamp() + IDENTITY_RETRY;
 	}
@@ -341,10 +379,14 @@ resume_if_mended(LnChannel *c)
 	c->refused_token = credential;
 	if (ln_outbox_resume(c->row.name))
 		ereport(LOG,
-				(errmsg("resumed channel \"%s\": its credential has changed", c->row.name)));
+				(errmsg("resumed channel \"%s\": its credential has changed",
+						c->row.name)));
 }
 
-/* Files are read again now and then, as long as a channel waits for a better one. */
+/*
+ * Files are read again now and then, as long as a channel waits for a better
+ * one.
+ */
 static bool
 credential_probe_is_due(void)
 {
@@ -398,10 +440,12 @@ scan(void *arg)
 			}
 		}
 	}
-	W.expiry_at = W.home != 0 ? ln_outbox_next_expiry(W.home, W.expiry_low) : DT_NOEND;
+	W.expiry_at =
+		W.home != 0 ? ln_outbox_next_expiry(W.home, W.expiry_low) : DT_NOEND;
 
 	/* one long one has waited for a lock; the next will tell */
-	W.scan_us = Min(Max(0, GetCurrentTimestamp() - now), Max(SCAN_US_FIRST, 2 * W.scan_us));
+	W.scan_us = Min(Max(0, GetCurrentTimestamp() - now),
+					Max(SCAN_US_FIRST, 2 * W.scan_us));
 }
 
 /*
@@ -422,7 +466,9 @@ scan_gap(void)
 void
 ln_worker_scan(void)
 {
-	if (W.need_scan && TimestampDifferenceExceeds(W.last_scan, GetCurrentTimestamp(), scan_gap()))
+	if (W.need_scan &&
+		TimestampDifferenceExceeds(W.last_scan, GetCurrentTimestamp(),
+								   scan_gap()))
 		W.need_scan = !ln_try_phase("looking for due messages", scan, NULL);
 }
 
@@ -435,7 +481,8 @@ fold(void *arg)
 
 	left = left || W.fold_left;
 	if (left && after == 0)
-		W.fold_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FOLD_RETRY);
+		W.fold_at =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FOLD_RETRY);
 	else if (after != 0 || W.fold_after != 0)
 		W.fold_at = 0;			/* also from the beginning: others came late */
 	W.fold_left = left && after != 0;
@@ -450,23 +497,28 @@ judge_timeouts(void *arg)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	W.delivery_timeout_at = ln_outbox_sweep_delivery_timeout(ln_guc_delivery_timeout * USECS_PER_SEC);
+	W.delivery_timeout_at = ln_outbox_sweep_delivery_timeout(
+															 ln_guc_delivery_timeout * USECS_PER_SEC);
 	if (W.delivery_timeout_at != DT_NOBEGIN)
-		W.delivery_timeout_at = Max(W.delivery_timeout_at, now + delivery_timeout_gap());
+		W.delivery_timeout_at =
+			Max(W.delivery_timeout_at, now + delivery_timeout_gap());
 }
 
 /* So often at most (us). */
 static int64
 delivery_timeout_gap(void)
 {
-	return Min(DELIVERY_TIMEOUT_GAP, ln_guc_delivery_timeout * USECS_PER_SEC / 10);
+	return Min(DELIVERY_TIMEOUT_GAP,
+			   ln_guc_delivery_timeout * USECS_PER_SEC / 10);
 }
 
 /* Something was counted. */
 void
 ln_worker_judge_timeouts_soon(void)
 {
-	W.delivery_timeout_at = Min(W.delivery_timeout_at, GetCurrentTimestamp() + delivery_timeout_gap());
+	W.delivery_timeout_at =
+		Min(W.delivery_timeout_at,
+			GetCurrentTimestamp() + delivery_timeout_gap());
 }
 
 static void
@@ -476,7 +528,8 @@ expire(void *arg)
 	int			n;
 
 	W.expiry_last = DT_NOBEGIN;
-	n = ln_outbox_expire(W.home, W.expiry_low, now, W.expire_limit, &W.expiry_last);
+	n = ln_outbox_expire(W.home, W.expiry_low, now, W.expire_limit,
+						 &W.expiry_last);
 	W.ended = n > 0;
 	if (n == W.expire_limit)
 		W.expiry_at = W.expiry_last;
@@ -489,7 +542,10 @@ expire(void *arg)
 	W.expire_limit = Min(EXPIRE_BATCH, W.expire_limit * 2);
 }
 
-/* Expiry failed: halve the batch, until a row that cannot be moved stands alone. */
+/*
+ * Expiry failed: halve the batch, until a row that cannot be moved stands
+ * alone.
+ */
 static void
 expire_failed(void)
 {
@@ -511,18 +567,22 @@ static void
 settle_in_doubt(void *arg)
 {
 	/* the change of the identity makes us read the configuration again */
-	if (ln_outbox_settle_in_doubt(W.home, ln_guc_on_promotion == LN_PROMOTION_HOLD, EXPIRE_BATCH))
+	if (ln_outbox_settle_in_doubt(W.home,
+								  ln_guc_on_promotion == LN_PROMOTION_HOLD,
+								  EXPIRE_BATCH))
 		W.in_doubt_until = 0;
 }
 
 static void
 maintain(void *arg)
 {
-	bool		again = ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention,
-										   ln_guc_operations_retention, MAINTENANCE_STEP);
+	bool		again =
+	ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention,
+					   ln_guc_operations_retention, MAINTENANCE_STEP);
 
 	W.maintenance_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												   again ? MAINTENANCE_PAUSE : MAINTENANCE_GAP);
+												   again ? MAINTENANCE_PAUSE
+												   : MAINTENANCE_GAP);
 }
 
 /* Bring back what was set aside and may go on. */
@@ -536,7 +596,8 @@ release(void *arg)
 
 	ln_worker_lock_claims();
 	if (ln_outbox_unblock(UNBLOCK_BATCH, &W.unblock_scan, &rows, &n, &stuck))
-		W.unblock_at = stuck ? TimestampTzPlusMilliseconds(now, UNBLOCK_RETRY) : 0;
+		W.unblock_at =
+			stuck ? TimestampTzPlusMilliseconds(now, UNBLOCK_RETRY) : 0;
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < W.nchannels; j++)
 			if (strcmp(W.channels[j]->row.name, rows[i].channel) == 0)
@@ -562,15 +623,22 @@ announce(void *arg)
 
 	if (ln_guc_notify_outcomes[0] == '\0')
 		return;
-	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	(void) set_config_option("synchronous_commit", "off", PGC_SUSET,
+							 PGC_S_OVERRIDE, GUC_ACTION_LOCAL, true, 0, false);
 	(void) set_config_option("lock_timeout", "50ms", PGC_SUSET, PGC_S_OVERRIDE,
 							 GUC_ACTION_LOCAL, true, 0, false);
-	if (!ln_outbox_announce(ln_guc_notify_outcomes) && ln_worker_may_log(LOG_ANNOUNCE, &skipped))
-		ereport(WARNING,
-				(errmsg("did not announce outcomes: more than half of the NOTIFY queue is full"),
-				 skipped > 0 ? errdetail(INT64_FORMAT " more times since the last such line.", skipped) : 0,
-				 errhint("A session that listens and stays in a transaction keeps the server from emptying it.")));
+	if (!ln_outbox_announce(ln_guc_notify_outcomes) &&
+		ln_worker_may_log(LOG_ANNOUNCE, &skipped))
+		ereport(
+				WARNING,
+				(errmsg(
+						"did not announce outcomes: more than half of the NOTIFY queue is full"),
+				 skipped > 0 ? errdetail(INT64_FORMAT
+										 " more times since the last such line.",
+										 skipped)
+				 : 0,
+				 errhint(
+						 "A session that listens and stays in a transaction keeps the server from emptying it.")));
 }
 
 typedef struct TokenNews
@@ -611,16 +679,22 @@ resume_phase(void *arg)
 	LnChannel  *c = (LnChannel *) arg;
 
 	if (ln_outbox_resume(c->row.name))
-		ereport(LOG,
-				(errmsg("resumed channel \"%s\": LINE takes its credential again", c->row.name)));
+		ereport(
+				LOG,
+				(errmsg("resumed channel \"%s\": LINE takes its credential again",
+						c->row.name)));
 }
 
-/* Channels that were paused for a 401, and that LINE would not refuse any more. */
+/*
+ * Channels that were paused for a 401, and that LINE would not refuse any
+ * more.
+ */
 static void
 resume_checked(void)
 {
 	for (int i = 0; i < W.nchannels && !W.version_mismatch; i++)
-		if (!ln_backing_off("resuming a channel") && ln_credential_check_passed(W.channels[i]))
+		if (!ln_backing_off("resuming a channel") &&
+			ln_credential_check_passed(W.channels[i]))
 			(void) ln_phase("resuming a channel", resume_phase, W.channels[i]);
 }
 
@@ -647,7 +721,9 @@ record_statistics_phase(void *arg)
 	ln_outbox_record_statistics(counts, n);
 }
 
-/* Ask LINE how many messages it delivered on past days, and keep the answers. */
+/*
+ * Ask LINE how many messages it delivered on past days, and keep the answers.
+ */
 static void
 fetch_statistics(void)
 {
@@ -666,8 +742,12 @@ fetch_statistics(void)
 	}
 	if (!ln_guc_enabled || W.statistics_at > GetCurrentTimestamp())
 		return;
-	if (!ln_try_phase("looking for counts to ask for", wanted_statistics_phase, &w) || w.n == 0)
+	if (!ln_try_phase("looking for counts to ask for", wanted_statistics_phase,
+					  &w) ||
+		w.n == 0)
 		return;
-	if (ln_line_statistics_ask(W.channels, W.nchannels, w.counts, w.n, W.http) < w.n)
-		W.statistics_at = Max(W.statistics_at, GetCurrentTimestamp() + STATISTICS_RETRY);
+	if (ln_line_statistics_ask(W.channels, W.nchannels, w.counts, w.n,
+							   W.http) < w.n)
+		W.statistics_at =
+			Max(W.statistics_at, GetCurrentTimestamp() + STATISTICS_RETRY);
 }

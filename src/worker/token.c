@@ -32,7 +32,10 @@
 #include "line/token_api.h"
 #include "worker/token.h"
 
-/* Not used in the last of so many parts of its life: clocks, and the way to LINE. */
+/*
+ * Not used in the last of so many parts of its life: clocks, and the way to
+ * LINE.
+ */
 #define SAFETY_PART		20
 
 struct LnToken
@@ -81,14 +84,17 @@ same(const char *a, const char *b)
 }
 
 void
-ln_token_configure(LnToken **token, const LnChannelRow *row, MemoryContext context)
+ln_token_configure(LnToken **token, const LnChannelRow *row,
+				   MemoryContext context)
 {
 	LnToken    *t = *token;
 	MemoryContext old;
 
 	if (t != NULL &&
-		(t->kind != row->credential || !same(t->value, row->credential_value) ||
-		 !same(t->key_id, row->credential_key_id) || !same(t->channel_id, row->line_channel_id) ||
+		(t->kind != row->credential ||
+		 !same(t->value, row->credential_value) ||
+		 !same(t->key_id, row->credential_key_id) ||
+		 !same(t->channel_id, row->line_channel_id) ||
 		 t->flow != (row->credential_v21 ? LN_FLOW_V21 : LN_FLOW_STATELESS) ||
 		 !same(t->api_base, row->api_base)))
 	{
@@ -108,16 +114,20 @@ ln_token_configure(LnToken **token, const LnChannelRow *row, MemoryContext conte
 	}
 	if (t == NULL)
 	{
-		MemoryContext own = AllocSetContextCreate(context, "line_notify token", ALLOCSET_SMALL_SIZES);
+		MemoryContext own = AllocSetContextCreate(context, "line_notify token",
+												  ALLOCSET_SMALL_SIZES);
 
 		old = MemoryContextSwitchTo(own);
 		t = palloc0(sizeof(LnToken));
 		t->context = own;
 		t->kind = row->credential;
 		t->name = pstrdup(row->name);
-		t->value = row->credential_value ? pstrdup(row->credential_value) : NULL;
-		t->key_id = row->credential_key_id ? pstrdup(row->credential_key_id) : NULL;
-		t->channel_id = row->line_channel_id ? pstrdup(row->line_channel_id) : NULL;
+		t->value =
+			row->credential_value ? pstrdup(row->credential_value) : NULL;
+		t->key_id =
+			row->credential_key_id ? pstrdup(row->credential_key_id) : NULL;
+		t->channel_id =
+			row->line_channel_id ? pstrdup(row->line_channel_id) : NULL;
 		t->api_base = pstrdup(row->api_base);
 		t->flow = row->credential_v21 ? LN_FLOW_V21 : LN_FLOW_STATELESS;
 		t->expires_at = t->renew_at = DT_NOEND;
@@ -172,13 +182,15 @@ ln_token_ready(LnToken *t, TimestampTz now)
 TimestampTz
 ln_token_deadline(const LnToken *t)
 {
-	if (t == NULL || t->request != 0 || t->kind == LN_CREDENTIAL_NONE || t->kind == LN_CREDENTIAL_TOKEN)
+	if (t == NULL || t->request != 0 || t->kind == LN_CREDENTIAL_NONE ||
+		t->kind == LN_CREDENTIAL_TOKEN)
 		return DT_NOEND;
 	return t->retry_at;
 }
 
 bool
-ln_token_get(const LnChannel *c, const char *path, uint64 tag, HttpClient *http)
+ln_token_get(const LnChannel *c, const char *path, uint64 tag,
+			 HttpClient *http)
 {
 	HttpRequest req;
 	const char *headers[2];
@@ -226,7 +238,8 @@ ln_token_result(LnChannel **channels, int n, const HttpResult *res)
 	int64		life;
 
 	for (int i = 0; i < n && t == NULL; i++)
-		if (channels[i]->token != NULL && channels[i]->token->request == res->tag)
+		if (channels[i]->token != NULL &&
+			channels[i]->token->request == res->tag)
 			t = channels[i]->token;
 	if (t == NULL)
 		return;					/* the credential was changed meanwhile */
@@ -234,32 +247,44 @@ ln_token_result(LnChannel **channels, int n, const HttpResult *res)
 
 	if (res->verdict != HTTP_STATUS)
 	{
-		failed(t, 0, psprintf("no answer from the token endpoint: %s",
-							  res->error[0] ? res->error : "the connection was lost"));
+		failed(t, 0,
+			   psprintf("no answer from the token endpoint: %s",
+						res->error[0] ? res->error
+						: "the connection was lost"));
 		return;
 	}
 	if (res->status != 200)
 	{
 		ln_token_error_text(res->body, res->body_len, why, sizeof(why));
 		failed(t, res->retry_after_ms,
-			   psprintf("the token endpoint answered %d%s%s", res->status, why[0] ? ": " : "", why));
+			   psprintf("the token endpoint answered %d%s%s", res->status,
+						why[0] ? ": " : "", why));
 		return;
 	}
 	token = palloc(LN_TOKEN_SIZE);
 	if (res->body_truncated ||
-		!ln_token_parse(res->body, res->body_len, token, LN_TOKEN_SIZE, &life, why, sizeof(why)))
-		failed(t, 0, psprintf("the token endpoint's answer is not understood: %s",
-							  res->body_truncated ? "it is too long" : why));
+		!ln_token_parse(res->body, res->body_len, token, LN_TOKEN_SIZE, &life,
+						why, sizeof(why)))
+		failed(t, 0,
+			   psprintf("the token endpoint's answer is not understood: %s",
+						res->body_truncated ? "it is too long" : why));
 	else
 	{
 		/* its life began when we asked, at the latest */
 		TimestampTz asked = GetCurrentTimestamp() - res->elapsed_us;
 
 		adopt(t, token);
-		t->expires_at = TimestampTzPlusMilliseconds(asked, life * 1000 - life * 1000 / SAFETY_PART);
-		t->renew_at = TimestampTzPlusMilliseconds(asked, ln_token_renew_ms(life, random_bits()));
-		ereport(DEBUG1,
-				(errmsg("new access token for channel \"%s\", good for " INT64_FORMAT " s", t->name, life)));
+		t->expires_at =
+			TimestampTzPlusMilliseconds(asked, life * 1000 -
+										life * 1000 / SAFETY_PART);
+		t->renew_at = TimestampTzPlusMilliseconds(
+												  asked, ln_token_renew_ms(life, random_bits()));
+		ereport(
+				DEBUG1,
+				(errmsg(
+						"new access token for channel \"%s\", good for " INT64_FORMAT
+						" s",
+						t->name, life)));
 	}
 	explicit_bzero(token, LN_TOKEN_SIZE);
 	pfree(token);
@@ -324,9 +349,11 @@ ln_token_fingerprint(const LnToken *t)
 	secret = ln_channel_secret(t->value, err, sizeof(err));
 	if (secret == NULL)
 		return 0;
-	result = hash_bytes_extended((const unsigned char *) secret, (int) strlen(secret), (uint64) t->kind);
+	result = hash_bytes_extended((const unsigned char *) secret,
+								 (int) strlen(secret), (uint64) t->kind);
 	if (t->key_id != NULL)
-		result ^= hash_bytes_extended((const unsigned char *) t->key_id, (int) strlen(t->key_id), 1);
+		result ^= hash_bytes_extended((const unsigned char *) t->key_id,
+									  (int) strlen(t->key_id), 1);
 	explicit_bzero(secret, strlen(secret));
 	pfree(secret);
 	return result | 1;
@@ -346,7 +373,8 @@ ln_token_told(LnToken *t)
 {
 	if (t->error[0] != '\0')
 		ereport(WARNING,
-				(errmsg("could not get an access token for channel \"%s\": %s", t->name, t->error)));
+				(errmsg("could not get an access token for channel \"%s\": %s",
+						t->name, t->error)));
 	else
 		ereport(LOG,
 				(errmsg("channel \"%s\" has an access token again", t->name)));
@@ -354,7 +382,8 @@ ln_token_told(LnToken *t)
 }
 
 bool
-ln_token_form(const LnChannelRow *row, char *form, size_t room, char *err, size_t errlen)
+ln_token_form(const LnChannelRow *row, char *form, size_t room, char *err,
+			  size_t errlen)
 {
 	char	   *secret;
 	bool		ok;
@@ -362,7 +391,9 @@ ln_token_form(const LnChannelRow *row, char *form, size_t room, char *err, size_
 	form[0] = '\0';
 	if (row->line_channel_id == NULL)
 	{
-		strlcpy(err, "the channel has no line_channel_id, which LINE wants to know", errlen);
+		strlcpy(err,
+				"the channel has no line_channel_id, which LINE wants to know",
+				errlen);
 		return false;
 	}
 	secret = ln_channel_secret(row->credential_value, err, errlen);
@@ -375,8 +406,10 @@ ln_token_form(const LnChannelRow *row, char *form, size_t room, char *err, size_
 			strlcpy(err, "the channel secret is too long", errlen);
 	}
 	else
-		ok = ln_token_form_assertion(row->credential_v21 ? LN_FLOW_V21 : LN_FLOW_STATELESS,
-									 row->line_channel_id, secret, row->credential_key_id ? row->credential_key_id : "",
+		ok = ln_token_form_assertion(
+									 row->credential_v21 ? LN_FLOW_V21 : LN_FLOW_STATELESS,
+									 row->line_channel_id, secret,
+									 row->credential_key_id ? row->credential_key_id : "",
 									 (int64) time(NULL), form, room, err, errlen);
 	explicit_bzero(secret, strlen(secret));
 	pfree(secret);
@@ -435,8 +468,11 @@ failed(LnToken *t, int64 at_least_ms, const char *why)
 	if (t->authorization == NULL)
 		strlcpy(t->error, why, sizeof(t->error));
 	else
-		ereport(DEBUG1,
-				(errmsg("could not renew the access token of channel \"%s\" yet: %s", t->name, why)));
+		ereport(
+				DEBUG1,
+				(errmsg(
+						"could not renew the access token of channel \"%s\" yet: %s",
+						t->name, why)));
 }
 
 /* A token that an operator set: inline, or the first line of a file. */
@@ -449,12 +485,16 @@ read_issued(LnToken *t)
 	if (token == NULL)
 	{
 		/* what was read before goes on until LINE objects */
-		snprintf(t->error, sizeof(t->error), "its file cannot be read: %s", err);
+		snprintf(t->error, sizeof(t->error), "its file cannot be read: %s",
+				 err);
 		return;
 	}
 	if (!ln_token_is_clean(token))
-		strlcpy(t->error, "it must consist of printable ASCII characters without space", sizeof(t->error));
-	else if (t->authorization == NULL || strcmp(strrchr(t->authorization, ' ') + 1, token) != 0)
+		strlcpy(t->error,
+				"it must consist of printable ASCII characters without space",
+				sizeof(t->error));
+	else if (t->authorization == NULL ||
+			 strcmp(strrchr(t->authorization, ' ') + 1, token) != 0)
 		adopt(t, token);
 	else
 		t->error[0] = '\0';

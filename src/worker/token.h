@@ -28,7 +28,10 @@
 #include "http/http.h"
 #include "worker/channel.h"
 
-/* tags with one of these bits are no messages: see also line_statistics.h and credential_check.h */
+/*
+ * tags with one of these bits are no messages: see also line_statistics.h and
+ * credential_check.h
+ */
 #define LN_TAG_TOKEN		(UINT64CONST(1) << 62)
 #define LN_TAG_STATISTICS		(UINT64CONST(1) << 61)
 #define LN_TAG_CREDENTIAL_CHECK		(UINT64CONST(1) << 60)
@@ -43,7 +46,8 @@
  * from the row); a token at hand stays if the credential is the same.  Reads
  * the file of a file:/path.
  */
-extern void ln_token_configure(LnToken **token, const LnChannelRow *row, MemoryContext context);
+extern void ln_token_configure(LnToken **token, const LnChannelRow *row,
+							   MemoryContext context);
 extern void ln_token_free(LnToken **token);
 
 /* The header line to send with, valid until the next call; NULL = none now. */
@@ -52,10 +56,16 @@ extern const char *ln_token_header(const LnToken *token, TimestampTz now);
 /* Which token that was, for ln_token_refused() and ln_token_proved(). */
 extern uint32 ln_token_generation(const LnToken *token);
 
-/* There is something to send: is there a token?  Asks for one, or for the next, if need be. */
+/*
+ * There is something to send: is there a token?  Asks for one, or for the
+ * next, if need be.
+ */
 extern bool ln_token_ready(LnToken *token, TimestampTz now);
 
-/* When to ask ln_token_ready() again, having got false; DT_NOEND = an answer is on its way, or it is hopeless. */
+/*
+ * When to ask ln_token_ready() again, having got false; DT_NOEND = an answer
+ * is on its way, or it is hopeless.
+ */
 extern TimestampTz ln_token_deadline(const LnToken *token);
 
 /*
@@ -63,13 +73,15 @@ extern TimestampTz ln_token_deadline(const LnToken *token);
  * by the road that its messages take.  The answer comes with that tag.  False
  * when there is no place for it.
  */
-extern bool ln_token_get(const LnChannel *c, const char *path, uint64 tag, HttpClient *http);
+extern bool ln_token_get(const LnChannel *c, const char *path, uint64 tag,
+						 HttpClient *http);
 
 /* Start the requests that are wanted. */
 extern void ln_token_step(LnChannel **channels, int n, HttpClient *http);
 
 /* An answer with LN_TAG_TOKEN. */
-extern void ln_token_result(LnChannel **channels, int n, const HttpResult *res);
+extern void ln_token_result(LnChannel **channels, int n,
+							const HttpResult *res);
 
 /*
  * LINE answered 401 to a message sent with that generation.  True: another
@@ -101,6 +113,7 @@ extern void ln_token_told(LnToken *token);
  * buffer of LN_TOKEN_FORM_SIZE that the caller wipes.  False with a sentence
  * in err.
  */
-extern bool ln_token_form(const LnChannelRow *row, char *form, size_t room, char *err, size_t errlen);
+extern bool ln_token_form(const LnChannelRow *row, char *form, size_t room,
+						  char *err, size_t errlen);
 
 #endif							/* LN_TOKEN_H */

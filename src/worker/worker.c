@@ -148,7 +148,9 @@ wait_for_something(void)
 
 	if (is_idle() && ln_guc_idle_timeout > 0 && !W.version_mismatch)
 	{
-		TimestampTz leave_at = TimestampTzPlusMilliseconds(W.idle_since, ln_guc_idle_timeout * INT64CONST(1000));
+		TimestampTz leave_at =
+		TimestampTzPlusMilliseconds(W.idle_since, ln_guc_idle_timeout *
+									INT64CONST(1000));
 
 		/* not for a moment: starting costs more than waiting */
 		if (now >= leave_at && wake > TimestampTzPlusMilliseconds(now, 1000))
@@ -171,7 +173,10 @@ wait_for_something(void)
 		wait(Min(timeout, LONGEST_WAIT));
 }
 
-/* Until the latch is set, a socket of libcurl's is ready, or so long (ms; -1 = whatever it takes). */
+/*
+ * Until the latch is set, a socket of libcurl's is ready, or so long (ms; -1 =
+ * whatever it takes).
+ */
 static void
 wait(long timeout)
 {
@@ -185,9 +190,11 @@ static void
 wind_up(bool at_once)
 {
 	ln_worker_send_nothing();
-	while (W.nsent > 0 && !at_once && GetCurrentTimestamp() < ln_worker_stop_deadline)
+	while (W.nsent > 0 && !at_once &&
+		   GetCurrentTimestamp() < ln_worker_stop_deadline)
 	{
-		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), ln_worker_stop_deadline);
+		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+														   ln_worker_stop_deadline);
 		long		http = ln_http_timeout_ms(W.http);
 
 		wait(http >= 0 ? Min(left, http) : left);
@@ -201,7 +208,8 @@ wind_up(bool at_once)
 
 	/* all of it, now, each once */
 	ln_worker_stopping = true;
-	for (int left = W.ndone + 1; W.ndone > 0 && W.ndone < left && !ProcDiePending;)
+	for (int left = W.ndone + 1;
+		 W.ndone > 0 && W.ndone < left && !ProcDiePending;)
 	{
 		left = W.ndone;
 		ln_worker_record();
@@ -221,8 +229,10 @@ start(void)
 	char		err[256];
 
 	ln_worker_pin_settings();
-	W.context = AllocSetContextCreate(TopMemoryContext, "line_notify worker", ALLOCSET_DEFAULT_SIZES);
-	W.batch = AllocSetContextCreate(TopMemoryContext, "line_notify batch", ALLOCSET_DEFAULT_SIZES);
+	W.context = AllocSetContextCreate(TopMemoryContext, "line_notify worker",
+									  ALLOCSET_DEFAULT_SIZES);
+	W.batch = AllocSetContextCreate(TopMemoryContext, "line_notify batch",
+									ALLOCSET_DEFAULT_SIZES);
 	W.wait_event = LnWaitEvent("LineNotifyWorkerMain");
 	MemoryContextSwitchTo(W.batch);
 
@@ -233,7 +243,8 @@ start(void)
 	ln_worker_take_database();
 
 	W.ndeliveries = ln_guc_max_in_flight;
-	W.deliveries = MemoryContextAllocZero(W.context, sizeof(Delivery) * W.ndeliveries);
+	W.deliveries =
+		MemoryContextAllocZero(W.context, sizeof(Delivery) * W.ndeliveries);
 	W.free_list = MemoryContextAlloc(W.context, sizeof(int) * W.ndeliveries);
 	W.claimed = MemoryContextAlloc(W.context, sizeof(int) * W.ndeliveries);
 	W.done = MemoryContextAlloc(W.context, sizeof(int) * W.ndeliveries);
@@ -257,8 +268,10 @@ start(void)
 				 errmsg("could not start the HTTP client: %s", err)));
 	W.events = LnCreateWaitEventSet(3);
 	AddWaitEventToSet(W.events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(W.events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(W.events, WL_SOCKET_READABLE, ln_http_fd(W.http), NULL, NULL);
+	AddWaitEventToSet(W.events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL,
+					  NULL);
+	AddWaitEventToSet(W.events, WL_SOCKET_READABLE, ln_http_fd(W.http), NULL,
+					  NULL);
 
 	/* the other chores are due now */
 	W.in_doubt_until = W.probe_at = W.token_at = DT_NOEND;
@@ -267,7 +280,8 @@ start(void)
 	W.expire_limit = EXPIRE_BATCH;
 	W.record_delay_us = RECORD_DELAY_MIN_US;
 	W.idle_since = GetCurrentTimestamp();
-	ereport(LOG, (errmsg("delivery worker started for database %u", MyDatabaseId)));
+	ereport(LOG,
+			(errmsg("delivery worker started for database %u", MyDatabaseId)));
 }
 
 /* Nothing in hand, and nothing to do before a known time. */
@@ -291,10 +305,13 @@ next_deadline(TimestampTz now)
 	{
 		wake = Min(wake, ln_worker_chores_deadline(now));
 		for (int i = 0; i < W.nchannels && ln_guc_enabled && W.home != 0; i++)
-			wake = Min(wake, Max(ln_worker_claim_deadline(W.channels[i], now), W.channels[i]->backoff_until));
+			wake = Min(wake, Max(ln_worker_claim_deadline(W.channels[i], now),
+								 W.channels[i]->backoff_until));
 	}
 	if (W.ndone > 0)
-		wake = Min(wake, Max(Max(W.record_at, W.first_done_at + W.record_delay_us), ln_backoff_until("recording outcomes")));
+		wake = Min(wake,
+				   Max(Max(W.record_at, W.first_done_at + W.record_delay_us),
+					   ln_backoff_until("recording outcomes")));
 	if (W.nclaimed > 0)
 		wake = Min(wake, W.token_at);
 	return wake;

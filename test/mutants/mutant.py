@@ -14,7 +14,12 @@ A mutant is a block of lines in FILE:
     tests unit:http tap:001_delivery
 """
 import os
+import re
 import sys
+
+def place(old):
+    """Where the old text stands, however the lines are broken there."""
+    return re.compile(r'\s+'.join(re.escape(w).replace(r'\(', r'\(\s*') for w in old.split()))
 
 def read(path):
     mutants = []
@@ -45,7 +50,7 @@ def main():
     if mode == 'check':
         bad = 0
         for m in mutants:
-            n = open(m['file'], encoding='utf-8').read().count(m['old'])
+            n = len(place(m['old']).findall(open(m['file'], encoding='utf-8').read()))
             if n != 1:
                 bad += 1
                 print(f"{m['name']}: its text occurs {n} times in {m['file']}")
@@ -65,13 +70,14 @@ def main():
         os.replace(file + '.kept', file)
         os.utime(file)
         return 0
-    if text.count(m['old']) != 1:
-        print(f"{m['name']}: its text occurs {text.count(m['old'])} times in {m['file']}")
+    new, n = place(m['old']).subn(lambda found: m['new'], text)
+    if n != 1:
+        print(f"{m['name']}: its text occurs {n} times in {m['file']}")
         return 1
     with open(file + '.kept', 'w', encoding='utf-8') as f:
         f.write(text)
     with open(file, 'w', encoding='utf-8') as f:
-        f.write(text.replace(m['old'], m['new']))
+        f.write(new)
     return 0
 
 sys.exit(main())
