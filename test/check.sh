@@ -2,9 +2,15 @@
 #
 # Every test.  From a bare Debian 12 (root, git, bash) to "N passed, N failed".
 #
-#   bash test/check.sh                all
-#   bash test/check.sh unit regress   these groups only:
-#                                     style unit regress tap phone fuzz
+#   bash test/check.sh                    all
+#   bash test/check.sh unit regress       these groups only:
+#                                         style unit regress tap phone fuzz
+#   bash test/check.sh tap:001_delivery,003_crash regress:outbox
+#                                         these tests of a group only
+#   bash test/check.sh --keep tap:001_delivery
+#                                         reuses the build and the directory of
+#                                         the last such run of this checkout:
+#                                         seconds instead of minutes
 #
 # Builds with every warning an error and with assertions, against a private
 # copy of PostgreSQL; see lib.sh for the settings.
@@ -12,9 +18,13 @@
 set -u
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+keep=
+[ "${1:-}" != --keep ] || { keep=1; shift; }
 groups=("$@")
 [ ${#groups[@]} -eq 0 ] && groups=(style unit regress tap phone fuzz)
-wanted() { local g; for g in "${groups[@]}"; do [ "$g" = "$1" ] && return 0; done; return 1; }
+wanted() { local g; for g in "${groups[@]}"; do [ "${g%%:*}" = "$1" ] && return 0; done; return 1; }
+# names GROUP: the tests of it that were asked for, or nothing for all
+names() { local g; for g in "${groups[@]}"; do [ "${g%%:*}" = "$1" ] && [ "$g" != "$1" ] && tr , ' ' <<<"${g#*:}"; done; }
 
 passed=0
 failed=0
@@ -39,6 +49,7 @@ wanted tap && need_packages perl libipc-run-perl libjson-pp-perl python3-h2
 wanted tap && want_packages nginx-light python3-psycopg2 curl
 wanted style && want_packages pg-bsd-indent
 plain_user
+choose_major
 make_work check
 private_postgres
 say "PostgreSQL $("$PG_CONFIG" --version | sed 's/PostgreSQL //'), $(curl-config --version 2>/dev/null), $(openssl version)"
@@ -63,7 +74,7 @@ fi
 
 if wanted unit; then
     step "unit tests (address and undefined-behaviour sanitizers)"
-    as_user bash "$work/src/test/unit/run.sh" >"$work/unit.tap" 2>&1
+    as_user bash "$work/src/test/unit/run.sh" $(names unit) >"$work/unit.tap" 2>&1
     grep -E '^not ok|^# (FAIL|[a-z_]+$)' "$work/unit.tap"
     count_tap "$work/unit.tap"
 fi
@@ -72,7 +83,14 @@ if wanted regress; then
     step "regress and isolation"
     # no preload: nothing is sent, the SQL side answers for itself
     new_server regress 54301 "max_prepared_transactions = 4"
-    as_user make -C "$work/src" -s installcheck with_llvm=no PG_CONFIG="$PG_CONFIG" PGPORT=54301 PGHOST="$work" \
+    target=(installcheck)
+    if [ -n "$(names regress)" ]; then
+        target=(installcheck ISOLATION= REGRESS=)
+        for t in $(names regress); do
+            if [ -e "$work/src/test/specs/$t.spec" ]; then target[1]+=" $t"; else target[2]+=" $t"; fi
+        done
+    fi
+    as_user make -C "$work/src" -s "${target[@]}" with_llvm=no PG_CONFIG="$PG_CONFIG" PGPORT=54301 PGHOST="$work" \
         >"$work/installcheck.log" 2>&1
     # "test name ... ok" up to 15, TAP from 16 on
     while read -r line; do
@@ -93,21 +111,30 @@ fi
 if wanted tap; then
     step "TAP"
     borrow_packages prometheus prometheus-postgres-exporter
+    rm -rf "$work/tap"
     mkdir -p "$work/tap" && [ "$(id -u)" = 0 ] && chown "$LN_USER" "$work/tap"
     user_env+=(PG_REGRESS="$pgxs_test/regress/pg_regress" TESTDIR="$work/tap" TESTDATADIR="$work/tap/tmp_check"
         TESTLOGDIR="$work/tap/log" PGUSER=postgres top_builddir="$work/tap" LN_SRC="$work/src")
     tests=("$work"/src/test/t/*.pl)
-    [ -n "${TAP:-}" ] && tests=(${TAP//,/ }) && tests=("${tests[@]/#/$work/src/test/t/}")
-    # one line of progress per file; the details are shown when one fails
+    TAP=${TAP:-$(names tap)}
+    if [ -n "$TAP" ]; then
+        tests=()
+        for t in ${TAP//,/ }; do tests+=("$work/src/test/t/${t%.pl}.pl"); done
+    fi
+    # one line per file as it ends; the details are shown when one fails
     (cd "$work/tap" && as_user prove -j"${PROVE_JOBS:-2}" --merge --timer -v \
-        -I "$pgxs_test/perl" -I "$work/src/test/perl" "${tests[@]}") >"$work/tap.log" 2>&1
-    status=$?
+        -I "$pgxs_test/perl" -I "$work/src/test/perl" "${tests[@]}") 2>&1 |
+        tee "$work/tap.log" | stdbuf -oL awk '/^\[[0-9:]+\] .*\.pl \.+ *$/ { name = $2; sub(/.*\//, "", name) }
+            /^not ok/ { print "    " $0 }
+            name != "" && (/^ok +[0-9]+ ms/ || /^Dubious|^Failed|^All .* subtests passed|^skipped/) {
+                print (/^ok/ ? "ok     " : "FAILED ") name " " $2 " " $3; name = "" }'
+    status=${PIPESTATUS[0]}
     grep -E '^[^ #]*\.pl \.+$|^ok|^not ok' "$work/tap.log" | grep -cE '^ok' >"$work/tap.n"
     passed=$((passed + $(cat "$work/tap.n")))
     ill=$(grep -cE '^not ok' "$work/tap.log")
     failed=$((failed + ill))
     sed -n '/^Test Summary Report/,$p' "$work/tap.log"
-    grep -E '^\[[0-9:]+\] .*\.pl' "$work/tap.log" || grep -E '^(Files=|Result)' "$work/tap.log"
+    grep -E '^(Files=|Result)' "$work/tap.log"
     if [ $status -ne 0 ]; then
         [ "$ill" -gt 0 ] || bad "a TAP file ended early"
         grep -B2 -A12 -E '^not ok|Dubious|died' "$work/tap.log" | head -200

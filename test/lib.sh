@@ -98,17 +98,32 @@ plain_user() {
     id "$LN_USER" >/dev/null 2>&1 || useradd --system --create-home "$LN_USER"
 }
 
-# make_work NAME: a directory of ours, removed at exit, with the tree in $work/src
+# make_work NAME: a directory of ours, removed at exit, with the tree in $work/src.
+# With keep=1 it stays, and is used again: one for each checkout and server version.
 make_work() {
-    work=$(mktemp -d "/tmp/line_notify-$1.XXXXXX")
+    if [ -n "${keep:-}" ]; then
+        work=/tmp/line_notify-$1-$(printf '%s %s' "$root" "${PG_MAJOR:-}" | cksum | cut -d' ' -f1)
+        mkdir -p "$work"
+        exec 9>"$work/lock"
+        flock -n 9 || die "$work is in use by another run"
+        KEEP=1
+    else
+        work=$(mktemp -d "/tmp/line_notify-$1.XXXXXX")
+    fi
     chmod 755 "$work"
     trap cleanup EXIT
     trap 'exit 130' INT TERM
-    mkdir "$work/src"
+    mkdir -p "$work/src"
     # what git would give a stranger, plus local changes
-    (cd "$root" && git ls-files -z --cached --others --exclude-standard 2>/dev/null |
-        tar --null --ignore-failed-read -T - -cf - 2>/dev/null) | tar -xf - -C "$work/src"
-    [ -e "$work/src/Makefile" ] || (cd "$root" && tar --exclude=.git -cf - .) | tar -xf - -C "$work/src"
+    (cd "$root" && git ls-files -z --cached --others --exclude-standard 2>/dev/null | sort -z) >"$work/files.new"
+    [ -s "$work/files.new" ] || (cd "$root" && find . -name .git -prune -o ! -type d -print0) >"$work/files.new"
+    (cd "$root" && tar --null --ignore-failed-read -T "$work/files.new" -cf - 2>/dev/null) | tar -xf - -C "$work/src"
+    # what is no longer there
+    if [ -e "$work/files" ]; then
+        (cd "$root" && xargs -0 ls -d <"$work/files" 2>&1 >/dev/null) |
+            sed -n "s/^ls: cannot access '\(.*\)': .*/\1/p" | (cd "$work/src" && xargs -r -d '\n' rm -f)
+    fi
+    mv "$work/files.new" "$work/files"
     [ "$(id -u)" = 0 ] && chown -R "$LN_USER" "$work"
     cd "$work" || exit 1        # a directory that the plain user may be in
 }
@@ -136,7 +151,7 @@ cleanup() {
 private_postgres() {
     local base=${PG_BASE:-/usr} d
     [ -d "$base/lib/postgresql/$PG_MAJOR" ] || die "no PostgreSQL $PG_MAJOR in $base/lib/postgresql"
-    for d in lib share include; do
+    [ -e "$work/pg/complete" ] || for d in lib share include; do
         mkdir -p "$work/pg/usr/$d/postgresql"
         [ -d "$base/$d/postgresql/$PG_MAJOR" ] &&
             cp -a "$base/$d/postgresql/$PG_MAJOR" "$work/pg/usr/$d/postgresql/"
@@ -144,6 +159,7 @@ private_postgres() {
     cp -a "$base"/include/postgresql/*.h "$base"/include/postgresql/internal \
         "$base"/include/postgresql/libpq "$work/pg/usr/include/postgresql/" 2>/dev/null
     [ "$(id -u)" = 0 ] && chown -R "$LN_USER" "$work/pg"
+    touch "$work/pg/complete"
     pgbin=$work/pg/usr/lib/postgresql/$PG_MAJOR/bin
     PG_CONFIG=$pgbin/pg_config
     pgxs_test=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
@@ -161,6 +177,7 @@ build() {
 new_server() {
     local data=$work/$1 port=$2 line
     shift 2
+    [ -z "${keep:-}" ] || rm -rf "$data"
     as_user "$pgbin/initdb" -D "$data" -U postgres -A trust --no-sync -E UTF8 --locale=C.UTF-8 >"$work/initdb.log" 2>&1 ||
         { cat "$work/initdb.log"; die "initdb failed"; }
     {
