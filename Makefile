@@ -34,9 +34,15 @@ OBJS = \
 	src/content/signed_link.o \
 	src/content/use_case.o \
 	src/db/dedup.o \
-	src/db/outbox.o \
+	src/db/outbox_channel.o \
+	src/db/outbox_claim.o \
+	src/db/outbox_maintain.o \
+	src/db/outbox_record.o \
+	src/db/outbox_unblock.o \
+	src/db/outbox_webhook.o \
 	src/db/policy.o \
 	src/db/soft_input.o \
+	src/db/sql.o \
 	src/db/suppression.o \
 	src/enqueue/enqueue_trigger.o \
 	src/enqueue/insert_trigger.o \

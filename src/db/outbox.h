@@ -268,6 +268,12 @@ extern int	ln_outbox_lock_due(const char *channel, int lane, int64 home,
 extern void ln_outbox_lease(const LnMessage *rows, int n, int64 home,
 							uint64 claimer);
 
+/* Makes sure that history has a partition for an id; returns where it ends. */
+extern int64 ln_outbox_ensure_history(int64 id);
+
+/* The same for all ids up to this one; does nothing where it is known. */
+extern void ln_outbox_cover_history(int64 id);
+
 /*
  * Forget what is remembered of history's partitions: the extension was made
  * anew, or somebody dropped one.

@@ -247,7 +247,7 @@ ln_worker_watchdog(bool on)
 
 /*
  * Settings of the database or role must not change what our statements do, nor
- * how: see the plans in outbox.c.
+ * how: see the plans in sql.c.
  */
 void
 ln_worker_pin_settings(void)

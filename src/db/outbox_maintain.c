@@ -1,0 +1,332 @@
+/*-------------------------------------------------------------------------
+ *
+ * outbox_maintain.c
+ *		What time does: expiry, doubt after a promotion, retention, LINE's figures.
+ *
+ * Each is one step of something larger, short enough for the sending path.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "db/outbox.h"
+#include "db/sql.h"
+
+TimestampTz
+ln_outbox_next_expiry(int64 home, TimestampTz low)
+{
+	static LnStatement st = {
+		.name = "next expiry",
+		.sql =
+		"SELECT o.expires_at FROM line_notify.outbox o"
+		" WHERE o.home = $1 AND o.expires_at >= $2 AND o.expires_at < 'infinity'"
+		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
+		" ORDER BY o.expires_at LIMIT 1",
+		.nargs = 2,
+		.argtypes = {INT8OID, TIMESTAMPTZOID}
+	};
+	Datum		args[] = {Int64GetDatum(home), TimestampTzGetDatum(low)};
+
+	if (ln_sql_run(&st, args, NULL, SPI_OK_SELECT) == 0)
+		return DT_NOEND;
+	return ln_sql_int8(0, 1, DT_NOEND);
+}
+
+void
+ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous,
+						int grace_s, TimestampTz *before,
+						TimestampTz *until)
+{
+	static LnStatement st = {
+		.name = "note timeline",
+		.sql =
+		"SELECT in_doubt_before, in_doubt_until FROM line_notify._note_timeline($1, $2, $3, $4 * interval '1 second')",
+		.nargs = 4,
+		.argtypes = {INT8OID, INT4OID, BOOLOID, INT4OID}
+	};
+	Datum		args[] = {
+		Int64GetDatum(home), Int32GetDatum((int32) timeline),
+		BoolGetDatum(synchronous), Int32GetDatum(grace_s)
+	};
+
+	(void) ln_sql_run(&st, args, NULL, SPI_OK_SELECT);
+	*before = ln_sql_int8(0, 1, DT_NOBEGIN);
+	*until = ln_sql_int8(0, 2, DT_NOEND);
+}
+
+bool
+ln_outbox_settle_in_doubt(int64 home, bool hold, int step)
+{
+	static LnStatement st = {
+		.name = "settle in doubt",
+		.sql =
+		"SELECT line_notify._settle_in_doubt($1, $2, $3)",
+		.nargs = 3,
+		.argtypes = {INT8OID, BOOLOID, INT4OID}
+	};
+	Datum		args[] = {Int64GetDatum(home), BoolGetDatum(hold), Int32GetDatum(step)};
+
+	(void) ln_sql_run(&st, args, NULL, SPI_OK_SELECT);
+	return ln_sql_bool(0, 1);
+}
+
+bool
+ln_outbox_maintain(int retention, int payload_retention,
+				   int operations_retention, int step)
+{
+	static LnStatement st = {
+		.name = "maintain",
+		.sql =
+		"SELECT line_notify._maintain(CASE WHEN $1 >= 0 THEN $1 * interval '1 minute' END,"
+		" CASE WHEN $2 >= 0 THEN $2 * interval '1 minute' END,"
+		" CASE WHEN $3 >= 0 THEN $3 * interval '1 minute' END, $4)",
+		.nargs = 4,
+		.argtypes = {INT4OID, INT4OID, INT4OID, INT4OID}
+	};
+	Datum		args[] = {
+		Int32GetDatum(retention), Int32GetDatum(payload_retention),
+		Int32GetDatum(operations_retention), Int32GetDatum(step)
+	};
+
+	(void) ln_sql_run(&st, args, NULL, SPI_OK_SELECT);
+	return ln_sql_bool(0, 1);
+}
+
+void
+ln_outbox_sweep_keys(int limit)
+{
+	static LnStatement keys = {
+		.name = "sweep keys: keys",
+		.sql =
+		"DELETE FROM line_notify.dedup d WHERE (d.channel, d.dedup_key) IN ("
+		" SELECT x.channel, x.dedup_key FROM line_notify.dedup x"
+		" WHERE x.until < clock_timestamp() ORDER BY x.until LIMIT $1 FOR UPDATE SKIP LOCKED)",
+		.nargs = 1,
+		.argtypes = {INT4OID}
+	};
+	static LnStatement days = {
+		.name = "sweep keys: days",
+		.sql =
+		"DELETE FROM line_notify.daily_sent WHERE day < current_date - 400",
+		.nargs = 0
+	};
+
+	/* LINE says nothing of how long it redelivers; days are generous */
+	static LnStatement events = {
+		.name = "sweep keys: events",
+		.sql =
+		"DELETE FROM line_notify.seen_event s WHERE s.event_id IN ("
+		" SELECT x.event_id FROM line_notify.seen_event x"
+		" WHERE x.seen_at < clock_timestamp() - interval '8 days' ORDER BY x.seen_at LIMIT $1)",
+		.nargs = 1,
+		.argtypes = {INT4OID}
+	};
+	Datum		arg = Int32GetDatum(limit);
+
+	(void) ln_sql_run(&keys, &arg, NULL, SPI_OK_DELETE);
+	(void) ln_sql_run(&days, NULL, NULL, SPI_OK_DELETE);
+	(void) ln_sql_run(&events, &arg, NULL, SPI_OK_DELETE);
+}
+
+int
+ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
+				 TimestampTz *last)
+{
+	/*
+	 * Rows that were invalid or suppressed at INSERT carry their own time as
+	 * expires_at and take the same road.
+	 */
+	static LnStatement pick = {
+		.name = "expire: pick",
+		.sql =
+		"SELECT o.id, o.expires_at FROM line_notify.outbox o"
+		" WHERE o.expires_at >= $2 AND o.expires_at <= $3 AND o.home = $1"
+		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
+		" ORDER BY o.expires_at LIMIT $4 FOR UPDATE OF o SKIP LOCKED",
+		.nargs = 4,
+		.argtypes = {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
+	};
+	static LnStatement move = {
+		.name = "expire: move",
+		.sql =
+		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1) RETURNING o.*)"
+		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
+		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy,"
+		"  state, attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)"
+		" SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,"
+		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy,"
+		"  CASE WHEN o.maybe_sent THEN 'unknown'"
+		"   WHEN o.state <> 'queued' THEN o.state"
+		"   WHEN o.due_at <= (SELECT i.in_doubt_before FROM line_notify.identity i WHERE i.home = o.home) THEN 'unknown'"
+		"   ELSE 'expired' END,"
+		"  o.attempts, o.maybe_sent, o.error, o.created_at, o.due_at, o.expires_at, clock_timestamp()"
+		" FROM o",
+		.nargs = 1,
+		.argtypes = {INT8ARRAYOID}
+	};
+	Datum		args[] = {
+		Int64GetDatum(home), TimestampTzGetDatum(low),
+		TimestampTzGetDatum(now), Int32GetDatum(limit)
+	};
+	int			n;
+	int64	   *ids;
+	int64		highest = PG_INT64_MIN;
+	Datum		arg;
+
+	n = (int) ln_sql_run(&pick, args, NULL, SPI_OK_SELECT);
+	if (n == 0)
+		return 0;
+	ids = palloc(sizeof(int64) * n);
+	for (int i = 0; i < n; i++)
+	{
+		ids[i] = ln_sql_int8(i, 1, 0);
+		highest = Max(highest, ids[i]);
+		*last = ln_sql_int8(i, 2, DT_NOEND);
+	}
+	(void) ln_outbox_ensure_history(highest);
+	arg = ln_sql_int8_array(ids, n);
+	return (int) ln_sql_run(&move, &arg, NULL, SPI_OK_INSERT);
+}
+
+TimestampTz
+ln_outbox_sweep_delivery_timeout(int64 timeout_us)
+{
+	static LnStatement st = {
+		.name = "sweep delivery timeout",
+		.sql =
+		"SELECT s.again, s.next_at"
+		" FROM line_notify._sweep_delivery_timeout($1 * interval '1 microsecond') s",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(timeout_us);
+
+	(void) ln_sql_run(&st, &arg, NULL, SPI_OK_SELECT);
+	return ln_sql_bool(0, 1) ? DT_NOBEGIN : ln_sql_int8(0, 2, DT_NOEND);
+}
+
+int
+ln_outbox_wanted_statistics(int64 home, LnStatistic *counts, TimestampTz *next)
+{
+	static LnStatement st = {
+		.name = "wanted statistics",
+		.sql =
+		"SELECT w.channel, w.kind, to_char(w.day, 'YYYYMMDD'), to_char(w.upto, 'YYYYMMDD'), w.unit"
+		" FROM line_notify._wanted_statistics($1, $2) w",
+		.nargs = 2,
+		.argtypes = {INT8OID, INT4OID}
+	};
+	static LnStatement when = {
+		.name = "wanted statistics: when",
+		.sql =
+		"SELECT line_notify._next_statistics($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		args[] = {Int64GetDatum(home), Int32GetDatum(LN_STATISTICS_MAX)};
+	int			n;
+
+	n = Min((int) ln_sql_run(&st, args, NULL, SPI_OK_SELECT),
+			LN_STATISTICS_MAX);
+	memset(counts, 0, sizeof(LnStatistic) * LN_STATISTICS_MAX);
+	for (int i = 0; i < n; i++)
+	{
+		char	   *value;
+
+		strlcpy(counts[i].channel, ln_sql_text(i, 1),
+				sizeof(counts[i].channel));
+		strlcpy(counts[i].kind, ln_sql_text(i, 2), sizeof(counts[i].kind));
+		strlcpy(counts[i].day, ln_sql_text(i, 3), sizeof(counts[i].day));
+		value = ln_sql_text(i, 4);
+		strlcpy(counts[i].upto, value ? value : "", sizeof(counts[i].upto));
+		value = ln_sql_text(i, 5);
+		strlcpy(counts[i].unit, value ? value : "", sizeof(counts[i].unit));
+	}
+	(void) ln_sql_run(&when, args, NULL, SPI_OK_SELECT);
+	*next = ln_sql_int8(0, 1, DT_NOEND);
+	return n;
+}
+
+void
+ln_outbox_record_statistics(const LnStatistic *counts, int n)
+{
+	static LnStatement st = {
+		.name = "record statistics",
+		.sql =
+		"SELECT line_notify._record_statistic($1, $2, to_date($3, 'YYYYMMDD'),"
+		" to_date(nullif($4, ''), 'YYYYMMDD'), nullif($5, ''), $6, nullif($7, -1), nullif($8, -1))",
+		.nargs = 8,
+		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID}
+	};
+
+	for (int i = 0; i < n; i++)
+	{
+		Datum		args[] = {CStringGetTextDatum(counts[i].channel),
+			CStringGetTextDatum(counts[i].kind),
+			CStringGetTextDatum(counts[i].day),
+			CStringGetTextDatum(counts[i].upto),
+			CStringGetTextDatum(counts[i].unit),
+			CStringGetTextDatum(counts[i].status),
+			Int64GetDatum(counts[i].number),
+		Int64GetDatum(counts[i].clicked)};
+
+		(void) ln_sql_run(&st, args, NULL, SPI_OK_SELECT);
+	}
+}
+
+bool
+ln_outbox_announce(const char *notify_channel)
+{
+	static LnStatement st = {
+		.name = "announce",
+		.sql =
+		"SELECT pg_notify($1, '') WHERE pg_notification_queue_usage() < 0.5",
+		.nargs = 1,
+		.argtypes = {TEXTOID}
+	};
+	Datum		arg = CStringGetTextDatum(notify_channel);
+
+	return ln_sql_run(&st, &arg, NULL, SPI_OK_SELECT) > 0;
+}
+
+int64
+ln_outbox_note_drain(int64 sent)
+{
+	static LnStatement st = {
+		.name = "note drain",
+		.sql = "SELECT line_notify._note_drain($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(sent);
+
+	(void) ln_sql_run(&st, &arg, NULL, SPI_OK_SELECT);
+	return ln_sql_int8(0, 1, 0);
+}
+
+char *
+ln_outbox_state(int64 id)
+{
+	static LnStatement st = {
+		.name = "state",
+		.sql =
+		"SELECT s.state FROM ("
+		" SELECT CASE WHEN EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id OPERATOR(pg_catalog.=) $1)"
+		"  THEN 'sending' ELSE o.state::pg_catalog.text END AS state"
+		" FROM line_notify.outbox o WHERE o.id OPERATOR(pg_catalog.=) $1"
+		" UNION ALL"
+		" SELECT h.state::pg_catalog.text FROM line_notify.history h WHERE h.id OPERATOR(pg_catalog.=) $1) s",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(id);
+
+	if (ln_sql_run(&st, &arg, NULL, SPI_OK_SELECT) == 0)
+		return NULL;
+	return ln_sql_text(0, 1);
+}

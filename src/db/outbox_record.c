@@ -1,0 +1,297 @@
+/*-------------------------------------------------------------------------
+ *
+ * outbox_record.c
+ *		Recording: a lease ends, and the message leaves the queue or returns to it.
+ *
+ * Recording deletes the lease, and only when that hit exactly the token it was
+ * given, deletes the row and writes history.  So two processes can never both
+ * record, and a lease left by a dead process is visible as such at once.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "db/outbox.h"
+#include "db/sql.h"
+
+/* history has partitions for ids below this */
+static int64 covered = PG_INT64_MIN;
+
+int64
+ln_outbox_ensure_history(int64 id)
+{
+	static LnStatement st = {
+		.name = "ensure history",
+		.sql =
+		"SELECT line_notify._ensure_history($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(id);
+
+	(void) ln_sql_run(&st, &arg, NULL, SPI_OK_SELECT);
+	return ln_sql_int8(0, 1, PG_INT64_MIN);
+}
+
+void
+ln_outbox_cover_history(int64 id)
+{
+	if (id >= covered)
+		covered = ln_outbox_ensure_history(id);
+}
+
+void
+ln_outbox_forget(void)
+{
+	covered = PG_INT64_MIN;
+}
+
+void
+ln_outbox_count_sent(const char *channel, int n)
+{
+	static LnStatement st = {
+		.name = "count sent",
+		.sql =
+		"INSERT INTO line_notify.daily_sent AS d (channel, day, sent)"
+		" SELECT c.name, (clock_timestamp() AT TIME ZONE c.time_zone)::date, $2"
+		" FROM line_notify.channel c WHERE c.name = $1"
+		" ON CONFLICT (channel, day) DO UPDATE SET sent = d.sent + excluded.sent",
+		.nargs = 2,
+		.argtypes = {TEXTOID, INT4OID}
+	};
+	Datum		args[] = {CStringGetTextDatum(channel), Int32GetDatum(n)};
+
+	(void) ln_sql_run(&st, args, NULL, SPI_OK_INSERT);
+}
+
+static const char *
+final_state(LineNext next)
+{
+	switch (next)
+	{
+		case LINE_FINISH_ACCEPTED:
+			return "accepted";
+		case LINE_FINISH_UNREACHABLE:
+			return "unreachable";
+		case LINE_FINISH_REFUSED:
+			return "refused";
+		case LINE_FINISH_UNKNOWN:
+			return "unknown";
+		case LINE_FINISH_FAILED:
+			return "failed";
+		case LINE_RETRY_LATER:
+		case LINE_RETURN:
+			break;
+	}
+	return NULL;
+}
+
+int
+ln_outbox_record(const LnRecord *recs, int n)
+{
+	/*
+	 * Finished: lease, row and history in one statement.  A delivery event
+	 * that overtook the answer wins.  The row may be gone (deleted by a
+	 * superuser); the message was sent all the same, so history gets what we
+	 * know.
+	 */
+	static LnStatement finish = {
+		.name = "record: finish",
+		.sql =
+		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+		"  AS r(id, token, state, outcome, http_status, request_id, error, sent_at, ended_at)),"
+		" f AS (DELETE FROM line_notify.in_flight f USING r"
+		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token RETURNING f.*),"
+		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = ANY ($1) AND o.id = f.id RETURNING o.*)"
+		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
+		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy,"
+		"  state, attempts, maybe_sent, token, outcome, http_status, request_id, error,"
+		"  created_at, due_at, expires_at, sent_at, ended_at, delivered_at, delivery_event)"
+		" SELECT f.id, coalesce(o.channel, '?'), o.recipient, o.use_case, o.template_key, o.body, o.messages,"
+		"  o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0), o.batch, o.dedup_key, o.order_key, o.reference, o.policy,"
+		"  CASE WHEN f.delivered_at IS NULL THEN r.state::line_notify.message_state ELSE 'delivered' END,"
+		"  f.attempt, coalesce(o.maybe_sent, false), f.token, r.outcome, nullif(r.http_status, 0),"
+		"  nullif(r.request_id, ''), nullif(r.error, ''),"
+		"  coalesce(o.created_at, f.claimed_at), o.due_at, o.expires_at, r.sent_at, r.ended_at,"
+		"  f.delivered_at, f.delivery_event"
+		" FROM f JOIN r ON r.id = f.id LEFT JOIN o ON o.id = f.id",
+		.nargs = 9,
+		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}
+	};
+
+	/*
+	 * Back to the queue.  Unless the delivery event came meanwhile: then the
+	 * message has arrived, and a second copy is the last thing to send; such
+	 * rows are left for finish, below.
+	 */
+	static LnStatement requeue = {
+		.name = "record: requeue",
+		.sql =
+		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+		"  AS r(id, token, outcome, http_status, request_id, error, sent_at, ended_at, retry_at, consume, ambiguous, logged)),"
+		" f AS (DELETE FROM line_notify.in_flight f USING r"
+		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token AND f.delivered_at IS NULL RETURNING f.*),"
+		" u AS (UPDATE line_notify.outbox o SET"
+		"   due_at = greatest(r.retry_at, clock_timestamp()),"
+		"   attempts = o.attempts + r.consume::integer,"
+		"   maybe_sent = o.maybe_sent OR r.ambiguous,"
+		"   error = nullif(r.error, '')"
+		"  FROM f JOIN r ON r.id = f.id WHERE o.id = ANY ($1) AND o.id = f.id),"
+		" l AS (INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error)"
+		"  SELECT f.id, f.attempt, f.token, r.sent_at, r.ended_at, r.outcome, nullif(r.http_status, 0),"
+		"   nullif(r.request_id, ''), nullif(r.error, '')"
+		"  FROM f JOIN r ON r.id = f.id WHERE r.logged)"
+		" SELECT f.id FROM f",
+		.nargs = 12,
+		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, BOOLARRAYOID, BOOLARRAYOID}
+	};
+	int64	   *ids = palloc(sizeof(int64) * n);
+	int64	   *tokens = palloc(sizeof(int64) * n);
+	const char **states = palloc(sizeof(char *) * n);
+	const char **outcomes = palloc(sizeof(char *) * n);
+	int		   *statuses = palloc(sizeof(int) * n);
+	const char **request_ids = palloc(sizeof(char *) * n);
+	const char **errors = palloc(sizeof(char *) * n);
+	TimestampTz *sent = palloc(sizeof(TimestampTz) * n);
+	TimestampTz *ended = palloc(sizeof(TimestampTz) * n);
+	TimestampTz *retry = palloc(sizeof(TimestampTz) * n);
+	bool	   *consume = palloc(sizeof(bool) * n);
+	bool	   *ambiguous = palloc(sizeof(bool) * n);
+	bool	   *logged = palloc(sizeof(bool) * n);
+	int			held = 0;
+
+	/* after a failure, partitions may be missing: look at each */
+	if (covered == PG_INT64_MIN)
+	{
+		for (int i = 0; i < n; i++)
+			ln_outbox_ensure_history(recs[i].id);
+	}
+
+	/* first those that go back, then those that end */
+	for (int ends = 0; ends <= 1; ends++)
+	{
+		int			m = 0;
+		int			hit = 0;
+
+		for (int i = 0; i < n; i++)
+		{
+			const LnRecord *r = &recs[i];
+			const char *state = final_state(r->next);
+
+			if ((state != NULL) != (ends == 1))
+				continue;
+			ids[m] = r->id;
+			tokens[m] = (int64) r->token;
+			states[m] = state;
+			outcomes[m] = ln_line_outcome_name(r->outcome);
+			statuses[m] = r->status;
+			request_ids[m] = r->request_id;
+			errors[m] = r->error;
+			sent[m] = r->sent_at;
+			ended[m] = r->ended_at;
+			retry[m] = r->retry_at;
+			consume[m] = r->next == LINE_RETRY_LATER;
+			ambiguous[m] = ln_line_may_have_been_sent(r->outcome);
+			logged[m] = r->attempted;
+			m++;
+		}
+		if (m == 0)
+			continue;
+		if (ends == 0)
+		{
+			Datum		args[] = {ln_sql_int8_array(ids, m),
+				ln_sql_int8_array(tokens, m),
+				ln_sql_text_array(outcomes, m),
+				ln_sql_int4_array(statuses, m),
+				ln_sql_text_array(request_ids, m),
+				ln_sql_text_array(errors, m),
+				ln_sql_timestamptz_array(sent, m),
+				ln_sql_timestamptz_array(ended, m),
+				ln_sql_timestamptz_array(retry, m),
+				ln_sql_bool_array(consume, m),
+				ln_sql_bool_array(ambiguous, m),
+			ln_sql_bool_array(logged, m)};
+
+			hit = (int) ln_sql_run(&requeue, args, NULL, SPI_OK_SELECT);
+			/* leases still there have a delivery event: they end after all */
+			for (int i = 0; i < m; i++)
+				states[i] = "delivered";
+		}
+		if (hit < m)
+		{
+			Datum		args[] = {ln_sql_int8_array(ids, m),
+				ln_sql_int8_array(tokens, m),
+				ln_sql_text_array(states, m),
+				ln_sql_text_array(outcomes, m),
+				ln_sql_int4_array(statuses, m),
+				ln_sql_text_array(request_ids, m),
+				ln_sql_text_array(errors, m),
+				ln_sql_timestamptz_array(sent, m),
+			ln_sql_timestamptz_array(ended, m)};
+
+			hit += (int) ln_sql_run(&finish, args, NULL, SPI_OK_INSERT);
+		}
+		held += hit;
+	}
+
+	/* what may have been accepted counts for the day, channel by channel */
+	for (int i = 0; i < n; i++)
+	{
+		int			count = 0;
+		bool		first = true;
+
+		for (int j = 0; j < n; j++)
+		{
+			if (strcmp(recs[j].channel, recs[i].channel) != 0)
+				continue;
+			first = first && j >= i;
+			if (!first)
+				break;
+			count += recs[j].attempted &&
+				ln_line_may_have_been_sent(recs[j].outcome);
+		}
+		if (first && count > 0)
+			ln_outbox_count_sent(recs[i].channel, count);
+	}
+	return held;
+}
+
+int
+ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
+{
+	static LnStatement st = {
+		.name = "orphans",
+		.sql =
+		"SELECT f.id, f.token, f.attempt, f.claimer,"
+		" coalesce((SELECT o.maybe_sent FROM line_notify.outbox o WHERE o.id = f.id), false),"
+		" coalesce((SELECT o.channel FROM line_notify.outbox o WHERE o.id = f.id), '?'),"
+		" (SELECT o.policy FROM line_notify.outbox o WHERE o.id = f.id)"
+		" FROM line_notify.in_flight f"
+		" WHERE f.claimer <> $2 AND f.home = $1 ORDER BY f.claimer, f.id",
+		.nargs = 2,
+		.argtypes = {INT8OID, INT8OID}
+	};
+	Datum		args[] = {Int64GetDatum(home), Int64GetDatum((int64) me)};
+	int			n;
+	LnOrphan   *list;
+
+	n = (int) ln_sql_run(&st, args, NULL, SPI_OK_SELECT);
+	list = palloc0(sizeof(LnOrphan) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		list[i].id = ln_sql_int8(i, 1, 0);
+		list[i].token = (uint64) ln_sql_int8(i, 2, 0);
+		list[i].attempt = ln_sql_int4(i, 3, 1);
+		list[i].claimer = (uint64) ln_sql_int8(i, 4, 0);
+		list[i].maybe_sent = ln_sql_bool(i, 5);
+		list[i].channel = ln_sql_text(i, 6);
+		list[i].policy = ln_sql_policy(i, 7);
+	}
+	*rows = list;
+	return n;
+}

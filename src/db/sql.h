@@ -1,0 +1,62 @@
+/*-------------------------------------------------------------------------
+ *
+ * sql.h
+ *		Statements of ours, and what they return.  The one door to SPI.
+ *
+ * Statements are constant texts, prepared once and kept, every name qualified.
+ * They run under the worker's pinned settings, or (receive_webhook, the insert
+ * trigger) under the owner with names and operators of pg_catalog only.
+ *
+ * Every function needs an open transaction and a connected SPI, raises on any
+ * database error, and returns memory of the current context.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LN_SQL_H
+#define LN_SQL_H
+
+#include "executor/spi.h"
+
+typedef struct LnStatement
+{
+	const char *name;			/* for messages */
+	const char *sql;
+	int			nargs;
+	Oid			argtypes[12];
+	bool		read_only;		/* in the active snapshot, not in a new one */
+	SPIPlanPtr	plan;			/* kept, once it has run */
+} LnStatement;
+
+struct LnPolicy;
+
+/*
+ * Runs a statement in a snapshot of its own; nulls as for SPI_execute_plan(),
+ * expect is the SPI code of success.  Returns the number of rows.
+ */
+extern uint64 ln_sql_run(LnStatement *st, Datum *args, const char *nulls,
+						 int expect);
+
+/* Arrays as arguments; a NULL text is "", a timestamp 0 is NULL. */
+extern Datum ln_sql_int8_array(const int64 *v, int n);
+extern Datum ln_sql_int4_array(const int *v, int n);
+extern Datum ln_sql_bool_array(const bool *v, int n);
+extern Datum ln_sql_text_array(const char *const *v, int n);
+extern Datum ln_sql_timestamptz_array(const TimestampTz *v, int n);
+
+/* Columns of the last result; rows count from 0, columns from 1. */
+extern char *ln_sql_text(int row, int col); /* NULL for NULL */
+extern int64 ln_sql_int8(int row, int col, int64 if_null);
+extern int	ln_sql_int4(int row, int col, int if_null); /* also int2, bool */
+extern bool ln_sql_bool(int row, int col);	/* false for NULL */
+extern int64 ln_sql_interval_us(int row, int col);	/* 0 for NULL */
+
+/* text[]; NULL for NULL */
+extern char **ln_sql_text_list(int row, int col, int *n);
+
+/* A text in UTF-8, or with *fault as it is in the database. */
+extern char *ln_sql_utf8(int row, int col, bool *fault);
+
+/* A policy (jsonb); NULL for NULL, and for what INSERT would have refused. */
+extern struct LnPolicy *ln_sql_policy(int row, int col);
+
+#endif							/* LN_SQL_H */
