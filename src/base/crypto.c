@@ -40,9 +40,8 @@
 
 /*
  * Accepted RSA keys, in bits.  RFC 7518 3.3 requires at least 2048; LINE
- * issues
- * exactly that.  The upper bound sizes the buffer of a signature and keeps one
- * signature below about 0.1 s.
+ * issues exactly that.  The upper bound sizes the buffer of a signature and
+ * keeps one signature below about 0.1 s.
  */
 #define RSA_MIN_BITS		2048
 #define RSA_MAX_BITS		8192

@@ -5,9 +5,8 @@
  *
  * Nodes stand in the order of the text (preorder), so the subtree of node i is
  * nodes[i] .. nodes[i].end - 1, its first child is i + 1, and the sibling
- * after
- * it starts at nodes[i].end.  Strings are not copied: they point into whatever
- * the builder read, which must live as long as the tree.
+ * after it starts at nodes[i].end.  Strings are not copied: they point into
+ * whatever the builder read, which must live as long as the tree.
  *
  * Pure: no PostgreSQL, no allocation.  Who builds a tree is responsible for
  * the two bounds below; what walks one may recurse over its depth.

@@ -12,11 +12,10 @@
 
 /*
  * Delay in milliseconds between attempt number "attempt" (from 1) and the next
- * one: full jitter over an exponential, that is uniform in
- * 1 .. min(cap, base * 2^(attempt - 1)), except that what falls below base /
- * 10
- * is raised to it (never above the cap).  random is uniform over all 64-bit
- * values.  No overflow for any input; arguments below 1 count as 1.
+ * one: full jitter over an exponential, that is uniform in 1 .. min(cap, base
+ * * 2^(attempt - 1)), except that what falls below base / 10 is raised to it
+ * (never above the cap).  random is uniform over all 64-bit values.  No
+ * overflow for any input; arguments below 1 count as 1.
  */
 extern int64_t ln_retry_delay_ms(int attempt, int64_t base_ms, int64_t cap_ms,
 								 uint64_t random);

@@ -273,8 +273,7 @@ level_at(const TokenBucket *b, int64_t now_ns)
  * Bring the bucket to the present.
  *
  * A time slightly in the past is another taker's luck: nothing changes.  A
- * time
- * far in the past is a clock that was set back (or a shared segment that
+ * time far in the past is a clock that was set back (or a shared segment that
  * outlived its clock): without credit for it, the remaining pause is kept.  A
  * time far ahead fills the bucket, and no more than that.
  */

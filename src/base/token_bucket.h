@@ -12,10 +12,8 @@
  *
  * Takers may be many.  Each must read the clock (monotonic) while it holds the
  * lock of the bucket, or go by the bucket's own time where that is later: a
- * time
- * older than it gives no credit, and one older by more than a second is taken
- * for
- * a clock that was set back.
+ * time older than it gives no credit, and one older by more than a second is
+ * taken for a clock that was set back.
  *
  *-------------------------------------------------------------------------
  */

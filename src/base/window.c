@@ -50,10 +50,8 @@ ln_window_room(LnWindow *w, int out, int64_t now_ms)
 
 /*
  * Note how quick an answer was; the quickest of late.  When answers have
- * become
- * slower, either the way is longer now or they wait in a line of our making:
- * let
- * the line run empty, once, to know.
+ * become slower, either the way is longer now or they wait in a line of our
+ * making: let the line run empty, once, to know.
  */
 static int64_t
 quickest(LnWindow *w, int64_t latency_us, int64_t now_ms)

@@ -124,8 +124,7 @@ ln_dedup_take(const LnDedupTables *tables, const char *channel,
 
 /*
  * One round of what ExecInsert() does for ON CONFLICT DO NOTHING.  False:
- * there
- * is another row, at *conflict if that is valid.
+ * there is another row, at *conflict if that is valid.
  */
 static bool
 insert_speculatively(ResultRelInfo *info, TupleTableSlot *slot, EState *estate,

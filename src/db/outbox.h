@@ -403,8 +403,7 @@ extern TimestampTz ln_outbox_sweep_delivery_timeout(int64 timeout_us);
 
 /*
  * Which of LINE's counts to ask for now (at most LN_STATISTICS_MAX); *next is
- * when
- * to look again, DT_NOEND = not before something is sent.
+ * when to look again, DT_NOEND = not before something is sent.
  */
 extern int	ln_outbox_wanted_statistics(int64 home, LnStatistic *counts,
 										TimestampTz *next);

@@ -40,12 +40,10 @@ static bool is_among(Event *const *list, int n, int64 id);
 
 /*
  * Events are taken in the order they came in.  A message may be in any of
- * three
- * places; the worker is the only one that moves it between them, so within
- * this
- * transaction it cannot slip through.  What somebody else has locked (a
- * redrive() that is not committed) is not waited for: the events of that
- * message stay.
+ * three places; the worker is the only one that moves it between them, so
+ * within this transaction it cannot slip through.  What somebody else has
+ * locked (a redrive() that is not committed) is not waited for: the events of
+ * that message stay.
  */
 int
 ln_outbox_fold(int limit, int64 *after, bool *left)
@@ -280,10 +278,8 @@ fold_tagged(Event *const *list, int n)
 
 /*
  * An event without tag names the recipient only: it is taken to mean the
- * oldest
- * message to them that waits for one.  False: somebody has that locked, or it
- * is
- * still being sent.
+ * oldest message to them that waits for one.  False: somebody has that locked,
+ * or it is still being sent.
  */
 static bool
 fold_untagged(const Event *e)

@@ -7,8 +7,7 @@
  * (ln_worker_pin_settings) leave hash joins only, and each table has an index
  * condition of its own: "id = ANY ($1)" beside the join, a scalar subquery in
  * place of NOT EXISTS.  Without them a batch of n is joined in n * n steps, or
- * a
- * table is read whole because it was empty when it was last analyzed.
+ * a table is read whole because it was empty when it was last analyzed.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,10 +29,8 @@
 
 /*
  * Prepared on first use and kept.  The result is in SPI_tuptable until the
- * next
- * statement; whatever is made from it is made in the current context, which
- * SPI
- * leaves for its own and this function comes back to.
+ * next statement; whatever is made from it is made in the current context,
+ * which SPI leaves for its own and this function comes back to.
  */
 uint64
 ln_sql_run(LnStatement *st, Datum *args, const char *nulls, int expect)

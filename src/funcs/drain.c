@@ -65,21 +65,16 @@ line_notify_drain(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("drain()");
 	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
 		((CallContext *) fcinfo->context)->atomic)
-		ereport(
-				ERROR,
+		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg(
-						"drain() cannot run inside a transaction block, a function or a trigger"),
-				 errdetail(
-						   "Messages are not sent before the transaction that queued them has committed."),
+				 errmsg("drain() cannot run inside a transaction block, a function or a trigger"),
+				 errdetail("Messages are not sent before the transaction that queued them has committed."),
 				 errhint("COMMIT first.")));
 	if (!ln_guc_enabled)
-		ereport(
-				ERROR,
+		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("sending is switched off"),
-				 errhint(
-						 "line_notify.enabled is off: set it on in postgresql.conf and reload.")));
+				 errhint("line_notify.enabled is off: set it on in postgresql.conf and reload.")));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	desc = BlessTupleDesc(CreateTupleDescCopy(desc));
@@ -195,12 +190,10 @@ run_drainer(TimestampTz deadline)
 			 "line_notify drainer for database %u", MyDatabaseId);
 	strlcpy(worker.bgw_type, "line_notify drainer", BGW_MAXLEN);
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-		ereport(
-				ERROR,
+		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("could not start a background worker"),
-				 errhint(
-						 "Raise max_worker_processes, or try again when others have ended.")));
+				 errhint("Raise max_worker_processes, or try again when others have ended.")));
 
 	/*
 	 * Cancelled or terminated: the drainer stops in order, with what is on
@@ -212,11 +205,9 @@ run_drainer(TimestampTz deadline)
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(stop_drainer, PointerGetDatum(handle));
 	if (status == BGWH_POSTMASTER_DIED)
-		ereport(
-				FATAL,
+		ereport(FATAL,
 				(errcode(ERRCODE_ADMIN_SHUTDOWN),
-				 errmsg(
-						"terminating connection because the postmaster has died")));
+				 errmsg("terminating connection because the postmaster has died")));
 
 	if (drain->slot.state != LN_SLOT_IDLE)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -157,13 +157,10 @@ static Oid
 acting_role(void)
 {
 	if (InSecurityRestrictedOperation())
-		ereport(
-				ERROR,
+		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg(
-						"line_notify cannot be used within a security-restricted operation"),
-				 errdetail(
-						   "While an index or materialized view is built or analyzed, it cannot be told who asks.")));
+				 errmsg("line_notify cannot be used within a security-restricted operation"),
+				 errdetail("While an index or materialized view is built or analyzed, it cannot be told who asks.")));
 	return GetOuterUserId();
 }
 
@@ -207,8 +204,7 @@ line_notify_rescan(PG_FUNCTION_ARGS)
 Datum
 line_notify_caller(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_NAME(DatumGetName(DirectFunctionCall1(
-													namein, CStringGetDatum(GetUserNameFromId(acting_role(), false)))));
+	PG_RETURN_NAME(DatumGetName(DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(acting_role(), false)))));
 }
 
 /* Order of the output columns of line_notify._stats() */
@@ -336,8 +332,7 @@ line_notify_stats(PG_FUNCTION_ARGS)
 
 		for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
 			latency[k] = Int64GetDatum((int64) buckets[k]);
-		values[STATS_LATENCY] = PointerGetDatum(
-												construct_array(latency, LN_HISTOGRAM_BUCKETS, INT8OID, 8,
+		values[STATS_LATENCY] = PointerGetDatum(construct_array(latency, LN_HISTOGRAM_BUCKETS, INT8OID, 8,
 																FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 		put_time(values, nulls, STATS_LAST_SUCCESS, last_success,
 				 last_success != 0);

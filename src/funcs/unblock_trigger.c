@@ -5,11 +5,9 @@
  *
  * The trigger does not bring the next message forward itself.  What it can see
  * is not what will be there when its transaction commits: a message of the
- * same
- * order_key may be committed, claimed and set aside in between, and would then
- * wait for ever.  The worker, which is the only one that sets rows aside,
- * looks
- * after the commit.
+ * same order_key may be committed, claimed and set aside in between, and would
+ * then wait for ever.  The worker, which is the only one that sets rows aside,
+ * looks after the commit.
  *
  *-------------------------------------------------------------------------
  */
@@ -42,11 +40,9 @@ line_notify_note_unblock(PG_FUNCTION_ARGS)
 		!TRIGGER_FIRED_AFTER(trigdata->tg_event) ||
 		!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) ||
 		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
-		ereport(
-				ERROR,
+		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg(
-						"function must be called as an AFTER DELETE trigger for each row")));
+				 errmsg("function must be called as an AFTER DELETE trigger for each row")));
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");

@@ -5,9 +5,8 @@
  *
  * No polling: the worker wakes a condition variable in shared memory after
  * every record, operator functions do so when they commit.  A session that
- * sleeps looks at
- * the tables with a new snapshot each time it is woken; messages share a few
- * variables, so it may be woken for another one.
+ * sleeps looks at the tables with a new snapshot each time it is woken;
+ * messages share a few variables, so it may be woken for another one.
  *
  *-------------------------------------------------------------------------
  */
@@ -46,23 +45,18 @@ line_notify_wait_for(PG_FUNCTION_ARGS)
 	ConditionVariable *cv;
 
 	if (RecoveryInProgress())
-		ereport(
-				ERROR,
+		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("recovery is in progress"),
-				 errhint(
-						 "Wait on the primary: a standby is not told when messages are sent.")));
+				 errhint("Wait on the primary: a standby is not told when messages are sent.")));
 	if (ln_shared == NULL)
-		ereport(
-				ERROR,
+		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg(
-						"line_notify must be loaded via \"shared_preload_libraries\"")));
+				 errmsg("line_notify must be loaded via \"shared_preload_libraries\"")));
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg(
-						"this must be called in a READ COMMITTED transaction")));
+				 errmsg("this must be called in a READ COMMITTED transaction")));
 	if (ln_wakeup_rows_pending())
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),

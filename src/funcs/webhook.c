@@ -194,11 +194,9 @@ check_signature(const LnChannelRow *channel, const char *body,
 			/* an old file may be gone */
 			if (i == 1)
 				continue;
-			ereport(
-					ERROR,
+			ereport(ERROR,
 					(errcode(ERRCODE_CONFIG_FILE_ERROR),
-					 errmsg(
-							"could not read the channel secret of channel \"%s\": %s",
+					 errmsg("could not read the channel secret of channel \"%s\": %s",
 							channel->name, err)));
 		}
 		known_secret = true;
@@ -207,20 +205,16 @@ check_signature(const LnChannelRow *channel, const char *body,
 		explicit_bzero(secret, strlen(secret));
 	}
 	if (!known_secret)
-		ereport(
-				ERROR,
+		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("channel \"%s\" has no channel secret", channel->name),
-				 errhint(
-						 "SELECT line_notify.set_credential('%s', 'channel_secret', 'file:/path');",
+				 errhint("SELECT line_notify.set_credential('%s', 'channel_secret', 'file:/path');",
 						 channel->name)));
 	if (!genuine)
-		ereport(
-				ERROR,
+		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("webhook signature does not match"),
-				 errhint(
-						 "Pass the raw bytes of the request body and the header x-line-signature.")));
+				 errhint("Pass the raw bytes of the request body and the header x-line-signature.")));
 }
 
 /* Keep the events of a body that concern us; returns how many were new. */
@@ -277,8 +271,7 @@ take_verified_events(const char *channel, Jsonb *json)
 		v = member(event, "timestamp");
 		if (v != NULL && v->type == jbvNumeric)
 		{
-			double		ms = DatumGetFloat8(
-											DirectFunctionCall1(numeric_float8_no_overflow,
+			double		ms = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
 																NumericGetDatum(v->val.numeric)));
 
 			if (!ln_webhook_time(ms))

@@ -120,8 +120,8 @@ extern const char *ln_line_path(LineKind kind);
  * The request body.  Pieces are JSON texts already valid (body, messages) or
  * plain strings that are escaped here (to, template_key, unit); white space
  * between their tokens is left out.  Everything is UTF-8.  Returns the length
- * without terminator.  Half a request would be
- * worse than none: unless length and terminator fit in room, buf becomes "".
+ * without terminator.  Half a request would be worse than none: unless length
+ * and terminator fit in room, buf becomes "".
  */
 typedef struct LineMessage
 {
@@ -145,13 +145,11 @@ extern size_t ln_line_body(const LineMessage *m, char *buf, size_t room);
  *
  * or, from the token endpoints, "error: error_description".  Printable ASCII
  * (others as \uXXXX), at most room - 1 bytes, terminated; "" when the bytes
- * are
- * no such document.  Of a document that is cut off or malformed further on,
- * what stood complete before that place.  Long words that could be a token or
- * a recipient (hex, base64, JWT of 40 characters or more) come out as "...",
- * since a rude server may send back what it got.  Foreign bytes: bounded,
- * never
- * trusted, needs no terminator.
+ * are no such document.  Of a document that is cut off or malformed further
+ * on, what stood complete before that place.  Long words that could be a token
+ * or a recipient (hex, base64, JWT of 40 characters or more) come out as
+ * "...", since a rude server may send back what it got.  Foreign bytes:
+ * bounded, never trusted, needs no terminator.
  */
 extern void ln_line_error_text(const char *body, size_t len, char *buf,
 							   size_t room);
@@ -190,8 +188,7 @@ extern bool ln_line_json_array(const char *json, size_t len, const char *name,
 
 /*
  * The next element of what ln_line_json_array() found, from *pos on, which
- * moves
- * behind it; false at the end.  An element is any value, as bytes.
+ * moves behind it; false at the end.  An element is any value, as bytes.
  */
 extern bool ln_line_json_element(const char **pos, const char *end,
 								 const char **element, size_t *element_len);

@@ -129,8 +129,7 @@ string_member(const char *json, size_t len, const char *name,
 
 /*
  * The time of an event; 0 where there is no number.  False for a time that
- * LINE
- * cannot mean.
+ * LINE cannot mean.
  */
 static bool
 read_time(const char *json, size_t len, int64_t *ms)

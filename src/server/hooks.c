@@ -252,10 +252,8 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 		{
 			/* more than the drain needs; the command itself waits 5 s more */
 			if (!ln_shmem_hold(db, at_once, ln_guc_shutdown_timeout + 10000))
-				ereport(
-						WARNING,
-						(errmsg(
-								"the line_notify worker of the database did not step aside in time")));
+				ereport(WARNING,
+						(errmsg("the line_notify worker of the database did not step aside in time")));
 			next_process_utility(pstmt, queryString, readOnlyTree, context,
 								 params, queryEnv, dest, qc);
 		}
@@ -312,11 +310,9 @@ has_private_word(const char *statement)
 
 /*
  * An error of such a statement, whoever raises it (the parser at a misspelt
- * use
- * case, a constraint somebody added), is logged without its text.  So are a
- * line of input that COPY could not read, and the row that a constraint of
- * ours
- * refused, also to a worker.  The client is told everything.
+ * use case, a constraint somebody added), is logged without its text.  So are
+ * a line of input that COPY could not read, and the row that a constraint of
+ * ours refused, also to a worker.  The client is told everything.
  */
 static void
 ln_emit_log(ErrorData *edata)

@@ -480,12 +480,10 @@ start_workers(void)
 		if (no_worker)
 			ConditionVariableBroadcast(&ln_shared->drained);
 		if (complain)
-			ereport(
-					WARNING,
+			ereport(WARNING,
 					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 					 errmsg("no free background worker slot for line_notify"),
-					 errhint(
-							 "You may need to increase \"max_worker_processes\".")));
+					 errhint("You may need to increase \"max_worker_processes\".")));
 	}
 
 	if (wake == DT_NOEND)

@@ -330,11 +330,9 @@ ln_shmem_channel_bit(const char *name)
 
 /*
  * The rate limit of a key, or NULL.  Returns with rate_lock held, shared
- * unless
- * it had to be made: the caller releases it.  make = RATE_MAKE takes the place
- * of one that nobody needs, if all are taken; RATE_INSIST that of any one
- * without
- * a pause.
+ * unless it had to be made: the caller releases it.  make = RATE_MAKE takes
+ * the place of one that nobody needs, if all are taken; RATE_INSIST that of
+ * any one without a pause.
  */
 static LnRate *
 find_rate(uint64 key, RateMake make)
@@ -524,12 +522,10 @@ ln_shmem_stats(Oid database, const char *channel, int kind)
 	if (place == NULL && !told)
 	{
 		told = true;
-		ereport(
-				LOG,
+		ereport(LOG,
 				(errmsg("no slot is left for statistics of channel \"%s\"",
 						channel),
-				 errdetail(
-						   "There are %d, for two endpoints of each channel of each database.",
+				 errdetail("There are %d, for two endpoints of each channel of each database.",
 						   LN_STATS)));
 	}
 	return place;

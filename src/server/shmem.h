@@ -86,8 +86,7 @@ typedef struct LnSlot
 /*
  * One rate limit of LINE: a channel ID and an endpoint.  Looked up in a hash
  * table under ln_shared->rate_lock, which whoever uses a bucket holds shared,
- * and
- * whoever makes or forgets one exclusively.
+ * and whoever makes or forgets one exclusively.
  */
 typedef struct LnRate
 {
@@ -98,8 +97,7 @@ typedef struct LnRate
 
 /*
  * Rate limits in use within the same few seconds, in the whole server.  One
- * that
- * has not been used since its bucket was full gives way to another.
+ * that has not been used since its bucket was full gives way to another.
  */
 #define LN_RATES	1024
 
@@ -122,10 +120,9 @@ typedef enum LnCounter
  * Counters and present condition of one endpoint of one channel.  The key
  * (database, kind, channel) is written under ln_shared->lock; the rest by the
  * worker of the database, which keeps a pointer, and by reset_stats().  Only
- * that
- * worker gives a place back, or the launcher when the database has gone; who
- * else
- * reads or writes holds the lock, so that the key cannot change meanwhile.
+ * that worker gives a place back, or the launcher when the database has gone;
+ * who else reads or writes holds the lock, so that the key cannot change
+ * meanwhile.
  */
 typedef struct LnStats
 {
@@ -227,8 +224,8 @@ extern void ln_shmem_note_drained(LnSlot *slot, TimestampTz resume_at);
  * Ask the worker of a database to step aside, and wait until it has (at most
  * timeout_ms; false then).  at_once: do not wait for answers on the wire.  The
  * hold belongs to this backend and ends with ln_shmem_end_hold, which the
- * caller
- * sees to also when this raises (a cancelled wait), or with the backend.
+ * caller sees to also when this raises (a cancelled wait), or with the
+ * backend.
  */
 extern bool ln_shmem_hold(Oid database, bool at_once, int timeout_ms);
 extern void ln_shmem_end_hold(Oid database);

@@ -258,8 +258,7 @@ line_notify_quiet_until(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid quiet hours: \"%s\"", hours),
-				 errhint(
-						 "Write them as HH:MM-HH:MM, for example 21:00-08:00.")));
+				 errhint("Write them as HH:MM-HH:MM, for example 21:00-08:00.")));
 	if (zone == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -4,11 +4,9 @@
  *		Claiming: due rows of a lane get a lease each, and become deliveries.
  *
  * A claim is a short transaction, durable before the first byte leaves.
- * Claims
- * are as large as what can be sent soon and no more often than pays: alone, a
- * message is claimed at once; under load a batch gathers.  Channels take
- * turns,
- * and so do the lanes of a channel.
+ * Claims are as large as what can be sent soon and no more often than pays:
+ * alone, a message is claimed at once; under load a batch gathers.  Channels
+ * take turns, and so do the lanes of a channel.
  *
  *-------------------------------------------------------------------------
  */
@@ -79,10 +77,8 @@ typedef enum Verdict
 
 /*
  * Is another message of this order_key on the wire?  A later one, then: our
- * row
- * was committed, or redriven, after that was claimed.  Other keys with the
- * same
- * hash wait in vain, for a moment.
+ * row was committed, or redriven, after that was claimed.  Other keys with the
+ * same hash wait in vain, for a moment.
  */
 static bool
 is_overtaken(const Claim *c, const LnMessage *m)
@@ -412,8 +408,7 @@ claim_failed(Claim *c)
 		ln_phase("putting a message aside", quarantine_phase, c))
 	{
 		if (ln_worker_may_log(LOG_QUARANTINE, &skipped))
-			ereport(
-					WARNING,
+			ereport(WARNING,
 					(errmsg("message " INT64_FORMAT
 							" is in quarantine for an hour: it cannot be claimed",
 							c->rows[0].id),
@@ -422,8 +417,7 @@ claim_failed(Claim *c)
 								 " more messages since the last such line.",
 								 skipped)
 					 : 0,
-					 errhint(
-							 "Its column error in view line_notify.notifications has the reason.")));
+					 errhint("Its column error in view line_notify.notifications has the reason.")));
 		channel->backoff_until = 0;
 		W.need_scan = true;
 	}
@@ -432,8 +426,7 @@ claim_failed(Claim *c)
 /*
  * Which lane of a channel is next, and how many rows of it?  -1 = none.  Lanes
  * take turns by the age of what waits in them, a step of priority being worth
- * a
- * minute: large is sooner, but small is not never.
+ * a minute: large is sooner, but small is not never.
  */
 static int
 next_lane(LnChannel *channel, TimestampTz now, int *limit)

@@ -4,12 +4,10 @@
  *		Does LINE take the credential of a paused channel again?
  *
  * The question is check_channel()'s, who the token belongs to; tokens that
- * LINE
- * issues are asked for anew, those in a file are read again.  That LINE
- * answers
- * it does not prove that it takes messages: the waits between questions go on
- * growing until it has taken one, so that a channel whose messages are refused
- * is not tried ever again at the first pace.
+ * LINE issues are asked for anew, those in a file are read again.  That LINE
+ * answers it does not prove that it takes messages: the waits between
+ * questions go on growing until it has taken one, so that a channel whose
+ * messages are refused is not tried ever again at the first pace.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,8 +29,7 @@ ln_credential_check_schedule(LnChannel *c)
 	uint64		random = 0;
 
 	(void) ln_random_bytes(&random, sizeof(random));
-	c->credential_check.at = TimestampTzPlusMilliseconds(
-														 GetCurrentTimestamp(),
+	c->credential_check.at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 														 ln_retry_credential_check_ms(c->credential_check.questions, random));
 	c->credential_check.request = 0;
 	c->credential_check.renewed = c->credential_check.passed = false;
@@ -100,10 +97,8 @@ ln_credential_check_result(LnChannel **channels, int n, const HttpResult *res)
 		ln_credential_check_schedule(c);
 		c->credential_check.passed =
 			res->verdict == HTTP_STATUS && res->status == 200;
-		ereport(
-				DEBUG1,
-				(errmsg(
-						"asked LINE again about the credential of channel \"%s\": %s",
+		ereport(DEBUG1,
+				(errmsg("asked LINE again about the credential of channel \"%s\": %s",
 						c->row.name,
 						res->verdict != HTTP_STATUS ? "no answer"
 						: c->credential_check.passed ? "its credential is good"

@@ -5,8 +5,7 @@
  *
  * A channel is paused when LINE answers 401 to it.  Then, now and then, a
  * harmless question is asked with the same credential, through the worker's
- * HTTP
- * client; the first answer 200 says that the channel may go on.  Needs no
+ * HTTP client; the first answer 200 says that the channel may go on.  Needs no
  * transaction.
  *
  *-------------------------------------------------------------------------

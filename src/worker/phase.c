@@ -52,8 +52,7 @@ note_backoff(const char *activity, bool ok)
 		if (!ok)
 		{
 			backoff->activity = activity;
-			backoff->until = TimestampTzPlusMilliseconds(
-														 GetCurrentTimestamp(),
+			backoff->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 														 Min(PHASE_RETRY_LAST,
 															 PHASE_RETRY_FIRST << Min(backoff->failures, 8)));
 			backoff->failures++;

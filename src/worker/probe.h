@@ -18,8 +18,8 @@
 
 /*
  * May a message of this channel go, as far as this is concerned?  Always,
- * unless
- * its breaker is half-open; then the question is noted to be asked first.
+ * unless its breaker is half-open; then the question is noted to be asked
+ * first.
  */
 extern bool ln_probe_clear(LnChannel *c);
 

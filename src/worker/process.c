@@ -5,10 +5,9 @@
  *		signals, its settings.
  *
  * It never hangs and is never killed in the middle: a request to stop
- * (SIGTERM,
- * or DDL that wants the database alone) ends the claiming at once, gives what
- * is
- * on the wire a bounded time, and breaks off a transaction that outlasts it.
+ * (SIGTERM, or DDL that wants the database alone) ends the claiming at once,
+ * gives what is on the wire a bounded time, and breaks off a transaction that
+ * outlasts it.
  *
  *-------------------------------------------------------------------------
  */

@@ -46,10 +46,8 @@ record_batch(LnRecord *recs, bool *ok, int n)
 	if (ln_phase("recording outcomes", record_phase, &b))
 	{
 		if (b.held != n && ln_worker_may_log(LOG_LEASE, &skipped))
-			ereport(
-					WARNING,
-					(errmsg(
-							"%d of %d leases were no longer ours when their outcome was recorded",
+			ereport(WARNING,
+					(errmsg("%d of %d leases were no longer ours when their outcome was recorded",
 							n - b.held, n),
 					 skipped > 0
 					 ? errdetail(INT64_FORMAT
@@ -136,8 +134,7 @@ ln_worker_record(void)
 			 */
 			if (ln_is_row_fault(W.last_sqlstate))
 			{
-				t->record_at = TimestampTzPlusMilliseconds(
-														   now, 1000 << Min(t->record_failures, 8));
+				t->record_at = TimestampTzPlusMilliseconds(now, 1000 << Min(t->record_failures, 8));
 				t->record_failures++;
 			}
 			continue;

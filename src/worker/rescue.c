@@ -129,10 +129,8 @@ ln_worker_rescue(void *arg)
 		(void) ln_outbox_record(recs, m);
 		recovered = W.ended = true;
 
-		ereport(
-				LOG,
-				(errmsg(
-						"recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
+		ereport(LOG,
+				(errmsg("recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
 						m, counts[0], counts[1], counts[2])));
 	}
 

@@ -25,8 +25,7 @@
 
 /*
  * Without a rate token, look again after so long (us) at the earliest: at
- * 2,000
- * a second ten tokens have come by then, for one wake-up.
+ * 2,000 a second ten tokens have come by then, for one wake-up.
  */
 #define TOKEN_NAP_US		5000
 
@@ -50,9 +49,7 @@ ln_worker_retry_at(const LnChannelRow *row, const LnPolicy *policy,
 	TimestampTz at;
 
 	(void) ln_random_bytes(&random, sizeof(random));
-	at = TimestampTzPlusMilliseconds(
-									 now, ln_retry_delay_ms(
-															attempt,
+	at = TimestampTzPlusMilliseconds(now, ln_retry_delay_ms(attempt,
 															ln_policy_or(policy->backoff_base_ms, row->backoff_base_ms),
 															ln_policy_or(policy->backoff_cap_ms, row->backoff_cap_ms),
 															random));
@@ -258,11 +255,9 @@ pause_channel(LnChannel *channel, const Delivery *t)
 	ln_credential_check_schedule(channel);
 	channel->refused_token = ln_token_fingerprint(channel->token);
 	describe(&p, t, "LINE answered");
-	ereport(
-			WARNING,
+	ereport(WARNING,
 			(errmsg("paused channel \"%s\": %s", channel->row.name, p.reason),
-			 errhint(
-					 "It goes on by itself when LINE takes the credential again, or another one is set; or SELECT line_notify.resume('%s');",
+			 errhint("It goes on by itself when LINE takes the credential again, or another one is set; or SELECT line_notify.resume('%s');",
 					 channel->row.name)));
 	if (!ln_phase("pausing a channel", pause_phase, &p))
 		channel->row.paused = false;	/* the next answer tries again */

@@ -263,8 +263,7 @@ extern void ln_worker_take_database(void);
 
 /*
  * Shall we stop?  Then also how: at_once = without waiting for answers, state
- * =
- * what the slot becomes.
+ * = what the slot becomes.
  */
 extern bool ln_worker_must_stop(bool *at_once, LnSlotState *state);
 

@@ -629,16 +629,13 @@ announce(void *arg)
 							 GUC_ACTION_LOCAL, true, 0, false);
 	if (!ln_outbox_announce(ln_guc_notify_outcomes) &&
 		ln_worker_may_log(LOG_ANNOUNCE, &skipped))
-		ereport(
-				WARNING,
-				(errmsg(
-						"did not announce outcomes: more than half of the NOTIFY queue is full"),
+		ereport(WARNING,
+				(errmsg("did not announce outcomes: more than half of the NOTIFY queue is full"),
 				 skipped > 0 ? errdetail(INT64_FORMAT
 										 " more times since the last such line.",
 										 skipped)
 				 : 0,
-				 errhint(
-						 "A session that listens and stays in a transaction keeps the server from emptying it.")));
+				 errhint("A session that listens and stays in a transaction keeps the server from emptying it.")));
 }
 
 typedef struct TokenNews
@@ -679,8 +676,7 @@ resume_phase(void *arg)
 	LnChannel  *c = (LnChannel *) arg;
 
 	if (ln_outbox_resume(c->row.name))
-		ereport(
-				LOG,
+		ereport(LOG,
 				(errmsg("resumed channel \"%s\": LINE takes its credential again",
 						c->row.name)));
 }

@@ -277,12 +277,9 @@ ln_token_result(LnChannel **channels, int n, const HttpResult *res)
 		t->expires_at =
 			TimestampTzPlusMilliseconds(asked, life * 1000 -
 										life * 1000 / SAFETY_PART);
-		t->renew_at = TimestampTzPlusMilliseconds(
-												  asked, ln_token_renew_ms(life, random_bits()));
-		ereport(
-				DEBUG1,
-				(errmsg(
-						"new access token for channel \"%s\", good for " INT64_FORMAT
+		t->renew_at = TimestampTzPlusMilliseconds(asked, ln_token_renew_ms(life, random_bits()));
+		ereport(DEBUG1,
+				(errmsg("new access token for channel \"%s\", good for " INT64_FORMAT
 						" s",
 						t->name, life)));
 	}
@@ -468,10 +465,8 @@ failed(LnToken *t, int64 at_least_ms, const char *why)
 	if (t->authorization == NULL)
 		strlcpy(t->error, why, sizeof(t->error));
 	else
-		ereport(
-				DEBUG1,
-				(errmsg(
-						"could not renew the access token of channel \"%s\" yet: %s",
+		ereport(DEBUG1,
+				(errmsg("could not renew the access token of channel \"%s\" yet: %s",
 						t->name, why)));
 }
 
