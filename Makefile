@@ -14,14 +14,18 @@ PGFILEDESC = "line_notify - LINE notification messages from the database"
 OBJS = \
 	src/guc.o \
 	src/line_notify.o \
+	src/base/agenda.o \
 	src/base/breaker.o \
 	src/base/crypto.o \
+	src/base/gate.o \
 	src/base/histogram.o \
 	src/base/horizon.o \
+	src/base/lane.o \
 	src/base/quiet.o \
 	src/base/retry.o \
 	src/base/sample.o \
 	src/base/token_bucket.o \
+	src/base/token_timer.o \
 	src/base/window.o \
 	src/content/approval.o \
 	src/content/builders.o \
@@ -67,16 +71,21 @@ OBJS = \
 	src/worker/channel.o \
 	src/worker/claim.o \
 	src/worker/credential_check.o \
+	src/worker/delivery.o \
+	src/worker/facts.o \
 	src/worker/line_statistics.o \
 	src/worker/phase.o \
 	src/worker/probe.o \
 	src/worker/process.o \
+	src/worker/questions.o \
 	src/worker/record.o \
 	src/worker/rescue.o \
+	src/worker/secret.o \
 	src/worker/send.o \
 	src/worker/send_journal.o \
 	src/worker/tasks.o \
 	src/worker/token.o \
+	src/worker/token_request.o \
 	src/worker/worker.o \
 
 # The script of a version is put together from its parts until it is released.

@@ -26,7 +26,7 @@
 #include "http/http.h"
 #include "line/line_api.h"
 #include "line/token_api.h"
-#include "worker/channel.h"
+#include "worker/secret.h"
 #include "worker/token.h"
 
 PG_FUNCTION_INFO_V1(line_notify_check_channel);
@@ -295,7 +295,7 @@ get_token(Check *check, char *authorization, size_t room)
 	strlcpy(authorization, "Authorization: Bearer ", room);
 	if (c->credential == LN_CREDENTIAL_TOKEN)
 	{
-		secret = ln_channel_secret(c->credential_value, err, sizeof(err));
+		secret = ln_secret_read(c->credential_value, err, sizeof(err));
 		if (secret != NULL && !ln_token_is_clean(secret))
 			strlcpy(
 					err,
@@ -380,7 +380,7 @@ check_webhook_secret(Check *check)
 		return;
 	}
 	secret =
-		ln_channel_secret(check->channel->channel_secret, err, sizeof(err));
+		ln_secret_read(check->channel->channel_secret, err, sizeof(err));
 	tell(check, "webhook secret", secret != NULL,
 		 secret ? "it is set" : psprintf("it cannot be read: %s", err), NULL);
 	if (secret != NULL)

@@ -23,7 +23,7 @@
 #include "line/line_api.h"
 #include "server/shmem.h"
 #include "server/wakeup.h"
-#include "worker/channel.h"
+#include "worker/secret.h"
 
 PG_FUNCTION_INFO_V1(line_notify_workers);
 PG_FUNCTION_INFO_V1(line_notify_preload_state);
@@ -441,7 +441,7 @@ line_notify_secret_fault(PG_FUNCTION_ARGS)
 {
 	char	   *value = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char		err[256] = "";
-	char	   *secret = ln_channel_secret(value, err, sizeof(err));
+	char	   *secret = ln_secret_read(value, err, sizeof(err));
 
 	if (secret == NULL)
 		PG_RETURN_TEXT_P(cstring_to_text(err));

@@ -26,7 +26,7 @@
 #include "line/webhook_body.h"
 #include "server/shmem.h"
 #include "server/wakeup.h"
-#include "worker/channel.h"
+#include "worker/secret.h"
 
 PG_FUNCTION_INFO_V1(line_notify_receive_webhook);
 PG_FUNCTION_INFO_V1(line_notify_receive_verified_events);
@@ -188,7 +188,7 @@ check_signature(const LnChannelRow *channel, const char *body,
 
 		if (value == NULL)
 			continue;
-		secret = ln_channel_secret(value, err, sizeof(err));
+		secret = ln_secret_read(value, err, sizeof(err));
 		if (secret == NULL)
 		{
 			/* an old file may be gone */

@@ -119,8 +119,9 @@ ln_shmem_find_or_make(Oid database)
 		slot->started_at = 0;
 		slot->restart_at = 0;
 		slot->next_due = DT_NOEND;
-		slot->resume_at = 0;
+		slot->resume_at = DT_NOBEGIN;
 		slot->last_error[0] = '\0';
+		slot->last_error_at = 0;
 		/* whatever was noted before is for a worker that reads everything */
 		pg_atomic_write_u32(&slot->work, LN_WORK_ALL);
 		pg_atomic_write_u64(&slot->new_lanes, PG_UINT64_MAX);
@@ -139,7 +140,7 @@ ln_shmem_ask_drain(void)
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 	slot = ln_shmem_find_or_make(MyDatabaseId);
 	if (slot != NULL)
-		slot->resume_at = 0;
+		slot->resume_at = DT_NOBEGIN;
 	LWLockRelease(ln_shared->lock);
 	ln_shmem_wake(MyDatabaseId, LN_WORK_RESCAN | LN_WORK_DRAIN, 0, 0);
 	return slot != NULL;
@@ -149,7 +150,7 @@ TimestampTz
 ln_shmem_drained(uint64 *recorded)
 {
 	LnSlot	   *slot;
-	TimestampTz resume_at = 0;
+	TimestampTz resume_at = DT_NOBEGIN;
 
 	LWLockAcquire(ln_shared->lock, LW_SHARED);
 	slot = ln_shmem_find(MyDatabaseId);
@@ -190,6 +191,13 @@ ln_shmem_wake_launcher(void)
 		ln_shmem_set_latch(ln_shared->launcher_procno);
 }
 
+static void
+note_work(LnSlot *slot, uint32 work)
+{
+	if (pg_atomic_fetch_or_u32(&slot->work, work) == 0)
+		pg_atomic_write_u64(&slot->noted_at, (uint64) GetCurrentTimestamp());
+}
+
 void
 ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels)
 {
@@ -208,7 +216,7 @@ ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels)
 		/* details first: the worker takes them after it has seen work */
 		pg_atomic_fetch_or_u64(&slot->new_lanes, lanes);
 		pg_atomic_fetch_or_u64(&slot->new_channels, channels);
-		pg_atomic_fetch_or_u32(&slot->work, work);
+		note_work(slot, work);
 		running = slot->state == LN_SLOT_RUNNING;
 		procno = slot->procno;
 	}
@@ -226,7 +234,7 @@ ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels)
 	{
 		pg_atomic_fetch_or_u64(&slot->new_lanes, lanes);
 		pg_atomic_fetch_or_u64(&slot->new_channels, channels);
-		pg_atomic_fetch_or_u32(&slot->work, work);
+		note_work(slot, work);
 		if (slot->state == LN_SLOT_RUNNING)
 			ln_shmem_set_latch(slot->procno);
 		else
@@ -569,6 +577,7 @@ clear_stats(LnStats *s)
 	pg_atomic_write_u64(&s->breaker_until, 0);
 	pg_atomic_write_u64(&s->rate_key, 0);
 	pg_atomic_write_u32(&s->resumed, 0);
+	pg_atomic_write_u64(&s->verdict_at, 0);
 	s->words[0] = '\0';
 }
 
@@ -579,6 +588,48 @@ ln_stats_sent(LnStats *s)
 		return;
 	pg_atomic_fetch_add_u64(&s->counters[LN_COUNT_SENT], 1);
 	pg_atomic_fetch_add_u32(&s->in_flight, 1);
+}
+
+void
+ln_stats_breaker(LnStats *s, int state, TimestampTz until)
+{
+	if (s == NULL || pg_atomic_read_u32(&s->breaker) == (uint32) state)
+		return;
+	pg_atomic_write_u64(&s->breaker_until, (uint64) until);
+	pg_atomic_write_u32(&s->breaker, (uint32) state);
+}
+
+/* One process writes; readers try again when the count has changed. */
+void
+ln_stats_verdict(LnStats *s, LnVerdict v, TimestampTz now)
+{
+	if (s == NULL)
+		return;
+	pg_atomic_fetch_add_u32(&s->changes, 1);
+	pg_atomic_write_u32(&s->reason, (uint32) v.reason);
+	pg_atomic_write_u64(&s->until, (uint64) v.until);
+	pg_atomic_write_u64(&s->not_before, (uint64) v.not_before);
+	pg_atomic_write_u64(&s->verdict_at, (uint64) now);
+	pg_atomic_fetch_add_u32(&s->changes, 1);
+}
+
+bool
+ln_stats_read_verdict(LnStats *s, LnVerdict * v, TimestampTz *at)
+{
+	for (int i = 0; i < 100; i++)
+	{
+		uint32		before = pg_atomic_read_u32(&s->changes);
+
+		pg_read_barrier();
+		v->reason = (LnReason) pg_atomic_read_u32(&s->reason);
+		v->until = (int64) pg_atomic_read_u64(&s->until);
+		v->not_before = (int64) pg_atomic_read_u64(&s->not_before);
+		*at = (TimestampTz) pg_atomic_read_u64(&s->verdict_at);
+		pg_read_barrier();
+		if (before % 2 == 0 && pg_atomic_read_u32(&s->changes) == before)
+			return *at != 0 && v->reason < LN_REASONS;
+	}
+	return false;
 }
 
 void
@@ -654,6 +705,8 @@ ln_shmem_init_slot(LnSlot *slot)
 	pg_atomic_init_u32(&slot->work, 0);
 	pg_atomic_init_u64(&slot->new_lanes, 0);
 	pg_atomic_init_u64(&slot->new_channels, 0);
+	pg_atomic_init_u64(&slot->noted_at, 0);
+	pg_atomic_init_u64(&slot->wake_at, 0);
 	pg_atomic_init_u32(&slot->in_flight, 0);
 	pg_atomic_init_u64(&slot->recorded, 0);
 }
@@ -686,6 +739,11 @@ init_shared(LWLockPadded *locks, int nslots)
 		pg_atomic_init_u32(&s->breaker, 0);
 		pg_atomic_init_u64(&s->breaker_until, 0);
 		pg_atomic_init_u64(&s->rate_key, 0);
+		pg_atomic_init_u32(&s->changes, 0);
+		pg_atomic_init_u32(&s->reason, 0);
+		pg_atomic_init_u64(&s->until, 0);
+		pg_atomic_init_u64(&s->not_before, 0);
+		pg_atomic_init_u64(&s->verdict_at, 0);
 		pg_atomic_init_u32(&s->resumed, 0);
 	}
 	for (int i = 0; i < nslots; i++)

@@ -26,6 +26,7 @@
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 
+#include "base/gate.h"
 #include "base/histogram.h"
 #include "base/token_bucket.h"
 
@@ -69,15 +70,20 @@ typedef struct LnSlot
 	TimestampTz restart_at;		/* BACKOFF, NO_WORKER: not before */
 	TimestampTz next_due;		/* IDLE: when something becomes due; DT_NOEND
 								 * = nothing */
-	TimestampTz resume_at;		/* for drain(): 0 = at work, else when
-								 * something that is due already may go on;
+	TimestampTz resume_at;		/* for drain(): when something that is due
+								 * already may go on; DT_NOBEGIN = at work,
 								 * DT_NOEND = nothing is */
 	char		last_error[128];
+	TimestampTz last_error_at;
 
 	/* lock-free: set by committing backends, taken by the worker */
 	pg_atomic_uint32 work;		/* LN_WORK_ bits */
 	pg_atomic_uint64 new_lanes; /* bit of outbox.lane */
 	pg_atomic_uint64 new_channels;	/* bit ln_channel_bit(name) */
+	pg_atomic_uint64 noted_at;	/* TimestampTz: when the first of these bits
+								 * was set */
+	pg_atomic_uint64 wake_at;	/* TimestampTz: when the worker will look
+								 * again; within a turn, when that began */
 	pg_atomic_uint32 in_flight; /* written by the worker, for display */
 	pg_atomic_uint64
 				recorded;		/* attempts recorded, since the server started */
@@ -140,6 +146,11 @@ typedef struct LnStats
 	pg_atomic_uint64 breaker_until; /* TimestampTz, 0 = none */
 	pg_atomic_uint64 rate_key;
 	pg_atomic_uint32 resumed;	/* set by resume(), taken by the worker */
+	pg_atomic_uint32 changes;	/* of the verdict: odd = one is under way */
+	pg_atomic_uint32 reason;	/* LnReason: the gate's verdict */
+	pg_atomic_uint64 until;
+	pg_atomic_uint64 not_before;
+	pg_atomic_uint64 verdict_at;	/* TimestampTz, 0 = never */
 	char		words[LN_STATS_WORDS];	/* of the last error; by the worker,
 										 * under the lock */
 } LnStats;
@@ -212,8 +223,8 @@ extern void ln_shmem_wake_launcher(void);
 extern bool ln_shmem_ask_drain(void);
 
 /*
- * Its answer: resume_at of the slot, and recorded.  0 as long as there is no
- * worker, DT_NOEND when there will be none.
+ * Its answer: resume_at of the slot, and recorded.  DT_NOBEGIN as long as there
+ * is no worker, DT_NOEND when there will be none.
  */
 extern TimestampTz ln_shmem_drained(uint64 *recorded);
 
@@ -283,6 +294,23 @@ extern void ln_shmem_stats_keep(Oid database, const char *const *channels,
 extern void ln_stats_sent(LnStats *s);
 extern void ln_stats_answer(LnStats *s, int outcome, int next, int status,
 							TimestampTz now, int64 latency_us);
+
+/* Show the breaker.  s may be NULL. */
+extern void ln_stats_breaker(LnStats *s, int state, TimestampTz until);
+
+/*
+ * Publish the gate's verdict on an endpoint; s may be NULL.  Read it: false =
+ * there is none, or it changes too fast.
+ */
+extern void ln_stats_verdict(LnStats *s, LnVerdict v, TimestampTz now);
+extern bool ln_stats_read_verdict(LnStats *s, LnVerdict * v, TimestampTz *at);
+
+/* When the worker will look again. */
+static inline void
+ln_slot_set_wake(LnSlot *slot, TimestampTz at)
+{
+	pg_atomic_write_u64(&slot->wake_at, (uint64) at);
+}
 
 /*
  * Keep what the last error said, its status first (0 = none).  s may be NULL.

@@ -8,15 +8,10 @@
  */
 #include "postgres.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgtime.h"
-#include "storage/fd.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -29,13 +24,11 @@
 
 PG_FUNCTION_INFO_V1(line_notify_quiet_until);
 
-/* LINE's tokens are a few hundred bytes, a PEM key under 4 kB. */
-#define MAX_SECRET	8192
-
 static void take_row(LnChannel *c, const LnChannelRow *row);
 
 int
-ln_channel_load(LnChannel ***list, int n, MemoryContext context)
+ln_channel_load(LnChannel ***list, int n, MemoryContext context,
+				void (*freed) (LnChannel *c))
 {
 	LnChannelRow *rows;
 	int			nrows = ln_outbox_load_channels(&rows);
@@ -77,11 +70,8 @@ ln_channel_load(LnChannel ***list, int n, MemoryContext context)
 			c = MemoryContextAllocZero(context, sizeof(LnChannel));
 			c->context = own;
 			for (int p = 0; p < LN_LANES; p++)
-			{
-				c->lanes[p].low = DT_NOBEGIN;
-				c->lanes[p].head = DT_NOBEGIN;
-				c->lanes[p].next_due = DT_NOEND;
-			}
+				ln_lane_init(&c->lanes[p]);
+			c->claimed[0].head = c->claimed[1].head = -1;
 			channels[n++] = c;
 		}
 		take_row(c, &rows[j]);
@@ -93,6 +83,7 @@ ln_channel_load(LnChannel ***list, int n, MemoryContext context)
 	{
 		if (channels[i]->gone && channels[i]->in_flight == 0)
 		{
+			freed(channels[i]);
 			ln_token_free(&channels[i]->token);
 			MemoryContextDelete(channels[i]->context);
 			pfree(channels[i]);
@@ -135,7 +126,8 @@ take_row(LnChannel *c, const LnChannelRow *row)
 	if (c->row.paused && !row->paused)
 	{
 		ln_breaker_success(&c->breaker);
-		memset(c->runs, 0, sizeof(c->runs));
+		memset(c->streaks, 0, sizeof(c->streaks));
+		c->limit_until = 0;
 	}
 	/* another road: what answers proved says nothing of it */
 	if (c->row.api_base != NULL &&
@@ -170,6 +162,7 @@ take_row(LnChannel *c, const LnChannelRow *row)
 		c->row.quiet_hours = NULL;
 	c->quiet_until = 0;
 	c->quiet_checked = DT_NOEND;
+	c->verdict_turn[0] = c->verdict_turn[1] = 0;
 	c->row.channel_secret = NULL;
 	c->row.previous_channel_secret = NULL;
 	c->gone = false;
@@ -197,19 +190,6 @@ take_row(LnChannel *c, const LnChannelRow *row)
 			pg_atomic_write_u64(&c->stats[kind]->rate_key, c->rate_key[kind]);
 	}
 	MemoryContextSwitchTo(old);
-}
-
-bool
-ln_channel_permitted(const LnChannel *c, int64 home)
-{
-	return !c->gone && !c->row.paused && home != 0 && c->row.home == home;
-}
-
-bool
-ln_channel_usable(const LnChannel *c, int64 home)
-{
-	return ln_channel_permitted(c, home) &&
-		ln_token_header(c->token, GetCurrentTimestamp()) != NULL;
 }
 
 static int
@@ -295,64 +275,4 @@ ln_channel_allows(const LnChannel *c, const char *recipient)
 	return c->row.only_recipients == NULL ||
 		bsearch(&recipient, c->row.only_recipients, c->row.nonly_recipients,
 				sizeof(char *), ln_outbox_compare_recipients) != NULL;
-}
-
-char *
-ln_channel_secret(const char *value, char *err, size_t errlen)
-{
-	const char *path;
-	struct stat st;
-	char		buf[MAX_SECRET + 1];
-	char	   *secret;
-	ssize_t		len;
-	int			fd;
-
-	if (strncmp(value, "file:", 5) != 0)
-		return pstrdup(value);
-	path = value + 5;
-
-	/* O_NONBLOCK: opening a pipe must not hang */
-	fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
-	if (fd < 0)
-	{
-		snprintf(err, errlen, "could not open the file: %s", strerror(errno));
-		return NULL;
-	}
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-	{
-		CloseTransientFile(fd);
-		strlcpy(err, "it is not a regular file", errlen);
-		return NULL;
-	}
-	/* as the server does with its TLS key */
-	if ((st.st_uid == geteuid() && (st.st_mode & (S_IRWXG | S_IRWXO))) ||
-		(st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IXGRP | S_IRWXO))) ||
-		(st.st_uid != 0 && st.st_uid != geteuid()))
-	{
-		CloseTransientFile(fd);
-		strlcpy(
-				err,
-				"it must belong to the server's user and be accessible to nobody else (0600), or to root (0640)",
-				errlen);
-		return NULL;
-	}
-	len = read(fd, buf, MAX_SECRET);
-	CloseTransientFile(fd);
-	if (len <= 0)
-	{
-		strlcpy(err, "it is empty or cannot be read", errlen);
-		return NULL;
-	}
-	buf[len] = '\0';
-	/* the first line, except of a PEM key */
-	if (strncmp(buf, "-----BEGIN", 10) != 0)
-		buf[strcspn(buf, "\r\n")] = '\0';
-	if (buf[0] == '\0')
-	{
-		strlcpy(err, "its first line is empty", errlen);
-		return NULL;
-	}
-	secret = pstrdup(buf);
-	explicit_bzero(buf, sizeof(buf));
-	return secret;
 }

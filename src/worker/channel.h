@@ -9,12 +9,18 @@
 #ifndef LN_CHANNEL_H
 #define LN_CHANNEL_H
 
-#include "base/breaker.h"
-#include "db/outbox.h"
 #include "pgtime.h"
-#include "base/quiet.h"
 #include "utils/palloc.h"
+
+#include "base/breaker.h"
+#include "base/gate.h"
+#include "base/lane.h"
+#include "base/quiet.h"
 #include "base/window.h"
+#include "db/outbox.h"
+
+struct LnToken;
+struct LnStats;
 
 /*
  * One step of priority is worth so much waiting (us): larger is sooner, but
@@ -22,21 +28,7 @@
  */
 #define LN_AGING_US			INT64CONST(60000000)
 
-/* Messages of one channel, priority and endpoint, in order of due time. */
-typedef struct LnLane
-{
-	bool		maybe;			/* something may be due now */
-	bool		suspect;		/* says the scan; if nothing can be claimed,
-								 * somebody has it locked */
-	TimestampTz low;			/* nothing visible or to come is due before */
-	TimestampTz head;			/* about when the first of it was due, for
-								 * aging */
-	TimestampTz next_due;		/* of what waits for its time; DT_NOEND */
-} LnLane;
-
-typedef struct LnToken LnToken; /* token.h */
-
-/* A row of identical answers 400 to messages of one template or design. */
+/* Identical answers in a row, to messages of one template or design. */
 typedef struct LnStreak
 {
 	char		subject[LN_SUBJECT_LEN];	/* "" = free; see
@@ -58,7 +50,7 @@ typedef struct LnCredentialCheck
 	int			questions;		/* since LINE took a message */
 	bool		renewed;		/* the token for this question is new */
 	bool		passed;			/* the last answer was good */
-	uint64		request;		/* tag of the question on its way, or 0 */
+	bool		asking;			/* the question is on its way */
 } LnCredentialCheck;
 
 /* A free question before a message that probes; see probe.h */
@@ -66,21 +58,31 @@ typedef struct LnProbe
 {
 	bool		wanted;			/* ask it */
 	bool		good;			/* it was answered: one message may go */
-	uint64		request;		/* tag of the question on its way, or 0 */
+	bool		asking;			/* the question is on its way */
 } LnProbe;
+
+/* Deliveries of an endpoint that are claimed and not sent, first come first. */
+typedef struct LnQueue
+{
+	int			head;			/* index of a Delivery; -1 = empty */
+	int			tail;
+	int			n;
+	TimestampTz expires_at;		/* the first of them to expire; or before */
+}			LnQueue;
 
 typedef struct LnChannel
 {
 	MemoryContext context;		/* owns everything below */
 	LnChannelRow row;
 	bool		gone;			/* dropped; kept while deliveries refer to it */
-	LnToken    *token;			/* to send with; outlives reloads */
+	struct LnToken *token;		/* to send with; outlives reloads */
 	uint64		rate_key[2];	/* by LineKind */
 	struct LnStats *stats[2];	/* by LineKind; in shared memory, or NULL */
 	int			in_flight;		/* claimed and not answered */
-	int			queued;			/* of these, not sent yet */
+	LnQueue		claimed[2];		/* of these, not sent yet; by LineKind */
 	int			sent;			/* of these, on the wire */
-	uint64		dry[2];			/* by LineKind: no rate token in this round */
+	TimestampTz rate_until[2];	/* no rate token before; 0 = there was one */
+	TimestampTz limit_until;	/* LINE's monthly limit: not asked before */
 	bool		mine;			/* a drainer: no other one sends with this
 								 * channel ID */
 	uint64		refused_token;	/* fingerprint of the credential that LINE
@@ -92,28 +94,30 @@ typedef struct LnChannel
 	int			failures;		/* of claims, in a row */
 	TimestampTz backoff_until;	/* after one: no claim before */
 	LnWindow	window;			/* how many may be unanswered */
-	LnStreak	runs[LN_STREAKS];	/* identical refusals by template or
-									 * design */
-	int			next_run;
+	LnStreak	streaks[LN_STREAKS];	/* identical refusals by template or
+										 * design */
+	int			next_streak;
 	LnQuiet		quiet;
 	pg_tz	   *zone;
 	TimestampTz quiet_checked;	/* what quiet_until says holds from here */
 	TimestampTz quiet_until;	/* to here, if quiet; 0 = not quiet */
 	LnLane		lanes[LN_LANES];
+	bool		lanes_changed;	/* the following is to be computed anew */
+	TimestampTz lanes_due[2];	/* by LineKind: when something is due */
+
+	LnVerdict	verdict[2];		/* of the gate, by LineKind, */
+	uint64		verdict_turn[2];	/* in this turn of the loop; 0 = none */
+	LnVerdict	published[2];	/* the last one that others were told */
 } LnChannel;
 
 /*
  * (Re)load all channels into *list (pointers, allocated in context).  What is
  * in the list already keeps its place, its lanes and its breaker.  Needs a
- * transaction and SPI.  Returns the new number.
+ * transaction and SPI.  Returns the new number.  freed is called for each that
+ * goes.
  */
-extern int	ln_channel_load(LnChannel ***list, int n, MemoryContext context);
-
-/* May it send at all, apart from rates, outages and the lack of a token? */
-extern bool ln_channel_permitted(const LnChannel *c, int64 home);
-
-/* The same, and is a token at hand? */
-extern bool ln_channel_usable(const LnChannel *c, int64 home);
+extern int	ln_channel_load(LnChannel ***list, int n, MemoryContext context,
+							void (*freed) (LnChannel *c));
 
 /* End of the quiet hours of a channel, 0 = it has none now. */
 extern TimestampTz ln_channel_quiet_until(LnChannel *c, TimestampTz now);
@@ -128,11 +132,5 @@ extern bool ln_channel_use_case_paused(const LnChannel *c,
 
 /* May this person be sent to? */
 extern bool ln_channel_allows(const LnChannel *c, const char *recipient);
-
-/*
- * Text of a secret: the value itself, or the first line of the file it names.
- * NULL with a sentence in err.
- */
-extern char *ln_channel_secret(const char *value, char *err, size_t errlen);
 
 #endif							/* LN_CHANNEL_H */

@@ -19,9 +19,8 @@
 #include "base/retry.h"
 #include "compat.h"
 #include "worker/credential_check.h"
+#include "worker/questions.h"
 #include "worker/token.h"
-
-static uint64 asked = 0;		/* so many by this process */
 
 void
 ln_credential_check_schedule(LnChannel *c)
@@ -31,7 +30,6 @@ ln_credential_check_schedule(LnChannel *c)
 	(void) ln_random_bytes(&random, sizeof(random));
 	c->credential_check.at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 														 ln_retry_credential_check_ms(c->credential_check.questions, random));
-	c->credential_check.request = 0;
 	c->credential_check.renewed = c->credential_check.passed = false;
 }
 
@@ -41,31 +39,49 @@ ln_credential_check_proved(LnChannel *c)
 	c->credential_check.questions = 0;
 }
 
+static void
+answered(LnChannel *c, int no, const HttpResult *res)
+{
+	c->credential_check.asking = false;
+	/* resumed meanwhile, whoever did it */
+	if (res == NULL || !c->row.paused_automatically)
+		return;
+	ln_credential_check_schedule(c);
+	c->credential_check.passed =
+		res->verdict == HTTP_STATUS && res->status == 200;
+	ereport(DEBUG1,
+			(errmsg("asked LINE again about the credential of channel \"%s\": %s",
+					c->row.name,
+					res->verdict != HTTP_STATUS ? "no answer"
+					: c->credential_check.passed ? "its credential is good"
+					: "not yet")));
+}
+
+/* Is there anything to ask about this channel, sooner or later? */
+static bool
+is_wanted(const LnChannel *c, int64 home)
+{
+	return c->row.paused_automatically && !c->gone && c->row.home == home &&
+		c->token != NULL && !c->credential_check.asking &&
+		!c->credential_check.passed;
+}
+
 void
 ln_credential_check_step(LnChannel **channels, int n, int64 home,
-						 HttpClient *http)
+						 TimestampTz now, HttpClient *http)
 {
-	TimestampTz now = 0;
-
 	for (int i = 0; i < n; i++)
 	{
 		LnChannel  *c = channels[i];
+		TimestampTz retry;
 
-		if (!c->row.paused_automatically || c->gone || c->row.home != home)
+		if (!c->row.paused_automatically)
 		{
-			/*
-			 * resumed, whoever did it: an answer on its way is of no interest
-			 */
 			c->credential_check.at = 0;
-			c->credential_check.request = 0;
 			c->credential_check.passed = false;
-			continue;
 		}
-		if (c->token == NULL || c->credential_check.request != 0 ||
-			c->credential_check.passed)
+		if (!is_wanted(c, home))
 			continue;
-		if (now == 0)
-			now = GetCurrentTimestamp();
 		if (c->credential_check.at == 0)
 			ln_credential_check_schedule(c);
 		if (c->credential_check.at > now)
@@ -73,57 +89,26 @@ ln_credential_check_step(LnChannel **channels, int n, int64 home,
 		if (!c->credential_check.renewed)
 			ln_token_renew(c->token);
 		c->credential_check.renewed = true;
-		if (!ln_token_ready(c->token, now))
-			continue;			/* asked for; token.c has its own pace */
+		if (ln_token_need(c->token, now, &retry) != LN_TOKEN_READY)
+			continue;			/* asked for, at a pace of its own */
 
 		c->credential_check.questions++;
-		if (ln_token_get(c, "/v2/bot/info", LN_TAG_CREDENTIAL_CHECK | ++asked,
-						 http))
-			c->credential_check.request = LN_TAG_CREDENTIAL_CHECK | asked;
-		else
+		c->credential_check.asking =
+			ln_question_get(c, "/v2/bot/info", answered, 0, http);
+		if (!c->credential_check.asking)
 			ln_credential_check_schedule(c);
 	}
 }
 
-void
-ln_credential_check_result(LnChannel **channels, int n, const HttpResult *res)
-{
-	for (int i = 0; i < n; i++)
-	{
-		LnChannel  *c = channels[i];
-
-		if (c->credential_check.request != res->tag)
-			continue;
-		ln_credential_check_schedule(c);
-		c->credential_check.passed =
-			res->verdict == HTTP_STATUS && res->status == 200;
-		ereport(DEBUG1,
-				(errmsg("asked LINE again about the credential of channel \"%s\": %s",
-						c->row.name,
-						res->verdict != HTTP_STATUS ? "no answer"
-						: c->credential_check.passed ? "its credential is good"
-						: "not yet")));
-		return;
-	}
-}
-
-bool
-ln_credential_check_passed(LnChannel *c)
-{
-	bool		passed = c->credential_check.passed;
-
-	c->credential_check.passed = false;
-	return passed;
-}
-
 TimestampTz
-ln_credential_check_deadline(const LnChannel *c, int64 home)
+ln_credential_check_due(LnChannel *c, int64 home, TimestampTz now)
 {
-	if (!c->row.paused_automatically || c->gone || c->row.home != home ||
-		c->token == NULL || c->credential_check.request != 0 ||
-		c->credential_check.passed)
+	TimestampTz retry;
+
+	if (!is_wanted(c, home))
 		return DT_NOEND;
-	if (c->credential_check.renewed)
-		return ln_token_deadline(c->token);
-	return c->credential_check.at;
+	if (c->credential_check.renewed && c->credential_check.at <= now &&
+		ln_token_need(c->token, now, &retry) != LN_TOKEN_READY)
+		return DT_NOEND;		/* the token comes first */
+	return c->credential_check.at == 0 ? DT_NOBEGIN : c->credential_check.at;
 }

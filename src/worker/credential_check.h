@@ -24,20 +24,13 @@ extern void ln_credential_check_proved(LnChannel *c);
 
 /* Ask for the paused channels whose time has come. */
 extern void ln_credential_check_step(LnChannel **channels, int n, int64 home,
-									 HttpClient *http);
-
-/* An answer with LN_TAG_CREDENTIAL_CHECK. */
-extern void ln_credential_check_result(LnChannel **channels, int n,
-									   const HttpResult *res);
-
-/* May it be resumed?  Says so once. */
-extern bool ln_credential_check_passed(LnChannel *c);
+									 TimestampTz now, HttpClient *http);
 
 /*
  * When to call ln_credential_check_step() again; DT_NOEND = an answer comes
  * first.
  */
-extern TimestampTz ln_credential_check_deadline(const LnChannel *c,
-												int64 home);
+extern TimestampTz ln_credential_check_due(LnChannel *c, int64 home,
+										   TimestampTz now);
 
 #endif							/* LN_CREDENTIAL_CHECK_H */

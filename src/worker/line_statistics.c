@@ -21,91 +21,83 @@
 #include "compat.h"
 #include "line/line_api.h"
 #include "worker/line_statistics.h"
+#include "worker/questions.h"
 #include "worker/token.h"
 
-typedef struct Question
-{
-	uint64		tag;			/* 0 = free */
-	LnStatistic count;
-} Question;
-
-static Question questions[LN_STATISTICS_MAX];
+static LnStatistic asked[LN_STATISTICS_MAX];
+static bool is_asked[LN_STATISTICS_MAX];
+static int	nasked = 0;
 static LnStatistic answers[LN_STATISTICS_MAX];
 static int	nanswers = 0;
-static uint64 asked = 0;		/* so many by this process */
 
 static void read_answer(LnStatistic *a, const HttpResult *res);
 static bool read_figure(const char *json, size_t len, const char *name,
 						int64 *figure);
 
+static void
+answered(LnChannel *c, int no, const HttpResult *res)
+{
+	is_asked[no] = false;
+	nasked--;
+	if (res != NULL && nanswers < LN_STATISTICS_MAX)	/* else again later */
+	{
+		answers[nanswers] = asked[no];
+		read_answer(&answers[nanswers++], res);
+	}
+}
+
+static bool
+ask(LnChannel *c, const LnStatistic *s, HttpClient *http)
+{
+	const char *path;
+	int			no = 0;
+
+	while (no < LN_STATISTICS_MAX && is_asked[no])
+		no++;
+	if (no == LN_STATISTICS_MAX)
+		return false;
+	if (strcmp(s->kind, "engagement") == 0)
+		path = psprintf("/v2/bot/insight/message/event/aggregation"
+						"?customAggregationUnit=%s&from=%s&to=%s",
+						s->unit, s->day, s->upto);
+	else if (strcmp(s->kind, "units") == 0)
+		path = "/v2/bot/message/aggregation/info";
+	else
+		path = psprintf("/v2/bot/message/delivery/pnp%s?date=%s",
+						strcmp(s->kind, "template") == 0 ? "/templated" : "",
+						s->day);
+	if (!ln_question_get(c, path, answered, no, http))
+		return false;
+	asked[no] = *s;
+	is_asked[no] = true;
+	nasked++;
+	return true;
+}
+
 int
 ln_line_statistics_ask(LnChannel **channels, int nchannels,
-					   const LnStatistic *counts, int n, HttpClient *http)
+					   const LnStatistic *wanted, int n, TimestampTz now,
+					   HttpClient *http)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	int			done = 0;
 
-	for (int i = 0; i < n && i < LN_STATISTICS_MAX; i++)
-	{
-		LnChannel  *c = NULL;
-		Question   *q = NULL;
-		const char *path;
-
+	for (int i = 0; i < n; i++)
 		for (int j = 0; j < nchannels; j++)
-			if (strcmp(channels[j]->row.name, counts[i].channel) == 0)
-				c = channels[j];
-		for (int j = 0; j < LN_STATISTICS_MAX && q == NULL; j++)
-			if (questions[j].tag == 0)
-				q = &questions[j];
-		if (c == NULL || c->gone || q == NULL ||
-			!ln_token_ready(c->token, now))
-			continue;
-		if (strcmp(counts[i].kind, "engagement") == 0)
-			path = psprintf(
-							"/v2/bot/insight/message/event/aggregation?customAggregationUnit=%s&from=%s&to=%s",
-							counts[i].unit, counts[i].day, counts[i].upto);
-		else if (strcmp(counts[i].kind, "units") == 0)
-			path = "/v2/bot/message/aggregation/info";
-		else
-			path =
-				psprintf("/v2/bot/message/delivery/pnp%s?date=%s",
-						 strcmp(counts[i].kind, "template") == 0 ? "/templated"
-						 : "",
-						 counts[i].day);
-		if (!ln_token_get(c, path, LN_TAG_STATISTICS | ++asked, http))
-			continue;
-		q->tag = LN_TAG_STATISTICS | asked;
-		q->count = counts[i];
-		done++;
-	}
+		{
+			LnChannel  *c = channels[j];
+			TimestampTz retry;
+
+			if (!c->gone && strcmp(c->row.name, wanted[i].channel) == 0 &&
+				ln_token_need(c->token, now, &retry) == LN_TOKEN_READY)
+				done += ask(c, &wanted[i], http);
+		}
 	return done;
 }
 
 int
 ln_line_statistics_pending(void)
 {
-	int			n = 0;
-
-	for (int i = 0; i < LN_STATISTICS_MAX; i++)
-		n += questions[i].tag != 0;
-	return n;
-}
-
-void
-ln_line_statistics_result(const HttpResult *res)
-{
-	for (int i = 0; i < LN_STATISTICS_MAX; i++)
-	{
-		if (questions[i].tag != res->tag)
-			continue;
-		questions[i].tag = 0;
-		if (nanswers < LN_STATISTICS_MAX)	/* else asked again later */
-		{
-			answers[nanswers] = questions[i].count;
-			read_answer(&answers[nanswers++], res);
-		}
-		return;
-	}
+	return nasked;
 }
 
 static void

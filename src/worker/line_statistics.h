@@ -16,18 +16,15 @@
 #include "worker/channel.h"
 
 /*
- * Ask for n counts (all down to unit are filled in). Returns how many could be
- * asked for: others lack a token.
+ * Ask for n statistics (all down to unit are filled in).  Returns how many
+ * could be asked for: others lack a token, which is wanted from here on.
  */
 extern int	ln_line_statistics_ask(LnChannel **channels, int nchannels,
-								   const LnStatistic *counts, int n,
-								   HttpClient *http);
+								   const LnStatistic *wanted, int n,
+								   TimestampTz now, HttpClient *http);
 
 /* Questions without answer. */
 extern int	ln_line_statistics_pending(void);
-
-/* An answer with LN_TAG_STATISTICS. */
-extern void ln_line_statistics_result(const HttpResult *res);
 
 /* The answers so far; they stay until forgotten. */
 extern int	ln_line_statistics_answers(const LnStatistic **counts);

@@ -23,51 +23,48 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/sample.h"
 #include "worker/state.h"
 
-/* A failed phase is tried again after so long, doubling (ms). */
-#define PHASE_RETRY_FIRST	100
-#define PHASE_RETRY_LAST	10000
+static LnSample samples[LOG_CLASSES];
+static int	last_sqlstate;		/* of the last failed phase */
+static bool ended_messages;		/* this phase has */
+static const char *failing;		/* activity that slot->last_error is of */
 
 bool
 ln_worker_may_log(LogClass class, int64 *skipped)
 {
-	return ln_sample(&W.samples[class], ln_monotonic_ns() / 1000000, skipped);
+	return ln_sample(&samples[class], ln_monotonic_ns() / 1000000, skipped);
 }
 
-/*
- * This kind of work has failed: it rests, longer each time.  Or it has not:
- * all is well.
- */
-static void
-note_backoff(const char *activity, bool ok)
+void
+ln_phase_ended_messages(void)
 {
-	for (int i = 0; i < MAX_BACKOFFS; i++)
-	{
-		Backoff    *backoff = &W.backoffs[i];
+	ended_messages = true;
+}
 
-		if (backoff->activity != NULL &&
-			strcmp(backoff->activity, activity) != 0)
-			continue;
-		if (!ok)
-		{
-			backoff->activity = activity;
-			backoff->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-														 Min(PHASE_RETRY_LAST,
-															 PHASE_RETRY_FIRST << Min(backoff->failures, 8)));
-			backoff->failures++;
-		}
-		else if (backoff->failures > 0)
-		{
-			backoff->failures = 0;
-			backoff->until = 0;
-			LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-			if (!W.version_mismatch)
-				W.slot->last_error[0] = '\0';
-			LWLockRelease(ln_shared->lock);
-		}
+/* For health(): what fails, until it works again. */
+static void
+note_failure(const char *activity, const char *message)
+{
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	snprintf(W.slot->last_error, sizeof(W.slot->last_error), "%s: %s",
+			 activity, message);
+	W.slot->last_error_at = GetCurrentTimestamp();
+	LWLockRelease(ln_shared->lock);
+	failing = activity;
+}
+
+static void
+note_success(const char *activity)
+{
+	if (failing == NULL || strcmp(failing, activity) != 0)
 		return;
-	}
+	failing = NULL;
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	if (!W.version_mismatch)
+		W.slot->last_error[0] = '\0';
+	LWLockRelease(ln_shared->lock);
 }
 
 bool
@@ -117,16 +114,13 @@ ln_phase(const char *activity, void (*work) (void *), void *arg)
 		EmitErrorReport();
 		AbortCurrentTransaction();
 		FlushErrorState();
-		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-		snprintf(W.slot->last_error, sizeof(W.slot->last_error), "%s: %s",
-				 activity, edata->message);
-		LWLockRelease(ln_shared->lock);
+		note_failure(activity, edata->message);
 		/* gone tables: was the extension dropped? */
 		if (edata->sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
 			edata->sqlerrcode == ERRCODE_INVALID_SCHEMA_NAME ||
 			edata->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION)
 			pg_atomic_fetch_or_u32(&W.slot->work, LN_WORK_EXTENSION);
-		W.last_sqlstate = edata->sqlerrcode;
+		last_sqlstate = edata->sqlerrcode;
 
 		FreeErrorData(edata);
 		/* partitions may be gone, too */
@@ -138,53 +132,18 @@ ln_phase(const char *activity, void (*work) (void *), void *arg)
 	MemoryContextSwitchTo(ctx);
 	pgstat_report_stat(!ok);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	if (ok && W.ended)
+	if (ok)
+		note_success(activity);
+	if (ok && ended_messages)
 		ln_shmem_ended(LN_ENDINGS_ALL);
-	W.ended = false;
-
-	note_backoff(activity, ok);
+	ended_messages = false;
 	return ok;
 }
 
-TimestampTz
-ln_backoff_until(const char *activity)
-{
-	for (int i = 0; i < MAX_BACKOFFS && W.backoffs[i].activity != NULL; i++)
-	{
-		if (strcmp(W.backoffs[i].activity, activity) == 0)
-			return W.backoffs[i].failures > 0 ? W.backoffs[i].until
-				: DT_NOBEGIN;
-	}
-	return DT_NOBEGIN;
-}
-
-void
-ln_backoff_clear(const char *activity)
-{
-	for (int i = 0; i < MAX_BACKOFFS && W.backoffs[i].activity != NULL; i++)
-	{
-		if (strcmp(W.backoffs[i].activity, activity) == 0)
-			W.backoffs[i].failures = 0;
-	}
-}
-
 bool
-ln_backing_off(const char *activity)
+ln_phase_row_fault(void)
 {
-	return ln_backoff_until(activity) > GetCurrentTimestamp();
-}
-
-/* ln_phase(), unless it rests after a failure. */
-bool
-ln_try_phase(const char *activity, void (*work) (void *), void *arg)
-{
-	return !ln_backing_off(activity) && ln_phase(activity, work, arg);
-}
-
-bool
-ln_is_row_fault(int sqlstate)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	switch (ERRCODE_TO_CATEGORY(last_sqlstate))
 	{
 		case ERRCODE_INSUFFICIENT_RESOURCES:	/* 53 */
 		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:	/* 55: locks */
@@ -194,17 +153,8 @@ ln_is_row_fault(int sqlstate)
 		case ERRCODE_INTERNAL_ERROR:	/* XX */
 			return false;
 		default:
-			return sqlstate != ERRCODE_UNDEFINED_TABLE &&
-				sqlstate != ERRCODE_UNDEFINED_FUNCTION &&
-				sqlstate != ERRCODE_INVALID_SCHEMA_NAME;
+			return last_sqlstate != ERRCODE_UNDEFINED_TABLE &&
+				last_sqlstate != ERRCODE_UNDEFINED_FUNCTION &&
+				last_sqlstate != ERRCODE_INVALID_SCHEMA_NAME;
 	}
-}
-
-bool
-ln_any_backoff(void)
-{
-	for (int i = 0; i < MAX_BACKOFFS && W.backoffs[i].activity != NULL; i++)
-		if (W.backoffs[i].failures > 0)
-			return true;
-	return false;
 }

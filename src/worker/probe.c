@@ -16,9 +16,8 @@
 
 #include "server/shmem.h"
 #include "worker/probe.h"
+#include "worker/questions.h"
 #include "worker/token.h"
-
-static uint64 asked = 0;		/* so many by this process */
 
 bool
 ln_probe_clear(LnChannel *c)
@@ -29,41 +28,39 @@ ln_probe_clear(LnChannel *c)
 	return c->probe.good;
 }
 
-void
-ln_probe_step(LnChannel **channels, int n, HttpClient *http)
+bool
+ln_probe_wanted(const LnChannel *c)
 {
-	for (int i = 0; i < n; i++)
-	{
-		LnChannel  *c = channels[i];
+	return c->probe.wanted && !c->probe.asking;
+}
 
-		if (!c->probe.wanted || c->probe.request != 0)
-			continue;
-		c->probe.wanted = false;
-		if (c->gone || c->breaker.state != BREAKER_HALF_OPEN ||
-			!ln_token_ready(c->token, GetCurrentTimestamp()))
-			continue;
-		if (ln_token_get(c, "/v2/bot/info", LN_TAG_PROBE | ++asked, http))
-			c->probe.request = LN_TAG_PROBE | asked;
-		else
-			ln_breaker_failure(&c->breaker, ln_monotonic_ns() / 1000000);
-	}
+static void
+answered(LnChannel *c, int no, const HttpResult *res)
+{
+	c->probe.asking = false;
+	if (res == NULL || res->aborted || c->breaker.state != BREAKER_HALF_OPEN)
+		return;
+	c->probe.good = res->verdict == HTTP_STATUS && res->status < 500;
+	if (!c->probe.good)
+		ln_breaker_failure(&c->breaker, ln_monotonic_ns() / 1000000);
 }
 
 void
-ln_probe_result(LnChannel **channels, int n, const HttpResult *res)
+ln_probe_step(LnChannel **channels, int n, TimestampTz now, HttpClient *http)
 {
 	for (int i = 0; i < n; i++)
 	{
 		LnChannel  *c = channels[i];
 
-		if (c->probe.request != res->tag)
+		if (!ln_probe_wanted(c))
 			continue;
-		c->probe.request = 0;
-		if (res->aborted || c->breaker.state != BREAKER_HALF_OPEN)
-			return;
-		c->probe.good = res->verdict == HTTP_STATUS && res->status < 500;
-		if (!c->probe.good)
+		c->probe.wanted = false;
+		if (c->gone || c->breaker.state != BREAKER_HALF_OPEN ||
+			ln_token_header(c->token, now) == NULL)
+			continue;
+		c->probe.asking =
+			ln_question_get(c, "/v2/bot/info", answered, 0, http);
+		if (!c->probe.asking)
 			ln_breaker_failure(&c->breaker, ln_monotonic_ns() / 1000000);
-		return;
 	}
 }

@@ -23,11 +23,11 @@
  */
 extern bool ln_probe_clear(LnChannel *c);
 
-/* Ask what was noted. */
-extern void ln_probe_step(LnChannel **channels, int n, HttpClient *http);
+/* Is there something to ask now? */
+extern bool ln_probe_wanted(const LnChannel *c);
 
-/* An answer with LN_TAG_PROBE.  No good one is one more failure. */
-extern void ln_probe_result(LnChannel **channels, int n,
-							const HttpResult *res);
+/* Ask what was noted; no good answer is one more failure. */
+extern void ln_probe_step(LnChannel **channels, int n, TimestampTz now,
+						  HttpClient *http);
 
 #endif							/* LN_PROBE_H */

@@ -36,7 +36,9 @@
 
 volatile sig_atomic_t ln_worker_stopping = false;
 volatile TimestampTz ln_worker_stop_deadline = 0;
+bool		ln_worker_drained = false;
 static TimeoutId watchdog;
+static uint32 generation;		/* of our slot; a later one is not ours */
 
 static void detach(int code, Datum arg);
 static void handle_sigterm(SIGNAL_ARGS);
@@ -58,12 +60,12 @@ static void
 take_slot(LnSlot *slot)
 {
 	W.slot = slot;
-	W.generation = slot->generation;
+	generation = slot->generation;
 	slot->state = LN_SLOT_RUNNING;
 	slot->pid = MyProcPid;
 	slot->procno = ln_shmem_my_procno();
 	slot->started_at = GetCurrentTimestamp();
-	slot->resume_at = 0;
+	slot->resume_at = DT_NOBEGIN;
 	slot->last_error[0] = '\0';
 
 	/* no interrupt is served before the lock is released */
@@ -71,13 +73,13 @@ take_slot(LnSlot *slot)
 }
 
 void
-ln_worker_attach(int slotno, uint32 generation)
+ln_worker_attach(int slotno, uint32 expected)
 {
 	LnSlot	   *slot = &ln_shared->slots[slotno];
 
 	take_first_signals();
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-	if (slot->state != LN_SLOT_STARTING || slot->generation != generation)
+	if (slot->state != LN_SLOT_STARTING || slot->generation != expected)
 	{
 		/* too late: the launcher gave us up */
 		LWLockRelease(ln_shared->lock);
@@ -125,7 +127,7 @@ detach(int code, Datum arg)
 	W.http = NULL;
 
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-	if (W.slot->generation == W.generation && W.slot->pid == MyProcPid)
+	if (W.slot->generation == generation && W.slot->pid == MyProcPid)
 	{
 		orderly = W.slot->state != LN_SLOT_RUNNING;
 		W.slot->pid = 0;
@@ -163,7 +165,7 @@ void
 ln_worker_leave(LnSlotState state, const char *error)
 {
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-	if (W.slot->generation == W.generation && W.slot->pid == MyProcPid)
+	if (W.slot->generation == generation && W.slot->pid == MyProcPid)
 	{
 		W.slot->state = state;
 		W.slot->next_due = DT_NOEND;
@@ -201,8 +203,7 @@ ln_worker_leave_unless_wanted(LnSlotState state, TimestampTz next_due)
 		ln_shmem_stats_keep(MyDatabaseId, NULL, 0);
 		ConditionVariableBroadcast(&ln_shared->drained);
 	}
-	if (W.journal != NULL)
-		ln_journal_destroy(W.journal);
+	ln_deliveries_end_journal();
 	proc_exit(0);
 }
 
@@ -362,7 +363,7 @@ ln_worker_must_stop(bool *at_once, LnSlotState *state)
 	bool		held;
 
 	if (W.drain_until != 0 &&
-		(W.drained || GetCurrentTimestamp() >= W.drain_until))
+		(ln_worker_drained || GetCurrentTimestamp() >= W.drain_until))
 		ln_worker_stopping = true;
 	LWLockAcquire(ln_shared->lock, LW_SHARED);
 	held = W.slot->hold_pid != 0;

@@ -16,7 +16,21 @@
 
 #include "worker/state.h"
 
-static void note_return(Delivery *t);
+/*
+ * Results are recorded when so many wait, or the oldest waits so long (us): 40
+ * times what the last record took, since a small batch costs nearly as much as
+ * a large one.  With nothing else in hand, at once.
+ */
+#define RECORD_BATCH		256
+#define RECORD_DELAY_FACTOR	40
+#define RECORD_DELAY_MIN_US	10000
+#define RECORD_DELAY_MAX_US	100000
+
+/* A row that the database refuses by itself is tried again so often (ms), doubling. */
+#define ROW_RETRY_FIRST		1000
+
+static int64 delay_us = RECORD_DELAY_MIN_US;	/* how long results may wait */
+static int	nrefused = 0;		/* deliveries that the database refused */
 
 typedef struct Batch
 {
@@ -49,140 +63,145 @@ record_batch(LnRecord *recs, bool *ok, int n)
 			ereport(WARNING,
 					(errmsg("%d of %d leases were no longer ours when their outcome was recorded",
 							n - b.held, n),
-					 skipped > 0
-					 ? errdetail(INT64_FORMAT
-								 " more batches since the last such line.",
-								 skipped)
-					 : 0));
+					 skipped > 0 ? errdetail(INT64_FORMAT " more batches since the last such line.", skipped) : 0));
 		memset(ok, true, sizeof(bool) * n);
 		return;
 	}
 	memset(ok, false, sizeof(bool) * n);
-	if (n > 1 && ln_is_row_fault(W.last_sqlstate) && !ProcDiePending)
+	if (n > 1 && ln_phase_row_fault() && !ProcDiePending)
 	{
 		record_batch(recs, ok, n / 2);
 		record_batch(recs + n / 2, ok + n / 2, n - n / 2);
 	}
 }
 
-void
-ln_worker_record(void)
+static void
+fill(LnRecord *r, const Delivery *d)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	LnRecord   *recs;
-	bool	   *ok;
-	int		   *places;
-	int			n = 0;
-	int			left = 0;
+	r->id = d->id;
+	r->token = d->token;
+	r->channel = d->channel->row.name;
+	r->next = d->next_step;
+	r->outcome = d->outcome;
+	r->status = d->status;
+	r->request_id = d->request_id;
+	r->error = d->error;
+	r->sent_at = d->attempted ? d->sent_at : 0;
+	r->ended_at = d->ended_at;
+	r->retry_at = d->retry_at;
+	r->attempted = d->attempted;
+}
+
+/* It is in the tables: the place is free.  Returns whom to wake. */
+static uint32
+recorded(Delivery *d)
+{
+	LnChannel  *c = d->channel;
 	uint32		ended = 0;
 
-	if (W.ndone == 0)
-		return;
-	if (!ln_worker_stopping &&
-		(ln_backing_off("recording outcomes") || W.record_at > now))
-		return;
-	if (W.ndone < RECORD_BATCH && W.nsent + W.nclaimed > 0 &&
-		now - W.first_done_at < W.record_delay_us)
-		return;
-
-	recs = palloc0(sizeof(LnRecord) * RECORD_BATCH * 4);
-	ok = palloc0(sizeof(bool) * RECORD_BATCH * 4);
-	places = palloc(sizeof(int) * RECORD_BATCH * 4);
-	for (int i = 0; i < W.ndone && n < RECORD_BATCH * 4; i++)
+	if (d->next_step == LINE_RETRY_LATER || d->next_step == LINE_RETURN)
 	{
-		Delivery   *t = &W.deliveries[W.done[i]];
-		LnRecord   *r = &recs[n];
-
-		if (t->record_at > now && !ln_worker_stopping)
-			continue;
-		places[n++] = i;
-		r->id = t->id;
-		r->token = t->token;
-		r->channel = t->channel->row.name;
-		r->next = t->next;
-		r->outcome = t->outcome;
-		r->status = t->status;
-		r->request_id = t->request_id;
-		r->error = t->error;
-		r->sent_at = t->attempted ? t->sent_at : 0;
-		r->ended_at = t->ended_at;
-		r->retry_at = t->retry_at;
-		r->attempted = t->attempted;
+		/* back in the queue */
+		ln_worker_lane_wait(c, d->lane, d->retry_at);
+		ln_tasks_expires(d->expires_at);
 	}
-	if (n > 0)
-	{
-		record_batch(recs, ok, n);
-		W.record_delay_us =
-			RECORD_DELAY_FACTOR * (GetCurrentTimestamp() - now);
-		W.record_delay_us = Max(RECORD_DELAY_MIN_US,
-								Min(W.record_delay_us, RECORD_DELAY_MAX_US));
-	}
-	if (ln_backing_off("recording outcomes") &&
-		ln_is_row_fault(W.last_sqlstate))
-		ln_backoff_clear("recording outcomes"); /* the rows rest, see below */
-
-	for (int k = 0; k < n; k++)
-	{
-		int			i = places[k];
-		Delivery   *t = &W.deliveries[W.done[i]];
-
-		if (!ok[k])
-		{
-			/*
-			 * A row that the database refuses by itself waits here, its lease
-			 * and its journal with it, and does not hold up the others.
-			 */
-			if (ln_is_row_fault(W.last_sqlstate))
-			{
-				t->record_at = TimestampTzPlusMilliseconds(now, 1000 << Min(t->record_failures, 8));
-				t->record_failures++;
-			}
-			continue;
-		}
-		if (t->next == LINE_RETRY_LATER || t->next == LINE_RETURN)
-			note_return(t);
-		else
-			ended |= ln_shmem_ending(t->id);
-		if (t->attempted)
-			pg_atomic_fetch_add_u64(&W.slot->recorded, 1);
-		t->channel->in_flight--;
-		if (t->attempted && ln_line_may_have_been_sent(t->outcome))
-			t->channel->row.sent_today++;
-		t->journal->id = 0;
-		t->state = DELIVERY_FREE;
-		W.free_list[W.nfree++] = W.done[i];
-		W.done[i] = -1;
-	}
-
-	ln_shmem_ended(ended);
-
-	/* close the gaps; those that failed set when to try again */
-	W.record_at = W.ndone > 0 ? DT_NOEND : 0;
-	for (int i = 0; i < W.ndone; i++)
-	{
-		if (W.done[i] < 0)
-			continue;
-		W.record_at = Min(W.record_at, W.deliveries[W.done[i]].record_at);
-		W.done[left++] = W.done[i];
-	}
-	W.ndone = left;
-	if (left == 0)
-		W.record_at = 0;
-	W.first_done_at = left > 0 ? now : 0;
-	W.idle_since = now;
-	ln_worker_judge_timeouts_soon();
+	else
+		ended = ln_shmem_ending(d->id);
+	if (d->attempted)
+		pg_atomic_fetch_add_u64(&W.slot->recorded, 1);
+	c->in_flight--;
+	if (d->attempted && ln_line_may_have_been_sent(d->outcome))
+		c->row.sent_today++;
+	nrefused -= d->record_at != 0;
+	d->journal->id = 0;
+	d->state = DELIVERY_FREE;
+	ln_worker_regate(c);
+	return ended;
 }
 
 /*
- * A message went back to the queue: its lane has something at that time, and
- * it may expire.
+ * A row that the database refuses by itself waits here, its lease and its
+ * journal entry with it, and does not hold up the others.
  */
 static void
-note_return(Delivery *t)
+refused(Delivery *d)
 {
-	LnLane	   *lane = &t->channel->lanes[t->lane];
+	nrefused += d->record_at == 0;
+	d->record_at =
+		TimestampTzPlusMilliseconds(W.now, ROW_RETRY_FIRST <<
+									Min(d->record_failures, 8));
+	d->record_failures++;
+}
 
-	lane->next_due = Min(lane->next_due, t->retry_at);
-	/* the look for the next expiry has passed over it */
-	W.expiry_at = Min(W.expiry_at, t->expires_at);
+void
+ln_worker_record_soon(void)
+{
+	delay_us = RECORD_DELAY_MIN_US;
+}
+
+TimestampTz
+ln_worker_record_due(void)
+{
+	TimestampTz due = DT_NOEND;
+	Delivery   *first = NULL;
+
+	for (Delivery *d = ln_deliveries_done_first(); d != NULL;
+		 d = ln_deliveries_done_next(d))
+	{
+		if (d->record_at != 0)
+			due = Min(due, d->record_at);
+		else if (first == NULL)
+			first = d;
+		if (first != NULL && nrefused == 0)
+			break;
+	}
+	if (first == NULL)
+		return due;
+	if (ln_deliveries_done() >= RECORD_BATCH ||
+		ln_deliveries_sent() + ln_deliveries_claimed() == 0)
+		return DT_NOBEGIN;
+	return Min(due, first->ended_at + delay_us);
+}
+
+LnTaskResult
+ln_worker_record(TimestampTz *again)
+{
+	int			most = RECORD_BATCH * 4;
+	LnRecord   *recs = palloc0(sizeof(LnRecord) * most);
+	Delivery  **list = palloc(sizeof(Delivery *) * most);
+	bool	   *ok = palloc0(sizeof(bool) * most);
+	int			n = 0;
+	int			through = 0;
+	uint32		ended = 0;
+
+	for (Delivery *d = ln_deliveries_done_first(); d != NULL && n < most;
+		 d = ln_deliveries_done_next(d))
+	{
+		if (d->record_at > W.now && !ln_worker_stopping)
+			continue;
+		fill(&recs[n], d);
+		list[n++] = d;
+	}
+	if (n == 0)
+		return LN_TASK_IDLE;
+	record_batch(recs, ok, n);
+	delay_us = RECORD_DELAY_FACTOR * (GetCurrentTimestamp() - W.now);
+	delay_us = Max(RECORD_DELAY_MIN_US, Min(delay_us, RECORD_DELAY_MAX_US));
+
+	for (int i = 0; i < n; i++)
+	{
+		if (ok[i])
+		{
+			ended |= recorded(list[i]);
+			through++;
+		}
+		else if (ln_phase_row_fault())
+			refused(list[i]);
+	}
+	ln_deliveries_sweep();
+	ln_shmem_ended(ended);
+	ln_tasks_counted();
+	if (through == n || ln_phase_row_fault())
+		return LN_TASK_PROGRESS;
+	return LN_TASK_FAILED;
 }

@@ -24,10 +24,9 @@
  * Claims of processes that are dead: their session lock is free.  What the
  * journal saw decides; without it the truth is that we do not know.
  */
-void
-ln_worker_rescue(void *arg)
+TimestampTz
+ln_worker_rescue(bool *progress)
 {
-	bool		recovered = false;
 	LnOrphan   *orphans;
 	int			n = ln_outbox_orphans(W.home, W.claimer, &orphans);
 	uint64		living[64];
@@ -127,7 +126,8 @@ ln_worker_rescue(void *arg)
 									   r->outcome, r->ended_at);
 		}
 		(void) ln_outbox_record(recs, m);
-		recovered = W.ended = true;
+		*progress = true;
+		ln_phase_ended_messages();
 
 		ereport(LOG,
 				(errmsg("recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
@@ -139,14 +139,13 @@ ln_worker_rescue(void *arg)
 	 * recorded only once this has committed.  A claimer that lives (drain) is
 	 * watched: nobody tells us when it dies.
 	 */
-	if (recovered)
+	if (*progress)
 	{
-		W.rescue_at = 0;
-		W.need_scan = true;
-		return;
+		ln_tasks_look_for_due();
+		return DT_NOBEGIN;
 	}
 	ln_journal_sweep(MyDatabaseId, living, nliving);
-	if (nliving > 1)
-		W.rescue_at =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCUE_GAP);
+	return nliving > 1
+		? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCUE_GAP)
+		: DT_NOEND;
 }

@@ -16,10 +16,8 @@
 
 #include "base/crypto.h"
 #include "base/retry.h"
-#include "guc.h"
 #include "worker/credential_check.h"
-#include "worker/line_statistics.h"
-#include "worker/probe.h"
+#include "worker/questions.h"
 #include "worker/state.h"
 #include "worker/token.h"
 
@@ -30,13 +28,19 @@
 #define TOKEN_NAP_US		5000
 
 /* So many identical answers 400 to one template or design pause it. */
-#define REFUSED_RUN			20
+#define REFUSED_STREAK		20
 
 /*
  * Longest pause that a Retry-After can order (ms): then one message asks
  * again.
  */
 #define MAX_PAUSE_MS		900000
+
+/*
+ * LINE's monthly limit is reached: one message asks again after so long (ms).
+ * The plan may have been raised; the month ends at midnight, UTC+9.
+ */
+#define LIMIT_PAUSE_MS		3600000
 
 static LnStreak *find_streak(LnChannel *channel, const char *subject);
 
@@ -62,155 +66,206 @@ ln_worker_retry_at(const LnChannelRow *row, const LnPolicy *policy,
 
 /* An attempt has come to an end: decide, and keep for ln_worker_record(). */
 static void
-finish(Delivery *t, LineOutcome outcome, bool attempted)
+finish(Delivery *d, LineOutcome outcome, bool attempted)
 {
 	LineCase	c;
 	TimestampTz now = GetCurrentTimestamp();
-	LnChannel  *channel = t->channel;
+	LnChannel  *channel = d->channel;
 
 	memset(&c, 0, sizeof(c));
 	c.outcome = outcome;
-	c.attempt = t->attempt;
+	c.attempt = d->attempt;
 	c.max_attempts =
-		(int) ln_policy_or(t->policy.max_attempts, channel->row.max_attempts);
-	c.maybe_sent = t->maybe_sent;
-	c.on_unknown = (LineDisposition) ln_policy_or(t->policy.on_unknown,
+		(int) ln_policy_or(d->policy.max_attempts, channel->row.max_attempts);
+	c.maybe_sent = d->maybe_sent;
+	c.on_unknown = (LineDisposition) ln_policy_or(d->policy.on_unknown,
 												  channel->row.on_unknown);
 	c.on_server_error =
-		(LineDisposition) ln_policy_or(t->policy.on_server_error,
+		(LineDisposition) ln_policy_or(d->policy.on_server_error,
 									   channel->row.on_server_error);
 
-	t->outcome = outcome;
-	t->next = attempted ? ln_line_decide(&c) : LINE_RETURN;
+	d->outcome = outcome;
+	d->next_step = attempted ? ln_line_decide(&c) : LINE_RETURN;
 	if (attempted)
-		ln_stats_answer(channel->stats[t->kind], outcome, t->next, t->status,
-						now, now - t->sent_at);
+		ln_stats_answer(channel->stats[d->kind], outcome, d->next_step,
+						d->status, now, now - d->sent_at);
 	if (attempted && outcome != LINE_ACCEPTED && outcome != LINE_UNREACHABLE)
-		ln_stats_error(channel->stats[t->kind], t->status, t->error);
-	t->attempted = attempted;
-	t->ended_at = now;
-	t->retry_at = now;
-	if (t->next == LINE_RETRY_LATER)
-		t->retry_at = ln_worker_retry_at(&channel->row, &t->policy, t->attempt,
+		ln_stats_error(channel->stats[d->kind], d->status, d->error);
+	d->attempted = attempted;
+	d->ended_at = now;
+	d->retry_at = now;
+	if (d->next_step == LINE_RETRY_LATER)
+		d->retry_at = ln_worker_retry_at(&channel->row, &d->policy, d->attempt,
 										 outcome, now);
-	if (t->state == DELIVERY_CLAIMED)
-		channel->queued--;
-	free(t->request);
-	t->request = NULL;
-	t->state = DELIVERY_DONE;
-	t->record_failures = 0;
-	t->record_at = 0;
-	W.record_at = 0;
-	W.done[W.ndone++] = (int) (t - W.deliveries);
-	if (W.first_done_at == 0)
-		W.first_done_at = now;
-	if (t->ordered)
-		W.record_delay_us = RECORD_DELAY_MIN_US;
+	free(d->request);
+	d->request = NULL;
+	d->record_failures = 0;
+	d->record_at = 0;
+	ln_delivery_done(d);
+	ln_worker_regate(channel);
+	if (d->ordered)
+		ln_worker_record_soon();
+}
+
+/* Not sent, and not tried: it goes back as it came. */
+static void
+give_back(Delivery *d)
+{
+	d->status = 0;
+	d->request_id[0] = d->error[0] = '\0';
+	finish(d, LINE_NOT_SENT, false);
+}
+
+/* Paused or expired since it was claimed. */
+static bool
+may_not_go(const Delivery *d)
+{
+	return d->expires_at <= W.now ||
+		ln_channel_part_paused(d->channel, d->kind, d->subject) ||
+		ln_channel_use_case_paused(d->channel, d->use_case);
+}
+
+/* The first of a queue goes out, or fails to. */
+static void
+send_first(LnChannel *channel, Delivery *d)
+{
+	HttpRequest req;
+	char		url[512];
+	char		tag_header[64 + LINE_TAG_SIZE];
+	char		tag[LINE_TAG_SIZE];
+	const char *headers[3];
+
+	d->status = 0;
+	d->request_id[0] = d->error[0] = '\0';
+	ln_breaker_started(&channel->breaker);
+
+	ln_line_tag(tag, d->id, d->attempt, d->token);
+	snprintf(tag_header, sizeof(tag_header), "X-Line-Delivery-Tag: %s", tag);
+	headers[0] = "Content-Type: application/json";
+	headers[1] = ln_token_header(channel->token, W.now);
+	headers[2] = tag_header;
+	snprintf(url, sizeof(url), "%s%s", channel->row.api_base,
+			 ln_line_path(d->kind));
+	memset(&req, 0, sizeof(req));
+	req.tag = (uint64) ln_delivery_no(d);
+	req.method = "POST";
+	req.url = url;
+	req.headers = headers;
+	req.nheaders = lengthof(headers);
+	req.body = d->request;
+	req.body_len = d->request_len;
+	req.connect_timeout_ms = channel->row.connect_timeout_ms;
+	req.total_timeout_ms = channel->row.total_timeout_ms;
+	req.ca_file = channel->row.ca_file;
+	req.proxy = channel->row.proxy;
+	req.journal = &d->journal->asked;
+	d->token_generation = ln_token_generation(channel->token);
+	d->sent_at = GetCurrentTimestamp();
+	ln_stats_sent(channel->stats[d->kind]);
+	ln_delivery_sent(d);
+	if (d->request == NULL)
+		strlcpy(d->error, "out of memory", sizeof(d->error));
+	if (d->request == NULL ||
+		!ln_http_add(W.http, &req, d->error, sizeof(d->error)))
+	{
+		ln_breaker_failure(&channel->breaker, ln_monotonic_ns() / 1000000);
+		finish(d, LINE_NOT_SENT, true);
+		return;
+	}
+	free(d->request);
+	d->request = NULL;
+	ln_worker_regate(channel);
+}
+
+/* What is in hand for an endpoint goes out, waits for its turn, or goes back. */
+static bool
+send_queue(LnChannel *channel, LineKind kind)
+{
+	LnQueue    *q = &channel->claimed[kind];
+	bool		progress = false;
+	Delivery   *d;
+
+	if (q->n == 0)
+		return false;
+	if (q->expires_at <= W.now)
+		ln_deliveries_remove(channel, kind, may_not_go, give_back);
+	channel->rate_until[kind] = 0;
+	ln_worker_regate(channel);
+	while ((d = ln_delivery_first(channel, kind)) != NULL)
+	{
+		LnVerdict	v = ln_worker_gate(channel, kind);
+		int64		wait_ns = 0;
+
+		if (!ln_gate_may_claim(v))
+		{
+			/* closed since it was claimed: all go back as they came */
+			ln_deliveries_remove(channel, kind, NULL, give_back);
+			return true;
+		}
+		if (!ln_gate_may_send(v))
+			break;				/* it stays in hand */
+		if (may_not_go(d))
+		{
+			ln_deliveries_remove(channel, kind, may_not_go, give_back);
+			progress = true;
+			continue;
+		}
+		if (ln_shmem_rate_take(channel->rate_key[kind],
+							   channel->row.rate_limit, 1, &wait_ns) == 0)
+		{
+			channel->rate_until[kind] =
+				W.now + Max(wait_ns / 1000, TOKEN_NAP_US);
+			ln_worker_regate(channel);
+			break;
+		}
+		send_first(channel, d);
+		progress = true;
+	}
+	return progress;
 }
 
 /* Hand claimed messages to the HTTP client as fast as LINE's rate allows. */
-void
-ln_worker_send(void)
+LnTaskResult
+ln_worker_send(TimestampTz *again)
 {
-	int			n = W.nclaimed;
-	TimestampTz now = GetCurrentTimestamp();
+	static int	next_channel = 0;	/* round robin, where rates are shared */
+	bool		progress = false;
 
-	W.round++;
-	W.token_at = DT_NOEND;
-	for (int i = 0; i < n; i++)
+	for (int k = 0; k < W.nchannels; k++)
 	{
-		Delivery   *t = &W.deliveries[W.claimed[W.claimed_head]];
-		LnChannel  *channel = t->channel;
-		HttpRequest req;
-		char		url[512];
-		char		tag_header[64 + LINE_TAG_SIZE];
-		char		tag[LINE_TAG_SIZE];
-		const char *headers[3];
-		int64		wait_ns;
-		int			place = W.claimed[W.claimed_head];
+		LnChannel  *c = W.channels[(next_channel + k) % W.nchannels];
 
-		t->request_id[0] = t->error[0] = '\0';
-		t->status = 0;
-
-		/*
-		 * paused, disarmed, out of order or expired since it was claimed:
-		 * back, as it came
-		 */
-		if (!ln_guc_enabled || t->expires_at <= now ||
-			ln_worker_closed_until(channel, t->kind, now) != 0 ||
-			ln_channel_part_paused(channel, t->kind, t->subject) ||
-			ln_channel_use_case_paused(channel, t->use_case))
-		{
-			W.claimed_head = (W.claimed_head + 1) % W.ndeliveries;
-			W.nclaimed--;
-
-			finish(t, LINE_NOT_SENT, false);
-			continue;
-		}
-
-		/* must wait: to the end of the ring, another channel may be free */
-		wait_ns = 0;
-		if (channel->dry[t->kind] == W.round ||
-			ln_window_room(&channel->window, channel->sent,
-						   ln_monotonic_ns() / 1000000) == 0 ||
-			ln_shmem_rate_take(channel->rate_key[t->kind],
-							   channel->row.rate_limit, 1, &wait_ns) == 0)
-		{
-			channel->dry[t->kind] = W.round;
-
-			if (wait_ns > 0)
-				W.token_at =
-					Min(W.token_at, now + Max(wait_ns / 1000, TOKEN_NAP_US));
-			W.token_at = Min(W.token_at, t->expires_at);
-			W.claimed_head = (W.claimed_head + 1) % W.ndeliveries;
-			W.claimed[(W.claimed_head + W.nclaimed - 1) % W.ndeliveries] =
-				place;
-			continue;
-		}
-		W.claimed_head = (W.claimed_head + 1) % W.ndeliveries;
-		W.nclaimed--;
-		ln_breaker_started(&channel->breaker);
-
-		ln_line_tag(tag, t->id, t->attempt, t->token);
-		snprintf(tag_header, sizeof(tag_header), "X-Line-Delivery-Tag: %s",
-				 tag);
-		headers[0] = "Content-Type: application/json";
-		headers[1] = ln_token_header(channel->token, GetCurrentTimestamp());
-		headers[2] = tag_header;
-		snprintf(url, sizeof(url), "%s%s", channel->row.api_base,
-				 ln_line_path(t->kind));
-		memset(&req, 0, sizeof(req));
-		req.tag = (uint64) place;
-		req.method = "POST";
-		req.url = url;
-		req.headers = headers;
-		req.nheaders = lengthof(headers);
-		req.body = t->request;
-		req.body_len = t->request_len;
-		req.connect_timeout_ms = channel->row.connect_timeout_ms;
-		req.total_timeout_ms = channel->row.total_timeout_ms;
-		req.ca_file = channel->row.ca_file;
-		req.proxy = channel->row.proxy;
-		req.journal = &t->journal->asked;
-		t->token_generation = ln_token_generation(channel->token);
-		t->sent_at = GetCurrentTimestamp();
-		ln_stats_sent(channel->stats[t->kind]);
-		if (t->request == NULL)
-			strlcpy(t->error, "out of memory", sizeof(t->error));
-		if (t->request == NULL ||
-			!ln_http_add(W.http, &req, t->error, sizeof(t->error)))
-		{
-			ln_breaker_failure(&channel->breaker, ln_monotonic_ns() / 1000000);
-			finish(t, LINE_NOT_SENT, true);
-			continue;
-		}
-		channel->queued--;
-		channel->sent++;
-		free(t->request);
-		t->request = NULL;
-		t->state = DELIVERY_SENT;
-		W.nsent++;
+		for (LineKind kind = LINE_TEMPLATE; kind <= LINE_FLEXIBLE; kind++)
+			if (send_queue(c, kind))
+				progress = true;
 	}
+	next_channel = (next_channel + 1) % Max(W.nchannels, 1);
+	return progress ? LN_TASK_PROGRESS : LN_TASK_IDLE;
+}
+
+TimestampTz
+ln_worker_send_due(void)
+{
+	TimestampTz due = DT_NOEND;
+
+	if (ln_deliveries_claimed() == 0)
+		return DT_NOEND;
+	for (int i = 0; i < W.nchannels; i++)
+		for (LineKind kind = LINE_TEMPLATE; kind <= LINE_FLEXIBLE; kind++)
+		{
+			LnChannel  *c = W.channels[i];
+			LnVerdict	v;
+
+			if (c->claimed[kind].n == 0)
+				continue;
+			v = ln_worker_gate(c, kind);
+			due = Min(due, c->claimed[kind].expires_at);
+			/* what may not go goes back at once */
+			if (!ln_gate_may_claim(v) || ln_gate_may_send(v))
+				return DT_NOBEGIN;
+			due = Min(due, v.until);
+		}
+	return due;
 }
 
 /* A fault that others would meet too: stop them, say why. */
@@ -235,32 +290,35 @@ pause_phase(void *arg)
 }
 
 static void
-describe(Pause *p, const Delivery *t, const char *what)
+describe(Pause *p, const Delivery *d, const char *what)
 {
 	snprintf(p->reason, sizeof(p->reason),
-			 "%s %d%s%s (message " INT64_FORMAT "%s%s)", what, t->status,
-			 t->error[0] ? ": " : "", t->error, t->id,
-			 t->request_id[0] ? ", request " : "", t->request_id);
+			 "%s %d%s%s (message " INT64_FORMAT "%s%s)", what, d->status,
+			 d->error[0] ? ": " : "", d->error, d->id,
+			 d->request_id[0] ? ", request " : "", d->request_id);
 }
 
 /* 401: the token is bad, for everything that the channel sends. */
 static void
-pause_channel(LnChannel *channel, const Delivery *t)
+pause_channel(LnChannel *channel, const Delivery *d)
 {
 	Pause		p = {.channel = channel->row.name};
 
 	if (channel->row.paused)
 		return;
-	channel->row.paused = true; /* at once, for what is claimed */
+	/* at once, for what is claimed */
+	channel->row.paused = channel->row.paused_automatically = true;
+	ln_worker_regate(channel);
 	ln_credential_check_schedule(channel);
 	channel->refused_token = ln_token_fingerprint(channel->token);
-	describe(&p, t, "LINE answered");
+	describe(&p, d, "LINE answered");
 	ereport(WARNING,
 			(errmsg("paused channel \"%s\": %s", channel->row.name, p.reason),
 			 errhint("It goes on by itself when LINE takes the credential again, or another one is set; or SELECT line_notify.resume('%s');",
 					 channel->row.name)));
 	if (!ln_phase("pausing a channel", pause_phase, &p))
-		channel->row.paused = false;	/* the next answer tries again */
+		/* the next answer tries again */
+		channel->row.paused = channel->row.paused_automatically = false;
 }
 
 /*
@@ -268,25 +326,26 @@ pause_channel(LnChannel *channel, const Delivery *t)
  * wrong address.
  */
 static void
-pause_endpoint(LnChannel *channel, const Delivery *t)
+pause_endpoint(LnChannel *channel, const Delivery *d)
 {
 	Pause		p = {
 		.channel = channel->row.name,
 		.scope = "endpoint",
-		.subject = t->kind == LINE_TEMPLATE ? "template" : "flexible"
+		.subject = d->kind == LINE_TEMPLATE ? "template" : "flexible"
 	};
 
-	if (channel->row.paused || channel->row.endpoint_paused[t->kind])
+	if (channel->row.paused || channel->row.endpoint_paused[d->kind])
 		return;
-	channel->row.endpoint_paused[t->kind] = true;
-	describe(&p, t, "LINE answered");
+	channel->row.endpoint_paused[d->kind] = true;
+	ln_worker_regate(channel);
+	describe(&p, d, "LINE answered");
 	ereport(WARNING,
 			(errmsg("paused %s messages of channel \"%s\": %s", p.subject,
 					channel->row.name, p.reason),
 			 errhint("Fix the cause, then SELECT line_notify.resume('%s');",
 					 channel->row.name)));
 	if (!ln_phase("pausing an endpoint", pause_phase, &p))
-		channel->row.endpoint_paused[t->kind] = false;
+		channel->row.endpoint_paused[d->kind] = false;
 }
 
 /*
@@ -294,36 +353,36 @@ pause_endpoint(LnChannel *channel, const Delivery *t)
  * wrong itself; its other messages wait until somebody has looked at it.
  */
 static void
-count_refusal(LnChannel *channel, const Delivery *t)
+count_refusal(LnChannel *channel, const Delivery *d)
 {
-	LnStreak   *run = find_streak(channel, t->subject);
+	LnStreak   *streak = find_streak(channel, d->subject);
 	uint32		error =
-	hash_bytes((const unsigned char *) t->error, strlen(t->error));
+	hash_bytes((const unsigned char *) d->error, strlen(d->error));
 	Pause		p;
 
-	if (run == NULL)
+	if (streak == NULL)
 	{
-		run = &channel->runs[channel->next_run];
-		channel->next_run = (channel->next_run + 1) % LN_STREAKS;
-		strlcpy(run->subject, t->subject, sizeof(run->subject));
-		run->length = 0;
+		streak = &channel->streaks[channel->next_streak];
+		channel->next_streak = (channel->next_streak + 1) % LN_STREAKS;
+		strlcpy(streak->subject, d->subject, sizeof(streak->subject));
+		streak->length = 0;
 	}
-	if (run->length > 0 && run->error != error)
-		run->length = 0;
-	run->error = error;
-	if (++run->length < REFUSED_RUN ||
-		ln_channel_part_paused(channel, t->kind, t->subject))
+	if (streak->length > 0 && streak->error != error)
+		streak->length = 0;
+	streak->error = error;
+	if (++streak->length < REFUSED_STREAK ||
+		ln_channel_part_paused(channel, d->kind, d->subject))
 		return;
-	run->length = 0;
+	streak->length = 0;
 
 	p.channel = channel->row.name;
-	p.scope = t->kind == LINE_TEMPLATE ? "template" : "design";
-	p.subject = t->subject + 1;
-	describe(&p, t,
-			 psprintf("LINE refused %d messages in a row with", REFUSED_RUN));
+	p.scope = d->kind == LINE_TEMPLATE ? "template" : "design";
+	p.subject = d->subject + 1;
+	describe(&p, d,
+			 psprintf("LINE refused %d messages in a row with", REFUSED_STREAK));
 	ereport(WARNING,
 			(errmsg("paused %s \"%s\" of channel \"%s\": %s",
-					t->kind == LINE_TEMPLATE ? "template"
+					d->kind == LINE_TEMPLATE ? "template"
 					: "flexible messages of use case",
 					p.subject, channel->row.name, p.reason),
 			 errhint("Fix the cause, then SELECT line_notify.resume('%s');",
@@ -335,12 +394,93 @@ static LnStreak *
 find_streak(LnChannel *channel, const char *subject)
 {
 	for (int i = 0; i < LN_STREAKS; i++)
-		if (strcmp(channel->runs[i].subject, subject) == 0)
-			return &channel->runs[i];
+		if (strcmp(channel->streaks[i].subject, subject) == 0)
+			return &channel->streaks[i];
 	return NULL;
 }
 
-/* Take the finished deliveries from the HTTP client. */
+/*
+ * Does this 429 say that LINE's monthly limit is reached?  LINE has one status
+ * for both, and only its words tell them apart: "You have reached your monthly
+ * limit." (Messaging API reference, error messages).
+ */
+static bool
+is_monthly_limit(const HttpResult *res, const Delivery *d)
+{
+	return res->status == 429 && res->retry_after_ms < 0 &&
+		strstr(d->error, "monthly limit") != NULL;
+}
+
+/* LINE says wait: for all workers. */
+static void
+wait_as_told(LnChannel *channel, const HttpResult *res, const Delivery *d)
+{
+	int64		pause_ms = Min(res->retry_after_ms, MAX_PAUSE_MS);
+
+	ln_breaker_neutral(&channel->breaker);
+	if (is_monthly_limit(res, d))
+	{
+		pause_ms = LIMIT_PAUSE_MS;
+		channel->limit_until =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause_ms);
+	}
+	else if (pause_ms < 0)		/* 1 s, doubling to a minute */
+		pause_ms = 1000 << Min(channel->throttles, 6);
+	/* one answer of a burst counts */
+	if (ln_shmem_rate_blocked_until(channel->rate_key[d->kind]) == 0)
+		channel->throttles++;
+	ln_shmem_rate_block(channel->rate_key[d->kind], channel->row.rate_limit,
+						pause_ms * 1000000);
+}
+
+/* What an answer, or the lack of one, says of the channel. */
+static void
+learn(LnChannel *channel, const HttpResult *res, const Delivery *d,
+	  LineOutcome outcome)
+{
+	LnStreak   *streak;
+
+	switch (outcome)
+	{
+		case LINE_ACCEPTED:
+		case LINE_UNREACHABLE:
+		case LINE_REFUSED:
+			channel->throttles = 0;
+			channel->limit_until = 0;
+			ln_breaker_success(&channel->breaker);
+			ln_token_proved(channel->token, d->token_generation);
+			ln_credential_check_proved(channel);
+			if (res->status == 400)
+				count_refusal(channel, d);
+			else if ((streak = find_streak(channel, d->subject)) != NULL)
+				streak->length = 0;
+			break;
+		case LINE_THROTTLED:
+			break;
+		case LINE_UNAUTHORIZED:
+			ln_breaker_neutral(&channel->breaker);
+			if (!ln_token_refused(channel->token, d->token_generation))
+				pause_channel(channel, d);
+			break;
+		case LINE_MISCONFIGURED:
+			ln_breaker_neutral(&channel->breaker);
+			pause_endpoint(channel, d);
+			break;
+		case LINE_SERVER_ERROR:
+		case LINE_NOT_SENT:
+		case LINE_AMBIGUOUS:
+			if (res->aborted)
+				ln_breaker_neutral(&channel->breaker);
+			else
+				ln_breaker_failure(&channel->breaker,
+								   ln_monotonic_ns() / 1000000);
+			break;
+	}
+	if (res->status == 429 || res->status == 503)
+		wait_as_told(channel, res, d);
+}
+
+/* Take the answers from the HTTP client. */
 void
 ln_worker_harvest(void)
 {
@@ -348,141 +488,49 @@ ln_worker_harvest(void)
 
 	while (ln_http_next(W.http, &res))
 	{
-		Delivery   *t;
+		Delivery   *d;
 		LnChannel  *channel;
 		LineOutcome outcome =
 		ln_line_outcome(res.verdict, res.status, res.retry_after_ms >= 0);
-		int64		now_ms = ln_monotonic_ns() / 1000000;
-		LnStreak   *run;
 
-		if (res.tag & LN_TAG_SIDE)
+		if (res.tag & LN_TAG_QUESTION)
 		{
-			if (res.tag & LN_TAG_TOKEN)
-				ln_token_result(W.channels, W.nchannels, &res);
-			else if (res.tag & LN_TAG_CREDENTIAL_CHECK)
-				ln_credential_check_result(W.channels, W.nchannels, &res);
-			else if (res.tag & LN_TAG_PROBE)
-				ln_probe_result(W.channels, W.nchannels, &res);
-			else
-				ln_line_statistics_result(&res);
+			ln_question_answered(&res);
 			continue;
 		}
-		t = &W.deliveries[res.tag];
-		channel = t->channel;
-		W.nsent--;
+		d = ln_delivery((int) res.tag);
+		channel = d->channel;
 		if (res.verdict == HTTP_STATUS)
 			ln_window_answered(&channel->window, channel->sent,
 							   channel->row.max_in_flight,
-							   GetCurrentTimestamp() - t->sent_at, now_ms);
+							   GetCurrentTimestamp() - d->sent_at,
+							   ln_monotonic_ns() / 1000000);
 		else if (!res.aborted)
 			ln_window_lost(&channel->window);
-		channel->sent--;
 		channel->probe.good = false;
-		t->status = res.status;
-		strlcpy(t->request_id, res.request_id, sizeof(t->request_id));
+		d->status = res.status;
+		strlcpy(d->request_id, res.request_id, sizeof(d->request_id));
 		if (res.verdict == HTTP_STATUS)
 		{
-			t->journal->status = (uint16) Min(Max(res.status, 0), 999);
-			t->journal->has_retry_after = res.retry_after_ms >= 0;
+			d->journal->status = (uint16) Min(Max(res.status, 0), 999);
+			d->journal->has_retry_after = res.retry_after_ms >= 0;
 			pg_write_barrier();
-			t->journal->complete = 1;
+			d->journal->complete = 1;
 		}
 		if (outcome != LINE_ACCEPTED && res.verdict == HTTP_STATUS)
-			ln_line_error_text(res.body, res.body_len, t->error,
-							   sizeof(t->error));
-		if (t->error[0] == '\0' && outcome != LINE_ACCEPTED)
-			strlcpy(t->error, res.error, sizeof(t->error));
-
-		switch (outcome)
-		{
-			case LINE_ACCEPTED:
-			case LINE_UNREACHABLE:
-			case LINE_REFUSED:
-				channel->throttles = 0;
-				ln_breaker_success(&channel->breaker);
-				ln_token_proved(channel->token, t->token_generation);
-				ln_credential_check_proved(channel);
-				if (res.status == 400)
-					count_refusal(channel, t);
-				else if ((run = find_streak(channel, t->subject)) != NULL)
-					run->length = 0;
-				break;
-			case LINE_THROTTLED:
-				break;
-			case LINE_UNAUTHORIZED:
-				ln_breaker_neutral(&channel->breaker);
-				if (!ln_token_refused(channel->token, t->token_generation))
-					pause_channel(channel, t);
-				break;
-			case LINE_MISCONFIGURED:
-				ln_breaker_neutral(&channel->breaker);
-				pause_endpoint(channel, t);
-				break;
-			case LINE_SERVER_ERROR:
-			case LINE_NOT_SENT:
-			case LINE_AMBIGUOUS:
-				if (res.aborted)
-					ln_breaker_neutral(&channel->breaker);
-				else
-					ln_breaker_failure(&channel->breaker, now_ms);
-				break;
-		}
-		if (res.status == 429 || res.status == 503)
-		{
-			/* as LINE says, else 1 s doubling to a minute, for all workers */
-			int64		pause_ms = Min(res.retry_after_ms, MAX_PAUSE_MS);
-
-			ln_breaker_neutral(&channel->breaker);
-			if (pause_ms < 0)
-				pause_ms = 1000 << Min(channel->throttles, 6);
-			/* one answer of a burst counts */
-			if (ln_shmem_rate_blocked_until(channel->rate_key[t->kind]) == 0)
-				channel->throttles++;
-			ln_shmem_rate_block(channel->rate_key[t->kind],
-								channel->row.rate_limit, pause_ms * 1000000);
-		}
-		finish(t, outcome, true);
-	}
-}
-
-/* Show the breakers in view stats; resume() closes them. */
-void
-ln_worker_publish_breakers(void)
-{
-	for (int i = 0; i < W.nchannels; i++)
-	{
-		LnChannel  *c = W.channels[i];
-
-		for (int k = 0; k < 2; k++)
-		{
-			LnStats    *s = c->stats[k];
-
-			if (s == NULL)
-				continue;
-			if (pg_atomic_read_u32(&s->resumed) != 0 &&
-				pg_atomic_exchange_u32(&s->resumed, 0) != 0)
-				ln_breaker_success(&c->breaker);
-			if (pg_atomic_read_u32(&s->breaker) == (uint32) c->breaker.state)
-				continue;
-			pg_atomic_write_u64(&s->breaker_until,
-								(uint64) (GetCurrentTimestamp() +
-										  (c->breaker.until_ms -
-										   ln_monotonic_ns() / 1000000) *
-										  1000));
-			pg_atomic_write_u32(&s->breaker, (uint32) c->breaker.state);
-		}
+			ln_line_error_text(res.body, res.body_len, d->error,
+							   sizeof(d->error));
+		if (d->error[0] == '\0' && outcome != LINE_ACCEPTED)
+			strlcpy(d->error, res.error, sizeof(d->error));
+		learn(channel, &res, d, outcome);
+		finish(d, outcome, true);
 	}
 }
 
 void
 ln_worker_send_nothing(void)
 {
-	while (W.nclaimed > 0)
-	{
-		Delivery   *t = &W.deliveries[W.claimed[W.claimed_head]];
-
-		W.claimed_head = (W.claimed_head + 1) % W.ndeliveries;
-		W.nclaimed--;
-		finish(t, LINE_NOT_SENT, false);
-	}
+	for (int i = 0; i < W.nchannels; i++)
+		for (LineKind kind = LINE_TEMPLATE; kind <= LINE_FLEXIBLE; kind++)
+			ln_deliveries_remove(W.channels[i], kind, NULL, give_back);
 }

@@ -3,19 +3,18 @@
  * state.h
  *		What the files of the delivery worker share; nobody else includes it.
  *
- *	worker.c			the loop: the order of things, and the one place to wait
- *	worker/process.c	how the process comes and goes, its signals and settings
- *	worker/phase.c		transactions, and the only place that catches errors
- *	worker/claim.c		due rows become leases and deliveries
- *	worker/send.c		deliveries become requests, answers become outcomes
- *	worker/record.c		outcomes become history
- *	worker/rescue.c		leases of processes that died
- *	worker/tasks.c		configuration, expiry, silence, retention ...: the rest
+ *	worker.c		the loop: the agenda, and the one place to wait
+ *	tasks.c			the table of tasks, and those of configuration and upkeep
+ *	facts.c			what the gate is asked about, and telling others its verdict
+ *	claim.c			due rows become leases and deliveries
+ *	delivery.c		the deliveries in hand
+ *	send.c			deliveries become requests, answers become outcomes
+ *	record.c		outcomes become history
+ *	rescue.c		leases of processes that died
+ *	phase.c			transactions, and the only place that catches errors
+ *	process.c		how the process comes and goes, its signals and settings
  *
- * Words: a lane is the messages of one channel, priority and endpoint; a lease
- * is a row of in_flight; the claimer is this process, known by the key of a
- * session lock that dies with it; the journal says which messages had a byte
- * handed to the network.
+ * What only one of them uses is in that file.  Words: see src/README.md.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,8 +29,8 @@
 #include "storage/lock.h"
 #include "utils/palloc.h"
 
-#include "base/horizon.h"
-#include "base/sample.h"
+#include "base/agenda.h"
+#include "base/gate.h"
 #include "compat.h"
 #include "db/outbox.h"
 #include "db/policy.h"
@@ -41,51 +40,10 @@
 #include "worker/channel.h"
 #include "worker/send_journal.h"
 
-/* Most rows of one claim: what is lost in certainty at a power failure. */
-#define CLAIM_MAX			256
-
-/*
- * A small claim costs nearly as much as a large one: between claims pass this
- * many times the last one's duration,
- */
-#define CLAIM_GAP_FACTOR	3
-/* but at most this long (us). */
-#define CLAIM_GAP_MAX_US	10000
-
-/*
- * Results are recorded when so many wait, or the oldest waits so long (us): 40
- * times what the last record took, since a small batch costs nearly as much as
- * a large one.  With nothing else in hand, at once.
- */
-#define RECORD_BATCH		256
-#define RECORD_DELAY_FACTOR	40
-#define RECORD_DELAY_MIN_US	10000
-#define RECORD_DELAY_MAX_US	100000
-
-/* What may wait to be recorded before claiming stops. */
-#define MAX_UNRECORDED		4096
-
-/* Rows moved to history by one expiry transaction. */
-#define EXPIRE_BATCH		1000
-
 /* locks of ours, apart from users' advisory locks by this field */
 #define LOCK_FIELD			3
 #define LOCK_WORKER			0	/* one worker per database */
 #define LOCK_CLAIM			1	/* one claimer at a time */
-
-/*
- * Log lines that one cause may repeat for many messages: sampled, see
- * sample.h.
- * Errors of phases are not, since a failed phase rests before the next
- * attempt.
- */
-typedef enum LogClass
-{
-	LOG_QUARANTINE,				/* a message cannot be claimed */
-	LOG_LEASE,					/* a lease was lost */
-	LOG_ANNOUNCE,				/* listeners are not told of outcomes */
-	LOG_CLASSES
-} LogClass;
 
 typedef enum DeliveryState
 {
@@ -96,9 +54,11 @@ typedef enum DeliveryState
 	DELIVERY_DONE				/* answered, waiting to be recorded -> FREE */
 } DeliveryState;
 
+/* A message in our hands, from its lease to its record. */
 typedef struct Delivery
 {
 	DeliveryState state;
+	int			next;			/* in its list; -1 = the last */
 	int64		id;
 	uint64		token;
 	int			attempt;
@@ -119,7 +79,7 @@ typedef struct Delivery
 	TimestampTz sent_at;
 
 	/* DONE */
-	LineNext	next;
+	LineNext	next_step;
 	LineOutcome outcome;
 	int			status;
 	TimestampTz ended_at;
@@ -131,93 +91,24 @@ typedef struct Delivery
 	char		error[256];
 } Delivery;
 
-/*
- * A kind of work that failed rests for a while, and only it: a lock on one
- * table must not stop what needs another.
- */
-typedef struct Backoff
-{
-	const char *activity;		/* as given to phase() */
-	int			failures;		/* in a row */
-	TimestampTz until;
-} Backoff;
-
-#define MAX_BACKOFFS	32
-
+/* What all of them use. */
 typedef struct LnWorker
 {
 	LnSlot	   *slot;
-	uint32		generation;
-	uint64		claimer;
+	uint64		claimer;		/* this process: the key of a session lock
+								 * that dies with it */
 	MemoryContext context;		/* as long as the worker */
 	MemoryContext batch;		/* reset every turn */
-	WaitEventSet *events;		/* latch, postmaster, libcurl */
-	uint32		wait_event;
-
 	HttpClient *http;
-	LnSendJournal *journal;
-	Delivery   *deliveries;
-	int			ndeliveries;
-	int		   *free_list;		/* places of free deliveries */
-	int			nfree;
-	int		   *claimed;		/* FIFO ring of CLAIMED deliveries */
-	int			claimed_head;
-	int			nclaimed;
-	int		   *done;			/* DONE deliveries */
-	int			ndone;
-	int			nsent;
+
+	uint64		turn;			/* of the loop, from 1 */
+	TimestampTz now;			/* the one clock reading of this turn */
 
 	LnChannel **channels;
 	int			nchannels;
-	int			next_channel;	/* round robin */
 	int64		home;			/* 0 = disarmed */
-	bool		version_mismatch;	/* versions do not match */
-	bool		any_suppressed; /* somebody objected */
-
-	LnHorizon	horizon;
-	/* when chores are due: 0 = now, DT_NOEND = when told; worker/tasks.c */
-	TimestampTz config_at;
-	TimestampTz rescue_at;
-	TimestampTz fold_at;
-	TimestampTz expiry_at;
-	TimestampTz delivery_timeout_at;
-	TimestampTz unblock_at;
-	TimestampTz keys_at;
-	TimestampTz maintenance_at;
-	TimestampTz statistics_at;
-	TimestampTz announce_at;
-	TimestampTz probe_at;		/* is there a better credential? */
-	TimestampTz in_doubt_until; /* the doubt after a promotion, see below */
-	bool		need_scan;
-	TimestampTz last_scan;
-	int64		scan_us;		/* what it cost, see scan() */
-	TimestampTz expiry_low;		/* nothing that waits expires before */
-	TimestampTz expiry_last;	/* of the rows of the last transaction */
-	int			expire_limit;	/* rows of the next one */
-	LnUnblockScan unblock_scan;
-	int64		fold_after;		/* seq; 0 = from the first event on */
-	bool		fold_left;		/* there are events that had to stay */
-
-	uint64		round;			/* of ln_worker_send() */
-	TimestampTz token_at;		/* when a rate token may be there; DT_NOEND =
-								 * none is missing */
-	TimestampTz first_done_at;	/* oldest unrecorded result */
-	int64		record_delay_us;	/* how long it may wait */
-	TimestampTz record_at;		/* results that failed by themselves: not
-								 * before */
-	TimestampTz last_claim_at;
-	int64		last_claim_us;
-	TimestampTz idle_since;
-	bool		drain_wanted;	/* somebody waits in drain(): no rest between
-								 * scans */
+	bool		version_mismatch;
 	TimestampTz drain_until;	/* a drainer: leave then; 0 = a worker */
-	bool		drained;		/* a drainer: nothing is left to do */
-	TimestampTz in_doubt_before;	/* due up to then: perhaps sent by the
-									 * former primary; DT_NOBEGIN = no doubt */
-	Backoff		backoffs[MAX_BACKOFFS];
-	int			last_sqlstate;	/* of the last failed phase */
-	bool		ended;			/* this phase ended messages: see wait.c */
-	LnSample	samples[LOG_CLASSES];
 } LnWorker;
 
 extern LnWorker ln_worker;
@@ -225,7 +116,89 @@ extern LnWorker ln_worker;
 /* it is in every line of these files */
 #define W	ln_worker
 
-/* worker/process.c ------------------------------------------------------- */
+/* tasks.c ---------------------------------------------------------------- */
+
+typedef enum LnTaskId
+{
+	TASK_EXTENSION,
+	TASK_CONFIGURE,
+	TASK_RECORD,
+	TASK_RESCUE,
+	TASK_FOLD,
+	TASK_EXPIRE,
+	TASK_IN_DOUBT,
+	TASK_DELIVERY_TIMEOUTS,
+	TASK_UNBLOCK,
+	TASK_SWEEP_KEYS,
+	TASK_ANNOUNCE,
+	TASK_MAINTAIN,
+	TASK_CLAIM,
+	TASK_SCAN,
+	TASK_RESUME,
+	TASK_NOTE_TOKENS,
+	TASK_FIND_STATISTICS,
+	TASK_RECORD_STATISTICS,
+	TASK_CREDENTIAL_FILES,
+	TASK_QUESTIONS,
+	TASK_SEND,
+	TASKS
+}			LnTaskId;
+
+/* Sets up the table. */
+extern void ln_tasks_init(void);
+
+/*
+ * Takes over what was noted for us in shared memory: it makes tasks due.
+ * False = nothing was.
+ */
+extern bool ln_tasks_take_notes(void);
+
+/* Looks for the extension; leaves the process when it is not there. */
+extern void ln_tasks_check_extension(void);
+
+/* Runs what is due, each task once. */
+extern void ln_tasks_run(void);
+
+/* A task is due at that time, or before. */
+extern void ln_tasks_by(LnTaskId id, TimestampTz at);
+
+/* When to run tasks again; DT_NOEND = when told. */
+extern TimestampTz ln_tasks_wake(void);
+
+/*
+ * For drain(): when may something that is due go on?  DT_NOBEGIN = it does,
+ * or we work at it; DT_NOEND = nothing is due, or somebody must act.
+ */
+extern TimestampTz ln_tasks_resume(void);
+
+/* Is there a task that the worker shall stay for? */
+extern bool ln_tasks_keep(void);
+
+/* Somebody waits for drain(): no rest between scans. */
+extern bool ln_tasks_drain_wanted(void);
+
+/* What happens makes something else due. */
+extern void ln_tasks_look_for_due(void);	/* scan all lanes */
+extern void ln_tasks_counted(void); /* something was: judge time-outs */
+extern void ln_tasks_expires(TimestampTz at);	/* a message, which waits
+												 * again */
+
+/* facts.c ---------------------------------------------------------------- */
+
+/* The verdict of the gate on an endpoint, in this turn. */
+extern LnVerdict ln_worker_gate(LnChannel *c, LineKind kind);
+
+/* Something has happened to a channel: ask again in this turn. */
+extern void ln_worker_regate(LnChannel *c);
+
+/* How many more messages of a channel may be claimed, as far as its budget goes. */
+extern int	ln_worker_budget_left(const LnChannel *c);
+
+/* Tell others what holds the endpoints of a channel, or of all. */
+extern void ln_worker_publish(LnChannel *c);
+extern void ln_worker_publish_all(void);
+
+/* process.c -------------------------------------------------------------- */
 
 /*
  * Set by SIGTERM; when what is on the wire has had its time (0 = not known
@@ -238,13 +211,16 @@ extern volatile TimestampTz ln_worker_stop_deadline;
  * Take the place that the launcher prepared, and the first signals.  Leaves
  * the process if it is too late.
  */
-extern void ln_worker_attach(int slotno, uint32 generation);
+extern void ln_worker_attach(int slotno, uint32 expected);
 
 /*
  * The same for a drainer, whose place is in the segment of the session that
  * called drain().
  */
 extern void ln_worker_attach_drainer(dsm_handle handle);
+
+/* A drainer: nothing is left to do. */
+extern bool ln_worker_drained;
 
 /* From here on signals are ours: a request to stop ends the work in order. */
 extern void ln_worker_take_signals(void);
@@ -280,31 +256,35 @@ pg_noreturn extern void ln_worker_leave(LnSlotState state, const char *error);
 /* Transactions that outlast the time we were given to stop are broken off. */
 extern void ln_worker_watchdog(bool on);
 
-/* worker/phase.c --------------------------------------------------------- */
+/* phase.c ---------------------------------------------------------------- */
 
 /*
  * Run one short transaction: work(arg) under SPI and a snapshot.  An error is
  * logged and the transaction undone; the process and what is on the wire go
- * on.
- * Returns whether it committed.
+ * on.  Returns whether it committed.
  */
 extern bool ln_phase(const char *activity, void (*work) (void *), void *arg);
 
-/* The same, unless this kind of work rests after a failure. */
-extern bool ln_try_phase(const char *activity, void (*work) (void *),
-						 void *arg);
-
-/* Until when does it rest?  DT_NOBEGIN = it does not. */
-extern TimestampTz ln_backoff_until(const char *activity);
-extern bool ln_backing_off(const char *activity);
-extern void ln_backoff_clear(const char *activity);
-extern bool ln_any_backoff(void);
+/* Within a phase: it has ended messages, for which others may wait. */
+extern void ln_phase_ended_messages(void);
 
 /*
- * Can a row be the cause of this error?  Locks, shortage of memory or disk,
- * and shutdown are not its fault.
+ * Can a row be the cause of the last error?  Locks, shortage of memory or
+ * disk, and shutdown are not its fault.
  */
-extern bool ln_is_row_fault(int sqlstate);
+extern bool ln_phase_row_fault(void);
+
+/*
+ * Log lines that one cause may repeat for many messages: sampled, see
+ * sample.h.  Errors of phases are not, since tasks back off.
+ */
+typedef enum LogClass
+{
+	LOG_QUARANTINE,				/* a message cannot be claimed */
+	LOG_LEASE,					/* a lease was lost */
+	LOG_ANNOUNCE,				/* listeners are not told of outcomes */
+	LOG_CLASSES
+} LogClass;
 
 /*
  * Shall a line of this class be written, and how many were left out since the
@@ -312,42 +292,90 @@ extern bool ln_is_row_fault(int sqlstate);
  */
 extern bool ln_worker_may_log(LogClass class, int64 *skipped);
 
-/* worker/claim.c --------------------------------------------------------- */
+/* delivery.c ------------------------------------------------------------- */
 
-/* Claim for every channel that has room and, maybe, due messages. */
-extern void ln_worker_claim(void);
+/* Places for n deliveries and their journal. */
+extern void ln_deliveries_init(int n);
+
+extern int	ln_deliveries_size(void);
+extern int	ln_deliveries_free(void);	/* places that are */
+extern int	ln_deliveries_claimed(void);	/* not sent yet */
+extern int	ln_deliveries_sent(void);	/* on the wire */
+extern int	ln_deliveries_done(void);	/* not recorded yet */
+
+/* The one that a request has as its tag. */
+extern Delivery *ln_delivery(int no);
+extern int	ln_delivery_no(const Delivery *d);
+
+/* The n-th free one that would be taken next, to note its lease in the journal. */
+extern Delivery *ln_delivery_peek(int n);
+
+/* A free one becomes CLAIMED, at the end of its queue; channel and kind given. */
+extern Delivery *ln_delivery_claim(LnChannel *c, LineKind kind,
+								   TimestampTz expires_at);
+
+/* The first of a queue leaves it, is SENT; or NULL. */
+extern Delivery *ln_delivery_first(const LnChannel *c, LineKind kind);
+extern void ln_delivery_sent(Delivery *d);
+
+/* It is DONE, from whatever state it was in. */
+extern void ln_delivery_done(Delivery *d);
+
+/* Takes out of a queue all that "which" says, and gives them to "take". */
+extern void ln_deliveries_remove(LnChannel *c, LineKind kind,
+								 bool (*which) (const Delivery *d),
+								 void (*take) (Delivery *d));
+
+/* DONE ones, from the one that waits longest; then NULL. */
+extern Delivery *ln_deliveries_done_first(void);
+extern Delivery *ln_deliveries_done_next(const Delivery *d);
+
+/* Recorded ones (FREE by their state) leave the list of DONE ones. */
+extern void ln_deliveries_sweep(void);
+
+/* Is one of this order_key, by its hash, in our hands? */
+extern bool ln_deliveries_have_order(const LnChannel *c, int64 order_hash);
+
+/* The journal goes, since nothing of it is needed any more. */
+extern void ln_deliveries_end_journal(void);
+
+/* claim.c ---------------------------------------------------------------- */
+
+/* Task: claim for every channel that may. */
+extern LnTaskResult ln_worker_claim(TimestampTz *again);
+
+/* When is there something to claim? */
+extern TimestampTz ln_worker_claim_due(void);
+
+/* When may something that is due go on?  As ln_tasks_resume(). */
+extern TimestampTz ln_worker_claim_resume(void);
 
 /* One claimer at a time in a database; until the end of the transaction. */
 extern void ln_worker_lock_claims(void);
 
+/* Messages due up to then were perhaps sent by the former primary. */
+extern void ln_worker_set_in_doubt(TimestampTz before);
+extern TimestampTz ln_worker_in_doubt(void);
+
+/* Somebody has opted out, or is not allowed: look at recipients. */
+extern void ln_worker_set_suppression(bool any);
+
 /* Rows may be due before what the lanes remember. */
 extern void ln_worker_forget_bounds(void);
 
-/* Something in a lane may be due since "at". */
-extern void ln_worker_fill_lane(LnLane *lane, TimestampTz at);
+/* Something in a lane may be due since then, or will be. */
+extern void ln_worker_lane_fill(LnChannel *c, int lane, TimestampTz since);
+extern void ln_worker_lane_wait(LnChannel *c, int lane, TimestampTz at);
+extern void ln_worker_lane_scanned(LnChannel *c, int lane,
+								   TimestampTz first_due);
 
-/*
- * May messages of an endpoint be sent now?  0 = yes, otherwise when to ask
- * again; DT_NOEND = something will happen first (configuration, an answer).
- */
-extern TimestampTz ln_worker_closed_until(LnChannel *c, LineKind kind,
-										  TimestampTz now);
+/* send.c ----------------------------------------------------------------- */
 
-/* When a channel can be claimed for next, without anything else happening. */
-extern TimestampTz ln_worker_claim_deadline(LnChannel *c, TimestampTz now);
+/* Task: hand claimed messages to the HTTP client as fast as LINE allows. */
+extern LnTaskResult ln_worker_send(TimestampTz *again);
+extern TimestampTz ln_worker_send_due(void);
 
-/*
- * When may something that is due already go on?  0 = it does, DT_NOEND =
- * nothing is due, or what is waits for something else than time.
- */
-extern TimestampTz ln_worker_resume_at(TimestampTz now);
-
-/* worker/send.c ---------------------------------------------------------- */
-
-/* Hand claimed messages to the HTTP client as fast as LINE's rate allows. */
-extern void ln_worker_send(void);
-
-/* Take the finished deliveries from the HTTP client. */
+/* Take the answers from the HTTP client. */
 extern void ln_worker_harvest(void);
 
 /*
@@ -361,49 +389,24 @@ extern TimestampTz ln_worker_retry_at(const LnChannelRow *row,
 /* Give what was claimed and not sent back, as it came. */
 extern void ln_worker_send_nothing(void);
 
-/* Show the breakers in view stats; resume() closes them. */
-extern void ln_worker_publish_breakers(void);
-
-/* worker/record.c -------------------------------------------------------- */
+/* record.c --------------------------------------------------------------- */
 
 /*
- * Write down what came of finished deliveries, when enough of them wait or one
- * waits long enough.
+ * Task: write down what came of finished deliveries, when enough of them wait
+ * or one waits long enough.
  */
-extern void ln_worker_record(void);
+extern LnTaskResult ln_worker_record(TimestampTz *again);
+extern TimestampTz ln_worker_record_due(void);
 
-/* worker/rescue.c -------------------------------------------------------- */
+/* Something is to be recorded soon: others wait for it. */
+extern void ln_worker_record_soon(void);
 
-/* A phase: leases of claimers that are dead. */
-extern void ln_worker_rescue(void *arg);
-
-/* worker/tasks.c -------------------------------------------------------- */
+/* rescue.c --------------------------------------------------------------- */
 
 /*
- * Take over what was noted for us.  Leaves the process when the extension is
- * not in this database.
+ * Within a phase: leases of claimers that are dead.  Returns when to look
+ * again.
  */
-extern void ln_worker_take_work(void);
-
-/* Whatever else is due now, each in a phase of its own. */
-extern void ln_worker_chores(void);
-
-/* What waits, and for when?  Finds rows that a claim had to skip, too. */
-extern void ln_worker_scan(void);
-
-/* Tokens that are missing or old; LINE's counts. */
-extern void ln_worker_ask_line(void);
-
-/* Something was counted. */
-extern void ln_worker_judge_timeouts_soon(void);
-
-/* When the next of the above is due; DT_NOEND = when told. */
-extern TimestampTz ln_worker_chores_deadline(TimestampTz now);
-
-/* Is one of the above due now? */
-extern bool ln_worker_chores_due(TimestampTz now);
-
-/* Is none of the above due soon? */
-extern bool ln_worker_chores_idle(void);
+extern TimestampTz ln_worker_rescue(bool *progress);
 
 #endif							/* LN_WORKER_STATE_H */

@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * tasks.c
- *		Everything that the worker does beside sending: configuration, expiry,
- *		webhook events, silence, retention, counts.
+ *		What the worker does when: the table of tasks, and those of
+ *		configuration and upkeep.
  *
- * Each is a phase with a time at which it is due; the table below has them in
- * the order in which they are looked at.
+ * The order of the table is the order within a turn: what makes others free or
+ * informed comes first, sending last.  A task with a phase runs in a
+ * transaction of its own.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,8 +24,10 @@
 #include "worker/credential_check.h"
 #include "worker/line_statistics.h"
 #include "worker/probe.h"
+#include "worker/questions.h"
 #include "worker/state.h"
 #include "worker/token.h"
+#include "worker/token_request.h"
 
 /* Versions of the SQL objects that this library can work with. */
 static const char *const supported_versions[] = {"1.0", NULL};
@@ -35,7 +38,7 @@ static const char *const supported_versions[] = {"1.0", NULL};
  */
 #define SCAN_GAP			1000
 #define SCAN_GAP_BUSY		30000
-#define SCAN_GAP_DRAIN	5
+#define SCAN_GAP_DRAIN		5
 
 /*
  * What a scan took is believed up to this (us), and then up to twice what was
@@ -43,21 +46,23 @@ static const char *const supported_versions[] = {"1.0", NULL};
  */
 #define SCAN_US_FIRST		INT64CONST(20000)
 
-/*
- * A drainer asks again after so long (us) whether another one is done with a
- * channel.
- */
+/* A drainer asks again after so long (us) whether another one is done. */
 #define IDENTITY_RETRY		(USECS_PER_SEC / 4)
 
 /*
- * Is the credential of a channel that LINE refused a new one? Look so often
+ * Is the credential of a channel that LINE refused a new one?  Look so often
  * (ms).
  */
-#define CREDENTIAL_PROBE	10000
+#define CREDENTIAL_FILES_GAP	10000
 
-/* Rows set aside are brought back in steps of this; locked ones after (ms). */
+/* Rows moved to history by one expiry transaction. */
+#define EXPIRE_BATCH		1000
+
+/* Rows that some session has locked are tried again after so long (ms). */
+#define LOCKED_RETRY		1000
+
+/* Blocked rows are brought back in steps of this. */
 #define UNBLOCK_BATCH		1000
-#define UNBLOCK_RETRY		1000
 
 /*
  * Old dedup keys are swept up so often (ms), by a worker that is awake anyway.
@@ -69,19 +74,13 @@ static const char *const supported_versions[] = {"1.0", NULL};
 #define FOLD_BATCH			1000
 
 /*
- * Events of a message that somebody has locked are tried again after so long
- * (ms).
+ * LINE's statistics are asked for again after so long (us) when there was no
+ * token.
  */
-#define FOLD_RETRY			1000
+#define STATISTICS_RETRY	(10 * USECS_PER_SEC)
 
-/*
- * LINE's counts are asked for again after so long when there was no token
- * (us).
- */
-#define STATISTICS_RETRY		(10 * USECS_PER_SEC)
-
-/* Silence is judged and counters are summed up so often at most (us). */
-#define DELIVERY_TIMEOUT_GAP			(5 * USECS_PER_SEC)
+/* Delivery time-outs are judged and counters summed up so often at most (us). */
+#define DELIVERY_TIMEOUT_GAP	(5 * USECS_PER_SEC)
 
 /*
  * Retention has a look so often (ms); between two steps of it others get their
@@ -91,252 +90,415 @@ static const char *const supported_versions[] = {"1.0", NULL};
 #define MAINTENANCE_PAUSE	100
 #define MAINTENANCE_STEP	2000
 
-static void configure(void *arg);
-static void fold(void *arg);
-static void expire(void *arg);
-static void expire_failed(void);
-static void settle_in_doubt(void *arg);
-static void judge_timeouts(void *arg);
-static void release(void *arg);
-static void sweep_keys(void *arg);
-static void maintain(void *arg);
-static void announce(void *arg);
+/* What a run of a task hands over. */
+typedef struct Run
+{
+	LnTaskId	task;
+	TimestampTz again;			/* in: DT_NOEND; out: when it is due again */
+	bool		progress;		/* in: true */
+}			Run;
 
-static void resume_if_mended(LnChannel *c);
-static void take_identities(void);
-static bool credential_probe_is_due(void);
-static void note_tokens(void);
-static void resume_checked(void);
-static void fetch_statistics(void);
-static int	scan_gap(void);
-static int64 delivery_timeout_gap(void);
+static void check_extension(Run * r);
+static void configure(Run * r);
+static void rescue(Run * r);
+static void fold(Run * r);
+static void expire(Run * r);
+static bool expire_failed(void);
+static void settle_in_doubt(Run * r);
+static void judge_delivery_timeouts(Run * r);
+static void unblock(Run * r);
+static void sweep_keys(Run * r);
+static void announce(Run * r);
+static void maintain(Run * r);
+static void scan(Run * r);
+
+static void take_identities(Run * r);
+static void resume_if_another(LnChannel *c);
+static void scan_at_once(void);
+
+static LnTaskResult resume_channels(TimestampTz *again);
+static LnTaskResult note_tokens(TimestampTz *again);
+static LnTaskResult look_for_credentials(TimestampTz *again);
+static LnTaskResult ask_questions(TimestampTz *again);
+static LnTaskResult find_statistics(TimestampTz *again);
+static LnTaskResult record_statistics(TimestampTz *again);
+
+static TimestampTz scan_due(void);
+static TimestampTz resume_channels_due(void);
+static TimestampTz note_tokens_due(void);
+static TimestampTz record_statistics_due(void);
+static TimestampTz credential_files_due(void);
+static TimestampTz questions_due(void);
+
+#define ALWAYS		0
+#define MATCHING	LN_NEEDS_VERSION
+#define AT_HOME		(LN_NEEDS_VERSION | LN_NEEDS_HOME)
+#define SENDING		(LN_NEEDS_VERSION | LN_NEEDS_HOME | LN_NEEDS_ENABLED)
 
 /*
- * A chore runs when its time has come.  Its own work says when it is due
- * again;
- * else that is when somebody tells us.  After a failure it rests.
+ * due says when a task is due that follows from the state of something else;
+ * without it, it is when it was told to be, or as its last run said.
  */
-static const struct Chore
+static const struct TaskInfo
 {
-	const char *activity;
-	void		(*work) (void *);
-	TimestampTz *due;
-	bool		at_home;		/* only where this node may send */
-	bool		stay;			/* the worker does not leave before it is done */
-	void		(*failed) (void);	/* or NULL */
-}			chores[] = {
-	{"reading configuration", configure, &W.config_at, false, true, NULL},
-	{"recovering claims", ln_worker_rescue, &W.rescue_at, true, true, NULL},
-	{"folding webhook events", fold, &W.fold_at, false, true, NULL},
-	{"ending expired messages", expire, &W.expiry_at, true, false, expire_failed},
-	{"ending the doubt", settle_in_doubt, &W.in_doubt_until, true, false, NULL},
-	{"judging silence", judge_timeouts, &W.delivery_timeout_at, true, false, NULL},
-	{"releasing messages", release, &W.unblock_at, true, true, NULL},
-	{"sweeping old keys", sweep_keys, &W.keys_at, true, false, NULL},
-	{"announcing outcomes", announce, &W.announce_at, false, true, NULL},
-	{"maintaining history", maintain, &W.maintenance_at, true, false, NULL},
+	const char *name;
+	unsigned	needs;
+	bool		keeps;			/* the worker does not leave before it is done */
+	bool		lazy;			/* nobody is woken up for it */
+	void		(*phase) (Run * r); /* in a transaction, or */
+				LnTaskResult(*run) (TimestampTz *again);
+	TimestampTz (*due) (void);	/* or NULL */
+	bool		(*failed) (void);	/* or NULL; true = no back-off */
+}			infos[TASKS] =
+
+{
+	[TASK_EXTENSION] = {"checking the extension", ALWAYS, true, false, check_extension},
+	[TASK_CONFIGURE] = {"reading configuration", MATCHING, true, false, configure},
+	[TASK_RECORD] = {"recording outcomes", ALWAYS, true, false, NULL, ln_worker_record, ln_worker_record_due},
+	[TASK_RESCUE] = {"recovering claims", AT_HOME, true, false, rescue},
+	[TASK_FOLD] = {"folding webhook events", MATCHING, true, false, fold},
+	[TASK_EXPIRE] = {"ending expired messages", AT_HOME, false, false, expire,.failed = expire_failed},
+	[TASK_IN_DOUBT] = {"ending what is in doubt", AT_HOME, false, false, settle_in_doubt},
+	[TASK_DELIVERY_TIMEOUTS] = {"judging delivery time-outs", AT_HOME, false, false, judge_delivery_timeouts},
+	[TASK_UNBLOCK] = {"unblocking messages", AT_HOME, true, false, unblock},
+	[TASK_SWEEP_KEYS] = {"sweeping old keys", AT_HOME, false, true, sweep_keys},
+	[TASK_ANNOUNCE] = {"announcing outcomes", MATCHING, true, false, announce},
+	[TASK_MAINTAIN] = {"maintaining history", AT_HOME, false, false, maintain},
+	[TASK_CLAIM] = {"claiming", SENDING, false, false, NULL, ln_worker_claim, ln_worker_claim_due},
+	[TASK_SCAN] = {"looking for due messages", AT_HOME, true, false, scan,.due = scan_due},
+	[TASK_RESUME] = {"resuming a channel", MATCHING, true, false, NULL, resume_channels, resume_channels_due},
+	[TASK_NOTE_TOKENS] = {"noting the state of a token", MATCHING, true, false, NULL, note_tokens, note_tokens_due},
+	[TASK_FIND_STATISTICS] = {"looking for statistics to ask for", SENDING, false, false, NULL, find_statistics},
+	[TASK_RECORD_STATISTICS] = {"recording statistics", AT_HOME, true, false, NULL, record_statistics, record_statistics_due},
+	[TASK_CREDENTIAL_FILES] = {"looking for another credential", AT_HOME, true, false, NULL, look_for_credentials, credential_files_due},
+	[TASK_QUESTIONS] = {"asking LINE", SENDING, false, false, NULL, ask_questions, questions_due},
+	[TASK_SEND] = {"sending", ALWAYS, false, false, NULL, ln_worker_send, ln_worker_send_due},
 };
 
-void
-ln_worker_chores(void)
-{
-	if (credential_probe_is_due())
-		W.config_at = 0;
-	for (int i = 0; i < (int) lengthof(chores); i++)
-	{
-		const struct Chore *c = &chores[i];
-		TimestampTz due = *c->due;
+static LnTask tasks[TASKS];
+static bool need_scan = true;	/* what waits is not known */
+static bool drain_wanted;		/* somebody waits in drain() */
+static bool extension_is_gone;
+static TimestampTz credential_files_at = DT_NOEND;
 
-		if (due > GetCurrentTimestamp() || (c->at_home && W.home == 0) ||
-			ln_backing_off(c->activity))
-			continue;
-		*c->due = DT_NOEND;
-		if (ln_phase(c->activity, c->work, NULL))
-			continue;
-		*c->due = due;
-		if (c->failed != NULL)
-			c->failed();
+static TimestampTz last_scan;
+static int64 scan_us;			/* what it cost */
+static TimestampTz expiry_low = DT_NOBEGIN; /* nothing that waits expires
+											 * before */
+static TimestampTz expiry_last; /* of the rows of the last transaction */
+static int	expire_limit = EXPIRE_BATCH;	/* rows of the next one */
+
+/* ---- the agenda ---- */
+
+void
+ln_tasks_init(void)
+{
+	for (int i = 0; i < TASKS; i++)
+	{
+		tasks[i].name = infos[i].name;
+		tasks[i].needs = infos[i].needs;
+		tasks[i].keeps = infos[i].keeps;
+		tasks[i].lazy = infos[i].lazy;
+		tasks[i].due = infos[i].due != NULL ? DT_NOEND : DT_NOBEGIN;
+		tasks[i].not_before = LN_NOW;
 	}
+	/* these wait for something to happen */
+	tasks[TASK_EXTENSION].due = tasks[TASK_IN_DOUBT].due = DT_NOEND;
+	tasks[TASK_ANNOUNCE].due = DT_NOEND;
+	W.version_mismatch = true;	/* as far as we know */
+}
+
+static unsigned
+have(void)
+{
+	return (W.version_mismatch ? 0 : LN_NEEDS_VERSION) |
+		(W.home != 0 ? LN_NEEDS_HOME : 0) |
+		(ln_guc_enabled ? LN_NEEDS_ENABLED : 0);
+}
+
+/* The time of a task that follows from the state of something else. */
+static void
+refresh(int id)
+{
+	if (infos[id].due != NULL)
+		tasks[id].due = (tasks[id].needs & ~have()) == 0 ? infos[id].due()
+			: DT_NOEND;
 }
 
 void
-ln_worker_ask_line(void)
+ln_tasks_by(LnTaskId id, TimestampTz at)
 {
-	if (ln_guc_enabled && W.home != 0 && !W.version_mismatch)
-		ln_credential_check_step(W.channels, W.nchannels, W.home, W.http);
-	ln_probe_step(W.channels, W.nchannels, W.http);
-	ln_token_step(W.channels, W.nchannels, W.http);
-	note_tokens();
-	resume_checked();
-	fetch_statistics();
+	ln_task_by(&tasks[id], at);
+}
+
+static void
+run_phase(void *arg)
+{
+	Run		   *r = (Run *) arg;
+
+	infos[r->task].phase(r);
+}
+
+static void
+run(LnTaskId id)
+{
+	const struct TaskInfo *info = &infos[id];
+	LnTaskResult result;
+	Run			r = {id, DT_NOEND, true};
+
+	ln_task_begin(&tasks[id]);
+	if (info->phase == NULL)
+		result = info->run(&r.again);
+	else if (ln_phase(info->name, run_phase, &r))
+		result = r.progress ? LN_TASK_PROGRESS : LN_TASK_IDLE;
+	else
+		result = LN_TASK_FAILED;
+	if (info->due != NULL)
+		r.again = info->due();
+	ln_task_end(&tasks[id], result, r.again, GetCurrentTimestamp());
+	if (result == LN_TASK_FAILED && info->failed != NULL && info->failed())
+		ln_task_forgive(&tasks[id]);
+}
+
+void
+ln_tasks_run(void)
+{
+	for (int i = 0; i < TASKS; i++)
+	{
+		refresh(i);
+		if (ln_task_ready(&tasks[i], have(), W.now))
+			run((LnTaskId) i);
+	}
 }
 
 TimestampTz
-ln_worker_chores_deadline(TimestampTz now)
+ln_tasks_wake(void)
 {
-	TimestampTz wake = W.probe_at;
-
-	for (int i = 0; i < (int) lengthof(chores); i++)
-	{
-		/* old keys are swept by a worker that is awake for something else */
-		if ((!chores[i].at_home || W.home != 0) && chores[i].due != &W.keys_at)
-			wake = Min(wake, Max(*chores[i].due,
-								 ln_backoff_until(chores[i].activity)));
-	}
-	for (int i = 0; i < W.nchannels && W.home != 0 && ln_guc_enabled; i++)
-		wake = Min(wake, ln_credential_check_deadline(W.channels[i], W.home));
-	if (W.home != 0 && ln_guc_enabled && ln_line_statistics_pending() == 0)
-		wake =
-			Min(wake, Max(W.statistics_at,
-						  ln_backoff_until("looking for counts to ask for")));
-	if (W.need_scan && W.nclaimed + W.nsent == 0)
-		wake =
-			Min(wake,
-				Max(TimestampTzPlusMilliseconds(W.last_scan, scan_gap() + 1),
-					ln_backoff_until("looking for due messages")));
-	return wake;
+	for (int i = 0; i < TASKS; i++)
+		refresh(i);
+	return ln_agenda_wake(tasks, TASKS, have());
 }
 
 bool
-ln_worker_chores_due(TimestampTz now)
+ln_tasks_keep(void)
 {
-	for (int i = 0; i < (int) lengthof(chores); i++)
-		if (*chores[i].due <= now && chores[i].due != &W.maintenance_at &&
-			chores[i].due != &W.keys_at && (!chores[i].at_home || W.home != 0))
-			return true;
-	return W.need_scan;
+	return ln_agenda_keeps(tasks, TASKS, have()) ||
+		ln_questions_pending() > 0;
 }
 
 bool
-ln_worker_chores_idle(void)
+ln_tasks_drain_wanted(void)
 {
-	for (int i = 0; i < (int) lengthof(chores); i++)
-		if (chores[i].stay && *chores[i].due != DT_NOEND &&
-			(!chores[i].at_home || W.home != 0))
-			return false;
-	return W.probe_at == DT_NOEND && ln_line_statistics_pending() == 0;
+	return drain_wanted;
 }
 
-static void
-check_extension(void *arg)
+TimestampTz
+ln_tasks_resume(void)
 {
-	*(char **) arg = ln_outbox_extension_version();
+	TimestampTz resume;
+
+	if (ln_deliveries_claimed() + ln_deliveries_sent() +
+		ln_deliveries_done() > 0 ||
+		pg_atomic_read_u32(&W.slot->work) != 0 || need_scan)
+		return DT_NOBEGIN;
+	resume = ln_agenda_resume(tasks, TASKS, have());
+	if (resume > W.now)
+		resume = DT_NOEND;		/* a task for later is none of drain()'s */
+	if ((have() & SENDING) == SENDING)
+		resume = Min(resume, ln_worker_claim_resume());
+	if (resume == DT_NOEND)
+		drain_wanted = false;
+	return resume;
 }
 
-/*
- * Take over what was noted for us.  Leaves the process when the extension is
- * not in this database.
- */
 void
-ln_worker_take_work(void)
+ln_tasks_look_for_due(void)
+{
+	need_scan = true;
+}
+
+/* So often at most (us). */
+static int64
+delivery_timeout_gap(void)
+{
+	return Min(DELIVERY_TIMEOUT_GAP,
+			   ln_guc_delivery_timeout * USECS_PER_SEC / 10);
+}
+
+void
+ln_tasks_counted(void)
+{
+	ln_tasks_by(TASK_DELIVERY_TIMEOUTS, W.now + delivery_timeout_gap());
+}
+
+void
+ln_tasks_expires(TimestampTz at)
+{
+	ln_tasks_by(TASK_EXPIRE, at);
+}
+
+/* ---- what others note for us ---- */
+
+/* Something was inserted: where? */
+static void
+fill_lanes(void)
+{
+	uint64		lanes = pg_atomic_exchange_u64(&W.slot->new_lanes, 0);
+	uint64		bits = pg_atomic_exchange_u64(&W.slot->new_channels, 0);
+
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		LnChannel  *c = W.channels[i];
+
+		if ((ln_shmem_channel_bit(c->row.name) & bits) == 0)
+			continue;
+		for (int p = 0; p < LN_LANES; p++)
+			if (lanes & (UINT64CONST(1) << p))
+				ln_worker_lane_fill(c, p, W.now);
+		ln_token_look_again(c->token, W.now);
+	}
+	/* some of the new rows may be for later, or blocked */
+	ln_tasks_look_for_due();
+	ln_task_forgive(&tasks[TASK_CLAIM]);
+}
+
+/* resume() closes breakers, and ends what LINE had us wait for. */
+static void
+take_resumed(void)
+{
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		LnChannel  *c = W.channels[i];
+		bool		resumed = false;
+
+		for (int k = 0; k < 2; k++)
+			if (c->stats[k] != NULL &&
+				pg_atomic_exchange_u32(&c->stats[k]->resumed, 0) != 0)
+				resumed = true;
+		if (!resumed)
+			continue;
+		ln_breaker_success(&c->breaker);
+		c->limit_until = 0;
+		ln_worker_regate(c);
+	}
+}
+
+bool
+ln_tasks_take_notes(void)
 {
 	uint32		work = pg_atomic_exchange_u32(&W.slot->work, 0);
-	uint64		lanes;
-	uint64		bits;
 
 	if (work == 0)
-		return;
-	W.idle_since = GetCurrentTimestamp();
+		return false;
 	if (work & LN_WORK_EXTENSION)
-	{
-		char	   *version = NULL;
-		bool		known = false;
-
-		if (!ln_try_phase("checking the extension", check_extension, &version))
-		{
-			pg_atomic_fetch_or_u32(&W.slot->work, work);
-			return;
-		}
-		ln_outbox_forget();
-		if (version == NULL)
-		{
-			ln_worker_leave_unless_wanted(LN_SLOT_FREE, DT_NOEND);
-			return;				/* somebody creates it right now: look again */
-		}
-		for (int i = 0; supported_versions[i] != NULL; i++)
-			known = known || strcmp(version, supported_versions[i]) == 0;
-		W.version_mismatch = !known;
-
-		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-		if (known && W.slot->version_mismatch)
-			W.slot->last_error[0] = '\0';
-		W.slot->version_mismatch = !known;
-		if (!known)
-			snprintf(W.slot->last_error, sizeof(W.slot->last_error),
-					 "library 1.0 does not know extension version %s", version);
-		LWLockRelease(ln_shared->lock);
-		W.config_at = W.rescue_at = W.fold_at = W.unblock_at = 0;
-		W.need_scan = true;
-	}
+		ln_tasks_by(TASK_EXTENSION, DT_NOBEGIN);
 	if (work & LN_WORK_CONFIG)
 	{
-		W.config_at = W.rescue_at = 0;
-		W.need_scan = true;
+		take_resumed();
+		ln_tasks_by(TASK_CONFIGURE, DT_NOBEGIN);
+		ln_tasks_by(TASK_RESCUE, DT_NOBEGIN);
+		ln_tasks_look_for_due();
 	}
-
 	if (work & LN_WORK_WEBHOOK)
-		W.fold_at = 0;
+		ln_tasks_by(TASK_FOLD, DT_NOBEGIN);
 	if (work & LN_WORK_OUTCOMES)
-		W.announce_at = 0;
+		ln_tasks_by(TASK_ANNOUNCE, DT_NOBEGIN);
 	if (work & LN_WORK_DRAIN)
-		W.drain_wanted = true;
+	{
+		drain_wanted = true;
+		ln_tasks_look_for_due();
+	}
 	if (work & LN_WORK_RESCAN)
 	{
 		ln_worker_forget_bounds();
-		W.need_scan = true;
-		W.last_scan = 0;
-		W.fold_at = 0;			/* they may have had messages of events locked */
+		scan_at_once();
+		/* they may have had messages of events locked */
+		ln_tasks_by(TASK_FOLD, DT_NOBEGIN);
 	}
 	if (work & LN_WORK_UNBLOCK)
-		W.unblock_at = 0;
+		ln_tasks_by(TASK_UNBLOCK, DT_NOBEGIN);
 	if (work & LN_WORK_OUTBOX)
+		fill_lanes();
+	return true;
+}
+
+/* ---- the extension ---- */
+
+/*
+ * Leaves the process when the extension is not in this database; stands still
+ * when it is of a version that this library does not know.
+ */
+static void
+check_extension(Run * r)
+{
+	char	   *version = ln_outbox_extension_version();
+	bool		known = false;
+
+	ln_outbox_forget();
+	extension_is_gone = version == NULL;
+	W.version_mismatch = true;
+	if (extension_is_gone)
+		return;
+	for (int i = 0; supported_versions[i] != NULL; i++)
+		known = known || strcmp(version, supported_versions[i]) == 0;
+	W.version_mismatch = !known;
+
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	if (known && W.slot->version_mismatch)
+		W.slot->last_error[0] = '\0';
+	W.slot->version_mismatch = !known;
+	if (!known)
+		snprintf(W.slot->last_error, sizeof(W.slot->last_error),
+				 "library 1.0 does not know extension version %s", version);
+	LWLockRelease(ln_shared->lock);
+	ln_tasks_by(TASK_CONFIGURE, DT_NOBEGIN);
+	ln_tasks_by(TASK_RESCUE, DT_NOBEGIN);
+	ln_tasks_by(TASK_FOLD, DT_NOBEGIN);
+	ln_tasks_by(TASK_UNBLOCK, DT_NOBEGIN);
+	ln_tasks_look_for_due();
+}
+
+void
+ln_tasks_check_extension(void)
+{
+	if (tasks[TASK_EXTENSION].due != DT_NOEND)
+		run(TASK_EXTENSION);
+	if (extension_is_gone)
 	{
-		lanes = pg_atomic_exchange_u64(&W.slot->new_lanes, 0);
-		bits = pg_atomic_exchange_u64(&W.slot->new_channels, 0);
-		for (int i = 0; i < W.nchannels; i++)
-		{
-			if ((ln_shmem_channel_bit(W.channels[i]->row.name) & bits) == 0)
-				continue;
-			for (int p = 0; p < LN_LANES; p++)
-				if (lanes & (UINT64CONST(1) << p))
-					ln_worker_fill_lane(&W.channels[i]->lanes[p],
-										W.idle_since);
-		}
-		/* some of the new rows may be for later, or parked */
-		W.need_scan = true;
+		ln_worker_leave_unless_wanted(LN_SLOT_FREE, DT_NOEND);
+		/* somebody creates it right now: look again */
+		ln_tasks_by(TASK_EXTENSION, DT_NOBEGIN);
 	}
 }
 
+/* ---- configuration ---- */
+
 static void
-configure(void *arg)
+configure(Run * r)
 {
-	W.maintenance_at = 0;		/* retention may have changed */
+	TimestampTz before = DT_NOBEGIN;
+	TimestampTz until = DT_NOEND;
+
+	ln_tasks_by(TASK_MAINTAIN, DT_NOBEGIN); /* retention may have changed */
 	W.home = ln_outbox_local_home();
-	W.in_doubt_before = DT_NOBEGIN;
-	W.in_doubt_until = DT_NOEND;
 	if (W.home != 0)
 		ln_outbox_note_timeline(W.home, GetWALInsertionTimeLine(),
-								SyncRepRequested() &&
-								SyncRepStandbyNames != NULL &&
-								SyncRepStandbyNames[0] != 0,
-								ln_guc_promotion_grace, &W.in_doubt_before,
-								&W.in_doubt_until);
-	W.any_suppressed = ln_outbox_has_suppressed();
-	W.statistics_at = 0;
-	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context);
+								SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != 0,
+								ln_guc_promotion_grace, &before, &until);
+	ln_worker_set_in_doubt(before);
+	tasks[TASK_IN_DOUBT].due = until;
+	ln_worker_set_suppression(ln_outbox_has_suppressed());
+	ln_tasks_by(TASK_FIND_STATISTICS, DT_NOBEGIN);
+	W.nchannels = ln_channel_load(&W.channels, W.nchannels, W.context,
+								  ln_questions_forget);
 	if (W.drain_until != 0)
-		take_identities();
+		take_identities(r);
 	for (int i = 0; i < W.nchannels; i++)
-	{
-		/* the scan, which comes next, says which lanes have something */
-		for (int p = 0; p < LN_LANES; p++)
-			W.channels[i]->lanes[p].low = DT_NOBEGIN;
 		if (W.channels[i]->row.paused_automatically)
-			resume_if_mended(W.channels[i]);
-	}
-	W.expiry_low = DT_NOBEGIN;
-	W.need_scan = true;
-	W.last_scan = 0;
+			resume_if_another(W.channels[i]);
+	/* the scan says which lanes have something */
+	ln_worker_forget_bounds();
+	scan_at_once();
 }
 
 /*
@@ -345,7 +507,7 @@ configure(void *arg)
  * whatever the database.  Others wait for the session lock.
  */
 static void
-take_identities(void)
+take_identities(Run * r)
 {
 	LOCKTAG		tag;
 
@@ -360,7 +522,7 @@ take_identities(void)
 		W.channels[i]->mine = LockAcquire(&tag, ExclusiveLock, true, true) !=
 			LOCKACQUIRE_NOT_AVAIL;
 		if (!W.channels[i]->mine)
-			W.config_at = GetCurrentTimestamp() + IDENTITY_RETRY;
+			r->again = GetCurrentTimestamp() + IDENTITY_RETRY;
 	}
 }
 
@@ -370,7 +532,7 @@ take_identities(void)
  * refused: then it is tried once, at the price of one more refusal.
  */
 static void
-resume_if_mended(LnChannel *c)
+resume_if_another(LnChannel *c)
 {
 	uint64		credential = ln_token_fingerprint(c->token);
 
@@ -387,66 +549,30 @@ resume_if_mended(LnChannel *c)
  * Files are read again now and then, as long as a channel waits for a better
  * one.
  */
-static bool
-credential_probe_is_due(void)
+static TimestampTz
+credential_files_due(void)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	bool		waiting = false;
 
 	for (int i = 0; i < W.nchannels && !waiting; i++)
 		waiting = W.channels[i]->row.paused_automatically;
-
 	if (!waiting)
-		W.probe_at = DT_NOEND;
-	else if (W.probe_at == DT_NOEND || W.probe_at <= now)
-	{
-		bool		due = W.probe_at != DT_NOEND;
-
-		W.probe_at = TimestampTzPlusMilliseconds(now, CREDENTIAL_PROBE);
-		return due;
-	}
-	return false;
+		credential_files_at = DT_NOEND;
+	else if (credential_files_at == DT_NOEND)
+		credential_files_at =
+			TimestampTzPlusMilliseconds(W.now, CREDENTIAL_FILES_GAP);
+	return credential_files_at;
 }
 
-/* What waits, and for when?  Also finds rows that a claim had to skip. */
-static void
-scan(void *arg)
+static LnTaskResult
+look_for_credentials(TimestampTz *again)
 {
-	LnLaneRow  *rows;
-	TimestampTz now = GetCurrentTimestamp();
-	int			n;
-
-	W.last_scan = now;
-	n = W.home != 0 ? ln_outbox_scan_due(W.home, W.in_doubt_before, &rows) : 0;
-
-	for (int i = 0; i < W.nchannels; i++)
-		for (int p = 0; p < LN_LANES; p++)
-			W.channels[i]->lanes[p].next_due = DT_NOEND;
-	for (int i = 0; i < n; i++)
-	{
-		for (int j = 0; j < W.nchannels; j++)
-		{
-			LnLane	   *lane = &W.channels[j]->lanes[rows[i].lane];
-
-			if (strcmp(W.channels[j]->row.name, rows[i].channel) != 0)
-				continue;
-			lane->next_due = rows[i].first_due;
-			if (rows[i].first_due <= now)
-			{
-				lane->maybe = true;
-				lane->head = rows[i].first_due;
-				lane->suspect = true;
-				lane->low = Min(lane->low, rows[i].first_due);
-			}
-		}
-	}
-	W.expiry_at =
-		W.home != 0 ? ln_outbox_next_expiry(W.home, W.expiry_low) : DT_NOEND;
-
-	/* one long one has waited for a lock; the next will tell */
-	W.scan_us = Min(Max(0, GetCurrentTimestamp() - now),
-					Max(SCAN_US_FIRST, 2 * W.scan_us));
+	credential_files_at = DT_NOEND;
+	ln_tasks_by(TASK_CONFIGURE, DT_NOBEGIN);
+	return LN_TASK_PROGRESS;
 }
+
+/* ---- due messages ---- */
 
 /*
  * Milliseconds between two scans.  Where dead index entries pile up behind a
@@ -456,158 +582,193 @@ scan(void *arg)
 static int
 scan_gap(void)
 {
-	int			gap = W.nclaimed + W.nsent == 0 ? SCAN_GAP : SCAN_GAP_BUSY;
+	bool		busy = ln_deliveries_claimed() + ln_deliveries_sent() > 0;
+	int			gap = busy ? SCAN_GAP_BUSY : SCAN_GAP;
 
-	if ((W.drain_wanted || W.drain_until != 0) && gap == SCAN_GAP)
+	if ((drain_wanted || W.drain_until != 0) && !busy)
 		gap = SCAN_GAP_DRAIN;
-	return Max(gap, (int) Min(W.scan_us / 20, 600000));
+	return Max(gap, (int) Min(scan_us / 20, 600000));
 }
 
-void
-ln_worker_scan(void)
-{
-	if (W.need_scan &&
-		TimestampDifferenceExceeds(W.last_scan, GetCurrentTimestamp(),
-								   scan_gap()))
-		W.need_scan = !ln_try_phase("looking for due messages", scan, NULL);
-}
-
+/* What is remembered is void: no gap, as far as others have left one. */
 static void
-fold(void *arg)
+scan_at_once(void)
 {
-	bool		left;
-	int64		after = W.fold_after;
-	int			n = ln_outbox_fold(FOLD_BATCH, &after, &left);
-
-	left = left || W.fold_left;
-	if (left && after == 0)
-		W.fold_at =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), FOLD_RETRY);
-	else if (after != 0 || W.fold_after != 0)
-		W.fold_at = 0;			/* also from the beginning: others came late */
-	W.fold_left = left && after != 0;
-	W.fold_after = after;
-	W.ended = n > 0;
-	ln_worker_judge_timeouts_soon();
+	expiry_low = DT_NOBEGIN;
+	last_scan = 0;
+	ln_tasks_look_for_due();
 }
 
-/* What nobody wakes us for: the silence after messages; sums. */
-static void
-judge_timeouts(void *arg)
+static TimestampTz
+scan_due(void)
 {
+	if (!need_scan)
+		return DT_NOEND;
+	if (last_scan > W.now)
+		return DT_NOBEGIN;		/* the clock was set back */
+	return TimestampTzPlusMilliseconds(last_scan, scan_gap());
+}
+
+/* What waits, and for when?  Also finds rows that a claim had to skip. */
+static void
+scan(Run * r)
+{
+	LnLaneRow  *rows;
 	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz first[LN_LANES];
+	int			n;
 
-	W.delivery_timeout_at = ln_outbox_sweep_delivery_timeout(
-															 ln_guc_delivery_timeout * USECS_PER_SEC);
-	if (W.delivery_timeout_at != DT_NOBEGIN)
-		W.delivery_timeout_at =
-			Max(W.delivery_timeout_at, now + delivery_timeout_gap());
-}
+	last_scan = now;
+	n = ln_outbox_scan_due(W.home, ln_worker_in_doubt(), &rows);
+	for (int j = 0; j < W.nchannels; j++)
+	{
+		for (int p = 0; p < LN_LANES; p++)
+			first[p] = DT_NOEND;
+		for (int i = 0; i < n; i++)
+			if (strcmp(W.channels[j]->row.name, rows[i].channel) == 0)
+				first[rows[i].lane] = rows[i].first_due;
+		for (int p = 0; p < LN_LANES; p++)
+			ln_worker_lane_scanned(W.channels[j], p, first[p]);
+	}
+	tasks[TASK_EXPIRE].due = ln_outbox_next_expiry(W.home, expiry_low);
+	need_scan = false;
 
-/* So often at most (us). */
-static int64
-delivery_timeout_gap(void)
-{
-	return Min(DELIVERY_TIMEOUT_GAP,
-			   ln_guc_delivery_timeout * USECS_PER_SEC / 10);
-}
-
-/* Something was counted. */
-void
-ln_worker_judge_timeouts_soon(void)
-{
-	W.delivery_timeout_at =
-		Min(W.delivery_timeout_at,
-			GetCurrentTimestamp() + delivery_timeout_gap());
+	/* one long one has waited for a lock; the next will tell */
+	scan_us = Min(Max(0, GetCurrentTimestamp() - now),
+				  Max(SCAN_US_FIRST, 2 * scan_us));
 }
 
 static void
-expire(void *arg)
+expire(Run * r)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			n;
 
-	W.expiry_last = DT_NOBEGIN;
-	n = ln_outbox_expire(W.home, W.expiry_low, now, W.expire_limit,
-						 &W.expiry_last);
-	W.ended = n > 0;
-	if (n == W.expire_limit)
-		W.expiry_at = W.expiry_last;
+	expiry_last = DT_NOBEGIN;
+	n = ln_outbox_expire(W.home, expiry_low, now, expire_limit, &expiry_last);
+	if (n > 0)
+		ln_phase_ended_messages();
+	r->progress = n > 0;
+	if (n == expire_limit)
+		r->again = expiry_last;
 	else
-		W.expiry_at = ln_outbox_next_expiry(W.home, W.expiry_low);
-
+		r->again = ln_outbox_next_expiry(W.home, expiry_low);
 	/* rows locked by others are looked at again a little later */
-	if (W.expiry_at <= now && n < W.expire_limit)
-		W.expiry_at = TimestampTzPlusMilliseconds(now, 1000);
-	W.expire_limit = Min(EXPIRE_BATCH, W.expire_limit * 2);
+	if (r->again <= now && n < expire_limit)
+		r->again = TimestampTzPlusMilliseconds(now, LOCKED_RETRY);
+	expire_limit = Min(EXPIRE_BATCH, expire_limit * 2);
 }
 
 /*
  * Expiry failed: halve the batch, until a row that cannot be moved stands
- * alone.
+ * alone.  The other rows need not wait for the one that is at fault.
  */
-static void
+static bool
 expire_failed(void)
 {
-	if (!ln_is_row_fault(W.last_sqlstate))
-		return;
-	/* the other rows need not wait for the one that is at fault */
-	ln_backoff_clear("ending expired messages");
-	if (W.expire_limit > 1)
-		W.expire_limit /= 2;
-	else if (W.expiry_last != DT_NOBEGIN)
+	if (!ln_phase_row_fault())
+		return false;
+	if (expire_limit > 1)
+		expire_limit /= 2;
+	else if (expiry_last != DT_NOBEGIN)
 	{
 		/* pass it by; the next configuration or restart tries again */
-		W.expiry_low = W.expiry_at = W.expiry_last + 1;
+		expiry_low = expiry_last + 1;
 	}
+	return true;
+}
+
+/* ---- upkeep ---- */
+
+static void
+rescue(Run * r)
+{
+	r->progress = false;
+	r->again = ln_worker_rescue(&r->progress);
+}
+
+static void
+fold(Run * r)
+{
+	static int64 after = 0;		/* seq; 0 = from the first event on */
+	static bool some_stayed = false;	/* since somebody had them locked */
+	bool		stay;
+	int64		from = after;
+	int			n = ln_outbox_fold(FOLD_BATCH, &from, &stay);
+
+	stay = stay || some_stayed;
+	r->progress = n > 0 || from != after;
+	if (stay && from == 0)
+		r->again =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOCKED_RETRY);
+	else if (from != 0 || after != 0)
+		r->again = DT_NOBEGIN;	/* also from the beginning: others came late */
+	some_stayed = stay && from != 0;
+	after = from;
+	if (n > 0)
+		ln_phase_ended_messages();
+	ln_tasks_counted();
+}
+
+/* What nobody wakes us for: silence after messages; sums. */
+static void
+judge_delivery_timeouts(Run * r)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	r->again = ln_outbox_sweep_delivery_timeout(ln_guc_delivery_timeout *
+												USECS_PER_SEC);
+	if (r->again != DT_NOBEGIN)
+		r->again = Max(r->again, now + delivery_timeout_gap());
 }
 
 /* After a promotion, the time to wait for delivery events is over. */
 static void
-settle_in_doubt(void *arg)
+settle_in_doubt(Run * r)
 {
 	/* the change of the identity makes us read the configuration again */
 	if (ln_outbox_settle_in_doubt(W.home,
 								  ln_guc_on_promotion == LN_PROMOTION_HOLD,
 								  EXPIRE_BATCH))
-		W.in_doubt_until = 0;
+		r->again = DT_NOBEGIN;
 }
 
 static void
-maintain(void *arg)
+maintain(Run * r)
 {
-	bool		again =
+	bool		more =
 	ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention,
 					   ln_guc_operations_retention, MAINTENANCE_STEP);
 
-	W.maintenance_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												   again ? MAINTENANCE_PAUSE
-												   : MAINTENANCE_GAP);
+	r->again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										   more ? MAINTENANCE_PAUSE
+										   : MAINTENANCE_GAP);
 }
 
-/* Bring back what was set aside and may go on. */
+/* Bring back what was blocked and may go on. */
 static void
-release(void *arg)
+unblock(Run * r)
 {
+	static LnUnblockScan where;
 	LnLaneRow  *rows;
 	int			n;
 	bool		stuck;
 	TimestampTz now = GetCurrentTimestamp();
 
 	ln_worker_lock_claims();
-	if (ln_outbox_unblock(UNBLOCK_BATCH, &W.unblock_scan, &rows, &n, &stuck))
-		W.unblock_at =
-			stuck ? TimestampTzPlusMilliseconds(now, UNBLOCK_RETRY) : 0;
+	if (ln_outbox_unblock(UNBLOCK_BATCH, &where, &rows, &n, &stuck))
+		r->again = stuck ? TimestampTzPlusMilliseconds(now, LOCKED_RETRY)
+			: DT_NOBEGIN;
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < W.nchannels; j++)
 			if (strcmp(W.channels[j]->row.name, rows[i].channel) == 0)
-				ln_worker_fill_lane(&W.channels[j]->lanes[rows[i].lane], now);
+				ln_worker_lane_fill(W.channels[j], rows[i].lane, now);
 }
 
 static void
-sweep_keys(void *arg)
+sweep_keys(Run * r)
 {
-	W.keys_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
+	r->again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
 	ln_outbox_sweep_keys(SWEEP_BATCH);
 }
 
@@ -617,7 +778,7 @@ sweep_keys(void *arg)
  * for others who hold that lock, which may be waiting for theirs.
  */
 static void
-announce(void *arg)
+announce(Run * r)
 {
 	int64		skipped;
 
@@ -638,6 +799,40 @@ announce(void *arg)
 				 errhint("A session that listens and stays in a transaction keeps the server from emptying it.")));
 }
 
+/* ---- what LINE is asked ---- */
+
+static TimestampTz
+questions_due(void)
+{
+	TimestampTz due = DT_NOEND;
+
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		LnChannel  *c = W.channels[i];
+
+		if (c->gone)
+			continue;
+		if (ln_probe_wanted(c))
+			return DT_NOBEGIN;
+		due = Min(due, ln_credential_check_due(c, W.home, W.now));
+		due = Min(due, ln_token_due(c->token));
+	}
+	return due;
+}
+
+static LnTaskResult
+ask_questions(TimestampTz *again)
+{
+	int			before = ln_questions_pending();
+
+	ln_credential_check_step(W.channels, W.nchannels, W.home, W.now, W.http);
+	ln_probe_step(W.channels, W.nchannels, W.now, W.http);
+	ln_token_request_step(W.channels, W.nchannels, W.now, W.http);
+	for (int i = 0; i < W.nchannels; i++)
+		ln_worker_regate(W.channels[i]);
+	return ln_questions_pending() > before ? LN_TASK_PROGRESS : LN_TASK_IDLE;
+}
+
 typedef struct TokenNews
 {
 	const char *channel;
@@ -652,22 +847,42 @@ note_token_phase(void *arg)
 	ln_outbox_note_token(news->channel, news->error);
 }
 
+static TimestampTz
+note_tokens_due(void)
+{
+	const char *error;
+
+	for (int i = 0; i < W.nchannels; i++)
+		if (ln_token_news(W.channels[i]->token, &error))
+			return DT_NOBEGIN;
+	return DT_NOEND;
+}
+
 /* Let health() know which channels have no access token, and why. */
-static void
-note_tokens(void)
+static LnTaskResult
+note_tokens(TimestampTz *again)
 {
 	for (int i = 0; i < W.nchannels; i++)
 	{
 		TokenNews	news;
 
-		if (ln_backing_off("noting the state of a token"))
-			return;
 		news.channel = W.channels[i]->row.name;
-
-		if (ln_token_news(W.channels[i]->token, &news.error) &&
-			ln_phase("noting the state of a token", note_token_phase, &news))
-			ln_token_told(W.channels[i]->token);
+		if (!ln_token_news(W.channels[i]->token, &news.error))
+			continue;
+		if (!ln_phase(infos[TASK_NOTE_TOKENS].name, note_token_phase, &news))
+			return LN_TASK_FAILED;
+		ln_token_told(W.channels[i]->token);
 	}
+	return LN_TASK_PROGRESS;
+}
+
+static TimestampTz
+resume_channels_due(void)
+{
+	for (int i = 0; i < W.nchannels; i++)
+		if (W.channels[i]->credential_check.passed)
+			return DT_NOBEGIN;
+	return DT_NOEND;
 }
 
 static void
@@ -685,19 +900,27 @@ resume_phase(void *arg)
  * Channels that were paused for a 401, and that LINE would not refuse any
  * more.
  */
-static void
-resume_checked(void)
+static LnTaskResult
+resume_channels(TimestampTz *again)
 {
-	for (int i = 0; i < W.nchannels && !W.version_mismatch; i++)
-		if (!ln_backing_off("resuming a channel") &&
-			ln_credential_check_passed(W.channels[i]))
-			(void) ln_phase("resuming a channel", resume_phase, W.channels[i]);
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		LnChannel  *c = W.channels[i];
+
+		if (!c->credential_check.passed)
+			continue;
+		if (!ln_phase(infos[TASK_RESUME].name, resume_phase, c))
+			return LN_TASK_FAILED;
+		c->credential_check.passed = false;
+	}
+	return LN_TASK_PROGRESS;
 }
 
 typedef struct Wanted
 {
-	LnStatistic counts[LN_STATISTICS_MAX];
+	LnStatistic list[LN_STATISTICS_MAX];
 	int			n;
+	TimestampTz next;
 } Wanted;
 
 static void
@@ -705,45 +928,57 @@ wanted_statistics_phase(void *arg)
 {
 	Wanted	   *w = (Wanted *) arg;
 
-	w->n = ln_outbox_wanted_statistics(W.home, w->counts, &W.statistics_at);
+	w->n = ln_outbox_wanted_statistics(W.home, w->list, &w->next);
+}
+
+/* Which statistics are to be asked for, and when to look again? */
+static LnTaskResult
+find_statistics(TimestampTz *again)
+{
+	const LnStatistic *answers;
+	Wanted	   *w;
+
+	/* one batch after the other: recording the answers makes it due */
+	if (ln_line_statistics_pending() > 0 ||
+		ln_line_statistics_answers(&answers) > 0)
+		return LN_TASK_IDLE;
+	w = palloc(sizeof(Wanted));
+	if (!ln_phase(infos[TASK_FIND_STATISTICS].name, wanted_statistics_phase, w))
+		return LN_TASK_FAILED;
+	*again = w->next;
+	if (w->n > 0 &&
+		ln_line_statistics_ask(W.channels, W.nchannels, w->list, w->n, W.now,
+							   W.http) < w->n)
+		*again = Max(*again, W.now + STATISTICS_RETRY);
+	return LN_TASK_PROGRESS;
+}
+
+static TimestampTz
+record_statistics_due(void)
+{
+	const LnStatistic *answers;
+
+	return ln_line_statistics_pending() == 0 &&
+		ln_line_statistics_answers(&answers) > 0 ? DT_NOBEGIN : DT_NOEND;
 }
 
 static void
 record_statistics_phase(void *arg)
 {
-	const LnStatistic *counts;
-	int			n = ln_line_statistics_answers(&counts);
+	const LnStatistic *answers;
+	int			n = ln_line_statistics_answers(&answers);
 
-	ln_outbox_record_statistics(counts, n);
+	ln_outbox_record_statistics(answers, n);
 }
 
-/*
- * Ask LINE how many messages it delivered on past days, and keep the answers.
- */
-static void
-fetch_statistics(void)
+static LnTaskResult
+record_statistics(TimestampTz *again)
 {
-	const LnStatistic *answers;
-	Wanted		w;
-
-	if (W.version_mismatch || W.home == 0 || ln_line_statistics_pending() > 0)
-		return;
-	if (ln_line_statistics_answers(&answers) > 0)
-	{
-		if (!ln_try_phase("recording counts", record_statistics_phase, NULL))
-			return;
-		ln_line_statistics_forget();
-		/* what was asked and not told decides when to look again */
-		W.statistics_at = 0;
-	}
-	if (!ln_guc_enabled || W.statistics_at > GetCurrentTimestamp())
-		return;
-	if (!ln_try_phase("looking for counts to ask for", wanted_statistics_phase,
-					  &w) ||
-		w.n == 0)
-		return;
-	if (ln_line_statistics_ask(W.channels, W.nchannels, w.counts, w.n,
-							   W.http) < w.n)
-		W.statistics_at =
-			Max(W.statistics_at, GetCurrentTimestamp() + STATISTICS_RETRY);
+	if (!ln_phase(infos[TASK_RECORD_STATISTICS].name, record_statistics_phase,
+				  NULL))
+		return LN_TASK_FAILED;
+	ln_line_statistics_forget();
+	/* what was asked and not told decides when to look again */
+	ln_tasks_by(TASK_FIND_STATISTICS, DT_NOBEGIN);
+	return LN_TASK_PROGRESS;
 }

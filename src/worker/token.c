@@ -27,9 +27,11 @@
 #include "utils/timestamp.h"
 
 #include "base/crypto.h"
+#include "base/token_timer.h"
 #include "compat.h"
 #include "line/line_api.h"
 #include "line/token_api.h"
+#include "worker/secret.h"
 #include "worker/token.h"
 
 /*
@@ -54,27 +56,21 @@ struct LnToken
 	/* the token */
 	char	   *authorization;	/* header line, or NULL */
 	uint32		generation;		/* of it; grows with each */
-	TimestampTz expires_at;		/* DT_NOEND = not known to end */
-	TimestampTz renew_at;
 	bool		on_trial;		/* came after a 401, not proved yet */
+	LnTokenTimer timer;
+	int			question;		/* number of the last one */
 
-	/* getting it */
-	bool		wanted;
-	uint64		request;		/* tag of the request on its way, or 0 */
-	TimestampTz retry_at;
-	int			failures;		/* in a row */
 	char		error[256];		/* why there is none, or "" */
 	char		told[256];		/* what the operator was told last */
 };
 
-static uint64 requests = 0;		/* so many were made by this process */
-
-static void adopt(LnToken *t, const char *token);
+static void adopt(LnToken *t, const char *token, TimestampTz expires_at,
+				  TimestampTz renew_at);
 static void drop(LnToken *t);
 static void wipe(char **text);
 static void read_issued(LnToken *t);
-static void request(LnToken *t, const LnChannelRow *row, HttpClient *http);
 static void failed(LnToken *t, int64 at_least_ms, const char *why);
+static LnTokenSource source(const LnChannelRow *row);
 static uint64 random_bits(void);
 
 static bool
@@ -130,16 +126,33 @@ ln_token_configure(LnToken **token, const LnChannelRow *row,
 			row->line_channel_id ? pstrdup(row->line_channel_id) : NULL;
 		t->api_base = pstrdup(row->api_base);
 		t->flow = row->credential_v21 ? LN_FLOW_V21 : LN_FLOW_STATELESS;
-		t->expires_at = t->renew_at = DT_NOEND;
+		ln_token_timer_init(&t->timer, source(row));
 		MemoryContextSwitchTo(old);
 		*token = t;
 	}
 
 	/* a reload tries again at once what failed before */
-	t->retry_at = 0;
-	t->failures = 0;
+	t->timer.retry_at = LN_NOW;
+	t->timer.failures = 0;
 	if (t->kind == LN_CREDENTIAL_TOKEN)
 		read_issued(t);
+}
+
+static LnTokenSource
+source(const LnChannelRow *row)
+{
+	switch (row->credential)
+	{
+		case LN_CREDENTIAL_NONE:
+			break;
+		case LN_CREDENTIAL_TOKEN:
+			return strncmp(row->credential_value, "file:", 5) == 0
+				? LN_SOURCE_FILE : LN_SOURCE_INLINE;
+		case LN_CREDENTIAL_SECRET:
+		case LN_CREDENTIAL_JWT:
+			return LN_SOURCE_ISSUED;
+	}
+	return LN_SOURCE_NONE;
 }
 
 void
@@ -156,7 +169,7 @@ ln_token_free(LnToken **token)
 const char *
 ln_token_header(const LnToken *token, TimestampTz now)
 {
-	if (token == NULL || now >= token->expires_at)
+	if (token == NULL || now >= token->timer.expires_at)
 		return NULL;
 	return token->authorization;
 }
@@ -167,84 +180,75 @@ ln_token_generation(const LnToken *token)
 	return token->generation;
 }
 
-bool
-ln_token_ready(LnToken *t, TimestampTz now)
+LnTokenState
+ln_token_need(LnToken *t, TimestampTz now, TimestampTz *retry)
 {
+	*retry = DT_NOEND;
 	if (t == NULL)
-		return false;
-	if (now >= t->expires_at)
+		return LN_TOKEN_NONE;
+	if (now >= t->timer.expires_at)
 		drop(t);
-	if (t->kind == LN_CREDENTIAL_SECRET || t->kind == LN_CREDENTIAL_JWT)
-		t->wanted = t->authorization == NULL || now >= t->renew_at;
-	return t->authorization != NULL;
+	(void) ln_token_timer_need(&t->timer, now);
+	*retry = ln_token_timer_due(&t->timer);
+	return ln_token_timer_state(&t->timer);
 }
 
 TimestampTz
-ln_token_deadline(const LnToken *t)
+ln_token_due(const LnToken *t)
 {
-	if (t == NULL || t->request != 0 || t->kind == LN_CREDENTIAL_NONE ||
-		t->kind == LN_CREDENTIAL_TOKEN)
-		return DT_NOEND;
-	return t->retry_at;
+	return t == NULL ? DT_NOEND : ln_token_timer_due(&t->timer);
+}
+
+void
+ln_token_look_again(LnToken *t, TimestampTz now)
+{
+	if (t != NULL)
+		ln_token_timer_told(&t->timer, now);
 }
 
 bool
-ln_token_get(const LnChannel *c, const char *path, uint64 tag,
-			 HttpClient *http)
+ln_token_get(LnToken *t, const LnChannelRow *row, char *form,
+			 const char **path)
 {
-	HttpRequest req;
-	const char *headers[2];
 	char		err[256];
 
-	memset(&req, 0, sizeof(req));
-	req.tag = tag;
-	req.method = "GET";
-	req.url = psprintf("%s%s", c->row.api_base, path);
-	headers[0] = ln_token_header(c->token, GetCurrentTimestamp());
-	headers[1] = "Accept: application/json";
-	req.headers = headers;
-	req.nheaders = lengthof(headers);
-	req.connect_timeout_ms = c->row.connect_timeout_ms;
-	req.total_timeout_ms = c->row.total_timeout_ms;
-	req.ca_file = c->row.ca_file;
-	req.proxy = c->row.proxy;
-	return ln_http_add(http, &req, err, sizeof(err));
-}
-
-void
-ln_token_step(LnChannel **channels, int n, HttpClient *http)
-{
-	TimestampTz now = 0;
-
-	for (int i = 0; i < n; i++)
+	if (t->kind == LN_CREDENTIAL_TOKEN)
 	{
-		LnToken    *t = channels[i]->token;
-
-		if (t == NULL || !t->wanted || t->request != 0 || channels[i]->gone)
-			continue;
-		if (now == 0)
-			now = GetCurrentTimestamp();
-		if (t->retry_at <= now)
-			request(t, &channels[i]->row, http);
+		read_issued(t);
+		return false;
 	}
+	if (!ln_token_form(row, form, LN_TOKEN_FORM_SIZE, err, sizeof(err)))
+	{
+		failed(t, 0, err);
+		return false;
+	}
+	*path = ln_token_path(t->flow);
+	return true;
 }
 
 void
-ln_token_result(LnChannel **channels, int n, const HttpResult *res)
+ln_token_asked(LnToken *t, int no)
 {
-	LnToken    *t = NULL;
+	t->question = no;
+	ln_token_timer_asked(&t->timer);
+}
+
+void
+ln_token_failed(LnToken *t, const char *why)
+{
+	failed(t, 0, why);
+}
+
+void
+ln_token_answered(LnToken *t, int no, const HttpResult *res)
+{
 	char	   *token;
 	char		why[200];
 	int64		life;
 
-	for (int i = 0; i < n && t == NULL; i++)
-		if (channels[i]->token != NULL &&
-			channels[i]->token->request == res->tag)
-			t = channels[i]->token;
-	if (t == NULL)
-		return;					/* the credential was changed meanwhile */
-	t->request = 0;
-
+	/* the credential may be another one by now */
+	if (t == NULL || !t->timer.asking || t->question != no)
+		return;
 	if (res->verdict != HTTP_STATUS)
 	{
 		failed(t, 0,
@@ -272,16 +276,15 @@ ln_token_result(LnChannel **channels, int n, const HttpResult *res)
 	{
 		/* its life began when we asked, at the latest */
 		TimestampTz asked = GetCurrentTimestamp() - res->elapsed_us;
+		int64		usable_ms = life * 1000 - life * 1000 / SAFETY_PART;
 
-		adopt(t, token);
-		t->expires_at =
-			TimestampTzPlusMilliseconds(asked, life * 1000 -
-										life * 1000 / SAFETY_PART);
-		t->renew_at = TimestampTzPlusMilliseconds(asked, ln_token_renew_ms(life, random_bits()));
+		adopt(t, token, TimestampTzPlusMilliseconds(asked, usable_ms),
+			  TimestampTzPlusMilliseconds(asked,
+										  ln_token_renew_ms(life,
+															random_bits())));
 		ereport(DEBUG1,
-				(errmsg("new access token for channel \"%s\", good for " INT64_FORMAT
-						" s",
-						t->name, life)));
+				(errmsg("new access token for channel \"%s\", good for "
+						INT64_FORMAT " s", t->name, life)));
 	}
 	explicit_bzero(token, LN_TOKEN_SIZE);
 	pfree(token);
@@ -343,7 +346,7 @@ ln_token_fingerprint(const LnToken *t)
 
 	if (t == NULL || t->value == NULL)
 		return 0;
-	secret = ln_channel_secret(t->value, err, sizeof(err));
+	secret = ln_secret_read(t->value, err, sizeof(err));
 	if (secret == NULL)
 		return 0;
 	result = hash_bytes_extended((const unsigned char *) secret,
@@ -393,7 +396,7 @@ ln_token_form(const LnChannelRow *row, char *form, size_t room, char *err,
 				errlen);
 		return false;
 	}
-	secret = ln_channel_secret(row->credential_value, err, errlen);
+	secret = ln_secret_read(row->credential_value, err, errlen);
 	if (secret == NULL)
 		return false;
 	if (row->credential == LN_CREDENTIAL_SECRET)
@@ -415,52 +418,15 @@ ln_token_form(const LnChannelRow *row, char *form, size_t room, char *err,
 
 /* ---- helpers ---- */
 
-static void
-request(LnToken *t, const LnChannelRow *row, HttpClient *http)
-{
-	static const char *const headers[] = {
-		"Content-Type: application/x-www-form-urlencoded",
-		"Accept: application/json"
-	};
-	char	   *form = palloc(LN_TOKEN_FORM_SIZE);
-	char		err[256];
-	HttpRequest req;
-
-	t->wanted = false;
-	if (!ln_token_form(row, form, LN_TOKEN_FORM_SIZE, err, sizeof(err)))
-		failed(t, 0, err);
-	else
-	{
-		memset(&req, 0, sizeof(req));
-		req.tag = LN_TAG_TOKEN | ++requests;
-		req.method = "POST";
-		req.url = psprintf("%s%s", row->api_base, ln_token_path(t->flow));
-		req.headers = headers;
-		req.nheaders = lengthof(headers);
-		req.body = form;
-		req.body_len = strlen(form);
-		req.connect_timeout_ms = row->connect_timeout_ms;
-		req.total_timeout_ms = row->total_timeout_ms;
-		req.ca_file = row->ca_file;
-		req.proxy = row->proxy;
-		if (ln_http_add(http, &req, err, sizeof(err)))
-			t->request = req.tag;
-		else
-			failed(t, 0, err);
-	}
-	explicit_bzero(form, LN_TOKEN_FORM_SIZE);
-	pfree(form);
-}
-
 /* No token came.  One at hand is used as long as it lives. */
 static void
 failed(LnToken *t, int64 at_least_ms, const char *why)
 {
 	int64		wait_ms;
 
-	t->failures++;
-	wait_ms = Max(at_least_ms, ln_token_retry_ms(t->failures, random_bits()));
-	t->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait_ms);
+	wait_ms = Max(at_least_ms,
+				  ln_token_retry_ms(t->timer.failures + 1, random_bits()));
+	ln_token_timer_failed(&t->timer, wait_ms * 1000, GetCurrentTimestamp());
 	/* one that is still good makes it no news yet */
 	if (t->authorization == NULL)
 		strlcpy(t->error, why, sizeof(t->error));
@@ -475,30 +441,38 @@ static void
 read_issued(LnToken *t)
 {
 	char		err[200];
-	char	   *token = ln_channel_secret(t->value, err, sizeof(err));
+	char	   *token = ln_secret_read(t->value, err, sizeof(err));
 
 	if (token == NULL)
 	{
 		/* what was read before goes on until LINE objects */
 		snprintf(t->error, sizeof(t->error), "its file cannot be read: %s",
 				 err);
+		ln_token_timer_failed(&t->timer, 0, GetCurrentTimestamp());
 		return;
 	}
 	if (!ln_token_is_clean(token))
+	{
 		strlcpy(t->error,
 				"it must consist of printable ASCII characters without space",
 				sizeof(t->error));
+		ln_token_timer_failed(&t->timer, 0, GetCurrentTimestamp());
+	}
 	else if (t->authorization == NULL ||
 			 strcmp(strrchr(t->authorization, ' ') + 1, token) != 0)
-		adopt(t, token);
+		adopt(t, token, DT_NOEND, DT_NOEND);
 	else
+	{
+		ln_token_timer_got(&t->timer, DT_NOEND, DT_NOEND);
 		t->error[0] = '\0';
+	}
 	explicit_bzero(token, strlen(token));
 	pfree(token);
 }
 
 static void
-adopt(LnToken *t, const char *token)
+adopt(LnToken *t, const char *token, TimestampTz expires_at,
+	  TimestampTz renew_at)
 {
 	static const char scheme[] = "Authorization: Bearer ";
 	size_t		len = strlen(token);
@@ -509,10 +483,7 @@ adopt(LnToken *t, const char *token)
 	wipe(&t->authorization);
 	t->authorization = header;
 	t->generation++;
-	t->expires_at = t->renew_at = DT_NOEND;
-	t->wanted = false;
-	t->retry_at = 0;
-	t->failures = 0;
+	ln_token_timer_got(&t->timer, expires_at, renew_at);
 	t->error[0] = '\0';
 }
 
@@ -520,7 +491,7 @@ static void
 drop(LnToken *t)
 {
 	wipe(&t->authorization);
-	t->expires_at = t->renew_at = DT_NOEND;
+	ln_token_timer_dropped(&t->timer);
 }
 
 static void

@@ -9,14 +9,8 @@
  * only, is asked for when a message needs it, and is replaced before it ends,
  * while the old one is still in use.
  *
- *	none -> asked for -> here -(nearly over)-> here and asked for -> here ...
- *	              |        |
- *	   (failed) waits      +-(401)-> asked for -> on trial -(401)-> given up: the
- *	   and is asked again            or re-read      |              channel pauses
- *	                                                 +-(other answer)-> here
- *
- * Requests go through the worker's HTTP client, apart from messages by their
- * tags.  Nothing here needs a transaction.
+ * When, is decided by base/token_timer.c; the requests themselves are made by
+ * token_request.c.  Nothing here needs a transaction.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,21 +19,12 @@
 
 #include "datatype/timestamp.h"
 
+#include "base/gate.h"
+#include "db/outbox.h"
 #include "http/http.h"
-#include "worker/channel.h"
+#include "utils/palloc.h"
 
-/*
- * tags with one of these bits are no messages: see also line_statistics.h and
- * credential_check.h
- */
-#define LN_TAG_TOKEN		(UINT64CONST(1) << 62)
-#define LN_TAG_STATISTICS		(UINT64CONST(1) << 61)
-#define LN_TAG_CREDENTIAL_CHECK		(UINT64CONST(1) << 60)
-#define LN_TAG_PROBE		(UINT64CONST(1) << 59)
-#define LN_TAG_SIDE			(LN_TAG_TOKEN | LN_TAG_STATISTICS | LN_TAG_CREDENTIAL_CHECK | LN_TAG_PROBE)
-
-/* places in the HTTP client for such requests */
-#define LN_SIDE_TRANSFERS	16
+typedef struct LnToken LnToken;
 
 /*
  * Take a credential over into *token (made on first use, freed when it is gone
@@ -57,31 +42,30 @@ extern const char *ln_token_header(const LnToken *token, TimestampTz now);
 extern uint32 ln_token_generation(const LnToken *token);
 
 /*
- * There is something to send: is there a token?  Asks for one, or for the
- * next, if need be.
+ * There is something to send: is there a token?  Notes that one, or the next,
+ * is wanted.  *retry = when it is tried to get one again; see LnGateFacts.
  */
-extern bool ln_token_ready(LnToken *token, TimestampTz now);
+extern LnTokenState ln_token_need(LnToken *token, TimestampTz now,
+								  TimestampTz *retry);
+
+/* When is ln_token_get() to be called?  DT_NOEND = not now. */
+extern TimestampTz ln_token_due(const LnToken *token);
+
+/* A new message came: has its file, that could not be read, appeared? */
+extern void ln_token_look_again(LnToken *token, TimestampTz now);
 
 /*
- * When to ask ln_token_ready() again, having got false; DT_NOEND = an answer
- * is on its way, or it is hopeless.
+ * Get the one that is wanted: reads its file; or returns true, and the form
+ * (LN_TOKEN_FORM_SIZE bytes, which the caller wipes) to ask LINE with.  Then
+ * ln_token_asked() or ln_token_failed() follows, and ln_token_answered().
  */
-extern TimestampTz ln_token_deadline(const LnToken *token);
+extern bool ln_token_get(LnToken *token, const LnChannelRow *row, char *form,
+						 const char **path);
+extern void ln_token_asked(LnToken *token, int no);
+extern void ln_token_failed(LnToken *token, const char *why);
 
-/*
- * Ask LINE something in the name of a channel whose token is ready: GET path,
- * by the road that its messages take.  The answer comes with that tag.  False
- * when there is no place for it.
- */
-extern bool ln_token_get(const LnChannel *c, const char *path, uint64 tag,
-						 HttpClient *http);
-
-/* Start the requests that are wanted. */
-extern void ln_token_step(LnChannel **channels, int n, HttpClient *http);
-
-/* An answer with LN_TAG_TOKEN. */
-extern void ln_token_result(LnChannel **channels, int n,
-							const HttpResult *res);
+/* The answer to the question of that number; others are not for this token. */
+extern void ln_token_answered(LnToken *token, int no, const HttpResult *res);
 
 /*
  * LINE answered 401 to a message sent with that generation.  True: another

@@ -1,0 +1,265 @@
+/*-------------------------------------------------------------------------
+ *
+ * delivery.c
+ *		The deliveries in hand: a fixed number of places, in lists.
+ *
+ * A place is free, in the queue of its endpoint (claimed), on the wire, or in
+ * the list of those that wait to be recorded.  Each place has its entry in the
+ * send journal.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "worker/state.h"
+
+typedef struct DoneList
+{
+	int			head;			/* -1 = empty */
+	int			tail;
+	int			n;
+}			DoneList;
+
+static Delivery *deliveries;
+static int	size;
+static int *free_list;			/* a stack of places */
+static int	nfree;
+static int	nclaimed;
+static int	nsent;
+static DoneList done =
+{
+	-1, -1, 0
+};
+static LnSendJournal *journal;
+
+void
+ln_deliveries_init(int n)
+{
+	size = n;
+	deliveries = MemoryContextAllocZero(W.context, sizeof(Delivery) * n);
+	free_list = MemoryContextAlloc(W.context, sizeof(int) * n);
+	journal = ln_journal_create(MyDatabaseId, W.claimer, n);
+	for (int i = 0; i < n; i++)
+	{
+		deliveries[i].journal = ln_journal_entry(journal, i);
+		deliveries[i].next = -1;
+		free_list[nfree++] = n - 1 - i;
+	}
+}
+
+int
+ln_deliveries_size(void)
+{
+	return size;
+}
+
+int
+ln_deliveries_free(void)
+{
+	return nfree;
+}
+
+int
+ln_deliveries_claimed(void)
+{
+	return nclaimed;
+}
+
+int
+ln_deliveries_sent(void)
+{
+	return nsent;
+}
+
+int
+ln_deliveries_done(void)
+{
+	return done.n;
+}
+
+Delivery   *
+ln_delivery(int no)
+{
+	return &deliveries[no];
+}
+
+int
+ln_delivery_no(const Delivery *d)
+{
+	return (int) (d - deliveries);
+}
+
+Delivery   *
+ln_delivery_peek(int n)
+{
+	return &deliveries[free_list[nfree - 1 - n]];
+}
+
+Delivery   *
+ln_delivery_claim(LnChannel *c, LineKind kind, TimestampTz expires_at)
+{
+	LnQueue    *q = &c->claimed[kind];
+	int			no = free_list[--nfree];
+	Delivery   *d = &deliveries[no];
+
+	d->state = DELIVERY_CLAIMED;
+	d->next = -1;
+	d->channel = c;
+	d->kind = kind;
+	d->expires_at = expires_at;
+	if (q->n == 0)
+	{
+		q->head = no;
+		q->expires_at = expires_at;
+	}
+	else
+		deliveries[q->tail].next = no;
+	q->tail = no;
+	q->n++;
+	q->expires_at = Min(q->expires_at, expires_at);
+	c->in_flight++;
+	nclaimed++;
+	return d;
+}
+
+Delivery   *
+ln_delivery_first(const LnChannel *c, LineKind kind)
+{
+	const		LnQueue *q = &c->claimed[kind];
+
+	return q->n == 0 ? NULL : &deliveries[q->head];
+}
+
+/* Takes the one after "before" (-1 = the first) out of a queue. */
+static void
+unlink_after(LnQueue * q, int before, Delivery *d)
+{
+	if (before < 0)
+		q->head = d->next;
+	else
+		deliveries[before].next = d->next;
+	if (q->tail == ln_delivery_no(d))
+		q->tail = before;
+	d->next = -1;
+	q->n--;
+	nclaimed--;
+}
+
+void
+ln_delivery_sent(Delivery *d)
+{
+	LnQueue    *q = &d->channel->claimed[d->kind];
+
+	Assert(d->state == DELIVERY_CLAIMED && q->head == ln_delivery_no(d));
+	unlink_after(q, -1, d);
+	d->state = DELIVERY_SENT;
+	d->channel->sent++;
+	nsent++;
+}
+
+void
+ln_delivery_done(Delivery *d)
+{
+	if (d->state == DELIVERY_SENT)
+	{
+		d->channel->sent--;
+		nsent--;
+	}
+	d->state = DELIVERY_DONE;
+	d->next = -1;
+	if (done.n++ == 0)
+		done.head = ln_delivery_no(d);
+	else
+		deliveries[done.tail].next = ln_delivery_no(d);
+	done.tail = ln_delivery_no(d);
+}
+
+void
+ln_deliveries_remove(LnChannel *c, LineKind kind,
+					 bool (*which) (const Delivery *d),
+					 void (*take) (Delivery *d))
+{
+	LnQueue    *q = &c->claimed[kind];
+	int			before = -1;
+	TimestampTz expires_at = DT_NOEND;
+
+	for (int i = q->head, n = q->n; n > 0; n--)
+	{
+		Delivery   *d = &deliveries[i];
+
+		i = d->next;
+		if (which == NULL || which(d))
+		{
+			unlink_after(q, before, d);
+			take(d);
+			continue;
+		}
+		before = ln_delivery_no(d);
+		expires_at = Min(expires_at, d->expires_at);
+	}
+	q->expires_at = expires_at;
+}
+
+Delivery   *
+ln_deliveries_done_first(void)
+{
+	return done.n == 0 ? NULL : &deliveries[done.head];
+}
+
+Delivery   *
+ln_deliveries_done_next(const Delivery *d)
+{
+	return d->next < 0 ? NULL : &deliveries[d->next];
+}
+
+void
+ln_deliveries_sweep(void)
+{
+	DoneList	left = {-1, -1, 0};
+
+	for (int i = done.head, n = done.n; n > 0; n--)
+	{
+		Delivery   *d = &deliveries[i];
+		int			no = i;
+
+		i = d->next;
+		d->next = -1;
+		if (d->state == DELIVERY_FREE)
+		{
+			free_list[nfree++] = no;
+			continue;
+		}
+		if (left.n++ == 0)
+			left.head = no;
+		else
+			deliveries[left.tail].next = no;
+		left.tail = no;
+	}
+	done = left;
+}
+
+bool
+ln_deliveries_have_order(const LnChannel *c, int64 order_hash)
+{
+	for (int i = 0; i < size; i++)
+	{
+		const Delivery *d = &deliveries[i];
+
+		if (d->state != DELIVERY_FREE && d->ordered &&
+			d->order_hash == order_hash && d->channel == c)
+			return true;
+	}
+	return false;
+}
+
+void
+ln_deliveries_end_journal(void)
+{
+	if (journal != NULL)
+		ln_journal_destroy(journal);
+	journal = NULL;
+}

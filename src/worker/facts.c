@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * facts.c
+ *		What the gate is asked about an endpoint, and telling others what it
+ *		says.
+ *
+ * Everybody in the worker who wants to know whether an endpoint may be sent to
+ * asks here, and gets the same verdict within a turn of the loop.  Whoever
+ * wants to know from outside reads the last one that was published; it is
+ * published before anything that can block.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "guc.h"
+#include "worker/probe.h"
+#include "worker/state.h"
+#include "worker/token.h"
+
+/* What may wait to be recorded before claiming stops. */
+#define MAX_UNRECORDED		4096
+
+/* A drainer asks again after so long (us) whether another one is done. */
+#define OTHER_DRAIN_RETRY	(USECS_PER_SEC / 4)
+
+int
+ln_worker_budget_left(const LnChannel *c)
+{
+	int64		left;
+
+	if (c->row.daily_budget == 0)
+		return PG_INT32_MAX;
+	left = c->row.daily_budget - c->row.sent_today - c->in_flight;
+	return left > 0 ? (int) Min(left, PG_INT32_MAX) : 0;
+}
+
+static void
+gather(LnChannel *c, LineKind kind, LnGateFacts * f)
+{
+	int64		mono_ns = ln_monotonic_ns();
+	int64		wait_ns;
+	int64		breaker_ms;
+
+	f->disabled = !ln_guc_enabled;
+	f->version_mismatch = W.version_mismatch;
+	f->no_channel = c->gone;
+	f->disarmed = W.home == 0 || c->row.home != W.home;
+	f->channel_paused = c->row.paused;
+	f->token_refused = c->row.paused_automatically;
+	f->endpoint_paused = c->row.endpoint_paused[kind];
+	f->token = ln_token_need(c->token, W.now, &f->token_retry);
+	f->quiet_until = ln_channel_quiet_until(c, W.now);
+	if (c->row.daily_budget > 0 && W.now >= c->row.day_ends)
+		ln_tasks_by(TASK_CONFIGURE, DT_NOBEGIN);	/* the new day's count */
+	else if (ln_worker_budget_left(c) == 0)
+	{
+		if (c->row.sent_today >= c->row.daily_budget)
+			f->budget_until = c->row.day_ends;
+		else
+			f->in_flight_full = true;	/* an answer may leave some of it */
+	}
+	f->limit_until = c->limit_until;
+	/* any worker of this cluster may have been told to wait */
+	wait_ns = ln_shmem_rate_blocked_until(c->rate_key[kind]) - mono_ns;
+	if (wait_ns > 0)
+		f->line_wait_until = W.now + wait_ns / 1000 + 1;
+	breaker_ms = ln_breaker_wait_ms(&c->breaker, mono_ns / 1000000);
+	if (breaker_ms > 0)
+		f->breaker_until = W.now + breaker_ms * 1000;
+	else
+		f->probing =
+			ln_breaker_allow(&c->breaker, 1, mono_ns / 1000000) == 0 ||
+			!ln_probe_clear(c);
+	if (W.drain_until != 0 && !c->mine)
+		f->other_drain_until = W.now + OTHER_DRAIN_RETRY;
+	f->backoff_until = c->backoff_until;
+	f->unrecorded = ln_deliveries_done() > MAX_UNRECORDED;
+	f->window_full =
+		ln_window_room(&c->window, c->sent, mono_ns / 1000000) == 0;
+	if (c->in_flight >= c->row.max_in_flight || ln_deliveries_free() == 0)
+		f->in_flight_full = true;
+	f->rate_until = c->rate_until[kind];
+}
+
+LnVerdict
+ln_worker_gate(LnChannel *c, LineKind kind)
+{
+	if (c->verdict_turn[kind] != W.turn)
+	{
+		LnGateFacts facts;
+
+		memset(&facts, 0, sizeof(facts));
+		gather(c, kind, &facts);
+		c->verdict[kind] = ln_gate(&facts, W.now);
+		c->verdict_turn[kind] = W.turn;
+	}
+	return c->verdict[kind];
+}
+
+void
+ln_worker_regate(LnChannel *c)
+{
+	c->verdict_turn[0] = c->verdict_turn[1] = 0;
+}
+
+static bool
+same(const LnVerdict * a, const LnVerdict * b)
+{
+	return a->reason == b->reason && a->until == b->until &&
+		a->not_before == b->not_before;
+}
+
+void
+ln_worker_publish(LnChannel *c)
+{
+	for (LineKind kind = LINE_TEMPLATE; kind <= LINE_FLEXIBLE; kind++)
+	{
+		LnVerdict	v;
+
+		if (c->stats[kind] == NULL)
+			continue;
+		v = ln_worker_gate(c, kind);
+		ln_stats_breaker(c->stats[kind], c->breaker.state,
+						 W.now + (c->breaker.until_ms -
+								  ln_monotonic_ns() / 1000000) * 1000);
+		if (same(&v, &c->published[kind]))
+			continue;
+		ln_stats_verdict(c->stats[kind], v, W.now);
+		c->published[kind] = v;
+	}
+}
+
+void
+ln_worker_publish_all(void)
+{
+	for (int i = 0; i < W.nchannels; i++)
+		ln_worker_publish(W.channels[i]);
+}

@@ -1,0 +1,79 @@
+/*-------------------------------------------------------------------------
+ *
+ * secret.c
+ *		The text of a secret: inline, or the first line of a file.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "storage/fd.h"
+
+#include "worker/secret.h"
+
+/* LINE's tokens are a few hundred bytes, a PEM key under 4 kB. */
+#define MAX_SECRET	8192
+
+char *
+ln_secret_read(const char *value, char *err, size_t errlen)
+{
+	const char *path;
+	struct stat st;
+	char		buf[MAX_SECRET + 1];
+	char	   *secret;
+	ssize_t		len;
+	int			fd;
+
+	if (strncmp(value, "file:", 5) != 0)
+		return pstrdup(value);
+	path = value + 5;
+
+	/* O_NONBLOCK: opening a pipe must not hang */
+	fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	if (fd < 0)
+	{
+		snprintf(err, errlen, "could not open the file: %s", strerror(errno));
+		return NULL;
+	}
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+	{
+		CloseTransientFile(fd);
+		strlcpy(err, "it is not a regular file", errlen);
+		return NULL;
+	}
+	/* as the server does with its TLS key */
+	if ((st.st_uid == geteuid() && (st.st_mode & (S_IRWXG | S_IRWXO))) ||
+		(st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IXGRP | S_IRWXO))) ||
+		(st.st_uid != 0 && st.st_uid != geteuid()))
+	{
+		CloseTransientFile(fd);
+		strlcpy(
+				err,
+				"it must belong to the server's user and be accessible to nobody else (0600), or to root (0640)",
+				errlen);
+		return NULL;
+	}
+	len = read(fd, buf, MAX_SECRET);
+	CloseTransientFile(fd);
+	if (len <= 0)
+	{
+		strlcpy(err, "it is empty or cannot be read", errlen);
+		return NULL;
+	}
+	buf[len] = '\0';
+	/* the first line, except of a PEM key */
+	if (strncmp(buf, "-----BEGIN", 10) != 0)
+		buf[strcspn(buf, "\r\n")] = '\0';
+	if (buf[0] == '\0')
+	{
+		strlcpy(err, "its first line is empty", errlen);
+		return NULL;
+	}
+	secret = pstrdup(buf);
+	explicit_bzero(buf, sizeof(buf));
+	return secret;
+}
