@@ -57,6 +57,7 @@ OBJS = \
 	src/funcs/totals.o \
 	src/funcs/unblock_trigger.o \
 	src/funcs/wait.o \
+	src/funcs/waiting_reasons.o \
 	src/funcs/webhook.o \
 	src/http/http.o \
 	src/line/line_api.o \
@@ -107,6 +108,7 @@ SQL_PARTS = \
 	sql/parts/41_history.sql \
 	sql/parts/42_partitions.sql \
 	sql/parts/43_insert.sql \
+	sql/parts/44_waiting_reasons.sql \
 	sql/parts/50_statistics.sql \
 	sql/parts/51_notifications.sql \
 	sql/parts/52_webhook.sql \

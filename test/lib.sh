@@ -18,12 +18,13 @@ say() { printf '%s\n' "$*"; }
 step() { printf '\n== %s\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
-# run as the plain user, in the work directory, with our PostgreSQL first
+# run as the plain user, in the work directory, with our PostgreSQL first, and
+# without the lock of make_work, which a server left behind would keep
 as_user() {
     if [ "$(id -u)" = 0 ]; then
-        runuser -u "$LN_USER" -- env "${user_env[@]}" "$@"
+        runuser -u "$LN_USER" -- env "${user_env[@]}" "$@" 9>&-
     else
-        env "${user_env[@]}" "$@"
+        env "${user_env[@]}" "$@" 9>&-
     fi
 }
 

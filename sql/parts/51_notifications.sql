@@ -29,47 +29,56 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._viewer() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._viewer() IS 'which messages the caller may see: all (owner, support, operator), or those of the channels it may send through';
 
--- What holds up whole endpoints of channels.  A row for each channel and
--- endpoint that the caller may see; reason NULL = nothing.
-CREATE FUNCTION line_notify._hold_ups(OUT channel text, OUT endpoint text, OUT reason text, OUT until timestamptz,
-	OUT quiet_hours text, OUT time_zone text, OUT in_doubt_before timestamptz, OUT in_doubt_until timestamptz)
+-- What holds up whole endpoints: a row for each channel and endpoint.
+CREATE FUNCTION line_notify._endpoint_verdicts(OUT channel text, OUT endpoint text, OUT no integer, OUT reason text,
+	OUT until timestamptz, OUT not_before timestamptz)
 RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
 AS $$
-	SELECT c.name, e.endpoint, r.reason, r.until, c.quiet_hours, c.time_zone, i.in_doubt_before, i.in_doubt_until
-	FROM line_notify._viewer() me,
+	SELECT c.name, e.endpoint, v.no, v.reason, v.until, v.not_before
+	FROM (SELECT line_notify._local_home() AS home) here,
 		 line_notify.channel c
-		 LEFT JOIN line_notify.identity i ON i.home = c.home
+		 LEFT JOIN line_notify.token_status t ON t.channel = c.name
 		 CROSS JOIN (VALUES ('template'), ('flexible')) e(endpoint)
-		 LEFT JOIN line_notify._stats() s
-			ON s.channel = c.name AND s.endpoint = e.endpoint
-			   AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-		 LEFT JOIN LATERAL (
-			SELECT x.reason, x.until
-			FROM (VALUES
-				(1, c.home IS DISTINCT FROM me.home, 'disarmed', NULL::timestamptz),
-				(2, pg_is_in_recovery(), 'standby', NULL),
-				(3, line_notify._preload_state() <> 'ok', line_notify._preload_state(), NULL),
-				(3, EXISTS (SELECT FROM line_notify._workers() w
-							WHERE w.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-							  AND w.state IN ('no slot', 'backoff', 'held', 'version')), 'no worker', NULL),
-				(4, c.paused_at IS NOT NULL, 'channel paused', NULL),
-				(5, NOT EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name
-								AND k.kind IN ('access_token', 'client_secret', 'jwt_key')), 'no credential', NULL),
-				(6, EXISTS (SELECT FROM line_notify.token_status t WHERE t.channel = c.name), 'no access token', NULL),
-				(7, EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = c.name
-							AND p.scope = 'endpoint' AND p.subject = e.endpoint), 'endpoint paused', NULL),
-				(8, line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp()) IS NOT NULL, 'quiet hours',
-					line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp())),
-				(9, c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
-									   WHERE d.channel = c.name AND d.day = (statement_timestamp() AT TIME ZONE c.time_zone)::date),
-					'daily budget used up', date_trunc('day', statement_timestamp() AT TIME ZONE c.time_zone + interval '1 day') AT TIME ZONE c.time_zone),
-				(10, s.breaker <> 'closed', 'circuit breaker ' || s.breaker, s.breaker_until),
-				(11, s.blocked_until > statement_timestamp(), 'LINE said wait', s.blocked_until)
-			) x(no, holds, reason, until)
-			WHERE x.holds
-			ORDER BY x.no LIMIT 1) r ON true
-	WHERE me.everything OR c.name = ANY (me.channels)
+		 CROSS JOIN LATERAL line_notify._endpoint_verdict(c.name, e.endpoint,
+			c.home IS DISTINCT FROM here.home,
+			c.paused_at IS NOT NULL,
+			c.pause_automatic,
+			EXISTS (SELECT FROM line_notify.partial_pause p
+					WHERE p.channel = c.name AND p.scope = 'endpoint' AND p.subject = e.endpoint),
+			EXISTS (SELECT FROM line_notify.credential k WHERE k.channel = c.name
+					AND k.kind IN ('access_token', 'client_secret', 'jwt_key')),
+			t.error,
+			line_notify._quiet_until(c.quiet_hours, c.time_zone, statement_timestamp()),
+			(SELECT date_trunc('day', statement_timestamp() AT TIME ZONE c.time_zone + interval '1 day') AT TIME ZONE c.time_zone
+			 FROM line_notify.daily_sent d
+			 WHERE d.channel = c.name AND d.day = (statement_timestamp() AT TIME ZONE c.time_zone)::date
+			   AND d.sent >= c.daily_budget)) v
+$$;
+REVOKE ALL ON FUNCTION line_notify._endpoint_verdicts() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._endpoint_verdicts() IS 'what holds up each endpoint of each channel now';
+
+-- The same of those that the caller may see, with what holds up single
+-- messages of them.  running are the transactions of others that run, our own
+-- processes apart: one of them may have the row of a message locked.
+CREATE FUNCTION line_notify._hold_ups(OUT channel text, OUT endpoint text, OUT no integer, OUT reason text,
+	OUT until timestamptz, OUT not_before timestamptz, OUT quiet_hours text, OUT time_zone text,
+	OUT in_doubt_before timestamptz, OUT in_doubt_until timestamptz, OUT running xid[])
+RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
+AS $$
+	SELECT v.channel, v.endpoint, v.no, v.reason, v.until, v.not_before, c.quiet_hours, c.time_zone,
+		   i.in_doubt_before, i.in_doubt_until, l.running
+	FROM line_notify._viewer() me,
+		 line_notify._endpoint_verdicts() v
+		 JOIN line_notify.channel c ON c.name = v.channel
+		 LEFT JOIN line_notify.identity i ON i.home = c.home
+		 CROSS JOIN (SELECT coalesce(array_agg(x.transactionid), '{}') AS running FROM pg_locks x
+					 WHERE x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' AND x.granted
+					   AND x.pid <> pg_backend_pid()
+					   AND NOT EXISTS (SELECT FROM pg_stat_activity a
+									   WHERE a.pid = x.pid AND a.backend_type LIKE 'line\_notify %')) l
+	WHERE me.everything OR v.channel = ANY (me.channels)
 $$;
 REVOKE ALL ON FUNCTION line_notify._hold_ups() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._hold_ups() IS 'what holds up the endpoints of the caller''s channels now';
@@ -83,27 +92,22 @@ SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 	   NULL::smallint AS http_status, NULL::text AS request_id,
 	   o.created_at, o.due_at, o.expires_at, f.claimed_at AS sent_at, NULL::timestamptz AS ended_at,
 	   f.delivered_at, o.error, o.policy,
-	   CASE WHEN f.id IS NOT NULL OR o.state <> 'queued' THEN NULL
-			WHEN k.channel IS NULL THEN 'no such channel'
-			WHEN o.home IS DISTINCT FROM me.home THEN 'disarmed'
-			WHEN k.reason IN ('disarmed', 'standby', 'not preloaded', 'disabled', 'no launcher', 'no worker', 'channel paused', 'no credential', 'no access token', 'endpoint paused') THEN k.reason
-			WHEN EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
-						 AND p.scope = 'template' AND p.subject = o.template_key) THEN 'template paused'
-			WHEN EXISTS (SELECT FROM line_notify.partial_pause p WHERE p.channel = o.channel
-						 AND (p.scope = 'use_case' OR p.scope = 'design' AND o.template_key IS NULL)
-						 AND p.subject = coalesce(o.use_case::text, '')) THEN 'use case paused'
-			WHEN o.due_at <= k.in_doubt_before THEN 'in doubt after a promotion'
-			WHEN o.due_at = 'infinity' THEN 'behind another message of its order_key'
-			WHEN o.due_at > statement_timestamp() AND o.attempts > 0 THEN 'next attempt'
-			WHEN o.due_at > statement_timestamp() THEN 'not due yet'
-			ELSE coalesce(k.reason, 'in line') END AS waiting_reason,
-	   CASE WHEN f.id IS NOT NULL OR o.state <> 'queued' THEN NULL
-			ELSE greatest(t.moment, line_notify._quiet_until(k.quiet_hours, k.time_zone, t.moment)) END AS waiting_until
+	   w.reason AS waiting_reason,
+	   CASE WHEN w.reason IS NOT NULL
+			THEN greatest(t.moment, line_notify._quiet_until(k.quiet_hours, k.time_zone, t.moment)) END AS waiting_until
 FROM me, line_notify.outbox o
 LEFT JOIN line_notify.in_flight f ON f.id = o.id
 LEFT JOIN hold k ON k.channel = o.channel AND k.endpoint = CASE WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END
-CROSS JOIN LATERAL (SELECT greatest(nullif(o.due_at, 'infinity'), k.until, statement_timestamp(),
-									CASE WHEN o.due_at <= k.in_doubt_before THEN k.in_doubt_until END) AS moment) t
+LEFT JOIN LATERAL line_notify._message_verdict(k.no, k.until, k.not_before,
+	o.home IS DISTINCT FROM me.home,
+	EXISTS (SELECT FROM line_notify.partial_pause p
+			WHERE p.channel = o.channel AND p.scope = 'template' AND p.subject = o.template_key),
+	EXISTS (SELECT FROM line_notify.partial_pause p
+			WHERE p.channel = o.channel AND (p.scope = 'use_case' OR p.scope = 'design' AND o.template_key IS NULL)
+			  AND p.subject = coalesce(o.use_case::text, '')),
+	o.due_at, o.attempts > 0, o.error LIKE 'in quarantine: %', o.xmax = ANY (k.running),
+	k.in_doubt_before, k.in_doubt_until) w ON f.id IS NULL AND o.state = 'queued'
+CROSS JOIN LATERAL (SELECT greatest(nullif(o.due_at, 'infinity'), w.not_before, statement_timestamp()) AS moment) t
 WHERE me.everything OR o.channel = ANY (me.channels)
 UNION ALL
 SELECT h.id, h.channel, h.use_case, h.template_key, h.batch, h.reference, h.dedup_key, h.order_key, h.priority,
@@ -113,7 +117,7 @@ SELECT h.id, h.channel, h.use_case, h.template_key, h.batch, h.reference, h.dedu
 FROM me, line_notify.history h
 WHERE me.everything OR h.channel = ANY (me.channels);
 COMMENT ON VIEW line_notify.notifications IS 'Every message, waiting or finished, one row each; no payload, no recipient';
-COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not been sent yet; in line = it is its turn soon';
+COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not been sent yet; what each value means and what ends it says view waiting_reasons';
 COMMENT ON COLUMN line_notify.notifications.policy IS 'what it wants otherwise than its channel';
 COMMENT ON COLUMN line_notify.notifications.waiting_until IS 'not before this time, quiet hours included; of what waits for somebody, only the time it is due';
 

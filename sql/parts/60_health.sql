@@ -165,6 +165,20 @@ BEGIN
 		END IF;
 	END IF;
 
+	-- what holds the worker up as a whole
+	FOR x IN
+		SELECT DISTINCT w.reason, w.severity, w.meaning_en, w.what_ends_it
+		FROM line_notify._endpoint_verdict(NULL, NULL, false, false, false, false, true, NULL, NULL, NULL) v
+		JOIN line_notify._waiting_reasons() w ON w.no = v.no
+		WHERE w.severity IS NOT NULL AND NOT standby
+	LOOP
+		severity := x.severity;
+		subject := 'worker';
+		reason := format('%s: %s', x.reason, x.meaning_en);
+		hint := format('What ends it: %s.', x.what_ends_it);
+		RETURN NEXT;
+	END LOOP;
+
 	FOR x IN SELECT i.in_doubt_before, i.in_doubt_until FROM line_notify.identity i WHERE i.home = here AND i.in_doubt_before IS NOT NULL
 	LOOP
 		severity := 'warning';
@@ -270,6 +284,40 @@ BEGIN
 		END IF;
 		CONTINUE WHEN standby;
 
+		FOR x IN
+			SELECT sum(u.on_the_wire) AS n, max(u.overdue) AS overdue,
+				   extract(epoch FROM clock_timestamp() - min(u.since))::integer AS seconds
+			FROM line_notify._unanswered() u WHERE u.channel = c.name
+			HAVING min(u.since) < clock_timestamp() - interval '5 seconds'
+		LOOP
+			severity := 'warning';
+			IF x.overdue > 0 THEN
+				reason := format('%s requests unanswered for up to %s seconds, while later ones are answered', x.overdue, x.seconds);
+				hint := format('They end after total_timeout (%s), as unknown or to be sent again; they take places of max_in_flight (%s) until then.', c.total_timeout, c.max_in_flight);
+			ELSE
+				reason := format('%s requests unanswered for up to %s seconds', x.n, x.seconds);
+				hint := format('They end after total_timeout (%s); SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.total_timeout, c.name);
+			END IF;
+			RETURN NEXT;
+		END LOOP;
+		-- what the worker says of it, when something is due
+		FOR x IN
+			SELECT w.reason, w.severity, w.meaning_en, w.what_ends_it, string_agg(v.endpoint, ' and ' ORDER BY v.endpoint DESC) AS endpoints
+			FROM line_notify._endpoint_verdicts() v
+			JOIN line_notify._waiting_reasons() w ON w.no = v.no
+			WHERE v.channel = c.name AND w.severity IS NOT NULL
+			  AND w.no NOT IN (SELECT s.no FROM line_notify._endpoint_verdict(NULL, NULL, false, false, false, false, true, NULL, NULL, NULL) s)
+			  AND EXISTS (SELECT FROM generate_series(0, 41) l, LATERAL (
+						  SELECT FROM line_notify.outbox o
+						  WHERE o.channel = c.name AND o.lane = l AND o.due_at <= clock_timestamp() LIMIT 1) d)
+			GROUP BY 1, 2, 3, 4
+		LOOP
+			severity := x.severity;
+			reason := format('%s messages wait: %s: %s', x.endpoints, x.reason, x.meaning_en);
+			hint := format('What ends it: %s.', x.what_ends_it);
+			RETURN NEXT;
+			moving := false;
+		END LOOP;
 		SELECT 'error', format('no access token since %s: %s', date_trunc('second', t.since), t.error),
 			format('It is asked for again by itself, every minute at least; SELECT * FROM line_notify.check_channel(%L) tries each step now.', c.name)
 		INTO severity, reason, hint

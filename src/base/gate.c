@@ -20,6 +20,7 @@ static const struct
 	[LN_STANDBY] = {"standby", LN_ENDS_BY_EVENT},
 	[LN_DISABLED] = {"disabled", LN_ENDS_BY_EVENT},
 	[LN_NO_LAUNCHER] = {"no launcher", LN_ENDS_BY_TIME},
+	[LN_DATABASE_CLOSED] = {"database closed", LN_ENDS_BY_EVENT},
 	[LN_NO_DATABASE_SLOT] = {"no database slot", LN_ENDS_BY_EVENT},
 	[LN_NO_WORKER_SLOT] = {"no worker slot", LN_ENDS_BY_EVENT},
 	[LN_WORKER_FAILED] = {"worker failed", LN_ENDS_BY_TIME},
@@ -94,21 +95,21 @@ ln_gate_both(LnVerdict a, LnVerdict b)
 }
 
 static void
-holds(LnVerdict * v, LnReason reason, int64_t until)
+holds(LnVerdict *v, LnReason reason, int64_t until)
 {
 	*v = ln_gate_both(*v, ln_gate_verdict(reason, until));
 }
 
 /* A time that is over, or 0, holds nothing. */
 static void
-holds_until(LnVerdict * v, LnReason reason, int64_t until, int64_t now)
+holds_until(LnVerdict *v, LnReason reason, int64_t until, int64_t now)
 {
 	if (until != 0 && until > now)
 		holds(v, reason, until);
 }
 
 LnVerdict
-ln_gate(const LnGateFacts * f, int64_t now)
+ln_gate(const LnGateFacts *f, int64_t now)
 {
 	LnVerdict	v = {LN_DUE, LN_NOW, LN_NOW};
 
@@ -165,7 +166,7 @@ ln_gate(const LnGateFacts * f, int64_t now)
 }
 
 LnVerdict
-ln_gate_message(const LnMessageFacts * m, LnVerdict endpoint, int64_t now)
+ln_gate_message(const LnMessageFacts *m, LnVerdict endpoint, int64_t now)
 {
 	LnVerdict	v = endpoint;
 

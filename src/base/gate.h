@@ -40,6 +40,7 @@ typedef enum LnReason
 	LN_STANDBY,
 	LN_DISABLED,
 	LN_NO_LAUNCHER,
+	LN_DATABASE_CLOSED,
 	LN_NO_DATABASE_SLOT,
 	LN_NO_WORKER_SLOT,
 	LN_WORKER_FAILED,
@@ -87,7 +88,7 @@ typedef enum LnReason
 	LN_MAX_IN_FLIGHT,			/* holds what is not claimed yet */
 
 	LN_REASONS
-}			LnReason;
+} LnReason;
 
 #define LN_FIRST_PACE	LN_ANSWERS_PENDING
 
@@ -98,7 +99,7 @@ typedef enum LnEnds
 	LN_ENDS_BY_WORK,			/* what we do or wait for ourselves: drain()
 								 * stays for it */
 	LN_ENDS_BY_EVENT			/* somebody does something */
-}			LnEnds;
+} LnEnds;
 
 typedef struct LnVerdict
 {
@@ -107,7 +108,7 @@ typedef struct LnVerdict
 								 * hold; LN_NOW = nothing does, LN_NEVER = an
 								 * event comes first */
 	int64_t		not_before;		/* the last that time ends; LN_NOW = none */
-}			LnVerdict;
+} LnVerdict;
 
 /* Where the access token of a channel comes from, and how that stands. */
 typedef enum LnTokenState
@@ -117,7 +118,7 @@ typedef enum LnTokenState
 	LN_TOKEN_UNREADABLE,		/* its file cannot be read, or holds none */
 	LN_TOKEN_ASKED,				/* on its way */
 	LN_TOKEN_FAILED				/* LINE gave none */
-}			LnTokenState;
+} LnTokenState;
 
 /*
  * All that can hold an endpoint of a channel.  Zeroed, nothing does; times
@@ -157,7 +158,7 @@ typedef struct LnGateFacts
 	bool		window_full;
 	int64_t		rate_until;		/* no token of the bucket before */
 	bool		in_flight_full; /* no place for one more */
-}			LnGateFacts;
+} LnGateFacts;
 
 /* All that can hold one message, beside its endpoint. */
 typedef struct LnMessageFacts
@@ -173,13 +174,13 @@ typedef struct LnMessageFacts
 	int64_t		due;
 	int64_t		in_doubt_before;	/* LN_NOW = nothing is */
 	int64_t		in_doubt_until;
-}			LnMessageFacts;
+} LnMessageFacts;
 
 /* What holds an endpoint of a channel. */
-extern LnVerdict ln_gate(const LnGateFacts * facts, int64_t now);
+extern LnVerdict ln_gate(const LnGateFacts *facts, int64_t now);
 
 /* What holds a message, given the verdict of its endpoint. */
-extern LnVerdict ln_gate_message(const LnMessageFacts * facts,
+extern LnVerdict ln_gate_message(const LnMessageFacts *facts,
 								 LnVerdict endpoint, int64_t now);
 
 /* Both hold: the first reason, the later times. */

@@ -101,26 +101,6 @@ ln_bucket_take(TokenBucket *b, int want, int64_t now_ns)
 	return (int) n;
 }
 
-/*
- * Credit that comes back can never exceed what would be there had the tokens
- * not been taken, so the bound holds.
- */
-void
-ln_bucket_return(TokenBucket *b, int n, int64_t now_ns)
-{
-	int64_t		cost;
-
-	if (b->limit == 0 || n <= 0)
-		return;
-
-	advance(b, now_ns);
-	if (b->updated_ns < b->blocked_until_ns)
-		return;					/* blocked meanwhile: the credit is forfeited */
-
-	cost = token_cost(b);
-	b->level_ns = clamp(b->level_ns + n * cost, 0, cost + LATE_NS);
-}
-
 int64_t
 ln_bucket_wait_ns(const TokenBucket *b, int n, int64_t now_ns)
 {

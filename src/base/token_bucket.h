@@ -48,9 +48,6 @@ extern void ln_bucket_configure(TokenBucket *b, int32_t limit, int64_t now_ns);
 /* Take up to want tokens; returns how many. */
 extern int	ln_bucket_take(TokenBucket *b, int want, int64_t now_ns);
 
-/* Give back tokens that were not used. */
-extern void ln_bucket_return(TokenBucket *b, int n, int64_t now_ns);
-
 /*
  * Nanoseconds until at least n tokens are there (0 = now), if nobody else
  * takes any.  n above what the bucket can hold means a full bucket.

@@ -13,8 +13,8 @@
  * little more than what was in use.
  *
  * A full queue would use any window.  More than the answers of a second times
- * the time that the quickest of them took (Little's law) only makes them wait
- * longer, each on a connection of its own: twice that and a few is the limit.
+ * the time that one takes (Little's law) only makes them wait longer, each on a
+ * connection of its own: twice that and a few is the limit.
  *
  *-------------------------------------------------------------------------
  */
@@ -36,11 +36,14 @@
 /* Over so long (ms), and the period before, are answers counted. */
 #define LN_WINDOW_PACE_MS	250
 
-/*
- * How long the quickest answer is remembered (ms): a queue in front of the
- * other side hides it.
- */
-#define LN_WINDOW_QUICKEST_MS	10000
+/* How long an answer takes is the mean of so many. */
+#define LN_WINDOW_SAMPLES	32
+
+/* So often is looked whether answers have become longer (ms). */
+#define LN_WINDOW_WATCH_MS	10000
+
+/* So long is tried whether more of them bring more answers (ms). */
+#define LN_WINDOW_CLIMB_MS	1000
 
 /*
  * How long a peak of use is remembered (ms): bursts of a second apart keep
@@ -58,10 +61,20 @@ typedef struct LnWindow
 	int			last_answers;	/* the same of the period before */
 	int64_t		pace_since_ms;
 	int64_t		last_pace_ms;	/* how long the period before was */
-	int64_t		quickest_us;	/* answer since quickest_since_ms; 0 = none */
-	int64_t		last_quickest_us;
-	int64_t		quickest_since_ms;
-	bool		doubted;		/* the quickest of late is kept once more */
+	int64_t		usual_us;		/* what an answer takes; 0 = not known */
+	int64_t		sum_us;			/* of the samples */
+	int64_t		samples;
+	int64_t		watched_us;		/* sum of all answers since watched_since_ms */
+	int64_t		watched;
+	int64_t		watched_since_ms;
+	int64_t		loaded_us;		/* mean of all of the period before */
+	bool		bound;			/* the limit held it back, since
+								 * climb_since_ms */
+	bool		climbing;		/* a quarter more is tried */
+	int			climb_answers;	/* since climb_since_ms */
+	int			climb_before;	/* the same of the period before */
+	int64_t		climb_since_ms;
+	int64_t		climb_after_ms; /* not again before */
 } LnWindow;
 
 /* How many more may be started, with "out" of them unanswered. */

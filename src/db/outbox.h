@@ -106,6 +106,7 @@ typedef struct LnChannelRow
 	char	   *credential_value;	/* secret, or file:/path */
 	char	   *credential_key_id;	/* jwt_key: LINE's kid */
 	bool		credential_v21; /* jwt_key: v2.1 instead of stateless tokens */
+	char	   *token_error;	/* what health() tells of it, or NULL */
 	char	   *channel_secret; /* of webhooks, or NULL */
 	char	   *previous_channel_secret;
 } LnChannelRow;
@@ -165,6 +166,7 @@ typedef struct LnOrphan
 	uint64		token;
 	int			attempt;
 	uint64		claimer;
+	TimestampTz claimed_at;
 	bool		maybe_sent;
 	char	   *channel;
 	struct LnPolicy *policy;	/* NULL = all as the channel has it */
@@ -346,9 +348,6 @@ extern void ln_outbox_note_unblock(const char *channel, const char *order_key);
  */
 extern bool ln_outbox_unblock(int limit, LnUnblockScan *scan, LnLaneRow **rows,
 							  int *nrows, bool *stuck);
-
-/* Count messages that LINE accepted or may have accepted today. */
-extern void ln_outbox_count_sent(const char *channel, int n);
 
 /* Delete dedup keys whose window is over, at most limit. */
 extern void ln_outbox_sweep_keys(int limit);

@@ -120,7 +120,8 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 	static LnStatement st = {
 		.name = "load credentials",
 		.sql =
-		"SELECT channel, kind, value, key_id, flow FROM line_notify.credential",
+		"SELECT k.channel, k.kind, k.value, k.key_id, k.flow, t.error"
+		" FROM line_notify.credential k LEFT JOIN line_notify.token_status t ON t.channel = k.channel",
 		.nargs = 0
 	};
 	int			m;
@@ -146,6 +147,7 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 				rows[j].credential_key_id = ln_sql_text(i, 4);
 				rows[j].credential_v21 = ln_sql_text(i, 5) != NULL &&
 					strcmp(ln_sql_text(i, 5), "v2.1") == 0;
+				rows[j].token_error = ln_sql_text(i, 6);
 			}
 			else if (strcmp(kind, "channel_secret") == 0)
 				rows[j].channel_secret = ln_sql_text(i, 3);

@@ -171,7 +171,7 @@ ln_outbox_quarantine(int64 id, TimestampTz until, const char *reason)
 	static LnStatement st = {
 		.name = "quarantine",
 		.sql =
-		"UPDATE line_notify.outbox SET due_at = $2, error = $3 WHERE id = $1",
+		"UPDATE line_notify.outbox SET due_at = $2, error = 'in quarantine: ' || $3 WHERE id = $1",
 		.nargs = 3,
 		.argtypes = {INT8OID, TIMESTAMPTZOID, TEXTOID}
 	};

@@ -154,7 +154,8 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
 	static LnStatement move = {
 		.name = "expire: move",
 		.sql =
-		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1) RETURNING o.*)"
+		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1) RETURNING o.*),"
+		" v AS MATERIALIZED (SELECT x.* FROM line_notify._endpoint_verdicts() x)"
 		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
 		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy,"
 		"  state, attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)"
@@ -164,8 +165,19 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
 		"   WHEN o.state <> 'queued' THEN o.state"
 		"   WHEN o.due_at <= (SELECT i.in_doubt_before FROM line_notify.identity i WHERE i.home = o.home) THEN 'unknown'"
 		"   ELSE 'expired' END,"
-		"  o.attempts, o.maybe_sent, o.error, o.created_at, o.due_at, o.expires_at, clock_timestamp()"
-		" FROM o",
+		"  o.attempts, o.maybe_sent,"
+		"  CASE WHEN o.state <> 'queued' THEN o.error ELSE coalesce(o.error || '; ', '') || 'its time was over after '"
+		"   || date_trunc('second', clock_timestamp() - o.created_at) || ', waiting for: ' || w.reason END,"
+		"  o.created_at, o.due_at, o.expires_at, clock_timestamp()"
+		" FROM o LEFT JOIN line_notify.identity i ON i.home = o.home"
+		" LEFT JOIN v ON v.channel = o.channel AND v.endpoint = CASE WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END"
+		" CROSS JOIN LATERAL line_notify._message_verdict(v.no, v.until, v.not_before, false,"
+		"  EXISTS (SELECT FROM line_notify.partial_pause p"
+		"   WHERE p.channel = o.channel AND p.scope = 'template' AND p.subject = o.template_key),"
+		"  EXISTS (SELECT FROM line_notify.partial_pause p"
+		"   WHERE p.channel = o.channel AND (p.scope = 'use_case' OR p.scope = 'design' AND o.template_key IS NULL)"
+		"   AND p.subject = coalesce(o.use_case::text, '')),"
+		"  o.due_at, o.attempts > 0, o.error LIKE 'in quarantine: %', false, i.in_doubt_before, i.in_doubt_until) w",
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};

@@ -51,8 +51,9 @@ ln_outbox_forget(void)
 	covered = PG_INT64_MIN;
 }
 
-void
-ln_outbox_count_sent(const char *channel, int n)
+/* Count messages that LINE accepted or may have accepted today. */
+static void
+count_sent(const char *channel, int n)
 {
 	static LnStatement st = {
 		.name = "count sent",
@@ -256,7 +257,7 @@ ln_outbox_record(const LnRecord *recs, int n)
 				ln_line_may_have_been_sent(recs[j].outcome);
 		}
 		if (first && count > 0)
-			ln_outbox_count_sent(recs[i].channel, count);
+			count_sent(recs[i].channel, count);
 	}
 	return held;
 }
@@ -267,7 +268,7 @@ ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
 	static LnStatement st = {
 		.name = "orphans",
 		.sql =
-		"SELECT f.id, f.token, f.attempt, f.claimer,"
+		"SELECT f.id, f.token, f.attempt, f.claimer, f.claimed_at,"
 		" coalesce((SELECT o.maybe_sent FROM line_notify.outbox o WHERE o.id = f.id), false),"
 		" coalesce((SELECT o.channel FROM line_notify.outbox o WHERE o.id = f.id), '?'),"
 		" (SELECT o.policy FROM line_notify.outbox o WHERE o.id = f.id)"
@@ -288,9 +289,10 @@ ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
 		list[i].token = (uint64) ln_sql_int8(i, 2, 0);
 		list[i].attempt = ln_sql_int4(i, 3, 1);
 		list[i].claimer = (uint64) ln_sql_int8(i, 4, 0);
-		list[i].maybe_sent = ln_sql_bool(i, 5);
-		list[i].channel = ln_sql_text(i, 6);
-		list[i].policy = ln_sql_policy(i, 7);
+		list[i].claimed_at = ln_sql_int8(i, 5, 0);
+		list[i].maybe_sent = ln_sql_bool(i, 6);
+		list[i].channel = ln_sql_text(i, 7);
+		list[i].policy = ln_sql_policy(i, 8);
 	}
 	*rows = list;
 	return n;

@@ -104,6 +104,14 @@ ln_line_outcome(HttpVerdict verdict, int status, bool has_retry_after)
 		case 415:
 		case 426:
 			return LINE_MISCONFIGURED;
+		case 408:
+		case 425:
+
+			/*
+			 * Somebody on the way gave up or would not take the risk.  After
+			 * the whole request has left, that says nothing about LINE.
+			 */
+			return LINE_SERVER_ERROR;
 		case 422:
 			return LINE_UNREACHABLE;
 		case 429:

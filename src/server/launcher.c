@@ -63,6 +63,23 @@
 #define NO_WORKER_RETRY		5000
 #define NO_WORKER_ERROR		"no free background worker slot"
 
+/*
+ * Databases that may not be connected to, or are templates, are looked at so
+ * often (ms): nobody tells when that ends.
+ */
+#define CLOSED_RETRY		3000
+
+typedef struct OidList
+{
+	Oid		   *oids;			/* as long as the launcher */
+	int			n;
+	int			capacity;
+} OidList;
+
+static OidList to_probe;		/* databases still to be probed */
+static OidList closed;			/* that may not be connected to, or templates */
+static OidList closed_before;	/* to be looked at again */
+
 static MemoryContext launcher_context;
 
 /*
@@ -74,8 +91,10 @@ static BackgroundWorkerHandle **handles;
 static void launcher_exit(int code, Datum arg);
 static void wake_idle(void);
 static void list_databases(void);
+static void look_at_closed(void);
 static void place_databases(void);
 static long start_workers(void);
+static void call_idle(void);
 static bool stopped(int slotno);
 static void back_off(LnSlot *slot, TimestampTz now, const char *error);
 static bool database_exists(Oid database);
@@ -104,6 +123,7 @@ ln_launcher_main(Datum arg)
 	uint32		wait_event;
 	bool		scan_wanted = false;
 	TimestampTz last_scan = 0;
+	TimestampTz last_look = 0;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -159,9 +179,18 @@ ln_launcher_main(Datum arg)
 			scan_wanted = false;
 			last_scan = GetCurrentTimestamp();
 		}
+		if (closed.n > 0 &&
+			TimestampDifferenceExceeds(last_look, GetCurrentTimestamp(),
+									   CLOSED_RETRY))
+		{
+			look_at_closed();
+			last_look = GetCurrentTimestamp();
+		}
 		place_databases();
 
 		timeout = start_workers();
+		if (closed.n > 0)
+			timeout = timeout < 0 ? CLOSED_RETRY : Min(timeout, CLOSED_RETRY);
 		MemoryContextReset(launcher_context);
 
 		(void) WaitLatch(MyLatch,
@@ -196,6 +225,19 @@ wake_idle(void)
 	LWLockRelease(ln_shared->lock);
 }
 
+/*
+ * A database waits for a worker, and the server has no process for one more:
+ * workers that have nothing to do leave.
+ */
+static void
+call_idle(void)
+{
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	ln_shared->worker_wanted = true;
+	ln_shmem_wake_running();
+	LWLockRelease(ln_shared->lock);
+}
+
 /* Calls visit for each row of pg_database, in a transaction of its own. */
 static void
 scan_pg_database(bool (*visit) (Form_pg_database row, void *arg), void *arg)
@@ -225,24 +267,33 @@ is_candidate(Form_pg_database row)
 		row->datconnlimit != DATCONNLIMIT_INVALID_DB;
 }
 
-/* Databases still to be probed, as long as the launcher. */
-static Oid *to_probe;
-static int	nto_probe;
-static int	room_to_probe;
+static void
+note(OidList *list, Oid database)
+{
+	for (int i = 0; i < list->n; i++)
+		if (list->oids[i] == database)
+			return;
+	if (list->n == list->capacity)
+	{
+		list->capacity = Max(64, list->capacity * 2);
+		list->oids = list->oids == NULL
+			? MemoryContextAlloc(TopMemoryContext, sizeof(Oid) * list->capacity)
+			: repalloc(list->oids, sizeof(Oid) * list->capacity);
+	}
+	list->oids[list->n++] = database;
+}
 
+/*
+ * Those that initdb made are closed for good.  The rest may be opened again,
+ * and then has messages that nobody would wake us for.
+ */
 static bool
 note_candidate(Form_pg_database row, void *arg)
 {
-	if (!is_candidate(row))
-		return true;
-	if (nto_probe == room_to_probe)
-	{
-		room_to_probe = Max(64, room_to_probe * 2);
-		to_probe = to_probe == NULL
-			? MemoryContextAlloc(TopMemoryContext, sizeof(Oid) * room_to_probe)
-			: repalloc(to_probe, sizeof(Oid) * room_to_probe);
-	}
-	to_probe[nto_probe++] = row->oid;
+	if (is_candidate(row))
+		note(&to_probe, row->oid);
+	else if (row->oid >= FirstNormalObjectId)
+		note(&closed, row->oid);
 	return true;
 }
 
@@ -250,8 +301,29 @@ note_candidate(Form_pg_database row, void *arg)
 static void
 list_databases(void)
 {
-	nto_probe = 0;
+	to_probe.n = closed.n = 0;
 	scan_pg_database(note_candidate, NULL);
+}
+
+static bool
+note_opened(Form_pg_database row, void *arg)
+{
+	for (int i = 0; i < closed_before.n; i++)
+		if (closed_before.oids[i] == row->oid)
+			return note_candidate(row, arg);
+	return true;
+}
+
+/* Which of the closed databases have been opened, or dropped? */
+static void
+look_at_closed(void)
+{
+	OidList		swap = closed_before;
+
+	closed_before = closed;
+	closed = swap;
+	closed.n = 0;
+	scan_pg_database(note_opened, NULL);
 }
 
 /*
@@ -262,16 +334,17 @@ static void
 place_databases(void)
 {
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-	while (nto_probe > 0 &&
-		   ln_shmem_find_or_make(to_probe[nto_probe - 1]) != NULL)
-		nto_probe--;
+	while (to_probe.n > 0 &&
+		   ln_shmem_find_or_make(to_probe.oids[to_probe.n - 1]) != NULL)
+		to_probe.n--;
 	LWLockRelease(ln_shared->lock);
 }
 
 typedef struct FindDatabase
 {
 	Oid			oid;
-	bool		found;
+	bool		found;			/* it may be connected to */
+	bool		closed;			/* it is there, and may not */
 } FindDatabase;
 
 static bool
@@ -282,15 +355,18 @@ find_database(Form_pg_database row, void *arg)
 	if (row->oid != find->oid)
 		return true;
 	find->found = is_candidate(row);
+	find->closed = !find->found;
 	return false;
 }
 
 static bool
 database_exists(Oid database)
 {
-	FindDatabase find = {database, false};
+	FindDatabase find = {database, false, false};
 
 	scan_pg_database(find_database, &find);
+	if (find.closed)
+		note(&closed, database);
 	return find.found;
 }
 
@@ -328,6 +404,13 @@ start_workers(void)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz wake = DT_NOEND;
 	int			starting = 0;
+	bool		left;
+
+	/* a process has ended: there may be a place for another */
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	left = ln_shared->worker_left;
+	ln_shared->worker_left = ln_shared->worker_wanted = false;
+	LWLockRelease(ln_shared->lock);
 
 	for (int i = 0; i < ln_shared->nslots; i++)
 	{
@@ -392,6 +475,9 @@ start_workers(void)
 					wake = Min(wake, slot->next_due);
 				break;
 			case LN_SLOT_NO_WORKER:
+				if (left)
+					slot->restart_at = now;
+				/* FALLTHROUGH */
 			case LN_SLOT_BACKOFF:
 				if (slot->restart_at <= now)
 					start = true;
@@ -478,7 +564,10 @@ start_workers(void)
 		}
 		LWLockRelease(ln_shared->lock);
 		if (no_worker)
+		{
 			ConditionVariableBroadcast(&ln_shared->drained);
+			call_idle();
+		}
 		if (complain)
 			ereport(WARNING,
 					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),

@@ -69,8 +69,12 @@ ln_shmem_my_procno(void)
 	return (int) (MyProc - ProcGlobal->allProcs);
 }
 
-void
-ln_shmem_set_latch(int procno)
+/*
+ * Set the latch of a process by its place; harmless when another process has
+ * it now.
+ */
+static void
+set_latch(int procno)
 {
 	/*
 	 * A place, not a pointer kept from somewhere: it always names a valid
@@ -185,10 +189,18 @@ ln_shmem_note_drained(LnSlot *slot, TimestampTz resume_at)
 }
 
 void
+ln_shmem_wake_running(void)
+{
+	for (int i = 0; i < ln_shared->nslots; i++)
+		if (ln_shared->slots[i].state == LN_SLOT_RUNNING)
+			set_latch(ln_shared->slots[i].procno);
+}
+
+void
 ln_shmem_wake_launcher(void)
 {
 	if (ln_shared != NULL && ln_shared->launcher_pid != 0)
-		ln_shmem_set_latch(ln_shared->launcher_procno);
+		set_latch(ln_shared->launcher_procno);
 }
 
 static void
@@ -224,7 +236,7 @@ ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels)
 
 	if (running)
 	{
-		ln_shmem_set_latch(procno);
+		set_latch(procno);
 		return;
 	}
 
@@ -236,7 +248,7 @@ ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels)
 		pg_atomic_fetch_or_u64(&slot->new_channels, channels);
 		note_work(slot, work);
 		if (slot->state == LN_SLOT_RUNNING)
-			ln_shmem_set_latch(slot->procno);
+			set_latch(slot->procno);
 		else
 		{
 			if (slot->state == LN_SLOT_IDLE)
@@ -278,7 +290,7 @@ ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
 				slot->state == LN_SLOT_RUNNING)
 			{
 				gone = false;
-				ln_shmem_set_latch(slot->procno);
+				set_latch(slot->procno);
 			}
 			else
 			{
@@ -578,6 +590,8 @@ clear_stats(LnStats *s)
 	pg_atomic_write_u64(&s->rate_key, 0);
 	pg_atomic_write_u32(&s->resumed, 0);
 	pg_atomic_write_u64(&s->verdict_at, 0);
+	pg_atomic_write_u32(&s->overdue, 0);
+	pg_atomic_write_u64(&s->oldest_sent_at, 0);
 	s->words[0] = '\0';
 }
 
@@ -599,6 +613,17 @@ ln_stats_breaker(LnStats *s, int state, TimestampTz until)
 	pg_atomic_write_u32(&s->breaker, (uint32) state);
 }
 
+void
+ln_stats_unanswered(LnStats *s, int overdue, TimestampTz oldest)
+{
+	if (s == NULL)
+		return;
+	if (pg_atomic_read_u32(&s->overdue) != (uint32) overdue)
+		pg_atomic_write_u32(&s->overdue, (uint32) overdue);
+	if (pg_atomic_read_u64(&s->oldest_sent_at) != (uint64) oldest)
+		pg_atomic_write_u64(&s->oldest_sent_at, (uint64) oldest);
+}
+
 /* One process writes; readers try again when the count has changed. */
 void
 ln_stats_verdict(LnStats *s, LnVerdict v, TimestampTz now)
@@ -614,7 +639,7 @@ ln_stats_verdict(LnStats *s, LnVerdict v, TimestampTz now)
 }
 
 bool
-ln_stats_read_verdict(LnStats *s, LnVerdict * v, TimestampTz *at)
+ln_stats_read_verdict(LnStats *s, LnVerdict *v, TimestampTz *at)
 {
 	for (int i = 0; i < 100; i++)
 	{
@@ -744,6 +769,8 @@ init_shared(LWLockPadded *locks, int nslots)
 		pg_atomic_init_u64(&s->until, 0);
 		pg_atomic_init_u64(&s->not_before, 0);
 		pg_atomic_init_u64(&s->verdict_at, 0);
+		pg_atomic_init_u32(&s->overdue, 0);
+		pg_atomic_init_u64(&s->oldest_sent_at, 0);
 		pg_atomic_init_u32(&s->resumed, 0);
 	}
 	for (int i = 0; i < nslots; i++)

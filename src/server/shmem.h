@@ -151,6 +151,10 @@ typedef struct LnStats
 	pg_atomic_uint64 until;
 	pg_atomic_uint64 not_before;
 	pg_atomic_uint64 verdict_at;	/* TimestampTz, 0 = never */
+	pg_atomic_uint32 overdue;	/* of the channel: requests without answer,
+								 * though later ones are answered */
+	pg_atomic_uint64 oldest_sent_at;	/* of the channel: TimestampTz of the
+										 * oldest request without answer, 0 */
 	char		words[LN_STATS_WORDS];	/* of the last error; by the worker,
 										 * under the lock */
 } LnStats;
@@ -166,6 +170,9 @@ typedef struct LnShared
 	int			launcher_pid;	/* 0 = not running */
 	int			launcher_procno;
 	bool		scan_databases; /* launcher: look for databases again */
+	bool		worker_wanted;	/* no process is left for one more: workers
+								 * that are idle leave */
+	bool		worker_left;	/* launcher: there may be a process again */
 	int			nslots;
 	LWLock	   *rate_lock;		/* protects the table of rates, not the
 								 * buckets in it */
@@ -189,14 +196,8 @@ extern void ln_shmem_init_slot(LnSlot *slot);
  */
 extern void ln_shmem_make_private(LnSlot *slot);
 
-/* Place of MyProc, for ln_shmem_set_latch. */
+/* Place of MyProc in ProcGlobal->allProcs. */
 extern int	ln_shmem_my_procno(void);
-
-/*
- * Set the latch of a process by its place; harmless when another process has
- * it now.
- */
-extern void ln_shmem_set_latch(int procno);
 
 /* The slot of a database, or NULL.  Caller holds the lock. */
 extern LnSlot *ln_shmem_find(Oid database);
@@ -215,6 +216,9 @@ extern void ln_shmem_wake(Oid database, uint32 work, uint64 lanes,
 						  uint64 channels);
 
 extern void ln_shmem_wake_launcher(void);
+
+/* Wake all workers.  Caller holds the lock. */
+extern void ln_shmem_wake_running(void);
 
 /*
  * Ask the worker of this database to send all that is due, and to tell when
@@ -303,7 +307,13 @@ extern void ln_stats_breaker(LnStats *s, int state, TimestampTz until);
  * there is none, or it changes too fast.
  */
 extern void ln_stats_verdict(LnStats *s, LnVerdict v, TimestampTz now);
-extern bool ln_stats_read_verdict(LnStats *s, LnVerdict * v, TimestampTz *at);
+extern bool ln_stats_read_verdict(LnStats *s, LnVerdict *v, TimestampTz *at);
+
+/*
+ * Publish how many requests are unanswered though later ones are answered, and
+ * when the oldest that has no answer was sent (0 = none).  s may be NULL.
+ */
+extern void ln_stats_unanswered(LnStats *s, int overdue, TimestampTz oldest);
 
 /* When the worker will look again. */
 static inline void

@@ -72,10 +72,11 @@ ln_channel_load(LnChannel ***list, int n, MemoryContext context,
 			for (int p = 0; p < LN_LANES; p++)
 				ln_lane_init(&c->lanes[p]);
 			c->claimed[0].head = c->claimed[1].head = -1;
+			c->sent_head = c->sent_tail = c->overdue_from = -1;
 			channels[n++] = c;
 		}
 		take_row(c, &rows[j]);
-		ln_token_configure(&c->token, &c->row, context);
+		ln_token_configure(&c->token, &rows[j], context);
 	}
 
 	/* forget what was dropped and is in no delivery's hands */
@@ -164,6 +165,7 @@ take_row(LnChannel *c, const LnChannelRow *row)
 	c->quiet_checked = DT_NOEND;
 	c->verdict_turn[0] = c->verdict_turn[1] = 0;
 	c->row.channel_secret = NULL;
+	c->row.token_error = NULL;
 	c->row.previous_channel_secret = NULL;
 	c->gone = false;
 	for (int kind = 0; kind < 2; kind++)

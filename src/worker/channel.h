@@ -68,7 +68,7 @@ typedef struct LnQueue
 	int			tail;
 	int			n;
 	TimestampTz expires_at;		/* the first of them to expire; or before */
-}			LnQueue;
+} LnQueue;
 
 typedef struct LnChannel
 {
@@ -80,7 +80,15 @@ typedef struct LnChannel
 	struct LnStats *stats[2];	/* by LineKind; in shared memory, or NULL */
 	int			in_flight;		/* claimed and not answered */
 	LnQueue		claimed[2];		/* of these, not sent yet; by LineKind */
-	int			sent;			/* of these, on the wire */
+	int			sent;			/* of these, on the wire, */
+	int			sent_head;		/* in order of their sending; index of a
+								 * Delivery, -1 = none */
+	int			sent_tail;
+	int			overdue_from;	/* the first of them that is not overdue; -1 =
+								 * all are */
+	int			overdue;		/* so many are, see delivery.c */
+	TimestampTz answered_sent_at;	/* when the latest request was sent that
+									 * has been answered */
 	TimestampTz rate_until[2];	/* no rate token before; 0 = there was one */
 	TimestampTz limit_until;	/* LINE's monthly limit: not asked before */
 	bool		mine;			/* a drainer: no other one sends with this
@@ -97,6 +105,9 @@ typedef struct LnChannel
 	LnStreak	streaks[LN_STREAKS];	/* identical refusals by template or
 										 * design */
 	int			next_streak;
+	int			odd_status[2];	/* by LineKind: the last answer 4xx that is
+								 * not about the message; 0 = it was another */
+	int			odd_length[2];	/* of these in a row */
 	LnQuiet		quiet;
 	pg_tz	   *zone;
 	TimestampTz quiet_checked;	/* what quiet_until says holds from here */

@@ -119,9 +119,8 @@ ln_worker_forget_bounds(void)
 	last_claim_at = 0;			/* in the future, if the clock was set back */
 }
 
-/* When is something of an endpoint due? */
-static TimestampTz
-lanes_due(LnChannel *c, LineKind kind)
+TimestampTz
+ln_worker_lanes_due(LnChannel *c, LineKind kind)
 {
 	if (c->lanes_changed)
 	{
@@ -157,7 +156,7 @@ typedef enum Finding
 	OPTED_OUT,					/* does not want to be sent notices */
 	UNWRITABLE,					/* a text has no UTF-8 form */
 	FINDINGS
-}			Finding;
+} Finding;
 
 /*
  * Is another message of this order_key on the wire?  A later one, then: our
@@ -390,7 +389,12 @@ note_claimed(Claim *c)
 
 	if (ln_lane_claimed(&c->channel->lanes[c->lane], c->locked, full,
 						c->last_due, safe) || c->delayed)
-		ln_tasks_look_for_due();
+	{
+		if (c->locked > 0)
+			ln_tasks_look_for_due();
+		else
+			ln_tasks_look_again();
+	}
 	c->channel->lanes_changed = true;
 }
 
@@ -405,7 +409,7 @@ typedef struct Shares
 {
 	int			share;			/* of each channel that may send */
 	int			kept;			/* of all shares, not used by their channels */
-}			Shares;
+} Shares;
 
 static bool
 is_usable(const LnChannel *c)
@@ -430,7 +434,7 @@ divide(void)
 }
 
 static int
-fair_share(const LnChannel *c, const Shares * s)
+fair_share(const LnChannel *c, const Shares *s)
 {
 	int			own = Max(s->share - c->in_flight, 0);
 	int			kept = s->kept - (is_usable(c) ? own : 0);
@@ -441,7 +445,7 @@ fair_share(const LnChannel *c, const Shares * s)
 
 /* How many rows of an endpoint may be claimed now, if the gate lets any. */
 static int
-capacity(LnChannel *c, LineKind kind, const Shares * s)
+capacity(LnChannel *c, LineKind kind, const Shares *s)
 {
 	int			in_hand;
 	int			want;
@@ -470,13 +474,13 @@ capacity(LnChannel *c, LineKind kind, const Shares * s)
  * a minute: large is sooner, but small is not never.
  */
 static int
-next_lane(LnChannel *c, const Shares * s, int *limit)
+next_lane(LnChannel *c, const Shares *s, int *limit)
 {
 	int			best = -1;
 	TimestampTz best_key = DT_NOEND;
 	int			capacities[2] = {-1, -1};
 
-	if (Min(lanes_due(c, LINE_TEMPLATE), lanes_due(c, LINE_FLEXIBLE)) > W.now)
+	if (Min(ln_worker_lanes_due(c, LINE_TEMPLATE), ln_worker_lanes_due(c, LINE_FLEXIBLE)) > W.now)
 		return -1;
 	for (int p = 0; p < LN_LANES; p++)
 	{
@@ -523,7 +527,7 @@ gap_ends(void)
 
 /* Claims for one channel; false = a wait for a standby was cut short. */
 static bool
-claim_for(LnChannel *channel, const Shares * s, bool *progress)
+claim_for(LnChannel *channel, const Shares *s, bool *progress)
 {
 	Claim		c;
 	instr_time	start;
@@ -587,9 +591,9 @@ ln_worker_claim(TimestampTz *again)
 
 /* When can this endpoint be claimed for?  See ln_worker_claim_due(). */
 static TimestampTz
-endpoint_due(LnChannel *c, LineKind kind, Shares * s)
+endpoint_due(LnChannel *c, LineKind kind, Shares *s)
 {
-	TimestampTz due = lanes_due(c, kind);
+	TimestampTz due = ln_worker_lanes_due(c, kind);
 	LnVerdict	v;
 
 	if (due == DT_NOEND)
@@ -625,7 +629,7 @@ ln_worker_claim_resume(void)
 
 	for (int i = 0; i < W.nchannels; i++)
 		for (LineKind kind = LINE_TEMPLATE; kind <= LINE_FLEXIBLE; kind++)
-			if (lanes_due(W.channels[i], kind) <= W.now)
+			if (ln_worker_lanes_due(W.channels[i], kind) <= W.now)
 				resume = Min(resume,
 							 ln_gate_resume(ln_worker_gate(W.channels[i],
 														   kind)));

@@ -7,6 +7,12 @@
  * the list of those that wait to be recorded.  Each place has its entry in the
  * send journal.
  *
+ * Some requests are never answered, though those around them are.  One that is
+ * unanswered while a later one has its answer, after a multiple of the usual
+ * time, is overdue: it does not count against the window any more (it does
+ * against max_in_flight), and its failure says nothing of the channel.  When
+ * nothing at all is answered, nothing is overdue.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -17,12 +23,16 @@
 
 #include "worker/state.h"
 
+/* Overdue after so many times the usual time, and not before (us). */
+#define OVERDUE_FACTOR		8
+#define OVERDUE_MIN_US		250000
+
 typedef struct DoneList
 {
 	int			head;			/* -1 = empty */
 	int			tail;
 	int			n;
-}			DoneList;
+} DoneList;
 
 static Delivery *deliveries;
 static int	size;
@@ -129,14 +139,14 @@ ln_delivery_claim(LnChannel *c, LineKind kind, TimestampTz expires_at)
 Delivery   *
 ln_delivery_first(const LnChannel *c, LineKind kind)
 {
-	const		LnQueue *q = &c->claimed[kind];
+	const LnQueue *q = &c->claimed[kind];
 
 	return q->n == 0 ? NULL : &deliveries[q->head];
 }
 
 /* Takes the one after "before" (-1 = the first) out of a queue. */
 static void
-unlink_after(LnQueue * q, int before, Delivery *d)
+unlink_after(LnQueue *q, int before, Delivery *d)
 {
 	if (before < 0)
 		q->head = d->next;
@@ -149,6 +159,66 @@ unlink_after(LnQueue * q, int before, Delivery *d)
 	nclaimed--;
 }
 
+static void
+append_sent(LnChannel *c, Delivery *d)
+{
+	int			no = ln_delivery_no(d);
+
+	d->overdue = false;
+	d->prev = c->sent_tail;
+	d->next = -1;
+	if (c->sent_tail >= 0)
+		deliveries[c->sent_tail].next = no;
+	else
+		c->sent_head = no;
+	c->sent_tail = no;
+	if (c->overdue_from < 0)
+		c->overdue_from = no;
+	c->sent++;
+}
+
+static void
+remove_sent(LnChannel *c, Delivery *d)
+{
+	if (c->overdue_from == ln_delivery_no(d))
+		c->overdue_from = d->next;
+	if (d->prev >= 0)
+		deliveries[d->prev].next = d->next;
+	else
+		c->sent_head = d->next;
+	if (d->next >= 0)
+		deliveries[d->next].prev = d->prev;
+	else
+		c->sent_tail = d->prev;
+	c->overdue -= d->overdue;
+	c->sent--;
+}
+
+int
+ln_deliveries_current(LnChannel *c)
+{
+	TimestampTz before =
+	W.now - Max(OVERDUE_MIN_US, OVERDUE_FACTOR * c->window.usual_us);
+
+	while (c->overdue_from >= 0)
+	{
+		Delivery   *d = &deliveries[c->overdue_from];
+
+		if (d->sent_at >= before || d->sent_at >= c->answered_sent_at)
+			break;
+		d->overdue = true;
+		c->overdue++;
+		c->overdue_from = d->next;
+	}
+	return c->sent - c->overdue;
+}
+
+TimestampTz
+ln_deliveries_oldest(const LnChannel *c)
+{
+	return c->sent_head < 0 ? 0 : deliveries[c->sent_head].sent_at;
+}
+
 void
 ln_delivery_sent(Delivery *d)
 {
@@ -157,7 +227,7 @@ ln_delivery_sent(Delivery *d)
 	Assert(d->state == DELIVERY_CLAIMED && q->head == ln_delivery_no(d));
 	unlink_after(q, -1, d);
 	d->state = DELIVERY_SENT;
-	d->channel->sent++;
+	append_sent(d->channel, d);
 	nsent++;
 }
 
@@ -166,7 +236,7 @@ ln_delivery_done(Delivery *d)
 {
 	if (d->state == DELIVERY_SENT)
 	{
-		d->channel->sent--;
+		remove_sent(d->channel, d);
 		nsent--;
 	}
 	d->state = DELIVERY_DONE;

@@ -20,8 +20,8 @@
 #include "worker/state.h"
 #include "worker/token.h"
 
-/* What may wait to be recorded before claiming stops. */
-#define MAX_UNRECORDED		4096
+/* While recording fails, claiming stops when so many (1/x of all) wait for it. */
+#define MAX_UNRECORDED		2
 
 /* A drainer asks again after so long (us) whether another one is done. */
 #define OTHER_DRAIN_RETRY	(USECS_PER_SEC / 4)
@@ -38,7 +38,7 @@ ln_worker_budget_left(const LnChannel *c)
 }
 
 static void
-gather(LnChannel *c, LineKind kind, LnGateFacts * f)
+gather(LnChannel *c, LineKind kind, LnGateFacts *f)
 {
 	int64		mono_ns = ln_monotonic_ns();
 	int64		wait_ns;
@@ -77,9 +77,11 @@ gather(LnChannel *c, LineKind kind, LnGateFacts * f)
 	if (W.drain_until != 0 && !c->mine)
 		f->other_drain_until = W.now + OTHER_DRAIN_RETRY;
 	f->backoff_until = c->backoff_until;
-	f->unrecorded = ln_deliveries_done() > MAX_UNRECORDED;
+	f->unrecorded = ln_tasks_failing(TASK_RECORD) &&
+		ln_deliveries_done() >= ln_deliveries_size() / MAX_UNRECORDED;
 	f->window_full =
-		ln_window_room(&c->window, c->sent, mono_ns / 1000000) == 0;
+		ln_window_room(&c->window, ln_deliveries_current(c),
+					   mono_ns / 1000000) == 0;
 	if (c->in_flight >= c->row.max_in_flight || ln_deliveries_free() == 0)
 		f->in_flight_full = true;
 	f->rate_until = c->rate_until[kind];
@@ -107,25 +109,29 @@ ln_worker_regate(LnChannel *c)
 }
 
 static bool
-same(const LnVerdict * a, const LnVerdict * b)
+same(const LnVerdict *a, const LnVerdict *b)
 {
 	return a->reason == b->reason && a->until == b->until &&
 		a->not_before == b->not_before;
 }
 
+/* Of an endpoint that nothing waits for, nothing is asked: no token, no probe. */
 void
 ln_worker_publish(LnChannel *c)
 {
 	for (LineKind kind = LINE_TEMPLATE; kind <= LINE_FLEXIBLE; kind++)
 	{
-		LnVerdict	v;
+		LnVerdict	v = {LN_DUE, LN_NOW, LN_NOW};
 
 		if (c->stats[kind] == NULL)
 			continue;
-		v = ln_worker_gate(c, kind);
+		if (c->claimed[kind].n > 0 || ln_worker_lanes_due(c, kind) <= W.now)
+			v = ln_worker_gate(c, kind);
 		ln_stats_breaker(c->stats[kind], c->breaker.state,
 						 W.now + (c->breaker.until_ms -
 								  ln_monotonic_ns() / 1000000) * 1000);
+		ln_stats_unanswered(c->stats[kind], c->overdue,
+							ln_deliveries_oldest(c));
 		if (same(&v, &c->published[kind]))
 			continue;
 		ln_stats_verdict(c->stats[kind], v, W.now);

@@ -157,6 +157,7 @@ detach(int code, Datum arg)
 		pg_atomic_write_u64(&W.slot->new_lanes, PG_UINT64_MAX);
 		pg_atomic_write_u64(&W.slot->new_channels, PG_UINT64_MAX);
 	}
+	ln_shared->worker_left = true;
 	LWLockRelease(ln_shared->lock);
 	ln_shmem_wake_launcher();
 }

@@ -87,7 +87,8 @@ ln_worker_rescue(bool *progress)
 				continue;
 			}
 			r->attempted = true;
-			r->sent_at = r->ended_at;
+			/* without a journal, not before it was claimed */
+			r->sent_at = e != NULL && e->sent_at != 0 ? e->sent_at : o->claimed_at;
 			memset(&c, 0, sizeof(c));
 			if (e != NULL && e->complete)
 			{

@@ -31,6 +31,12 @@
 #define REFUSED_STREAK		20
 
 /*
+ * So many identical 4xx that no message can be the cause of (409, 418, 451, 499
+ * ...) pause the endpoint.
+ */
+#define ODD_STREAK			5
+
+/*
  * Longest pause that a Retry-After can order (ms): then one message asks
  * again.
  */
@@ -161,6 +167,7 @@ send_first(LnChannel *channel, Delivery *d)
 	req.journal = &d->journal->asked;
 	d->token_generation = ln_token_generation(channel->token);
 	d->sent_at = GetCurrentTimestamp();
+	d->journal->sent_at = d->sent_at;
 	ln_stats_sent(channel->stats[d->kind]);
 	ln_delivery_sent(d);
 	if (d->request == NULL)
@@ -390,6 +397,31 @@ count_refusal(LnChannel *channel, const Delivery *d)
 	(void) ln_phase("pausing a template", pause_phase, &p);
 }
 
+/*
+ * An answer that LINE does not document: something between us and LINE gives
+ * it, or LINE to everybody.  A few in a row, and the others wait.
+ */
+static void
+count_odd(LnChannel *channel, const Delivery *d)
+{
+	int			kind = d->kind;
+
+	if (channel->odd_status[kind] != d->status)
+		channel->odd_length[kind] = 0;
+	channel->odd_status[kind] = d->status;
+	if (++channel->odd_length[kind] < ODD_STREAK)
+		return;
+	channel->odd_length[kind] = 0;
+	pause_endpoint(channel, d);
+}
+
+/* Does LINE give this status to a message for what is in it? */
+static bool
+is_about_message(int status)
+{
+	return status == 400 || status == 413 || status == 422;
+}
+
 static LnStreak *
 find_streak(LnChannel *channel, const char *subject)
 {
@@ -433,10 +465,13 @@ wait_as_told(LnChannel *channel, const HttpResult *res, const Delivery *d)
 						pause_ms * 1000000);
 }
 
-/* What an answer, or the lack of one, says of the channel. */
+/*
+ * What an answer, or the lack of one, says of the channel.  The lack of one
+ * says nothing when a request that was sent later has been answered (is_late).
+ */
 static void
 learn(LnChannel *channel, const HttpResult *res, const Delivery *d,
-	  LineOutcome outcome)
+	  LineOutcome outcome, bool is_late)
 {
 	LnStreak   *streak;
 
@@ -450,6 +485,10 @@ learn(LnChannel *channel, const HttpResult *res, const Delivery *d,
 			ln_breaker_success(&channel->breaker);
 			ln_token_proved(channel->token, d->token_generation);
 			ln_credential_check_proved(channel);
+			if (outcome == LINE_REFUSED && !is_about_message(res->status))
+				count_odd(channel, d);
+			else
+				channel->odd_status[d->kind] = 0;
 			if (res->status == 400)
 				count_refusal(channel, d);
 			else if ((streak = find_streak(channel, d->subject)) != NULL)
@@ -469,7 +508,8 @@ learn(LnChannel *channel, const HttpResult *res, const Delivery *d,
 		case LINE_SERVER_ERROR:
 		case LINE_NOT_SENT:
 		case LINE_AMBIGUOUS:
-			if (res->aborted)
+			if (res->aborted ||
+				(is_late && outcome != LINE_SERVER_ERROR))
 				ln_breaker_neutral(&channel->breaker);
 			else
 				ln_breaker_failure(&channel->breaker,
@@ -490,6 +530,7 @@ ln_worker_harvest(void)
 	{
 		Delivery   *d;
 		LnChannel  *channel;
+		bool		is_late;
 		LineOutcome outcome =
 		ln_line_outcome(res.verdict, res.status, res.retry_after_ms >= 0);
 
@@ -500,12 +541,19 @@ ln_worker_harvest(void)
 		}
 		d = ln_delivery((int) res.tag);
 		channel = d->channel;
+		is_late = d->sent_at < channel->answered_sent_at;
 		if (res.verdict == HTTP_STATUS)
-			ln_window_answered(&channel->window, channel->sent,
-							   channel->row.max_in_flight,
-							   GetCurrentTimestamp() - d->sent_at,
-							   ln_monotonic_ns() / 1000000);
-		else if (!res.aborted)
+		{
+			if (!d->overdue)
+				ln_window_answered(&channel->window,
+								   ln_deliveries_current(channel),
+								   channel->row.max_in_flight,
+								   GetCurrentTimestamp() - d->sent_at,
+								   ln_monotonic_ns() / 1000000);
+			channel->answered_sent_at =
+				Max(channel->answered_sent_at, d->sent_at);
+		}
+		else if (!res.aborted && !is_late)
 			ln_window_lost(&channel->window);
 		channel->probe.good = false;
 		d->status = res.status;
@@ -522,7 +570,7 @@ ln_worker_harvest(void)
 							   sizeof(d->error));
 		if (d->error[0] == '\0' && outcome != LINE_ACCEPTED)
 			strlcpy(d->error, res.error, sizeof(d->error));
-		learn(channel, &res, d, outcome);
+		learn(channel, &res, d, outcome, is_late);
 		finish(d, outcome, true);
 	}
 }

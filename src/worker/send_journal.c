@@ -148,6 +148,7 @@ ln_journal_claim(LnJournalEntry *e, int64 id, uint64 token)
 	e->complete = 0;
 	e->status = 0;
 	e->has_retry_after = 0;
+	e->sent_at = 0;
 	e->token = token;
 	pg_write_barrier();
 	e->id = id;
@@ -206,15 +207,6 @@ ln_journal_read(Oid database, uint64 claimer, int *n)
 }
 
 void
-ln_journal_remove(Oid database, uint64 claimer)
-{
-	char		path[MAXPGPATH];
-
-	journal_path(path, database, claimer);
-	(void) unlink(path);
-}
-
-void
 ln_journal_sweep(Oid database, const uint64 *keep, int nkeep)
 {
 	char		prefix[64];
@@ -235,7 +227,12 @@ ln_journal_sweep(Oid database, const uint64 *keep, int nkeep)
 		for (int i = 0; i < nkeep; i++)
 			kept = kept || keep[i] == claimer;
 		if (!kept)
-			ln_journal_remove(database, claimer);
+		{
+			char		path[MAXPGPATH];
+
+			journal_path(path, database, claimer);
+			(void) unlink(path);
+		}
 	}
 	if (dir != NULL)
 		FreeDir(dir);

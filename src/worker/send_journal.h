@@ -31,7 +31,7 @@ typedef struct LnJournalEntry
 	uint16		status;			/* that status */
 	uint8		has_retry_after;
 	uint8		unused[3];
-	int64		unused2;
+	int64		sent_at;		/* TimestampTz, when it was about to leave */
 } LnJournalEntry;
 
 /* Create the file of a claimer, for n entries; raises when it cannot. */
@@ -51,9 +51,6 @@ extern void ln_journal_destroy(LnSendJournal *w);
  * be believed.  *n = their number; palloc'd.
  */
 extern LnJournalEntry *ln_journal_read(Oid database, uint64 claimer, int *n);
-
-/* Remove a dead claimer's file, after its orphans have been recorded. */
-extern void ln_journal_remove(Oid database, uint64 claimer);
 
 /* Remove files of this database whose claimer is not in the list. */
 extern void ln_journal_sweep(Oid database, const uint64 *keep, int nkeep);

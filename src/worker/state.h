@@ -59,6 +59,8 @@ typedef struct Delivery
 {
 	DeliveryState state;
 	int			next;			/* in its list; -1 = the last */
+	int			prev;			/* on the wire: the same, backwards */
+	bool		overdue;		/* on the wire, and long past the usual time */
 	int64		id;
 	uint64		token;
 	int			attempt;
@@ -142,7 +144,7 @@ typedef enum LnTaskId
 	TASK_QUESTIONS,
 	TASK_SEND,
 	TASKS
-}			LnTaskId;
+} LnTaskId;
 
 /* Sets up the table. */
 extern void ln_tasks_init(void);
@@ -162,6 +164,9 @@ extern void ln_tasks_run(void);
 /* A task is due at that time, or before. */
 extern void ln_tasks_by(LnTaskId id, TimestampTz at);
 
+/* Has its last run failed? */
+extern bool ln_tasks_failing(LnTaskId id);
+
 /* When to run tasks again; DT_NOEND = when told. */
 extern TimestampTz ln_tasks_wake(void);
 
@@ -174,11 +179,10 @@ extern TimestampTz ln_tasks_resume(void);
 /* Is there a task that the worker shall stay for? */
 extern bool ln_tasks_keep(void);
 
-/* Somebody waits for drain(): no rest between scans. */
-extern bool ln_tasks_drain_wanted(void);
-
 /* What happens makes something else due. */
 extern void ln_tasks_look_for_due(void);	/* scan all lanes */
+extern void ln_tasks_look_again(void);	/* the same: what the scan saw could
+										 * not be claimed */
 extern void ln_tasks_counted(void); /* something was: judge time-outs */
 extern void ln_tasks_expires(TimestampTz at);	/* a message, which waits
 												 * again */
@@ -318,6 +322,15 @@ extern Delivery *ln_delivery_claim(LnChannel *c, LineKind kind,
 extern Delivery *ln_delivery_first(const LnChannel *c, LineKind kind);
 extern void ln_delivery_sent(Delivery *d);
 
+/*
+ * How many of a channel are on the wire and not overdue: an answer that others
+ * have had long ago does not take the place of a new request.
+ */
+extern int	ln_deliveries_current(LnChannel *c);
+
+/* When the one was sent that is unanswered for the longest time; 0 = none. */
+extern TimestampTz ln_deliveries_oldest(const LnChannel *c);
+
 /* It is DONE, from whatever state it was in. */
 extern void ln_delivery_done(Delivery *d);
 
@@ -366,6 +379,9 @@ extern void ln_worker_forget_bounds(void);
 /* Something in a lane may be due since then, or will be. */
 extern void ln_worker_lane_fill(LnChannel *c, int lane, TimestampTz since);
 extern void ln_worker_lane_wait(LnChannel *c, int lane, TimestampTz at);
+
+/* When is something of an endpoint due? */
+extern TimestampTz ln_worker_lanes_due(LnChannel *c, LineKind kind);
 extern void ln_worker_lane_scanned(LnChannel *c, int lane,
 								   TimestampTz first_due);
 

@@ -38,7 +38,7 @@ static const char *const supported_versions[] = {"1.0", NULL};
  */
 #define SCAN_GAP			1000
 #define SCAN_GAP_BUSY		30000
-#define SCAN_GAP_DRAIN		5
+#define SCAN_GAP_DRAIN		5	/* doubling, while it finds what is locked */
 
 /*
  * What a scan took is believed up to this (us), and then up to twice what was
@@ -96,23 +96,23 @@ typedef struct Run
 	LnTaskId	task;
 	TimestampTz again;			/* in: DT_NOEND; out: when it is due again */
 	bool		progress;		/* in: true */
-}			Run;
+} Run;
 
-static void check_extension(Run * r);
-static void configure(Run * r);
-static void rescue(Run * r);
-static void fold(Run * r);
-static void expire(Run * r);
+static void check_extension(Run *r);
+static void configure(Run *r);
+static void rescue(Run *r);
+static void fold(Run *r);
+static void expire(Run *r);
 static bool expire_failed(void);
-static void settle_in_doubt(Run * r);
-static void judge_delivery_timeouts(Run * r);
-static void unblock(Run * r);
-static void sweep_keys(Run * r);
-static void announce(Run * r);
-static void maintain(Run * r);
-static void scan(Run * r);
+static void settle_in_doubt(Run *r);
+static void judge_delivery_timeouts(Run *r);
+static void unblock(Run *r);
+static void sweep_keys(Run *r);
+static void announce(Run *r);
+static void maintain(Run *r);
+static void scan(Run *r);
 
-static void take_identities(Run * r);
+static void take_identities(Run *r);
 static void resume_if_another(LnChannel *c);
 static void scan_at_once(void);
 
@@ -145,8 +145,8 @@ static const struct TaskInfo
 	unsigned	needs;
 	bool		keeps;			/* the worker does not leave before it is done */
 	bool		lazy;			/* nobody is woken up for it */
-	void		(*phase) (Run * r); /* in a transaction, or */
-				LnTaskResult(*run) (TimestampTz *again);
+	void		(*phase) (Run *r);	/* in a transaction, or */
+	LnTaskResult (*run) (TimestampTz *again);
 	TimestampTz (*due) (void);	/* or NULL */
 	bool		(*failed) (void);	/* or NULL; true = no back-off */
 }			infos[TASKS] =
@@ -163,7 +163,7 @@ static const struct TaskInfo
 	[TASK_UNBLOCK] = {"unblocking messages", AT_HOME, true, false, unblock},
 	[TASK_SWEEP_KEYS] = {"sweeping old keys", AT_HOME, false, true, sweep_keys},
 	[TASK_ANNOUNCE] = {"announcing outcomes", MATCHING, true, false, announce},
-	[TASK_MAINTAIN] = {"maintaining history", AT_HOME, false, false, maintain},
+	[TASK_MAINTAIN] = {"maintaining history", MATCHING, false, false, maintain},
 	[TASK_CLAIM] = {"claiming", SENDING, false, false, NULL, ln_worker_claim, ln_worker_claim_due},
 	[TASK_SCAN] = {"looking for due messages", AT_HOME, true, false, scan,.due = scan_due},
 	[TASK_RESUME] = {"resuming a channel", MATCHING, true, false, NULL, resume_channels, resume_channels_due},
@@ -177,6 +177,7 @@ static const struct TaskInfo
 
 static LnTask tasks[TASKS];
 static bool need_scan = true;	/* what waits is not known */
+static int	fruitless;			/* scans in a row that saw locked rows only */
 static bool drain_wanted;		/* somebody waits in drain() */
 static bool extension_is_gone;
 static TimestampTz credential_files_at = DT_NOEND;
@@ -271,6 +272,12 @@ ln_tasks_run(void)
 	}
 }
 
+bool
+ln_tasks_failing(LnTaskId id)
+{
+	return tasks[id].failures > 0;
+}
+
 TimestampTz
 ln_tasks_wake(void)
 {
@@ -284,12 +291,6 @@ ln_tasks_keep(void)
 {
 	return ln_agenda_keeps(tasks, TASKS, have()) ||
 		ln_questions_pending() > 0;
-}
-
-bool
-ln_tasks_drain_wanted(void)
-{
-	return drain_wanted;
 }
 
 TimestampTz
@@ -315,6 +316,14 @@ void
 ln_tasks_look_for_due(void)
 {
 	need_scan = true;
+	fruitless = 0;
+}
+
+void
+ln_tasks_look_again(void)
+{
+	need_scan = true;
+	fruitless = Min(fruitless + 1, 7);
 }
 
 /* So often at most (us). */
@@ -429,7 +438,7 @@ ln_tasks_take_notes(void)
  * when it is of a version that this library does not know.
  */
 static void
-check_extension(Run * r)
+check_extension(Run *r)
 {
 	char	   *version = ln_outbox_extension_version();
 	bool		known = false;
@@ -474,7 +483,7 @@ ln_tasks_check_extension(void)
 /* ---- configuration ---- */
 
 static void
-configure(Run * r)
+configure(Run *r)
 {
 	TimestampTz before = DT_NOBEGIN;
 	TimestampTz until = DT_NOEND;
@@ -507,7 +516,7 @@ configure(Run * r)
  * whatever the database.  Others wait for the session lock.
  */
 static void
-take_identities(Run * r)
+take_identities(Run *r)
 {
 	LOCKTAG		tag;
 
@@ -586,7 +595,7 @@ scan_gap(void)
 	int			gap = busy ? SCAN_GAP_BUSY : SCAN_GAP;
 
 	if ((drain_wanted || W.drain_until != 0) && !busy)
-		gap = SCAN_GAP_DRAIN;
+		gap = SCAN_GAP_DRAIN << fruitless;
 	return Max(gap, (int) Min(scan_us / 20, 600000));
 }
 
@@ -611,7 +620,7 @@ scan_due(void)
 
 /* What waits, and for when?  Also finds rows that a claim had to skip. */
 static void
-scan(Run * r)
+scan(Run *r)
 {
 	LnLaneRow  *rows;
 	TimestampTz now = GetCurrentTimestamp();
@@ -639,7 +648,7 @@ scan(Run * r)
 }
 
 static void
-expire(Run * r)
+expire(Run *r)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			n;
@@ -681,14 +690,14 @@ expire_failed(void)
 /* ---- upkeep ---- */
 
 static void
-rescue(Run * r)
+rescue(Run *r)
 {
 	r->progress = false;
 	r->again = ln_worker_rescue(&r->progress);
 }
 
 static void
-fold(Run * r)
+fold(Run *r)
 {
 	static int64 after = 0;		/* seq; 0 = from the first event on */
 	static bool some_stayed = false;	/* since somebody had them locked */
@@ -712,7 +721,7 @@ fold(Run * r)
 
 /* What nobody wakes us for: silence after messages; sums. */
 static void
-judge_delivery_timeouts(Run * r)
+judge_delivery_timeouts(Run *r)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -724,7 +733,7 @@ judge_delivery_timeouts(Run * r)
 
 /* After a promotion, the time to wait for delivery events is over. */
 static void
-settle_in_doubt(Run * r)
+settle_in_doubt(Run *r)
 {
 	/* the change of the identity makes us read the configuration again */
 	if (ln_outbox_settle_in_doubt(W.home,
@@ -734,7 +743,7 @@ settle_in_doubt(Run * r)
 }
 
 static void
-maintain(Run * r)
+maintain(Run *r)
 {
 	bool		more =
 	ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention,
@@ -747,7 +756,7 @@ maintain(Run * r)
 
 /* Bring back what was blocked and may go on. */
 static void
-unblock(Run * r)
+unblock(Run *r)
 {
 	static LnUnblockScan where;
 	LnLaneRow  *rows;
@@ -766,7 +775,7 @@ unblock(Run * r)
 }
 
 static void
-sweep_keys(Run * r)
+sweep_keys(Run *r)
 {
 	r->again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SWEEP_GAP);
 	ln_outbox_sweep_keys(SWEEP_BATCH);
@@ -778,7 +787,7 @@ sweep_keys(Run * r)
  * for others who hold that lock, which may be waiting for theirs.
  */
 static void
-announce(Run * r)
+announce(Run *r)
 {
 	int64		skipped;
 

@@ -127,6 +127,8 @@ ln_token_configure(LnToken **token, const LnChannelRow *row,
 		t->api_base = pstrdup(row->api_base);
 		t->flow = row->credential_v21 ? LN_FLOW_V21 : LN_FLOW_STATELESS;
 		ln_token_timer_init(&t->timer, source(row));
+		if (row->token_error != NULL)
+			strlcpy(t->told, row->token_error, sizeof(t->told));
 		MemoryContextSwitchTo(old);
 		*token = t;
 	}
@@ -363,6 +365,9 @@ bool
 ln_token_news(const LnToken *t, const char **error)
 {
 	if (t == NULL || strcmp(t->error, t->told) == 0)
+		return false;
+	/* no error yet is no good news: it has not been tried */
+	if (t->error[0] == '\0' && t->authorization == NULL)
 		return false;
 	*error = t->error;
 	return true;

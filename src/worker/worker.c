@@ -183,8 +183,10 @@ leave_if_idle(TimestampTz now, TimestampTz *wake)
 		idle_since = now;
 		return false;
 	}
-	leave_at = TimestampTzPlusMilliseconds(idle_since, ln_guc_idle_timeout *
-										   INT64CONST(1000));
+	/* at once, where nothing may be sent, or another database has no process */
+	leave_at = W.home == 0 || W.nchannels == 0 || ln_shared->worker_wanted
+		? now : TimestampTzPlusMilliseconds(idle_since, ln_guc_idle_timeout *
+											INT64CONST(1000));
 	if (now < leave_at)
 	{
 		*wake = Min(*wake, leave_at);

@@ -17,6 +17,8 @@ my @ends = (
 	[ 200, 'accepted' ], [ 201, 'accepted' ], [ 202, 'accepted' ], [ 204, 'accepted' ],
 	[ 400, 'refused' ], [ 409, 'refused' ], [ 410, 'refused' ], [ 413, 'refused' ],
 	[ 422, 'unreachable' ],
+	# given up on the way, after the whole request had left
+	[ 408, 'unknown' ], [ 425, 'unknown' ],
 	[ 500, 'unknown' ], [ 502, 'unknown' ], [ 504, 'unknown' ],
 );
 for my $case (@ends)
@@ -46,6 +48,24 @@ for my $case ([ 429, {} ], [ 429, { 'Retry-After' => 1 } ], [ 503, { 'Retry-Afte
 	my @r = $sim->requests(path => 'send');
 	is(scalar(@r), 2, 'two requests');
 	isnt($r[0]{tag}, $r[1]{tag}, 'each with a tag of its own');
+}
+
+# an answer that is not about the message: a short run of it stops the others,
+# with what was answered
+for my $status (402, 406, 409, 410, 418, 423, 451, 499)
+{
+	$node->safe_psql('postgres', 'TRUNCATE line_notify.history');
+	$sim->script_only({ match => { path => 'send' }, answer => { status => $status, body => '{"message":"a word of somebody"}' } });
+	$node->insert('postgres', 300, first => $n + 1);
+	$n += 300;
+	ok($node->poll_query_until('postgres', "SELECT count(*) > 0 FROM line_notify.health() WHERE severity = 'error' AND subject = 'channel shop' AND reason ~ 'paused template messages: LINE answered $status: a word of somebody' AND hint ~ 'resume'"),
+		"$status: the endpoint pauses, and health() has the words")
+	  or diag($node->safe_psql('postgres', 'SELECT * FROM line_notify.health()'));
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.in_flight"), 'what was on the wire is answered');
+	cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM line_notify.notifications WHERE state = 'refused'"), '<', 150, 'most were not spent');
+	$sim->clear_script;
+	$node->safe_psql('postgres', "SELECT line_notify.resume('shop')");
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.outbox"), 'the others go on');
 }
 
 # what every message would meet pauses the channel and says so

@@ -1,6 +1,6 @@
 # No free background worker: health() says so, and the worker comes when a
-# place is free.  A database whose worker always fails does not starve others.
-# TAP: processes.
+# place is free; a worker that has nothing to do, or may not send, makes one.  A
+# database whose worker always fails does not starve others.  TAP: processes.
 
 use strict;
 use warnings;
@@ -11,31 +11,44 @@ use LineNotify::Sim;
 use LineNotify::Node;
 
 my $sim = LineNotify::Sim->start;
-# places: the launchers of logical replication and of ours, and two workers
+# places: the launchers of logical replication and of ours, and two workers,
+# which have something on the wire
 my $node = LineNotify::Node->new('main', max_worker_processes => 4);
-$node->safe_psql('postgres', "CREATE DATABASE $_") for qw(a b c);
+$node->safe_psql('postgres', "CREATE DATABASE $_") for qw(a b c d);
+$sim->script({ match => { path => 'send' }, do => ['stall'] });
 for my $db (qw(a b))
 {
 	$node->install($db, $sim);
+	$node->insert($db, 1, first => $db eq 'a' ? 5 : 6);
 	$node->worker_pid($db);
 }
+$sim->wait_requests(2, 60);
 $node->install('c', $sim);
 $node->insert('c', 1, first => 30);
 ok($node->poll_query_until('c', "SELECT count(*) = 1 FROM line_notify.health() WHERE severity = 'error' AND reason LIKE '%no free background worker slot%' AND hint LIKE '%max_worker_processes%'"),
 	'no place: health() says what to do')
   or diag $node->safe_psql('c', 'SELECT * FROM line_notify.health(); SELECT * FROM line_notify.workers');
 is($node->safe_psql('c', "CALL line_notify.drain('10 min')"), '0|1', 'drain() does not wait for a place');
-is(scalar(() = slurp_file($node->logfile) =~ /WARNING:  no free background worker slot/g), 1, 'and the log, once');
+cmp_ok(scalar(() = slurp_file($node->logfile) =~ /WARNING:  no free background worker slot/g), '<=', 3, 'and the log, once for each database');
+$sim->clear_script;
+$sim->end_connections('close');
+$node->wait_states('c', accepted => 1);
+pass('the others have nothing to do any more: one of them leaves its place');
+is($node->safe_psql('c', "SELECT count(*) FROM line_notify.health() WHERE subject = 'worker'"), 0, 'and health() is content');
 for my $db (qw(a b))
 {
 	$node->insert($db, 1, first => $db eq 'a' ? 10 : 20);
-	$node->wait_states($db, accepted => 1);
+	$node->wait_states($db, accepted => 1, unknown => 1);
 }
-pass('the others send');
+pass('and they take turns');
+
+# databases that may not send hold no place
+$node->append_conf('postgresql.conf', "line_notify.node = 'elsewhere'");
+$node->restart;
+ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'line_notify worker'"), 'disarmed workers leave at once');
+$node->append_conf('postgresql.conf', "line_notify.node = 'test'");
+$node->restart;
 $node->safe_psql('a', 'DROP EXTENSION line_notify');
-$node->wait_states('c', accepted => 1);
-pass('a place became free: it sends');
-is($node->safe_psql('c', 'SELECT count(*) FROM line_notify.health()'), 0, 'and health() is content');
 
 # a worker that cannot live: it may not make its journal file
 my $dir = $node->data_dir . '/pg_stat_tmp';

@@ -35,6 +35,7 @@ sql("SELECT line_notify.pause('shop')");
 $node->insert('postgres', 1, first => $first, set => { dedup_key => "'expires'", expires_at => "now() + interval '300 ms'" });
 waits("SELECT count(*) = 0 FROM line_notify.dedup WHERE dedup_key = 'expires'", 'expired: the key is free');
 is(sql("SELECT state FROM line_notify.notifications WHERE dedup_key = 'expires'"), 'expired', 'as it should be');
+like(sql("SELECT error FROM line_notify.notifications WHERE dedup_key = 'expires'"), qr/^its time was over after 00:00:0\d, waiting for: channel paused$/, 'and says what it waited for');
 $first++;
 my @copy = map { "09012345678\tparcel_delivery\tshipment_completed_ja\t{}\tcopy\n" } 1 .. 50;
 $node->psql('postgres', "COPY line_notify.outbox (phone, use_case, template_key, body, dedup_key) FROM STDIN;\n" . join('', @copy) . "\\.\n");

@@ -24,6 +24,7 @@ flags=(-std=gnu99 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Werror -Wmissing-prototype
 
 # test -> source files of ours, then libraries
 declare -A sources=(
+	[agenda_sim]="base/gate.c base/agenda.c base/lane.c base/token_timer.c base/breaker.c"
 	[breaker]="base/breaker.c"
 	[crypto]="base/crypto.c"
 	[design]="content/design.c"

@@ -63,6 +63,52 @@ run_link(int rate, int rtt_ms, int max, int die_ms)
 }
 
 /*
+ * A full queue at "rate" a second on a link where answers take a time of a mix:
+ * from low_ms to high_ms, and quick_percent of them 2 ms.  Answers a second, in
+ * the last 10 seconds of a minute.
+ */
+static int
+run_mix(int rate, int low_ms, int high_ms, int quick_percent, int max)
+{
+	LnWindow	w = {0};
+	static int	due[MAX_OUT];
+	static int	sent_at[MAX_OUT];
+	int			out = 0;
+	int			answered = 0;
+	double		tokens = 0;
+	unsigned	seed = 12345;
+
+	for (int now = 0; now < 60000; now++)
+	{
+		tokens += rate / 1000.0;
+		if (tokens > rate / 50.0 + 1)
+			tokens = rate / 50.0 + 1;
+		for (int i = 0; i < out;)
+		{
+			if (due[i] > now)
+			{
+				i++;
+				continue;
+			}
+			ln_window_answered(&w, out, max, (now - sent_at[i]) * 1000, now);
+			out--;
+			due[i] = due[out];
+			sent_at[i] = sent_at[out];
+			answered += now >= 50000;
+		}
+		while (tokens >= 1 && ln_window_room(&w, out, now) > 0)
+		{
+			seed = seed * 1103515245 + 12345;
+			sent_at[out] = now;
+			due[out++] = now + ((int) (seed >> 16) % 100 < quick_percent ? 2
+								: low_ms + (int) (seed >> 8) % (high_ms - low_ms + 1));
+			tokens -= 1;
+		}
+	}
+	return answered / 10;
+}
+
+/*
  * A full queue in front of a server that takes rtt_ms for an answer and gives at
  * most "pace" of them in a ms.  Returns how many too many are out, if any; fails
  * when the server is not kept busy.
@@ -74,7 +120,8 @@ run_server(int pace, int rtt_ms, int max, int ms)
 	static int	sent_at[MAX_OUT];
 	int			out = 0;
 	int			answered = 0;
-	int			most = 2 * pace * rtt_ms + LN_WINDOW_FLOOR + pace;
+	/* and a quarter more, while that is tried */
+	int			most = (2 * pace * rtt_ms + LN_WINDOW_FLOOR + pace) * 5 / 4;
 
 	for (int now = 0; now < ms; now++)
 	{
@@ -177,6 +224,20 @@ main(void)
 	ok(r.lost <= LN_WINDOW_FIRST + 2, "10/s at 100 ms: %d lost", r.lost);
 	i = slower_link(2000, 20, 400, 400);
 	ok(i < 40000, "a link that becomes twenty times slower is used to the full after %d ms", i);
+	i = run_mix(2000, 20, 200, 0, 400);
+	ok(i >= 1850, "answers after 20 to 200 ms, evenly: %d/s of 2,000", i);
+	i = run_mix(2000, 100, 100, 10, 400);
+	ok(i >= 1850, "answers after 100 ms, and one in ten at once: %d/s of 2,000", i);
+	i = run_mix(2000, 1, 200, 50, 400);
+	ok(i >= 1850, "answers after 1 to 200 ms, and half of them at once: %d/s of 2,000", i);
+	i = run_mix(2000, 199, 200, 80, 400);
+	ok(i >= 1850, "answers after 200 ms, and most at once: %d/s of 2,000", i);
+	for (int quick = 0; quick <= 90; quick += 10)
+		for (int high = 10; high <= 200; high += 38)
+		{
+			i = run_mix(2000, 1, high, quick, 400);
+			ok(i >= 1850, "answers after 1 to %d ms, %d %% at once: %d/s of 2,000", high, quick, i);
+		}
 	i = run_server(12, 1, 400, 5000);
 	ok(i == 0, "a server that answers 12 in a ms: %d more on the wire than it needs", i);
 	i = run_server(12, 1, 400, 60000);
