@@ -62,7 +62,7 @@ none "README.md has every setting of a channel" \
 none "README.ja.md has the sections of README.md" \
     "$(diff <(grep -cE '^(##|```)' README.md) <(grep -cE '^(##|```)' README.ja.md))"
 none "test/README.md has every test, and no other" \
-    "$(diff <(sed -n '/^## What is tested where/,/^## [^W]/p' test/README.md | grep -oE '`[a-z0-9_]+\.(pl|sql|spec|c)`' | tr -d '`' | sort -u) \
+    "$(diff <(sed -n '/^## What is tested where/,/^## [^W]/p' test/README.md | grep -oE '`[a-z0-9][a-z0-9_]*\.(pl|sql|spec|c)`' | tr -d '`' | sort -u) \
         <(basename -a test/t/*.pl test/sql/*.sql test/specs/*.spec test/unit/*_test.c | sort -u))"
 none "no trailing white space" "$(grep -nE '[ 	]+$' $sources sql/parts/*.sql test/*.sh test/t/*.pl test/perl/LineNotify/*.pm Makefile | head)"
 
