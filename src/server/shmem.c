@@ -607,8 +607,6 @@ ln_stats_sent(LnStats *s)
 void
 ln_stats_breaker(LnStats *s, int state, TimestampTz until)
 {
-	if (s == NULL || pg_atomic_read_u32(&s->breaker) == (uint32) state)
-		return;
 	pg_atomic_write_u64(&s->breaker_until, (uint64) until);
 	pg_atomic_write_u32(&s->breaker, (uint32) state);
 }

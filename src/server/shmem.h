@@ -299,7 +299,7 @@ extern void ln_stats_sent(LnStats *s);
 extern void ln_stats_answer(LnStats *s, int outcome, int next, int status,
 							TimestampTz now, int64 latency_us);
 
-/* Show the breaker.  s may be NULL. */
+/* Show the breaker. */
 extern void ln_stats_breaker(LnStats *s, int state, TimestampTz until);
 
 /*

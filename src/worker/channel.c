@@ -163,7 +163,7 @@ take_row(LnChannel *c, const LnChannelRow *row)
 		c->row.quiet_hours = NULL;
 	c->quiet_until = 0;
 	c->quiet_checked = DT_NOEND;
-	c->verdict_turn[0] = c->verdict_turn[1] = 0;
+	c->verdict_reading[0] = c->verdict_reading[1] = 0;
 	c->row.channel_secret = NULL;
 	c->row.token_error = NULL;
 	c->row.previous_channel_secret = NULL;

@@ -117,7 +117,7 @@ typedef struct LnChannel
 	TimestampTz lanes_due[2];	/* by LineKind: when something is due */
 
 	LnVerdict	verdict[2];		/* of the gate, by LineKind, */
-	uint64		verdict_turn[2];	/* in this turn of the loop; 0 = none */
+	uint64		verdict_reading[2]; /* at that reading of the clock; 0 = none */
 	LnVerdict	published[2];	/* the last one that others were told */
 } LnChannel;
 

@@ -5,7 +5,7 @@
  *		says.
  *
  * Everybody in the worker who wants to know whether an endpoint may be sent to
- * asks here, and gets the same verdict within a turn of the loop.  Whoever
+ * asks here, and gets the same verdict until the clock is read again.  Whoever
  * wants to know from outside reads the last one that was published; it is
  * published before anything that can block.
  *
@@ -25,6 +25,13 @@
 
 /* A drainer asks again after so long (us) whether another one is done. */
 #define OTHER_DRAIN_RETRY	(USECS_PER_SEC / 4)
+
+void
+ln_worker_read_clock(void)
+{
+	W.now = GetCurrentTimestamp();
+	W.reading++;
+}
 
 int
 ln_worker_budget_left(const LnChannel *c)
@@ -90,14 +97,14 @@ gather(LnChannel *c, LineKind kind, LnGateFacts *f)
 LnVerdict
 ln_worker_gate(LnChannel *c, LineKind kind)
 {
-	if (c->verdict_turn[kind] != W.turn)
+	if (c->verdict_reading[kind] != W.reading)
 	{
 		LnGateFacts facts;
 
 		memset(&facts, 0, sizeof(facts));
 		gather(c, kind, &facts);
 		c->verdict[kind] = ln_gate(&facts, W.now);
-		c->verdict_turn[kind] = W.turn;
+		c->verdict_reading[kind] = W.reading;
 	}
 	return c->verdict[kind];
 }
@@ -105,7 +112,7 @@ ln_worker_gate(LnChannel *c, LineKind kind)
 void
 ln_worker_regate(LnChannel *c)
 {
-	c->verdict_turn[0] = c->verdict_turn[1] = 0;
+	c->verdict_reading[0] = c->verdict_reading[1] = 0;
 }
 
 static bool
@@ -127,9 +134,11 @@ ln_worker_publish(LnChannel *c)
 			continue;
 		if (c->claimed[kind].n > 0 || ln_worker_lanes_due(c, kind) <= W.now)
 			v = ln_worker_gate(c, kind);
-		ln_stats_breaker(c->stats[kind], c->breaker.state,
-						 W.now + (c->breaker.until_ms -
-								  ln_monotonic_ns() / 1000000) * 1000);
+		if (pg_atomic_read_u32(&c->stats[kind]->breaker) !=
+			(uint32) c->breaker.state)
+			ln_stats_breaker(c->stats[kind], c->breaker.state,
+							 W.now + (c->breaker.until_ms -
+									  ln_monotonic_ns() / 1000000) * 1000);
 		ln_stats_unanswered(c->stats[kind], c->overdue,
 							ln_deliveries_oldest(c));
 		if (same(&v, &c->published[kind]))

@@ -173,6 +173,7 @@ ln_worker_record(TimestampTz *again)
 	int			n = 0;
 	int			through = 0;
 	uint32		ended = 0;
+	TimestampTz began = W.now;
 
 	for (Delivery *d = ln_deliveries_done_first(); d != NULL && n < most;
 		 d = ln_deliveries_done_next(d))
@@ -185,7 +186,7 @@ ln_worker_record(TimestampTz *again)
 	if (n == 0)
 		return LN_TASK_IDLE;
 	record_batch(recs, ok, n);
-	delay_us = RECORD_DELAY_FACTOR * (GetCurrentTimestamp() - W.now);
+	delay_us = RECORD_DELAY_FACTOR * (GetCurrentTimestamp() - began);
 	delay_us = Max(RECORD_DELAY_MIN_US, Min(delay_us, RECORD_DELAY_MAX_US));
 
 	for (int i = 0; i < n; i++)

@@ -103,8 +103,9 @@ typedef struct LnWorker
 	MemoryContext batch;		/* reset every turn */
 	HttpClient *http;
 
-	uint64		turn;			/* of the loop, from 1 */
-	TimestampTz now;			/* the one clock reading of this turn */
+	TimestampTz now;			/* read once a turn, and after each phase */
+	uint64		reading;		/* number of that reading, from 1: verdicts hold
+								 * for one */
 
 	LnChannel **channels;
 	int			nchannels;
@@ -189,10 +190,13 @@ extern void ln_tasks_expires(TimestampTz at);	/* a message, which waits
 
 /* facts.c ---------------------------------------------------------------- */
 
-/* The verdict of the gate on an endpoint, in this turn. */
+/* Read the clock: what was said of endpoints before is to be asked anew. */
+extern void ln_worker_read_clock(void);
+
+/* The verdict of the gate on an endpoint, now. */
 extern LnVerdict ln_worker_gate(LnChannel *c, LineKind kind);
 
-/* Something has happened to a channel: ask again in this turn. */
+/* Something has happened to a channel: ask anew. */
 extern void ln_worker_regate(LnChannel *c);
 
 /* How many more messages of a channel may be claimed, as far as its budget goes. */

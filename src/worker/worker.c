@@ -121,8 +121,7 @@ run(void)
 static void
 begin_turn(void)
 {
-	W.turn++;
-	W.now = GetCurrentTimestamp();
+	ln_worker_read_clock();
 	ln_slot_set_wake(W.slot, W.now);
 	MemoryContextReset(W.batch);
 }
