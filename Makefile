@@ -30,8 +30,10 @@ OBJS = \
 	src/content/approval.o \
 	src/content/builders.o \
 	src/content/catalogue.o \
+	src/content/check_common.o \
 	src/content/design.o \
 	src/content/encoding.o \
+	src/content/flexible_check.o \
 	src/content/format.o \
 	src/content/message_check.o \
 	src/content/message_funcs.o \
@@ -130,6 +132,7 @@ REGRESS = \
 	builders \
 	catalogue \
 	channel \
+	content_warnings \
 	enqueue_trigger \
 	flow \
 	health \

@@ -29,6 +29,7 @@ int			ln_guc_shutdown_timeout = 3000;
 int			ln_guc_idle_timeout = 600;
 int			ln_guc_connection_idle = 10;
 int			ln_guc_promotion_grace = 300;
+int			ln_guc_content_warnings = LN_CONTENT_WARNINGS_OFF;
 int			ln_guc_on_promotion = LN_PROMOTION_HOLD;
 int			ln_guc_retention = 30 * 24 * 60;
 int			ln_guc_payload_retention = 7 * 24 * 60;
@@ -39,6 +40,12 @@ static char *guc_node = NULL;
 
 static bool check_notify_outcomes(char **newval, void **extra,
 								  GucSource source);
+
+static const struct config_enum_entry content_warnings_options[] = {
+	{"off", LN_CONTENT_WARNINGS_OFF, false},
+	{"notice", LN_CONTENT_WARNINGS_NOTICE, false},
+	{NULL, 0, false}
+};
 
 static const struct config_enum_entry on_promotion_options[] = {
 	{"hold", LN_PROMOTION_HOLD, false},
@@ -80,6 +87,19 @@ ln_guc_define(void)
 							 "Whether INSERTs into the outbox of this session take effect.",
 							 NULL,
 							 &ln_guc_enqueue, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+
+	/*
+	 * What is doubtful in a content does not stop its INSERT.  Whoever writes
+	 * contents sees it at once with this; later, column content_warnings of
+	 * view notifications has it.
+	 */
+	DefineCustomEnumVariable("line_notify.content_warnings",
+							 "Whether an INSERT reports what is doubtful in the content.",
+							 "notice: each warning of check_message() is a NOTICE.",
+							 &ln_guc_content_warnings,
+							 LN_CONTENT_WARNINGS_OFF,
+							 content_warnings_options,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 
 	/*

@@ -10,6 +10,7 @@
 
 extern PGDLLIMPORT bool ln_guc_enabled;
 extern PGDLLIMPORT bool ln_guc_enqueue;
+extern PGDLLIMPORT int ln_guc_content_warnings; /* LN_CONTENT_WARNINGS_ */
 extern PGDLLIMPORT char *ln_guc_default_channel;
 extern PGDLLIMPORT char *ln_guc_notify_outcomes;	/* "" = not */
 extern PGDLLIMPORT int ln_guc_max_messages_per_transaction;
@@ -24,6 +25,9 @@ extern PGDLLIMPORT int ln_guc_retention;	/* minutes, -1 = for ever */
 extern PGDLLIMPORT int ln_guc_payload_retention;	/* the same */
 extern PGDLLIMPORT int ln_guc_operations_retention; /* the same */
 extern PGDLLIMPORT int ln_guc_delivery_timeout;
+
+#define LN_CONTENT_WARNINGS_OFF		0
+#define LN_CONTENT_WARNINGS_NOTICE	1
 
 #define LN_PROMOTION_HOLD	0
 #define LN_PROMOTION_SEND	1

@@ -11,6 +11,7 @@ CREATE FUNCTION line_notify._known_catalogue(
 	OUT key text,
 	OUT name text,
 	OUT label text,
+	OUT description text,
 	OUT use_case text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'line_notify_known_catalogue'
@@ -24,6 +25,7 @@ CREATE TABLE line_notify.template_catalogue (
 	key			text COLLATE "C" NOT NULL CHECK (key ~ '^[A-Za-z0-9_]{1,64}$'),
 	name		text,
 	label		text,
+	description	text,
 	use_case	line_notify.use_case CHECK (use_case IS NULL OR kind = 'template'),
 	source		text COLLATE "C" NOT NULL DEFAULT 'user' CHECK (source IN ('user', 'line')),
 	PRIMARY KEY (kind, region, key, source)
@@ -35,11 +37,12 @@ COMMENT ON COLUMN line_notify.template_catalogue.region IS 'country of the LINE 
 COMMENT ON COLUMN line_notify.template_catalogue.key IS 'templateKey, itemKey or buttonKey';
 COMMENT ON COLUMN line_notify.template_catalogue.name IS 'name in LINE''s catalogue';
 COMMENT ON COLUMN line_notify.template_catalogue.label IS 'what the reader sees: title, item label, button text';
+COMMENT ON COLUMN line_notify.template_catalogue.description IS 'what the reader sees below the title: LINE''s Description of a template, NULL when not known';
 COMMENT ON COLUMN line_notify.template_catalogue.use_case IS 'use case that the template implies, or NULL';
 COMMENT ON COLUMN line_notify.template_catalogue.source IS 'line: came with the extension, not dumped; user: yours, wins over line';
 
-INSERT INTO line_notify.template_catalogue (kind, region, key, name, label, use_case, source)
-SELECT kind, region, key, name, label, use_case::line_notify.use_case, 'line' FROM line_notify._known_catalogue();
+INSERT INTO line_notify.template_catalogue (kind, region, key, name, label, description, use_case, source)
+SELECT kind, region, key, name, label, description, use_case::line_notify.use_case, 'line' FROM line_notify._known_catalogue();
 
 SELECT pg_extension_config_dump('line_notify.template_catalogue', 'WHERE source = ''user''');
 
@@ -97,6 +100,17 @@ END
 $$;
 REVOKE ALL ON FUNCTION line_notify._catalogue_findings(text, jsonb, text, line_notify.use_case, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._catalogue_findings(text, jsonb, text, line_notify.use_case, boolean) IS 'what the catalogue says about a template message; with allow_list, unlisted keys are errors';
+
+-- Everybody may ask: it tells no more than check_message() does.
+CREATE FUNCTION line_notify._refuses_unknown(channel text) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT c.unknown_content = 'refuse' FROM line_notify.channel c WHERE c.name = $1);
+END
+$$;
+COMMENT ON FUNCTION line_notify._refuses_unknown(text) IS 'does the channel refuse message types and properties that we do not know';
+GRANT EXECUTE ON FUNCTION line_notify._refuses_unknown(text) TO PUBLIC;
 
 -- What check_message() finds in the use case and the channel.
 CREATE FUNCTION line_notify._context_findings(

@@ -56,6 +56,7 @@ CREATE TABLE line_notify.channel (
 	daily_budget	integer CHECK (daily_budget > 0),
 	only_recipients	text[] CHECK (array_to_string(only_recipients, ',', '?') ~ '^([0-9a-f]{64}(,|$))*$'),
 	catalogue_only	boolean NOT NULL DEFAULT false,
+	unknown_content	text NOT NULL DEFAULT 'warn' CHECK (unknown_content IN ('warn', 'refuse')),
 	proxy			text CHECK (proxy ~ '^https?://[A-Za-z0-9.\[\]:-]+$'),
 	ca_file			text CHECK (ca_file ~ '^/[[:print:]]+$'),
 	paused_at		timestamptz,
@@ -77,6 +78,7 @@ COMMENT ON COLUMN line_notify.channel.quiet_hours IS 'nothing is sent in these h
 COMMENT ON COLUMN line_notify.channel.daily_budget IS 'most messages a day that LINE may have accepted; what comes after waits for the next day';
 COMMENT ON COLUMN line_notify.channel.only_recipients IS 'hashes of the only people that may be sent to, for staging; messages to others become suppressed';
 COMMENT ON COLUMN line_notify.channel.catalogue_only IS 'template messages may only use keys that template_catalogue lists for the region';
+COMMENT ON COLUMN line_notify.channel.unknown_content IS 'message types and properties that we do not know: warn of them, or refuse them';
 COMMENT ON COLUMN line_notify.channel.pause_automatic IS 'paused by the worker, which may resume it when the cause is gone; an operator''s pause only ends by resume()';
 COMMENT ON COLUMN line_notify.channel.max_attempts IS 'attempts that consume one; NULL = only expires_at ends the waiting';
 
@@ -204,7 +206,8 @@ CREATE FUNCTION line_notify.create_channel(
 	quiet_hours text DEFAULT NULL,
 	daily_budget integer DEFAULT NULL,
 	only_recipients text[] DEFAULT NULL,
-	catalogue_only boolean DEFAULT NULL)
+	catalogue_only boolean DEFAULT NULL,
+	unknown_content text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -264,7 +267,8 @@ BEGIN
 		quiet_hours => create_channel.quiet_hours,
 		daily_budget => create_channel.daily_budget,
 		only_recipients => create_channel.only_recipients,
-		catalogue_only => create_channel.catalogue_only);
+		catalogue_only => create_channel.catalogue_only,
+		unknown_content => create_channel.unknown_content);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.create_channel FROM PUBLIC;
@@ -297,7 +301,8 @@ CREATE FUNCTION line_notify.alter_channel(
 	quiet_hours text DEFAULT NULL,
 	daily_budget integer DEFAULT NULL,
 	only_recipients text[] DEFAULT NULL,
-	catalogue_only boolean DEFAULT NULL)
+	catalogue_only boolean DEFAULT NULL,
+	unknown_content text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -366,7 +371,8 @@ BEGIN
 		quiet_hours = nullif(coalesce(alter_channel.quiet_hours, c.quiet_hours), ''),
 		daily_budget = nullif(coalesce(alter_channel.daily_budget, c.daily_budget), 0),
 		only_recipients = CASE WHEN alter_channel.only_recipients IS NULL THEN c.only_recipients ELSE allowed END,
-		catalogue_only = coalesce(alter_channel.catalogue_only, c.catalogue_only)
+		catalogue_only = coalesce(alter_channel.catalogue_only, c.catalogue_only),
+		unknown_content = coalesce(alter_channel.unknown_content, c.unknown_content)
 	WHERE c.name = alter_channel.name;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
@@ -599,7 +605,7 @@ SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_f
 	   c.settle_window, c.dedup_window, c.on_duplicate, c.time_zone, c.quiet_hours, c.daily_budget,
 	   coalesce((SELECT d.sent FROM line_notify.daily_sent d
 				 WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date), 0) AS sent_today,
-	   cardinality(c.only_recipients) AS only_recipients, c.catalogue_only,
+	   cardinality(c.only_recipients) AS only_recipients, c.catalogue_only, c.unknown_content,
 	   line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) AS quiet_until,
 	   c.home IS NOT DISTINCT FROM (SELECT line_notify._local_home()) AS armed,
 	   c.paused_at IS NOT NULL OR p.reasons IS NOT NULL AS paused,
@@ -613,6 +619,7 @@ CROSS JOIN LATERAL (
 		   min(x.paused_at) AS paused_at
 	FROM line_notify.partial_pause x WHERE x.channel = c.name) p;
 COMMENT ON VIEW line_notify.channels IS 'Channels with their settings; never a secret';
+COMMENT ON COLUMN line_notify.channels.unknown_content IS 'warn or refuse: message types and properties that this release does not know';
 COMMENT ON COLUMN line_notify.channels.paused IS 'the channel, or an endpoint, template or design of it; pause_reason says which';
 COMMENT ON COLUMN line_notify.channels.sent_today IS 'messages that LINE accepted or may have accepted, compared with daily_budget';
 COMMENT ON COLUMN line_notify.channels.only_recipients IS 'length of the allow-list, NULL = none';

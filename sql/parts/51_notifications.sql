@@ -86,6 +86,14 @@ COMMENT ON FUNCTION line_notify._hold_ups() IS 'what holds up the endpoints of t
 CREATE VIEW line_notify.notifications WITH (security_barrier) AS
 WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v),
 	 hold AS MATERIALIZED (SELECT k.* FROM line_notify._hold_ups() k)
+-- the last column stands outside of the union, where who does not ask for it
+-- does not pay for it
+SELECT m.id, m.channel, m.use_case, m.template_key, m.batch, m.reference, m.dedup_key, m.order_key, m.priority,
+	   m.state, m.attempts, m.http_status, m.request_id,
+	   m.created_at, m.due_at, m.expires_at, m.sent_at, m.ended_at,
+	   m.delivered_at, m.error, m.policy, m.waiting_reason, m.waiting_until,
+	   line_notify._content_warnings(m.template_key, m.body, m.messages) AS content_warnings
+FROM (
 SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedup_key, o.order_key, o.priority,
 	   CASE WHEN f.id IS NULL THEN o.state ELSE 'sending' END AS state,
 	   o.attempts + CASE WHEN f.id IS NULL THEN 0 ELSE 1 END AS attempts,
@@ -94,7 +102,8 @@ SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 	   f.delivered_at, o.error, o.policy,
 	   w.reason AS waiting_reason,
 	   CASE WHEN w.reason IS NOT NULL
-			THEN greatest(t.moment, line_notify._quiet_until(k.quiet_hours, k.time_zone, t.moment)) END AS waiting_until
+			THEN greatest(t.moment, line_notify._quiet_until(k.quiet_hours, k.time_zone, t.moment)) END AS waiting_until,
+	   o.body, o.messages
 FROM me, line_notify.outbox o
 LEFT JOIN line_notify.in_flight f ON f.id = o.id
 LEFT JOIN hold k ON k.channel = o.channel AND k.endpoint = CASE WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END
@@ -113,11 +122,13 @@ UNION ALL
 SELECT h.id, h.channel, h.use_case, h.template_key, h.batch, h.reference, h.dedup_key, h.order_key, h.priority,
 	   h.state, h.attempts, h.http_status, h.request_id,
 	   h.created_at, h.due_at, h.expires_at, h.sent_at, h.ended_at,
-	   h.delivered_at, h.error, h.policy, NULL, NULL
+	   h.delivered_at, h.error, h.policy, NULL, NULL,
+	   h.body, h.messages
 FROM me, line_notify.history h
-WHERE me.everything OR h.channel = ANY (me.channels);
+WHERE me.everything OR h.channel = ANY (me.channels)) m;
 COMMENT ON VIEW line_notify.notifications IS 'Every message, waiting or finished, one row each; no payload, no recipient';
 COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not been sent yet; what each value means and what ends it says view waiting_reasons';
+COMMENT ON COLUMN line_notify.notifications.content_warnings IS 'what check_message() warns of, by the rules of today; NULL also when the content has been removed';
 COMMENT ON COLUMN line_notify.notifications.policy IS 'what it wants otherwise than its channel';
 COMMENT ON COLUMN line_notify.notifications.waiting_until IS 'not before this time, quiet hours included; of what waits for somebody, only the time it is due';
 

@@ -401,15 +401,51 @@ BEGIN
 			RETURN NEXT;
 		END IF;
 		-- the latest messages only: this must stay cheap
-		SELECT count(*) INTO n
-		FROM (SELECT h.state, h.ended_at, h.channel FROM line_notify.history h ORDER BY h.id DESC LIMIT 100000) h
-		WHERE h.channel = c.name AND h.state = 'unknown' AND h.ended_at > clock_timestamp() - interval '1 hour';
-		IF n > 0 THEN
+		SELECT count(*) FILTER (WHERE h.age < interval '1 hour' AND h.state = 'unknown') AS unknown,
+			   count(*) FILTER (WHERE h.age < interval '1 hour' AND h.state = 'unreachable') AS unreachable,
+			   count(*) FILTER (WHERE h.age < interval '1 hour' AND h.http_status IS NOT NULL) AS answered,
+			   -- silence is known a day later
+			   count(*) FILTER (WHERE h.age BETWEEN '1 day' AND '2 days' AND h.state = 'undelivered') AS undelivered,
+			   count(*) FILTER (WHERE h.age BETWEEN '1 day' AND '2 days' AND h.state = 'delivered') AS delivered
+		INTO x
+		FROM (SELECT h.state, clock_timestamp() - h.ended_at AS age, h.channel, h.http_status FROM line_notify.history h ORDER BY h.id DESC LIMIT 100000) h
+		WHERE h.channel = c.name;
+		IF x.unknown > 0 THEN
 			severity := 'warning';
-			reason := format('%s messages of the last hour ended as unknown: sent, and no answer came', n);
+			reason := format('%s messages of the last hour ended as unknown: sent, and no answer came', x.unknown);
 			hint := 'The delivery webhook settles them; line_notify.redrive(..., allow_duplicates => true) sends again.';
 			RETURN NEXT;
 		END IF;
+		-- some are always out of reach; most of them is another matter
+		IF x.unreachable >= 20 AND x.unreachable * 2 > x.answered THEN
+			severity := 'warning';
+			reason := format('%s of the %s messages that LINE answered in the last hour are unreachable (422)', x.unreachable, x.answered);
+			hint := 'LINE answers 422 when nobody uses LINE with the number, the number is not of Japan, Thailand or Taiwan, the user has switched notification messages off, or has not accepted the privacy policy of March 2022. If nearly all are, look for a wrong region or column.';
+			RETURN NEXT;
+		END IF;
+		IF x.undelivered >= 20 AND x.undelivered > x.delivered THEN
+			severity := 'warning';
+			reason := format('%s messages of yesterday are undelivered, and %s delivered: LINE accepted them, and no delivery event came', x.undelivered, x.delivered);
+			hint := 'LINE says so by silence when the user has blocked the account, or has not answered the question for consent or confirmed the number by SMS within 24 hours. doc/outcomes.md tells what a user can do.';
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+
+	-- ---- contents: a sample of the latest messages, waiting and sent
+	FOR x IN
+		SELECT w.channel, count(w.found) AS doubtful, count(*) AS seen, min(w.found) AS example
+		FROM (SELECT m.channel, line_notify._content_warnings(m.template_key, m.body, m.messages) AS found
+			  FROM ((SELECT o.channel, o.template_key, o.body, o.messages FROM line_notify.outbox o ORDER BY o.id DESC LIMIT 500)
+					UNION ALL
+					(SELECT h.channel, h.template_key, h.body, h.messages FROM line_notify.history h ORDER BY h.id DESC LIMIT 500)) m) w
+		GROUP BY w.channel HAVING count(w.found) > 0
+		ORDER BY w.channel
+	LOOP
+		severity := 'info';
+		subject := 'channel ' || x.channel;
+		reason := format('%s of the latest %s messages have content that LINE may refuse, such as: %s', x.doubtful, x.seen, left(x.example, 200));
+		hint := 'Column content_warnings of line_notify.notifications says which; line_notify.check_message() says why.';
+		RETURN NEXT;
 	END LOOP;
 END
 $$;

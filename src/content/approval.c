@@ -105,7 +105,8 @@ ln_approval_load(void)
 	a->relids[2] = get_relname_relid("template_catalogue", nsp);
 
 	a->napprovals = read_table(
-							   "SELECT channel, status, use_case FROM line_notify.approval");
+							   "SELECT channel, status, use_case FROM "
+							   "line_notify.approval");
 	a->approvals = MemoryContextAllocZero(context, sizeof(Approval) *
 										  Max(a->napprovals, 1));
 	for (int i = 0; i < a->napprovals; i++)
@@ -118,15 +119,18 @@ ln_approval_load(void)
 	SPI_freetuptable(SPI_tuptable);
 
 	a->ndesigns = read_table(
-							 "SELECT channel, status, use_case, name, skeleton FROM line_notify.design ORDER BY channel, name");
+							 "SELECT channel, status, use_case, name, "
+							 "skeleton FROM line_notify.design ORDER BY "
+							 "channel, name");
 	a->designs =
 		MemoryContextAllocZero(context, sizeof(Design) * Max(a->ndesigns, 1));
 	for (int i = 0; i < a->ndesigns; i++)
 	{
 		Design	   *d = &a->designs[i];
 		bool		isnull;
-		Datum		skeleton = SPI_getbinval(SPI_tuptable->vals[i],
-											 SPI_tuptable->tupdesc, 5, &isnull);
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		Datum		skeleton =
+		SPI_getbinval(tuple, SPI_tuptable->tupdesc, 5, &isnull);
 		MemoryContext old;
 		uint32_t	where;
 
@@ -145,7 +149,8 @@ ln_approval_load(void)
 	SPI_freetuptable(SPI_tuptable);
 
 	a->nkeys = read_table(
-						  "SELECT kind, key, region FROM line_notify.template_catalogue");
+						  "SELECT kind, key, region FROM "
+						  "line_notify.template_catalogue");
 	a->keys = MemoryContextAllocZero(context, sizeof(Key) * Max(a->nkeys, 1));
 	for (int i = 0; i < a->nkeys; i++)
 	{
@@ -182,8 +187,9 @@ static Oid
 oid_column(int row, int col)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-									  col, &isnull);
+	HeapTuple	tuple = SPI_tuptable->vals[row];
+	Datum		value = SPI_getbinval(tuple, SPI_tuptable->tupdesc, col,
+									  &isnull);
 
 	return isnull ? InvalidOid : DatumGetObjectId(value);
 }
@@ -246,8 +252,9 @@ check_use_case(const LnApprovals *a, const char *channel, Oid use_case,
 		refusal->message =
 			psprintf("use case %s of channel \"%s\" is suspended",
 					 use_case_name(use_case), channel);
-		refusal->hint = psprintf(
-								 "View line_notify.approvals lists what was approved; line_notify.set_approval() changes it.");
+		refusal->hint =
+			psprintf("View line_notify.approvals lists what was approved; "
+					 "line_notify.set_approval() changes it.");
 		return false;
 	}
 	/* a template implies its use case, which was reviewed with it */
@@ -259,10 +266,13 @@ check_use_case(const LnApprovals *a, const char *channel, Oid use_case,
 		? psprintf("use case %s is not approved for channel \"%s\"",
 				   use_case_name(use_case), channel)
 		: psprintf(
-				   "a message through channel \"%s\" needs an approved use case",
+				   "a message through channel \"%s\" needs an approved use "
+				   "case",
 				   channel);
 	refusal->hint = psprintf(
-							 "View line_notify.approvals lists what was approved; line_notify.set_approval() changes it.");
+							 "View line_notify.approvals lists what was "
+							 "approved; line_notify.set_approval() changes "
+							 "it.");
 	return false;
 }
 
@@ -316,7 +326,8 @@ check_designs(const LnApprovals *a, const char *channel, Oid use_case,
 		refusal->detail =
 			psprintf("Every design of the use case is suspended.");
 	refusal->hint = psprintf(
-							 "View line_notify.designs lists what was approved; line_notify.set_design() changes it.");
+							 "View line_notify.designs lists what was "
+							 "approved; line_notify.set_design() changes it.");
 	return false;
 }
 
@@ -398,7 +409,8 @@ check_key(const LnApprovals *a, const char *kind, const char *region,
 		psprintf("%s: the channel takes the listed keys of region %s only.",
 				 path, region);
 	refusal->hint = psprintf(
-							 "Add it to line_notify.template_catalogue, or switch catalogue_only of the channel off.");
+							 "Add it to line_notify.template_catalogue, or "
+							 "switch catalogue_only of the channel off.");
 	return false;
 }
 
@@ -407,8 +419,8 @@ use_case_name(Oid use_case)
 {
 	if (!OidIsValid(use_case))
 		return pstrdup("(none)");
-	return DatumGetCString(
-						   DirectFunctionCall1(enum_out, ObjectIdGetDatum(use_case)));
+	return DatumGetCString(DirectFunctionCall1(enum_out,
+											   ObjectIdGetDatum(use_case)));
 }
 
 static char *
@@ -438,7 +450,8 @@ line_notify_design_mismatch(PG_FUNCTION_ARGS)
 				ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg(
-						"messages or design are too large, too deep, or no UTF-8")));
+						"messages or design are too large, too deep, or no "
+						"UTF-8")));
 	fault = ln_design_fault(skeleton, &where);
 	if (fault != NULL)
 	{
@@ -467,7 +480,8 @@ line_notify_design_fault(PG_FUNCTION_ARGS)
 
 	if (skeleton == NULL)
 		PG_RETURN_TEXT_P(
-						 cstring_to_text("it is too large, too deep, or no UTF-8"));
+						 cstring_to_text("it is too large, too deep, or no "
+										 "UTF-8"));
 	fault = ln_design_fault(skeleton, &where);
 	if (fault == NULL)
 		PG_RETURN_NULL();

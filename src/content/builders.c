@@ -30,13 +30,15 @@
 /* "name": 'text' or null */
 #define ADD_TEXT(ps, name, t)	add_text(ps, name, sizeof(name) - 1, t)
 /* "name": "constant" */
-#define ADD_CONST(ps, name, c)	add_string(ps, name, sizeof(name) - 1, c, sizeof(c) - 1)
+#define ADD_CONST(ps, name, c) \
+	add_string(ps, name, sizeof(name) - 1, c, sizeof(c) - 1)
 #define ADD_KEY(ps, name)		add_key(ps, name, sizeof(name) - 1)
 
 /* an argument that may be NULL */
 #define ARG_TEXT(n)				(PG_ARGISNULL(n) ? NULL : PG_GETARG_TEXT_PP(n))
 #define ARG_JSONB(n)			(PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n))
-#define ARG_ARRAY(n)			(PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n))
+#define ARG_ARRAY(n) \
+	(PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n))
 
 PG_FUNCTION_INFO_V1(line_notify_item);
 PG_FUNCTION_INFO_V1(line_notify_optional_item);
@@ -155,7 +157,7 @@ line_notify_template_body(PG_FUNCTION_ARGS)
 	}
 	body = JsonbValueToJsonb(end_object(&ps));
 
-	if (ln_check_template("x", body, NULL, &first) > 0)
+	if (ln_check_template("x", body, NULL, false, &first) > 0)
 		raise_statement_fault("template body", &first);
 	PG_RETURN_JSONB_P(body);
 }
@@ -285,7 +287,8 @@ line_notify_flex_box(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown layout of a Flex box"),
 				 errhint(
-						 "The layouts are \"horizontal\", \"vertical\" and \"baseline\".")));
+						 "The layouts are \"horizontal\", \"vertical\" and "
+						 "\"baseline\".")));
 
 	begin_object(&ps);
 	ADD_CONST(&ps, "type", "box");
@@ -650,9 +653,11 @@ key_value_object(text * key, text * value, bool is_button)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 is_button ? errmsg("invalid button key")
 				 : errmsg("invalid item key"),
-				 errdetail("Keys are 1 to 64 letters, digits and underscores."),
+				 errdetail("Keys are 1 to 64 letters, digits and "
+						   "underscores."),
 				 errhint(
-						 "The keys are listed in LINE's catalogue, for example \"%s\".",
+						 "The keys are listed in LINE's catalogue, for "
+						 "example \"%s\".",
 						 is_button ? "check_details_ja" : "name_013_ja")));
 
 	begin_object(&ps);
@@ -703,7 +708,7 @@ check_built_messages(Jsonb *messages)
 {
 	LnContentFinding first;
 
-	if (ln_check_flexible(messages, false, NULL, &first) > 0)
+	if (ln_check_flexible(messages, false, NULL, false, &first) > 0)
 		raise_statement_fault("messages", &first);
 }
 
@@ -718,5 +723,6 @@ raise_statement_fault(const char *what, const LnContentFinding *first)
 			 errmsg("invalid %s: %s", what, first->rule),
 			 errdetail("%s: %s", first->path, first->message),
 			 errhint(
-					 "The view line_notify.content_rules describes the rules.")));
+					 "The view line_notify.content_rules describes the "
+					 "rules.")));
 }

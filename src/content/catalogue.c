@@ -20,7 +20,8 @@
 PG_FUNCTION_INFO_V1(line_notify_known_catalogue);
 
 /*
- * _known_catalogue() returns setof (kind, region, key, name, label, use_case)
+ * _known_catalogue() returns setof (kind, region, key, name, label,
+ *		description, use_case)
  *
  * Names are NULL where the encoding of the database lacks the characters.
  */
@@ -34,9 +35,9 @@ line_notify_known_catalogue(PG_FUNCTION_ARGS)
 	for (i = 0; i < lengthof(catalogue_rows); i++)
 	{
 		const CatalogueRow *row = &catalogue_rows[i];
-		const char *texts[6];
-		Datum		values[6];
-		bool		nulls[6];
+		const char *texts[7];
+		Datum		values[7];
+		bool		nulls[7];
 		int			j;
 
 		texts[0] = row->kind;
@@ -44,8 +45,9 @@ line_notify_known_catalogue(PG_FUNCTION_ARGS)
 		texts[2] = row->key;
 		texts[3] = row->name;
 		texts[4] = row->label;
-		texts[5] = row->use_case;
-		for (j = 0; j < 6; j++)
+		texts[5] = row->description;
+		texts[6] = row->use_case;
+		for (j = 0; j < 7; j++)
 		{
 			int			len = 0;
 			const char *str = texts[j];

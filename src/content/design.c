@@ -87,8 +87,9 @@ match(Match *m, uint32_t d, uint32_t n)
 					 i = m->design->nodes[i].end)
 				{
 					const LnJsonNode *member = &m->design->nodes[i];
-					uint32_t	found = ln_json_find(m->message, n, member->key,
-													 member->key_len);
+					uint32_t	found =
+					ln_json_find(m->message, n, member->key,
+								 member->key_len);
 
 					if (found == 0)
 						ok = false;
@@ -230,8 +231,11 @@ modifier(const LnJsonTree *design, uint32_t d)
 	if (node->type != LN_JSON_OBJECT || node->count != 1)
 		return MODIFIER_NONE;
 	node++;
-	return ln_json_key_is(node, "{repeat}", 8) ? MODIFIER_REPEAT :
-		ln_json_key_is(node, "{optional}", 10) ? MODIFIER_OPTIONAL : MODIFIER_NONE;
+	if (ln_json_key_is(node, "{repeat}", 8))
+		return MODIFIER_REPEAT;
+	if (ln_json_key_is(node, "{optional}", 10))
+		return MODIFIER_OPTIONAL;
+	return MODIFIER_NONE;
 }
 
 const char *
@@ -264,10 +268,16 @@ fault(const LnJsonTree *design, uint32_t d, uint32_t *where)
 			size_t		len = place(p, end);
 
 			if (len == 0 && *p == '{' && (p + 1 == end || p[1] != '{'))
-				return "an opening brace is not closed; one that stands for itself is doubled";
+				return "an opening brace is not closed; one that stands for "
+					"itself is doubled";
 			if (len == 2)
 				return "a place has no name";
-			p += len > 0 ? len : (*p == '{' || *p == '}') && p + 1 < end && p[1] == *p ? 2 : 1;
+			if (len > 0)
+				p += len;
+			else if ((*p == '{' || *p == '}') && p + 1 < end && p[1] == *p)
+				p += 2;
+			else
+				p++;
 		}
 	}
 	if (node->type == LN_JSON_ARRAY && node->count > LN_DESIGN_MAX_ELEMENTS)
@@ -292,7 +302,8 @@ fault(const LnJsonTree *design, uint32_t d, uint32_t *where)
 				 j = design->nodes[j].end)
 			{
 				if (design->nodes[child].type == LN_JSON_ARRAY)
-					return "an array within {repeat} or {optional} must be in an object";
+					return "an array within {repeat} or {optional} must be in "
+						"an object";
 				what = fault(design, j, where);
 				if (what != NULL)
 					return what;

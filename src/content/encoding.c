@@ -25,6 +25,7 @@ convert(const char *str, int len, int from, int to, int *outlen)
 {
 	Oid			proc;
 	char	   *result;
+	unsigned char *src;
 	Size		room;
 	int			i;
 
@@ -46,9 +47,10 @@ convert(const char *str, int len, int from, int to, int *outlen)
 	room = (Size) len * MAX_CONVERSION_GROWTH + 1;
 
 	result = palloc(room);
-	if (pg_do_encoding_conversion_buf(
-									  proc, from, to, (unsigned char *) unconstify(char *, str), len,
-									  (unsigned char *) result, room, true) != len)
+	src = (unsigned char *) unconstify(char *, str);
+	if (pg_do_encoding_conversion_buf(proc, from, to, src, len,
+									  (unsigned char *) result, room,
+									  true) != len)
 	{
 		pfree(result);
 		return NULL;
@@ -80,7 +82,8 @@ ln_encoding_text_from_utf8(const char *utf8, int len)
 				ERROR,
 				(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
 				 errmsg(
-						"text cannot be expressed in the encoding \"%s\" of the database",
+						"text cannot be expressed in the encoding \"%s\" of "
+						"the database",
 						GetDatabaseEncodingName())));
 	return cstring_to_text_with_len(str, outlen);
 }

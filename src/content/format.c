@@ -43,7 +43,9 @@ typedef enum FormatStyle
 	STYLE_ERA
 } FormatStyle;
 
-static const char *const zones[] = {"Asia/Tokyo", "Asia/Bangkok", "Asia/Taipei"};
+static const char *const zones[] = {
+	"Asia/Tokyo", "Asia/Bangkok", "Asia/Taipei"
+};
 
 PG_FUNCTION_INFO_V1(line_notify_format_date);
 PG_FUNCTION_INFO_V1(line_notify_format_time);
@@ -391,8 +393,8 @@ append_number(StringInfo buf, Numeric num, bool two_decimals)
 
 	if (numeric_is_nan(num) || numeric_is_inf(num))
 		return false;
-	str = DatumGetCString(
-						  DirectFunctionCall1(numeric_out, NumericGetDatum(num)));
+	str = DatumGetCString(DirectFunctionCall1(numeric_out,
+											  NumericGetDatum(num)));
 	if (*str == '-')
 	{
 		appendStringInfoChar(buf, '-');

@@ -58,6 +58,8 @@ typedef enum LnMessageKind
 typedef struct LnFinding
 {
 	LnRule		rule;
+	LnSeverity	severity;		/* the rule's, or error where a channel
+								 * refuses what we do not know */
 	char		path[LN_FINDING_PATH_LEN];	/* messages[0].contents.body */
 	char		message[LN_FINDING_MESSAGE_LEN];
 } LnFinding;
@@ -69,6 +71,8 @@ typedef struct LnCheck
 	LnFindingSink sink;			/* called for each finding, in order */
 	void	   *arg;
 	bool		warnings;		/* look for warnings too? */
+	bool		refuse_unknown; /* unknown properties and message types are
+								 * errors */
 	bool		first_only;		/* only the first finding of each fault goes
 								 * to the sink, the others are counted */
 	int			max_findings;	/* no more go to the sink */

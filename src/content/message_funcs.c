@@ -16,6 +16,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -38,6 +39,9 @@
 /* how many findings check_message() returns */
 #define MAX_FINDINGS	100
 
+/* how many warnings an INSERT reports, and a column names */
+#define MAX_NOTICES		10
+
 /* a number has to be within this and to have at most so many decimals */
 #define MAX_NUMBER		INT64CONST(1000000000000000)
 #define MAX_SCALE		30
@@ -57,7 +61,9 @@ typedef struct TreeBuilder
 
 PG_FUNCTION_INFO_V1(line_notify_check_message);
 PG_FUNCTION_INFO_V1(line_notify_content_rules);
+PG_FUNCTION_INFO_V1(line_notify_content_warnings);
 
+static bool refuses_unknown(Datum channel);
 static void check_context(FunctionCallInfo fcinfo);
 static bool build_tree(TreeBuilder *b, Jsonb *jb, LnJsonTree *tree);
 static bool add_container(TreeBuilder *b, JsonbContainer *jc, uint32 self,
@@ -70,8 +76,13 @@ static const char *to_utf8(TreeBuilder *b, const char *str, uint32 *len);
 static void free_tree(TreeBuilder *b);
 static const char *fault_message(LnRule rule);
 static int	run_check(LnMessageKind kind, const char *template_key,
-					  Jsonb *value, const char *unit, LnContentFinding *first);
+					  Jsonb *value, const char *unit, bool refuse_unknown,
+					  LnContentFinding *first);
+static void check_value(LnCheck *check, const char *template_key,
+						Jsonb *value);
 static void keep_first(void *arg, const LnFinding *finding);
+static void append_warning(void *arg, const LnFinding *finding);
+static void notice_warning(void *arg, const LnFinding *finding);
 static void put_row(void *arg, const LnFinding *finding);
 static void to_server(char *dst, size_t room, const char *src);
 
@@ -111,6 +122,8 @@ line_notify_check_message(PG_FUNCTION_ARGS)
 	check.arg = rsinfo;
 	check.warnings = true;
 	check.max_findings = MAX_FINDINGS;
+	if (!PG_ARGISNULL(3))
+		check.refuse_unknown = refuses_unknown(PG_GETARG_DATUM(3));
 
 	if (toast_raw_datum_size(PG_GETARG_DATUM(1)) > MAX_JSONB_BYTES)
 		ln_message_report(&check, LN_RULE_REQUEST_TOO_LARGE, "",
@@ -141,6 +154,26 @@ line_notify_check_message(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Does the channel refuse what we do not know? */
+static bool
+refuses_unknown(Datum channel)
+{
+	Oid			types[1] = {TEXTOID};
+	bool		isnull = true;
+	bool		result = false;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args("SELECT line_notify._refuses_unknown($1)",
+							  1, types, &channel, NULL, true, 1)
+		!= SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not read a channel");
+	result = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
+										SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	return !isnull && result;
+}
+
 /*
  * What depends on the use case and the channel is asked in SQL, because the
  * catalogue and the channels are tables.
@@ -164,7 +197,8 @@ check_context(FunctionCallInfo fcinfo)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute_with_args("SELECT severity, path, rule, message"
-							  " FROM line_notify._context_findings($1, $2, $3, $4)",
+							  " FROM line_notify._context_findings($1, $2, "
+							  "$3, $4)",
 							  4, types, args, nulls, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not check the context of a message");
 	for (i = 0; i < SPI_processed; i++)
@@ -212,10 +246,11 @@ line_notify_content_rules(PG_FUNCTION_ARGS)
 
 int
 ln_check_template(const char *template_key, Jsonb *body,
-				  const char *aggregation_unit, LnContentFinding *first)
+				  const char *aggregation_unit, bool refuse_unknown,
+				  LnContentFinding *first)
 {
 	return run_check(LN_MESSAGE_TEMPLATE, template_key, body, aggregation_unit,
-					 first);
+					 refuse_unknown, first);
 }
 
 /*
@@ -224,68 +259,113 @@ ln_check_template(const char *template_key, Jsonb *body,
  */
 int
 ln_check_flexible(Jsonb *messages, bool has_notification_disabled,
-				  const char *aggregation_unit, LnContentFinding *first)
+				  const char *aggregation_unit, bool refuse_unknown,
+				  LnContentFinding *first)
 {
 	return run_check(LN_MESSAGE_FLEXIBLE, NULL, messages, aggregation_unit,
-					 first);
+					 refuse_unknown, first);
 }
 
 static int
 run_check(LnMessageKind kind, const char *template_key, Jsonb *value,
-		  const char *unit, LnContentFinding *first)
+		  const char *unit, bool refuse_unknown, LnContentFinding *first)
 {
 	LnCheck		check;
-	LnJsonTree	tree;
 
 	memset(&check, 0, sizeof(check));
 	check.sink = keep_first;
 	check.arg = first;
 	check.first_only = true;
 	check.max_findings = 2;
+	check.refuse_unknown = refuse_unknown;
 
 	if (unit != NULL)
 		ln_message_check_unit(&check, unit, strlen(unit));
+	if (value == NULL && kind == LN_MESSAGE_FLEXIBLE)
+		ln_message_report(&check, LN_RULE_PROPERTY_MISSING, "messages",
+						  "is required");
+	else
+		check_value(&check, template_key, value);
+	return check.n_errors;
+}
+
+/*
+ * The body of a template message, which may be NULL, or the messages of a
+ * flexible one (without template_key).
+ */
+static void
+check_value(LnCheck *check, const char *template_key, Jsonb *value)
+{
+	const char *where = template_key != NULL ? "body" : "messages";
+	TreeBuilder builder;
+	LnJsonTree	tree;
+
 	if (value == NULL)
 	{
-		if (kind == LN_MESSAGE_TEMPLATE)
-			ln_message_check_template(&check, template_key,
-									  strlen(template_key), NULL);
-		else
-			ln_message_report(&check, LN_RULE_PROPERTY_MISSING, "messages",
-							  "is required");
+		ln_message_check_template(check, template_key, strlen(template_key),
+								  NULL);
+		return;
 	}
+	if (!build_tree(&builder, value, &tree))
+		ln_message_report(check, builder.fault, where,
+						  fault_message(builder.fault));
 	else
 	{
-		TreeBuilder builder;
-
-		if (!build_tree(&builder, value, &tree))
-			ln_message_report(&check, builder.fault,
-							  kind == LN_MESSAGE_TEMPLATE ? "body"
-							  : "messages",
-							  fault_message(builder.fault));
+		if (builder.number_fault)
+			ln_message_report(check, LN_RULE_NUMBER_OUT_OF_RANGE, where,
+							  fault_message(LN_RULE_NUMBER_OUT_OF_RANGE));
+		if (template_key != NULL)
+			ln_message_check_template(check, template_key,
+									  strlen(template_key), &tree);
 		else
-		{
-			if (builder.number_fault)
-				ln_message_report(&check, LN_RULE_NUMBER_OUT_OF_RANGE,
-								  kind == LN_MESSAGE_TEMPLATE ? "body"
-								  : "messages",
-								  fault_message(LN_RULE_NUMBER_OUT_OF_RANGE));
-			if (kind == LN_MESSAGE_TEMPLATE)
-				ln_message_check_template(&check, template_key,
-										  strlen(template_key), &tree);
-			else
-				ln_message_check_messages(&check, &tree);
+			ln_message_check_messages(check, &tree);
 
-			/* after the check, which may have said where */
-			if (builder.text_fault)
-				ln_message_report(&check, LN_RULE_INVALID_UTF8,
-								  kind == LN_MESSAGE_TEMPLATE ? "body"
-								  : "messages",
-								  fault_message(LN_RULE_INVALID_UTF8));
-		}
-		free_tree(&builder);
+		/* after the check, which may have said where */
+		if (builder.text_fault)
+			ln_message_report(check, LN_RULE_INVALID_UTF8, where,
+							  fault_message(LN_RULE_INVALID_UTF8));
 	}
-	return check.n_errors;
+	free_tree(&builder);
+}
+
+void
+ln_notice_warnings(const char *template_key, Jsonb *value)
+{
+	LnCheck		check;
+
+	memset(&check, 0, sizeof(check));
+	check.sink = notice_warning;
+	check.warnings = true;
+	check.max_findings = MAX_NOTICES;
+	check_value(&check, template_key, value);
+}
+
+/*
+ * _content_warnings(template_key, body, messages): "rule at path; ...", NULL
+ * for a content without findings, or without content.
+ */
+Datum
+line_notify_content_warnings(PG_FUNCTION_ARGS)
+{
+	char	   *key = PG_ARGISNULL(0) ? NULL :
+	text_to_cstring(PG_GETARG_TEXT_PP(0));
+	int			n = key != NULL ? 1 : 2;
+	StringInfoData buf;
+	LnCheck		check;
+
+	/* payload_retention may have taken the content */
+	if (PG_ARGISNULL(n))
+		PG_RETURN_NULL();
+	initStringInfo(&buf);
+	memset(&check, 0, sizeof(check));
+	check.sink = append_warning;
+	check.arg = &buf;
+	check.warnings = true;
+	check.max_findings = MAX_NOTICES;
+	check_value(&check, key, PG_GETARG_JSONB_P(n));
+	if (buf.len == 0)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(buf.data, buf.len));
 }
 
 const LnJsonTree *
@@ -489,10 +569,10 @@ add_number(TreeBuilder *b, LnJsonNode *node, Numeric num)
 	}
 
 	node->type = LN_JSON_NUMBER;
-	if (DatumGetBool(
-					 DirectFunctionCall2(numeric_gt, d, NumericGetDatum(max))) ||
-		DatumGetBool(
-					 DirectFunctionCall2(numeric_lt, d, NumericGetDatum(min))) ||
+	if (DatumGetBool(DirectFunctionCall2(numeric_gt, d,
+										 NumericGetDatum(max))) ||
+		DatumGetBool(DirectFunctionCall2(numeric_lt, d,
+										 NumericGetDatum(min))) ||
 		DatumGetInt32(DirectFunctionCall1(numeric_scale, d)) > MAX_SCALE)
 	{
 		b->number_fault = true;
@@ -545,11 +625,44 @@ keep_first(void *arg, const LnFinding *finding)
 	LnContentFinding *first = (LnContentFinding *) arg;
 	const LnRuleInfo *info = &ln_message_rules[finding->rule];
 
-	first->is_error = info->severity == LN_SEVERITY_ERROR;
+	first->is_error = finding->severity == LN_SEVERITY_ERROR;
 	first->is_row_fault = info->fault == LN_FAULT_ROW;
 	first->rule = info->name;
 	to_server(first->path, sizeof(first->path), finding->path);
 	to_server(first->message, sizeof(first->message), finding->message);
+}
+
+/* warnings only: the errors of a stored row were taken care of */
+static void
+append_warning(void *arg, const LnFinding *finding)
+{
+	StringInfo	buf = (StringInfo) arg;
+	char		path[LN_FINDING_PATH_LEN];
+
+	if (finding->severity == LN_SEVERITY_ERROR)
+		return;
+	to_server(path, sizeof(path), finding->path);
+	appendStringInfo(buf, "%s%s", buf->len > 0 ? "; " : "",
+					 ln_message_rules[finding->rule].name);
+	if (path[0] != '\0')
+		appendStringInfo(buf, " at %s", path);
+}
+
+static void
+notice_warning(void *arg, const LnFinding *finding)
+{
+	char		path[LN_FINDING_PATH_LEN];
+	char		message[LN_FINDING_MESSAGE_LEN];
+
+	if (finding->severity == LN_SEVERITY_ERROR)
+		return;
+	to_server(path, sizeof(path), finding->path);
+	to_server(message, sizeof(message), finding->message);
+	ereport(NOTICE,
+			(errmsg("content of a message: %s",
+					ln_message_rules[finding->rule].name),
+			 errdetail("%s%s%s.", path, path[0] ? ": " : "", message),
+			 errhidestmt(true), errhidecontext(true)));
 }
 
 static void
@@ -564,7 +677,7 @@ put_row(void *arg, const LnFinding *finding)
 
 	to_server(path, sizeof(path), finding->path);
 	to_server(message, sizeof(message), finding->message);
-	values[0] = CStringGetTextDatum(info->severity == LN_SEVERITY_ERROR ?
+	values[0] = CStringGetTextDatum(finding->severity == LN_SEVERITY_ERROR ?
 									"error" : "warning");
 	values[1] = CStringGetTextDatum(path);
 	values[2] = CStringGetTextDatum(info->name);

@@ -23,8 +23,9 @@ typedef struct LnContentFinding
 } LnContentFinding;
 
 /*
- * What the outbox checks at INSERT: errors only, no warnings.  Return the
- * number of errors and, when there is one, the first in *first: the first
+ * What the outbox checks at INSERT: errors only, no warnings; refuse_unknown
+ * makes errors of properties and message types that we do not know.  Return
+ * the number of errors and, when there is one, the first in *first: the first
  * statement fault if there is any, else the first row fault.  No SPI, no
  * catalogue access (but for conversions in databases that are not UTF8), no
  * result memory.
@@ -34,10 +35,13 @@ typedef struct LnContentFinding
  */
 extern int	ln_check_template(const char *template_key, Jsonb *body,
 							  const char *aggregation_unit,
-							  LnContentFinding *first);
+							  bool refuse_unknown, LnContentFinding *first);
 extern int	ln_check_flexible(Jsonb *messages, bool has_notification_disabled,
 							  const char *aggregation_unit,
-							  LnContentFinding *first);
+							  bool refuse_unknown, LnContentFinding *first);
+
+/* A NOTICE for each warning about a content that has passed the above. */
+extern void ln_notice_warnings(const char *template_key, Jsonb *value);
 
 /*
  * The tree of a jsonb value in the current context; NULL when it is too large

@@ -79,6 +79,8 @@ line_notify_signed_link(PG_FUNCTION_ARGS)
 	const char *reference;
 	int			reference_len;
 	TimestampTz expires_at;
+	Datum		now;
+	Datum		end;
 	int64		expires;
 	uint8		payload[PAYLOAD_HEAD + MAX_REFERENCE];
 	uint8		secret[SECRET_LEN];
@@ -94,7 +96,8 @@ line_notify_signed_link(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a signed link must be an https address"),
 				 errdetail(
-						   "Over plain http, everybody on the way could use it.")));
+						   "Over plain http, everybody on the way could use "
+						   "it.")));
 	for (i = 0; i < url_len; i++)
 	{
 		if ((unsigned char) url[i] <= ' ' || (unsigned char) url[i] >= 0x7F)
@@ -113,10 +116,10 @@ line_notify_signed_link(PG_FUNCTION_ARGS)
 				 errmsg("reference of a signed link is too long"),
 				 errdetail("At most %d bytes are allowed.", MAX_REFERENCE)));
 
-	expires_at = DatumGetTimestampTz(DirectFunctionCall2(
-														 timestamptz_pl_interval,
-														 TimestampTzGetDatum(GetCurrentStatementStartTimestamp()),
-														 IntervalPGetDatum(valid_for)));
+	now = TimestampTzGetDatum(GetCurrentStatementStartTimestamp());
+	end = DirectFunctionCall2(timestamptz_pl_interval, now,
+							  IntervalPGetDatum(valid_for));
+	expires_at = DatumGetTimestampTz(end);
 	expires = TIMESTAMP_NOT_FINITE(expires_at) ? MAX_EXPIRY + 1 :
 		expires_at / USECS_PER_SEC +
 		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (int64) SECS_PER_DAY;
@@ -127,7 +130,8 @@ line_notify_signed_link(PG_FUNCTION_ARGS)
 				ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg(
-						"a signed link must be valid for some time, and not for ever")));
+						"a signed link must be valid for some time, and not "
+						"for ever")));
 
 	if (!get_key(-1, &key_no, secret))
 		ereport(ERROR,
@@ -266,11 +270,11 @@ get_key(int wanted, int *key_no, uint8 *secret)
 		elog(ERROR, "SPI_connect failed");
 	if (key_plan == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare(
-									   "SELECT key_no, secret FROM line_notify.link_key"
-									   " WHERE CASE WHEN $1 OPERATOR(pg_catalog.<) 0 THEN is_current"
-									   " ELSE key_no OPERATOR(pg_catalog.=) $1 END",
-									   1, argtypes);
+		static const char query[] =
+		"SELECT key_no, secret FROM line_notify.link_key"
+		" WHERE CASE WHEN $1 OPERATOR(pg_catalog.<) 0 THEN is_current"
+		" ELSE key_no OPERATOR(pg_catalog.=) $1 END";
+		SPIPlanPtr	plan = SPI_prepare(query, 1, argtypes);
 
 		if (plan == NULL || SPI_keepplan(plan) != 0)
 			elog(ERROR, "could not prepare the statement for link keys");
@@ -362,18 +366,19 @@ verdict(FunctionCallInfo fcinfo, const char *reason, const char *reference,
 	values[3] = (Datum) 0;
 	if (reference != NULL)
 	{
-		values[2] = PointerGetDatum(
-									ln_encoding_text_from_utf8(reference, reference_len));
+		text	   *t = ln_encoding_text_from_utf8(reference, reference_len);
+
+		values[2] = PointerGetDatum(t);
 		nulls[2] = false;
 	}
 	if (has_expiry)
 	{
-		values[3] = TimestampTzGetDatum(
-										(expires - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) *
-										 (int64) SECS_PER_DAY) *
-										USECS_PER_SEC);
+		int64		epoch = (int64) SECS_PER_DAY *
+		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE);
+
+		values[3] = TimestampTzGetDatum((expires - epoch) * USECS_PER_SEC);
 		nulls[3] = false;
 	}
-	PG_RETURN_DATUM(
-					HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(tupdesc, values,
+													  nulls)));
 }

@@ -12,6 +12,11 @@
  * names stay distinct under it.  The comparison works on code points and not
  * on bytes, so it is the same in every server encoding.
  *
+ * A number before the name ("22. 発送完了通知", as the published list pastes) must
+ * agree with it.  What is no name at all is never guessed: the error proposes
+ * what is near in writing, or what the words of the trade in use_case_data.h
+ * are said for.
+ *
  * Glossary: a *form* is one skeleton under which a use case is found; an input
  * *fits* a use case when it is a part of one of its forms.
  *
@@ -37,9 +42,12 @@
 #include "content/use_case.h"
 #include "content/use_case_data.h"
 
-/* Longer inputs are no name of ours; bounds the work of the edit distance. */
-#define MAX_INPUT_BYTES		400
-#define MAX_FORM_CHARS		100
+/*
+ * Longer inputs are no name of ours, with its description either; bounds the
+ * work of the edit distance.
+ */
+#define MAX_INPUT_BYTES		600
+#define MAX_FORM_CHARS		160
 
 /* How much of a wrong input an error message repeats, in bytes. */
 #define MAX_QUOTED_BYTES	60
@@ -48,11 +56,12 @@
 #define MAX_CANDIDATES		3
 #define MAX_AMBIGUOUS		8
 
-#define FORMS_PER_ROW		9
+#define FORMS_PER_ROW		12
 
 typedef struct Form
 {
 	int			row;			/* index into use_case_rows */
+	bool		described;		/* contains the description */
 	int			len;
 	pg_wchar	chars[MAX_FORM_CHARS];
 } Form;
@@ -72,15 +81,23 @@ PG_FUNCTION_INFO_V1(line_notify_to_use_case);
 PG_FUNCTION_INFO_V1(line_notify_use_case_list);
 
 static void build_forms(void);
-static int	fold(const char *utf8, int len, pg_wchar *out, int room);
+static void notice_payout(void);
+static int	find_row(const pg_wchar *chars, int nchars);
+static int	fold(const char *utf8, int len, pg_wchar *out, int room,
+				 bool keep_hiragana);
 static bool is_separator(pg_wchar c);
-static int	parse_number(const pg_wchar *chars, int len);
+static int	parse_number(const pg_wchar *chars, int len, int *used);
 static bool contains(const pg_wchar *hay, int haylen,
 					 const pg_wchar *needle, int len);
 static int	edit_distance(const pg_wchar *a, int alen,
 						  const pg_wchar *b, int blen);
+static int	pick_by_words(const pg_wchar *chars, int nchars,
+						  const char *utf8,
+						  int utf8len, int *picked, int n_picked);
 pg_noreturn static void raise_unknown(const char *str, int len,
-									  const pg_wchar *chars, int nchars);
+									  const pg_wchar *chars, int nchars,
+									  const char *utf8, int utf8len,
+									  int number);
 static Oid	value_of_key(const char *key, Oid enum_type, bool missing_ok);
 static int	compare_labels(const void *a, const void *b);
 
@@ -93,8 +110,10 @@ line_notify_to_use_case(PG_FUNCTION_ARGS)
 	text	   *input = PG_GETARG_TEXT_PP(0);
 
 	PG_RETURN_OID(
-				  ln_use_case_parse(VARDATA_ANY(input), VARSIZE_ANY_EXHDR(input),
-									get_func_rettype(fcinfo->flinfo->fn_oid), false));
+				  ln_use_case_parse(VARDATA_ANY(input),
+									VARSIZE_ANY_EXHDR(input),
+									get_func_rettype(fcinfo->flinfo->fn_oid),
+									false));
 }
 
 /*
@@ -187,13 +206,12 @@ Oid
 ln_use_case_parse(const char *str, int len, Oid enum_type, bool missing_ok)
 {
 	const char *utf8;
-	int			utf8len;
+	int			utf8len = 0;
 	pg_wchar	chars[MAX_FORM_CHARS];
 	int			nchars;
 	int			number;
-	int			found = -1;
-	bool		several = false;
-	int			i;
+	int			used;
+	int			found;
 
 	/*
 	 * the key as it is, the usual case; also a key that is newer than we are
@@ -217,29 +235,62 @@ ln_use_case_parse(const char *str, int len, Oid enum_type, bool missing_ok)
 	{
 		if (missing_ok)
 			return InvalidOid;
-		raise_unknown(str, len, NULL, 0);
+		raise_unknown(str, len, NULL, 0, NULL, 0, -1);
 	}
 
 	if (!forms_ready)
 		build_forms();
 
-	nchars = fold(utf8, utf8len, chars, MAX_FORM_CHARS);
+	nchars = fold(utf8, utf8len, chars, MAX_FORM_CHARS, false);
 	if (nchars <= 0)
 	{
 		if (missing_ok)
 			return InvalidOid;
-		raise_unknown(str, len, NULL, 0);
+		raise_unknown(str, len, NULL, 0, nchars < 0 ? NULL : utf8, utf8len,
+					  -1);
 	}
 
-	number = parse_number(chars, nchars);
-	if (number > 0 && number <= LN_USE_CASE_COUNT)
-		return value_of_key(use_case_rows[number - 1].key, enum_type, false);
-	if (number >= 0)
+	/* a number alone, or before a name that must agree with it */
+	number = parse_number(chars, nchars, &used);
+	if (number > LN_USE_CASE_COUNT || (number == 0 && used == nchars))
+		found = -1;
+	else if (number > 0 && used == nchars)
+		found = number - 1;
+	else
+	{
+		found = find_row(chars + used, nchars - used);
+		if (number >= 0 && found != number - 1)
+			found = -1;
+	}
+	if (found < 0)
 	{
 		if (missing_ok)
 			return InvalidOid;
-		raise_unknown(str, len, NULL, 0);
+		raise_unknown(str, len, chars + used, nchars - used, utf8, utf8len,
+					  number);
 	}
+
+	/*
+	 * 支払完了通知 is what the company pays.  Who writes it in words of
+	 * their own may mean what the customer paid.
+	 */
+	if (used == 0 &&
+		strcmp(use_case_rows[found].key, "payout_completed") == 0)
+	{
+		pg_wchar	full[MAX_FORM_CHARS];
+
+		if (fold(utf8, utf8len, full, MAX_FORM_CHARS, true) != nchars)
+			notice_payout();
+	}
+	return value_of_key(use_case_rows[found].key, enum_type, false);
+}
+
+/* the use case that has this form, -1 for none and for several */
+static int
+find_row(const pg_wchar *chars, int nchars)
+{
+	int			found = -1;
+	int			i;
 
 	for (i = 0; i < n_forms; i++)
 	{
@@ -247,18 +298,11 @@ ln_use_case_parse(const char *str, int len, Oid enum_type, bool missing_ok)
 			memcmp(forms[i].chars, chars, nchars * sizeof(pg_wchar)) == 0)
 		{
 			if (found >= 0 && found != forms[i].row)
-				several = true;
+				return -1;
 			found = forms[i].row;
 		}
 	}
-	if (found < 0 || several)
-	{
-		if (missing_ok)
-			return InvalidOid;
-		raise_unknown(str, len, chars, nchars);
-	}
-
-	return value_of_key(use_case_rows[found].key, enum_type, false);
+	return found;
 }
 
 char *
@@ -269,7 +313,7 @@ ln_use_case_key(Oid use_case)
 }
 
 static void
-add_form(int row, const pg_wchar *chars, int len)
+add_form(int row, const pg_wchar *chars, int len, bool described)
 {
 	Form	   *form;
 	int			i;
@@ -284,6 +328,7 @@ add_form(int row, const pg_wchar *chars, int len)
 	}
 	form = &forms[n_forms++];
 	form->row = row;
+	form->described = described;
 	form->len = len;
 	memcpy(form->chars, chars, len * sizeof(pg_wchar));
 }
@@ -341,9 +386,10 @@ build_forms(void)
 		pg_wchar	name[MAX_FORM_CHARS];
 		pg_wchar	sub[MAX_FORM_CHARS];
 		int			namelen =
-		fold(r->name_ja, strlen(r->name_ja), name, MAX_FORM_CHARS);
-		int			sublen = fold(r->subcategory_ja, strlen(r->subcategory_ja), sub,
-								  MAX_FORM_CHARS);
+		fold(r->name_ja, strlen(r->name_ja), name,
+			 MAX_FORM_CHARS, false);
+		int			sublen = fold(r->subcategory_ja, strlen(r->subcategory_ja),
+								  sub, MAX_FORM_CHARS, false);
 
 		l->row = row;
 		l->len = join(l->chars, name, namelen, sub, Max(sublen, 0));
@@ -355,20 +401,28 @@ build_forms(void)
 		pg_wchar	name[MAX_FORM_CHARS];
 		pg_wchar	sub[MAX_FORM_CHARS];
 		pg_wchar	buf[MAX_FORM_CHARS];
+		pg_wchar	description[MAX_FORM_CHARS];
 		int			namelen;
 		int			sublen;
 		int			len;
 
-		len = fold(r->key, strlen(r->key), buf, MAX_FORM_CHARS);
-		add_form(row, buf, len);
-		len = fold(r->name_en, strlen(r->name_en), buf, MAX_FORM_CHARS);
-		add_form(row, buf, len);
+		len = fold(r->key, strlen(r->key), buf, MAX_FORM_CHARS, false);
+		add_form(row, buf, len, false);
+		len = fold(r->description_ja, strlen(r->description_ja), description,
+				   MAX_FORM_CHARS, false);
+		add_form(row, description, len, true);
+		len = join(buf, longest[row].chars, longest[row].len, description,
+				   Max(len, 0));
+		add_form(row, buf, len, true);
+		len = fold(r->name_en, strlen(r->name_en), buf, MAX_FORM_CHARS, false);
+		add_form(row, buf, len, false);
 
-		namelen = fold(r->name_ja, strlen(r->name_ja), name, MAX_FORM_CHARS);
-		sublen = fold(r->subcategory_ja, strlen(r->subcategory_ja), sub,
-					  MAX_FORM_CHARS);
+		namelen = fold(r->name_ja, strlen(r->name_ja), name,
+					   MAX_FORM_CHARS, false);
+		sublen = fold(r->subcategory_ja, strlen(r->subcategory_ja),
+					  sub, MAX_FORM_CHARS, false);
 		if (sublen <= 0)
-			add_form(row, name, namelen);
+			add_form(row, name, namelen, false);
 		else
 		{
 			pg_wchar	rest[MAX_FORM_CHARS];
@@ -376,10 +430,10 @@ build_forms(void)
 			int			other;
 
 			len = join(buf, name, namelen, sub, sublen);
-			add_form(row, buf, len);
+			add_form(row, buf, len, false);
 			len = join(buf, sub, sublen, name, namelen);
-			add_form(row, buf, len);
-			add_form(row, sub, sublen);
+			add_form(row, buf, len, false);
+			add_form(row, sub, sublen, false);
 
 			/*
 			 * リマインド(支払期限): the sub-category without the
@@ -387,9 +441,9 @@ build_forms(void)
 			 */
 			restlen = cut(rest, sub, sublen, name, namelen);
 			len = join(buf, name, namelen, rest, restlen);
-			add_form(row, buf, len);
+			add_form(row, buf, len, false);
 			len = join(buf, rest, restlen, name, namelen);
-			add_form(row, buf, len);
+			add_form(row, buf, len, false);
 
 			/* 支払期限 alone, where it cannot mean another use case */
 			for (other = 0; other < LN_USE_CASE_COUNT; other++)
@@ -400,7 +454,7 @@ build_forms(void)
 					break;
 			}
 			if (other == LN_USE_CASE_COUNT)
-				add_form(row, rest, restlen);
+				add_form(row, rest, restlen, false);
 		}
 	}
 	pfree(longest);
@@ -412,7 +466,7 @@ build_forms(void)
  * nothing is left, -1 when it does not fit.
  */
 static int
-fold(const char *utf8, int len, pg_wchar *out, int room)
+fold(const char *utf8, int len, pg_wchar *out, int room, bool keep_hiragana)
 {
 	static const pg_wchar words[][4] = {
 		{0x901A, 0x77E5, 0},	/* 通知 */
@@ -477,7 +531,8 @@ fold(const char *utf8, int len, pg_wchar *out, int room)
 				break;
 			}
 		}
-		if (w < (int) lengthof(words) || (*p1 >= 0x3041 && *p1 <= 0x309F))
+		if (w < (int) lengthof(words) ||
+			(!keep_hiragana && *p1 >= 0x3041 && *p1 <= 0x309F))
 			continue;
 		if (n == room)
 		{
@@ -504,27 +559,28 @@ is_separator(pg_wchar c)
 		c == 0x2212 || c == 0xFEFF;
 }
 
-/* "3", "no3", "3番" as folded; -1 when it is not a number */
+/*
+ * "3", "no3", "3番" as folded, alone or before something else.  Returns -1 when
+ * there is none, and sets *used to the number of characters.
+ */
 static int
-parse_number(const pg_wchar *chars, int len)
+parse_number(const pg_wchar *chars, int len, int *used)
 {
 	int			number = 0;
+	int			i = 0;
+	int			digits;
 
+	*used = 0;
 	if (len > 2 && chars[0] == 'n' && chars[1] == 'o')
-	{
-		chars += 2;
-		len -= 2;
-	}
-	if (len > 1 && chars[len - 1] == 0x756A)	/* 番 */
-		len--;
-	if (len == 0)
+		i = 2;
+	digits = i;
+	for (; i < len && chars[i] >= '0' && chars[i] <= '9'; i++)
+		number = Min(number * 10 + (int) (chars[i] - '0'), 100000);
+	if (i == digits)
 		return -1;
-	for (; len > 0; len--, chars++)
-	{
-		if (*chars < '0' || *chars > '9')
-			return -1;
-		number = Min(number * 10 + (int) (*chars - '0'), 100000);
-	}
+	if (i < len && chars[i] == 0x756A)	/* 番 */
+		i++;
+	*used = i;
 	return number;
 }
 
@@ -570,30 +626,255 @@ edit_distance(const pg_wchar *a, int alen, const pg_wchar *b, int blen)
 	return line[blen];
 }
 
+static void
+notice_payout(void)
+{
+	int			row = 0;
+	int			len;
+	const char *name;
+
+	while (strcmp(use_case_rows[row].key, "payment_completed") != 0)
+		row++;
+	name = ln_encoding_from_utf8(use_case_rows[row].name_ja,
+								 strlen(use_case_rows[row].name_ja), &len);
+	ereport(NOTICE,
+			(errmsg("use case \"payout_completed\" is for money that the"
+					" company pays to the user"),
+			 name != NULL ?
+			 errhint("For a payment by the user, use \"payment_completed\""
+					 " (%.*s).", len, name)
+			 : errhint("For a payment by the user, use"
+					   " \"payment_completed\".")));
+}
+
+static int
+add_picked(int *picked, int n_picked, int row)
+{
+	int			i;
+
+	for (i = 0; i < n_picked; i++)
+	{
+		if (picked[i] == row)
+			return n_picked;
+	}
+	if (n_picked < MAX_CANDIDATES)
+		picked[n_picked++] = row;
+	return n_picked;
+}
+
+/* where the last occurrence of a word ends, 0 when there is none */
+static int
+find_end(const pg_wchar *hay, int haylen, const pg_wchar *needle, int len)
+{
+	int			i;
+
+	for (i = haylen - len; i >= 0; i--)
+	{
+		if (memcmp(hay + i, needle, len * sizeof(pg_wchar)) == 0)
+			return i + len;
+	}
+	return 0;
+}
+
+/*
+ * What the words of the trade in a text are said for, up to MAX_CANDIDATES:
+ * longer words say more, and what scores less than a fifth of the best is
+ * left out.  chars is the skeleton, utf8 the text as it came, for words that
+ * are hiragana only, or nearly.
+ */
+static int
+pick_by_words(const pg_wchar *chars, int nchars,
+			  const char *utf8, int utf8len, int *picked, int n_picked)
+{
+	pg_wchar	full[MAX_FORM_CHARS];
+	int			nfull = fold(utf8, utf8len, full, MAX_FORM_CHARS, true);
+	int			score[LN_USE_CASE_COUNT] = {0};
+	int			best = 0;
+	int			row;
+	int			i;
+
+	for (i = 0; i < (int) lengthof(use_case_words); i++)
+	{
+		const UseCaseWord *w = &use_case_words[i];
+		pg_wchar	word[MAX_FORM_CHARS];
+		int			n = fold(w->word, strlen(w->word), word, MAX_FORM_CHARS,
+							 false);
+		int			end = n >= 2 ? find_end(chars, nchars, word, n) : 0;
+		int			total = nchars;
+		int			weight;
+		int			k;
+
+		if (end == 0)
+		{
+			n = fold(w->word, strlen(w->word), word, MAX_FORM_CHARS, true);
+			end = n > 0 ? find_end(full, nfull, word, n) : 0;
+			total = nfull;
+		}
+		if (end == 0)
+			continue;
+
+		/*
+		 * An ideograph says as much as some letters, and what comes last is
+		 * what it is about, in Japanese and mostly in English.
+		 */
+		weight = n * (word[0] < 0x80 ? 2 : word[0] < 0x3100 ? 5 : 8);
+		weight += weight * end / total;
+		for (k = 0; k < 4 && w->numbers[k] > 0; k++)
+		{
+			row = w->numbers[k] - 1;
+			score[row] += weight - k;
+			best = Max(best, score[row]);
+		}
+	}
+
+	/* what speaks for a name also speaks for its sub-categories */
+	for (row = 0; row < LN_USE_CASE_COUNT; row++)
+	{
+		if (score[row] == 0 || use_case_rows[row].subcategory_ja[0] == '\0')
+			continue;
+		for (i = 0; i < LN_USE_CASE_COUNT; i++)
+		{
+			if (use_case_rows[i].subcategory_ja[0] == '\0' &&
+				strcmp(use_case_rows[i].name_ja,
+					   use_case_rows[row].name_ja) == 0)
+				score[row] += score[i];
+		}
+		best = Max(best, score[row]);
+	}
+
+	while (best > 0 && n_picked < MAX_CANDIDATES)
+	{
+		int			top = 0;
+
+		for (row = 1; row < LN_USE_CASE_COUNT; row++)
+		{
+			if (score[row] > score[top])
+				top = row;
+		}
+		if (score[top] == 0 || score[top] * 5 < best)
+			break;
+		n_picked = add_picked(picked, n_picked, top);
+		score[top] = 0;
+	}
+	return n_picked;
+}
+
+/*
+ * What is near in writing.  With close, only what a slip of the finger or two
+ * explains.
+ */
+static int
+pick_by_distance(const pg_wchar *chars, int nchars, bool close,
+				 int *picked, int n_picked)
+{
+	int			distance[LN_USE_CASE_COUNT];
+	int			best = INT_MAX;
+	int			row;
+	int			i;
+
+	for (row = 0; row < LN_USE_CASE_COUNT; row++)
+		distance[row] = INT_MAX;
+	for (i = 0; i < n_forms; i++)
+	{
+		int			d = edit_distance(chars, nchars,
+									  forms[i].chars, forms[i].len);
+		int			longer = Max(nchars, forms[i].len);
+
+		/* what shares less than about half is not near */
+		if (close ? d * 4 <= longer : d * 5 <= longer * 3)
+			distance[forms[i].row] = Min(distance[forms[i].row], d);
+	}
+	while (n_picked < MAX_CANDIDATES)
+	{
+		int			nearest = -1;
+
+		for (row = 0; row < LN_USE_CASE_COUNT; row++)
+		{
+			if (distance[row] != INT_MAX &&
+				(nearest < 0 || distance[row] < distance[nearest]))
+				nearest = row;
+		}
+
+		/* a clear winner needs no company */
+		if (nearest < 0 ||
+			(best != INT_MAX && distance[nearest] > best + (best > 1)))
+			break;
+		best = Min(best, distance[nearest]);
+		n_picked = add_picked(picked, n_picked, nearest);
+		distance[nearest] = INT_MAX;
+	}
+	return n_picked;
+}
+
+/* The descriptions that share most pairs of characters with a text. */
+static int
+pick_by_description(const pg_wchar *chars, int nchars,
+					int *picked, int n_picked)
+{
+	int			share[LN_USE_CASE_COUNT] = {0};
+	int			best = 0;
+	int			row;
+	int			i;
+	int			k;
+
+	for (i = 0; i < n_forms; i++)
+	{
+		int			n = 0;
+
+		for (k = 0; k + 1 < nchars; k++)
+			n += contains(forms[i].chars, forms[i].len, chars + k, 2);
+		share[forms[i].row] = Max(share[forms[i].row], n);
+		best = Max(best, n);
+	}
+	/* of a text of some length, one pair says nothing */
+	if (best * 3 < nchars - 1)
+		return n_picked;
+	for (row = 0; row < LN_USE_CASE_COUNT; row++)
+	{
+		if (best > 0 && share[row] == best)
+			n_picked = add_picked(picked, n_picked, row);
+	}
+	return n_picked;
+}
+
 /*
  * Raises the error for a text that names no use case, or several.  chars is
- * NULL when it cannot be compared at all.
+ * NULL when it cannot be compared at all; number is one that stood before it.
  */
 static void
-raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars)
+raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars,
+			  const char *utf8, int utf8len, int number)
 {
 	int			picked[MAX_AMBIGUOUS];
 	int			n_picked = 0;
-	bool		ambiguous;
+	bool		ambiguous = false;
+	bool		disagree = false;
+	bool		slip = false;	/* of the finger */
 	int			row;
 	StringInfoData hint;
 	char	   *quoted;
 	int			i;
 
+	row = number > 0 && nchars > 0 ? find_row(chars, nchars) : -1;
+	if (row >= 0)
+	{
+		/* both, the name first */
+		disagree = true;
+		n_picked = add_picked(picked, n_picked, row);
+		if (number <= LN_USE_CASE_COUNT)
+			n_picked = add_picked(picked, n_picked, number - 1);
+	}
+
 	/* which use cases does it fit? */
-	if (chars != NULL)
+	else if (nchars > 0)
 	{
 		for (row = 0; row < LN_USE_CASE_COUNT && n_picked < MAX_AMBIGUOUS;
 			 row++)
 		{
 			for (i = 0; i < n_forms; i++)
 			{
-				if (forms[i].row == row &&
+				/* of a description, a part is no name */
+				if (forms[i].row == row && !forms[i].described &&
 					contains(forms[i].chars, forms[i].len, chars, nchars))
 				{
 					picked[n_picked++] = row;
@@ -601,46 +882,22 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars)
 				}
 			}
 		}
+		ambiguous = n_picked > 1;
 	}
-	ambiguous = n_picked > 1;
 
-	/* else which ones are near? */
-	if (chars != NULL && n_picked == 0)
+	/* else which ones are near, in writing or in what they mean? */
+	if (n_picked == 0 && nchars > 0)
 	{
-		int			distance[LN_USE_CASE_COUNT];
-		int			best = INT_MAX;
-
-		for (row = 0; row < LN_USE_CASE_COUNT; row++)
-			distance[row] = INT_MAX;
-		for (i = 0; i < n_forms; i++)
-		{
-			int			d = edit_distance(chars, nchars,
-										  forms[i].chars, forms[i].len);
-
-			/* what shares less than about half is not near */
-			if (d * 5 <= Max(nchars, forms[i].len) * 3)
-				distance[forms[i].row] = Min(distance[forms[i].row], d);
-		}
-		while (n_picked < MAX_CANDIDATES)
-		{
-			int			nearest = -1;
-
-			for (row = 0; row < LN_USE_CASE_COUNT; row++)
-			{
-				if (distance[row] != INT_MAX &&
-					(nearest < 0 || distance[row] < distance[nearest]))
-					nearest = row;
-			}
-
-			/* a clear winner needs no company */
-			if (nearest < 0 ||
-				(n_picked > 0 && distance[nearest] > best + (best > 1)))
-				break;
-			best = Min(best, distance[nearest]);
-			picked[n_picked++] = nearest;
-			distance[nearest] = INT_MAX;
-		}
+		n_picked = pick_by_distance(chars, nchars, true, picked, n_picked);
+		slip = n_picked > 0;
 	}
+	if (!ambiguous && !disagree && !slip && utf8 != NULL)
+		n_picked = pick_by_words(chars, nchars, utf8, utf8len, picked,
+								 n_picked);
+	if (n_picked == 0 && nchars > 0)
+		n_picked = pick_by_description(chars, nchars, picked, n_picked);
+	if (n_picked == 0 && nchars > 0)
+		n_picked = pick_by_distance(chars, nchars, false, picked, n_picked);
 
 	initStringInfo(&hint);
 	for (i = 0; i < n_picked; i++)
@@ -665,11 +922,14 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 ambiguous ? errmsg("ambiguous use case: \"%s\"", quoted)
 			 : errmsg("unknown use case: \"%s\"", quoted),
-			 ambiguous ? errdetail("It fits several use cases.") : 0,
+			 ambiguous ? errdetail("It fits several use cases.")
+			 : disagree ? errdetail("The number and the name do not agree.")
+			 : 0,
 			 n_picked > 0
 			 ? errhint("Did you mean %s?", hint.data)
 			 : errhint(
-					   "The view line_notify.use_cases lists the keys, numbers and names.")));
+					   "The view line_notify.use_cases lists the keys, "
+					   "numbers and names.")));
 }
 
 /* the enum value of a label */

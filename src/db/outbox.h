@@ -79,6 +79,7 @@ typedef struct LnChannelRow
 	int			total_timeout_ms;
 	bool		use_case_required;
 	bool		catalogue_only;
+	bool		refuse_unknown; /* content that we do not know */
 	char	   *proxy;			/* or NULL */
 	char	   *ca_file;		/* or NULL */
 	bool		paused;

@@ -61,7 +61,7 @@ ln_outbox_load_channels(LnChannelRow **rows)
 		" backoff_base, backoff_cap, connect_timeout, total_timeout, use_case_required,"
 		" proxy, ca_file, paused_at IS NOT NULL, pause_automatic,"
 		" settle_window, dedup_window, on_duplicate, time_zone, quiet_hours, daily_budget, only_recipients,"
-		" catalogue_only"
+		" catalogue_only, unknown_content"
 		" FROM line_notify.channel ORDER BY name",
 		.nargs = 0,
 		.read_only = true
@@ -106,6 +106,7 @@ ln_outbox_load_channels(LnChannelRow **rows)
 		c->daily_budget = ln_sql_int4(i, 27, 0);
 		c->only_recipients = ln_sql_text_list(i, 28, &c->nonly_recipients);
 		c->catalogue_only = ln_sql_bool(i, 29);
+		c->refuse_unknown = strcmp(ln_sql_text(i, 30), "refuse") == 0;
 		if (c->only_recipients != NULL)
 			qsort(c->only_recipients, c->nonly_recipients, sizeof(char *),
 				  ln_outbox_compare_recipients);

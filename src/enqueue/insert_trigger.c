@@ -553,10 +553,10 @@ check_content(Row *row, const LnChannelRow *channel,
 							IS_NULL(row, COL_BODY)
 							? NULL
 							: DatumGetJsonbP(VALUE(row, COL_BODY)),
-							unit, &finding) > 0
+							unit, channel->refuse_unknown, &finding) > 0
 		: ln_check_flexible(DatumGetJsonbP(VALUE(row, COL_MESSAGES)),
 							!IS_NULL(row, COL_NOTIFICATION_DISABLED), unit,
-							&finding) > 0)
+							channel->refuse_unknown, &finding) > 0)
 	{
 		if (!finding.is_row_fault && !content_is_data)
 			statement_fault(
@@ -570,6 +570,12 @@ check_content(Row *row, const LnChannelRow *channel,
 				 finding.path[0] ? finding.path : "message");
 		fault = buf;
 	}
+	else if (ln_guc_content_warnings == LN_CONTENT_WARNINGS_NOTICE)
+		ln_notice_warnings(template ? TextDatumGetCString(
+														  VALUE(row, COL_TEMPLATE_KEY)) : NULL,
+						   !template ? DatumGetJsonbP(VALUE(row, COL_MESSAGES))
+						   : IS_NULL(row, COL_BODY) ? NULL
+						   : DatumGetJsonbP(VALUE(row, COL_BODY)));
 
 	if (!ln_approval_check(
 						   cache.approvals, channel->name, channel->region,

@@ -228,7 +228,8 @@ ask(Check *check, HttpRequest *req, HttpResult *res)
 static bool
 get(Check *check, const char *path, const char *authorization, HttpResult *res)
 {
-	const char *headers[] = {authorization, "Accept: application/json"};
+	const char *headers[] = {authorization, "Accept: application/json",
+	LINE_USER_AGENT};
 	HttpRequest req;
 	char		why[200];
 	const char *step = strcmp(path, "/v2/bot/info") == 0 ? "account"
@@ -271,7 +272,8 @@ get_token(Check *check, char *authorization, size_t room)
 {
 	static const char *const headers[] = {
 		"Content-Type: application/x-www-form-urlencoded",
-		"Accept: application/json"
+		"Accept: application/json",
+		LINE_USER_AGENT
 	};
 	const LnChannelRow *c = check->channel;
 	HttpRequest req;

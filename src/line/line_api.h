@@ -95,6 +95,9 @@ typedef struct LineCase
  */
 extern LineNext ln_line_decide(const LineCase *c);
 
+/* Who asks: a header for LINE's support and for gateways on the way. */
+#define LINE_USER_AGENT	"User-Agent: line_notify/1.0"
+
 /*
  * Delivery tag "ln1-<id>-<attempt>-<token as 13 characters of base32hex,
  * lower case>": 21 to 42 (LINE: 16 to 100) of [A-Za-z0-9_-], no personal

@@ -57,7 +57,7 @@ ln_question_get(LnChannel *c, const char *path, LnAnswered answered, int no,
 {
 	Question   *q = free_question();
 	HttpRequest req;
-	const char *headers[2];
+	const char *headers[3];
 	char		err[256];
 
 	if (q == NULL)
@@ -66,6 +66,7 @@ ln_question_get(LnChannel *c, const char *path, LnAnswered answered, int no,
 	req.method = "GET";
 	headers[0] = ln_token_header(c->token, GetCurrentTimestamp());
 	headers[1] = "Accept: application/json";
+	headers[2] = LINE_USER_AGENT;
 	if (headers[0] == NULL)
 		return false;
 	req.headers = headers;
@@ -80,7 +81,8 @@ ln_question_post(LnChannel *c, const char *path, const char *form,
 {
 	static const char *const headers[] = {
 		"Content-Type: application/x-www-form-urlencoded",
-		"Accept: application/json"
+		"Accept: application/json",
+		LINE_USER_AGENT
 	};
 	Question   *q = free_question();
 	HttpRequest req;

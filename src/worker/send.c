@@ -139,7 +139,7 @@ send_first(LnChannel *channel, Delivery *d)
 	char		url[512];
 	char		tag_header[64 + LINE_TAG_SIZE];
 	char		tag[LINE_TAG_SIZE];
-	const char *headers[3];
+	const char *headers[4];
 
 	d->status = 0;
 	d->request_id[0] = d->error[0] = '\0';
@@ -150,6 +150,7 @@ send_first(LnChannel *channel, Delivery *d)
 	headers[0] = "Content-Type: application/json";
 	headers[1] = ln_token_header(channel->token, W.now);
 	headers[2] = tag_header;
+	headers[3] = LINE_USER_AGENT;
 	snprintf(url, sizeof(url), "%s%s", channel->row.api_base,
 			 ln_line_path(d->kind));
 	memset(&req, 0, sizeof(req));

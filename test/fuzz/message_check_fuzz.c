@@ -75,7 +75,7 @@ sink(void *arg, const LnFinding *finding)
 	info = &ln_message_rules[finding->rule];
 	seen->n++;
 	seen->faults[info->fault]++;
-	if (info->severity != LN_SEVERITY_ERROR)
+	if (finding->severity != LN_SEVERITY_ERROR)
 		return;
 	seen->errors++;
 	seen->hash = seen->hash * 31 + (uint64_t) finding->rule;
@@ -84,7 +84,8 @@ sink(void *arg, const LnFinding *finding)
 }
 
 static LnCheck
-run(int entry, bool warnings, bool first_only, int max, const LnJsonTree *tree,
+run(int entry, bool warnings, bool first_only, bool refuse_unknown, int max,
+	const LnJsonTree *tree,
 	const char *data, size_t size, Seen *seen)
 {
 	LnCheck		check;
@@ -95,6 +96,7 @@ run(int entry, bool warnings, bool first_only, int max, const LnJsonTree *tree,
 	check.arg = seen;
 	check.warnings = warnings;
 	check.first_only = first_only;
+	check.refuse_unknown = refuse_unknown;
 	check.max_findings = max;
 	switch (entry)
 	{
@@ -127,6 +129,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	{
 		int			entry = data[0] & 3;
 		int			max = data[0] & 4 ? 2 : 1000000;
+		bool		refuse = (data[0] & 8) != 0;
 		Seen		with;
 		Seen		without;
 		Seen		first;
@@ -134,9 +137,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		LnCheck		b;
 		LnCheck		c;
 
-		a = run(entry, true, false, max, &tree, (const char *) data + 1, size - 1, &with);
-		b = run(entry, false, false, max, &tree, (const char *) data + 1, size - 1, &without);
-		c = run(entry, false, true, max, &tree, (const char *) data + 1, size - 1, &first);
+		a = run(entry, true, false, refuse, max, &tree, (const char *) data + 1, size - 1, &with);
+		b = run(entry, false, false, refuse, max, &tree, (const char *) data + 1, size - 1, &without);
+		c = run(entry, false, true, refuse, max, &tree, (const char *) data + 1, size - 1, &first);
 		if (a.n_errors != b.n_errors || b.n_errors != c.n_errors)
 			broken("the number of errors does not depend on the mode");
 		if (max > 2 && (with.errors != a.n_errors || with.hash != without.hash))

@@ -21,7 +21,7 @@ seconds=${2:-30}
 # fuzzer -> file, sources of ours, longest input
 declare -A file=([http_header]=http_header_fuzz.c [line_api]=line_api_fuzz.c [message_check]=message_check_fuzz.c
     [phone]=phone_fuzz.cc [token_api]=token_api_fuzz.c [webhook_body]=webhook_body_fuzz.c)
-declare -A sources=([message_check]="content/message_check.c" [phone]="phone/phone.c"
+declare -A sources=([message_check]="content/message_check.c content/flexible_check.c content/check_common.c" [phone]="phone/phone.c"
     [token_api]="line/token_api.c line/line_api.c base/crypto.c"
     [http_header]="" [line_api]="line/line_api.c" [webhook_body]="line/webhook_body.c line/line_api.c")
 declare -A libs=([token_api]="-lcrypto" [http_header]="-lcurl")

@@ -18,6 +18,9 @@ DEFAULTS = {
     "h2_max_streams": 100,
     # Refuse images and videos in flexible messages.
     "strict_content": True,
+    # How flexible messages are checked: "schema" = also by the table that
+    # line_notify uses (schema.py); "independent" = by content.py alone.
+    "validation": "schema",
     # {"templates": […], "items": […], "buttons": […]}, or null: any key.
     "catalogue": None,
     # LINE counts a day during the next one; true: today is ready too.
@@ -47,7 +50,8 @@ DEFAULTS = {
     },
 }
 
-CHOICES = {"webhook.mode": ("queue", "spool", "post", "off")}
+CHOICES = {"validation": ("schema", "independent"),
+           "webhook.mode": ("queue", "spool", "post", "off")}
 
 
 def defaults():

@@ -9,8 +9,11 @@ other APIs.  Clients must look at the status only: LINE changes the texts.
 import json
 import re
 
+import schema
+
 SHA256_HEX = re.compile(r"[0-9a-fA-F]{64}\Z")
 KEY = re.compile(r"[A-Za-z0-9_]{1,64}\Z")
+ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 UNIT = re.compile(r"[A-Za-z0-9_]+\Z")
 
 MESSAGE_TYPES = ("text", "textV2", "sticker", "location", "imagemap",
@@ -45,10 +48,33 @@ def check(kind, body, config):
     if kind == "templated":
         faults += check_templated(body, config["catalogue"])
     else:
-        faults += check_flexible(body, config["strict_content"])
+        own = list(check_flexible(body, config["strict_content"]))
+        faults += own
+        if config["validation"] == "schema" and not own:
+            found = list(schema.check(body.get("messages")))
+            refuse_message(found)
+            faults += found
     faults += check_units(body)
     if faults:
         raise Fault("The request body has %d error(s)" % len(faults), faults)
+
+
+def refuse_message(faults):
+    """LINE names what is wrong inside a Flex or template message by a path
+    from there: /body/contents/0, template/actions/0/uri."""
+    for _, place in faults:
+        inside = re.match(r"messages\[(\d+)\]\.(contents|template)\b", place)
+        if not inside:
+            continue
+        details = []
+        for text, place in faults:
+            start = "messages[%s]." % inside.group(1)
+            if place.startswith(start):
+                path = re.sub(r"\[(\d+)\]", r"/\1", place[len(start):])
+                path = path.replace(".", "/")
+                details.append((text, re.sub(r"^contents/?", "/", path)))
+        raise Fault("A message (messages[%s]) in the request body is invalid"
+                    % inside.group(1), details)
 
 
 def check_to(body):
@@ -164,6 +190,9 @@ def check_buttons(content, catalogue):
         else:
             seen.add(key)
         yield from check_text(button.get("url"), place + ".url", 1000)
+        if isinstance(button.get("url"), str) and button["url"] \
+                and not ABSOLUTE.match(button["url"]):
+            yield "Must be a URL", place + ".url"
 
 
 def check_text(text, place, limit):
@@ -180,7 +209,7 @@ def check_flexible(body, strict):
     if not isinstance(messages, list) or not 1 <= len(messages) <= 5:
         yield "Size must be between 1 and 5", "messages"
         return
-    if not isinstance(body.get("notificationDisabled", False), bool):
+    if not isinstance(body.get("notificationDisabled"), (bool, type(None))):
         yield "Must be a boolean", "notificationDisabled"
     for i, message in enumerate(messages):
         yield from check_message(message, "messages[%d]" % i, strict)
@@ -207,7 +236,8 @@ def check_message(message, place, strict):
         for name in ("title", "address"):
             yield from check_text(message.get(name), place + "." + name, 100)
     reply = message.get("quickReply")
-    if isinstance(reply, dict) and len(reply.get("items") or ()) > 13:
+    if isinstance(reply, dict) and isinstance(reply.get("items"), list) \
+            and len(reply["items"]) > 13:
         yield "Size must be between 1 and 13", place + ".quickReply.items"
 
 

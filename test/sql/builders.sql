@@ -39,7 +39,7 @@ SELECT jsonb_pretty(flex_notice('ご予約の確認', ARRAY[['日時', '2026年1
 SELECT m.* FROM (VALUES
 	('template', jsonb_build_object('templateKey', 'shipment_completed_ja', 'body', template_body(item('date_002_ja', format_date('2026-11-21')), items('name_020_ja', '保険証券'), buttons('check_details_ja', 'https://shop.example/1')))),
 	('template', jsonb_build_object('templateKey', 'shipment_completed_ja', 'body', template_body())),
-	('flexible', jsonb_build_object('messages', messages(text_message('a'), text_message('b', '{"quickReply": {"items": []}}')))),
+	('flexible', jsonb_build_object('messages', messages(text_message('a'), text_message('b', '{"quickReply": {"items": [{"type": "action", "action": {"type": "message", "label": "はい", "text": "はい"}}]}}')))),
 	('flexible', jsonb_build_object('messages', messages(flex_notice('ご予約の確認')))),
 	('flexible', jsonb_build_object('messages', messages(flex_notice('ご予約の確認', ARRAY['日時', '10:00'])))),
 	('flexible', jsonb_build_object('messages', messages(flex_notice('ご予約の確認', ARRAY[['日時', '2026年11月21日(土) 10:00'], ['人数', '2名']], 'お待ちしております。', '予約を見る', 'https://shop.example/r/1', '明日のご予約')))),

@@ -8,6 +8,7 @@ SET search_path = line_notify;
 
 SELECT kind, region, source, count(*), count(name) AS names, count(label) AS labels, count(use_case) AS use_cases FROM template_catalogue GROUP BY 1, 2, 3 ORDER BY 1;
 SELECT key, name, label, use_case FROM template_catalogue WHERE kind = 'template' ORDER BY key;
+SELECT key, description FROM template_catalogue WHERE description IS NOT NULL ORDER BY key;
 SELECT key, label FROM template_catalogue WHERE kind <> 'template' AND label IS NOT NULL ORDER BY kind, key;
 
 -- an unknown key is no finding: nobody has the whole catalogue

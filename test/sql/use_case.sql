@@ -58,6 +58,16 @@ SELECT left(input, 20) AS input, pg_temp.try(input) AS result FROM (VALUES
 	('予約'), ('リマインド'),
 	-- ambiguous
 	('公共交通機関'), ('完了通知'), ('期限'), ('completed'), ('reservation public'),
+	-- a number before the name, as the published list pastes it
+	('22 発送完了通知'), ('22. 発送完了通知'), ('22：発送完了通知'), ('２２　発送完了'), ('㉒発送完了通知'), ('No.22 発送完了通知'), ('(22) 発送完了のお知らせ'), ('22番 発送完了'),
+	('8　リマインド通知　支払期限のリマインド'), ('3. Reservation (public transport)'), ('22 shipment_completed'), (E'22\t発送完了通知\t\tユーザーが契約している契約に関連して、書類や商品の発送が完了したことを通知する'),
+	('ユーザーが注文した修理の完了通知をする'),
+	-- which must agree
+	('21 発送完了通知'), ('22 出荷'), ('23 発送完了通知'), ('0 予約'), ('2026年の予約'),
+	-- 支払完了 is what the company pays, which surprises
+	('支払完了通知'), ('14 支払完了通知'), ('お支払完了しました'),
+	-- words of the trade: never taken, only proposed
+	('出荷'), ('お届け予定'), ('停電'), ('メンテナンス'), ('予約キャンセル'), ('保険金'), ('引き落とし'), ('日時の確定'), ('請求'), ('明細'), ('invoice'), ('booking confirmation'), ('payment due'), ('クーポン'),
 	-- typos, with the nearest candidates
 	('parcel_delivry'), ('配達通知'), ('配送通地'), ('決裁完了'), ('shipment_complete'), ('payment_completd'), ('発送完了しました通知書'), ('outtage'),
 	-- nothing of ours

@@ -33,6 +33,7 @@ is($h{'content-type'}, 'application/json', 'as JSON');
 like($h{'x-line-delivery-tag'}, qr/^ln1-$id-1-[0-9a-v]{13}$/, 'with a tag of ours');
 ok(!exists $h{'x-line-retry-key'}, 'without a retry key');
 ok(!exists $h{expect}, 'without Expect');
+is($h{'user-agent'}, 'line_notify/1.0', 'and says who asks');
 my $body = JSON::PP->new->decode($r->{body});
 is($body->{to}, '3d06a39d40790f11761295e053029378ae28c4b4f6f301693005e079f3d4ca64',
 	'the recipient is the hash of +819012345678');

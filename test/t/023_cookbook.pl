@@ -1,6 +1,8 @@
 # doc/cookbook.md works as it stands: its blocks run, each example queues
 # messages of its use case that check_message() has nothing against, and the
 # customer reads what the page says.  All 22 use cases are there.
+# doc/recipes.md, too: every line it shows comes out of its statements or is
+# read by the customer.
 # TAP: reads a file of the documentation.
 
 use strict;
@@ -66,6 +68,28 @@ WHERE c.label IS NOT NULL AND (c.kind = 'template' AND c.key = o.template_key OR
 is(join(' ', sort keys %seen),
 	$node->safe_psql('postgres', q{SELECT string_agg(use_case::text, ' ' ORDER BY use_case::text COLLATE "C") FROM line_notify.use_cases}),
 	'every use case has its example');
+
+# ---- recipes, in a database of their own
+$node->safe_psql('postgres', 'CREATE DATABASE recipes');
+my ($first, @recipes) = split /^## /m, decode_utf8(slurp_file(dirname(__FILE__) . '/../../doc/recipes.md'));
+for my $recipe ("preparation\n$first", @recipes)
+{
+	my ($title) = $recipe =~ /^([^\n]+)/;
+	my $sql = join "\n", $recipe =~ /^```sql\n(.*?)^```/msg;
+	$node->safe_psql('recipes', 'TRUNCATE line_notify.outbox') if $recipe =~ /outbox/ && $title ne 'preparation';
+	my ($rc, $out, $err) = $node->psql('recipes', encode_utf8($sql), on_error_stop => 1);
+	is($rc, 0, encode_utf8("$title: runs")) || diag($err);
+	next unless $recipe =~ /^```text/m;
+
+	is($node->safe_psql('recipes', q{
+SELECT c.severity, c.path, c.rule, c.message FROM line_notify.outbox o, line_notify.check_message('flexible', jsonb_build_object('messages', o.messages), o.use_case, o.channel) c}),
+		'', encode_utf8("$title: nothing against it"));
+	my $seen = decode_utf8($out) . "\n" . decode_utf8($node->safe_psql('recipes',
+		q{SELECT s #>> '{}' FROM line_notify.outbox o, jsonb_path_query(o.messages, 'lax $.** ? (@.type() == "string")') s}));
+	my @missing = grep { index($seen, $_) < 0 } map { split /\n/ } $recipe =~ /^```text\n(.*?)^```/msg;
+	is(encode_utf8(join '; ', @missing), '', encode_utf8("$title: what comes out and what the customer reads")) || diag(encode_utf8($seen));
+}
+is(scalar(@recipes), 4, 'all recipes');
 
 $node->stop;
 done_testing();

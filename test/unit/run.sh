@@ -26,6 +26,7 @@ flags=(-std=gnu99 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Werror -Wmissing-prototype
 declare -A sources=(
 	[agenda_sim]="base/gate.c base/agenda.c base/lane.c base/token_timer.c base/breaker.c"
 	[breaker]="base/breaker.c"
+	[content_corpus]="content/message_check.c content/flexible_check.c content/check_common.c"
 	[crypto]="base/crypto.c"
 	[design]="content/design.c"
 	[histogram]="base/histogram.c"
@@ -33,7 +34,7 @@ declare -A sources=(
 	[http]="http/http.c ../test/unit/rude_server.c"
 	[http2]="http/http.c ../test/unit/rude_server.c"
 	[line_api]="line/line_api.c"
-	[message_check]="content/message_check.c"
+	[message_check]="content/message_check.c content/flexible_check.c content/check_common.c"
 	[phone]=""
 	[quiet]="base/quiet.c"
 	[retry]="base/retry.c"
