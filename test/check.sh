@@ -4,7 +4,8 @@
 #
 #   bash test/check.sh                    all
 #   bash test/check.sh unit regress       these groups only:
-#                                         style unit regress tap phone fuzz
+#                                         style unit regress tap phone fuzz, and by
+#                                         name only: model proof
 #   bash test/check.sh tap:001_delivery,003_crash regress:outbox
 #                                         these tests of a group only
 #   bash test/check.sh --keep tap:001_delivery
@@ -77,6 +78,24 @@ if wanted unit; then
     as_user bash "$work/src/test/unit/run.sh" $(names unit) >"$work/unit.tap" 2>&1
     grep -E '^not ok|^# (FAIL|[a-z_]+$)' "$work/unit.tap"
     count_tap "$work/unit.tap"
+fi
+
+if wanted model; then
+    step "the protocol as a model"
+    want_packages spin
+    as_user bash "$work/src/test/model/run.sh" $(names model) >"$work/model.tap" 2>&1
+    grep -E '^not ok|SKIP|^# [0-9]+ s' "$work/model.tap"
+    count_tap "$work/model.tap"
+    grep -q SKIP "$work/model.tap" && skipped+=(model)
+fi
+
+if wanted proof; then
+    step "the deciders, proven"
+    # as root: apt brings CBMC where Debian has none
+    bash "$work/src/test/proof/run.sh" $(names proof) >"$work/proof.tap" 2>&1
+    grep -E '^not ok|SKIP|^# [0-9]+ s' "$work/proof.tap"
+    count_tap "$work/proof.tap"
+    grep -q SKIP "$work/proof.tap" && skipped+=(proof)
 fi
 
 if wanted regress; then

@@ -64,6 +64,7 @@ none "README.ja.md has the sections of README.md" \
 none "test/README.md has every test, and no other" \
     "$(diff <(sed -n '/^## What is tested where/,/^## [^W]/p' test/README.md | grep -oE '`[a-z0-9][a-z0-9_]*\.(pl|sql|spec|c)`' | tr -d '`' | sort -u) \
         <(basename -a test/t/*.pl test/sql/*.sql test/specs/*.spec test/unit/*_test.c | sort -u))"
+none "the model's actions have their functions (test/model/MAPPING.md)" "$(bash test/model/mapping.sh --check)"
 none "no trailing white space" "$(grep -nE '[ 	]+$' $sources sql/parts/*.sql test/*.sh test/t/*.pl test/perl/LineNotify/*.pm Makefile | head)"
 
 # newer ones, which come with PostgreSQL 16 and later, lay out initializers otherwise
