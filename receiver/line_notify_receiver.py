@@ -2,38 +2,58 @@
 """Hands LINE's webhook calls to line_notify.receive_webhook().
 
 Stands behind a web server that speaks TLS (nginx.conf here is an example) and
-makes one SQL call for each request.  Needs nothing beyond Debian's python3 and
-python3-psycopg2.
+makes one SQL call for each request and database.  Needs nothing beyond
+Debian's python3 and python3-psycopg2.
 
 LINE wants an answer within two seconds and may never ask again, so 200 is
 answered as soon as the events are safe: committed in the database, or, while
 the primary is away, in a file of the spool directory, which a thread hands in
-later, the oldest first.  A file that turns out to be forged is dropped then;
-the spool has a size limit, above which the answer is 503 and LINE's own
-redelivery has to help.
+later, the oldest first.
+
+What a stranger can use up is bounded: connections, memory, time, and the part
+of the spool that calls nobody has verified may take.  With --secret the
+receiver checks the signature itself, and forged calls get no further.
 
     POST /<anything>/<channel>    header x-line-signature, the raw body
+    GET or HEAD /health           200 while calls can be taken, else 503
 
 200 taken or spooled · 400 not understood · 401 signature does not match
-404 no such channel · 411, 413 length · 503 neither database nor spool
+404 no such channel · 405 method · 408 too slow · 411, 413, 431 length
+503 neither database nor spool, or too much at a time
 """
 
 import argparse
+import asyncio
 import base64
 import contextlib
+import hashlib
+import hmac
 import json
 import os
-import queue
 import re
+import signal
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 
 MAX_BODY = 4 * 1024 * 1024          # as receive_webhook()
+MAX_HEAD = 16 * 1024
+SMALL = 64 * 1024                   # some hundred events
+LARGE = 256 * 1024                  # copied one at a time: see Database.ask()
+BLOCK = 4096                        # what a file takes at least
+IDLE = 75.0                         # seconds; nginx gives up after 60
+WORDS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found",
+         405: "Method Not Allowed", 408: "Request Timeout",
+         411: "Length Required", 413: "Content Too Large",
+         431: "Request Header Fields Too Large", 503: "Service Unavailable"}
+
+REQUEST = re.compile(rb"([A-Z]{1,20}) (/[!-~]*) HTTP/1\.([01])")
+FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*")
 CHANNEL = re.compile(r"/([A-Za-z0-9][A-Za-z0-9_.-]{0,62})$")
+SIGNATURE = re.compile(r"[A-Za-z0-9+/]{43}=")       # 32 bytes
 
 # SQLSTATE class or code -> status; everything else is our trouble: spooled
 REFUSALS = {
@@ -42,7 +62,6 @@ REFUSALS = {
     "54000": 413,
     "22": 400,                      # no JSON, no UTF-8, no events
 }
-
 
 # classes that say the same of every call: shutting down, read-only, no room
 GONE = ("08", "25", "53", "57")
@@ -59,15 +78,96 @@ class Away(Exception):
     waits for it again."""
 
 
-class Database:
-    """A few connections, each used by one request at a time."""
+class Log:
+    """Each text once in ten seconds: strangers decide how often it is due."""
 
-    def __init__(self, dsn, timeout, pause, connections):
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.seen = {}              # text -> [when it was printed, how often since]
+
+    def __call__(self, text):
+        now = time.monotonic()
+        with self.lock:
+            if len(self.seen) >= 1000:
+                self.seen.clear()
+            at, more = self.seen.get(text, (None, 0))
+            if at is not None and now - at < 10:
+                self.seen[text] = (at, more + 1)
+                return
+            self.seen[text] = (now, 0)
+        if more:
+            text += " (and %d times more)" % more
+        print(text, file=sys.stderr, flush=True)
+
+
+log = Log()
+
+
+class Secrets:
+    """Channel secrets from files: the current one in the first line, the
+    previous one, if any, in the second."""
+
+    def __init__(self, pairs):
+        self.files = {}             # channel -> path
+        self.known = {}             # channel -> (state of the file, keys)
+        for pair in pairs:
+            channel, separator, path = pair.partition("=")
+            if not separator or not CHANNEL.fullmatch("/" + channel):
+                raise ValueError("--secret wants CHANNEL=FILE")
+            self.files[channel] = path
+            self.known[channel] = self.read(path)
+
+    @staticmethod
+    def read(path):
+        with open(path, "rb") as file:
+            s = os.fstat(file.fileno())
+            lines = file.read(4096).split(b"\n")
+        keys = [line.strip() for line in lines[:2]]
+        keys = [key for key in keys if key]
+        if not keys:
+            raise ValueError("%s: no secret in it" % path)
+        return (s.st_mtime_ns, s.st_ino, s.st_size), keys
+
+    def keys(self, channel):
+        path = self.files[channel]
+        try:
+            s = os.stat(path)
+            if (s.st_mtime_ns, s.st_ino, s.st_size) != self.known[channel][0]:
+                self.known[channel] = self.read(path)
+        except (OSError, ValueError) as error:
+            log("secret of channel %s: %s; the former one counts on"
+                % (channel, error))
+        return self.known[channel][1]
+
+    def genuine(self, channel, body, signature):
+        """None: there is no secret of this channel here."""
+        if channel not in self.files:
+            return None
+        given = base64.b64decode(signature)
+        fits = [hmac.compare_digest(hmac.digest(key, body, hashlib.sha256),
+                                    given)
+                for key in self.keys(channel)]
+        return any(fits)
+
+
+class Database:
+    """A few connections, each used by one call at a time."""
+
+    # the driver makes several copies of a body, and each thread keeps the room
+    copying = threading.Lock()
+    copier = ThreadPoolExecutor(1)
+
+    def __init__(self, dsn, timeout, pause, connections, verifying):
         self.dsn = dsn
         self.timeout = timeout
         self.pause = pause
-        self.slots = threading.BoundedSemaphore(connections)
-        self.idle = queue.LifoQueue()
+        # one connection is that of the spool
+        self.slots = asyncio.Semaphore(max(1, connections - 1))
+        # when some calls are known to be genuine, the others leave them room
+        self.unverified = (asyncio.Semaphore(max(1, connections // 2))
+                           if verifying else self.slots)
+        self.threads = ThreadPoolExecutor(max(1, connections - 1))
+        self.idle = []
         self.away_until = 0.0       # time.monotonic()
 
     def connect(self):
@@ -86,21 +186,44 @@ class Database:
         connection.autocommit = True
         return connection
 
-    def hand_in(self, channel, body, signature, patient=False):
+    async def hand_in(self, call, verified):
         """Number of new events; Refused, Away, or psycopg2.Error."""
-        # nobody on the internet shall use up the server's connections
-        if not self.slots.acquire(timeout=None if patient
-                                  else self.timeout / 3000):
+        if time.monotonic() < self.away_until and not self.idle:
             raise Away()
+        held = []
         try:
-            return self.hand_in_now(channel, body, signature, patient)
-        finally:
-            self.slots.release()
+            # nobody on the internet shall use up the server's connections
+            for slots in ([self.slots]
+                          if verified or self.unverified is self.slots
+                          else [self.unverified, self.slots]):
+                await asyncio.wait_for(slots.acquire(), self.timeout / 3000)
+                held.append(slots)
+        except asyncio.TimeoutError:
+            for slots in held:
+                slots.release()
+            raise Away() from None
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(
+            self.copier if len(call[1]) > LARGE else self.threads,
+            self.ask, call)
 
-    def hand_in_now(self, channel, body, signature, patient):
+        def done(future):
+            for slots in held:
+                slots.release()
+            future.exception()      # it may come too late for anybody
+
+        work.add_done_callback(done)
         try:
-            connection, fresh = self.idle.get_nowait(), False
-        except queue.Empty:
+            return await asyncio.wait_for(asyncio.shield(work),
+                                          self.timeout / 1000 + 0.1)
+        except asyncio.TimeoutError:
+            raise Away() from None
+
+    def ask(self, call, patient=False):
+        channel, body, signature = call
+        try:
+            connection, fresh = self.idle.pop(), False
+        except IndexError:
             connection, fresh = None, True
         while True:
             if connection is None:
@@ -108,7 +231,13 @@ class Database:
                     raise Away()
                 connection = self.connect()
             try:
-                count = self.call(connection, channel, body, signature)
+                with (self.copying if len(body) > LARGE
+                      else contextlib.nullcontext()), \
+                        connection.cursor() as cursor:
+                    cursor.execute(
+                        "SELECT line_notify.receive_webhook(%s, %s, %s)",
+                        (channel, psycopg2.Binary(body), signature))
+                    count = cursor.fetchone()[0]
             except psycopg2.Error as error:
                 if error.pgcode is None:        # the connection is gone
                     connection.close()
@@ -117,61 +246,80 @@ class Database:
                     # the server was restarted since: the call is idempotent
                     connection, fresh = None, True
                     continue
-                self.idle.put(connection)
+                if len(body) > LARGE:
+                    connection.close()
+                else:
+                    self.idle.append(connection)
                 status = (REFUSALS.get(error.pgcode)
                           or REFUSALS.get(error.pgcode[:2]))
                 if status is not None:
                     raise Refused(status) from None
                 raise
-            self.idle.put(connection)
+            if len(body) > LARGE:
+                connection.close()      # libpq's buffer has grown, and stays
+            else:
+                self.idle.append(connection)
             return count
-
-    @staticmethod
-    def call(connection, channel, body, signature):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT line_notify.receive_webhook(%s, %s, %s)",
-                           (channel, psycopg2.Binary(body), signature))
-            return cursor.fetchone()[0]
 
 
 class Spool:
-    """Requests that wait for the database, a file each."""
+    """Calls that wait for a database, a file each: a line of JSON, the body.
+    What was verified sorts before what was not."""
 
-    def __init__(self, directory, limit):
+    def __init__(self, directory, limit, unverified_limit):
         self.directory = directory
-        self.limit = limit
+        self.limits = {"0": limit, "1": min(limit, unverified_limit)}
         self.lock = threading.Lock()
         self.number = 0
-        self.told = set()           # channels that cannot be handed in
+        self.done = {}              # path -> databases that had it
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        self.size = sum(os.path.getsize(path) for path in self.files())
+        self.sizes = {"0": 0, "1": 0}
+        for path in self.files():
+            self.sizes[self.kind(path)] += self.taken(os.path.getsize(path))
+
+    @staticmethod
+    def taken(length):
+        return -(-length // BLOCK) * BLOCK
+
+    @staticmethod
+    def kind(path):
+        return "0" if os.path.basename(path).startswith("0-") else "1"
 
     def files(self):
         return [os.path.join(self.directory, name)
                 for name in sorted(os.listdir(self.directory))
-                if name.endswith(".json")]
+                if name.endswith(".call")]
 
-    def put(self, channel, body, signature):
-        """False when there is no room.  On disk when it returns true."""
-        data = json.dumps({"channel": channel, "signature": signature,
-                           "body": base64.b64encode(body).decode()}).encode()
+    def full(self):
         with self.lock:
-            if self.size + len(data) > self.limit:
+            return sum(self.sizes.values()) >= self.limits["0"]
+
+    def put(self, call, verified):
+        """False when there is no room.  On disk when it returns true."""
+        channel, body, signature = call
+        kind = "0" if verified else "1"
+        head = json.dumps({"channel": channel, "signature": signature,
+                           "length": len(body)}).encode() + b"\n"
+        size = self.taken(len(head) + len(body))
+        with self.lock:
+            if (sum(self.sizes.values()) + size > self.limits["0"]
+                    or self.sizes[kind] + size > self.limits[kind]):
                 return False
-            self.size += len(data)
+            self.sizes[kind] += size
             self.number += 1
-            name = "%017d-%d-%06d" % (time.time() * 1000, os.getpid(),
-                                      self.number % 1000000)
+            name = "%s-%015d-%d-%06d" % (kind, time.time() * 1000,
+                                         os.getpid(), self.number % 1000000)
         path = os.path.join(self.directory, name)
         try:
             with open(path + ".tmp", "wb") as file:
-                file.write(data)
+                file.write(head)
+                file.write(body)
                 file.flush()
                 os.fsync(file.fileno())
-            os.rename(path + ".tmp", path + ".json")
+            os.rename(path + ".tmp", path + ".call")
         except OSError:             # no room on the disk, for the time being
             with self.lock:
-                self.size -= len(data)
+                self.sizes[kind] -= size
             with contextlib.suppress(OSError):
                 os.unlink(path + ".tmp")
             raise
@@ -182,138 +330,371 @@ class Spool:
             os.close(folder)
         return True
 
-    def drop(self, path):
-        size = os.path.getsize(path)
-        os.unlink(path)
+    def leave(self, path, aside):
+        size = self.taken(os.path.getsize(path))
+        if aside:
+            os.rename(path, path[:-5] + ".bad")
+        else:
+            os.unlink(path)
         with self.lock:
-            self.size -= size
+            self.sizes[self.kind(path)] -= size
+        self.done.pop(path, None)
 
-    def replay(self, database):
-        """Hands in what waits, until the database is gone.  What one channel
-        cannot be rid of (its secret is missing, say) stays, and does not hold
-        up the others."""
+    @staticmethod
+    def read(path):
+        with open(path, "rb") as file:
+            head = json.loads(file.readline(MAX_HEAD))
+            call = head["channel"], file.read(), head["signature"]
+            if len(call[1]) != head["length"]:
+                raise ValueError("length")
+        return call
+
+    def replay(self, databases, stopping):
+        """Hands in what waits.  What one database or channel cannot be rid of
+        (its secret is missing, say) stays, and does not hold up the others.
+        Handing in twice is harmless, so who had a call is not written down."""
+        gone = set()
         stuck = set()
+        denied = {}                 # channel -> good calls that were denied
         for path in self.files():
+            done = self.done.setdefault(path, set())
+            waiting = [d for d in databases if d not in done | gone]
+            if stopping.is_set() or len(gone) == len(databases):
+                return
+            if not waiting:
+                continue
             try:
-                with open(path, "rb") as file:
-                    item = json.load(file)
-                channel, signature = item["channel"], item["signature"]
-                body = base64.b64decode(item["body"], validate=True)
+                call = self.read(path)
             except (ValueError, KeyError, TypeError) as error:
-                print("spool: %s is not readable, put aside: %s"
-                      % (os.path.basename(path), type(error).__name__),
-                      file=sys.stderr)
-                size = os.path.getsize(path)
-                os.rename(path, path + ".bad")
-                with self.lock:
-                    self.size -= size
+                log("spool: %s is not readable, put aside: %s"
+                    % (os.path.basename(path), type(error).__name__))
+                self.leave(path, aside=True)
                 continue
-            if channel in stuck:
-                continue
+            for database in waiting:
+                if (database, call[0]) in stuck:
+                    continue
+                try:
+                    database.ask(call, patient=True)
+                except Refused as refused:
+                    if refused.status == 401 and self.kind(path) == "0":
+                        log("channel %s: the database does not accept a "
+                            "signature that is good; set_credential() there"
+                            % call[0])
+                        # others may have been signed with the other secret
+                        key = database, call[0]
+                        denied[key] = denied.get(key, 0) + 1
+                        if denied[key] >= 100:
+                            stuck.add(key)
+                        continue
+                    if refused.status != 404 or len(databases) == 1:
+                        log("dropped a spooled call for channel %s: %d"
+                            % (call[0], refused.status))
+                except psycopg2.Error as error:
+                    if error.pgcode is None or error.pgcode[:2] in GONE:
+                        gone.add(database)
+                    else:
+                        log("channel %s: %s, its calls stay in the spool"
+                            % (call[0], error.pgcode))
+                        stuck.add((database, call[0]))
+                    continue
+                done.add(database)
+            if len(done) == len(databases):
+                self.leave(path, aside=False)
+
+
+class Receiver:
+    def __init__(self, options):
+        self.options = options
+        self.secrets = Secrets(options.secret)
+        self.databases = [
+            Database(dsn, options.timeout, options.retry, options.connections,
+                     bool(options.secret))
+            for dsn in options.dsn or [""]]
+        self.spool = Spool(options.spool, options.spool_limit,
+                           options.unverified_limit)
+        self.disk = ThreadPoolExecutor(2)
+        self.stopping = threading.Event()
+        self.memory = options.memory        # bytes that large bodies may take
+        self.connections = {}       # writer -> idle since, or None
+        self.stopped = asyncio.Event()
+
+    # ---- one call
+
+    async def take(self, channel, body, signature):
+        """Status to answer."""
+        if not SIGNATURE.fullmatch(signature):
+            return 401
+        verified = self.secrets.genuine(channel, body, signature)
+        if verified is False:
+            return 401
+        call = channel, body, signature
+        results = await asyncio.gather(
+            *(database.hand_in(call, verified) for database in self.databases),
+            return_exceptions=True)
+        refusals = []
+        missing = 0
+        for result in results:
+            if isinstance(result, int):
+                verified = True
+            elif isinstance(result, Refused) and not (
+                    verified and result.status == 401):
+                refusals.append(result.status)
+            elif isinstance(result, (psycopg2.Error, Away, Refused)):
+                missing += 1
+                if isinstance(result, Refused):
+                    log("channel %s: the database does not accept a signature "
+                        "that is good; set_credential() there" % channel)
+                elif isinstance(result, psycopg2.Error):
+                    log("database: %s" % (result.pgcode or "no connection"))
+            else:
+                raise result
+        # one that knows the channel says no, and none says yes
+        for status in (401, 413, 400):
+            if status in refusals and not verified:
+                return status
+        if missing:
             try:
-                database.hand_in(channel, body, signature, patient=True)
-            except Refused as refused:
-                print("dropped a spooled call for channel %s: %d"
-                      % (channel, refused.status), file=sys.stderr)
-            except psycopg2.Error as error:
-                if error.pgcode is None or error.pgcode[:2] in GONE:
-                    raise
-                if channel not in self.told:
-                    print("channel %s: %s, its calls stay in the spool"
-                          % (channel, error.pgcode), file=sys.stderr)
-                    self.told.add(channel)
-                stuck.add(channel)
-                continue
-            self.drop(path)
-        self.told &= stuck
+                spooled = await asyncio.get_running_loop().run_in_executor(
+                    self.disk, self.spool.put, call, verified)
+            except OSError as error:
+                log("spool: %s" % error)
+                return 503
+            return 200 if spooled else 503
+        if any(isinstance(result, int) for result in results):
+            return 200
+        return min(refusals)
 
+    def health(self):
+        now = time.monotonic()
+        away = [now < d.away_until for d in self.databases]
+        full = self.spool.full()
+        text = "databases %d of %d, spool %d bytes%s\n" % (
+            away.count(False), len(away), sum(self.spool.sizes.values()),
+            ", full" if full else "")
+        return 503 if full and any(away) else 200, text.encode()
 
-def replay_for_ever(spool, database, pause):
-    while True:
-        time.sleep(pause)
+    # ---- HTTP
+
+    async def serve(self, reader, writer):
+        if len(self.connections) >= self.options.clients:
+            # one that only waits for another request gives way
+            idle = [(since, w) for w, since in self.connections.items()
+                    if since is not None]
+            if idle:
+                victim = min(idle, key=lambda x: x[0])[1]
+                self.connections.pop(victim)
+                victim.transport.abort()
+            else:
+                log("%d connections: no more are taken" % self.options.clients)
+                writer.write(self.head(503, False, 0))
+                writer.close()
+                return
+        self.connections[writer] = time.monotonic()
         try:
-            spool.replay(database)
-        except psycopg2.Error:
-            pass                    # still away
-        except (OSError, ValueError) as error:
-            print("spool: %s" % error, file=sys.stderr)
+            while await self.request(reader, writer):
+                pass
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.part(reader, writer), 1)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass                    # the client left
+        finally:
+            self.connections.pop(writer, None)
+            writer.transport.abort()
 
+    @staticmethod
+    async def part(reader, writer):
+        """An unread rest of a request would reset the connection before the
+        client has read the answer."""
+        writer.write_eof()
+        left = MAX_BODY
+        while left > 0 and (rest := await reader.read(SMALL)):
+            left -= len(rest)
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 10                    # of a slow client
-    database = None
-    spool = None
+    @staticmethod
+    def head(status, alive, length):
+        return ("HTTP/1.1 %d %s\r\nContent-Length: %d\r\nConnection: %s\r\n"
+                "\r\n" % (status, WORDS[status], length,
+                          "keep-alive" if alive else "close")).encode()
 
-    def do_POST(self):
-        self.close_connection = True            # unless the body was read
-        match = CHANNEL.search(self.path.split("?")[0])
-        if match is None:
-            return self.answer(404)
-        length = self.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit()):
-            return self.answer(411)
-        if int(length) > MAX_BODY:
-            return self.answer(413)
-        body = self.rfile.read(int(length))
-        if len(body) != int(length):
-            return None
-        self.close_connection = False
-        signature = self.headers.get("x-line-signature", "")[:200]
+    async def request(self, reader, writer):
+        """Reads and answers one; whether another may come."""
+        if self.stopping.is_set():
+            return False
         try:
-            self.database.hand_in(match.group(1), body, signature)
+            first = await asyncio.wait_for(reader.readexactly(1), IDLE)
+        except asyncio.TimeoutError:
+            return False
+        if writer not in self.connections:
+            return False
+        self.connections[writer] = None
+        reserved = 0
+        alive = False
+        answer = b""
+        method = b""
+        try:
+            deadline = time.monotonic() + self.options.receive_timeout
+            try:
+                head = first + await asyncio.wait_for(
+                    reader.readuntil(b"\r\n\r\n"),
+                    self.options.receive_timeout)
+                method, path, alive, fields = self.parse(head)
+                if method in (b"GET", b"HEAD"):
+                    if path.split("?")[0] != "/health":
+                        raise Refused(404 if not CHANNEL.search(path) else 405)
+                    if fields.get(b"content-length", b"0") != b"0":
+                        raise Refused(400)
+                    status, answer = self.health()
+                else:
+                    channel, length = self.admit(method, path, fields)
+                    if length > SMALL:
+                        if length > self.memory:
+                            log("too many large bodies at a time")
+                            raise Refused(503)
+                        self.memory -= length
+                        reserved = length
+                    if b"100-continue" in fields.get(b"expect", b"").lower():
+                        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    body = bytearray()
+                    while len(body) < length:
+                        rest = await asyncio.wait_for(
+                            reader.read(min(SMALL, length - len(body))),
+                            deadline - time.monotonic())
+                        if not rest:
+                            return False
+                        body += rest
+                    signature = fields.get(b"x-line-signature", b"")
+                    status = await self.take(channel, body,
+                                             signature.decode("latin-1"))
+            except asyncio.TimeoutError:
+                raise Refused(408) from None
+            except asyncio.LimitOverrunError:
+                raise Refused(431) from None
         except Refused as refused:
-            return self.answer(refused.status)
-        except (psycopg2.Error, Away) as error:
-            if not isinstance(error, Away):
-                print("database: %s" % (error.pgcode or "no connection"),
-                      file=sys.stderr)
+            status, alive = refused.status, False
+        finally:
+            self.memory += reserved
+        alive = alive and not self.stopping.is_set()
+        writer.write(self.head(status, alive, len(answer))
+                     + (answer if method != b"HEAD" else b""))
+        await writer.drain()
+        if writer in self.connections:
+            self.connections[writer] = time.monotonic()
+        return alive
+
+    @staticmethod
+    def parse(head):
+        lines = head[:-4].lstrip(b"\r\n").split(b"\r\n")
+        match = REQUEST.fullmatch(lines[0])
+        if match is None:
+            raise Refused(400)
+        fields = {}
+        for line in lines[1:]:
+            field = FIELD.fullmatch(line)
+            if field is None:
+                raise Refused(400)
+            name, value = field.group(1).lower(), field.group(2)
+            # two of these mean two things to two programs
+            if name in fields and name in (b"content-length",
+                                           b"transfer-encoding",
+                                           b"x-line-signature"):
+                raise Refused(400)
+            fields[name] = value
+        alive = (match.group(3) == b"1"
+                 and fields.get(b"connection", b"").lower() != b"close")
+        return match.group(1), match.group(2).decode("ascii"), alive, fields
+
+    @staticmethod
+    def admit(method, path, fields):
+        if method != b"POST":
+            raise Refused(405)
+        match = CHANNEL.search(path.split("?")[0])
+        if match is None:
+            raise Refused(404)
+        length = fields.get(b"content-length", b"")
+        if b"transfer-encoding" in fields or not length.isdigit():
+            raise Refused(411)
+        if len(length) > 10 or int(length) > MAX_BODY:
+            raise Refused(413)
+        return match.group(1), int(length)
+
+    # ---- life
+
+    def replay_for_ever(self):
+        while not self.stopping.wait(self.options.retry):
             try:
-                if not self.spool.put(match.group(1), body, signature):
-                    return self.answer(503)
-            except OSError as error2:
-                print("spool: %s" % error2, file=sys.stderr)
-                return self.answer(503)
-        return self.answer(200)
+                self.spool.replay(self.databases, self.stopping)
+            except (OSError, ValueError) as error:
+                log("spool: %s" % error)
 
-    def answer(self, status):
-        self.send_response(status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+    async def run(self):
+        loop = asyncio.get_running_loop()
+        host, port = self.options.listen.rsplit(":", 1)
+        server = await asyncio.start_server(
+            self.serve, host.strip("[]"), int(port), limit=MAX_HEAD,
+            backlog=128)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopped.set)
+        replayer = threading.Thread(target=self.replay_for_ever, daemon=True)
+        replayer.start()
+        print("ready %s:%d" % server.sockets[0].getsockname()[:2], flush=True)
 
-    def log_message(self, *arguments):
-        """The web server in front writes the access log."""
+        # what has begun is answered; its sender would have to come again
+        await self.stopped.wait()
+        self.stopping.set()
+        server.close()
+        for writer, since in list(self.connections.items()):
+            if since is not None:
+                writer.transport.abort()
+        end = time.monotonic() + self.options.receive_timeout + 2
+        while self.connections and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+        self.disk.shutdown(wait=True)
+        print("stopped", flush=True)
+        # a thread may wait for a server that does not answer; what it has in
+        # hand is in the spool, or LINE was told that it is not
+        os._exit(0)
 
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__.split("\n")[0])
-    parser.add_argument("--dsn", default="", help="as for psql; the role needs "
-                        "line_notify.grant_webhook() and nothing else")
+        description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--dsn", action="append", help="as for psql; the role "
+                        "needs line_notify.grant_webhook() and nothing else; "
+                        "several times: every call goes to each database")
     parser.add_argument("--listen", default="127.0.0.1:8040")
+    parser.add_argument("--secret", action="append", default=[],
+                        metavar="CHANNEL=FILE", help="check signatures here: "
+                        "the channel secret in the first line of the file, "
+                        "the previous one in the second")
     parser.add_argument("--spool", default="/var/lib/line-notify-receiver")
     parser.add_argument("--spool-limit", type=int, default=1 << 30,
                         help="bytes (default 1 GiB)")
+    parser.add_argument("--unverified-limit", type=int, default=32 << 20,
+                        help="bytes of it for calls that nobody has verified "
+                        "(default 32 MiB)")
     parser.add_argument("--timeout", type=int, default=1200,
                         help="milliseconds for the database (LINE waits 2000)")
     parser.add_argument("--connections", type=int, default=8,
-                        help="to the database, at most")
+                        help="to each database, at most")
+    parser.add_argument("--clients", type=int, default=256,
+                        help="connections of clients, at most")
+    parser.add_argument("--memory", type=int, default=32 << 20,
+                        help="bytes for bodies above 64 KiB (default 32 MiB)")
+    parser.add_argument("--receive-timeout", type=float, default=10.0,
+                        help="seconds for a client to send its request")
     parser.add_argument("--retry", type=float, default=5.0,
                         help="seconds between looks at the spool")
     options = parser.parse_args()
+    os.umask(0o077)
 
-    host, port = options.listen.rsplit(":", 1)
-    Handler.database = Database(options.dsn, options.timeout, options.retry,
-                                options.connections)
-    Handler.spool = Spool(options.spool, options.spool_limit)
-    ThreadingHTTPServer.daemon_threads = True
-    ThreadingHTTPServer.request_queue_size = 128
-    server = ThreadingHTTPServer((host, int(port)), Handler)
-    threading.Thread(target=replay_for_ever, daemon=True,
-                     args=(Handler.spool, Handler.database,
-                           options.retry)).start()
-    print("ready %s:%d" % server.server_address, flush=True)
-    server.serve_forever()
+    async def run():
+        try:
+            receiver = Receiver(options)
+        except (OSError, ValueError) as error:
+            sys.exit("line_notify_receiver: %s" % error)
+        await receiver.run()
+
+    asyncio.run(run())
 
 
 if __name__ == "__main__":

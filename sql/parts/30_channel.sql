@@ -39,6 +39,7 @@ CREATE TABLE line_notify.channel (
 	max_in_flight	integer NOT NULL DEFAULT 400 CHECK (max_in_flight BETWEEN 1 AND 10000),
 	default_ttl		interval NOT NULL DEFAULT '24 hours' CHECK (default_ttl > '0' AND default_ttl <= '3660 days'),
 	confirm_within	interval CHECK (confirm_within BETWEEN '1 second' AND '24 hours'),
+	on_silence		text NOT NULL DEFAULT 'withhold' CHECK (on_silence IN ('withhold', 'unconfirmed')),
 	on_invalid		text NOT NULL DEFAULT 'park' CHECK (on_invalid IN ('park', 'error')),
 	on_unknown		text NOT NULL DEFAULT 'hold' CHECK (on_unknown IN ('hold', 'retry')),
 	on_server_error	text NOT NULL DEFAULT 'hold' CHECK (on_server_error IN ('hold', 'retry')),
@@ -69,6 +70,7 @@ COMMENT ON TABLE line_notify.channel IS 'One row per LINE Messaging API channel;
 COMMENT ON COLUMN line_notify.channel.home IS 'identity this channel was armed for; see arm()';
 COMMENT ON COLUMN line_notify.channel.line_channel_id IS 'LINE''s channel ID: identity of the rate limit, which outlives tokens';
 COMMENT ON COLUMN line_notify.channel.confirm_within IS 'outcome unconfirmed for take_outcomes() when no delivery event came so soon after LINE accepted a message; NULL = never';
+COMMENT ON COLUMN line_notify.channel.on_silence IS 'after confirm_within, when no delivery event came for any message of the channel at that time: withhold the outcome, or hand it out as unconfirmed (webhooks are not connected on purpose)';
 COMMENT ON COLUMN line_notify.channel.rate_limit IS 'our share of LINE''s 2,000 requests a second per endpoint';
 COMMENT ON COLUMN line_notify.channel.settle_window IS 'on_unknown, on_server_error = retry: how long to wait for the delivery event first';
 COMMENT ON COLUMN line_notify.channel.dedup_window IS 'how long a dedup_key stays taken';
@@ -188,6 +190,7 @@ CREATE FUNCTION line_notify.create_channel(
 	max_in_flight integer DEFAULT NULL,
 	default_ttl interval DEFAULT NULL,
 	confirm_within interval DEFAULT NULL,
+	on_silence text DEFAULT NULL,
 	on_invalid text DEFAULT NULL,
 	on_unknown text DEFAULT NULL,
 	on_server_error text DEFAULT NULL,
@@ -249,6 +252,7 @@ BEGIN
 		max_in_flight => create_channel.max_in_flight,
 		default_ttl => create_channel.default_ttl,
 		confirm_within => create_channel.confirm_within,
+		on_silence => create_channel.on_silence,
 		on_invalid => create_channel.on_invalid,
 		on_unknown => create_channel.on_unknown,
 		on_server_error => create_channel.on_server_error,
@@ -283,6 +287,7 @@ CREATE FUNCTION line_notify.alter_channel(
 	max_in_flight integer DEFAULT NULL,
 	default_ttl interval DEFAULT NULL,
 	confirm_within interval DEFAULT NULL,
+	on_silence text DEFAULT NULL,
 	on_invalid text DEFAULT NULL,
 	on_unknown text DEFAULT NULL,
 	on_server_error text DEFAULT NULL,
@@ -353,6 +358,7 @@ BEGIN
 		max_in_flight = coalesce(alter_channel.max_in_flight, c.max_in_flight),
 		default_ttl = coalesce(alter_channel.default_ttl, c.default_ttl),
 		confirm_within = nullif(coalesce(alter_channel.confirm_within, c.confirm_within), '0'),
+		on_silence = coalesce(alter_channel.on_silence, c.on_silence),
 		on_invalid = coalesce(alter_channel.on_invalid, c.on_invalid),
 		on_unknown = coalesce(alter_channel.on_unknown, c.on_unknown),
 		on_server_error = coalesce(alter_channel.on_server_error, c.on_server_error),
@@ -599,7 +605,7 @@ COMMENT ON FUNCTION line_notify._paused_part(text, text) IS 'what a row of parti
 
 CREATE VIEW line_notify.channels AS
 SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_flight,
-	   c.default_ttl, c.confirm_within, c.on_invalid, c.on_unknown, c.on_server_error, c.max_attempts,
+	   c.default_ttl, c.confirm_within, c.on_silence, c.on_invalid, c.on_unknown, c.on_server_error, c.max_attempts,
 	   c.backoff_base, c.backoff_cap, c.connect_timeout, c.total_timeout,
 	   c.use_case_required, c.proxy, c.ca_file,
 	   c.settle_window, c.dedup_window, c.on_duplicate, c.time_zone, c.quiet_hours, c.daily_budget,

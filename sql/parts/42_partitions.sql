@@ -176,93 +176,337 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._settle_in_doubt(bigint, boolean, integer) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._settle_in_doubt(bigint, boolean, integer) IS 'after promotion_grace: ends what is in doubt as unknown, or lets it be sent';
 
--- What time does to history, in small steps: a partition ahead, whole
--- partitions dropped, stragglers deleted, payloads forgotten.  Returns whether
--- there is more to do now.
-CREATE FUNCTION line_notify._maintain(retention interval, payload_retention interval, operations_retention interval,
-	step integer) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '200ms'
-	SET client_min_messages = warning
+-- What time does to history.  Each part is a function with planner settings of
+-- its own (the worker's are for its short statements), run in a transaction of
+-- its own, for a few milliseconds: messages are sent in between.  Nothing waits
+-- for a lock.  Returns whether there is more to do now.
+CREATE TABLE line_notify.maintenance_mark (
+	part			text COLLATE "C" PRIMARY KEY,
+	mark			timestamptz NOT NULL
+);
+COMMENT ON TABLE line_notify.maintenance_mark IS 'How far maintenance has come';
+COMMENT ON COLUMN line_notify.maintenance_mark.part IS 'payloads: the content of messages that ended before is forgotten';
+
+-- Nobody's transaction shall have to make a partition.
+CREATE FUNCTION line_notify._maintain_ahead() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	p record;
-	newest bigint;
-	old_id bigint;
-	n bigint;
-	again boolean := false;
-	cutoff timestamptz := clock_timestamp() - retention;
-	payload_cutoff timestamptz := clock_timestamp() - payload_retention;
-	operations_cutoff timestamptz := clock_timestamp() - operations_retention;
+	newest bigint := (SELECT s.last_value FROM line_notify.outbox_id_seq s);
+	top bigint := (SELECT max(p.high) FROM line_notify._history_partitions() p);
 BEGIN
-	-- ahead: nobody's transaction shall have to make a partition
-	SELECT s.last_value INTO newest FROM line_notify.outbox_id_seq s;
-	SELECT x.low, x.high INTO p FROM line_notify._history_partitions() x ORDER BY x.low DESC LIMIT 1;
-	IF p.high IS NULL OR newest > p.high - 50000 THEN
-		PERFORM line_notify._ensure_history(greatest(newest, coalesce(p.high, 0)));
+	IF top IS NULL OR newest > top - 50000 THEN
+		PERFORM line_notify._ensure_history(greatest(newest, coalesce(top, 0)));
 	END IF;
-
-	IF retention IS NOT NULL THEN
-		old_id := line_notify._first_id_after(cutoff);
-		FOR p IN SELECT * FROM line_notify._history_partitions() x WHERE x.high <= old_id ORDER BY x.low
-		LOOP
-			-- rows that wait, or are on the wire, still need it
-			CONTINUE WHEN EXISTS (SELECT FROM line_notify.outbox o WHERE o.id < p.high AND o.id >= p.low)
-				OR EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id < p.high AND f.id >= p.low);
-			EXECUTE format('SELECT count(*) FROM (SELECT FROM %s WHERE ended_at >= $1 LIMIT 1) x', p.partition)
-				INTO n USING cutoff;
-			IF n = 0 THEN
-				BEGIN
-					EXECUTE format('DROP TABLE %s', p.partition);
-				EXCEPTION WHEN lock_not_available THEN
-					NULL;		-- somebody reads history; the next time
-				END;
-			ELSE
-				EXECUTE format('DELETE FROM %s WHERE id IN (SELECT id FROM %1$s WHERE ended_at < $1 ORDER BY id LIMIT $2)', p.partition)
-					USING cutoff, step;
-				GET DIAGNOSTICS n = ROW_COUNT;
-				again := again OR n = step;
-			END IF;
-		END LOOP;
-		WITH a AS (
-			SELECT a.id, a.attempt, a.token FROM line_notify.attempt_log a
-			WHERE a.ended_at < cutoff
-			  AND NOT EXISTS (SELECT FROM line_notify.outbox o WHERE o.id = a.id)
-			  AND NOT EXISTS (SELECT FROM line_notify.history h WHERE h.id = a.id)
-			ORDER BY a.id LIMIT step)
-		DELETE FROM line_notify.attempt_log l USING a
-		WHERE l.id = a.id AND l.attempt = a.attempt AND l.token = a.token;
-		GET DIAGNOSTICS n = ROW_COUNT;
-		again := again OR n = step;
-		-- outcomes that no consumer took in all that time
-		DELETE FROM line_notify.outcome o
-		WHERE o.ctid = ANY (ARRAY(SELECT x.ctid FROM line_notify.outcome x
-								  WHERE x.at < cutoff LIMIT step FOR UPDATE SKIP LOCKED));
-		GET DIAGNOSTICS n = ROW_COUNT;
-		again := again OR n = step;
-	END IF;
-
-	IF payload_retention IS NOT NULL THEN
-		old_id := line_notify._first_id_after(payload_cutoff);
-		UPDATE line_notify.history h SET body = NULL, messages = NULL
-		WHERE h.id = ANY (ARRAY(
-			SELECT x.id FROM line_notify.history x
-			WHERE x.id < old_id AND x.ended_at < payload_cutoff
-			  AND (x.body IS NOT NULL OR x.messages IS NOT NULL)
-			ORDER BY x.id LIMIT step));
-		GET DIAGNOSTICS n = ROW_COUNT;
-		again := again OR n = step;
-	END IF;
-
-	-- their numbers grow with time
-	IF operations_retention IS NOT NULL THEN
-		DELETE FROM line_notify.operations o
-		WHERE o.at < operations_cutoff
-		  AND o.seq = ANY (ARRAY(SELECT x.seq FROM line_notify.operations x ORDER BY x.seq LIMIT step));
-		GET DIAGNOSTICS n = ROW_COUNT;
-		again := again OR n = step;
-	END IF;
-	RETURN again;
+	RETURN false;
 END
 $$;
-REVOKE ALL ON FUNCTION line_notify._maintain(interval, interval, interval, integer) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._maintain(interval, interval, interval, integer) IS 'one step of retention and of partitions ahead; returns whether more is to be done at once';
+REVOKE ALL ON FUNCTION line_notify._maintain_ahead() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._maintain_ahead() IS 'maintenance: makes the next partition of history';
+
+-- One partition in a transaction: each takes a dozen locks, and the lock table
+-- is everybody's.  A lock that is not free ends it until the next time, since
+-- whoever waited would hold up all readers behind him; a partition that cannot be
+-- dropped (somebody has made a view of it) is passed by, and its rows are deleted
+-- like those of one that is still being filled.
+CREATE FUNCTION line_notify._maintain_drop(cutoff timestamptz) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
+	SET enable_bitmapscan = on SET enable_seqscan = off SET jit = off
+AS $$
+DECLARE
+	newest bigint := (SELECT s.last_value FROM line_notify.outbox_id_seq s);
+	looks integer := 0;
+	p record;
+	young boolean;
+	since timestamptz;
+BEGIN
+	-- one by one: a query of history would lock every partition and index of it
+	FOR p IN SELECT * FROM line_notify._history_partitions() x WHERE x.high <= newest ORDER BY x.low
+	LOOP
+		looks := looks + 1;
+		EXIT WHEN looks > 20 OR cutoff IS NULL;
+		-- ids grow with time: what comes after this one is younger
+		EXECUTE format('SELECT created_at FROM %s ORDER BY id LIMIT 1', p.partition) INTO since;
+		EXIT WHEN since > cutoff;
+		-- rows that wait, or are on the wire, still need it
+		CONTINUE WHEN EXISTS (SELECT FROM line_notify.outbox o WHERE o.id < p.high AND o.id >= p.low)
+			OR EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id < p.high AND f.id >= p.low);
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE ended_at >= $1)', p.partition) INTO young USING cutoff;
+		CONTINUE WHEN young;
+		BEGIN
+			LOCK TABLE ONLY line_notify.history IN ACCESS EXCLUSIVE MODE NOWAIT;
+			EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', p.partition);
+			EXECUTE format('DROP TABLE %s', p.partition);
+			RETURN true;
+		EXCEPTION
+			WHEN lock_not_available OR deadlock_detected OR out_of_memory THEN
+				RAISE DEBUG 'could not drop % yet: %', p.partition, SQLERRM;
+				RETURN NULL;
+			WHEN OTHERS THEN
+				RAISE LOG 'could not drop % after its retention: %', p.partition, SQLERRM;
+		END;
+	END LOOP;
+	RETURN false;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._maintain_drop(timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._maintain_drop(timestamptz) IS 'maintenance: drops a partition of history of which everything ended before; NULL = a lock was not free';
+
+CREATE FUNCTION line_notify._maintain_rows(cutoff timestamptz, budget interval) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	SET enable_bitmapscan = on SET enable_seqscan = off SET jit = off SET enable_tidscan = on
+AS $$
+DECLARE
+	began timestamptz := clock_timestamp();
+	p record;
+	since timestamptz;
+	n bigint;
+BEGIN
+	FOR p IN SELECT * FROM line_notify._history_partitions() x ORDER BY x.low
+	LOOP
+		EXIT WHEN cutoff IS NULL;
+		EXECUTE format('SELECT created_at FROM %s ORDER BY id LIMIT 1', p.partition) INTO since;
+		CONTINUE WHEN since IS NULL;
+		EXIT WHEN since > cutoff;
+		LOOP
+			EXECUTE format('DELETE FROM %1$s WHERE ctid = ANY (ARRAY(SELECT x.ctid FROM %1$s x WHERE x.ended_at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED))', p.partition)
+				USING cutoff;
+			GET DIAGNOSTICS n = ROW_COUNT;
+			EXIT WHEN n < 1000;
+			IF clock_timestamp() > began + budget THEN
+				RETURN true;
+			END IF;
+		END LOOP;
+	END LOOP;
+	RETURN false;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._maintain_rows(timestamptz, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._maintain_rows(timestamptz, interval) IS 'maintenance: deletes messages that ended before, wherever they are';
+
+-- Attempts go after their messages.  One that is not gone is not looked at twice
+-- in a pass: after says from which id on.
+CREATE FUNCTION line_notify._maintain_attempts(cutoff timestamptz, budget interval, INOUT after bigint, OUT more boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	SET enable_nestloop = on SET enable_hashjoin = off SET enable_tidscan = on
+AS $$
+DECLARE
+	began timestamptz := clock_timestamp();
+	old_id bigint := coalesce(line_notify._first_id_after(cutoff), 9223372036854775807);
+	here tid[];
+	last_id bigint;
+	n integer;
+BEGIN
+	LOOP
+		SELECT array_agg(x.ctid), max(x.id), count(*) INTO here, last_id, n
+		FROM (SELECT a.ctid, a.id FROM line_notify.attempt_log a
+			  WHERE a.id >= after AND a.id < old_id ORDER BY a.id LIMIT 200) x;
+		DELETE FROM line_notify.attempt_log a
+		WHERE a.ctid = ANY (here) AND a.ended_at < cutoff
+		  AND NOT EXISTS (SELECT FROM line_notify.outbox o WHERE o.id = a.id)
+		  AND NOT EXISTS (SELECT FROM line_notify.history h WHERE h.id = a.id);
+		more := n = 200;
+		EXIT WHEN NOT more;
+		after := greatest(last_id, after + 1);
+		EXIT WHEN clock_timestamp() > began + budget;
+	END LOOP;
+	IF NOT more THEN
+		after := -9223372036854775808;
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._maintain_attempts(timestamptz, interval, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._maintain_attempts(timestamptz, interval, bigint) IS 'maintenance: deletes attempts that ended before, and whose message is gone';
+
+-- Outcomes that no consumer took in all that time.
+CREATE FUNCTION line_notify._maintain_outcomes(cutoff timestamptz, budget interval) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	SET enable_nestloop = on SET enable_tidscan = on
+AS $$
+DECLARE
+	began timestamptz := clock_timestamp();
+	n bigint;
+BEGIN
+	LOOP
+		DELETE FROM line_notify.outcome o
+		WHERE o.ctid = ANY (ARRAY(
+			SELECT x.ctid
+			FROM line_notify.consumer c,
+				 LATERAL (SELECT q.ctid, q.at FROM line_notify.outcome q WHERE q.consumer = c.name ORDER BY q.seq LIMIT 200 FOR UPDATE SKIP LOCKED) x
+			WHERE x.at < cutoff));
+		GET DIAGNOSTICS n = ROW_COUNT;
+		IF n < 200 OR clock_timestamp() > began + budget THEN
+			RETURN n >= 200;
+		END IF;
+	END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._maintain_outcomes(timestamptz, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._maintain_outcomes(timestamptz, interval) IS 'maintenance: deletes outcomes that nobody took';
+
+-- Window after window, by the time that messages ended, so that what is forgotten
+-- is not looked at again.  Rows come into history at the time they end; a
+-- restored one comes with the mark unset.
+CREATE FUNCTION line_notify._maintain_payloads(cutoff timestamptz, budget interval) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	SET enable_bitmapscan = on SET enable_seqscan = off SET jit = off
+AS $$
+DECLARE
+	began timestamptz := clock_timestamp();
+	reached timestamptz := (SELECT m.mark FROM line_notify.maintenance_mark m WHERE m.part = 'payloads');
+	span interval;
+	n bigint;
+	forgotten bigint;
+BEGIN
+	-- ids grow with time, more or less
+	reached := coalesce(reached, (SELECT h.created_at - interval '1 day' FROM line_notify.history h ORDER BY h.id LIMIT 1), cutoff);
+	<<windows>>
+	WHILE reached < cutoff AND clock_timestamp() < began + budget LOOP
+		-- a day in which nothing ended, or as much as one window can do
+		span := interval '1 day';
+		LOOP
+			SELECT count(*) INTO n
+			FROM (SELECT FROM line_notify.history h
+				  WHERE h.ended_at >= reached AND h.ended_at < least(reached + span, cutoff) LIMIT 2000) x;
+			EXIT WHEN n < 2000 OR span < interval '1 second';
+			span := span / 4;
+		END LOOP;
+		WHILE n > 0 LOOP
+			WITH x AS MATERIALIZED (
+				SELECT h.id FROM line_notify.history h
+				WHERE h.ended_at >= reached AND h.ended_at < least(reached + span, cutoff)
+				  AND (h.body IS NOT NULL OR h.messages IS NOT NULL)
+				LIMIT 200),
+			u AS (
+				UPDATE line_notify.history h SET body = NULL, messages = NULL
+				WHERE h.id = ANY (ARRAY(SELECT z.id FROM line_notify.history z
+										WHERE z.id = ANY (ARRAY(SELECT x.id FROM x)) FOR UPDATE SKIP LOCKED))
+				RETURNING 1)
+			SELECT (SELECT count(*) FROM x), (SELECT count(*) FROM u) INTO n, forgotten;
+			-- somebody has one of them locked: the next time
+			IF forgotten < n AND forgotten = 0 THEN
+				RETURN false;
+			END IF;
+			EXIT windows WHEN n > 0 AND clock_timestamp() > began + budget;
+		END LOOP;
+		reached := least(reached + span, cutoff);
+	END LOOP;
+	INSERT INTO line_notify.maintenance_mark AS m (part, mark) VALUES ('payloads', reached)
+	ON CONFLICT (part) DO UPDATE SET mark = excluded.mark WHERE m.mark < excluded.mark;
+	RETURN reached < cutoff;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._maintain_payloads(timestamptz, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._maintain_payloads(timestamptz, interval) IS 'maintenance: forgets the content of messages that ended before';
+
+CREATE FUNCTION line_notify._maintain_operations(cutoff timestamptz, budget interval) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	began timestamptz := clock_timestamp();
+	n bigint;
+BEGIN
+	LOOP
+		-- their numbers grow with time
+		DELETE FROM line_notify.operations o
+		WHERE o.at < cutoff
+		  AND o.seq = ANY (ARRAY(SELECT x.seq FROM line_notify.operations x ORDER BY x.seq LIMIT 200));
+		GET DIAGNOSTICS n = ROW_COUNT;
+		IF n < 200 OR clock_timestamp() > began + budget THEN
+			RETURN n = 200;
+		END IF;
+	END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._maintain_operations(timestamptz, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._maintain_operations(timestamptz, interval) IS 'maintenance: deletes old entries of the log of verbs';
+
+-- When will there be something to do?  The worker may leave until then, and the
+-- launcher keeps the time.
+CREATE FUNCTION line_notify._maintain_next(retention interval, payload_retention interval, operations_retention interval) RETURNS timestamptz
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	SET enable_bitmapscan = on SET enable_seqscan = off SET jit = off
+AS $$
+DECLARE
+	now timestamptz := clock_timestamp();
+	low timestamptz := now - payload_retention;
+	high timestamptz := now;
+	middle timestamptz;
+	payload timestamptz;
+	other timestamptz;
+BEGIN
+	-- the first message that ended after what is forgotten, found by halving
+	IF payload_retention IS NOT NULL AND EXISTS (SELECT FROM line_notify.history h WHERE h.ended_at >= low) THEN
+		WHILE high - low > interval '1 minute' LOOP
+			middle := low + (high - low) / 2;
+			IF EXISTS (SELECT FROM line_notify.history h WHERE h.ended_at >= low AND h.ended_at < middle) THEN
+				high := middle;
+			ELSE
+				low := middle;
+			END IF;
+		END LOOP;
+		payload := high + payload_retention;
+	END IF;
+	other := least((SELECT h.created_at + retention + line_notify._retention_grace(retention) FROM line_notify.history h ORDER BY h.id LIMIT 1),
+				   (SELECT min(x.at) + retention FROM line_notify.consumer c,
+						LATERAL (SELECT q.at FROM line_notify.outcome q WHERE q.consumer = c.name ORDER BY q.seq LIMIT 1) x),
+				   (SELECT o.at + operations_retention FROM line_notify.operations o ORDER BY o.seq LIMIT 1));
+	RETURN coalesce(least(greatest(payload, now + interval '30 seconds'), greatest(other, now + interval '1 hour')), 'infinity');
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._maintain_next(interval, interval, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._maintain_next(interval, interval, interval) IS 'maintenance: when something will have to be forgotten';
+
+-- Dropping a partition is nearly free, deleting its rows is not: so long a row
+-- may wait for the others of its partition.
+CREATE FUNCTION line_notify._retention_grace(retention interval) RETURNS interval
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$ SELECT least(interval '1 day', retention / 10) $$;
+REVOKE ALL ON FUNCTION line_notify._retention_grace(interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._retention_grace(interval) IS 'how much longer than retention a message may be kept until its partition is dropped';
+
+CREATE FUNCTION line_notify._maintain(part integer, retention interval, payload_retention interval, operations_retention interval,
+	budget interval, after bigint, OUT more boolean, OUT next_at timestamptz, OUT next_after bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	cutoff timestamptz := clock_timestamp() - retention;
+	overdue timestamptz := cutoff - line_notify._retention_grace(retention);
+BEGIN
+	CASE part
+		WHEN 0 THEN more := line_notify._maintain_ahead();
+		WHEN 1 THEN
+			more := line_notify._maintain_drop(cutoff);
+			-- a lock was not free
+			IF more IS NULL THEN
+				next_at := clock_timestamp() + interval '30 seconds';
+			END IF;
+		WHEN 2 THEN more := line_notify._maintain_rows(overdue, budget);
+		WHEN 3 THEN
+			IF retention IS NOT NULL THEN
+				SELECT a.more, a.after INTO more, next_after FROM line_notify._maintain_attempts(overdue, budget, _maintain.after) a;
+			END IF;
+		WHEN 4 THEN more := line_notify._maintain_outcomes(cutoff, budget);
+		WHEN 5 THEN more := payload_retention IS NOT NULL AND line_notify._maintain_payloads(clock_timestamp() - payload_retention, budget);
+		WHEN 6 THEN more := line_notify._maintain_operations(clock_timestamp() - operations_retention, budget);
+		WHEN 7 THEN next_at := line_notify._maintain_next(retention, payload_retention, operations_retention);
+	END CASE;
+	more := coalesce(more, false);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._maintain(integer, interval, interval, interval, interval, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._maintain(integer, interval, interval, interval, interval, bigint) IS 'a part of maintenance, for a few milliseconds; more: there is more of it, next_at: when to begin again';
+
+-- For monitoring: by how much the oldest message has outlived line_notify.retention.
+CREATE FUNCTION line_notify._retention_lag() RETURNS interval
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT greatest(statement_timestamp() - min(h.ended_at) - s.kept - line_notify._retention_grace(s.kept), '0')
+	FROM (SELECT current_setting('line_notify.retention', true)::interval) s(kept),
+		 LATERAL (SELECT x.ended_at FROM line_notify.history x ORDER BY x.id LIMIT 1) h
+	WHERE s.kept > '0'
+	GROUP BY s.kept
+$$;
+REVOKE ALL ON FUNCTION line_notify._retention_lag() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._retention_lag() IS 'by how much the oldest message has outlived line_notify.retention, and a day (a tenth of a shorter one) that it may wait for the others of its partition; NULL when there is none';
+GRANT EXECUTE ON FUNCTION line_notify._retention_lag() TO pg_monitor;

@@ -58,10 +58,9 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._endpoint_verdicts() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._endpoint_verdicts() IS 'what holds up each endpoint of each channel now';
 
--- The same of those that the caller may see, with what holds up single
--- messages of them.  running are the transactions of others that run, our own
+-- The same with what holds up single messages of them.  running are the transactions of others that run, our own
 -- processes apart: one of them may have the row of a message locked.
-CREATE FUNCTION line_notify._hold_ups(OUT channel text, OUT endpoint text, OUT no integer, OUT reason text,
+CREATE FUNCTION line_notify._all_hold_ups(OUT channel text, OUT endpoint text, OUT no integer, OUT reason text,
 	OUT until timestamptz, OUT not_before timestamptz, OUT quiet_hours text, OUT time_zone text,
 	OUT in_doubt_before timestamptz, OUT in_doubt_until timestamptz, OUT running xid[])
 RETURNS SETOF record
@@ -69,8 +68,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 
 AS $$
 	SELECT v.channel, v.endpoint, v.no, v.reason, v.until, v.not_before, c.quiet_hours, c.time_zone,
 		   i.in_doubt_before, i.in_doubt_until, l.running
-	FROM line_notify._viewer() me,
-		 line_notify._endpoint_verdicts() v
+	FROM line_notify._endpoint_verdicts() v
 		 JOIN line_notify.channel c ON c.name = v.channel
 		 LEFT JOIN line_notify.identity i ON i.home = c.home
 		 CROSS JOIN (SELECT coalesce(array_agg(x.transactionid), '{}') AS running FROM pg_locks x
@@ -78,7 +76,19 @@ AS $$
 					   AND x.pid <> pg_backend_pid()
 					   AND NOT EXISTS (SELECT FROM pg_stat_activity a
 									   WHERE a.pid = x.pid AND a.backend_type LIKE 'line\_notify %')) l
-	WHERE me.everything OR v.channel = ANY (me.channels)
+$$;
+REVOKE ALL ON FUNCTION line_notify._all_hold_ups() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._all_hold_ups() IS 'what holds up the endpoints of all channels now';
+
+CREATE FUNCTION line_notify._hold_ups(OUT channel text, OUT endpoint text, OUT no integer, OUT reason text,
+	OUT until timestamptz, OUT not_before timestamptz, OUT quiet_hours text, OUT time_zone text,
+	OUT in_doubt_before timestamptz, OUT in_doubt_until timestamptz, OUT running xid[])
+RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
+AS $$
+	SELECT k.*
+	FROM line_notify._viewer() me, line_notify._all_hold_ups() k
+	WHERE me.everything OR k.channel = ANY (me.channels)
 $$;
 REVOKE ALL ON FUNCTION line_notify._hold_ups() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._hold_ups() IS 'what holds up the endpoints of the caller''s channels now';
@@ -191,3 +201,57 @@ WHERE h.outcome IS NOT NULL
   AND (me.everything OR h.channel = ANY (me.channels));
 COMMENT ON VIEW line_notify.attempts IS 'Every finished attempt to send a message';
 COMMENT ON COLUMN line_notify.attempts.ended_as IS 'the message had ended with this attempt, before redrive() gave it another life';
+
+-- For monitoring, which may not see messages: how many wait for what.  As many
+-- as anybody wants to know of are looked at in each lane, so that a long queue
+-- costs no more than a short one.
+CREATE FUNCTION line_notify._backlog(OUT channel text, OUT endpoint text, OUT reason text, OUT messages bigint, OUT oldest_due timestamptz)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_hashjoin = on ROWS 20
+AS $$
+	WITH me AS MATERIALIZED (SELECT line_notify._local_home() AS home),
+		 hold AS MATERIALIZED (SELECT k.* FROM line_notify._all_hold_ups() k),
+		 pause AS MATERIALIZED (SELECT p.channel, p.scope, p.subject FROM line_notify.partial_pause p),
+		 waits AS (
+			SELECT o.channel, e.endpoint, o.due_at,
+				   w.reason
+			FROM me
+			CROSS JOIN (SELECT h.name FROM line_notify.channel h
+				  UNION SELECT x.channel FROM (
+					WITH RECURSIVE k AS (
+						(SELECT o.channel FROM line_notify.outbox o ORDER BY o.channel LIMIT 1)
+						UNION ALL
+						SELECT n.channel FROM k, LATERAL (
+							SELECT o.channel FROM line_notify.outbox o WHERE o.channel > k.channel ORDER BY o.channel LIMIT 1) n)
+					SELECT k.channel FROM k) x) c(name)
+			CROSS JOIN generate_series(0, 41) l(no)
+			CROSS JOIN LATERAL (SELECT q.*, q.xmax FROM line_notify.outbox q
+						  WHERE q.channel = c.name AND q.lane = l.no::smallint AND q.state = 'queued'
+						  ORDER BY q.due_at LIMIT 10000) o
+			CROSS JOIN LATERAL (SELECT CASE WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END) e(endpoint)
+			LEFT JOIN hold k ON k.channel = o.channel AND k.endpoint = e.endpoint
+			CROSS JOIN LATERAL line_notify._message_verdict(k.no, k.until, k.not_before,
+				o.home IS DISTINCT FROM me.home,
+				EXISTS (SELECT FROM pause p WHERE p.channel = o.channel
+						AND p.scope = 'template' AND p.subject = o.template_key),
+				EXISTS (SELECT FROM pause p WHERE p.channel = o.channel
+						AND (p.scope = 'use_case' OR p.scope = 'design' AND o.template_key IS NULL)
+						AND p.subject = coalesce(o.use_case::text, '')),
+				o.due_at, o.attempts > 0, o.error LIKE 'in quarantine: %', o.xmax = ANY (k.running),
+				k.in_doubt_before, k.in_doubt_until) w
+			WHERE NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id))
+	SELECT w.channel, w.endpoint, w.reason, count(*), min(w.due_at) FILTER (WHERE w.due_at <= statement_timestamp())
+	FROM waits w
+	GROUP BY 1, 2, 3
+$$;
+REVOKE ALL ON FUNCTION line_notify._backlog() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._backlog() IS 'rows of view backlog';
+
+CREATE VIEW line_notify.backlog AS
+SELECT b.channel, b.endpoint, b.reason, b.messages, b.oldest_due FROM line_notify._backlog() b;
+COMMENT ON VIEW line_notify.backlog IS 'How many messages wait for what, by channel and endpoint, for monitoring: no message is named';
+COMMENT ON COLUMN line_notify.backlog.reason IS 'as waiting_reason of view notifications';
+COMMENT ON COLUMN line_notify.backlog.messages IS 'the first 10,000 of each priority are looked at';
+COMMENT ON COLUMN line_notify.backlog.oldest_due IS 'since when the oldest of them could have been sent; NULL when none is due';
+GRANT EXECUTE ON FUNCTION line_notify._backlog() TO pg_monitor;
+GRANT SELECT ON line_notify.backlog TO pg_monitor;

@@ -23,26 +23,61 @@ FROM line_notify.daily_count
 GROUP BY channel, day, kind, aggregation_unit, outcome
 HAVING sum(n) <> 0;
 COMMENT ON VIEW line_notify.daily_totals IS 'How many messages came to which outcome on which day (UTC+9); outlives the messages';
-COMMENT ON COLUMN line_notify.daily_totals.kind IS 'template or flexible; account: follow and unfollow events';
-COMMENT ON COLUMN line_notify.daily_totals.outcome IS 'accepted: LINE took it (whatever came then); the others are where it ended, delivered by the day of the event';
+COMMENT ON COLUMN line_notify.daily_totals.kind IS 'template or flexible; account: follow and unfollow events, and delivery events of messages that are not in this database';
+COMMENT ON COLUMN line_notify.daily_totals.outcome IS 'accepted: LINE took it (whatever came then); the others are where it ended, delivered by the day of the event; elsewhere: delivery events of messages that are not in this database, those that LINE sends again included';
 
 CREATE TABLE line_notify.minute_count (
 	channel			text COLLATE "C" NOT NULL,
 	minute			timestamptz NOT NULL,
 	accepted		bigint NOT NULL,
-	delivered		bigint NOT NULL
+	delivered		bigint NOT NULL,
+	unknown			bigint NOT NULL DEFAULT 0
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
 CREATE INDEX minute_count_minute ON line_notify.minute_count (minute, channel);
-COMMENT ON TABLE line_notify.minute_count IS 'By the minute of LINE''s answer: messages that wait for a delivery event, and those that got one; the evidence that webhooks arrive';
+COMMENT ON TABLE line_notify.minute_count IS 'By the minute of LINE''s answer: messages that wait for a delivery event, and those that got one; the evidence that webhooks arrive. Also those that ended as unknown and were not settled since';
+
+-- What an event is late by, for monitoring.  The latest quarter of an hour is
+-- left out: its events may be on their way.
+CREATE FUNCTION line_notify._webhook_lag(OUT channel text, OUT accepted bigint, OUT heard_of bigint, OUT last_heard_of timestamptz,
+	OUT events_waiting bigint, OUT oldest_event timestamptz)
+RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
+AS $$
+	SELECT c.name, coalesce(sum(m.accepted) FILTER (WHERE m.minute >= statement_timestamp() - interval '75 minutes'), 0)::bigint,
+		   coalesce(sum(m.delivered) FILTER (WHERE m.minute >= statement_timestamp() - interval '75 minutes'), 0)::bigint,
+		   (SELECT max(k.minute) FROM line_notify.minute_count k WHERE k.channel = c.name AND k.delivered > 0),
+		   e.n, e.oldest
+	FROM line_notify.channel c
+	LEFT JOIN line_notify.minute_count m ON m.channel = c.name
+		AND m.minute BETWEEN statement_timestamp() - interval '75 minutes' AND statement_timestamp() - interval '15 minutes',
+		LATERAL (SELECT count(*) AS n, min(w.received_at) AS oldest FROM line_notify.webhook_event w WHERE w.channel = c.name) e
+	WHERE c.on_silence = 'withhold'
+	GROUP BY c.name, e.n, e.oldest
+$$;
+REVOKE ALL ON FUNCTION line_notify._webhook_lag() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._webhook_lag() IS 'rows of view webhook_lag';
+
+CREATE VIEW line_notify.webhook_lag AS
+SELECT l.channel, l.accepted, l.heard_of, l.last_heard_of, l.events_waiting, l.oldest_event FROM line_notify._webhook_lag() l;
+COMMENT ON VIEW line_notify.webhook_lag IS 'Whether LINE''s webhook arrives, by channel, for monitoring; a channel whose on_silence says that none is connected is left out';
+COMMENT ON COLUMN line_notify.webhook_lag.accepted IS 'messages that LINE accepted in the hour that ended 15 minutes ago';
+COMMENT ON COLUMN line_notify.webhook_lag.heard_of IS 'how many of them a delivery event came for';
+COMMENT ON COLUMN line_notify.webhook_lag.last_heard_of IS 'when the latest message that an event came for was accepted, to the minute';
+COMMENT ON COLUMN line_notify.webhook_lag.events_waiting IS 'events that the worker has not folded into their messages yet';
+COMMENT ON COLUMN line_notify.webhook_lag.oldest_event IS 'when the oldest of them was received';
+GRANT EXECUTE ON FUNCTION line_notify._webhook_lag() TO pg_monitor;
+GRANT SELECT ON line_notify.webhook_lag TO pg_monitor;
 
 CREATE TABLE line_notify.sweep_mark (
 	channel			text COLLATE "C" PRIMARY KEY,
 	silence			timestamptz,
-	unconfirmed		timestamptz
+	unconfirmed		timestamptz,
+	withheld		timestamptz
 );
 COMMENT ON TABLE line_notify.sweep_mark IS 'How far the silence after messages has been judged';
 COMMENT ON COLUMN line_notify.sweep_mark.silence IS 'messages answered before this are settled';
 COMMENT ON COLUMN line_notify.sweep_mark.unconfirmed IS 'messages answered before this have been looked at for confirm_within';
+COMMENT ON COLUMN line_notify.sweep_mark.withheld IS 'the first minute whose messages were not handed out as unconfirmed, since no delivery event came at that time; see on_silence';
 
 -- Rows of a dump are not counted a second time: they come by COPY or INSERT
 -- into history itself, which nothing of ours does at the top level.
@@ -66,10 +101,11 @@ BEGIN
 		FROM new_rows r
 		GROUP BY 1, 2, 3, 4, 5, 6, 7),
 	m AS (
-		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
-		SELECT g.channel, g.ended, sum(g.n), coalesce(sum(g.n) FILTER (WHERE g.state = 'delivered'), 0)
+		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown)
+		SELECT g.channel, g.ended, coalesce(sum(g.n) FILTER (WHERE g.state <> 'unknown'), 0),
+			   coalesce(sum(g.n) FILTER (WHERE g.state = 'delivered'), 0), coalesce(sum(g.n) FILTER (WHERE g.state = 'unknown'), 0)
 		FROM g
-		WHERE g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted'
+		WHERE g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted' OR g.state = 'unknown'
 		GROUP BY 1, 2)
 	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
 	SELECT g.channel, (o.at AT TIME ZONE 'Asia/Tokyo')::date,
@@ -99,10 +135,13 @@ BEGIN
 						 (b.state::text, b.ended_at, -1)) c(outcome, at, n)
 	WHERE a.state <> b.state AND NOT (c.n < 0 AND b.state IN ('accepted', 'delivered'))
 	GROUP BY 1, 2, 3, 4, 5;
-	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered)
-	SELECT a.channel, date_trunc('minute', a.ended_at), 0, count(*)
+	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown)
+	SELECT a.channel, date_trunc('minute', b.ended_at), 0,
+		   count(*) FILTER (WHERE a.state = 'delivered' AND b.state <> 'delivered' AND a.outcome = 'accepted'),
+		   count(*) FILTER (WHERE a.state = 'unknown') - count(*) FILTER (WHERE b.state = 'unknown')
 	FROM new_rows a JOIN old_rows b ON b.id = a.id
 	WHERE a.state = 'delivered' AND b.state <> 'delivered' AND a.outcome = 'accepted'
+	   OR (a.state = 'unknown') <> (b.state = 'unknown')
 	GROUP BY 1, 2;
 	RETURN NULL;
 END

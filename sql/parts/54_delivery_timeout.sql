@@ -62,6 +62,11 @@ COMMENT ON FUNCTION line_notify._sweep_delivery_timeout(interval) IS 'judges the
 -- Messages of which nothing was heard within confirm_within: an outcome for
 -- consumers, while the message stays accepted.  What was accepted more than an
 -- hour before the setting was made is left alone.
+--
+-- Silence is no news, either, where no delivery event came for any other message
+-- of that time: a webhook that is not connected would send everybody an SMS.
+-- Such a minute waits until an event of its neighbours must have come, then it is
+-- passed by, and remembered: on_silence = unconfirmed goes back to it.
 CREATE FUNCTION line_notify._sweep_unconfirmed(OUT again boolean, OUT next_at timestamptz)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_bitmapscan = on SET enable_hashjoin = on
@@ -71,10 +76,16 @@ DECLARE
 	m record;
 	horizon timestamptz;
 	upto timestamptz;
+	evidence boolean;
+	patience timestamptz;
 BEGIN
 	again := false;
 	next_at := 'infinity';
-	FOR c IN SELECT n.name, n.confirm_within,
+	-- released: told once, by their revision
+	UPDATE line_notify.sweep_mark s SET unconfirmed = least(s.unconfirmed, s.withheld), withheld = NULL
+	FROM line_notify.channel n
+	WHERE n.name = s.channel AND s.withheld IS NOT NULL AND (n.on_silence = 'unconfirmed' OR n.confirm_within IS NULL);
+	FOR c IN SELECT n.name, n.confirm_within, n.on_silence,
 					coalesce(s.unconfirmed, clock_timestamp() - n.confirm_within - interval '1 hour') AS mark
 			 FROM line_notify.channel n LEFT JOIN line_notify.sweep_mark s ON s.channel = n.name
 			 WHERE n.confirm_within IS NOT NULL
@@ -91,7 +102,15 @@ BEGIN
 			CONTINUE;
 		END IF;
 		upto := least(m.minute + interval '1 minute', horizon);
-		IF m.silent THEN
+		evidence := c.on_silence = 'unconfirmed' OR EXISTS (SELECT FROM line_notify.minute_count x
+				   WHERE x.channel = c.name AND x.delivered > 0
+					 AND x.minute BETWEEN m.minute - interval '15 minutes' AND m.minute + interval '15 minutes');
+		patience := m.minute + interval '16 minutes' + c.confirm_within;
+		IF m.silent AND NOT evidence AND clock_timestamp() < patience THEN
+			next_at := least(next_at, patience);
+			CONTINUE;
+		END IF;
+		IF m.silent AND evidence THEN
 			WITH h AS (
 				UPDATE line_notify.history h SET revision = 1
 				WHERE h.channel = c.name AND h.state = 'accepted' AND h.revision IS NULL
@@ -101,8 +120,10 @@ BEGIN
 			SELECT k.name, h.id, h.channel, 'unconfirmed', 1, false
 			FROM h, line_notify.consumer k WHERE 'unconfirmed' = ANY (k.outcomes);
 		END IF;
-		INSERT INTO line_notify.sweep_mark AS s (channel, unconfirmed) VALUES (c.name, upto)
-		ON CONFLICT (channel) DO UPDATE SET unconfirmed = excluded.unconfirmed;
+		INSERT INTO line_notify.sweep_mark AS s (channel, unconfirmed, withheld)
+		VALUES (c.name, upto, CASE WHEN m.silent AND NOT evidence THEN m.minute END)
+		ON CONFLICT (channel) DO UPDATE SET unconfirmed = excluded.unconfirmed,
+			withheld = coalesce(s.withheld, excluded.withheld);
 		again := true;
 	END LOOP;
 END

@@ -56,6 +56,8 @@ DECLARE
 	n bigint;
 	since timestamptz;
 	moving boolean;
+	success timestamptz;
+	still text;				-- severity of what delays: error when nothing leaves although something is due
 BEGIN
 	-- ---- the server
 	subject := 'server';
@@ -215,6 +217,17 @@ BEGIN
 	LOOP
 		subject := format('channel %s', c.name);
 		moving := NOT standby;
+		SELECT min(f.due_at) INTO since
+		FROM generate_series(0, 41) l(no),
+			 LATERAL (SELECT o.due_at FROM line_notify.outbox o
+					  WHERE o.channel = c.name AND o.lane = l.no::smallint AND o.home = here AND o.state = 'queued'
+						AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
+					  ORDER BY o.due_at LIMIT 1) f;
+		SELECT max(s.last_success) INTO success
+		FROM line_notify._stats() s
+		WHERE s.channel = c.name AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
+		still := CASE WHEN greatest(since, success) < clock_timestamp() - interval '1 minute' AND since IS NOT NULL
+					  THEN 'error' ELSE 'warning' END;
 		IF c.home IS DISTINCT FROM here THEN
 			severity := 'error';
 			reason := format('disarmed: this database or node ("%s") is not where the channel was armed (%s)', line_notify._node(),
@@ -247,7 +260,7 @@ BEGIN
 		END LOOP;
 		IF c.daily_budget <= (SELECT d.sent FROM line_notify.daily_sent d
 							  WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date) THEN
-			severity := 'warning';
+			severity := still;
 			reason := format('the daily budget of %s messages is used up', c.daily_budget);
 			hint := format('It goes on at midnight (%s); SELECT line_notify.alter_channel(%L, daily_budget => ...); raises it.', c.time_zone, c.name);
 			RETURN NEXT;
@@ -326,7 +339,7 @@ BEGIN
 			RETURN NEXT;
 			moving := false;
 		END IF;
-		FOR x IN SELECT s.endpoint, s.breaker, s.breaker_until, s.blocked_until, s.last_error_text
+		FOR x IN SELECT s.endpoint, s.breaker, s.breaker_until, s.blocked_until, s.last_error, s.last_error_text
 				 FROM line_notify._stats() s
 				 WHERE s.channel = c.name
 				   AND s.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
@@ -334,10 +347,11 @@ BEGIN
 				 ORDER BY s.endpoint
 		LOOP
 			moving := false;
-			severity := 'warning';
+			severity := still;
 			IF x.blocked_until > clock_timestamp() THEN
 				reason := format('%s messages: LINE said wait until %s%s', x.endpoint, date_trunc('second', x.blocked_until),
-								 ', ' || x.last_error_text);
+								 -- the latest error may be of another message
+								 CASE WHEN x.last_error = 'throttled' OR x.last_error_text ~ '\m(429|503)\M' THEN ', ' || x.last_error_text END);
 				hint := 'It goes on by itself. If 429 is frequent, lower rate_limit; LINE''s plan may also have a monthly limit. A 503 is an overload or maintenance at LINE.';
 				RETURN NEXT;
 			-- one breaker serves both endpoints
@@ -363,14 +377,8 @@ BEGIN
 
 		-- late for no reason above?
 		IF moving THEN
-			SELECT min(f.due_at) INTO since
-			FROM generate_series(0, 41) lane,
-				 LATERAL (SELECT o.due_at FROM line_notify.outbox o
-						  WHERE o.channel = c.name AND o.lane = lane::smallint AND o.home = here AND o.state = 'queued'
-							AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
-						  ORDER BY o.due_at LIMIT 1) f;
 			IF since < clock_timestamp() - interval '1 minute' THEN
-				severity := 'warning';
+				severity := still;
 				reason := format('messages that are due wait since %s', date_trunc('second', since));
 				hint := 'More are due than the rate limit lets pass, or no worker runs; see views stats, workers and batches.';
 				RETURN NEXT;
@@ -386,7 +394,7 @@ BEGIN
 			RETURN NEXT;
 		END LOOP;
 		-- accepted messages of the last day around which no event came
-		SELECT 'warning', format('no delivery event came for %s messages that LINE accepted between %s and %s', sum(q.accepted),
+		SELECT CASE c.on_silence WHEN 'unconfirmed' THEN 'info' ELSE 'warning' END, format('no delivery event came for %s messages that LINE accepted between %s and %s', sum(q.accepted),
 				to_char(min(q.minute), 'YYYY-MM-DD HH24:MI'), to_char(max(q.minute), 'YYYY-MM-DD HH24:MI TZ')),
 			'Check that LINE''s webhook reaches line_notify.receive_webhook(). Without events these messages stay accepted.'
 		INTO severity, reason, hint
@@ -400,8 +408,35 @@ BEGIN
 		IF FOUND THEN
 			RETURN NEXT;
 		END IF;
+		-- and those that a consumer waits for, since confirm_within is set
+		SELECT 'error', format('%s messages that LINE accepted since %s are not handed out as unconfirmed: no delivery event came for any message of that time', sum(q.accepted - q.delivered),
+				to_char(min(q.minute), 'YYYY-MM-DD HH24:MI TZ')),
+			format('Connect LINE''s webhook to line_notify.receive_webhook(). If it is not connected on purpose, SELECT line_notify.alter_channel(%L, on_silence => ''unconfirmed''); hands them out.', c.name)
+		INTO severity, reason, hint
+		FROM line_notify.minute_count q, line_notify.sweep_mark s
+		WHERE s.channel = c.name AND c.confirm_within IS NOT NULL AND c.on_silence = 'withhold'
+		  AND q.channel = c.name AND q.minute >= s.withheld AND q.minute < s.unconfirmed
+		  AND q.minute > clock_timestamp() - interval '25 hours'
+		  AND NOT EXISTS (SELECT FROM line_notify.minute_count e
+						  WHERE e.channel = c.name AND e.delivered > 0
+							AND e.minute BETWEEN q.minute - interval '15 minutes' AND q.minute + interval '15 minutes')
+		HAVING sum(q.accepted - q.delivered) > 0;
+		IF FOUND THEN
+			RETURN NEXT;
+		END IF;
+		SELECT 'info', format('%s delivery events since yesterday were for messages that are not in this database', sum(d.n)),
+			'Another database or program sends through this LINE channel, which has one webhook: let the receiver hand each call to every database (--dsn several times).'
+		INTO severity, reason, hint
+		FROM line_notify.daily_count d
+		WHERE d.channel = c.name AND d.outcome = 'elsewhere'
+		  AND d.day >= (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 1
+		HAVING sum(d.n) > 0;
+		IF FOUND THEN
+			RETURN NEXT;
+		END IF;
 		-- the latest messages only: this must stay cheap
-		SELECT count(*) FILTER (WHERE h.age < interval '1 hour' AND h.state = 'unknown') AS unknown,
+		SELECT (SELECT sum(q.unknown) FROM line_notify.minute_count q
+				WHERE q.channel = c.name AND q.minute > clock_timestamp() - interval '1 hour') AS unknown,
 			   count(*) FILTER (WHERE h.age < interval '1 hour' AND h.state = 'unreachable') AS unreachable,
 			   count(*) FILTER (WHERE h.age < interval '1 hour' AND h.http_status IS NOT NULL) AS answered,
 			   -- silence is known a day later

@@ -380,6 +380,11 @@ BEGIN
 					CASE WHEN h.template_key IS NULL THEN 'flexible' ELSE 'template' END, h.aggregation_unit, h.state::text, -count(*)
 				FROM h WHERE h.state NOT IN ('accepted', 'delivered')
 				GROUP BY 1, 2, 3, 4, 5),
+			known AS (
+				INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown)
+				SELECT h.channel, date_trunc('minute', h.ended_at), 0, 0, -count(*)
+				FROM h WHERE h.state = 'unknown'
+				GROUP BY 1, 2),
 			told AS (
 				-- what nobody has taken yet needs no fallback now
 				DELETE FROM line_notify.outcome o

@@ -26,8 +26,10 @@ DECLARE
 	verbs CONSTANT text := 'line_notify.cancel, line_notify.reschedule, line_notify.redrive, line_notify.pause, line_notify.resume,'
 						   ' line_notify.take_outcomes, line_notify.drop_consumer, line_notify.check_channel,'
 						   ' line_notify.drain, line_notify._note_drain';
-	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations, line_notify.daily_totals, line_notify.reconciliation, line_notify.engagement';
-	shows CONSTANT text := 'line_notify.health, line_notify.reset_stats, line_notify._stats, line_notify._workers';
+	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations, line_notify.daily_totals, line_notify.reconciliation, line_notify.engagement,'
+						' line_notify.backlog, line_notify.webhook_lag';
+	shows CONSTANT text := 'line_notify.health, line_notify.reset_stats, line_notify._stats, line_notify._workers,'
+						 ' line_notify._backlog, line_notify._webhook_lag';
 	verb text := CASE WHEN give THEN 'GRANT' ELSE 'REVOKE' END;
 	whom text := CASE WHEN give THEN 'TO ' ELSE 'FROM ' END || role::text;
 BEGIN

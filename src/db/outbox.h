@@ -299,11 +299,13 @@ extern void ln_outbox_note_timeline(int64 home, uint32 timeline,
 extern bool ln_outbox_settle_in_doubt(int64 home, bool hold, int step);
 
 /*
- * One step of what time does to history (minutes, -1 = never); true when there
- * is more to do.
+ * One part of what time does to history (minutes, -1 = never); true when there
+ * is more of it.  *next_at is when to begin again, after the last part.
  */
-extern bool ln_outbox_maintain(int retention, int payload_retention,
-							   int operations_retention, int step);
+#define LN_MAINTENANCE_PARTS	8
+extern bool ln_outbox_maintain(int part, int retention, int payload_retention,
+							   int operations_retention, int budget_ms,
+							   TimestampTz *next_at);
 
 /*
  * Let a message that cannot be claimed wait, with the reason, so that those

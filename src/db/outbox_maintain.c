@@ -75,25 +75,37 @@ ln_outbox_settle_in_doubt(int64 home, bool hold, int step)
 	return ln_sql_bool(0, 1);
 }
 
+/*
+ * One part of what time does to history, for a few milliseconds.  Returns
+ * whether there is more of that part; *next_at is when to begin again, after
+ * the last one.
+ */
 bool
-ln_outbox_maintain(int retention, int payload_retention,
-				   int operations_retention, int step)
+ln_outbox_maintain(int part, int retention, int payload_retention,
+				   int operations_retention, int budget_ms,
+				   TimestampTz *next_at)
 {
 	static LnStatement st = {
 		.name = "maintain",
 		.sql =
-		"SELECT line_notify._maintain(CASE WHEN $1 >= 0 THEN $1 * interval '1 minute' END,"
+		"SELECT m.more, m.next_at, m.next_after FROM line_notify._maintain($1,"
 		" CASE WHEN $2 >= 0 THEN $2 * interval '1 minute' END,"
-		" CASE WHEN $3 >= 0 THEN $3 * interval '1 minute' END, $4)",
-		.nargs = 4,
-		.argtypes = {INT4OID, INT4OID, INT4OID, INT4OID}
+		" CASE WHEN $3 >= 0 THEN $3 * interval '1 minute' END,"
+		" CASE WHEN $4 >= 0 THEN $4 * interval '1 minute' END,"
+		" $5 * interval '1 millisecond', $6) m",
+		.nargs = 6,
+		.argtypes = {INT4OID, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID}
 	};
+	static int64 after = PG_INT64_MIN;	/* attempts: of this pass */
 	Datum		args[] = {
-		Int32GetDatum(retention), Int32GetDatum(payload_retention),
-		Int32GetDatum(operations_retention), Int32GetDatum(step)
+		Int32GetDatum(part), Int32GetDatum(retention),
+		Int32GetDatum(payload_retention), Int32GetDatum(operations_retention),
+		Int32GetDatum(budget_ms), Int64GetDatum(after)
 	};
 
 	(void) ln_sql_run(&st, args, NULL, SPI_OK_SELECT);
+	*next_at = ln_sql_int8(0, 2, DT_NOEND);
+	after = ln_sql_int8(0, 3, PG_INT64_MIN);
 	return ln_sql_bool(0, 1);
 }
 

@@ -247,12 +247,33 @@ fold_tagged(Event *const *list, int n)
 		.nargs = 4,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
 	};
+
+	/*
+	 * Another database may send through the same LINE channel, which has one
+	 * webhook: health() has to be able to say so.  Looked for after the
+	 * others, so that what they moved is not taken for it.
+	 */
+	static LnStatement count_elsewhere = {
+		.name = "fold tagged: count elsewhere",
+		.sql =
+		"INSERT INTO line_notify.daily_count (channel, day, kind, outcome, n)"
+		" SELECT e.channel, (e.at AT TIME ZONE 'Asia/Tokyo')::date, 'account', 'elsewhere', count(*)"
+		" FROM unnest($1, $2, $3, $4, $5) AS e(id, token, at, event, channel)"
+		" WHERE NOT EXISTS (SELECT FROM line_notify.history h WHERE h.id = e.id AND h.token = e.token)"
+		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = e.id AND f.token = e.token)"
+		" AND NOT EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token)"
+		" GROUP BY 1, 2",
+		.nargs = 5,
+		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+	};
 	int64	   *ids = palloc(sizeof(int64) * n);
 	int64	   *tokens = palloc(sizeof(int64) * n);
 	TimestampTz *ats = palloc(sizeof(TimestampTz) * n);
 	const char **events = palloc(sizeof(char *) * n);
+	const char **channels = palloc(sizeof(char *) * n);
+	uint64		known;
 	bool		attempts;
-	Datum		args[4];
+	Datum		args[5];
 
 	for (int i = 0; i < n; i++)
 	{
@@ -260,20 +281,24 @@ fold_tagged(Event *const *list, int n)
 		tokens[i] = list[i]->token;
 		ats[i] = list[i]->at;
 		events[i] = list[i]->event;
+		channels[i] = list[i]->channel;
 	}
 	args[0] = ln_sql_int8_array(ids, n);
 	args[1] = ln_sql_int8_array(tokens, n);
 	args[2] = ln_sql_timestamptz_array(ats, n);
 	args[3] = ln_sql_text_array(events, n);
+	args[4] = ln_sql_text_array(channels, n);
 
 	attempts = ln_sql_run(&has_attempts, args, NULL, SPI_OK_SELECT) > 0;
 	if (attempts)
 		(void) ln_sql_run(&count_again, args, NULL, SPI_OK_INSERT);
-	(void) ln_sql_run(&fold_history, args, NULL, SPI_OK_UPDATE);
-	(void) ln_sql_run(&fold_in_flight, args, NULL, SPI_OK_UPDATE);
-	(void) ln_sql_run(&fold_waiting, args, NULL, SPI_OK_INSERT);
+	known = ln_sql_run(&fold_history, args, NULL, SPI_OK_UPDATE);
+	known += ln_sql_run(&fold_in_flight, args, NULL, SPI_OK_UPDATE);
+	known += ln_sql_run(&fold_waiting, args, NULL, SPI_OK_INSERT);
 	if (attempts)
 		(void) ln_sql_run(&note_attempts, args, NULL, SPI_OK_UPDATE);
+	if (known < n)
+		(void) ln_sql_run(&count_elsewhere, args, NULL, SPI_OK_INSERT);
 }
 
 /*

@@ -83,12 +83,11 @@ static const char *const supported_versions[] = {"1.0", NULL};
 #define DELIVERY_TIMEOUT_GAP	(5 * USECS_PER_SEC)
 
 /*
- * Retention has a look so often (ms); between two steps of it others get their
- * turn.
+ * A step of maintenance takes about so long (ms) while messages wait; between
+ * two others get their turn.
  */
-#define MAINTENANCE_GAP		3600000
-#define MAINTENANCE_PAUSE	100
-#define MAINTENANCE_STEP	2000
+#define MAINTENANCE_BUDGET	10
+#define MAINTENANCE_PAUSE	50
 
 /* What a run of a task hands over. */
 typedef struct Run
@@ -110,6 +109,7 @@ static void unblock(Run *r);
 static void sweep_keys(Run *r);
 static void announce(Run *r);
 static void maintain(Run *r);
+static bool maintain_failed(void);
 static void scan(Run *r);
 
 static void take_identities(Run *r);
@@ -163,7 +163,7 @@ static const struct TaskInfo
 	[TASK_UNBLOCK] = {"unblocking messages", AT_HOME, true, false, unblock},
 	[TASK_SWEEP_KEYS] = {"sweeping old keys", AT_HOME, false, true, sweep_keys},
 	[TASK_ANNOUNCE] = {"announcing outcomes", MATCHING, true, false, announce},
-	[TASK_MAINTAIN] = {"maintaining history", MATCHING, false, false, maintain},
+	[TASK_MAINTAIN] = {"maintaining history", MATCHING, false, false, maintain,.failed = maintain_failed},
 	[TASK_CLAIM] = {"claiming", SENDING, false, false, NULL, ln_worker_claim, ln_worker_claim_due},
 	[TASK_SCAN] = {"looking for due messages", AT_HOME, true, false, scan,.due = scan_due},
 	[TASK_RESUME] = {"resuming a channel", MATCHING, true, false, NULL, resume_channels, resume_channels_due},
@@ -182,6 +182,7 @@ static bool drain_wanted;		/* somebody waits in drain() */
 static bool extension_is_gone;
 static TimestampTz credential_files_at = DT_NOEND;
 
+static int	maintenance_part;	/* the next one of this pass */
 static TimestampTz last_scan;
 static int64 scan_us;			/* what it cost */
 static TimestampTz expiry_low = DT_NOBEGIN; /* nothing that waits expires
@@ -488,7 +489,9 @@ configure(Run *r)
 	TimestampTz before = DT_NOBEGIN;
 	TimestampTz until = DT_NOEND;
 
-	ln_tasks_by(TASK_MAINTAIN, DT_NOBEGIN); /* retention may have changed */
+	maintenance_part = 0;		/* retention may have changed */
+	ln_tasks_by(TASK_MAINTAIN, DT_NOBEGIN);
+	ln_tasks_by(TASK_DELIVERY_TIMEOUTS, DT_NOBEGIN);	/* on_silence, too */
 	W.home = ln_outbox_local_home();
 	if (W.home != 0)
 		ln_outbox_note_timeline(W.home, GetWALInsertionTimeLine(),
@@ -742,16 +745,41 @@ settle_in_doubt(Run *r)
 		r->again = DT_NOBEGIN;
 }
 
+/*
+ * A pass goes through the parts of maintenance, each in transactions of its
+ * own.  Also where nothing may be sent: retention is a promise.  The parts say
+ * when the next pass begins; a worker that leaves meanwhile is started for
+ * it.
+ */
 static void
 maintain(Run *r)
 {
+	static TimestampTz pass_at = DT_NOEND;	/* when the next pass begins */
+	TimestampTz next_at;
 	bool		more =
-	ln_outbox_maintain(ln_guc_retention, ln_guc_payload_retention,
-					   ln_guc_operations_retention, MAINTENANCE_STEP);
+	ln_outbox_maintain(maintenance_part, ln_guc_retention,
+					   ln_guc_payload_retention, ln_guc_operations_retention,
+					   MAINTENANCE_BUDGET, &next_at);
 
-	r->again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-										   more ? MAINTENANCE_PAUSE
-										   : MAINTENANCE_GAP);
+	pass_at = Min(pass_at, next_at);
+	if (!more)
+		maintenance_part = (maintenance_part + 1) % LN_MAINTENANCE_PARTS;
+	if (!more && maintenance_part == 0)
+	{
+		r->again = pass_at;
+		pass_at = DT_NOEND;
+	}
+	else
+		r->again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											   MAINTENANCE_PAUSE);
+}
+
+/* What one part met must not stop the others. */
+static bool
+maintain_failed(void)
+{
+	maintenance_part = (maintenance_part + 1) % LN_MAINTENANCE_PARTS;
+	return false;
 }
 
 /* Bring back what was blocked and may go on. */

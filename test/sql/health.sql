@@ -30,15 +30,17 @@ INSERT INTO fault (cause, expected, undo) VALUES
 ('INSERT INTO line_notify.token_status (channel, since, error) VALUES (''h'', now(), ''refused'')', 'error | channel h | no access token since %: refused', 'DELETE FROM line_notify.token_status'),
 ('INSERT INTO line_notify.in_flight VALUES (1, 1, 1, 1, now() - interval ''1 hour'', 1)', 'warning | worker | 1 messages were claimed more than 15 minutes ago %', 'DELETE FROM line_notify.in_flight'),
 ('INSERT INTO line_notify.webhook_event (channel, event_id, type, event_at, received_at) VALUES (''h'', ''e'', ''delivery'', now(), now() - interval ''1 hour'')', 'warning | worker | delivery events wait since %', 'DELETE FROM line_notify.webhook_event'),
-('INSERT INTO line_notify.history (id, channel, state, created_at, ended_at) VALUES (1, ''h'', ''unknown'', now(), now())', 'warning | channel h | 1 messages of the last hour ended as unknown%', 'DELETE FROM line_notify.history'),
+('INSERT INTO line_notify.history (id, channel, state, created_at, ended_at) VALUES (1, ''h'', ''unknown'', now(), now())', 'warning | channel h | 1 messages of the last hour ended as unknown%', 'WITH d AS (DELETE FROM line_notify.minute_count) DELETE FROM line_notify.history'),
 ('INSERT INTO line_notify.history (id, channel, state, http_status, created_at, ended_at) SELECT i, ''h'', CASE WHEN i % 3 > 0 THEN ''unreachable'' ELSE ''accepted'' END::line_notify.message_state, CASE WHEN i % 3 > 0 THEN 422 ELSE 202 END, now(), now() FROM generate_series(1, 60) i',
 	'warning | channel h | 40 of the 60 messages that LINE answered in the last hour are unreachable (422)', 'DELETE FROM line_notify.history'),
 ('INSERT INTO line_notify.history (id, channel, state, http_status, created_at, ended_at) SELECT i, ''h'', CASE WHEN i % 3 > 0 THEN ''undelivered'' ELSE ''delivered'' END::line_notify.message_state, 202, now() - interval ''30 hours'', now() - interval ''30 hours'' FROM generate_series(1, 60) i',
 	'warning | channel h | 40 messages of yesterday are undelivered, and 20 delivered: %', 'DELETE FROM line_notify.history'),
 ('INSERT INTO line_notify.outbox (id, channel, recipient, template_key, expires_at, state, due_at, home, created_at) SELECT 1, ''h'', repeat(''a'', 64), ''t'', ''2100-01-01'', ''queued'', now() - interval ''1 hour'', c.home, now() FROM line_notify.channel c',
-	'warning | channel h | messages that are due wait since %', 'DELETE FROM line_notify.outbox'),
+	'error | channel h | messages that are due wait since %', 'DELETE FROM line_notify.outbox'),
 ('INSERT INTO line_notify.outbox (id, channel, recipient, template_key, expires_at, state, due_at, home, created_at) SELECT 1, ''gone'', repeat(''a'', 64), ''t'', ''2100-01-01'', ''queued'', now(), c.home, now() FROM line_notify.channel c',
 	'error | channel gone | messages wait for this channel, and it does not exist', 'DELETE FROM line_notify.outbox'),
+('INSERT INTO line_notify.daily_count (channel, day, kind, outcome, n) VALUES (''h'', (now() AT TIME ZONE ''Asia/Tokyo'')::date, ''account'', ''elsewhere'', 3)',
+	'info | channel h | 3 delivery events since yesterday were for messages that are not in this database', 'DELETE FROM line_notify.daily_count'),
 ('ALTER ROLE CURRENT_USER SET line_notify.enqueue = off', 'warning | server | line_notify.enqueue is off for role %', 'ALTER ROLE CURRENT_USER RESET line_notify.enqueue');
 
 CREATE FUNCTION pg_temp.rows() RETURNS SETOF text LANGUAGE sql AS

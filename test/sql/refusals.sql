@@ -146,7 +146,7 @@ INSERT INTO bad VALUES
 	('line_channel_id', ''), ('line_channel_id', 'a b'), ('region', 'Japan'), ('region', 'XX'),
 	('rate_limit', '0'), ('rate_limit', '2001'), ('max_in_flight', '0'), ('max_in_flight', '10001'),
 	('default_ttl', '0'), ('default_ttl', '-1 day'), ('default_ttl', '3661 days'), ('confirm_within', '-1 s'), ('confirm_within', '25 hours'),
-	('on_invalid', 'ignore'), ('unknown_content', 'ignore'), ('on_unknown', 'drop'), ('on_server_error', ''), ('max_attempts', '-1'), ('max_attempts', '10001'),
+	('on_silence', 'undelivered'), ('on_invalid', 'ignore'), ('unknown_content', 'ignore'), ('on_unknown', 'drop'), ('on_server_error', ''), ('max_attempts', '-1'), ('max_attempts', '10001'),
 	('backoff_base', '1 ms'), ('backoff_base', '2 hours'), ('backoff_cap', '1 ms'), ('backoff_cap', '2 days'),
 	('connect_timeout', '0'), ('connect_timeout', '6 minutes'), ('total_timeout', '0'), ('total_timeout', '11 minutes'),
 	('proxy', 'socks5://x'), ('proxy', 'http://a b'), ('ca_file', 'relative.pem'), ('ca_file', E'/new\nline'),

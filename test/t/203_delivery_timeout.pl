@@ -22,6 +22,28 @@ $node->wait_states('postgres', accepted => 3);
 ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.sweep_mark WHERE silence > (SELECT max(ended_at) FROM line_notify.history)"),
 	'the time of silence is over');
 is(sql("SELECT count(*) FROM line_notify.notifications WHERE state = 'accepted'"), 3, 'no evidence: they stay accepted');
+
+# nor is it told to those who want to know sooner: a webhook that is not connected
+# would send everybody an SMS
+sub move { sql("UPDATE line_notify.minute_count SET minute = minute - interval '$_[0]'; UPDATE line_notify.history SET ended_at = ended_at - interval '$_[0]'"); }
+sub unconfirmed { return sql("SELECT count(*) FROM line_notify.outcome WHERE outcome = 'unconfirmed'"); }
+move('10 minutes');
+sql("SELECT line_notify.alter_channel('shop', confirm_within => '1 s')");
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.channel WHERE confirm_within IS NOT NULL"), 'confirm_within is set');
+is(unconfirmed(), 0, 'an event of a neighbour may still come');
+move('20 minutes');
+sql("SELECT line_notify.alter_channel('shop', confirm_within => '2 s')");
+ok($node->poll_query_until('postgres', 'SELECT withheld IS NOT NULL FROM line_notify.sweep_mark'), 'none came: withheld');
+is(unconfirmed(), 0, 'nobody is told');
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.health() WHERE severity = 'error' AND reason LIKE '3 messages % not handed out as unconfirmed%' AND hint LIKE '%on_silence%'"),
+	'health() is loud');
+sql("SELECT line_notify.alter_channel('shop', on_silence => 'unconfirmed')");
+ok($node->poll_query_until('postgres', "SELECT count(*) = 3 FROM line_notify.outcome WHERE outcome = 'unconfirmed'"), 'an operator releases them');
+is(sql("SELECT count(*) FROM line_notify.health() WHERE severity IN ('error', 'warning') AND reason ~ 'unconfirmed|delivery event'"), 0, 'and health() is quiet');
+sql("SELECT line_notify.alter_channel('shop', on_silence => 'withhold', confirm_within => '1 s')");
+is(sql("SELECT count(*) FROM line_notify.take_outcomes(states => '{unconfirmed}')"), 3, 'each is told once');
+sql("SELECT line_notify.alter_channel('shop', confirm_within => '0')");
+
 sql("UPDATE line_notify.minute_count SET minute = minute - interval '1 hour'");
 ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.health() WHERE reason LIKE 'no delivery event came for 3 messages%'"),
 	'health() shows the gap');

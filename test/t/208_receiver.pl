@@ -14,6 +14,7 @@ use Test::More;
 use Time::HiRes ();
 use LineNotify::Sim;
 use LineNotify::Node;
+use PostgreSQL::Test::Utils;
 
 my ($nginx) = grep { -x } '/usr/sbin/nginx', '/usr/bin/nginx';
 plan skip_all => 'nginx is not installed' unless $nginx;
@@ -54,12 +55,13 @@ $conf =~ s{/etc/letsencrypt\S+/fullchain\.pem}{$dir/cert.pem};
 $conf =~ s{/etc/letsencrypt\S+/privkey\.pem}{$dir/key.pem};
 PostgreSQL::Test::Utils::append_to_file("$dir/nginx.conf", qq{
 daemon off; master_process off; pid $dir/nginx.pid; error_log $dir/nginx.log;
-events { worker_connections 64; }
+events { worker_connections 512; }
 http {
 access_log $dir/access.log;
 client_body_temp_path $dir; proxy_temp_path $dir; fastcgi_temp_path $dir; uwsgi_temp_path $dir; scgi_temp_path $dir;
 $conf}
 });
+command_ok([ $nginx, '-t', '-q', '-p', $dir, '-e', "$dir/nginx.log", '-c', "$dir/nginx.conf" ], 'nginx -t');
 my $server = IPC::Run::start([ $nginx, '-p', $dir, '-e', "$dir/nginx.log", '-c', "$dir/nginx.conf" ], '>', '/dev/null', '2>', "$dir/nginx.err");
 ok(becomes_open($tls_port), 'nginx listens') or diag(PostgreSQL::Test::Utils::slurp_file("$dir/nginx.err"));
 
@@ -90,6 +92,21 @@ is(post('/line/shop', "$empty ", $good), 401, 'a body that was changed');
 is(post('/line/shop', $empty, ''), 401, 'no signature');
 is(post('/line/nil', $empty, $good), 404, 'no such channel');
 is(post('/line/shop/..', $empty, $good), 404, 'no such path');
+sub status { return `curl -s -o /dev/null -w '%{http_code}' --cacert $dir/cert.pem @_`; }
+is(status("https://localhost:$tls_port/health"), 200, 'a load balancer asks');
+is(status("-I https://localhost:$tls_port/health"), 200, 'by HEAD, too');
+is(status("https://localhost:$tls_port/line/shop"), 403, 'nothing but POST');
+is(status("https://localhost:$tls_port/"), 404, 'nothing else');
+
+# one address may not ask for everything; LINE's calls have room
+my $burst = 0;
+my $flood = IPC::Run::start([ 'sh', '-c', "for i in 1 2; do curl -s -Z --parallel-max 25 -o /dev/null -w '%{http_code}\\n' --cacert $dir/cert.pem -d x 'https://localhost:$tls_port/line/shop?[1-2000]' & done; wait" ], '<', '/dev/null', '>', \my $statuses, '2>', '/dev/null');
+IPC::Run::finish($flood);
+my %n;
+$n{$_}++ for split /\n/, $statuses;
+is(join(' ', sort keys %n), '401 429', 'a flood is cut off: ' . join(', ', map { "$n{$_} times $_" } sort keys %n));
+cmp_ok($n{401}, '>=', 1000, 'a burst is not');
+is(post('/line/shop', $empty, $good), 200, 'and LINE is heard afterwards') if $sim->wait_until(sub { post('/line/shop', $empty, $good) == 200 }, 10);
 
 # many at a time, while the database is busy: a few connections, an answer in time, nothing lost
 my @lock = ('psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', 'BEGIN', '-c', 'LOCK line_notify.channel', '-c', 'SELECT pg_sleep(4)');
@@ -110,7 +127,7 @@ my @answers = split /\n/, PostgreSQL::Test::Utils::slurp_file("$dir/answers");
 is(scalar(grep { /^200 [01]\./ } @answers), 20, 'twenty calls that the database cannot take now are answered in time') or diag("@answers");
 ok($most >= 2 && $most <= 8, "over a few connections: $most");
 IPC::Run::finish($lock);
-ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.json"; @f == 0 }, 15), 'and are handed in later');
+ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.call"; @f == 0 }, 15), 'and are handed in later');
 
 # the primary goes away: spooled, answered, handed in later
 $sim->config(webhook => { mode => 'queue' });
@@ -121,11 +138,11 @@ $node->safe_psql('postgres', "SELECT line_notify.create_channel('dumb')");
 $node->stop('fast');
 my $before = $sim->webhook_posts;
 $sim->config(webhook => { mode => 'post', url => "https://localhost:$tls_port/line/shop", ca_file => "$dir/cert.pem" });
-ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.json"; @f >= 1 }, 15), 'without the primary, events are spooled');
+ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.call"; @f >= 1 }, 15), 'without the primary, events are spooled');
 ok($sim->wait_until(sub { my @p = $sim->webhook_posts; @p > $before && $p[-1]{result} eq 'ok' }, 10), 'and LINE is answered in time');
-is(post('/line/shop', $empty, 'forged'), 200, 'forged ones too, for the time being');
+is(post('/line/shop', $empty, 'A' x 43 . '='), 200, 'forged ones too, for the time being');
 # a file that was damaged, and a channel whose secret is missing, do not hold up the rest
-PostgreSQL::Test::Utils::append_to_file("$dir/spool/00000000000000000-1-000000.json", '{"channel": "shop", "bo');
+PostgreSQL::Test::Utils::append_to_file("$dir/spool/1-000000000000000-1-000000.call", '{"channel": "shop", "bo');
 is(post('/line/dumb', $empty, $good), 200, 'spooled for a channel');
 my $began = time();
 is(post('/line/shop', $empty, $good), 200, 'and another one') for 1 .. 5;
@@ -133,14 +150,58 @@ cmp_ok(time() - $began, '<=', 3, 'nobody waits for the database again and again'
 $node->start;
 $node->wait_states('postgres', delivered => 32);
 ok(1, 'when it is back, they are handed in');
-ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.json"; @f == 1 }, 15), 'the forged one is dropped, that of a channel without secret waits');
+ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.call"; @f == 1 }, 15), 'the forged one is dropped, that of a channel without secret waits');
 is(scalar(my @bad = glob "$dir/spool/*.bad"), 1, 'what is damaged is put aside');
 $node->safe_psql('postgres', "SELECT line_notify.set_credential('dumb', 'channel_secret', '@{[ LineNotify::Sim::SECRET() ]}')");
-ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.json"; @f == 0 }, 15), 'handed in when the secret is there');
+ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.call"; @f == 0 }, 15), 'handed in when the secret is there');
 
 # the role can do nothing else
 my ($rc, $o, $e) = $node->psql('postgres', 'SELECT * FROM line_notify.history', extra_params => [ '-U', 'line_webhook' ]);
 like($e, qr/permission denied/, 'the receiver\'s role sees no message');
+
+# several databases send through the channel, which has one webhook
+$receiver->signal('TERM');
+$receiver->finish;
+is($receiver->result(0), 0, 'the receiver ends when it is told');
+is($node->safe_psql('postgres', "SELECT count(*) FROM line_notify.health() WHERE reason LIKE '%not in this database'"), 0, 'so far nothing is elsewhere');
+$node->safe_psql('postgres', "SELECT line_notify.drop_channel('dumb')");
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+$node->install('other', $sim);
+$node->safe_psql('other', "SELECT line_notify.grant_webhook('line_webhook')");
+$out = '';
+$receiver = IPC::Run::start([ @receiver, '--dsn', $node->connstr('other') . ' user=line_webhook' ], '>', \$out, '2>', "$dir/receiver2.err");
+ok(becomes_open($port), 'a receiver for two databases');
+$node->insert('other', 3, first => 1);
+$node->insert('postgres', 2, first => 201);
+$node->wait_states('other', delivered => 3);
+$node->wait_states('postgres', delivered => 34);
+ok(1, 'each hears what was delivered');
+for (['other', 2], ['postgres', 3])
+{
+	ok($node->poll_query_until($_->[0], "SELECT count(*) = 1 FROM line_notify.health() WHERE severity = 'info' AND reason LIKE '$_->[1] delivery events % not in this database'"),
+		'and says how many were not its own');
+}
+# one of them is away
+$node->safe_psql('postgres', 'REVOKE CONNECT ON DATABASE other FROM PUBLIC');
+$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'line_webhook' AND datname = 'other'");
+$node->insert('postgres', 2, first => 301);
+$node->insert('other', 2, first => 301);
+$node->wait_states('postgres', delivered => 36);
+ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.call"; @f >= 1 }, 15), 'what it missed is in the spool');
+is($node->states('other')->{accepted}, 2, 'its own messages wait');
+is(post('/line/shop', $empty, 'A' x 43 . '='), 401, 'what one database knows to be forged is refused');
+$node->safe_psql('postgres', 'GRANT CONNECT ON DATABASE other TO PUBLIC');
+$node->wait_states('other', delivered => 5);
+ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.call"; @f == 0 }, 15), 'when it is back, it is told');
+unlike(PostgreSQL::Test::Utils::slurp_file($_), qr/Traceback/, 'no traceback') for "$dir/receiver.err", "$dir/receiver2.err";
+
+# what the service may do
+SKIP:
+{
+	my ($analyze) = grep { -x } '/usr/bin/systemd-analyze';
+	skip 'no systemd-analyze here', 1 if !$analyze || system("$analyze security --help 2>/dev/null | grep -q -- --offline") != 0;
+	command_ok([ $analyze, 'security', '--no-pager', '--offline=true', '--threshold=25', "$root/receiver/line-notify-receiver.service" ], 'systemd-analyze: exposure at most 2.5');
+}
 
 $receiver->kill_kill;
 $server->kill_kill;

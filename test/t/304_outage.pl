@@ -70,6 +70,11 @@ my @kinds = (
 		reason => 'breaker.*not_sent.*certificate', hint => 'certificate of the other side' },
 );
 
+# what the alerts are tested with, see 402_exporter.pl
+my $alerts = slurp_file(($ENV{LN_SRC} // dirname(__FILE__) . '/../..') . '/test/monitoring/alerts_test.yaml');
+my %alert_reason;
+$alert_reason{$1} = $2 while $alerts =~ /# outage: ([^\n]+)\n(?:(?!  - interval)[^\n]*\n)?.*?reason="(?!in line)([^"]+)"/gs;
+
 my $first = 1;
 for my $kind (@kinds)
 {
@@ -86,6 +91,14 @@ for my $kind (@kinds)
 		'health() names it')
 	  or diag(sql('SELECT * FROM line_notify.health()'), sql('SELECT * FROM line_notify.stats'));
 	note(sprintf('named after %.1f s', time - $began));
+	# monitoring has a minute; the alerts begin where it ends
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.backlog WHERE reason = '$alert_reason{$name}' AND oldest_due IS NOT NULL"),
+		"backlog: messages are due and wait ($alert_reason{$name})")
+	  or diag(sql('SELECT * FROM line_notify.backlog'));
+	sql("SELECT line_notify.reset_stats(); UPDATE line_notify.outbox SET due_at = due_at - interval '2 minutes'");
+	ok($node->poll_query_until('postgres', "SELECT bool_or(severity = 'error' AND reason ~ 'breaker|wait until|paused') FROM line_notify.health() WHERE subject = 'channel shop'"),
+		'when nothing leaves for a minute, it is an error')
+	  or diag(sql('SELECT * FROM line_notify.health()'), sql('SELECT * FROM line_notify.stats'));
 	isnt(sql("SELECT count(*) FROM line_notify.outbox"), 0, 'in the middle it was');
 	$kind->{end}->();
 	my $done = $sim->wait_until(sub { sql('SELECT count(*) FROM line_notify.outbox') == 0 }, $timeout);

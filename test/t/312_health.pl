@@ -58,6 +58,31 @@ $node->safe_psql('postgres', "SELECT line_notify.resume()");
 $node->wait_states('postgres', accepted => 3);
 is($node->safe_psql('postgres', 'SELECT * FROM line_notify.health()'), '', 'resume() ends it');
 
+# ---- an error of another message is not the reason of the pause
+$sim->script({ match => { path => 'send' }, answer => { status => 429, headers => { 'Retry-After' => '3600' } }, times => 1 });
+$sim->script({ match => { path => 'send' }, do => [ { delay => 1 }, 'close' ], times => 1 });
+$node->insert('postgres', 2, first => 901);
+$node->wait_states('postgres', accepted => 3, queued => 1, unknown => 1);
+sees('warning . channel shop . template messages: LINE said wait until', 'throttled');
+is($node->safe_psql('postgres', "SELECT count(*) FROM line_notify.stats WHERE last_error = 'ambiguous'"), 1, 'the last error is another one');
+unlike($node->safe_psql('postgres', "SELECT reason FROM line_notify.health() WHERE reason LIKE '%LINE said wait%'"), qr/reply|closed|ambiguous/i, 'which LINE did not say');
+
+# ---- every unknown of the last hour is counted, however many messages came after
+$node->safe_psql('postgres', q{DO $$ BEGIN
+PERFORM line_notify._ensure_history(10100001);
+INSERT INTO line_notify.history (id, channel, recipient, template_key, body, state, outcome, created_at, ended_at, token)
+SELECT 10000000 + i, 'shop', repeat('a', 64), 't', '{}', CASE WHEN i <= 50 THEN 'unknown' ELSE 'accepted' END::line_notify.message_state,
+	CASE WHEN i <= 50 THEN 'ambiguous' ELSE 'accepted' END, now(), now(), i
+FROM generate_series(1, 100100) i;
+END $$});
+sees('warning . channel shop . 51 messages of the last hour ended as unknown', 'fifty and the one above');
+$node->safe_psql('postgres', q{UPDATE line_notify.history SET state = 'delivered', delivered_at = now() WHERE id BETWEEN 10000001 AND 10000010});
+sees('warning . channel shop . 41 messages of the last hour ended as unknown', 'ten were settled');
+is($node->safe_psql('postgres', q{SELECT * FROM line_notify.redrive(ids => ARRAY(SELECT generate_series(10000011, 10000015)), state => 'unknown', allow_duplicates => true)}), '5|0|0', 'five are sent again');
+sees('warning . channel shop . 36 messages of the last hour ended as unknown', 'and are none of them');
+$node->safe_psql('postgres', "SELECT line_notify.cancel(from_time => '-infinity'); DELETE FROM line_notify.history WHERE id > 10000000 OR state IN ('unknown', 'cancelled'); DELETE FROM line_notify.minute_count; DELETE FROM line_notify.attempt_log; SELECT line_notify.resume()");
+is($node->safe_psql('postgres', 'SELECT * FROM line_notify.health()'), '', 'all is well again');
+
 # ---- nobody listens: the breaker opens, nothing is lost
 my $closed = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')->sockport;
 $node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', api_base => 'http://127.0.0.1:$closed')");

@@ -26,6 +26,9 @@ sub waits_for
 		"SELECT waiting_reason = '$reason' AND ($until) FROM (SELECT waiting_reason, waiting_until AS u, due_at FROM line_notify.notifications WHERE reference = '$ref') n"),
 		$reason)
 	  or diag($on->safe_psql('postgres', "SELECT waiting_reason, waiting_until, due_at, now(), attempts, error FROM line_notify.notifications WHERE reference = '$ref'"));
+	# what monitoring is told says the same
+	ok($on->poll_query_until('postgres', "SELECT count(*) > 0 FROM line_notify.backlog WHERE reason = '$reason'"), "backlog: $reason")
+	  or diag($on->safe_psql('postgres', 'SELECT * FROM line_notify.backlog'));
 	return;
 }
 sub gone { sql("SELECT line_notify.cancel(from_time => '-infinity')"); return; }
@@ -135,7 +138,7 @@ $standby->start;
 my $ref = put(set => { send_after => "now() + interval '1 hour'" });
 $node->wait_for_catchup($standby);
 waits_for($ref, 'standby', "u = due_at", $standby);
-for my $view (qw(notifications batches attempts stats workers channels daily_totals reconciliation consumers operations))
+for my $view (qw(notifications batches attempts stats workers channels daily_totals reconciliation consumers operations backlog webhook_lag))
 {
 	is($standby->psql('postgres', "SELECT * FROM line_notify.$view"), 0, "$view can be read on a standby");
 }

@@ -26,6 +26,10 @@ for my $line (split /\n/, slurp_file("$dir/queries.yaml"))
 	$query = $1 if $line =~ /^(\w+):$/;
 	next unless $line =~ /^    - (\w+): \{usage: (\w+), description: .+\}$/;
 	if ($2 eq 'LABEL') { $labels{$query}{$1} = 1 }
+	elsif ($2 eq 'HISTOGRAM')
+	{
+		$usage{"${query}_$1_$_"} = [ 'COUNTER', $query, "${query}_$1" ] for qw(bucket sum count);
+	}
 	else { $usage{"${query}_$1"} = [ $2, $query ] }
 }
 cmp_ok(scalar keys %usage, '>', 20, 'queries.yaml has metrics');
@@ -35,7 +39,16 @@ my $grafana = JSON::PP->new->decode(slurp_file("$dir/grafana.json"));
 my @asked = map { [ $_->[0], @{$_->[1]}{qw(expr legendFormat)} ] }
   map { my $p = $_; map { [ $p->{title}, $_ ] } @{ $p->{targets} } } @{ $grafana->{panels} };
 my $rules = slurp_file("$dir/alerts.yaml");
-push @asked, [ $1, $2, $3 ] while $rules =~ /- alert: (\w+)\n\s+expr: ([^\n]*)\n(.*?)(?=- alert:|\z)/gs;
+push @asked, [ $1, $2, $3 ] while $rules =~ /- alert: (\w+)\n\s+expr: ((?:>-\n(?:          [^\n]*\n)+)|[^\n]*\n)(.*?)(?=- alert:|\z)/gs;
+is(scalar(() = $rules =~ /- alert:/g), scalar(grep { defined $_->[2] && $_->[2] =~ /annotations/ } @asked), 'each of the rules is looked at');
+my $tested = slurp_file("$ENV{LN_SRC}/test/monitoring/alerts_test.yaml");
+for my $alert ($rules =~ /- alert: (\w+)/g)
+{
+	like($tested, qr/eval_time: \S+, alertname: $alert\}/, "$alert has a case in which it is silent");
+	like($tested, qr/alertname: $alert\n\s+exp_alerts:\n\s+- exp_labels/, 'and one in which it fires');
+}
+my $outages = slurp_file("$ENV{LN_SRC}/test/t/304_outage.pl");
+like($tested, qr/outage: \Q$_\E\n/, "an outage by $_ rings") for $outages =~ /\{ name => '([^']+)'/g;
 cmp_ok(scalar @asked, '>', 15, 'the dashboard and the rules ask for something');
 for my $asked (@asked)
 {
@@ -48,7 +61,7 @@ for my $asked (@asked)
 		my $metric = $usage{$name};
 		if (!$metric) { push @wrong, "no metric $name"; next }
 		push @wrong, "$name is a $metric->[0]" if !!$rate ne ($metric->[0] eq 'COUNTER');
-		%has = (%has, %{ $labels{$metric->[1]} });
+		%has = (%has, %{ $labels{$metric->[1]} }, $name =~ /_bucket$/ ? (le => 1) : ());
 		push @wrong, map { "no label $_" } grep { !$has{$_} } $match =~ /(\w+)\s*(?:=|!=|=~|!~)"/g;
 	}
 	push @wrong, 'no metric' if !%has;
@@ -85,30 +98,44 @@ ANALYZE line_notify.outbox;});
 	$node->insert('postgres', 7, first => 20);
 	$node->safe_psql('postgres', 'ANALYZE line_notify.outbox');
 	$node->poll_query_until('postgres', q{SELECT n_live_tup = 7 FROM pg_stat_user_tables WHERE relid = 'line_notify.outbox'::regclass});
+	# older times, and an event that the worker has not been told of
+	$node->safe_psql('postgres', q{
+INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered) VALUES ('shop', now() - interval '30 minutes', 30, 20);
+INSERT INTO line_notify.webhook_event (channel, event_id, type, event_at) VALUES ('shop', 'x', 'delivery', now());
+ALTER TABLE line_notify.history DISABLE TRIGGER USER;
+UPDATE line_notify.history SET ended_at = now() - interval '31 days' WHERE id = (SELECT min(id) FROM line_notify.history);
+ALTER TABLE line_notify.history ENABLE TRIGGER USER;});
 	my $health = $node->safe_psql('postgres', q{SELECT count(*) FROM line_notify.health() WHERE severity = 'error'});
 	cmp_ok($health, '>', 0, 'health() has something to say');
 
 	local $ENV{DATA_SOURCE_NAME} = 'user=prometheus dbname=postgres sslmode=disable host=' . $node->host . ' port=' . $node->port;
-	my $port = PostgreSQL::Test::Cluster::get_free_port();
-	my ($log, $metrics) = ('', '');
-	my $run = IPC::Run::start([ $exporter, "--web.listen-address=127.0.0.1:$port", "--extend.query-path=$dir/queries.yaml",
-		'--disable-default-metrics', '--disable-settings-metrics' ], '<', \undef, '>', \$log, '2>', \$log);
 	my $http = HTTP::Tiny->new(timeout => 5, proxy => undef, http_proxy => undef);
-	for (1 .. 200)
-	{
-		$run->pump_nb;
-		my $answer = $http->get("http://127.0.0.1:$port/metrics");
-		$metrics = $answer->{content} if $answer->{success};
-		last if $metrics =~ /^line_notify_health_findings/m;
-		select(undef, undef, undef, 0.1);
-	}
-	$run->kill_kill;
-	unlike($log, qr/level=error|query .*failed/i, 'the exporter has no complaint') or diag $log;
+	# metrics and log of an exporter, when it says what $want looks for
+	my $scrape = sub {
+		my ($want, @options) = @_;
+		my $port = PostgreSQL::Test::Cluster::get_free_port();
+		my ($log, $metrics) = ('', '');
+		my $run = IPC::Run::start([ $exporter, "--web.listen-address=127.0.0.1:$port", "--extend.query-path=$dir/queries.yaml",
+			'--disable-default-metrics', '--disable-settings-metrics', @options ], '<', \undef, '>', \$log, '2>', \$log);
+		for (1 .. 200)
+		{
+			$run->pump_nb;
+			my $answer = $http->get("http://127.0.0.1:$port/metrics");
+			$metrics = $answer->{content};
+			last if $metrics =~ $want;
+			select(undef, undef, undef, 0.1);
+		}
+		$run->kill_kill;
+		unlike($log, qr/level=error|query .*failed/i, 'the exporter has no complaint') or diag $log;
+		return $metrics;
+	};
+	my $metrics = $scrape->(qr/^line_notify_health_findings/m);
 
 	my (%value, %type);
 	for (split /\n/, $metrics)
 	{
-		$type{$1} = uc $2 if /^# TYPE (line_notify_\w+) (\w+)/;
+		if (/^# TYPE (line_notify_\w+) histogram/) { $type{"$1_$_"} = 'COUNTER' for qw(bucket sum count) }
+		elsif (/^# TYPE (line_notify_\w+) (\w+)/) { $type{$1} = uc $2 }
 		$value{$1}{$2} = $3 if /^(line_notify_\w+)\{(.*?)\} (\S+)$/;
 	}
 	for my $metric (sort keys %usage)
@@ -136,8 +163,27 @@ ANALYZE line_notify.outbox;});
 	is($of->('line_notify_channel_server_error_total', %template), 1, 'by an error of the server');
 	is($of->('line_notify_channel_refused_total', %template), 0, 'none refused');
 	is($of->('line_notify_channel_in_flight', %template), 0, 'none on the wire');
-	cmp_ok($of->('line_notify_channel_p50_seconds', %template), '>', 0, 'a median time');
-	cmp_ok($of->('line_notify_channel_p99_seconds', %template), '<', 60, 'and a 99th percentile, in seconds');
+	is($of->('line_notify_request_seconds_count', %template), 6, 'six answers took their time');
+	is($of->('line_notify_request_seconds_bucket', %template, le => '+Inf'), 6, 'all of them less than for ever');
+	my @le = sort { $a <=> $b } map { /le="([0-9.]+)"/ } grep { /template/ } keys %{ $value{line_notify_request_seconds_bucket} };
+	my @counts = map { $of->('line_notify_request_seconds_bucket', %template, le => $_) } @le;
+	is(scalar(@le), 17, 'in seventeen buckets');
+	is_deeply([ sort { $a <=> $b } @counts ], \@counts, 'that add up');
+	my ($p50, $p99) = split /\|/, $node->safe_psql('postgres', "SELECT p50_ms / 1000, p99_ms / 1000 FROM line_notify.stats WHERE channel = 'shop' AND endpoint = 'template'");
+	my ($i) = grep { $le[$_] >= $p99 } 0 .. $#le;
+	is($counts[$i], 6, 'the 99th percentile of view stats lies below the bound that has them all');
+	($i) = grep { $le[$_] >= $p50 } 0 .. $#le;
+	cmp_ok($counts[$i], '>=', 3, 'half of them below the median');
+	cmp_ok(abs($of->('line_notify_request_seconds_sum', %template) / 6 - $p50), '<', 60, 'and a sum, in seconds');
+	is($of->('line_notify_backlog_messages', %template, reason => 'channel paused'), 7, 'seven wait for an operator');
+	cmp_ok($of->('line_notify_backlog_oldest_due_age_seconds', %template, reason => 'channel paused'), '>', 0, 'and could have been sent');
+	is($of->('line_notify_outcome_messages', channel => 'shop', outcome => $_->[0]), $_->[1], "$_->[1] $_->[0]") for [ accepted => 4 ], [ unreachable => 1 ], [ unknown => 1 ];
+	is($of->('line_notify_webhook_accepted', channel => 'shop'), 30, 'thirty were accepted before the last quarter of an hour');
+	is($of->('line_notify_webhook_heard_of', channel => 'shop'), 20, 'twenty of them were heard of');
+	is($of->('line_notify_webhook_events_waiting', channel => 'shop'), 1, 'an event waits');
+	cmp_ok($of->('line_notify_webhook_oldest_event_age_seconds', channel => 'shop'), '>', 0, 'for some time');
+	cmp_ok(abs(time - $of->('line_notify_webhook_last_heard_of_timestamp_seconds', channel => 'shop')), '<', 7200, 'somebody was heard of');
+	cmp_ok(abs($of->('line_notify_retention_behind_seconds', database => 'postgres') - 86400), '<', 3600, 'a message has outlived retention by a day');
 	cmp_ok(abs($of->('line_notify_channel_last_success_timestamp_seconds', %template) - time), '<', 600, 'the last success is just over');
 	is($of->('line_notify_worker_running', database => 'postgres'), 1, 'the worker runs');
 	is($of->('line_notify_worker_running', database => ''), 1, 'and the launcher');
@@ -146,6 +192,20 @@ ANALYZE line_notify.outbox;});
 	like(join(' ', sort keys %{ $value{line_notify_health_findings} }), qr/"error".*"info".*"warning"/, 'of each severity');
 	is($of->('line_notify_storage_rows', part => 'outbox'), 7, 'seven messages wait');
 	cmp_ok($of->('line_notify_storage_bytes', part => 'history'), '>', 8191, 'history has a size');
+
+	# several databases in one exporter: what is of the cluster comes once
+	$node->safe_psql('postgres', 'CREATE DATABASE other');
+	$node->install('other', $sim);
+	my $both = $scrape->(qr/^line_notify_health_findings\{.*(other.*\n(.*\n)*line_notify_health_findings.*postgres|was collected before)/m,
+		'--auto-discover-databases', '--include-databases=postgres,other');
+	unlike($both, qr/was collected before/, '--auto-discover-databases: nothing comes twice');
+	for my $database (qw(postgres other))
+	{
+		like($both, qr/^line_notify_health_findings\{database="$database".*severity="error"/m, "health() of $database");
+		like($both, qr/^line_notify_webhook_accepted\{channel="shop",database="$database"/m, "webhooks of $database");
+		like($both, qr/^line_notify_retention_behind_seconds\{database="$database"/m, "retention of $database");
+	}
+	is(scalar(() = $both =~ /^line_notify_channel_sent_total\{channel="shop",database="postgres",endpoint="template"/mg), 1, 'statistics once');
 
 	SKIP:
 	{
