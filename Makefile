@@ -62,6 +62,7 @@ OBJS = \
 	src/funcs/waiting_reasons.o \
 	src/funcs/webhook.o \
 	src/http/http.o \
+	src/http/http1.o \
 	src/line/line_api.o \
 	src/line/token_api.o \
 	src/line/webhook_body.o \

@@ -178,6 +178,7 @@ fi
 if wanted fuzz && [ -e "$work/src/test/fuzz/run.sh" ]; then
     step "fuzz"
     want_packages clang-14 libclang-rt-14-dev
+    want_packages libhttp-parser-dev
     if as_user bash "$work/src/test/fuzz/run.sh" all "${FUZZ_SECONDS:-30}" >"$work/fuzz.log" 2>&1; then
         ok
         tail -5 "$work/fuzz.log"

@@ -40,7 +40,7 @@ tap_env=(PG_REGRESS="$regress" TESTDIR="$work/tap" TESTDATADIR="$work/tap/tmp_ch
 run_test() {
     local kind=${1%%:*} name=${1#*:}
     case $kind in
-        unit) as_user env LN_UNIT_TIMEOUT=100 LN_UNIT_BUILD="$work/unit" bash "$work/src/test/unit/run.sh" "$name" ;;
+        unit) as_user env LN_UNIT_TIMEOUT=200 LN_UNIT_BUILD="$work/unit" bash "$work/src/test/unit/run.sh" "$name" ;;
         regress)
             (cd "$work/out" && as_user "$regress" --bindir="$pgbin" --inputdir="$work/src/test" --outputdir="$work/out" \
                 --encoding=UTF8 --host="$work" --port=54303 --user=postgres --dbname=mutant "$name")

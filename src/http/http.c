@@ -1,69 +1,70 @@
 /*-------------------------------------------------------------------------
  *
  * http.c
- *		An HTTP client for many concurrent small POSTs, on libcurl's multi
- *		interface.  The one door to libcurl.
+ *		An HTTP client for many concurrent small POSTs, over connections that
+ *		libcurl makes.  The one door to libcurl.
  *
  * How a request can be sent only once
  *
- * libcurl repeats a request by itself when a kept-alive connection breaks
- * before an answer came, POST or not.  It must then rewind the body.  Ours
- * comes from a read callback, and three things together forbid the repetition
- * once a byte of it was handed out: the seek callback fails, the read callback
- * never starts again, and the "prereq" callback, which libcurl calls each time
- * before it sends a request, ends the transfer.  As long as no byte was handed
- * out, libcurl may repeat what it likes: no server has a complete request.
+ * libcurl is asked for connections, never for requests (CURLOPT_CONNECT_ONLY):
+ * names, TCP, the tunnel of a proxy, TLS and its verification are its work.
+ * Head and body are bytes of ours, in one buffer, and leave by
+ * curl_easy_send(), usually in one call.  Nothing but conn_send() sends them,
+ * so nothing repeats them.
  *
- * The same read callback is the journal.  It sets the caller's flag before the
- * first byte is copied, so a process that dies at any moment leaves a flag
- * that is right or errs to the safe side.
+ * The caller's journal is set immediately before the first of these calls.
+ * As long as fewer bytes were accepted than there are, no server has the whole
+ * request, and a message without its end is none: Content-Length says so.
+ * Under TLS, what was encrypted but not accepted may lie in libcurl, and could
+ * leave when it closes the connection; so a socket is always shut down before
+ * libcurl closes it.
  *
  * What counts as an answer
  *
- * libcurl's result code proves nothing, in either direction: 7 (could not
- * connect) and 55 (send error) were seen after a complete request had been
- * received.  What counts is whether a complete status line of a final response
- * (200 or above) came; the header callback looks for it itself.
+ * A complete status line of a final response (200 or above), as http1.c reads
+ * it.  If it comes before the request was accepted whole, nothing more is
+ * sent, and the answer is taken as it is when it refuses (3xx, 4xx).  But 2xx,
+ * 5xx, 408 and 425 then cannot mean what they say of a message that no server
+ * has, so they become HTTP_NOT_SENT.
  *
- * An answer that comes before the body was asked for is taken as it is when
- * it refuses (3xx, 4xx).  But 2xx, 5xx and 408 then cannot mean what they say
- * of a message that no server has, so they become HTTP_NOT_SENT.
+ * Whose silence
  *
- * Proxies: with https, libcurl opens a tunnel by CONNECT; whatever goes wrong
- * before it stands is HTTP_NOT_SENT, since the body is asked for later, and
- * the proxy's own status never counts.  With plain http (tests, loopback) the
- * proxy gets the request itself, and its 502 is a status like any other.
+ * The deadlines are ours.  A step first reads the sockets, and a transfer
+ * whose time is over is read once more before it is given up.  So an answer
+ * that came while this process stood still counts.
+ *
+ * Connections
+ *
+ * A connection is good for any request to its origin: the same scheme, host,
+ * port, proxy and CA file.  An origin keeps its idle ones on a stack, so that
+ * few stay warm, and the transfers that wait for one in a queue; a new one is
+ * made when more wait than are under way.  Before an idle one is used, it is
+ * looked at: what became readable was closed by the server, or speaks unasked
+ * (or brings a ticket of TLS 1.3, which is read and forgotten).  None lives
+ * longer than max_lifetime_s, so that a changed address is followed, and none
+ * outlives the CA file that it was verified with.
+ *
+ * libcurl closes, whenever it makes a connection, others that it thinks idle
+ * and that something arrived on.  Ours are not idle in its eyes once
+ * curl_easy_recv() was called, so that is done at once.  It also looks for a
+ * connection in a list each time it sends or receives: a pool, which is a
+ * multi handle, therefore holds few.
  *
  * Waiting
  *
- * libcurl names its sockets and its timer by callbacks.  The sockets go into a
- * private epoll set, whose descriptor the caller waits for beside its own
- * events (a latch); the timer is only a deadline.  The set is kept lazily: a
- * connection that becomes idle stays registered for input, since it will be
- * wanted again in a moment, and a socket that libcurl wants to write to is
- * simply tried first.  In the steady state a request then costs no epoll_ctl.
- * This needs to know when a descriptor is closed, hence the callbacks for
- * opening and closing sockets; descriptors that libcurl opens in other ways
- * (the wake-up pair of its resolver threads) are registered exactly.
- *
- * It also shows when something happens to an idle connection.  A request that
- * is about to use such a spoiled connection is stopped before anything of it
- * is sent, and started again: otherwise each would become ambiguous.
+ * All sockets are in one epoll set, whose descriptor the caller waits for
+ * beside its own events (a latch): ours for reading, all their life, and for
+ * writing when a send stopped half-way; those of connections in the making as
+ * libcurl wants it.
  *
  * Signals: libcurl's resolver runs in threads, and a thread inherits the mask.
  * All signals are blocked around everything that may start one, or the
  * handlers of PostgreSQL would run in a foreign thread.  The process must
  * ignore SIGPIPE, as every PostgreSQL process does.
  *
- * Glossary: a transfer is a slot for one request, with its libcurl handle; it
- * is reused for the next request and so are its buffers.  A pool is a multi
- * handle with its connections; there is one, and for a while a second one
- * after ln_http_forget_connections().
- *
  *-------------------------------------------------------------------------
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -72,24 +73,18 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
 
 #include "http/http.h"
+#include "http/http1.h"
 
 #if LIBCURL_VERSION_NUM < 0x075100
 #error "line_notify needs libcurl 7.81 or newer"
 #endif
-
-/*
- * Limits on the head of a response, interim ones (1xx) included.  LINE sends
- * about 15 lines and 600 bytes; gateways add some.
- */
-#define MAX_HEADER_LINES	256
-#define MAX_HEADER_BYTES	(64 * 1024)
-#define MAX_INTERIM			16
 
 /* Limits on a request, against mistakes: LINE's largest body is 2 MB. */
 #define MAX_REQUEST_HEADERS	64
@@ -104,62 +99,76 @@
  */
 #define KEEP_BUFFER_BYTES	(64 * 1024)
 
-/* First size of a response buffer; LINE's usual answer is "{}". */
+/* First size of a buffer for a body; LINE's usual answer is "{}". */
 #define FIRST_RESPONSE_BYTES	512
 
 /*
- * libcurl's own buffers, per handle.  Answers are small, and 16 kB is the
- * least that libcurl takes for uploads; its defaults would be 80 kB.
+ * What is received at once, by us and by libcurl: the most that a record of
+ * TLS holds.
  */
-#define RECEIVE_BUFFER_BYTES	4096L
-#define UPLOAD_BUFFER_BYTES		16384L
+#define RECEIVE_BYTES		16384
 
-/* Sockets served per step, so that the caller's interrupts wait for ms only */
-#define EVENTS_PER_STEP		256
-
-/* Turns of timer and writing per step; one is the rule. */
+/* Sockets served at once, and how often in a step. */
+#define EVENTS_PER_TURN		256
 #define TURNS_PER_STEP		4
 
-/* Spoiled connections that one request may meet before it gives up */
+/* Requests begun per step, so that the caller's interrupts wait for ms only */
+#define STARTS_PER_STEP		512
+
+/*
+ * Connections under way to one origin: each may cost a resolver thread, and
+ * the server a handshake.
+ */
+#define MAX_CONNECTING		32
+
+/* Connections in a pool; see the top of this file. */
+#define POOL_CONNECTIONS	64
+
+/* Connections that one request may lose before anything was sent over them */
 #define MAX_RESTARTS		64
+
+/* Origins that are remembered though nothing goes there */
+#define KEEP_ORIGINS		64
 
 /* How long a resolved address is used, in seconds: LINE moves by DNS. */
 #define DNS_CACHE_S			60L
 
-/*
- * Where a response stands.  Lines are looked at only in the order in which
- * they belong, so neither the head of a CONNECT nor a trailer can pretend to
- * be
- * a status line.
- */
-typedef enum HeadState
-{
-	HEAD_CLOSED,				/* request not started: lines are not for us
-								 * -> HEAD_STATUS */
-	HEAD_STATUS,				/* a status line must come -> HEAD_INTERIM,
-								 * HEAD_FINAL */
-	HEAD_INTERIM,				/* head of a 1xx -> HEAD_STATUS */
-	HEAD_FINAL,					/* head of the final response -> HEAD_DONE */
-	HEAD_DONE					/* ended; what follows are trailers */
-} HeadState;
+/* HttpOptions.max_lifetime_s when it is not given */
+#define LIFETIME_S			300
+
+/* How often a CA file is looked at (us) */
+#define CA_CHECK_US			1000000
 
 typedef enum TransferState
 {
-	TRANSFER_FREE,				/* -> TRANSFER_QUEUED */
-	TRANSFER_QUEUED,			/* added, not yet with libcurl ->
-								 * TRANSFER_RUNNING, TRANSFER_DONE */
-	TRANSFER_RUNNING,			/* with libcurl -> TRANSFER_DONE */
+	TRANSFER_FREE,				/* -> TRANSFER_WAITING */
+	TRANSFER_WAITING,			/* for a connection -> TRANSFER_RUNNING,
+								 * TRANSFER_DONE */
+	TRANSFER_RUNNING,			/* on a connection -> TRANSFER_DONE; back to
+								 * TRANSFER_WAITING when that was dead */
 	TRANSFER_DONE,				/* result not yet taken -> TRANSFER_TAKEN */
 	TRANSFER_TAKEN				/* result with the caller, until its next call
 								 * -> TRANSFER_FREE */
 } TransferState;
+
+typedef enum ConnState
+{
+	CONN_FREE,					/* no connection -> CONN_CONNECTING */
+	CONN_CONNECTING,			/* libcurl makes it -> CONN_IDLE, CONN_FREE */
+	CONN_IDLE,					/* -> CONN_BUSY, CONN_FREE */
+	CONN_BUSY					/* has a transfer -> CONN_IDLE, CONN_FREE */
+} ConnState;
+
+typedef struct Conn Conn;
+typedef struct Origin Origin;
 
 typedef struct Pool
 {
 	struct Pool *next;
 	HttpClient *client;
 	CURLM	   *multi;
-	int			running;		/* transfers in it */
+	int			nconns;			/* connections in it, of any state */
+	bool		stale;			/* takes no more connections */
 	int64_t		deadline_us;	/* libcurl's timer, -1 = none */
 } Pool;
 
@@ -167,57 +176,37 @@ typedef struct Transfer
 {
 	struct Transfer *next;		/* in the list of its state */
 	HttpClient *client;
-	Pool	   *pool;			/* while running */
-	CURL	   *easy;			/* NULL until first used */
 	TransferState state;
-
-	/* what is set in the handle, to set only what changes */
-	char	   *url;
-	char	   *ca_file;
-	char	   *proxy;
-	long		connect_timeout_ms;
-	long		total_timeout_ms;
-	curl_off_t	post_size;
-	int			is_post;		/* -1 = neither set yet */
-	int			http2;
-	struct curl_slist *list_set;
+	Origin	   *origin;			/* while waiting or running */
+	Conn	   *conn;			/* while running */
 
 	/* the request */
 	uint64_t	tag;
-	bool		has_body;
+	bool		is_post;
 	volatile uint8_t *journal;
-	char	   *body;
-	size_t		body_len;
-	size_t		body_room;
-	size_t		body_pos;
-	char	   *header_text;	/* the lines, each terminated */
-	size_t		header_room;
-	struct curl_slist *list;	/* nodes in one array, data in header_text */
-	int			list_room;
+	char	   *out;			/* head and body */
+	size_t		head_len;		/* with the token in it */
+	size_t		out_len;
+	size_t		out_room;
+	size_t		sent;			/* bytes that were accepted */
+	int			connect_timeout_ms;
+	int			total_timeout_ms;
+	int64_t		deadline_us;
 
 	/* what became of it */
-	bool		asked;			/* body asked for */
-	bool		restart;		/* ended because its connection was spoiled */
 	int			restarts;
 	bool		aborted;
-	HeadState	head;
-	int			status;			/* of the last complete status line, or 0 */
-	int			header_lines;
-	size_t		header_bytes;
-	int			interims;
-	const char *reason;			/* why we ended it, or NULL */
-	int64_t		retry_after_ms;
-	char		request_id[80];
+	bool		new_connection;
+	Http1Answer answer;
 	char	   *response;
 	size_t		response_len;
 	size_t		response_room;
 	bool		truncated;
 	HttpVerdict verdict;
 	CURLcode	code;
-	bool		new_connection;
 	int64_t		started_us;
 	int64_t		elapsed_us;
-	char		errbuf[CURL_ERROR_SIZE];
+	char		error[CURL_ERROR_SIZE];
 } Transfer;
 
 /* A singly linked list with both ends */
@@ -225,70 +214,140 @@ typedef struct TransferList
 {
 	Transfer   *head;
 	Transfer   *tail;
+	int			n;
 } TransferList;
+
+/* What shows that a file is another one than before; all 0 = not there */
+typedef struct FileStamp
+{
+	dev_t		dev;
+	ino_t		ino;
+	off_t		size;
+	struct timespec changed;
+} FileStamp;
+
+struct Origin
+{
+	Origin	   *next;
+	HttpClient *client;
+	uint32_t	hash;			/* of what follows */
+	char	   *base;			/* scheme://host[:port] */
+	char	   *ca_file;		/* "" = libcurl's default */
+	char	   *proxy;			/* "" = none */
+	bool		https;
+	Conn	   *idle_head;		/* used last */
+	Conn	   *idle_tail;		/* idle for the longest time */
+	TransferList waiting;
+	int			nconns;			/* connections of any state */
+	int			nconnecting;
+	unsigned int generation;	/* connections of an older one are closed */
+	FileStamp	ca_stamp;
+	int64_t		ca_checked_us;	/* 0 = never */
+};
+
+struct Conn
+{
+	Conn	   *next;			/* idle ones of an origin, or free ones */
+	Conn	   *prev;
+	Pool	   *pool;
+	Origin	   *origin;
+	CURL	   *easy;
+	int			fd;				/* -1 while connecting */
+	ConnState	state;
+	bool		used;			/* had a request */
+	unsigned int generation;
+	Transfer   *transfer;		/* while CONN_BUSY */
+	int64_t		idle_us;		/* since when */
+	int64_t		dies_us;		/* takes no request from then on */
+	char		error[CURL_ERROR_SIZE];
+};
 
 /* What is known of a descriptor, indexed by its number */
 typedef struct FdState
 {
+	Conn	   *conn;			/* ours, or */
 	Pool	   *pool;			/* whose libcurl asked for it */
 	uint32_t	wanted;			/* EPOLLIN, EPOLLOUT as libcurl wants it */
 	uint32_t	registered;		/* as the epoll set has it, 0 = not in it */
-	bool		ours;			/* opened and closed through our callbacks */
-	bool		changed;		/* in the list of changes */
-	bool		spoiled;		/* something happened while it was idle */
-	uint32_t	tried;			/* the step that wrote without waiting */
 } FdState;
 
 struct HttpClient
 {
 	HttpOptions opt;
 	int			epfd;
-	Pool	   *pools;			/* the first is the current one */
+	Pool	   *pools;
 	Transfer   *transfers;		/* max_transfers of them */
 	TransferList idle;			/* TRANSFER_FREE */
-	TransferList queued;		/* TRANSFER_QUEUED */
 	TransferList done;			/* TRANSFER_DONE */
 	Transfer   *taken;			/* TRANSFER_TAKEN, or NULL */
-	int			active;			/* queued, running, done */
+	int			active;			/* waiting, running, done */
+	int			nwaiting;
+	Origin	   *origins;
+	Origin	   *last_origin;	/* found last, or NULL */
+	int			norigins;
+	Conn	   *conns;			/* max_connections of them */
+	Conn	   *free_conns;
+	int			nconns;
+	int			nconnecting;
+	uint32_t	made;			/* connections so far */
+	int64_t		earliest_us;	/* no transfer has an earlier deadline */
+	bool		more;			/* a step has something to do */
+	bool		masked;			/* signals are blocked */
+	sigset_t	mask;			/* as it was before */
 	FdState    *fds;
-	int			nfds;			/* room in fds and in changes */
-	int		   *changes;		/* descriptors whose registration may differ */
-	int			nchanges;
-	int			nspoiled;		/* descriptors that are spoiled */
-	uint32_t	step;			/* number of the current step */
-	struct epoll_event events[EVENTS_PER_STEP];
+	int			nfds;
+	struct epoll_event events[EVENTS_PER_TURN];
+	char		buf[RECEIVE_BYTES];
 };
 
-static bool pool_create(HttpClient *client);
+static Pool *pool_get(HttpClient *client);
 static void pool_free(Pool *pool);
 static void pool_sweep(HttpClient *client);
 static void pool_timer(Pool *pool);
 
-static bool header_good(const char *line, const char **why);
-static bool url_good(const char *url);
+static Origin *origin_find(HttpClient *client, const Http1Url *parts,
+						   const char *url, const char *ca_file,
+						   const char *proxy);
+static void origin_free(Origin *o);
+static void origin_forget(Origin *o);
+static void origin_check_ca(Origin *o, int64_t now);
+static bool origin_room(Origin *o);
+static void origin_serve(Origin *o, int64_t now, int *starts);
+static void origin_failed(Origin *o, CURLcode code, const char *error);
+
+static bool conn_open(Origin *o, int connect_timeout_ms);
+static bool conn_options(Conn *c, int connect_timeout_ms);
+static void conn_made(Conn *c, CURLcode code);
+static void conn_close(Conn *c);
+static bool conn_quiet(Conn *c);
+static Conn *conn_idle(Origin *o, int64_t now);
+static void conn_begin(Conn *c, Transfer *t);
+static void conn_end(Conn *c, bool reusable);
+static bool conn_send(Conn *c);
+static bool conn_read(Conn *c);
+static bool conn_restart(Conn *c);
+static void idle_unlink(Conn *c);
+
 static bool transfer_prepare(Transfer *t, const HttpRequest *req,
 							 const char **why);
-static bool transfer_handle(Transfer *t);
-static void transfer_base_options(Transfer *t);
-static bool transfer_options(Transfer *t, const HttpRequest *req);
-static void transfer_finish(Transfer *t, CURLcode code);
-static void transfer_release(Transfer *t);
-static void transfer_destroy(Transfer *t);
+static bool transfer_take(Transfer *t, const char *data, size_t len,
+						  bool *surplus);
+static bool transfer_keep(Transfer *t, const char *data, size_t len);
+static void transfer_finish(Transfer *t);
+static void transfer_fail(Transfer *t, CURLcode code, const char *error);
 static HttpVerdict transfer_verdict(const Transfer *t);
+static int64_t transfer_retry_after_ms(const Transfer *t);
+static void transfer_release(Transfer *t);
 static bool reserve(char **buf, size_t *room, size_t need);
-static bool replace_string(char **current, const char *value);
 
-static void start_queued(HttpClient *client);
 static bool serve_sockets(HttpClient *client);
-static void serve_timer(Pool *pool, int64_t now);
-static bool apply_changes(HttpClient *client);
-static void harvest(Pool *pool);
+static void serve_timers(HttpClient *client);
+static void serve_waiting(HttpClient *client);
+static void serve_deadlines(HttpClient *client);
+static void harvest(HttpClient *client);
 
-static void fd_spoil(HttpClient *client, int fd);
-static bool port_spoiled(HttpClient *client, int port);
 static bool fd_room(HttpClient *client, int fd);
 static void fd_register(HttpClient *client, int fd, uint32_t events);
-static void fd_changed(HttpClient *client, int fd);
 
 static int	on_socket(CURL *easy, curl_socket_t fd, int what, void *arg,
 					  void *socketp);
@@ -296,22 +355,9 @@ static int	on_timer(CURLM *multi, long timeout_ms, void *arg);
 static curl_socket_t on_open(void *arg, curlsocktype purpose,
 							 struct curl_sockaddr *address);
 static int	on_close(void *arg, curl_socket_t fd);
-static int	on_prereq(void *arg, char *remote_ip, char *local_ip,
-					  int remote_port, int local_port);
-static size_t on_read(char *buf, size_t size, size_t nitems, void *arg);
-static int	on_seek(void *arg, curl_off_t offset, int origin);
-static size_t on_header(char *line, size_t size, size_t nitems, void *arg);
-static size_t on_write(char *data, size_t size, size_t nmemb, void *arg);
 
-static bool header_line(Transfer *t, const char *line, size_t len);
-static int	parse_status(const char *line, size_t len);
-static bool header_is(const char *line, size_t len, const char *name,
-					  const char **value, size_t *valuelen);
-static int64_t parse_retry_after(const char *value, size_t len, time_t now);
-static void copy_printable(char *dst, size_t room, const char *src,
-						   size_t len);
-
-static void block_signals(sigset_t *saved);
+static void mask_signals(HttpClient *client);
+static void unmask_signals(HttpClient *client);
 static int64_t now_us(void);
 
 static void
@@ -323,6 +369,17 @@ list_push(TransferList *list, Transfer *t)
 	else
 		list->head = t;
 	list->tail = t;
+	list->n++;
+}
+
+static void
+list_push_front(TransferList *list, Transfer *t)
+{
+	t->next = list->head;
+	list->head = t;
+	if (list->tail == NULL)
+		list->tail = t;
+	list->n++;
 }
 
 static Transfer *
@@ -336,8 +393,29 @@ list_pop(TransferList *list)
 		if (list->head == NULL)
 			list->tail = NULL;
 		t->next = NULL;
+		list->n--;
 	}
 	return t;
+}
+
+static void
+list_remove(TransferList *list, Transfer *t)
+{
+	Transfer   *before = NULL;
+	Transfer   *p;
+
+	for (p = list->head; p != NULL && p != t; p = p->next)
+		before = p;
+	if (p == NULL)
+		return;
+	if (before != NULL)
+		before->next = t->next;
+	else
+		list->head = t->next;
+	if (list->tail == t)
+		list->tail = before;
+	t->next = NULL;
+	list->n--;
 }
 
 /* ---------- the interface; contracts are in http.h ---------- */
@@ -346,25 +424,25 @@ HttpClient *
 ln_http_create(const HttpOptions *opt, char *err, size_t errlen)
 {
 	static bool global_done = false;
-	HttpClient *client = NULL;
+	HttpClient *client = calloc(1, sizeof(HttpClient));
 	const char *why = NULL;
-	sigset_t	saved;
 	int			i;
 
-	block_signals(&saved);
-
-	/* never undone: other code of this process may use libcurl as well */
-	if (!global_done && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		why = "libcurl could not be initialized.";
+	if (client == NULL)
+		why = "Out of memory.";
 	else
 	{
-		global_done = true;
-		client = calloc(1, sizeof(HttpClient));
-		if (client == NULL)
-			why = "Out of memory.";
+		client->epfd = -1;
+		mask_signals(client);
+
+		/* never undone: other code of this process may use libcurl as well */
+		if (!global_done && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+			why = "libcurl could not be initialized.";
+		else
+			global_done = true;
 	}
 
-	if (client != NULL)
+	if (why == NULL)
 	{
 		client->opt = *opt;
 		if (client->opt.max_transfers < 1)
@@ -375,30 +453,39 @@ ln_http_create(const HttpOptions *opt, char *err, size_t errlen)
 			client->opt.max_host_connections = 1;
 		if (client->opt.max_idle_s < 0)
 			client->opt.max_idle_s = 0;
-		if (client->opt.max_lifetime_s < 0)
-			client->opt.max_lifetime_s = 0;
+		if (client->opt.max_lifetime_s <= 0)
+			client->opt.max_lifetime_s = LIFETIME_S;
 
+		client->earliest_us = -1;
 		client->epfd = epoll_create1(EPOLL_CLOEXEC);
 		client->transfers = calloc((size_t) client->opt.max_transfers,
 								   sizeof(Transfer));
+		client->conns = calloc((size_t) client->opt.max_connections,
+							   sizeof(Conn));
 		if (client->epfd < 0)
 			why = "An epoll descriptor could not be created.";
-		else if (client->transfers == NULL || !pool_create(client))
+		else if (client->transfers == NULL || client->conns == NULL ||
+				 pool_get(client) == NULL ||
+				 !fd_room(client, client->epfd))
 			why = "Out of memory.";
 		else
 		{
 			for (i = 0; i < client->opt.max_transfers; i++)
 			{
 				client->transfers[i].client = client;
-				client->transfers[i].is_post = -1;
 				list_push(&client->idle, &client->transfers[i]);
 			}
-			(void) fd_room(client, client->epfd);
+			for (i = client->opt.max_connections - 1; i >= 0; i--)
+			{
+				client->conns[i].fd = -1;
+				client->conns[i].next = client->free_conns;
+				client->free_conns = &client->conns[i];
+			}
 		}
 	}
 
-	pthread_sigmask(SIG_SETMASK, &saved, NULL);
-
+	if (client != NULL)
+		unmask_signals(client);
 	if (why != NULL)
 	{
 		if (errlen > 0)
@@ -412,16 +499,17 @@ ln_http_create(const HttpOptions *opt, char *err, size_t errlen)
 void
 ln_http_destroy(HttpClient *client)
 {
-	sigset_t	saved;
 	int			i;
 
 	if (client == NULL)
 		return;
 
-	block_signals(&saved);
-	for (i = 0; client->transfers != NULL && i < client->opt.max_transfers;
-		 i++)
-		transfer_destroy(&client->transfers[i]);
+	mask_signals(client);
+	for (i = 0; client->conns != NULL && i < client->opt.max_connections; i++)
+	{
+		if (client->conns[i].state != CONN_FREE)
+			conn_close(&client->conns[i]);
+	}
 	while (client->pools != NULL)
 	{
 		Pool	   *pool = client->pools;
@@ -429,13 +517,29 @@ ln_http_destroy(HttpClient *client)
 		client->pools = pool->next;
 		pool_free(pool);
 	}
-	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	unmask_signals(client);
 
+	for (i = 0; client->transfers != NULL && i < client->opt.max_transfers;
+		 i++)
+	{
+		if (client->transfers[i].out != NULL)
+			explicit_bzero(client->transfers[i].out,
+						   client->transfers[i].head_len);
+		free(client->transfers[i].out);
+		free(client->transfers[i].response);
+	}
+	while (client->origins != NULL)
+	{
+		Origin	   *o = client->origins;
+
+		client->origins = o->next;
+		origin_free(o);
+	}
 	if (client->epfd >= 0)
 		close(client->epfd);
 	free(client->transfers);
+	free(client->conns);
 	free(client->fds);
-	free(client->changes);
 	free(client);
 }
 
@@ -448,11 +552,11 @@ ln_http_fd(const HttpClient *client)
 long
 ln_http_timeout_ms(HttpClient *client)
 {
-	int64_t		earliest = -1;
+	int64_t		earliest = client->active > 0 ? client->earliest_us : -1;
 	int64_t		left;
 	Pool	   *pool;
 
-	if (client->queued.head != NULL || client->done.head != NULL)
+	if (client->more || client->done.head != NULL)
 		return 0;
 
 	for (pool = client->pools; pool != NULL; pool = pool->next)
@@ -485,10 +589,15 @@ ln_http_add(HttpClient *client, const HttpRequest *req, char *err,
 	else if (transfer_prepare(t, req, &why))
 	{
 		(void) list_pop(&client->idle);
-		t->state = TRANSFER_QUEUED;
 		t->started_us = now_us();
-		list_push(&client->queued, t);
+		t->deadline_us = t->started_us + (int64_t) t->total_timeout_ms * 1000;
+		if (client->earliest_us < 0 || t->deadline_us < client->earliest_us)
+			client->earliest_us = t->deadline_us;
+		t->state = TRANSFER_WAITING;
+		list_push(&t->origin->waiting, t);
+		client->nwaiting++;
 		client->active++;
+		client->more = true;
 		return true;
 	}
 
@@ -500,47 +609,37 @@ ln_http_add(HttpClient *client, const HttpRequest *req, char *err,
 void
 ln_http_step(HttpClient *client)
 {
-	sigset_t	saved;
-	Pool	   *pool;
+	bool		all = false;
 	int			turn;
 
 	if (client->taken != NULL)
 		transfer_release(client->taken);
-
-	block_signals(&saved);
-	client->step++;
+	client->more = false;
 
 	/*
 	 * First the sockets: what happened to idle connections must be known
-	 * before they are used.
+	 * before they are used, and what was answered before it times out.
 	 */
-	if (serve_sockets(client))
-		start_queued(client);
+	for (turn = 0; turn < TURNS_PER_STEP && !all; turn++)
+		all = serve_sockets(client);
+	if (!all)
+		client->more = true;
+	if (client->nconnecting > 0)
+		harvest(client);
+	serve_waiting(client);
 
-	for (turn = 0; turn < TURNS_PER_STEP; turn++)
+	/* what libcurl wants to do at once, as for a connection that begins */
+	serve_timers(client);
+	if (client->nconnecting > 0)
 	{
-		int64_t		now = now_us();
-		bool		more = false;
-
-		for (pool = client->pools; pool != NULL; pool = pool->next)
-			serve_timer(pool, now);
-		if (apply_changes(client))
-			more = true;
-		for (pool = client->pools; pool != NULL; pool = pool->next)
-		{
-			if (pool->deadline_us == 0)
-				more = true;
-		}
-		if (!more)
-			break;
+		harvest(client);
+		serve_waiting(client);
 	}
 
-	for (pool = client->pools; pool != NULL; pool = pool->next)
-		harvest(pool);
-	if (client->pools->next != NULL)
-		pool_sweep(client);
-
-	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	if (all && client->earliest_us >= 0 && now_us() >= client->earliest_us)
+		serve_deadlines(client);
+	pool_sweep(client);
+	unmask_signals(client);
 }
 
 bool
@@ -558,38 +657,28 @@ ln_http_next(HttpClient *client, HttpResult *res)
 	t->state = TRANSFER_TAKEN;
 	client->taken = t;
 	client->active--;
+	if (client->active == 0)
+		client->earliest_us = -1;
 
 	res->tag = t->tag;
 	res->verdict = t->verdict;
-	res->status = t->verdict == HTTP_STATUS ? t->status : 0;
+	res->status = t->verdict == HTTP_STATUS ? t->answer.status : 0;
 	res->aborted = t->aborted;
-	res->retry_after_ms = t->retry_after_ms;
-	memcpy(res->request_id, t->request_id, sizeof(res->request_id));
+	res->retry_after_ms = transfer_retry_after_ms(t);
+	memcpy(res->request_id, t->answer.request_id, sizeof(res->request_id));
 	res->curl_code = (int) t->code;
-	res->error[0] = '\0';
 	res->body = t->response_len > 0 ? t->response : "";
 	res->body_len = t->response_len;
 	res->body_truncated = t->truncated;
 	res->elapsed_us = t->elapsed_us;
 	res->new_connection = t->new_connection;
-
-	if (t->aborted && t->reason == NULL)
-		t->reason = "aborted";
-	if (t->verdict == HTTP_NOT_SENT && t->head >= HEAD_FINAL)
+	if (t->verdict == HTTP_NOT_SENT && ln_http1_final(&t->answer))
 		snprintf(res->error, sizeof(res->error),
-				 "status %d came before the body was sent", t->status);
-	else if (t->reason != NULL)
-		snprintf(res->error, sizeof(res->error), "%s", t->reason);
-	else if (t->code != CURLE_OK)
-	{
-		const char *text = t->errbuf[0] != '\0' ? t->errbuf :
-		curl_easy_strerror(t->code);
-
-		copy_printable(res->error, sizeof(res->error), text, strlen(text));
-	}
-	else if (t->verdict != HTTP_STATUS)
-		snprintf(res->error, sizeof(res->error), "no complete status line");
-
+				 "status %d came before the request was sent",
+				 t->answer.status);
+	else
+		ln_http1_printable(res->error, sizeof(res->error), t->error,
+						   strlen(t->error));
 	return true;
 }
 
@@ -608,60 +697,55 @@ ln_http_free(const HttpClient *client)
 void
 ln_http_abort_all(HttpClient *client)
 {
-	sigset_t	saved;
-	Pool	   *pool;
-	Transfer   *t;
 	int			i;
 
 	if (client->taken != NULL)
 		transfer_release(client->taken);
 
-	block_signals(&saved);
-
-	/* first take what is finished already: that was not aborted */
-	for (pool = client->pools; pool != NULL; pool = pool->next)
-		harvest(pool);
-
-	while ((t = list_pop(&client->queued)) != NULL)
-	{
-		t->aborted = true;
-		transfer_finish(t, CURLE_OK);
-	}
 	for (i = 0; i < client->opt.max_transfers; i++)
 	{
-		t = &client->transfers[i];
-		if (t->state == TRANSFER_RUNNING)
+		Transfer   *t = &client->transfers[i];
+
+		/* what lies there already was not aborted */
+		if (t->state == TRANSFER_RUNNING && conn_read(t->conn))
+			conn_close(t->conn);
+		else if (t->state == TRANSFER_WAITING)
 		{
-			t->aborted = true;
-			transfer_finish(t, CURLE_OK);
+			list_remove(&t->origin->waiting, t);
+			client->nwaiting--;
 		}
+		else
+			continue;
+		t->aborted = true;
+		transfer_fail(t, CURLE_ABORTED_BY_CALLBACK, "aborted");
+	}
+	for (i = 0; i < client->opt.max_connections; i++)
+	{
+		if (client->conns[i].state == CONN_CONNECTING)
+			conn_close(&client->conns[i]);
 	}
 	pool_sweep(client);
-
-	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	unmask_signals(client);
 }
 
-/*
- * libcurl cannot be told to close its idle connections, nor to read a CA file
- * again.  So a new pool takes over, and the old one goes when its transfers
- * are done.
- */
 void
 ln_http_forget_connections(HttpClient *client)
 {
-	sigset_t	saved;
+	Origin	   *o;
 
 	if (client->taken != NULL)
 		transfer_release(client->taken);
 
-	block_signals(&saved);
-	if (pool_create(client))
-		pool_sweep(client);
-	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	for (o = client->origins; o != NULL; o = o->next)
+		origin_forget(o);
+	pool_sweep(client);
+	unmask_signals(client);
+	if (client->nwaiting > 0)
+		client->more = true;
 }
 
 /*
- * The kind of a fault, for people; libcurl's own sentence tells the rest.
+ * The kind of a fault, for people; the sentence beside it tells the rest.
  */
 const char *
 ln_http_fault_name(int curl_code)
@@ -697,38 +781,39 @@ ln_http_version(void)
 /* ---------- pools ---------- */
 
 /*
- * Make a new current pool.  False = no memory, nothing changed.
+ * A pool with room for a connection.  NULL = no memory.
  */
-static bool
-pool_create(HttpClient *client)
+static Pool *
+pool_get(HttpClient *client)
 {
-	Pool	   *pool = calloc(1, sizeof(Pool));
-	const HttpOptions *opt = &client->opt;
+	Pool	   *pool;
 
+	for (pool = client->pools; pool != NULL; pool = pool->next)
+	{
+		if (!pool->stale && pool->nconns < POOL_CONNECTIONS)
+			return pool;
+	}
+
+	pool = calloc(1, sizeof(Pool));
 	if (pool == NULL)
-		return false;
+		return NULL;
 	pool->client = client;
 	pool->deadline_us = -1;
+	mask_signals(client);
 	pool->multi = curl_multi_init();
 	if (pool->multi == NULL)
 	{
 		free(pool);
-		return false;
+		return NULL;
 	}
 
+	/* we count ourselves; it must never close one to make room */
+	curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS,
+					  2L * POOL_CONNECTIONS);
 	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
 	curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer);
 	curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
-	curl_multi_setopt(pool->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-					  (long) opt->max_connections);
-	curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-					  (long) opt->max_host_connections);
-	curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS,
-					  (long) opt->max_connections);
-	if (opt->max_streams > 0)
-		curl_multi_setopt(pool->multi, CURLMOPT_MAX_CONCURRENT_STREAMS,
-						  (long) opt->max_streams);
 #if LIBCURL_VERSION_NUM >= 0x081400
 
 	/*
@@ -739,17 +824,18 @@ pool_create(HttpClient *client)
 
 	pool->next = client->pools;
 	client->pools = pool;
-	return true;
+	return pool;
 }
 
 /*
- * Close the connections of a pool without transfers, and free it.
+ * Free a pool without connections.
  */
 static void
 pool_free(Pool *pool)
 {
 	int			fd;
 
+	mask_signals(pool->client);
 	curl_multi_cleanup(pool->multi);
 
 	/* descriptors that libcurl closed without a word */
@@ -767,24 +853,28 @@ pool_free(Pool *pool)
 }
 
 /*
- * Free the pools that are neither current nor in use.
+ * Free the pools that nothing is in, but one, which knows addresses and
+ * authorities.
  */
 static void
 pool_sweep(HttpClient *client)
 {
-	Pool	  **link = &client->pools->next;
+	Pool	  **link = &client->pools;
+	bool		kept = false;
 
 	while (*link != NULL)
 	{
 		Pool	   *pool = *link;
 
-		if (pool->running == 0)
+		if (pool->nconns == 0 && (pool->stale || kept))
 		{
 			*link = pool->next;
 			pool_free(pool);
+			continue;
 		}
-		else
-			link = &pool->next;
+		if (!pool->stale)
+			kept = true;
+		link = &pool->next;
 	}
 }
 
@@ -801,90 +891,713 @@ pool_timer(Pool *pool)
 		(void) on_timer(pool->multi, timeout_ms, pool);
 }
 
-/* ---------- transfers ---------- */
+/* ---------- origins ---------- */
 
 /*
- * May this line be sent as a header?
+ * The origin of a request; made when it is not known yet.  NULL = no memory.
  */
-static bool
-header_good(const char *line, const char **why)
+static Origin *
+origin_find(HttpClient *client, const Http1Url *parts, const char *url,
+			const char *ca_file, const char *proxy)
 {
-	static const char *const reserved[] =
-	{
-		/* these would break the framing, and the proof with it */
-		"content-length", "transfer-encoding", "expect", "connection",
-		"upgrade", "te", "trailer"
-	};
-	const unsigned char *p;
-	const char *colon;
+	uint32_t	hash = 2166136261u;
+	Origin	  **link;
+	Origin	   *o = client->last_origin;
 	size_t		i;
-	size_t		namelen;
 
-	for (p = (const unsigned char *) line; *p != '\0'; p++)
+#define IS_IT(o) (strncmp((o)->base, url, parts->base_len) == 0 && \
+				  (o)->base[parts->base_len] == '\0' && \
+				  strcmp((o)->ca_file, ca_file) == 0 && \
+				  strcmp((o)->proxy, proxy) == 0)
+
+	if (o != NULL && IS_IT(o))
+		return o;
+	for (i = 0; i < parts->base_len; i++)
+		hash = (hash ^ (unsigned char) url[i]) * 16777619u;
+	for (o = client->origins; o != NULL; o = o->next)
 	{
-		if (*p < 0x20 || *p == 0x7F)
+		if (o->hash == hash && IS_IT(o))
 		{
-			*why = "A header contains a control character.";
-			return false;
+			client->last_origin = o;
+			return o;
 		}
 	}
+#undef IS_IT
 
-	colon = strchr(line, ':');
-	namelen = colon != NULL ? (size_t) (colon - line) : 0;
-	if (namelen == 0)
+	/* settings change, and what they were is to be forgotten */
+	client->last_origin = NULL;
+	for (link = &client->origins;
+		 *link != NULL && client->norigins >= KEEP_ORIGINS;)
 	{
-		*why = "A header has no name.";
+		o = *link;
+		if (o->nconns == 0 && o->waiting.head == NULL)
+		{
+			*link = o->next;
+			client->norigins--;
+			origin_free(o);
+		}
+		else
+			link = &o->next;
+	}
+
+	o = calloc(1, sizeof(Origin));
+	if (o == NULL)
+		return NULL;
+	o->client = client;
+	o->hash = hash;
+	o->https = parts->https;
+	o->base = strndup(url, parts->base_len);
+	o->ca_file = strdup(ca_file);
+	o->proxy = strdup(proxy);
+	if (o->base == NULL || o->ca_file == NULL || o->proxy == NULL)
+	{
+		origin_free(o);
+		return NULL;
+	}
+	o->next = client->origins;
+	client->origins = o;
+	client->last_origin = o;
+	client->norigins++;
+	return o;
+}
+
+static void
+origin_free(Origin *o)
+{
+	free(o->base);
+	free(o->ca_file);
+	free(o->proxy);
+	free(o);
+}
+
+/*
+ * What is idle or under way is closed now, what is busy afterwards; and new
+ * connections come from new pools, since libcurl's multi handle keeps
+ * addresses and authorities.
+ */
+static void
+origin_forget(Origin *o)
+{
+	HttpClient *client = o->client;
+	Pool	   *pool;
+	int			i;
+
+	o->generation++;
+	while (o->idle_head != NULL)
+		conn_close(o->idle_head);
+	for (i = 0; o->nconnecting > 0 && i < client->opt.max_connections; i++)
+	{
+		if (client->conns[i].state == CONN_CONNECTING &&
+			client->conns[i].origin == o)
+			conn_close(&client->conns[i]);
+	}
+	for (pool = client->pools; pool != NULL; pool = pool->next)
+		pool->stale = true;
+}
+
+/*
+ * Has the file with the authorities been replaced?
+ */
+static void
+origin_check_ca(Origin *o, int64_t now)
+{
+	FileStamp	stamp;
+	struct stat st;
+	const char *path = o->ca_file;
+
+	if (!o->https ||
+		(o->ca_checked_us != 0 && now - o->ca_checked_us < CA_CHECK_US))
+		return;
+
+	if (*path == '\0')
+	{
+		const		curl_version_info_data *info =
+		curl_version_info(CURLVERSION_NOW);
+
+		path = info->cainfo != NULL ? info->cainfo : info->capath;
+	}
+	memset(&stamp, 0, sizeof(stamp));
+	if (path != NULL && stat(path, &st) == 0)
+	{
+		stamp.dev = st.st_dev;
+		stamp.ino = st.st_ino;
+		stamp.size = st.st_size;
+		stamp.changed = st.st_mtim;
+	}
+	if (o->ca_checked_us != 0 &&
+		(stamp.dev != o->ca_stamp.dev || stamp.ino != o->ca_stamp.ino ||
+		 stamp.size != o->ca_stamp.size ||
+		 stamp.changed.tv_sec != o->ca_stamp.changed.tv_sec ||
+		 stamp.changed.tv_nsec != o->ca_stamp.changed.tv_nsec))
+		origin_forget(o);
+	o->ca_stamp = stamp;
+	o->ca_checked_us = now;
+}
+
+/*
+ * May another connection be opened?  The idle one of another origin makes
+ * room.
+ */
+static bool
+origin_room(Origin *o)
+{
+	HttpClient *client = o->client;
+	Origin	   *other;
+
+	if (o->nconns >= client->opt.max_host_connections)
+		return false;
+	if (client->free_conns != NULL)
+		return true;
+	for (other = client->origins; other != NULL; other = other->next)
+	{
+		if (other->idle_tail != NULL)
+		{
+			conn_close(other->idle_tail);
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Give its waiting transfers connections.
+ */
+static void
+origin_serve(Origin *o, int64_t now, int *starts)
+{
+	origin_check_ca(o, now);
+	while (o->waiting.head != NULL)
+	{
+		Transfer   *t = o->waiting.head;
+		Conn	   *c;
+
+		/* its time is over: not to be sent any more */
+		if (t->deadline_us <= now)
+			return;
+		if (*starts >= STARTS_PER_STEP)
+		{
+			o->client->more = true;
+			return;
+		}
+
+		c = conn_idle(o, now);
+		if (c != NULL)
+		{
+			(*starts)++;
+			(void) list_pop(&o->waiting);
+			o->client->nwaiting--;
+			conn_begin(c, t);
+			continue;
+		}
+
+		if (o->nconnecting >= o->waiting.n ||
+			o->nconnecting >= MAX_CONNECTING || !origin_room(o))
+			return;
+		if (!conn_open(o, t->connect_timeout_ms))
+			origin_failed(o, CURLE_FAILED_INIT,
+						  "libcurl could not begin a connection");
+	}
+}
+
+/*
+ * A connection did not come about.  It was made for one transfer, so one
+ * fails: the one that has waited for the longest time.  Unless there is still
+ * one under way for each: then its transfer has been served otherwise.
+ */
+static void
+origin_failed(Origin *o, CURLcode code, const char *error)
+{
+	int64_t		now = now_us();
+	Transfer   *t;
+
+	if (o->waiting.n <= o->nconnecting)
+		return;
+	while ((t = list_pop(&o->waiting)) != NULL)
+	{
+		o->client->nwaiting--;
+		transfer_fail(t, code, error);
+
+		/*
+		 * When there is no connection at all, also those that it is too late
+		 * for: they would not fare better.
+		 */
+		t = o->waiting.head;
+		if (t == NULL || o->nconns > o->nconnecting ||
+			now - t->started_us < (int64_t) t->connect_timeout_ms * 1000)
+			break;
+	}
+}
+
+/* ---------- connections ---------- */
+
+/*
+ * Begin to make a connection.  False = no memory.
+ */
+static bool
+conn_open(Origin *o, int connect_timeout_ms)
+{
+	HttpClient *client = o->client;
+	Pool	   *pool = pool_get(client);
+	Conn	   *c = client->free_conns;
+	CURL	   *easy;
+
+	if (pool == NULL || c == NULL)
+		return false;
+	easy = curl_easy_init();
+	if (easy == NULL)
+		return false;
+
+	client->free_conns = c->next;
+	memset(c, 0, sizeof(*c));
+	c->fd = -1;
+	c->easy = easy;
+	c->origin = o;
+	c->pool = pool;
+	c->generation = o->generation;
+	c->state = CONN_CONNECTING;
+	mask_signals(client);
+	if (!conn_options(c, connect_timeout_ms) ||
+		curl_multi_add_handle(pool->multi, easy) != CURLM_OK)
+	{
+		curl_easy_cleanup(easy);
+		c->state = CONN_FREE;
+		c->easy = NULL;
+		c->next = client->free_conns;
+		client->free_conns = c;
 		return false;
 	}
-	for (i = 0; i < namelen; i++)
-	{
-		char		c = line[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			  (c >= '0' && c <= '9') || strchr("!#$%&'*+-.^_`|~", c) != NULL))
-		{
-			*why = "A header has a malformed name.";
-			return false;
-		}
-	}
-	if (colon[1 + strspn(colon + 1, " ")] == '\0')
-	{
-		*why = "A header has no value.";	/* libcurl would leave it out */
-		return false;
-	}
-	for (i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
-	{
-		const char *value;
-		size_t		valuelen;
-
-		if (header_is(line, strlen(line), reserved[i], &value, &valuelen))
-		{
-			*why = "A header is reserved for the HTTP client.";
-			return false;
-		}
-	}
+	pool->nconns++;
+	pool->deadline_us = 0;
+	o->nconns++;
+	o->nconnecting++;
+	client->nconns++;
+	client->nconnecting++;
 	return true;
 }
 
 /*
- * http:// or https://, without blanks and control characters.  The rest is
- * left to libcurl, which also refuses credentials.
+ * What libcurl has to know.
  */
 static bool
-url_good(const char *url)
+conn_options(Conn *c, int connect_timeout_ms)
 {
-	const unsigned char *p;
+	HttpClient *client = c->origin->client;
+	const Origin *o = c->origin;
+	CURL	   *easy = c->easy;
 
-	if (url == NULL || (strncmp(url, "https://", 8) != 0 &&
-						strncmp(url, "http://", 7) != 0))
+	curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, c);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, c->error);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+
+#if LIBCURL_VERSION_NUM >= 0x075700
+
+	/*
+	 * Otherwise the end of a transfer waits for its resolver thread, and with
+	 * it for a name server that does not answer.
+	 */
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
+
+#if LIBCURL_VERSION_NUM >= 0x075500
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
+					 (long) (CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+	curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
+	curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+
+	/* what ALPN offers, and all that http1.c speaks */
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+					 (long) CURL_HTTP_VERSION_1_1);
+
+	/* "" is no proxy, whatever the environment says; and no exceptions */
+	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+	if (curl_easy_setopt(easy, CURLOPT_PROXY, o->proxy) != CURLE_OK)
 		return false;
-	for (p = (const unsigned char *) url; *p != '\0'; p++)
+	curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+	curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long) CURLHEADER_SEPARATE);
+	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION,
+					 (long) CURL_SSLVERSION_TLSv1_2);
+
+	/* a resumed session is not verified again, and the CA file may be new */
+	curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+
+	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,
+					 client->opt.max_lifetime_s < DNS_CACHE_S ?
+					 (long) client->opt.max_lifetime_s : DNS_CACHE_S);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long) RECEIVE_BYTES);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+					 (long) connect_timeout_ms);
+
+	/* this file and nothing beside it: so not the default directory */
+	if (o->ca_file[0] != '\0' &&
+		(curl_easy_setopt(easy, CURLOPT_CAINFO, o->ca_file) != CURLE_OK ||
+		 curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK ||
+		 curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO,
+						  o->ca_file) != CURLE_OK ||
+		 curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL) != CURLE_OK))
+		return false;
+	return curl_easy_setopt(easy, CURLOPT_URL, o->base) == CURLE_OK;
+}
+
+/*
+ * libcurl is done with making a connection.
+ */
+static void
+conn_made(Conn *c, CURLcode code)
+{
+	Origin	   *o = c->origin;
+	HttpClient *client = o->client;
+	curl_socket_t fd = CURL_SOCKET_BAD;
+	int64_t		life_us = (int64_t) client->opt.max_lifetime_s * 1000000;
+
+	if (code != CURLE_OK)
 	{
-		if (*p <= 0x20 || *p >= 0x7F)
-			return false;
+		char		error[CURL_ERROR_SIZE];
+
+		snprintf(error, sizeof(error), "%s", c->error[0] != '\0' ? c->error :
+				 curl_easy_strerror(code));
+		conn_close(c);
+		origin_failed(o, code, error);
+		return;
 	}
+
+	/*
+	 * Another connection that began at this moment may have led libcurl to
+	 * close this one, because of a ticket for instance: once more.
+	 */
+	curl_easy_getinfo(c->easy, CURLINFO_ACTIVESOCKET, &fd);
+	if (fd == CURL_SOCKET_BAD || !fd_room(client, fd))
+	{
+		conn_close(c);
+		if (o->waiting.head != NULL &&
+			o->waiting.head->restarts++ >= MAX_RESTARTS)
+			origin_failed(o, CURLE_COULDNT_CONNECT,
+						  "connections are lost as they are made");
+		return;
+	}
+
+	o->nconnecting--;
+	client->nconnecting--;
+	c->fd = fd;
+	client->fds[fd].conn = c;
+	client->fds[fd].pool = NULL;
+	fd_register(client, fd, EPOLLIN);
+
+	/* not all at the same time */
+	c->idle_us = now_us();
+	c->dies_us = c->idle_us + life_us -
+		life_us / 4 * (int64_t) (client->made++ % 16) / 16;
+	c->state = CONN_IDLE;
+	c->next = o->idle_head;
+	if (o->idle_head != NULL)
+		o->idle_head->prev = c;
+	else
+		o->idle_tail = c;
+	o->idle_head = c;
+
+	/* this also makes it ours in the eyes of libcurl */
+	if (!conn_quiet(c))
+	{
+		conn_close(c);
+		origin_failed(o, CURLE_WEIRD_SERVER_REPLY,
+					  "the server closed the connection, or spoke, before it was asked");
+	}
+}
+
+/*
+ * Close a connection, whatever it is doing; its transfer is the caller's.
+ */
+static void
+conn_close(Conn *c)
+{
+	Origin	   *o = c->origin;
+	HttpClient *client = o->client;
+
+	if (c->state == CONN_IDLE)
+		idle_unlink(c);
+	else if (c->state == CONN_CONNECTING)
+	{
+		o->nconnecting--;
+		client->nconnecting--;
+	}
+	if (c->transfer != NULL)
+	{
+		c->transfer->conn = NULL;
+		c->transfer = NULL;
+	}
+
+	/*
+	 * Shut down first: nothing that libcurl or its TLS library still holds
+	 * may leave, and old versions (7.81) close it only when they next make a
+	 * connection.
+	 */
+	if (c->fd >= 0)
+	{
+		fd_register(client, c->fd, 0);
+		client->fds[c->fd].conn = NULL;
+		(void) shutdown(c->fd, SHUT_RDWR);
+		c->fd = -1;
+	}
+	mask_signals(client);
+	curl_multi_remove_handle(c->pool->multi, c->easy);
+	curl_easy_cleanup(c->easy);
+	c->easy = NULL;
+	c->pool->nconns--;
+	o->nconns--;
+	client->nconns--;
+	c->state = CONN_FREE;
+	c->next = client->free_conns;
+	client->free_conns = c;
+}
+
+static void
+idle_unlink(Conn *c)
+{
+	Origin	   *o = c->origin;
+
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		o->idle_head = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	else
+		o->idle_tail = c->prev;
+	c->next = c->prev = NULL;
+}
+
+/*
+ * Is there nothing to read?  A connection without a request has nothing to
+ * say, except for tickets of TLS, which libcurl keeps to itself.
+ */
+static bool
+conn_quiet(Conn *c)
+{
+	HttpClient *client = c->origin->client;
+	size_t		n = 0;
+
+	return curl_easy_recv(c->easy, client->buf, sizeof(client->buf),
+						  &n) == CURLE_AGAIN;
+}
+
+/*
+ * An idle connection that may be used, off the stack.  What a record of TLS
+ * brought may lie in libcurl, where the kernel does not show it.
+ */
+static Conn *
+conn_idle(Origin *o, int64_t now)
+{
+	int			max_idle_s = o->client->opt.max_idle_s;
+	Conn	   *c;
+
+	while ((c = o->idle_head) != NULL)
+	{
+		struct pollfd p = {c->fd, POLLIN, 0};
+
+		/* a new one may be used once, though max_idle_s is 0 */
+		if (now < c->dies_us &&
+			now - c->idle_us < (int64_t) (max_idle_s > 0 || c->used ?
+										  max_idle_s : 1) * 1000000 &&
+			((!o->https && poll(&p, 1, 0) == 0) || conn_quiet(c)))
+		{
+			idle_unlink(c);
+			return c;
+		}
+		conn_close(c);
+	}
+	return NULL;
+}
+
+/*
+ * Send a request over a connection.
+ */
+static void
+conn_begin(Conn *c, Transfer *t)
+{
+	c->state = CONN_BUSY;
+	c->transfer = t;
+	t->conn = c;
+	t->state = TRANSFER_RUNNING;
+	t->new_connection = !c->used;
+	c->used = true;
+	(void) conn_send(c);
+}
+
+/*
+ * A transfer is over, its connection becomes idle or goes.
+ */
+static void
+conn_end(Conn *c, bool reusable)
+{
+	Origin	   *o = c->origin;
+	HttpClient *client = o->client;
+	int64_t		now = now_us();
+
+	if (!reusable || client->opt.max_idle_s == 0 ||
+		c->generation != o->generation)
+	{
+		conn_close(c);
+		return;
+	}
+	c->transfer->conn = NULL;
+	c->transfer = NULL;
+	c->state = CONN_IDLE;
+	c->idle_us = now;
+	c->prev = NULL;
+	c->next = o->idle_head;
+	if (o->idle_head != NULL)
+		o->idle_head->prev = c;
+	else
+		o->idle_tail = c;
+	o->idle_head = c;
+
+	/* those that a quieter time does not need, one by one */
+	if (now - o->idle_tail->idle_us >=
+		(int64_t) client->opt.max_idle_s * 1000000)
+		conn_close(o->idle_tail);
+}
+
+/*
+ * Send as much of the request as the connection takes.  False = the transfer
+ * is over, or waits again.
+ */
+static bool
+conn_send(Conn *c)
+{
+	Transfer   *t = c->transfer;
+	HttpClient *client = t->client;
+
+	/* nothing more, once an answer has come */
+	while (t->sent < t->out_len && !ln_http1_final(&t->answer))
+	{
+		CURLcode	code;
+		size_t		n = 0;
+
+		/*
+		 * The mark first: a volatile store stays before the call that sends
+		 * the bytes.
+		 */
+		if (t->journal != NULL)
+			*t->journal = 1;
+		code = curl_easy_send(c->easy, t->out + t->sent, t->out_len - t->sent,
+							  &n);
+		if (code == CURLE_OK && n > 0)
+		{
+			t->sent += n;
+			continue;
+		}
+		if (code == CURLE_OK || code == CURLE_AGAIN)
+		{
+			fd_register(client, c->fd, EPOLLIN | EPOLLOUT);
+			return true;
+		}
+
+		/* an answer may lie there, which says why */
+		if (!conn_read(c))
+			return false;
+
+		if (conn_restart(c))
+			return false;
+		snprintf(t->error, sizeof(t->error), "%s", c->error[0] != '\0' ?
+				 c->error : curl_easy_strerror(code));
+		t->code = code;
+		conn_close(c);
+		transfer_finish(t);
+		return false;
+	}
+
+	fd_register(client, c->fd, EPOLLIN);
 	return true;
 }
+
+/*
+ * A connection has ended.  If it is one that was kept, and took less than the
+ * request and said nothing, it was dead already: once more, over another one.
+ */
+static bool
+conn_restart(Conn *c)
+{
+	Transfer   *t = c->transfer;
+
+	if (t->sent == t->out_len || t->new_connection || t->answer.bytes > 0 ||
+		t->restarts >= MAX_RESTARTS)
+		return false;
+	t->restarts++;
+	t->sent = 0;
+	conn_close(c);
+	t->state = TRANSFER_WAITING;
+	list_push_front(&t->origin->waiting, t);
+	t->client->nwaiting++;
+	t->client->more = true;
+	return true;
+}
+
+/*
+ * Read what has come.  False = the transfer is over, or waits again.
+ */
+static bool
+conn_read(Conn *c)
+{
+	Transfer   *t = c->transfer;
+	HttpClient *client = t->client;
+
+	/* every answer is capped, so this comes to an end */
+	for (;;)
+	{
+		size_t		n = 0;
+		bool		surplus = false;
+		CURLcode	code;
+
+		code = curl_easy_recv(c->easy, client->buf, sizeof(client->buf), &n);
+		if (code == CURLE_AGAIN)
+			return true;
+		if (code == CURLE_OK && n > 0)
+		{
+			if (transfer_take(t, client->buf, n, &surplus))
+				continue;
+		}
+		else if (conn_restart(c))
+			return false;
+		else
+		{
+			ln_http1_end(&t->answer);
+			if (code != CURLE_OK)
+			{
+				t->code = code;
+				snprintf(t->error, sizeof(t->error), "%s",
+						 c->error[0] != '\0' ? c->error :
+						 curl_easy_strerror(code));
+			}
+			else if (t->answer.state == HTTP1_BROKEN)
+				t->code = t->answer.bytes == 0 ? CURLE_GOT_NOTHING :
+					CURLE_PARTIAL_FILE;
+			surplus = true;
+		}
+
+		conn_end(c, !surplus && t->sent == t->out_len && t->code == CURLE_OK &&
+				 ln_http1_reusable(&t->answer));
+		transfer_finish(t);
+		return false;
+	}
+}
+
+/* ---------- transfers ---------- */
 
 /*
  * Take over a request.  False = refused, the transfer stays free.
@@ -894,8 +1607,8 @@ transfer_prepare(Transfer *t, const HttpRequest *req, const char **why)
 {
 	bool		is_post = req->method != NULL &&
 	strcmp(req->method, "POST") == 0;
-	size_t		need = 0;
-	size_t		pos = 0;
+	Http1Url	parts;
+	size_t		head_len;
 	int			i;
 
 	if (!is_post && (req->method == NULL || strcmp(req->method, "GET") != 0))
@@ -905,7 +1618,6 @@ transfer_prepare(Transfer *t, const HttpRequest *req, const char **why)
 	}
 	if (is_post != (req->body != NULL && req->body_len > 0))
 	{
-		/* an empty body would never be asked for: no proof */
 		*why = "POST needs a body, GET must not have one.";
 		return false;
 	}
@@ -914,7 +1626,7 @@ transfer_prepare(Transfer *t, const HttpRequest *req, const char **why)
 		*why = "The body is too large.";
 		return false;
 	}
-	if (!url_good(req->url))
+	if (!ln_http1_url(req->url, &parts))
 	{
 		*why = "The URL is not an http or https URL.";
 		return false;
@@ -931,312 +1643,138 @@ transfer_prepare(Transfer *t, const HttpRequest *req, const char **why)
 	}
 	for (i = 0; i < req->nheaders; i++)
 	{
-		if (!header_good(req->headers[i], why))
+		if (!ln_http1_header_good(req->headers[i], why))
 			return false;
-		need += strlen(req->headers[i]) + 1;
 	}
 
-	/* memory before anything else, so that failure changes nothing */
 	*why = "Out of memory.";
-	if (!reserve(&t->body, &t->body_room, req->body_len) ||
-		!reserve(&t->header_text, &t->header_room, need))
-		return false;
-	if (t->list_room < req->nheaders + 1)
+	head_len = ln_http1_head(t->out, t->out_room, req->method, &parts,
+							 req->headers, req->nheaders,
+							 is_post ? (int64_t) req->body_len : -1);
+	if (head_len + req->body_len > t->out_room)
 	{
-		int			room = req->nheaders + 1 < 8 ? 8 : req->nheaders + 1;
-		struct curl_slist *list = malloc((size_t) room * sizeof(*list));
-
-		if (list == NULL)
+		if (!reserve(&t->out, &t->out_room, head_len + req->body_len))
 			return false;
-		if (t->easy != NULL)
-			curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, NULL);
-		t->list_set = NULL;
-		free(t->list);
-		t->list = list;
-		t->list_room = room;
+		head_len = ln_http1_head(t->out, t->out_room, req->method, &parts,
+								 req->headers, req->nheaders,
+								 is_post ? (int64_t) req->body_len : -1);
 	}
-	if (!transfer_handle(t) || !transfer_options(t, req))
+	if (is_post)
+		memcpy(t->out + head_len, req->body, req->body_len);
+	t->origin = origin_find(t->client, &parts, req->url,
+							req->ca_file != NULL ? req->ca_file : "",
+							req->proxy != NULL ? req->proxy : "");
+	if (t->origin == NULL)
 		return false;
 
-	/*
-	 * A curl_slist is documented to be a plain list of strings, and libcurl
-	 * keeps the pointer to its first node only.  "Expect:" without a value
-	 * removes a header that libcurl would add for large bodies.
-	 */
-	t->list[0].data = (char *) "Expect:";
-	for (i = 0; i < req->nheaders; i++)
-	{
-		size_t		len = strlen(req->headers[i]) + 1;
-
-		memcpy(t->header_text + pos, req->headers[i], len);
-		t->list[i].next = &t->list[i + 1];
-		t->list[i + 1].data = t->header_text + pos;
-		pos += len;
-	}
-	t->list[i].next = NULL;
-
+	t->head_len = head_len;
+	t->out_len = head_len + req->body_len;
+	t->sent = 0;
+	t->conn = NULL;
 	t->tag = req->tag;
-	t->has_body = is_post;
-	t->journal = req->journal;
-	if (is_post)
-		memcpy(t->body, req->body, req->body_len);
-	t->body_len = req->body_len;
-	t->body_pos = 0;
+	t->is_post = is_post;
+	t->journal = is_post ? req->journal : NULL;
+	t->connect_timeout_ms = req->connect_timeout_ms;
+	t->total_timeout_ms = req->total_timeout_ms;
 
-	t->asked = false;
-	t->restart = false;
 	t->restarts = 0;
 	t->aborted = false;
-	t->head = HEAD_CLOSED;
-	t->status = 0;
-	t->header_lines = 0;
-	t->header_bytes = 0;
-	t->interims = 0;
-	t->reason = NULL;
-	t->retry_after_ms = -1;
-	t->request_id[0] = '\0';
+	t->new_connection = false;
+	ln_http1_begin(&t->answer);
 	t->response_len = 0;
 	t->truncated = false;
-	t->new_connection = false;
-	t->errbuf[0] = '\0';
+	t->code = CURLE_OK;
+	t->error[0] = '\0';
 	return true;
 }
 
 /*
- * Make sure the transfer has a handle.
+ * Take what was received.  False = the answer is over; is there something
+ * behind it?
  */
 static bool
-transfer_handle(Transfer *t)
+transfer_take(Transfer *t, const char *data, size_t len, bool *surplus)
 {
-	if (t->easy != NULL)
-		return true;
-	t->easy = curl_easy_init();
-	if (t->easy == NULL)
-		return false;
-	transfer_base_options(t);
-	return true;
-}
-
-/*
- * Set in a new (or reset) handle what is the same for all requests.  None of
- * these can fail except for want of memory, and then the request does.
- */
-static void
-transfer_base_options(Transfer *t)
-{
-	HttpClient *client = t->client;
-	CURL	   *easy = t->easy;
-
-	/* nothing else is set */
-	(void) replace_string(&t->url, NULL);
-	(void) replace_string(&t->ca_file, NULL);
-	(void) replace_string(&t->proxy, NULL);
-	t->connect_timeout_ms = 0;
-	t->total_timeout_ms = 0;
-	t->post_size = -1;
-	t->is_post = -1;
-	t->http2 = 0;
-	t->list_set = NULL;
-
-	curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->errbuf);
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-
-#if LIBCURL_VERSION_NUM >= 0x075700
-
-	/*
-	 * Otherwise the end of a transfer waits for its resolver thread, and with
-	 * it for a name server that does not answer.
-	 */
-	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
-
-	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-	curl_easy_setopt(easy, CURLOPT_READDATA, t);
-	curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);
-	curl_easy_setopt(easy, CURLOPT_SEEKDATA, t);
-	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_prereq);
-	curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client);
-	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
-
-	/* http and https, one request, one answer */
-#if LIBCURL_VERSION_NUM >= 0x075500
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
-					 (long) (CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
-	curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
-	curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-					 (long) CURL_HTTP_VERSION_1_1);
-
-	/* "" is no proxy, whatever the environment says; and no exceptions */
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-	curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long) CURLHEADER_SEPARATE);
-	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
-	curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION,
-					 (long) CURL_SSLVERSION_TLSv1_2);
-
-	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_S);
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER_BYTES);
-	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES);
-
-	/*
-	 * libcurl's default idle age is 118 s.  It counts in whole seconds, so 0
-	 * alone would still reuse a connection within the second.
-	 */
-	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN,
-					 (long) client->opt.max_idle_s);
-	curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN,
-					 (long) client->opt.max_lifetime_s);
-	if (client->opt.max_idle_s == 0)
+	while (len > 0 && !ln_http1_ended(&t->answer))
 	{
-		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+		const char *body;
+		size_t		body_len;
+		size_t		n = ln_http1_feed(&t->answer, data, len, &body, &body_len);
+
+		if (body_len > 0 && !transfer_keep(t, body, body_len))
+		{
+			t->truncated = true;
+			t->code = CURLE_WRITE_ERROR;
+			snprintf(t->error, sizeof(t->error), "response too long");
+			return false;
+		}
+		data += n;
+		len -= n;
 	}
+	if (t->answer.state == HTTP1_BROKEN)
+		t->code = CURLE_WEIRD_SERVER_REPLY;
+	*surplus = len > 0;
+	return !ln_http1_ended(&t->answer);
 }
 
 /*
- * Set what differs from the previous request of this handle.  libcurl copies
- * strings at each setting, so the usual case, nothing, is worth finding out.
+ * Keep a piece of a body.  False = there is more than may be kept.
  */
 static bool
-transfer_options(Transfer *t, const HttpRequest *req)
+transfer_keep(Transfer *t, const char *data, size_t len)
 {
-	CURL	   *easy = t->easy;
-	bool		is_post = req->method[0] == 'P';
-	const char *proxy = req->proxy != NULL ? req->proxy : "";
-	const char *ca_file = req->ca_file != NULL ? req->ca_file : "";
-	const char *old_ca_file = t->ca_file != NULL ? t->ca_file : "";
+	size_t		max = t->client->opt.max_response;
+	size_t		keep = len;
 
-	/* libcurl's default bundle comes back by resetting everything only */
-	if (*old_ca_file != '\0' && *ca_file == '\0')
+	if (t->response_len + keep > max)
+		keep = max - t->response_len;
+	if (t->response_len + keep > t->response_room)
 	{
-		curl_easy_reset(easy);
-		transfer_base_options(t);
-	}
+		size_t		room = t->response_room > 0 ? t->response_room :
+		FIRST_RESPONSE_BYTES;
+		char	   *p;
 
-	if (t->url == NULL || strcmp(t->url, req->url) != 0)
-	{
-		if (!replace_string(&t->url, req->url))
+		while (room < t->response_len + keep)
+			room *= 2;
+		p = realloc(t->response, room);
+		if (p == NULL)
 			return false;
-		if (curl_easy_setopt(easy, CURLOPT_URL, req->url) != CURLE_OK)
-		{
-			(void) replace_string(&t->url, NULL);
-			return false;
-		}
+		t->response = p;
+		t->response_room = room;
 	}
-	if (strcmp(t->proxy != NULL ? t->proxy : "", proxy) != 0)
-	{
-		if (!replace_string(&t->proxy, proxy))
-			return false;
-		if (curl_easy_setopt(easy, CURLOPT_PROXY, proxy) != CURLE_OK)
-		{
-			/* never fall back to another proxy than was asked for */
-			curl_easy_cleanup(easy);
-			t->easy = NULL;
-			return false;
-		}
-	}
-	if (*ca_file != '\0' &&
-		(t->ca_file == NULL || strcmp(t->ca_file, ca_file) != 0))
-	{
-		/* this file and nothing beside it: so not the default directory */
-		if (!replace_string(&t->ca_file, ca_file))
-			return false;
-		if (curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file) != CURLE_OK ||
-			curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK ||
-			curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO,
-							 ca_file) != CURLE_OK ||
-			curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL) != CURLE_OK)
-		{
-			curl_easy_cleanup(easy);
-			t->easy = NULL;
-			return false;
-		}
-	}
-	if (t->is_post != (int) is_post)
-	{
-		if (is_post)
-			curl_easy_setopt(easy, CURLOPT_POST, 1L);
-		else
-			curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-		t->is_post = is_post;
-	}
-	if (is_post && t->post_size != (curl_off_t) req->body_len)
-	{
-		t->post_size = (curl_off_t) req->body_len;
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, t->post_size);
-	}
-	if (t->connect_timeout_ms != req->connect_timeout_ms)
-	{
-		t->connect_timeout_ms = req->connect_timeout_ms;
-		curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-						 t->connect_timeout_ms);
-	}
-	if (t->total_timeout_ms != req->total_timeout_ms)
-	{
-		t->total_timeout_ms = req->total_timeout_ms;
-		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, t->total_timeout_ms);
-	}
-	if (t->http2 != (int) req->http2)
-	{
-		/* wait for a connection that can be shared rather than open many */
-		curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-						 (long) (req->http2 ? CURL_HTTP_VERSION_2TLS :
-								 CURL_HTTP_VERSION_1_1));
-		curl_easy_setopt(easy, CURLOPT_PIPEWAIT, req->http2 ? 1L : 0L);
-		t->http2 = req->http2;
-	}
-	if (t->list_set != t->list)
-	{
-		curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->list);
-		t->list_set = t->list;
-	}
-	return true;
+	if (keep > 0)
+		memcpy(t->response + t->response_len, data, keep);
+	t->response_len += keep;
+	return keep == len;
 }
 
 /*
- * A transfer has ended, or is ended here: judge it, and put it among those
- * that the caller may take.
+ * A transfer that has no connection any more is over: judge it, and put it
+ * among those that the caller may take.
  */
 static void
-transfer_finish(Transfer *t, CURLcode code)
+transfer_finish(Transfer *t)
 {
-	if (t->state == TRANSFER_RUNNING)
-	{
-		long		connects = 0;
-
-		curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
-		t->new_connection = connects > 0;
-		curl_multi_remove_handle(t->pool->multi, t->easy);
-		t->pool->running--;
-		t->pool = NULL;
-	}
-
-	t->code = code;
 	t->verdict = transfer_verdict(t);
+	if (t->error[0] == '\0' && t->answer.state != HTTP1_COMPLETE)
+		snprintf(t->error, sizeof(t->error), "%s",
+				 t->answer.reason != NULL ? t->answer.reason :
+				 "no complete answer");
 	t->elapsed_us = now_us() - t->started_us;
+	t->origin = NULL;
 	t->state = TRANSFER_DONE;
 	list_push(&t->client->done, t);
+}
+
+/*
+ * End a transfer that has no connection, or none any more.
+ */
+static void
+transfer_fail(Transfer *t, CURLcode code, const char *error)
+{
+	t->code = code;
+	snprintf(t->error, sizeof(t->error), "%s", error);
+	transfer_finish(t);
 }
 
 /*
@@ -1245,20 +1783,37 @@ transfer_finish(Transfer *t, CURLcode code)
 static HttpVerdict
 transfer_verdict(const Transfer *t)
 {
-	bool		complete = t->head >= HEAD_FINAL;
+	int			status = t->answer.status;
 
-	if (t->has_body && !t->asked)
+	if (t->sent < t->out_len)
 	{
-		if (complete && t->status >= 300 && t->status <= 499 &&
-			t->status != 408)
+		if (status >= 300 && status <= 499 && status != 408 && status != 425)
 			return HTTP_STATUS;
 		return HTTP_NOT_SENT;
 	}
-	if (complete)
-		return HTTP_STATUS;
-	if (!t->has_body && t->head == HEAD_CLOSED)
-		return HTTP_NOT_SENT;	/* a GET that never reached a server */
-	return HTTP_AMBIGUOUS;
+	return ln_http1_final(&t->answer) ? HTTP_STATUS : HTTP_AMBIGUOUS;
+}
+
+/*
+ * Retry-After as a delay from now.
+ */
+static int64_t
+transfer_retry_after_ms(const Transfer *t)
+{
+	int64_t		ms = -1;
+
+	if (t->answer.retry_after_s >= 0)
+		ms = t->answer.retry_after_s * 1000;
+	if (t->answer.retry_at != INT64_MIN)
+	{
+		int64_t		left = (t->answer.retry_at - (int64_t) time(NULL)) * 1000;
+
+		if (left < 0)
+			left = 0;
+		if (left > ms)
+			ms = left;
+	}
+	return ms > MAX_RETRY_AFTER_MS ? MAX_RETRY_AFTER_MS : ms;
 }
 
 /*
@@ -1271,11 +1826,13 @@ transfer_release(Transfer *t)
 
 	client->taken = NULL;
 	t->journal = NULL;
-	if (t->body_room > KEEP_BUFFER_BYTES)
+	explicit_bzero(t->out, t->head_len);
+	t->head_len = 0;
+	if (t->out_room > KEEP_BUFFER_BYTES)
 	{
-		free(t->body);
-		t->body = NULL;
-		t->body_room = 0;
+		free(t->out);
+		t->out = NULL;
+		t->out_room = 0;
 	}
 	if (t->response_room > KEEP_BUFFER_BYTES)
 	{
@@ -1284,34 +1841,9 @@ transfer_release(Transfer *t)
 		t->response_room = 0;
 	}
 
-	/* as a stack: under low load, few handles are created and stay warm */
+	/* as a stack: under low load, few buffers are used and stay warm */
 	t->state = TRANSFER_FREE;
-	t->next = client->idle.head;
-	client->idle.head = t;
-	if (client->idle.tail == NULL)
-		client->idle.tail = t;
-}
-
-/*
- * Free what a transfer owns, ending it without any result.
- */
-static void
-transfer_destroy(Transfer *t)
-{
-	if (t->state == TRANSFER_RUNNING)
-	{
-		curl_multi_remove_handle(t->pool->multi, t->easy);
-		t->pool->running--;
-	}
-	if (t->easy != NULL)
-		curl_easy_cleanup(t->easy);
-	free(t->url);
-	free(t->ca_file);
-	free(t->proxy);
-	free(t->body);
-	free(t->header_text);
-	free(t->list);
-	free(t->response);
+	list_push_front(&client->idle, t);
 }
 
 /*
@@ -1320,7 +1852,7 @@ transfer_destroy(Transfer *t)
 static bool
 reserve(char **buf, size_t *room, size_t need)
 {
-	size_t		size = *room > 0 ? *room : 256;
+	size_t		size = *room > 0 ? *room : 1024;
 	char	   *p;
 
 	if (need <= *room)
@@ -1336,47 +1868,10 @@ reserve(char **buf, size_t *room, size_t need)
 	return true;
 }
 
-/*
- * Replace a kept string by a copy of value (NULL = none).  When it fails,
- * there
- * is none.
- */
-static bool
-replace_string(char **current, const char *value)
-{
-	free(*current);
-	*current = value != NULL ? strdup(value) : NULL;
-	return value == NULL || *current != NULL;
-}
-
 /* ---------- moving on ---------- */
 
 /*
- * Hand the queued transfers to the current pool.
- */
-static void
-start_queued(HttpClient *client)
-{
-	Transfer   *t;
-	Pool	   *pool = client->pools;
-
-	while ((t = list_pop(&client->queued)) != NULL)
-	{
-		if (curl_multi_add_handle(pool->multi, t->easy) != CURLM_OK)
-		{
-			t->reason = "libcurl could not start the transfer";
-			transfer_finish(t, CURLE_FAILED_INIT);
-			continue;
-		}
-		t->state = TRANSFER_RUNNING;
-		t->pool = pool;
-		pool->running++;
-		pool->deadline_us = 0;
-	}
-}
-
-/*
- * Tell libcurl which sockets are ready.  False = there may be more of them.
+ * Serve the sockets that are ready.  False = there may be more of them.
  */
 static bool
 serve_sockets(HttpClient *client)
@@ -1384,212 +1879,190 @@ serve_sockets(HttpClient *client)
 	int			n;
 	int			i;
 
-	n = epoll_wait(client->epfd, client->events, EVENTS_PER_STEP, 0);
+	n = epoll_wait(client->epfd, client->events, EVENTS_PER_TURN, 0);
 	for (i = 0; i < n; i++)
 	{
 		int			fd = client->events[i].data.fd;
 		uint32_t	ready = client->events[i].events;
-		uint32_t	wanted = client->fds[fd].wanted;
+		FdState    *st = &client->fds[fd];
+		Conn	   *c = st->conn;
 		int			bits = 0;
 		int			running;
 
+		if (c != NULL)
+		{
+			if (c->state == CONN_IDLE)
+			{
+				if (!conn_quiet(c))
+					conn_close(c);
+			}
+			else if (((ready & ~(uint32_t) EPOLLOUT) == 0 || conn_read(c)) &&
+					 (ready & EPOLLOUT) != 0)
+				(void) conn_send(c);
+			continue;
+		}
+
 		/*
 		 * An error is found by reading or writing.  Told of the error itself,
-		 * libcurl would give up without reading an answer that has arrived.
+		 * libcurl would give up without reading what has arrived.
 		 */
 		if (ready & (EPOLLERR | EPOLLHUP))
 			ready |= EPOLLIN | EPOLLOUT;
-		if (ready & wanted & EPOLLIN)
+		if (ready & st->wanted & EPOLLIN)
 			bits |= CURL_CSELECT_IN;
-		if (ready & wanted & EPOLLOUT)
+		if (ready & st->wanted & EPOLLOUT)
 			bits |= CURL_CSELECT_OUT;
-
-		if (bits != 0)
-			curl_multi_socket_action(client->fds[fd].pool->multi, fd, bits,
-									 &running);
-		else if (wanted == 0 && client->fds[fd].ours)
+		if (bits != 0 && st->pool != NULL)
 		{
-			struct pollfd p;
-
-			/*
-			 * Idle, and something happened to it.  Unless it has become idle
-			 * only now, by its transfer being run beside another one above:
-			 * so look again.
-			 */
-			p.fd = fd;
-			p.events = POLLIN;
-			if (poll(&p, 1, 0) > 0)
-			{
-				fd_spoil(client, fd);
-				fd_register(client, fd, 0);
-			}
+			mask_signals(client);
+			curl_multi_socket_action(st->pool->multi, fd, bits, &running);
 		}
-		else
-			fd_register(client, fd, wanted);
+		else if (st->wanted != st->registered)
+			fd_register(client, fd, st->wanted);
 	}
-	return n < EVENTS_PER_STEP;
+	return n < EVENTS_PER_TURN;
 }
 
 /*
  * Tell libcurl that its time has come.
  */
 static void
-serve_timer(Pool *pool, int64_t now)
+serve_timers(HttpClient *client)
 {
-	int			running;
+	int64_t		now = -1;
+	Pool	   *pool;
 
-	if (pool->deadline_us < 0 || now < pool->deadline_us)
-		return;
-	pool->deadline_us = -1;
-	curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	pool_timer(pool);
-}
-
-/*
- * Bring the epoll set into line with what libcurl wants.  Returns whether
- * libcurl was given something to do on this occasion.
- */
-static bool
-apply_changes(HttpClient *client)
-{
-	bool		acted = false;
-
-	while (client->nchanges > 0)
+	for (pool = client->pools; pool != NULL; pool = pool->next)
 	{
-		int			fd = client->changes[--client->nchanges];
-		FdState    *st = &client->fds[fd];
-		uint32_t	target;
+		int			turn;
 
-		st->changed = false;
-
-		/*
-		 * A connection in use wants to write: its buffer is almost surely
-		 * empty, so try before waiting.  Each socket once per step.
-		 */
-		if ((st->wanted & EPOLLOUT) != 0 && st->ours &&
-			st->registered == EPOLLIN && st->tried != client->step)
+		for (turn = 0; turn < TURNS_PER_STEP && pool->deadline_us >= 0; turn++)
 		{
 			int			running;
 
-			st->tried = client->step;
-			curl_multi_socket_action(st->pool->multi, fd, CURL_CSELECT_OUT,
+			if (now < 0)
+				now = now_us();
+			if (now < pool->deadline_us)
+				break;
+			mask_signals(client);
+			pool->deadline_us = -1;
+			curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0,
 									 &running);
-			acted = true;
-			st = &client->fds[fd];	/* the table may have moved */
-			if (st->changed)
-				continue;		/* it is on the list again */
+			pool_timer(pool);
 		}
-
-		target = st->wanted;
-		if (target == 0 && st->ours && st->registered != 0)
-			target = EPOLLIN;	/* idle: stay, see the top of this file */
-		if (target != st->registered)
-			fd_register(client, fd, target);
 	}
-	return acted;
 }
 
 /*
- * Take the finished transfers from libcurl.
+ * Give waiting transfers connections.
  */
 static void
-harvest(Pool *pool)
+serve_waiting(HttpClient *client)
 {
-	CURLMsg    *msg;
-	int			left;
+	Origin	   *o;
+	int64_t		now;
+	int			starts = 0;
 
-	while ((msg = curl_multi_info_read(pool->multi, &left)) != NULL)
+	if (client->nwaiting == 0)
+		return;
+	now = now_us();
+	for (o = client->origins; o != NULL; o = o->next)
 	{
-		CURLcode	code = msg->data.result;
-		char	   *private = NULL;
-		Transfer   *t;
+		if (o->waiting.head != NULL)
+			origin_serve(o, now, &starts);
+	}
+}
 
-		if (msg->msg != CURLMSG_DONE)
+/*
+ * End the transfers whose time is over, unless their answer is there.
+ */
+static void
+serve_deadlines(HttpClient *client)
+{
+	int64_t		now = now_us();
+	int64_t		earliest = -1;
+	int			i;
+
+	for (i = 0; i < client->opt.max_transfers; i++)
+	{
+		Transfer   *t = &client->transfers[i];
+		Conn	   *c = t->conn;
+		bool		waiting = t->state == TRANSFER_WAITING;
+		char		error[100];
+
+		if (!waiting && t->state != TRANSFER_RUNNING)
 			continue;
-		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private);
-		t = (Transfer *) private;
-
-		/*
-		 * Nothing was sent: once more, over another connection.  libcurl has
-		 * closed the spoiled one, so this comes to an end.
-		 */
-		if (t->restart && !t->asked && t->restarts < MAX_RESTARTS)
+		if (now < t->deadline_us)
 		{
-			curl_multi_remove_handle(pool->multi, t->easy);
-			pool->running--;
-			t->pool = NULL;
-			t->restart = false;
-			t->restarts++;
-			t->errbuf[0] = '\0';
-			t->state = TRANSFER_QUEUED;
-			list_push(&pool->client->queued, t);
+			if (earliest < 0 || t->deadline_us < earliest)
+				earliest = t->deadline_us;
 			continue;
 		}
-		transfer_finish(t, code);
+
+		if (waiting)
+		{
+			list_remove(&t->origin->waiting, t);
+			client->nwaiting--;
+		}
+		else if (!conn_read(c))
+		{
+			/* only a read that finds nothing is silence */
+			if (t->state == TRANSFER_WAITING)
+				earliest = now;
+			continue;
+		}
+		else
+			conn_close(c);
+		snprintf(error, sizeof(error), "timed out after %d ms %s",
+				 t->total_timeout_ms,
+				 waiting ? "without a connection" :
+				 t->sent < t->out_len ? "before the request was sent" :
+				 t->answer.bytes > 0 ? "within the answer" :
+				 "without an answer");
+		transfer_fail(t, CURLE_OPERATION_TIMEDOUT, error);
+	}
+	client->earliest_us = earliest;
+	if (client->nwaiting > 0)
+		client->more = true;	/* those behind them */
+}
+
+/*
+ * Take from libcurl the connections that stand, or failed.
+ */
+static void
+harvest(HttpClient *client)
+{
+	Pool	   *pool;
+
+	for (pool = client->pools; pool != NULL; pool = pool->next)
+	{
+		CURLMsg    *msg;
+		int			left;
+
+		while ((msg = curl_multi_info_read(pool->multi, &left)) != NULL)
+		{
+			CURLcode	code = msg->data.result;
+			char	   *private = NULL;
+
+			if (msg->msg != CURLMSG_DONE)
+				continue;
+			curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &private);
+			if (((Conn *) private)->state == CONN_CONNECTING)
+				conn_made((Conn *) private, code);
+		}
 	}
 }
 
 /* ---------- descriptors ---------- */
 
 /*
- * Something happened on an idle connection: it was closed, or the server said
- * something unasked (408, for example, before it closes).  A request over it
- * would be lost at best, and at worst take that for its answer.  libcurl looks
- * at a connection before it uses it again, but old versions only whether it is
- * closed, and new ones once a second; on_prereq() does the rest.
- */
-static void
-fd_spoil(HttpClient *client, int fd)
-{
-	if (!client->fds[fd].spoiled)
-	{
-		client->fds[fd].spoiled = true;
-		client->nspoiled++;
-	}
-}
-
-/*
- * Is the connection with this local port spoiled?  Almost always there is no
- * spoiled one at all, so looking through all of them costs nothing.  (Two
- * connections with one port from two addresses: then a good one is replaced.)
- */
-static bool
-port_spoiled(HttpClient *client, int port)
-{
-	int			left = client->nspoiled;
-	int			fd;
-
-	for (fd = 0; left > 0 && fd < client->nfds; fd++)
-	{
-		struct sockaddr_storage address;
-		socklen_t	len = sizeof(address);
-		int			its_port = 0;
-
-		if (!client->fds[fd].spoiled)
-			continue;
-		left--;
-		address.ss_family = AF_UNSPEC;
-		if (getsockname(fd, (struct sockaddr *) &address, &len) != 0)
-			continue;
-		if (address.ss_family == AF_INET)
-			its_port = ntohs(((struct sockaddr_in *) &address)->sin_port);
-		else if (address.ss_family == AF_INET6)
-			its_port = ntohs(((struct sockaddr_in6 *) &address)->sin6_port);
-		if (its_port == port)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Make the tables hold this descriptor.
+ * Make the table hold this descriptor.
  */
 static bool
 fd_room(HttpClient *client, int fd)
 {
 	int			n = client->nfds > 0 ? client->nfds : 64;
 	FdState    *fds;
-	int		   *changes;
 
 	if (fd < client->nfds)
 		return true;
@@ -1600,13 +2073,6 @@ fd_room(HttpClient *client, int fd)
 	if (fds == NULL)
 		return false;
 	client->fds = fds;
-
-	/* each descriptor is on the list at most once */
-	changes = realloc(client->changes, (size_t) n * sizeof(*changes));
-	if (changes == NULL)
-		return false;
-	client->changes = changes;
-
 	memset(fds + client->nfds, 0,
 		   (size_t) (n - client->nfds) * sizeof(*fds));
 	client->nfds = n;
@@ -1619,10 +2085,16 @@ fd_room(HttpClient *client, int fd)
 static void
 fd_register(HttpClient *client, int fd, uint32_t events)
 {
-	FdState    *st = &client->fds[fd];
+	FdState    *st;
 	struct epoll_event ev;
 	int			op;
 
+	/* a connection that libcurl has closed: nothing to wait for */
+	if (fd < 0 || fd >= client->nfds)
+		return;
+	st = &client->fds[fd];
+	if (st->registered == events)
+		return;
 	if (events == 0)
 		op = EPOLL_CTL_DEL;
 	else if (st->registered == 0)
@@ -1645,19 +2117,7 @@ fd_register(HttpClient *client, int fd, uint32_t events)
 	st->registered = events;
 }
 
-/*
- * Note that a descriptor's registration may have to change.
- */
-static void
-fd_changed(HttpClient *client, int fd)
-{
-	if (client->fds[fd].changed)
-		return;
-	client->fds[fd].changed = true;
-	client->changes[client->nchanges++] = fd;
-}
-
-/* ---------- libcurl's callbacks: no allocation that may raise ---------- */
+/* ---------- libcurl's callbacks: they never raise, nor palloc ---------- */
 
 /* libcurl wants to know when fd is ready, or no longer. */
 static int
@@ -1670,11 +2130,13 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
 	(void) easy;
 	(void) socketp;
 
-	/* without memory for it, the transfer ends with its time-out */
+	/* without memory for it, the connection ends with its time-out */
 	if (!fd_room(client, fd))
 		return 0;
 
 	st = &client->fds[fd];
+	if (st->conn != NULL)
+		return 0;				/* it is ours by now */
 	st->pool = pool;
 	switch (what)
 	{
@@ -1689,16 +2151,9 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
 			break;
 		default:
 			st->wanted = 0;
-
-			/*
-			 * What libcurl opened in other ways may be closed without a word,
-			 * and its number given to somebody else: remove it at once.
-			 */
-			if (!st->ours && st->registered != 0)
-				fd_register(client, fd, 0);
 			break;
 	}
-	fd_changed(client, fd);
+	fd_register(client, fd, st->wanted);
 	return 0;
 }
 
@@ -1735,12 +2190,7 @@ on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 		close(fd);
 		return CURL_SOCKET_BAD;
 	}
-	client->fds[fd].pool = NULL;
-	client->fds[fd].wanted = 0;
-	client->fds[fd].registered = 0;
-	client->fds[fd].ours = true;
-	client->fds[fd].spoiled = false;
-	client->fds[fd].tried = 0;
+	memset(&client->fds[fd], 0, sizeof(client->fds[fd]));
 	return fd;
 }
 
@@ -1752,357 +2202,26 @@ on_close(void *arg, curl_socket_t fd)
 
 	if (fd < client->nfds)
 	{
-		client->fds[fd].pool = NULL;
-		client->fds[fd].wanted = 0;
-		client->fds[fd].registered = 0;
-		client->fds[fd].ours = false;
-		if (client->fds[fd].spoiled)
-		{
-			client->fds[fd].spoiled = false;
-			client->nspoiled--;
-		}
+		if (client->fds[fd].conn != NULL)
+			client->fds[fd].conn->fd = -1;
+		memset(&client->fds[fd], 0, sizeof(client->fds[fd]));
 	}
 	return close(fd);
-}
-
-/* A connection (and tunnel) stands, and the request will be sent now. */
-static int
-on_prereq(void *arg, char *remote_ip, char *local_ip, int remote_port,
-		  int local_port)
-{
-	Transfer   *t = arg;
-
-	(void) remote_ip;
-	(void) local_ip;
-	(void) remote_port;
-
-	if (t->asked)
-	{
-		t->reason = "connection lost, request not repeated";
-		return CURL_PREREQFUNC_ABORT;
-	}
-	if (t->client->nspoiled > 0 && port_spoiled(t->client, local_port))
-	{
-		t->restart = true;		/* harvest() sees to it */
-		return CURL_PREREQFUNC_ABORT;
-	}
-
-	/* the first time, or once more because a connection was dead */
-	t->head = HEAD_STATUS;
-	t->status = 0;
-	return CURL_PREREQFUNC_OK;
-}
-
-/* libcurl asks for the body. */
-static size_t
-on_read(char *buf, size_t size, size_t nitems, void *arg)
-{
-	Transfer   *t = arg;
-	size_t		n = t->body_len - t->body_pos;
-
-	if (n > size * nitems)
-		n = size * nitems;
-
-	/*
-	 * the mark first: a volatile store stays before whatever sends the bytes
-	 */
-	if (!t->asked)
-	{
-		t->asked = true;
-		if (t->journal != NULL)
-			*t->journal = 1;
-	}
-
-	memcpy(buf, t->body + t->body_pos, n);
-	t->body_pos += n;
-	return n;
-}
-
-/* libcurl wants to rewind the body: never, once a byte of it was given. */
-static int
-on_seek(void *arg, curl_off_t offset, int origin)
-{
-	Transfer   *t = arg;
-
-	if (!t->asked && offset == 0 && origin == SEEK_SET)
-		return CURL_SEEKFUNC_OK;
-	t->reason = "connection lost, request not repeated";
-	return CURL_SEEKFUNC_FAIL;
-}
-
-/* One complete line of a head, or a trailer. */
-static size_t
-on_header(char *line, size_t size, size_t nitems, void *arg)
-{
-	size_t		len = size * nitems;
-
-	return header_line(arg, line, len) ? len : 0;
-}
-
-/* A piece of the response's body; foreign bytes. */
-static size_t
-on_write(char *data, size_t size, size_t nmemb, void *arg)
-{
-	Transfer   *t = arg;
-	size_t		len = size * nmemb;
-	size_t		max = t->client->opt.max_response;
-	size_t		keep = len;
-
-	if (t->response_len + keep > max)
-		keep = max - t->response_len;
-
-	if (t->response_len + keep > t->response_room)
-	{
-		size_t		room =
-		t->response_room > 0 ? t->response_room : FIRST_RESPONSE_BYTES;
-		char	   *p;
-
-		while (room < t->response_len + keep)
-			room *= 2;
-		p = realloc(t->response, room);
-		if (p == NULL)
-			keep = 0;
-		else
-		{
-			t->response = p;
-			t->response_room = room;
-		}
-	}
-
-	if (keep > 0)
-		memcpy(t->response + t->response_len, data, keep);
-	t->response_len += keep;
-	if (keep < len)
-	{
-		t->truncated = true;
-		t->reason = "response too long";
-		return 0;				/* ends the transfer */
-	}
-	return len;
-}
-
-/* ---------- heads ---------- */
-
-/*
- * Look at one line as libcurl delivers it: complete, with its line end.  False
- * = enough of it, end the transfer.
- */
-static bool
-header_line(Transfer *t, const char *line, size_t len)
-{
-	const char *value;
-	size_t		valuelen;
-	bool		blank;
-	int			status;
-
-	if (t->head == HEAD_CLOSED)
-		return true;			/* a proxy's answer to CONNECT */
-
-	t->header_lines++;
-	t->header_bytes += len;
-	if (t->header_lines > MAX_HEADER_LINES ||
-		t->header_bytes > MAX_HEADER_BYTES)
-	{
-		t->reason = "response head too long";
-		return false;
-	}
-
-	/* a line without its end is no line */
-	if (len == 0 || line[len - 1] != '\n')
-		return true;
-	blank = len == 1 || (len == 2 && line[0] == '\r');
-
-	switch (t->head)
-	{
-		case HEAD_CLOSED:
-		case HEAD_DONE:
-			break;
-
-		case HEAD_STATUS:
-			status = parse_status(line, len);
-			if (status >= 200)
-			{
-				t->status = status;
-				t->head = HEAD_FINAL;
-			}
-			else if (status > 0)
-			{
-				t->status = status;
-				t->head = HEAD_INTERIM;
-				if (++t->interims > MAX_INTERIM)
-				{
-					t->reason = "too many interim responses";
-					return false;
-				}
-			}
-			break;
-
-		case HEAD_INTERIM:
-			if (blank)
-				t->head = HEAD_STATUS;
-			break;
-
-		case HEAD_FINAL:
-			if (blank)
-				t->head = HEAD_DONE;
-			else if (header_is(line, len, "retry-after", &value, &valuelen))
-			{
-				int64_t		ms = parse_retry_after(value, valuelen,
-												   time(NULL));
-
-				/* of several, the longest */
-				if (ms > t->retry_after_ms)
-					t->retry_after_ms = ms;
-			}
-			else if (header_is(line, len, "x-line-request-id", &value,
-							   &valuelen))
-				copy_printable(t->request_id, sizeof(t->request_id), value,
-							   valuelen);
-			break;
-	}
-	return true;
-}
-
-/*
- * Status of a complete status line "HTTP/x[.y] nnn[ reason]", or -1.
- */
-static int
-parse_status(const char *line, size_t len)
-{
-	size_t		i = 5;
-	int			status;
-
-	if (len < 10 || memcmp(line, "HTTP/", 5) != 0)
-		return -1;
-	if (line[i] < '0' || line[i] > '9')
-		return -1;
-	i++;
-	if (line[i] == '.')
-	{
-		i++;
-		if (line[i] < '0' || line[i] > '9')
-			return -1;
-		i++;
-	}
-	if (line[i++] != ' ' || i + 4 > len)
-		return -1;
-	if (line[i] < '1' || line[i] > '9' ||
-		line[i + 1] < '0' || line[i + 1] > '9' ||
-		line[i + 2] < '0' || line[i + 2] > '9')
-		return -1;
-	status = (line[i] - '0') * 100 + (line[i + 1] - '0') * 10 +
-		(line[i + 2] - '0');
-	i += 3;
-	if (line[i] != ' ' && line[i] != '\r' && line[i] != '\n')
-		return -1;
-	return status;
-}
-
-/*
- * Is this the header called name (lower case)?  If so, its value without the
- * blanks around it.
- */
-static bool
-header_is(const char *line, size_t len, const char *name, const char **value,
-		  size_t *valuelen)
-{
-	size_t		i;
-
-	for (i = 0; name[i] != '\0'; i++)
-	{
-		char		c;
-
-		if (i >= len)
-			return false;
-		c = line[i];
-		if (c >= 'A' && c <= 'Z')
-			c = (char) (c - 'A' + 'a');
-		if (c != name[i])
-			return false;
-	}
-	if (i >= len || line[i] != ':')
-		return false;
-
-	line += i + 1;
-	len -= i + 1;
-	while (len > 0 && (*line == ' ' || *line == '\t'))
-	{
-		line++;
-		len--;
-	}
-	while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t' ||
-					   line[len - 1] == '\r' || line[len - 1] == '\n'))
-		len--;
-	*value = line;
-	*valuelen = len;
-	return true;
-}
-
-/*
- * Retry-After (RFC 9110 10.2.3): seconds or an HTTP date, as milliseconds from
- * now, 0 when it is past, at most MAX_RETRY_AFTER_MS; -1 = unreadable.
- */
-static int64_t
-parse_retry_after(const char *value, size_t len, time_t now)
-{
-	char		date_text[64];
-	int64_t		seconds = 0;
-	size_t		i;
-	time_t		when;
-
-	for (i = 0; i < len && value[i] >= '0' && value[i] <= '9'; i++)
-	{
-		seconds = seconds * 10 + (value[i] - '0');
-		if (seconds > MAX_RETRY_AFTER_MS / 1000)
-			seconds = MAX_RETRY_AFTER_MS / 1000;
-	}
-	if (i > 0 && i == len)
-		return seconds * 1000;
-
-	/* a date begins with the name of a day; curl_getdate() takes much more */
-	if (len < 16 || len >= sizeof(date_text) ||
-		!((value[0] >= 'A' && value[0] <= 'Z') ||
-		  (value[0] >= 'a' && value[0] <= 'z')))
-		return -1;
-	copy_printable(date_text, sizeof(date_text), value, len);
-	when = curl_getdate(date_text, NULL);
-	if (when == (time_t) -1)
-		return -1;
-	if (when <= now)
-		return 0;
-	if (when - now > MAX_RETRY_AFTER_MS / 1000)
-		return MAX_RETRY_AFTER_MS;
-	return (int64_t) (when - now) * 1000;
-}
-
-/*
- * Copy foreign text as printable ASCII, cut to room - 1 bytes, terminated.
- */
-static void
-copy_printable(char *dst, size_t room, const char *src, size_t len)
-{
-	size_t		i;
-
-	while (len > 0 && (src[len - 1] == '\n' || src[len - 1] == '\r'))
-		len--;
-	if (len > room - 1)
-		len = room - 1;
-	for (i = 0; i < len; i++)
-		dst[i] = src[i] >= 0x20 && src[i] < 0x7F ? src[i] : '?';
-	dst[len] = '\0';
 }
 
 /* ---------- odds and ends ---------- */
 
 /*
  * Block everything that can be waited for; what a fault raises stays, since
- * the kernel kills a process that blocks those.
+ * the kernel kills a process that blocks those.  Once per call of ours.
  */
 static void
-block_signals(sigset_t *saved)
+mask_signals(HttpClient *client)
 {
 	sigset_t	all;
 
+	if (client->masked)
+		return;
 	sigfillset(&all);
 	sigdelset(&all, SIGSEGV);
 	sigdelset(&all, SIGBUS);
@@ -2111,8 +2230,18 @@ block_signals(sigset_t *saved)
 	sigdelset(&all, SIGTRAP);
 	sigdelset(&all, SIGABRT);
 	sigdelset(&all, SIGSYS);
-	sigemptyset(saved);
-	pthread_sigmask(SIG_BLOCK, &all, saved);
+	sigemptyset(&client->mask);
+	pthread_sigmask(SIG_BLOCK, &all, &client->mask);
+	client->masked = true;
+}
+
+static void
+unmask_signals(HttpClient *client)
+{
+	if (!client->masked)
+		return;
+	client->masked = false;
+	pthread_sigmask(SIG_SETMASK, &client->mask, NULL);
 }
 
 /*

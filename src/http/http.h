@@ -1,16 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * http.h
- *		An HTTP client for many concurrent small POSTs, on libcurl's multi
- *		interface.  The one door to libcurl; no caller sees a CURL handle.
+ *		An HTTP client for many concurrent small POSTs, over connections that
+ *		libcurl makes.  The one door to libcurl; no caller sees a CURL handle.
  *
  * Contract
  *
- * - The body of a request is handed to libcurl by a read callback that cannot
- *   rewind.  So libcurl can never send a request twice behind our back (with a
- *   plain buffer it does, up to six times, when the server closes kept-alive
- *   connections), and "the callback was never called" is the proof that
- *   nothing was sent, whatever error code libcurl reports.
+ * - libcurl makes connections (names, TCP, proxies, TLS) and knows of no
+ *   request: the bytes are ours, and only we send them, once.  (Given a
+ *   request, it repeats it up to six times when the server closes kept-alive
+ *   connections.)  A request of which fewer bytes were taken than it has is
+ *   one that no server has: the proof that nothing was sent, whatever error
+ *   was reported.
+ * - Time-outs are ours: a socket is read before anybody times out, so an
+ *   answer that lies in the kernel is never "no answer", however long the
+ *   process stood still.
  * - Nothing here raises, palloc()s or touches PostgreSQL; memory is malloc()ed
  *   and belongs to the client.  Errors are values.
  * - The client exposes one descriptor to wait for (readable = call step) and
@@ -34,20 +38,18 @@ typedef struct HttpClient HttpClient;
 /*
  * How far a transfer got: the only three answers that matter to us.
  *
- * A final status that comes although the body was never asked for is taken as
- * it is when it refuses (3xx, 4xx); 2xx, 5xx and 408 cannot mean what they
- * say then, and count as HTTP_NOT_SENT.  A GET has no body: it is
- * HTTP_NOT_SENT as long as no connection stood.
+ * A final status that comes before the request was taken whole is taken as it
+ * is when it refuses (3xx, 4xx); 2xx, 5xx, 408 and 425 cannot mean what they
+ * say then, and count as HTTP_NOT_SENT.
  *
- * With a proxy and https, everything before the tunnel stands is
- * HTTP_NOT_SENT, also the proxy's own 407 or 502.  With a proxy and plain
- * http, the proxy's own answers are indistinguishable from the server's.
+ * Through a proxy there is a tunnel, also for plain http: everything before it
+ * stands is HTTP_NOT_SENT, also the proxy's own 407 or 502.
  */
 typedef enum HttpVerdict
 {
-	HTTP_NOT_SENT,				/* the body was never asked for: not one byte
-								 * of it left */
-	HTTP_AMBIGUOUS,				/* the body was asked for, no complete final
+	HTTP_NOT_SENT,				/* fewer bytes of the request were taken than
+								 * it has: no server has the whole of it */
+	HTTP_AMBIGUOUS,				/* the whole was taken, no complete final
 								 * status line came */
 	HTTP_STATUS					/* a complete final status line (>= 200) came;
 								 * headers or body may be cut off */
@@ -61,8 +63,8 @@ typedef struct HttpOptions
 	int			max_idle_s;		/* never reuse a connection that was idle for
 								 * longer (whole seconds); 0 = a connection
 								 * for each request */
-	int			max_lifetime_s; /* nor one older than this; 0 = no limit */
-	int			max_streams;	/* HTTP/2: streams per connection; 0 = 100 */
+	int			max_lifetime_s; /* nor one older than this, so that a changed
+								 * address is followed; 0 = 5 minutes */
 	size_t		max_response;	/* body bytes kept of a response; the transfer
 								 * is ended, with its status, beyond it */
 } HttpOptions;
@@ -81,13 +83,13 @@ typedef struct HttpRequest
 	int			connect_timeout_ms; /* DNS + TCP + TLS (+ proxy) */
 	int			total_timeout_ms;	/* the whole transfer, waiting for a
 									 * connection included; both > 0 */
-	const char *ca_file;		/* trust only these; NULL = libcurl's default */
+	const char *ca_file;		/* trust only these; NULL = libcurl's default.
+								 * A file that changes is followed. */
 	const char *proxy;			/* NULL = none; environment proxies are always
 								 * ignored */
-	bool		http2;			/* allow HTTP/2 (ALPN); default is HTTP/1.1 */
 
 	/*
-	 * Set to 1 just before the first byte of the body is handed to libcurl,
+	 * Set to 1 just before the first byte of a POST is handed to libcurl,
 	 * never cleared; may lie in shared or file-backed memory.  NULL = none.
 	 */
 	volatile uint8_t *journal;
@@ -104,9 +106,9 @@ typedef struct HttpResult
 								 * unreadable; capped at 24 h */
 	char		request_id[80]; /* header x-line-request-id, printable ASCII
 								 * only, "" = none */
-	int			curl_code;		/* libcurl's code, for the log only: it proves
-								 * nothing */
-	char		error[256];		/* libcurl's words, printable ASCII only, ""
+	int			curl_code;		/* libcurl's code, or the one it would have
+								 * used, for the log only: it proves nothing */
+	char		error[256];		/* what went wrong, printable ASCII only, ""
 								 * when the transfer was complete */
 	const char *body;			/* valid until the next call that takes the
 								 * client; raw foreign bytes */

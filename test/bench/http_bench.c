@@ -4,7 +4,7 @@
  *		Throughput of our HTTP client beside a bare libcurl multi loop.
  *
  *		http_bench [-n requests] [-c connections] [-a ca-file] [-b bytes]
- *				   [-r rounds] [-m ours|bare|both] URL
+ *				   [-r rounds] [-m ours|bare|floor|both] URL
  *
  * Both send the same POST to the same URL with the same number of concurrent
  * transfers, reusing connections and handles.  "bare" is what a careful
@@ -13,11 +13,17 @@
  * with the head, and repeats it when it likes), the answer thrown away, nothing
  * set twice.  The rounds alternate, so that both meet the same machine.
  *
+ * "floor" is what the kernel alone costs: the same bytes by send(), the answer
+ * by recv(), over epoll; plain http to an address only, answers in one piece.
+ *
  * Prints one line per round and the best and median of each.  For "perf stat",
  * take -m ours or -m bare.
  *
  *-------------------------------------------------------------------------
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -27,6 +33,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -308,6 +315,88 @@ run_bare(void)
 	return f;
 }
 
+/* ---------- floor ---------- */
+
+static Figures
+run_floor(void)
+{
+	Figures		f = {0, 0, 0, 0};
+	int			epfd = epoll_create1(0);
+	struct sockaddr_in addr;
+	struct epoll_event events[256];
+	char		host[100];
+	char		path[200] = "";
+	char		request[8192];
+	char		answer[4096];
+	int			port = 80;
+	int			len;
+	int			started = 0;
+	int			i;
+
+	if (sscanf(url, "http://%99[0-9.]:%d/%199s", host, &port, path) < 2 ||
+		body_bytes > 6000)
+	{
+		fprintf(stderr, "floor: http://address:port/path and small bodies\n");
+		exit(1);
+	}
+	len = snprintf(request, sizeof(request), "POST /%s HTTP/1.1\r\n"
+				   "Host: %s:%d\r\nAccept: */*\r\n%s\r\n%s\r\n%s\r\n"
+				   "Content-Length: %zu\r\n\r\n%s", path, host, port,
+				   headers[0], headers[1], headers[2], body_bytes, body);
+	memset(&addr, 0, sizeof(addr));
+	addr.sin_family = AF_INET;
+	addr.sin_addr.s_addr = inet_addr(host);
+	addr.sin_port = htons((uint16_t) port);
+
+	f.seconds = now();
+	f.cpu = cpu();
+	for (i = 0; i < nconnections && started < nrequests; i++, started++)
+	{
+		struct epoll_event ev;
+		int			one = 1;
+		int			fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		if (connect(fd, (struct sockaddr *) &addr, sizeof(addr)) != 0)
+		{
+			perror("connect");
+			exit(1);
+		}
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		memset(&ev, 0, sizeof(ev));
+		ev.events = EPOLLIN;
+		ev.data.fd = fd;
+		epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &ev);
+		if (send(fd, request, (size_t) len, 0) != len)
+			f.bad++;
+	}
+	while (f.good + f.bad < nrequests)
+	{
+		int			n = epoll_wait(epfd, events, 256, -1);
+
+		for (i = 0; i < n; i++)
+		{
+			int			fd = events[i].data.fd;
+
+			if (recv(fd, answer, sizeof(answer), 0) > 9 && answer[9] == '2')
+				f.good++;
+			else
+				f.bad++;
+			if (started < nrequests)
+			{
+				started++;
+				if (send(fd, request, (size_t) len, 0) != len)
+					f.bad++;
+			}
+			else
+				close(fd);
+		}
+	}
+	f.seconds = now() - f.seconds;
+	f.cpu = cpu() - f.cpu;
+	close(epfd);
+	return f;
+}
+
 static double
 show(const char *name, Figures f)
 {
@@ -367,7 +456,7 @@ main(int argc, char **argv)
 		nconnections < 1 || body_bytes < 2)
 	{
 		fprintf(stderr, "usage: %s [-n requests] [-c connections] [-a ca-file]"
-				" [-b bytes] [-r rounds] [-m ours|bare|both] URL\n", argv[0]);
+				" [-b bytes] [-r rounds] [-m ours|bare|floor|both] URL\n", argv[0]);
 		return 2;
 	}
 	url = argv[optind];
@@ -381,6 +470,11 @@ main(int argc, char **argv)
 		   ln_http_version(), nrequests, body_bytes, nconnections);
 	for (round = 0; round < rounds; round++)
 	{
+		if (mode[0] == 'f')
+		{
+			show("floor", run_floor());
+			continue;
+		}
 		if (mode[0] != 'o')
 			rates[0][round] = show("bare", run_bare());
 		if (mode[1] != 'a')

@@ -39,6 +39,22 @@ $node->insert('postgres', 1, first => 202);
 $node->wait_states('postgres', accepted => 21, unknown => 3);
 ok(1, 'a complete status line decides, even if the rest is cut off');
 
+# The worker stands still for longer than the time-out, while the answers lie in
+# its sockets: they count.  (A frozen virtual machine, a wait for a standby …)
+$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', total_timeout => '1 s')");
+$sim->reset;
+$sim->script({ match => { path => 'send' }, do => [ { delay => 0.5 }, 'answer' ] });
+my $worker = $node->worker_pid('postgres');
+$node->insert('postgres', 20, first => 251);
+ok($sim->wait_requests(20), '20 requests are on the wire');
+kill 'STOP', $worker;
+my $frozen = time;
+$sim->wait_until(sub { time > $frozen + 2 });
+kill 'CONT', $worker;
+$node->wait_states('postgres', accepted => 41, unknown => 3);
+is($sim->summary->{requests}, 20, 'a stall of ours is not the silence of the server: 20 of 20 accepted');
+$sim->clear_script;
+
 # nobody listens
 my $port = $sim->port;
 $sim->stop;
@@ -48,7 +64,7 @@ ok($node->poll_query_until('postgres',
 	'a server that is not there: tried, and proved not sent');
 is($node->states('postgres')->{unknown}, 3, 'and no certainty lost');
 $sim = LineNotify::Sim->start(port => $port);
-$node->wait_states('postgres', accepted => 24, unknown => 3, timeout => 90);
+$node->wait_states('postgres', accepted => 44, unknown => 3, timeout => 90);
 is(scalar($sim->requests(path => 'send')), 3, 'delivered once each when it appears');
 
 $node->stop;

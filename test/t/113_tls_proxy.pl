@@ -1,14 +1,14 @@
 # Over TLS and through a proxy, end to end: a certificate that is not right, a
 # proxy that fails before or after CONNECT, or cuts the tunnel, never cost a
 # second copy; what provably never left waits and is sent once when all is well.
-# (HTTP/2, which is off by default, is proved in test/unit/http2_test.c.)  TAP:
-# the network.
+# A ca_file that is replaced on disk is followed.  TAP: the network.
 
 use strict;
 use warnings;
 
 use Test::More;
 use File::Basename qw(dirname);
+use File::Copy qw(copy move);
 use PostgreSQL::Test::Utils;
 use LineNotify::Sim;
 use LineNotify::Node;
@@ -18,8 +18,9 @@ system('sh', dirname(__FILE__) . '/../mock/certs.sh', $certs) == 0 or plan skip_
 my $sim = LineNotify::Sim->start(tls => [ "$certs/good.pem", "$certs/good.key" ]);
 my $proxy = LineNotify::Sim->start_proxy;
 my $node = LineNotify::Node->new('main');
+copy("$certs/ca.pem", "$certs/used.pem") or die;
 $node->install('postgres', $sim, channel =>
-	"ca_file => '$certs/ca.pem', total_timeout => '2 s', connect_timeout => '1 s', backoff_base => '100 ms', backoff_cap => '200 ms', settle_window => '0'");
+	"ca_file => '$certs/used.pem', total_timeout => '2 s', connect_timeout => '1 s', backoff_base => '100 ms', backoff_cap => '200 ms', settle_window => '0'");
 my $n = 0;
 
 # messages, and not the questions that go before them when a run of them failed
@@ -60,6 +61,27 @@ for my $bad (qw(expired future wronghost selfsigned otherca))
 	state_becomes("'accepted'", 'mended: sent');
 	is(arrived(), $before + 1, 'once');
 }
+
+# the authorities are replaced on disk: by the worker and by check_channel()
+sub replace_ca
+{
+	my ($with) = @_;
+	copy("$certs/$with", "$certs/new.pem") and move("$certs/new.pem", "$certs/used.pem") or die;
+	return;
+}
+
+my $connection = "SELECT ok FROM line_notify.check_channel('shop') WHERE step = 'connection'";
+replace_ca('selfsigned.pem');
+ok($sim->wait_until(sub
+	{
+		send_one();
+		$node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM line_notify.attempts a JOIN line_notify.notifications m USING (id) WHERE m.reference = 'ref $n')");
+		return $node->safe_psql('postgres', "SELECT bool_or(a.outcome = 'not_sent') FROM line_notify.attempts a JOIN line_notify.notifications m USING (id) WHERE m.reference = 'ref $n'") eq 't';
+	}), 'ca_file is replaced: the worker follows');
+is($node->safe_psql('postgres', $connection), 'f', 'and so does check_channel()');
+replace_ca('ca.pem');
+state_becomes("'accepted'", 'ca_file is put back: sent');
+is($node->safe_psql('postgres', $connection), 't', 'and check_channel() is content');
 
 my $url = 'http://127.0.0.1:' . $proxy->port;
 $node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', proxy => '$url')");

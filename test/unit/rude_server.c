@@ -391,6 +391,15 @@ serve(void *arg)
 			case STEP_TUNNEL:
 				tunnel(c);
 				goto done;
+			case STEP_TICKET:
+				if (c->ssl == NULL || SSL_new_session_ticket(c->ssl) != 1 ||
+					SSL_do_handshake(c->ssl) != 1)
+					goto done;
+				break;
+			case STEP_WAIT:
+				while (!s->stop && !s->resumed)
+					nap(1);
+				break;
 		}
 		step++;
 	}
@@ -400,6 +409,9 @@ done:
 		SSL_free(c->ssl);
 	close(c->fd);
 	free(c);
+	pthread_mutex_lock(&s->lock);
+	s->open--;
+	pthread_mutex_unlock(&s->lock);
 	return NULL;
 }
 
@@ -431,6 +443,7 @@ accept_loop(void *arg)
 		c->fd = fd;
 		pthread_mutex_lock(&s->lock);
 		s->connections++;
+		s->open++;
 		if (s->nthreads == MAX_CONNECTIONS)
 			die("too many connections");
 		pthread_create(&s->threads[s->nthreads++], NULL, serve, c);
@@ -439,8 +452,36 @@ accept_loop(void *arg)
 	return NULL;
 }
 
+/* Remember what ALPN offers; take nothing of it. */
+static int
+on_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
+		const unsigned char *in, unsigned int inlen, void *arg)
+{
+	RudeServer *s = arg;
+	size_t		len = 0;
+	unsigned int i;
+
+	(void) ssl;
+	(void) out;
+	(void) outlen;
+	pthread_mutex_lock(&s->lock);
+	for (i = 0; i < inlen && i + in[i] < inlen; i += in[i] + 1u)
+		len += (size_t) snprintf(s->alpn + len, sizeof(s->alpn) - len,
+								 "%s%.*s", len > 0 ? "," : "", (int) in[i],
+								 (const char *) in + i + 1);
+	pthread_mutex_unlock(&s->lock);
+	return SSL_TLSEXT_ERR_NOACK;
+}
+
 void
 rude_start(RudeServer *s, SSL_CTX *tls)
+{
+	rude_start_at(s, tls, "127.0.0.1", 0, 0);
+}
+
+void
+rude_start_at(RudeServer *s, SSL_CTX *tls, const char *address, int port,
+			  int receive_buffer)
 {
 	struct sockaddr_in addr;
 	socklen_t	len = sizeof(addr);
@@ -453,7 +494,13 @@ rude_start(RudeServer *s, SSL_CTX *tls)
 	setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	memset(&addr, 0, sizeof(addr));
 	addr.sin_family = AF_INET;
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	addr.sin_addr.s_addr = inet_addr(address);
+	addr.sin_port = htons((uint16_t) port);
+	if (receive_buffer > 0)
+		setsockopt(s->listen_fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer,
+				   sizeof(receive_buffer));
+	if (tls != NULL)
+		SSL_CTX_set_alpn_select_cb(tls, on_alpn, s);
 	if (bind(s->listen_fd, (struct sockaddr *) &addr, sizeof(addr)) != 0 ||
 		listen(s->listen_fd, 128) != 0 ||
 		getsockname(s->listen_fd, (struct sockaddr *) &addr, &len) != 0)
@@ -492,6 +539,8 @@ rude_script(RudeServer *s, const Step *script,...)
 		script = va_arg(args, const Step *);
 	}
 	va_end(args);
+	s->resumed = false;
+	s->alpn[0] = '\0';
 	s->connections = 0;
 	s->heads = 0;
 	s->complete = 0;
@@ -500,6 +549,47 @@ rude_script(RudeServer *s, const Step *script,...)
 	s->last_head[0] = '\0';
 	s->last_body[0] = '\0';
 	pthread_mutex_unlock(&s->lock);
+}
+
+void
+rude_resume(RudeServer *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->resumed = true;
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool
+rude_quiet(RudeServer *s)
+{
+	struct sockaddr_in addr;
+	int			fd = socket(AF_INET, SOCK_STREAM, 0);
+	char		c;
+	int			i;
+	int			n = 1;
+
+	/* a connection of our own: those before it have been accepted, too */
+	memset(&addr, 0, sizeof(addr));
+	addr.sin_family = AF_INET;
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	addr.sin_port = htons((uint16_t) s->port);
+	if (connect(fd, (struct sockaddr *) &addr, sizeof(addr)) == 0 &&
+		shutdown(fd, SHUT_WR) == 0)
+	{
+		while (recv(fd, &c, 1, 0) > 0)
+			;
+	}
+	close(fd);
+
+	for (i = 0; i < 5000 && n > 0; i++)
+	{
+		pthread_mutex_lock(&s->lock);
+		n = s->open;
+		pthread_mutex_unlock(&s->lock);
+		if (n > 0)
+			nap(1);
+	}
+	return n == 0;
 }
 
 int

@@ -33,7 +33,9 @@ typedef enum StepKind
 	STEP_KEEP,					/* next request on this connection */
 	STEP_STALL,					/* wait until the client goes away */
 	STEP_UNLISTEN,				/* take no more connections: refused */
-	STEP_TUNNEL					/* connect to the host of a CONNECT, relay */
+	STEP_TUNNEL,				/* connect to the host of a CONNECT, relay */
+	STEP_TICKET,				/* send another session ticket of TLS 1.3 */
+	STEP_WAIT					/* read nothing until rude_resume() */
 } StepKind;
 
 typedef struct Step
@@ -55,10 +57,12 @@ typedef struct Step
 #define STALL				{STEP_STALL, NULL, 0, 0}
 #define UNLISTEN			{STEP_UNLISTEN, NULL, 0, 0}
 #define TUNNEL				{STEP_TUNNEL, NULL, 0, 0}
+#define TICKET				{STEP_TICKET, NULL, 0, 0}
+#define WAIT				{STEP_WAIT, NULL, 0, 0}
 #define END					{STEP_END, NULL, 0, 0}
 
 #define MAX_SEQUENCE	8
-#define MAX_CONNECTIONS	1024
+#define MAX_CONNECTIONS	8192
 
 typedef struct RudeServer
 {
@@ -70,6 +74,9 @@ typedef struct RudeServer
 	int			nthreads;
 	volatile bool stop;
 	SSL_CTX    *tls;			/* NULL = plain */
+	char		alpn[256];		/* what the last client offered, with commas */
+	volatile bool resumed;		/* see STEP_WAIT */
+	int			open;			/* connections that are being served */
 
 	const Step *sequence[MAX_SEQUENCE];
 	int			nsequence;
@@ -87,10 +94,23 @@ typedef struct RudeServer
 
 /* Start on a free port of 127.0.0.1; tls is not taken over. */
 extern void rude_start(RudeServer *s, SSL_CTX *tls);
+
+/*
+ * The same on a given address (of the loopback network) and port (0 = any
+ * free one), with a receive buffer of so many bytes (0 = the usual).
+ */
+extern void rude_start_at(RudeServer *s, SSL_CTX *tls, const char *address,
+						  int port, int receive_buffer);
 extern void rude_stop(RudeServer *s);
 
 /* Set the sequence of scripts (NULL-terminated arguments), and zero the counts. */
 extern void rude_script(RudeServer *s, const Step *script,...);
+
+/* Let those go on that wait. */
+extern void rude_resume(RudeServer *s);
+
+/* Wait until no connection is served any more; false = it takes too long. */
+extern bool rude_quiet(RudeServer *s);
 
 /* Counts, read under the lock. */
 extern int	rude_marked(RudeServer *s);
