@@ -67,7 +67,10 @@ OBJS = \
 	src/line/token_api.o \
 	src/line/webhook_body.o \
 	src/phone/phone.o \
+	src/phone/phone_clean.o \
+	src/phone/phone_exact.o \
 	src/phone/phone_funcs.o \
+	src/phone/phone_safe.o \
 	src/server/hooks.o \
 	src/server/launcher.o \
 	src/server/shmem.o \

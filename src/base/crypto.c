@@ -11,6 +11,13 @@
  * 13 bytes, so the look-up costs several times the hash.  Here algorithms and
  * contexts are created at first use, kept, and reused.
  *
+ * What fits into one block of SHA-256 (55 bytes; E.164 texts have up to 21) is
+ * hashed by OpenSSL's block function directly, if this OpenSSL still has it:
+ * it uses the same machine instructions, and a context of EVP costs as much
+ * again as the block, even if kept.  The functions are deprecated for what
+ * they lack (providers), not for what they do.  Where a provider is to decide,
+ * as in a FIPS set-up, the first call of EVP does: if it fails, so do we.
+ *
  * They are plain memory without any kernel object behind them, so a child
  * that inherits them over fork() has its own valid copies.  Threads are not
  * provided for: a PostgreSQL process has one, and libcurl's resolver threads
@@ -22,6 +29,9 @@
  *
  *-------------------------------------------------------------------------
  */
+/* for SHA256_Transform(); must stand before OpenSSL's headers */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +45,7 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
+#include <openssl/sha.h>
 
 #include "base/crypto.h"
 
@@ -56,7 +67,19 @@ static EVP_MD_CTX *sha256_ctx = NULL;
 /* HMAC-SHA256, NULL until first used */
 static EVP_MAC_CTX *hmac_ctx = NULL;
 
-static const char hex_digits[] = "0123456789abcdef";
+/* longest message that fits into one block with its padding and length */
+#define SHA256_ONE_BLOCK	55
+
+/* two digits a byte */
+#define HEX1(h) h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7" \
+	h "8" h "9" h "a" h "b" h "c" h "d" h "e" h "f"
+
+static const char hex_pairs[] =
+HEX1("0") HEX1("1") HEX1("2") HEX1("3") HEX1("4") HEX1("5") HEX1("6")
+HEX1("7") HEX1("8") HEX1("9") HEX1("a") HEX1("b") HEX1("c") HEX1("d")
+HEX1("e") HEX1("f");
+
+#undef HEX1
 
 static const char base64_std[] =
 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -69,6 +92,32 @@ static bool hmac_prepare(void);
 static int	no_passphrase(char *buf, int size, int rwflag, void *arg);
 static int	base64_value(unsigned char c);
 
+#ifndef OPENSSL_NO_DEPRECATED_3_0
+/* FIPS 180-4 5.1.1: the message, a bit, zeros, the length in bits. */
+static void
+sha256_one_block(const void *data, size_t len, uint8_t out[LN_SHA256_LEN])
+{
+	uint8_t		block[SHA256_CBLOCK] = {0};
+	SHA256_CTX	ctx;
+	int			i;
+
+	if (len > 0)
+		memcpy(block, data, len);
+	block[len] = 0x80;
+	block[SHA256_CBLOCK - 2] = (uint8_t) (len * 8 >> 8);
+	block[SHA256_CBLOCK - 1] = (uint8_t) (len * 8);
+	SHA256_Init(&ctx);
+	SHA256_Transform(&ctx, block);
+	for (i = 0; i < 8; i++)
+	{
+		out[4 * i] = (uint8_t) (ctx.h[i] >> 24);
+		out[4 * i + 1] = (uint8_t) (ctx.h[i] >> 16);
+		out[4 * i + 2] = (uint8_t) (ctx.h[i] >> 8);
+		out[4 * i + 3] = (uint8_t) ctx.h[i];
+	}
+}
+#endif
+
 /*
  * SHA-256 of len bytes.  data may be NULL when len is 0.
  */
@@ -79,6 +128,14 @@ ln_sha256(const void *data, size_t len, uint8_t out[LN_SHA256_LEN])
 
 	if (sha256_ctx == NULL && !sha256_prepare())
 		return false;
+
+#ifndef OPENSSL_NO_DEPRECATED_3_0
+	if (len <= SHA256_ONE_BLOCK)
+	{
+		sha256_one_block(data, len, out);
+		return true;
+	}
+#endif
 
 	/* passing the fetched algorithm again would only make it compare them */
 	if (EVP_DigestInit_ex2(sha256_ctx, NULL, NULL) != 1 ||
@@ -145,10 +202,7 @@ ln_hex_encode(const uint8_t *in, size_t len, char *out)
 	size_t		i;
 
 	for (i = 0; i < len; i++)
-	{
-		*out++ = hex_digits[in[i] >> 4];
-		*out++ = hex_digits[in[i] & 0x0F];
-	}
+		memcpy(out + 2 * i, hex_pairs + 2 * in[i], 2);
 }
 
 /*
@@ -206,7 +260,7 @@ ln_base64url_encode(const uint8_t *in, size_t len, char *out)
  * unless the whole text is good and fits.
  */
 int
-ln_base64_decode(const char *in, size_t len, uint8_t *out, size_t room)
+ln_base64_decode(const char *in, size_t len, uint8_t *out, size_t size)
 {
 	size_t		npad = 0;
 	size_t		nchars;
@@ -224,7 +278,7 @@ ln_base64_decode(const char *in, size_t len, uint8_t *out, size_t room)
 
 	nchars = len - npad;
 	outlen = len / 4 * 3 - npad;
-	if (outlen > room || outlen > INT_MAX)
+	if (outlen > size || outlen > INT_MAX)
 		return -1;
 
 	for (i = 0; i < nchars; i++)

@@ -42,17 +42,17 @@ extern void ln_hex_encode(const uint8_t *in, size_t len, char *out);
 extern size_t ln_base64_encode(const uint8_t *in, size_t len, char *out);
 
 /*
- * base64url without padding (RFC 7515); same room; returns the length,
+ * base64url without padding (RFC 7515); out as above; returns the length,
  * terminated
  */
 extern size_t ln_base64url_encode(const uint8_t *in, size_t len, char *out);
 
 /*
  * strict standard base64 with padding; returns the length, or -1 on any
- * malformed byte or lack of room
+ * malformed byte or when it does not fit
  */
 extern int	ln_base64_decode(const char *in, size_t len, uint8_t *out,
-							 size_t room);
+							 size_t size);
 
 /* compares in time that depends on len only */
 extern bool ln_const_time_equal(const void *a, const void *b, size_t len);

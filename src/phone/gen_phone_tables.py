@@ -444,11 +444,11 @@ MATCHED = -1                    # leading digits seen: anything may follow
 numbers = Pool(None)            # the shipped pool; outputs see below
 
 
-def out_number(general, place, type_id):
+def out_number(general, rank, type_id):
     """bit 0 general pattern of the main region, bits 1-4 type, bits 5 and up
-    the place of the region among those of its calling code (which lets all
+    the rank of the region among those of its calling code (which lets all
     countries share nodes)"""
-    return general | type_id << 1 | place << 5
+    return general | type_id << 1 | rank << 5
 
 
 NOTHING = out_number(0, 0, UNKNOWN)
@@ -479,16 +479,16 @@ def code_automaton(plans):
 
     def answer(state):
         g = int(languages.nodes[state[0]][0])
-        for place, (p, pool, (lead, node)) in enumerate(
+        for rank, (p, pool, (lead, node)) in enumerate(
                 zip(plans, pools, state[1:])):
             type_id = pool.nodes[node][0]
             if several and p.leading:
                 if lead == MATCHED:
                     if type_id != UNKNOWN:
-                        return out_number(g, place, type_id)
+                        return out_number(g, rank, type_id)
                     break
             elif type_id != UNKNOWN:
-                return out_number(g, place, type_id)
+                return out_number(g, rank, type_id)
         return out_number(g, 0, UNKNOWN)
 
     def build(state):
@@ -526,7 +526,7 @@ def general_automaton(plan):
 
 
 def leading_automaton(plans):
-    """Leading digits: output = 1 + place of the region, in place of a type."""
+    """Leading digits: output = 1 + rank of the region, instead of a type."""
     roots = tuple(language(p.leading) if p.leading else 0 for p in plans)
     if not any(roots):
         return 0
@@ -638,6 +638,42 @@ def prefix_automaton(text):
     return build([(0, NO_CAPTURE)], 0), program.groups
 
 
+def common_digits(cc, idd, prefix, groups, group):
+    """Digits (bit n: digit n) for which nothing needs to be tried.
+
+    - kept: a number that begins with this digit has no national prefix;
+    - bare: and the text neither an international prefix nor the calling code;
+    - trunk_0: in a text that begins with 0 and this digit, the 0 is the
+      national prefix, no more and no less, and there is no other prefix.
+    """
+    def node(n):
+        return prefixes.nodes[n]
+
+    def dead_after(root, *digits):
+        """Does no match end before, at or behind these digits?"""
+        for d in digits:
+            if root == 0:
+                return True
+            if node(root)[0][0] is not None:
+                return False
+            root = node(root)[1][d]
+        return root == 0
+
+    kept = bare = trunk_0 = 0
+    for d in range(10):
+        if dead_after(prefix, d):
+            kept |= 1 << d
+            if dead_after(idd, d) and int(str(cc)[0]) != d:
+                bare |= 1 << d
+        if prefix and node(prefix)[0][0] is None and dead_after(idd, 0, d):
+            match, children = node(node(prefix)[1][0])
+            if match[0] is not None and children[d] == 0 and not (
+                    group and match[0][2 * groups - 1] >
+                    match[0][2 * groups - 2]):
+                trunk_0 |= 1 << d
+    return kept, bare, trunk_0
+
+
 # ---------------------------------------------------------------------------
 # Output
 # ---------------------------------------------------------------------------
@@ -729,7 +765,8 @@ def main():
         for n in p.lengths:
             mask |= 1 << n
         plan_rows.append((p.region, p.cc, int(main_region), mask, general,
-                          idd, prefix, groups, lead_text, group))
+                          idd, prefix, groups, lead_text, group) +
+                         common_digits(p.cc, idd, prefix, groups, group))
 
     prefix_rows = []
     for (match, end_match), children in prefixes.nodes:
@@ -758,7 +795,7 @@ def main():
     w('/* beyond this node no valid number can be reached any more */\n')
     w('#define LN_PHONE_LAST_LIVE %d\n\n' % n_live)
 
-    w('/* next node for each digit; general | type << 1 | place << 5 */\n')
+    w('/* next node for each digit; general | type << 1 | rank << 5 */\n')
     w('static const PhoneNode phone_nodes[] = {\n')
     for out, children in numbers.nodes:
         w('\t{{%s}, %d},\n' % (', '.join(str(c) for c in children), out))
@@ -780,14 +817,15 @@ def main():
 
     w('/* region, calling code index, main region of it?, possible lengths, '
       'general pattern (if not main), IDD, national prefix, groups, '
-      'transform: text and group */\n')
+      'transform: text and group, first digits: kept, bare, behind 0 */\n')
     w('static const PhonePlan phone_plans[] = {\n')
     code_index = {row[0]: i for i, row in enumerate(code_rows)}
     for (region, cc, main_region, mask, general, idd, prefix, groups, text,
-         group) in plan_rows:
-        w('\t{"%s", %d, %d, 0x%x, %d, %d, %d, %d, "%s", %d},\n'
+         group, kept, bare, trunk_0) in plan_rows:
+        w('\t{"%s", %d, %d, 0x%x, %d, %d, %d, %d, "%s", %d, '
+          '0x%x, 0x%x, 0x%x},\n'
           % (region, code_index[cc], main_region, mask, general, idd, prefix,
-             groups, text, group))
+             groups, text, group, kept, bare, trunk_0))
     w('};\n\n')
 
     w('/* calling code, its text and length, first of its plans, how many, '

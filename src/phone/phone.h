@@ -85,6 +85,8 @@ typedef struct LnPhone
 	LnPhoneParseError parse_error;	/* of the exact core */
 	LnPhoneType type;
 	int			country_code;	/* 0 if not parsed */
+	int			idd_len;		/* digits in the text that dial abroad ... */
+	int			code_len;		/* ... and those of its calling code */
 	int			e164_len;
 	int			national_len;
 	int			extension_len;

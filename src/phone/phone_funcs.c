@@ -32,7 +32,7 @@
 /* a character has at most four bytes in every server encoding */
 #define MAX_PHONE_BYTES (4 * LN_PHONE_MAX_CHARS)
 
-/* room that the conversion functions ask for */
+/* what the conversion functions may need, with their terminator */
 #define MAX_UTF8_BYTES (MAX_PHONE_BYTES * MAX_CONVERSION_GROWTH + 1)
 
 #define DEFAULT_REGION "JP"
@@ -397,7 +397,8 @@ get_region(Datum region)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown region \"%s\"", short_argument(value)),
 				 errhint(
-						 "Regions are ISO 3166 codes of two letters, for example JP, TH or TW; ZZ stands for none."),
+						 "Regions are ISO 3166 codes of two letters, "
+						 "for example JP, TH or TW; ZZ stands for none."),
 				 errhidestmt(true), errhidecontext(true)));
 	return id;
 }
@@ -454,9 +455,13 @@ report_invalid_phone(const LnPhone *phone)
 			detail = "It is too long";
 			break;
 		case LN_PHONE_NOT_VALID:
-			if (phone->rule != NULL)
-				detail =
-					"Numbers with a Japanese carrier code have no international form";
+			if (phone->rule != NULL &&
+				strcmp(phone->rule, "jp_carrier_code") == 0)
+				detail = "Numbers with a Japanese carrier code "
+					"have no international form";
+			else if (phone->rule != NULL &&
+					 strcmp(phone->rule, "jp_060_short") == 0)
+				detail = "A Japanese mobile number lacks a digit";
 			else
 				detail = "No such number is issued";
 			break;
@@ -486,7 +491,8 @@ report_invalid_phone(const LnPhone *phone)
 					ln_phone_status_name(phone->status)),
 			 phone->parsed
 			 ? errdetail(
-						 "%s: %d digits after country code %d, see character %d.",
+						 "%s: %d digits after country code %d, "
+						 "see character %d.",
 						 detail, phone->national_len, phone->country_code,
 						 phone->error_position)
 			 : errdetail("%s, see character %d.", detail,

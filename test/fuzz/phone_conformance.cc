@@ -25,6 +25,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -463,6 +464,7 @@ static long differences;
 static long broken;
 static long valid_count;
 static long refused;
+static std::map<string, long> refusals;
 static long rescued;
 
 static void
@@ -515,7 +517,8 @@ check(const string &text, const string &region)
 	ln_phone_parse(text.data(), text.size(), id, LN_PHONE_SAFE, &safe);
 	if (safe.valid)
 	{
-		if (ours.valid && (safe.rule != NULL || strcmp(safe.e164, ours.e164) != 0))
+		if (ours.valid && (safe.rule != NULL || strcmp(safe.e164, ours.e164) != 0) &&
+			!(safe.rule != NULL && strcmp(safe.rule, "float_text") == 0))
 			promise = "a valid answer was changed";
 		if (!ours.valid && safe.rule == NULL)
 			promise = "a rescue without a name";
@@ -539,6 +542,8 @@ check(const string &text, const string &region)
 		if (ours.valid && safe.rule == NULL)
 			promise = "a refusal without a name";
 		refused += ours.valid;
+		if (ours.valid && safe.rule != NULL)
+			refusals[safe.rule]++;
 	}
 	/* the long way: the same, but it may name one more reason for a rescue */
 	for (int mode = 0; mode < 2 && promise == NULL; mode++)
@@ -665,6 +670,8 @@ main(int argc, char **argv)
 
 		check(text, region);
 	}
+	for (const auto &r : refusals)
+		printf("refused: %s %ld\n", r.first.c_str(), r.second);
 	printf("phone_conformance: %ld inputs and %ld of the regression list, "
 		   "seed %s, tables %s: %ld valid, %ld differences; safe mode: %ld "
 		   "refused, %ld rescued, %ld broken promises\n",

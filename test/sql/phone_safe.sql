@@ -212,6 +212,95 @@ INSERT INTO cell (section, region, phone) VALUES
 	('two', 'JP', '090-1234-5678（携帯）03-1234-5678（自宅）'),
 	('two', 'TH', '081-234-5678 (มือถือ) 02-234-5678 (บ้าน)');
 
+-- Readings that a person would not make, of texts that customer tables hold
+INSERT INTO cell (section, region, phone) VALUES
+-- a number that a spreadsheet or data frame took for a number
+	('float', 'TH', '662582501.0'),
+	('float', 'TW', '42345678.0'),
+	('float', 'JP', '9087654321.0'),
+	('float', 'JP', '9087654321.00'),
+	('float', 'TH', '66662582501.0'),
+	('float', 'JP', '+819087654321.0'),
+	('float', 'TH', '20271231.0'),
+	('float', 'DE', '030-12345678.0'),
+	('no float', 'FR', '04.72.40.00.00'),
+	('no float', 'JP', '090.8765.4300'),
+-- a calling code or 00 never spans a separator; (0) behind either code
+	('split', 'TH', '00 65 (0)80 45 6789'),
+	('split', 'TH', '00 34 (0)722 555 019'),
+	('split', 'TW', '00 266 0 2450 5501'),
+	('split', 'TH', '00351(0)912 555 019'),
+	('split', 'JP', '+8 190-1234-5678'),
+	('split', 'TH', '00447911 12345'),
+	('split', 'TH', '+0081 90 1234 5678'),
+	('no split', 'JP', '+ 8 1 9 0 1 2 3 4 5 6 7 8'),
+	('no split', 'RU', '8 10 81 90 1234 5678'),
+	('no split', 'TH', '00 65 8045 6789'),
+	('(0)', 'PT', '+351 (0)912 555 019'),
+	('(0)', 'IT', '+39 (0)6 6982 1234'),
+	('(0)', 'IT', '+39 (0)333 123 4567'),
+-- a calling code twice, or a digit mistyped
+	('doubled', 'TH', '+66 66 2582 5019'),
+	('doubled', 'TH', '+66 +66 2582 5019'),
+	('doubled', 'US', '+1 +1 415 555 2671'),
+	('doubled', 'TW', '00383 383 28 839 274'),
+	('doubled', 'DE', '+49 49 30 12345678'),
+	('060', 'JP', '060-123-4567'),
+	('060', 'JP', '060-1234-5678'),
+-- dates without separators, and with a time
+	('date', 'TH', '20271231'),
+	('date', 'HK', '31122027'),
+	('date', 'DE', '20271231235959'),
+	('date', 'DE', '2027-12-31 12:00'),
+	('date', 'DE', '2027:12:31 12:00:00'),
+	('no date', 'HK', '20271331'),
+	('no date', 'TH', '2582-5019'),
+-- plus signs
+	('plus', 'JP', '+81+90-8765-4321'),
+	('plus', 'JP', '090+8765+4321'),
+	('plus', 'JP', '%2B819087654321'),
+	('plus', 'JP', '%2B81%2090%208765%204321'),
+	('plus', 'JP', '%28090%29+8765-4321'),
+	('plus', 'JP', '+090-8765-4321'),
+	('plus', 'TH', '+089-876-5432'),
+	('plus', 'AT', '+43+5968 (+43+5968)'),
+	('plus', 'DE', '+49.440.100'),
+	('plus', 'DE', '+049.440.100'),
+-- a 0 before the calling code
+	('0CC', 'TW', '0886-912-555-019'),
+	('0CC', 'JP', '081-90-1234-5678'),
+	('0CC', 'US', '01 415 555 2671'),
+	('0CC', 'TH', '066 2 582 5019'),
+	('0CC', 'TH', '066 81 234 5678'),
+	('0CC', 'TH', '066-258-2501'),
+	('0CC', 'DE', '04921-12345'),
+	('0CC', 'IT', '039 0612345'),
+-- the same number twice
+	('twice', 'JP', '090 8765 4321 / 090 8765 4321'),
+	('twice', 'JP', '+819012345678 (090-1234-5678)'),
+	('twice', 'TH', '662582501.0 / 662582501.0'),
+	('twice', 'JP', '090-8765-4321 090-8765-4322'),
+	('twice', 'JP', '090 8765 4321 / 090 8765 4321 / 090 8765 4321'),
+	('twice', 'LU', '+352 3828 (3828)'),
+-- characters that separate lists, times and extensions elsewhere
+	('loose', 'JP', '090：8765：4321'),
+	('loose', 'JP', '090:8765:4321'),
+	('loose', 'JP', '090、1234、5678'),
+	('loose', 'JP', '090一8765一4321'),
+	('loose', 'JP', '+81|90|1234|5678'),
+	('loose', 'JP', '03-1234-5678、5679'),
+	('loose', 'DE', '030-123456、7'),
+	('loose', 'DE', '00:49:30:12:34:56'),
+	('loose', 'AD', '376 376845,305'),
+	('loose', 'AD', '+376 376 319～987'),
+-- opening hours
+	('hours', 'JP', '090-8765-4321（10:00-18:00）'),
+	('hours', 'JP', '090-8765-4321 (9:00~17:30)'),
+	('hours', 'JP', '090-8765-4321（平日 10時～18時）'),
+	('hours', 'JP', '090-8765-4321 平日10:00-18:00'),
+	('hours', 'DE', '030-12345678 (10-18)'),
+	('hours', 'JP', '090-8765-4321（1234-5678）');
+
 SELECT section, c.region, replace(replace(replace(phone, E'\n', '\n'), E'\r', '\r'), E'\t', '\t') AS phone,
 	normalize_phone(phone, c.region, 'libphonenumber') AS exact,
 	s.e164 AS safe, s.extension AS ext, s.status, s.error_position AS pos, s.rule
@@ -219,9 +308,10 @@ FROM cell c, LATERAL parse_phone(phone, c.region) AS s
 ORDER BY no;
 \pset format aligned
 
--- A valid exact answer is kept or refused, never changed; an answer reads as
--- itself, in both modes and everywhere; a rescue has a name, a refusal too.
-SELECT count(*) FILTER (WHERE exact IS NOT NULL AND safe <> exact) AS changed,
+-- A valid exact answer is kept or refused, and only the text of a decimal
+-- fraction changes it; an answer reads as itself, in both modes and
+-- everywhere; a rescue has a name, a refusal too.
+SELECT count(*) FILTER (WHERE exact IS NOT NULL AND safe <> exact AND rule <> 'float_text') AS changed,
 	count(*) FILTER (WHERE exact IS NULL AND safe IS NOT NULL AND rule IS NULL) AS nameless_rescues,
 	count(*) FILTER (WHERE exact IS NOT NULL AND safe IS NULL AND rule IS NULL) AS nameless_refusals,
 	count(*) FILTER (WHERE safe IS NOT NULL AND

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 
 #include "base/crypto.h"
 #include "tap.h"
@@ -87,6 +88,27 @@ test_sha256(void)
 	}
 	is_int((long long) i, (long long) sizeof(block) + 1,
 		   "lengths 0 to 200, alternating, are stable");
+
+	/* one block or more: the same as OpenSSL's own one-shot function */
+	for (i = 0; i < sizeof(block); i++)
+		block[i] = (char) (i * 7 + 1);
+	for (i = 0; i <= sizeof(block); i++)
+	{
+		unsigned int outlen = 0;
+
+		if (!ln_sha256(block, i, a) ||
+			EVP_Digest(block, i, b, &outlen, EVP_sha256(), NULL) != 1 ||
+			memcmp(a, b, sizeof(a)) != 0)
+			break;
+	}
+	is_int((long long) i, (long long) sizeof(block) + 1,
+		   "lengths 0 to 200 are as EVP_Digest has them");
+
+	/* input and output in one place */
+	memset(block, 0, sizeof(block));
+	memcpy(block, "abc", 3);
+	ok(ln_sha256(block, 3, (uint8_t *) block) && ln_sha256("abc", 3, a) &&
+	   memcmp(block, a, sizeof(a)) == 0, "the message may be overwritten");
 }
 
 static void

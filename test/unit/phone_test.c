@@ -187,6 +187,70 @@ main(void)
 	is("90-1234-5678;phone-context=+81", "US", exact, "+819012345678", "ok", 0);
 	is("tel:90-1234-5678;phone-context=+81;ext=1", "US", exact, "+819012345678", "ok", 0);
 
+	/* rules of safe mode: status and position; the others are in phone_safe.sql */
+	is("662582501.0", "TH", safe, "+66662582501", "ok", 0);
+	is("42345678.0", "TW", safe, "", "not_valid", 9);
+	is("携帯 00 65 (0)80 45 6789", "TH", safe, "", "ambiguous", 4);
+	is("+66 66 2582 5019", "TH", safe, "", "not_valid", 16);
+	is("060-123-4567", "JP", safe, "", "not_valid", 1);
+	is("20271231", "TH", safe, "", "not_a_number", 1);
+	is("20271231", "TH", exact, "+6620271231", "ok", 0);
+	is("+8 190-1234-5678", "JP", safe, "", "ambiguous", 1);
+	is("090-1234-XXXX", "JP", safe, "", "masked", 10);
+	is("%2B819087654321", "JP", safe, "+819087654321", "ok", 0);
+	p = parse("03-1234-5678 ext. 12", "JP", safe);
+	ok(p.valid && p.rule == NULL && strcmp(p.extension, "12") == 0 &&
+	   p.extension_len == 2, "an extension of the library has no rule");
+	p = parse("+81 90-1234-5678", "JP", exact);
+	ok(p.idd_len == 0 && p.code_len == 2, "a calling code in the text");
+	p = parse("010-81-90-1234-5678", "JP", exact);
+	ok(p.idd_len == 3 && p.code_len == 2, "an international prefix");
+	p = parse("090-1234-5678", "JP", exact);
+	ok(p.idd_len == 0 && p.code_len == 0, "neither");
+
+	/* one mistyped digit */
+	{
+		const PhoneCode *th = ln_phone_extract_code("66", 2);
+
+		ok(th != NULL && th->code == 66, "66");
+		ok(ln_phone_is_near(th, "6625825019", 10), "a digit too many");
+		ok(ln_phone_is_near(th, "66258250", 8), "a digit lost");
+		ok(ln_phone_is_near(th, "662582501", 9), "a digit changed");
+		ok(!ln_phone_is_near(th, "66812345678", 11), "two digits too many");
+		ok(!ln_phone_is_near(th, "", 0), "nothing");
+	}
+
+	/* masks of first digits against what they stand for */
+	for (i = 0; i < LN_PHONE_N_REGIONS; i++)
+	{
+		int			d;
+
+		for (d = 0; d < 100; d++)
+		{
+			LnPhone		common;
+			LnPhone		any;
+			Digits		digits;
+			int			k;
+
+			snprintf(text, sizeof(text), "%02d", d);
+			for (k = 2; k < 12; k++)
+				text[k] = (char) ('0' + (d * 7 + k * k * 3 + i) % 10);
+			digits.d = text;
+			digits.at = identity;
+			digits.gaps = 0;
+			digits.plus = d % 2 != 0;
+			digits.first = digits.end = 0;
+			for (digits.n = 6; digits.n < 12; digits.n++)
+				if (parse_common(&digits, i, &common) &&
+					(!parse_any(&digits, i, &any) ||
+					 strcmp(common.e164, any.e164) != 0 ||
+					 common.type != any.type ||
+					 common.code_len != any.code_len ||
+					 strcmp(common.region, any.region) != 0))
+					ok(false, text);
+		}
+	}
+
 	/* limits: 250 characters, however many bytes they have */
 	memset(text, ' ', sizeof(text));
 	strcpy(text + 239, "09012345678");
