@@ -223,11 +223,14 @@ BEGIN
 	-- one by one: a query of history would lock every partition and index of it
 	FOR p IN SELECT * FROM line_notify._history_partitions() x WHERE x.high <= newest ORDER BY x.low
 	LOOP
-		looks := looks + 1;
-		EXIT WHEN looks > 20 OR cutoff IS NULL;
-		-- ids grow with time: what comes after this one is younger
+		EXIT WHEN cutoff IS NULL;
+		-- ids grow with time, so one row tells; a row with an old id that came
+		-- late does not speak for the partitions after its own
 		EXECUTE format('SELECT created_at FROM %s ORDER BY id LIMIT 1', p.partition) INTO since;
-		EXIT WHEN since > cutoff;
+		CONTINUE WHEN since > cutoff;
+		-- what has to be looked at closely
+		looks := looks + 1;
+		EXIT WHEN looks > 20;
 		-- rows that wait, or are on the wire, still need it
 		CONTINUE WHEN EXISTS (SELECT FROM line_notify.outbox o WHERE o.id < p.high AND o.id >= p.low)
 			OR EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id < p.high AND f.id >= p.low);
@@ -266,8 +269,7 @@ BEGIN
 	LOOP
 		EXIT WHEN cutoff IS NULL;
 		EXECUTE format('SELECT created_at FROM %s ORDER BY id LIMIT 1', p.partition) INTO since;
-		CONTINUE WHEN since IS NULL;
-		EXIT WHEN since > cutoff;
+		CONTINUE WHEN since IS NULL OR since > cutoff;
 		LOOP
 			EXECUTE format('DELETE FROM %1$s WHERE ctid = ANY (ARRAY(SELECT x.ctid FROM %1$s x WHERE x.ended_at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED))', p.partition)
 				USING cutoff;
@@ -434,6 +436,9 @@ DECLARE
 	middle timestamptz;
 	payload timestamptz;
 	other timestamptz;
+	oldest timestamptz;
+	since timestamptz;
+	p record;
 BEGIN
 	-- the first message that ended after what is forgotten, found by halving
 	IF payload_retention IS NOT NULL AND EXISTS (SELECT FROM line_notify.history h WHERE h.ended_at >= low) THEN
@@ -447,7 +452,11 @@ BEGIN
 		END LOOP;
 		payload := high + payload_retention;
 	END IF;
-	other := least((SELECT h.created_at + retention + line_notify._retention_grace(retention) FROM line_notify.history h ORDER BY h.id LIMIT 1),
+	FOR p IN SELECT * FROM line_notify._history_partitions() LOOP
+		EXECUTE format('SELECT created_at FROM %s ORDER BY id LIMIT 1', p.partition) INTO since;
+		oldest := least(oldest, since);
+	END LOOP;
+	other := least(oldest + retention + line_notify._retention_grace(retention),
 				   (SELECT min(x.at) + retention FROM line_notify.consumer c,
 						LATERAL (SELECT q.at FROM line_notify.outcome q WHERE q.consumer = c.name ORDER BY q.seq LIMIT 1) x),
 				   (SELECT o.at + operations_retention FROM line_notify.operations o ORDER BY o.seq LIMIT 1));

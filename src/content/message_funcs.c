@@ -302,8 +302,9 @@ check_value(LnCheck *check, const char *template_key, Jsonb *value)
 
 	if (value == NULL)
 	{
-		ln_message_check_template(check, template_key, strlen(template_key),
-								  NULL);
+		if (template_key != NULL)
+			ln_message_check_template(check, template_key,
+									  strlen(template_key), NULL);
 		return;
 	}
 	if (!build_tree(&builder, value, &tree))

@@ -718,7 +718,7 @@ pick_by_words(const pg_wchar *chars, int nchars,
 		 * what it is about, in Japanese and mostly in English.
 		 */
 		weight = n * (word[0] < 0x80 ? 2 : word[0] < 0x3100 ? 5 : 8);
-		weight += weight * end / total;
+		weight += weight * end / Max(total, 1);
 		for (k = 0; k < 4 && w->numbers[k] > 0; k++)
 		{
 			row = w->numbers[k] - 1;

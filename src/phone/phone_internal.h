@@ -219,7 +219,7 @@ extern bool ln_phone_has_other_reading(const Digits *digits, int region,
 									   const LnPhone *p);
 extern bool ln_phone_refuse_prefix(const Digits *digits, int region,
 								   LnPhone *out);
-extern bool ln_phone_rescue_row(const Digits *digits, int region,
+extern bool ln_phone_rescue_row(const Digits *row, int region,
 								int text_rule, LnPhone *out);
 extern bool ln_phone_safe_text(const Text *input, int region, bool simple,
 							   LnPhone *out);

@@ -248,7 +248,7 @@ find_shape(const Clean *clean)
 		for (; clean->kind[i] != K_DIGIT; i++)
 		{
 			/* as cameras write it */
-			if (sep[groups] == K_OTHER && groups < 3 &&
+			if (groups < 3 && sep[groups] == K_OTHER &&
 				(clean->c[i] == ':' || clean->c[i] == 0xFF1A))
 			{
 				sep[groups] = K_HASH;
@@ -1484,7 +1484,7 @@ read_plus_signs(const Clean *clean, int region, int depth, LnPhone *out)
 	begin_rewriting(&text, clean);
 	put_part(&text, clean, 0, clean->first_digit);
 	for (i = clean->first_digit; i < clean->easy.n; i++)
-		if (clean->kind[i] == K_PLUS && i < clean->last_digit)
+		if (i < clean->last_digit && clean->kind[i] == K_PLUS)
 		{
 			if (second < 0)
 				second = i;
