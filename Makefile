@@ -72,6 +72,7 @@ OBJS = \
 	src/phone/phone_funcs.o \
 	src/phone/phone_safe.o \
 	src/server/hooks.o \
+	src/server/identity.o \
 	src/server/launcher.o \
 	src/server/shmem.o \
 	src/server/wakeup.o \

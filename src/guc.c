@@ -160,7 +160,7 @@ ln_guc_define(void)
 	 */
 	DefineCustomIntVariable("line_notify.promotion_grace",
 							"Time that messages in doubt after a promotion wait for delivery events.",
-							"Only without synchronous replication.",
+							"Only without synchronous replication. Half of it is the time in which a planned switchover is believed.",
 							&ln_guc_promotion_grace, 300, 0, 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 

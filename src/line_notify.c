@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "server/hooks.h"
+#include "server/identity.h"
 #include "server/launcher.h"
 #include "server/shmem.h"
 
@@ -36,6 +37,7 @@ _PG_init(void)
 	if (IsBinaryUpgrade)
 		return;
 
+	ln_identity_note_start();
 	ln_shmem_install_hooks();
 	ln_hooks_install();
 	ln_launcher_register();

@@ -4,7 +4,7 @@
 #
 #   bash test/check.sh                    all
 #   bash test/check.sh unit regress       these groups only:
-#                                         style unit regress tap phone fuzz, and by
+#                                         style unit regress tap phone fuzz ha, and by
 #                                         name only: model proof
 #   bash test/check.sh tap:001_delivery,003_crash regress:outbox
 #                                         these tests of a group only
@@ -22,7 +22,7 @@ set -u
 keep=
 [ "${1:-}" != --keep ] || { keep=1; shift; }
 groups=("$@")
-[ ${#groups[@]} -eq 0 ] && groups=(style unit regress tap phone fuzz)
+[ ${#groups[@]} -eq 0 ] && groups=(style unit regress tap phone fuzz ha)
 wanted() { local g; for g in "${groups[@]}"; do [ "${g%%:*}" = "$1" ] && return 0; done; return 1; }
 # names GROUP: the tests of it that were asked for, or nothing for all
 names() { local g; for g in "${groups[@]}"; do [ "${g%%:*}" = "$1" ] && [ "$g" != "$1" ] && tr , ' ' <<<"${g#*:}"; done; }
@@ -185,6 +185,24 @@ if wanted fuzz && [ -e "$work/src/test/fuzz/run.sh" ]; then
     else
         tail -40 "$work/fuzz.log"
         bad "fuzz"
+    fi
+fi
+
+if wanted ha; then
+    step "failover under Patroni and etcd"
+    # no service of theirs shall start here
+    want_packages python3-psycopg2 python3-cdiff python3-click python3-dateutil python3-pkg-resources \
+        python3-prettytable python3-psutil python3-urllib3 python3-yaml python3-dnspython
+    borrow_packages patroni python3-etcd etcd-server
+    if as_user env PYTHONPATH="$work/borrowed/usr/lib/python3/dist-packages" patroni --version >/dev/null 2>&1 &&
+        as_user etcd --version >/dev/null 2>&1; then
+        as_user env PYTHONPATH="$work/borrowed/usr/lib/python3/dist-packages" HA_ROUNDS="${HA_ROUNDS:-1}" \
+            python3 "$work/src/test/ha/ha.py" "$work/ha" "$pgbin" $(names ha) 2>&1 | tee "$work/ha.tap" | grep --line-buffered '^#'
+        count_tap "$work/ha.tap"
+        grep -q '^1\.\.' "$work/ha.tap" || { tail -5 "$work/ha.tap"; bad "ha ended early"; }
+    else
+        say "skipped: Patroni or etcd cannot be had"
+        skipped+=(ha)
     fi
 fi
 

@@ -8,6 +8,18 @@ LANGUAGE C VOLATILE PARALLEL SAFE;
 REVOKE ALL ON FUNCTION line_notify._random_secret() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._random_secret() IS '32 cryptographically random bytes';
 
+-- Secrets in a table go wherever the table is published.  UNLOGGED would keep
+-- them here, and lose them in a crash and on standbys.
+CREATE FUNCTION line_notify._published_by(tab text, col text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(p.pubname, ', ' ORDER BY p.pubname)
+	FROM pg_publication_tables p
+	WHERE p.schemaname = 'line_notify' AND p.tablename = tab AND col = ANY (p.attnames)
+$$;
+REVOKE ALL ON FUNCTION line_notify._published_by(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._published_by(text, text) IS 'publications that carry a column of ours to subscribers, or NULL';
+
 CREATE TABLE line_notify.link_key (
 	key_no		integer PRIMARY KEY CHECK (key_no BETWEEN 0 AND 255),
 	secret		bytea NOT NULL CHECK (octet_length(secret) = 32),
@@ -22,7 +34,8 @@ COMMENT ON COLUMN line_notify.link_key.key_no IS 'number that stands in the link
 COMMENT ON COLUMN line_notify.link_key.secret IS 'key of the HMAC';
 COMMENT ON COLUMN line_notify.link_key.is_current IS 'signs new links; the other one only verifies';
 COMMENT ON COLUMN line_notify.link_key.created_at IS 'when it was made';
-INSERT INTO line_notify.link_key (key_no, secret, is_current) VALUES (1, line_notify._random_secret(), true);
+INSERT INTO line_notify.link_key (key_no, secret, is_current)
+SELECT 1, line_notify._random_secret(), true WHERE line_notify._published_by('link_key', 'secret') IS NULL;
 
 CREATE FUNCTION line_notify.signed_link(
 	url text,
@@ -54,7 +67,15 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	no integer;
+	publication text := line_notify._published_by('link_key', 'secret');
 BEGIN
+	IF publication IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = 'the new key would be sent to subscribers',
+			DETAIL = format('Publications of this database carry it: %s.', publication),
+			HINT = 'Publish your own tables instead of all: CREATE PUBLICATION ... FOR TABLES IN SCHEMA ...;';
+	END IF;
 	LOCK TABLE line_notify.link_key IN SHARE ROW EXCLUSIVE MODE;
 	DELETE FROM line_notify.link_key WHERE NOT is_current;
 	UPDATE line_notify.link_key SET is_current = false RETURNING (key_no + 1) % 256 INTO no;

@@ -15,7 +15,13 @@ CREATE TABLE line_notify.identity (
 	timeline		integer,
 	synchronous		boolean NOT NULL DEFAULT false,
 	in_doubt_before	timestamptz,
-	in_doubt_until		timestamptz
+	in_doubt_until		timestamptz,
+	handover		text CHECK (handover IN ('given', 'taking')),
+	handover_at		timestamptz,
+	handover_to		text[],
+	handover_lsn	pg_lsn,
+	disarmed_at		timestamptz,
+	disarmed_why	text CHECK (disarmed_why IN ('restored', 'twin', 'armed elsewhere'))
 );
 COMMENT ON TABLE line_notify.identity IS 'Places that may send: cluster, database and node names; written by create_channel() and arm()';
 COMMENT ON COLUMN line_notify.identity.home IS 'random number carried by channels and rows that belong here';
@@ -25,6 +31,12 @@ COMMENT ON COLUMN line_notify.identity.timeline IS 'timeline that was last sent 
 COMMENT ON COLUMN line_notify.identity.synchronous IS 'every claim on it waited for a standby';
 COMMENT ON COLUMN line_notify.identity.in_doubt_before IS 'messages due before may have been sent by the server before the promotion';
 COMMENT ON COLUMN line_notify.identity.in_doubt_until IS 'until then they wait for delivery events; see setting promotion_grace';
+COMMENT ON COLUMN line_notify.identity.handover IS 'given: the worker has ended in order, with nothing claimed, and claims nothing before it has taken this back; taking: it waits for those in handover_to to know';
+COMMENT ON COLUMN line_notify.identity.handover_at IS 'when';
+COMMENT ON COLUMN line_notify.identity.handover_to IS 'standbys that were attached then: slot, or application name if no other has it';
+COMMENT ON COLUMN line_notify.identity.handover_lsn IS 'taking: what they must have flushed';
+COMMENT ON COLUMN line_notify.identity.disarmed_at IS 'since then nothing is sent on the strength of this row: the server found that it is a copy, or arm() has taken its place';
+COMMENT ON COLUMN line_notify.identity.disarmed_why IS 'restored: started from a backup; twin: another server with the same identity ran on the host; armed elsewhere: arm() on another node';
 COMMENT ON COLUMN line_notify.identity.nodes IS 'values of line_notify.node that may send: a base backup started on another host is not among them';
 
 CREATE TABLE line_notify.channel (
@@ -165,6 +177,16 @@ LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller_
 REVOKE ALL ON FUNCTION line_notify._caller_is_superuser() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._caller_is_superuser() IS 'is the role outside of SECURITY DEFINER functions a superuser';
 
+CREATE FUNCTION line_notify._identity_fault(armed_at timestamptz, timeline integer) RETURNS text
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'line_notify_identity_fault';
+REVOKE ALL ON FUNCTION line_notify._identity_fault(timestamptz, integer) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._identity_fault(timestamptz, integer) IS 'restored or twin: why this server is taken for a copy of the one that was armed then; or NULL';
+
+CREATE FUNCTION line_notify._twin_runs() RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_twin_runs';
+REVOKE ALL ON FUNCTION line_notify._twin_runs() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._twin_runs() IS 'does another server with this system identifier and node name run on this host';
+
 -- Of use in views, whose functions run with the rights of who asks; says no
 -- more than whether this place is armed.
 CREATE FUNCTION line_notify._local_home() RETURNS bigint
@@ -176,10 +198,59 @@ AS $$
 	  AND i.database = d.oid
 	  AND i.system_identifier = c.system_identifier
 	  AND line_notify._node() = ANY (i.nodes)
+	  AND i.disarmed_at IS NULL
+	  AND line_notify._identity_fault(i.armed_at, i.timeline) IS NULL
 	ORDER BY i.armed_at DESC
 	LIMIT 1
 $$;
 COMMENT ON FUNCTION line_notify._local_home() IS 'the identity row that this cluster, database and node are named in, or NULL';
+
+-- The worker's question: where may I send from?  What it learns of being a copy
+-- must outlive the traces.
+CREATE FUNCTION line_notify._take_home() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	x record;
+BEGIN
+	-- no statement without a row: its trigger would call us again
+	FOR x IN
+		SELECT i.home, line_notify._identity_fault(i.armed_at, i.timeline) AS fault
+		FROM line_notify.identity i
+		WHERE i.disarmed_at IS NULL
+		  AND i.system_identifier = (SELECT c.system_identifier FROM pg_control_system() c)
+		  AND i.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+		  AND line_notify._node() = ANY (i.nodes)
+	LOOP
+		IF x.fault IS NOT NULL THEN
+			UPDATE line_notify.identity i SET disarmed_at = clock_timestamp(), disarmed_why = x.fault WHERE i.home = x.home;
+		END IF;
+	END LOOP;
+	RETURN line_notify._local_home();
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._take_home() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._take_home() IS 'the same for the worker, which notes that this server is a copy';
+
+-- Why a channel or its rows may not be sent from here, for health().
+CREATE FUNCTION line_notify._disarmed_reason(home bigint) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('disarmed: database "%s" on node "%s" %s', current_database(), line_notify._node(),
+		CASE coalesce(i.disarmed_why, line_notify._identity_fault(i.armed_at, i.timeline))
+			WHEN 'restored' THEN 'was restored from a backup, and the original may have sent what waits here'
+			WHEN 'twin' THEN 'is a copy: another server with its identity was running on this host'
+			ELSE 'is not where the channel was armed ' ||
+				CASE WHEN i.home IS NULL THEN '(unknown)'
+					 WHEN i.system_identifier <> (SELECT c.system_identifier FROM pg_control_system() c)
+						 THEN format('(nodes %s of another cluster)', array_to_string(i.nodes, ', '))
+					 WHEN i.database <> (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+						 THEN format('(nodes %s, another database)', array_to_string(i.nodes, ', '))
+					 ELSE format('(nodes %s)', array_to_string(i.nodes, ', ')) END END)
+	FROM (VALUES (home)) h(home) LEFT JOIN line_notify.identity i ON i.home = h.home
+$$;
+REVOKE ALL ON FUNCTION line_notify._disarmed_reason(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._disarmed_reason(bigint) IS 'why nothing of this home is sent from here, in words';
 
 CREATE FUNCTION line_notify.create_channel(
 	name text,
@@ -457,6 +528,12 @@ BEGIN
 				MESSAGE = 'permission denied to read a credential from a server file',
 				DETAIL = 'Only roles with the privileges of "pg_read_server_files" may name a server file.';
 		END IF;
+	ELSIF set_credential.value IS NOT NULL AND line_notify._published_by('credential', 'value') IS NOT NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = 'the credential would be sent to subscribers',
+			DETAIL = format('Publications of this database carry it: %s.', line_notify._published_by('credential', 'value')),
+			HINT = 'Use file:/path of a file on each server, or publish your own tables instead of all: CREATE PUBLICATION ... FOR TABLES IN SCHEMA ...;';
 	ELSIF set_credential.value IS NOT NULL AND (set_credential.value = '' OR length(set_credential.value) > 8192) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
@@ -544,6 +621,7 @@ DECLARE
 	sysid bigint := (SELECT c.system_identifier FROM pg_control_system() c);
 	db oid := (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
 	wanted text[] := coalesce(arm.nodes, ARRAY[line_notify._node()]);
+	former text[];
 	n bigint;
 BEGIN
 	IF arm.backlog IS NULL OR arm.backlog NOT IN ('keep', 'cancel') THEN
@@ -558,10 +636,31 @@ BEGIN
 			MESSAGE = 'nodes must name at least one node, and no NULL';
 	END IF;
 
-	UPDATE line_notify.identity i SET nodes = wanted, armed_at = clock_timestamp(), armed_by = session_user
-	WHERE i.system_identifier = sysid AND i.database = db
-	RETURNING i.home INTO here;
-	IF here IS NULL THEN
+	IF line_notify._node() = ANY (wanted) AND line_notify._twin_runs() THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('another server of this cluster runs on this host as node "%s"', line_notify._node()),
+			DETAIL = 'Both have the same system identifier: one is a copy of the other, and both would send.',
+			HINT = 'Set line_notify.node to another name in the configuration of the copy, reload it, and call arm() there.';
+	END IF;
+
+	-- Where one may send already, it stays the same place.  Elsewhere it is a
+	-- new one, so that what came along with a copy is told from what is new.
+	here := line_notify._local_home();
+	SELECT array_agg(DISTINCT x ORDER BY x) INTO former
+	FROM line_notify.identity i, unnest(i.nodes) x
+	WHERE i.system_identifier = sysid AND i.database = db AND i.disarmed_at IS NULL AND x <> ALL (wanted);
+	IF former IS NOT NULL THEN
+		RAISE NOTICE USING
+			MESSAGE = format('no longer armed: %s', array_to_string(former, ', ')),
+			HINT = format('To arm these nodes as well: SELECT line_notify.arm(nodes => %L);', former || wanted);
+	END IF;
+	IF here IS NOT NULL THEN
+		UPDATE line_notify.identity i SET nodes = wanted, armed_at = clock_timestamp(), armed_by = session_user
+		WHERE i.home = here;
+	ELSE
+		UPDATE line_notify.identity i SET disarmed_at = clock_timestamp(), disarmed_why = 'armed elsewhere'
+		WHERE i.system_identifier = sysid AND i.database = db AND i.disarmed_at IS NULL;
 		INSERT INTO line_notify.identity (home, system_identifier, database, nodes)
 		VALUES (('x' || encode(substr(decode(md5(random()::text || clock_timestamp()::text || db::text), 'hex'), 1, 7), 'hex'))::bit(56)::bigint,
 				sysid, db, wanted)

@@ -36,6 +36,8 @@ CREATE TABLE line_notify.history (
 	delivery_event	text,
 	revision		smallint
 ) PARTITION BY RANGE (id);
+-- What a publication by way of this table says of its rows; partitions have a key.
+ALTER TABLE ONLY line_notify.history REPLICA IDENTITY FULL;
 ALTER TABLE line_notify.history
 	ALTER recipient SET STATISTICS 0,
 	ALTER body SET STATISTICS 0,

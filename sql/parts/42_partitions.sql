@@ -120,35 +120,150 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._first_id_after(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._first_id_after(timestamptz) IS 'id from which on rows of history were made after a moment';
 
--- A worker says where it stands.  On another timeline than the last one that
--- sent, a standby was promoted, and claims of the last moments may be missing
--- here, unless each of them had waited for a standby.
-CREATE FUNCTION line_notify._note_timeline(home bigint, timeline integer, synchronous boolean, grace interval,
-	OUT in_doubt_before timestamptz, OUT in_doubt_until timestamptz)
+-- Who is attached, by a name that no two have: a slot serves one at a time.
+CREATE FUNCTION line_notify._attached_standbys(OUT standby text, OUT flush_lsn pg_lsn)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce('slot ' || s.slot_name, 'application ' || r.application_name), min(r.flush_lsn)
+	FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
+	WHERE r.state = 'streaming' AND r.replay_lsn IS NOT NULL AND s.slot_type IS DISTINCT FROM 'logical'
+	GROUP BY 1
+	HAVING count(*) = 1
+$$;
+REVOKE ALL ON FUNCTION line_notify._attached_standbys() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._attached_standbys() IS 'standbys that stream from here, and how far they have it on disk';
+
+CREATE FUNCTION line_notify._own_standby_name() RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce('slot ' || nullif(current_setting('primary_slot_name'), ''),
+		'application ' || coalesce(
+			(regexp_match(current_setting('primary_conninfo'), 'application_name\s*=\s*''?([^'' ]+)'))[1],
+			nullif(current_setting('cluster_name'), ''), 'walreceiver'))
+$$;
+REVOKE ALL ON FUNCTION line_notify._own_standby_name() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._own_standby_name() IS 'what this server is called in _attached_standbys() of its primary';
+
+-- A worker ends in order, and nothing is claimed.  Standbys that are attached
+-- get this as they get the rest of the shutdown: one of them may go on without
+-- a doubt, unless the note was taken back.
+CREATE FUNCTION line_notify._hand_over(home bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	standbys text[] := ARRAY(SELECT a.standby FROM line_notify._attached_standbys() a ORDER BY 1);
+BEGIN
+	IF cardinality(standbys) > 0 AND NOT EXISTS (SELECT FROM line_notify.in_flight) THEN
+		UPDATE line_notify.identity i
+		SET handover = 'given', handover_at = clock_timestamp(), handover_to = standbys, handover_lsn = NULL
+		WHERE i.home = _hand_over.home AND i.handover IS NULL;
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._hand_over(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._hand_over(bigint) IS 'notes that nothing is on the wire, for a standby that takes over';
+
+-- The note is being taken back: do all who may believe it know, or can they
+-- not believe it any more?  Returns whether it is done.
+CREATE FUNCTION line_notify._take_back(home bigint, grace interval) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
 	i line_notify.identity;
-	moment timestamptz := clock_timestamp();
 BEGIN
-	SELECT * INTO i FROM line_notify.identity x WHERE x.home = _note_timeline.home;
-	IF i.timeline IS DISTINCT FROM _note_timeline.timeline OR i.synchronous <> _note_timeline.synchronous THEN
-		IF i.timeline <> _note_timeline.timeline AND NOT i.synchronous THEN
-			i.in_doubt_before := moment;
-			i.in_doubt_until := moment + grace;
+	SELECT * INTO i FROM line_notify.identity x WHERE x.home = _take_back.home;
+	IF i.handover IS DISTINCT FROM 'taking' THEN
+		RETURN true;
+	END IF;
+	IF i.handover_lsn IS NULL THEN
+		-- the word itself was committed before this
+		UPDATE line_notify.identity x SET handover_lsn = pg_current_wal_insert_lsn() WHERE x.home = i.home;
+		RETURN false;
+	END IF;
+	IF clock_timestamp() < i.handover_at + grace AND EXISTS (
+		SELECT FROM unnest(i.handover_to) w(standby)
+		WHERE NOT EXISTS (SELECT FROM line_notify._attached_standbys() a
+						  WHERE a.standby = w.standby AND a.flush_lsn >= i.handover_lsn))
+	THEN
+		RETURN false;
+	END IF;
+	UPDATE line_notify.identity x
+	SET handover = NULL, handover_at = NULL, handover_to = NULL, handover_lsn = NULL
+	WHERE x.home = i.home;
+	RETURN true;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._take_back(bigint, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._take_back(bigint, interval) IS 'waits, in steps, until no standby believes in the hand-over any more';
+
+-- A worker says where it stands.  On another timeline than the last one that
+-- sent, a standby was promoted, and claims of the last moments may be missing
+-- here, unless each of them had waited for a standby, or the server before has
+-- handed over.
+--
+-- The note is believed by whom it names, and for half as long as its writer
+-- waits, when it has to, before it sends again.  That assumes that their clocks
+-- differ by less than the other half.
+CREATE FUNCTION line_notify._note_timeline(home bigint, timeline integer, synchronous boolean, grace interval,
+	OUT in_doubt_before timestamptz, OUT in_doubt_until timestamptz, OUT fenced boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	i line_notify.identity;
+	o line_notify.identity;
+	moment timestamptz := clock_timestamp();
+	me text;
+BEGIN
+	SELECT * INTO o FROM line_notify.identity x WHERE x.home = _note_timeline.home;
+	i := o;
+	IF i.timeline <> _note_timeline.timeline THEN
+		me := line_notify._own_standby_name();
+		IF i.handover = 'given' AND me = ANY (i.handover_to)
+			AND moment BETWEEN i.handover_at - grace / 2 AND i.handover_at + grace / 2
+		THEN
+			-- the others on the list may believe it, too
+			i.handover_to := array_remove(i.handover_to, me);
+			i.handover := CASE WHEN cardinality(i.handover_to) > 0 THEN 'taking' END;
+			i.handover_at := moment;
+		ELSE
+			IF NOT i.synchronous THEN
+				i.in_doubt_before := moment;
+				i.in_doubt_until := moment + grace;
+			END IF;
+			i.handover := NULL;
 		END IF;
+	ELSIF i.handover = 'given' THEN
+		-- it was ours
+		i.handover := 'taking';
+		i.handover_at := moment;
+	END IF;
+	IF i.handover IS DISTINCT FROM o.handover THEN
+		i.handover_lsn := NULL;
+		IF i.handover IS NULL THEN
+			i.handover_at := NULL;
+			i.handover_to := NULL;
+		END IF;
+	END IF;
+	i.timeline := _note_timeline.timeline;
+	i.synchronous := _note_timeline.synchronous;
+	IF i IS DISTINCT FROM o THEN
 		UPDATE line_notify.identity x SET
-			timeline = _note_timeline.timeline, synchronous = _note_timeline.synchronous,
-			in_doubt_before = i.in_doubt_before, in_doubt_until = i.in_doubt_until
+			timeline = i.timeline, synchronous = i.synchronous,
+			in_doubt_before = i.in_doubt_before, in_doubt_until = i.in_doubt_until,
+			handover = i.handover, handover_at = i.handover_at, handover_to = i.handover_to, handover_lsn = i.handover_lsn
 		WHERE x.home = _note_timeline.home;
 	END IF;
 	in_doubt_before := i.in_doubt_before;
 	in_doubt_until := i.in_doubt_until;
+	fenced := i.handover IS NOT NULL;
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify._note_timeline(bigint, integer, boolean, interval) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._note_timeline(bigint, integer, boolean, interval) IS 'notes on which timeline is sent; returns what is in doubt after a promotion';
+COMMENT ON FUNCTION line_notify._note_timeline(bigint, integer, boolean, interval) IS 'notes on which timeline is sent; returns what is in doubt after a promotion, and whether a hand-over must be taken back before anything is sent';
 
 -- The time to wait for delivery events is over.  Returns whether there is more.
 CREATE FUNCTION line_notify._settle_in_doubt(home bigint, hold boolean, step integer) RETURNS boolean
@@ -195,7 +310,8 @@ DECLARE
 	newest bigint := (SELECT s.last_value FROM line_notify.outbox_id_seq s);
 	top bigint := (SELECT max(p.high) FROM line_notify._history_partitions() p);
 BEGIN
-	IF top IS NULL OR newest > top - 50000 THEN
+	-- not before there is a channel: a dump that is just being restored brings its own
+	IF (top IS NULL OR newest > top - 50000) AND EXISTS (SELECT FROM line_notify.channel) THEN
 		PERFORM line_notify._ensure_history(greatest(newest, coalesce(top, 0)));
 	END IF;
 	RETURN false;

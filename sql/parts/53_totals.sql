@@ -13,6 +13,8 @@ CREATE TABLE line_notify.daily_count (
 	outcome			text NOT NULL,
 	n				bigint NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+-- without a key: else a publication of all tables would refuse to sum it up
+ALTER TABLE line_notify.daily_count REPLICA IDENTITY FULL;
 CREATE INDEX daily_count_day ON line_notify.daily_count (channel, day);
 COMMENT ON TABLE line_notify.daily_count IS 'Summands of view daily_totals; no personal data, kept when messages go';
 COMMENT ON COLUMN line_notify.daily_count.day IS 'in UTC+9, as LINE counts: of the answer, or of the delivery event';
@@ -33,6 +35,7 @@ CREATE TABLE line_notify.minute_count (
 	delivered		bigint NOT NULL,
 	unknown			bigint NOT NULL DEFAULT 0
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+ALTER TABLE line_notify.minute_count REPLICA IDENTITY FULL;
 CREATE INDEX minute_count_minute ON line_notify.minute_count (minute, channel);
 COMMENT ON TABLE line_notify.minute_count IS 'By the minute of LINE''s answer: messages that wait for a delivery event, and those that got one; the evidence that webhooks arrive. Also those that ended as unknown and were not settled since';
 

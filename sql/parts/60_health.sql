@@ -54,6 +54,7 @@ DECLARE
 	here bigint := line_notify._local_home();
 	standby boolean := pg_is_in_recovery();
 	n bigint;
+	due bigint;
 	since timestamptz;
 	moving boolean;
 	success timestamptz;
@@ -190,6 +191,51 @@ BEGIN
 		RETURN NEXT;
 	END LOOP;
 
+	FOR x IN SELECT i.handover_at, i.handover_to FROM line_notify.identity i WHERE i.home = here AND i.handover IS NOT NULL AND NOT standby
+	LOOP
+		severity := 'warning';
+		subject := 'promotion';
+		reason := format('this server had handed over in order, and takes it back: nothing is sent until %s have that on disk, or until %s',
+						 array_to_string(x.handover_to, ', '),
+						 date_trunc('second', x.handover_at + current_setting('line_notify.promotion_grace')::interval));
+		hint := 'Are these standbys up, and do they stream? See pg_stat_replication.';
+		RETURN NEXT;
+	END LOOP;
+
+	-- ---- secrets that leave by logical replication
+	FOR x IN
+		SELECT line_notify._published_by('credential', 'value') AS publications, 'credentials' AS what,
+			   'set them again as file:/path, and have LINE issue new ones' AS cure
+		WHERE EXISTS (SELECT FROM line_notify.credential k WHERE k.value NOT LIKE 'file:%')
+		UNION ALL
+		SELECT line_notify._published_by('link_key', 'secret'), 'the keys of signed links', 'SELECT line_notify.rotate_link_key(); twice'
+		WHERE EXISTS (SELECT FROM line_notify.link_key)
+	LOOP
+		CONTINUE WHEN x.publications IS NULL;
+		severity := 'error';
+		subject := 'publication';
+		reason := format('subscribers receive %s, by publication %s', x.what, x.publications);
+		hint := format('Drop it and publish your own tables instead (CREATE PUBLICATION ... FOR TABLES IN SCHEMA ...;), then %s.', x.cure);
+		RETURN NEXT;
+	END LOOP;
+
+	-- ---- who would send after a failover
+	SELECT count(*) INTO n FROM pg_stat_replication r
+	WHERE r.state = 'streaming' AND r.replay_lsn IS NOT NULL
+	  AND NOT EXISTS (SELECT FROM pg_replication_slots s WHERE s.active_pid = r.pid AND s.slot_type = 'logical');
+	FOR x IN SELECT i.nodes FROM line_notify.identity i WHERE i.home = here AND NOT standby AND n >= cardinality(i.nodes)
+	LOOP
+		severity := 'warning';
+		subject := 'nodes';
+		reason := format('%s standby %s attached, and after a failover only %s may send: %s', n,
+						 CASE WHEN n = 1 THEN 'server is' ELSE 'servers are' END,
+						 CASE WHEN cardinality(x.nodes) = 1 THEN 'the node of this name' ELSE 'the nodes of these names' END,
+						 array_to_string(x.nodes, ', '));
+		hint := format('Give each server a name of its own, line_notify.node (Patroni: in postgresql.parameters of each node, not in the common configuration), reload, and run here: SELECT line_notify.arm(nodes => %L);',
+					   x.nodes || ARRAY(SELECT 'name of standby ' || k FROM generate_series(1, n + 1 - cardinality(x.nodes)) k));
+		RETURN NEXT;
+	END LOOP;
+
 	-- ---- channels
 	IF NOT EXISTS (SELECT FROM line_notify.channel) THEN
 		severity := 'info';
@@ -230,11 +276,14 @@ BEGIN
 					  THEN 'error' ELSE 'warning' END;
 		IF c.home IS DISTINCT FROM here THEN
 			severity := 'error';
-			reason := format('disarmed: this database or node ("%s") is not where the channel was armed (%s)', line_notify._node(),
-				coalesce((SELECT 'nodes ' || array_to_string(i.nodes, ', ') FROM line_notify.identity i WHERE i.home = c.home), 'unknown'));
+			reason := line_notify._disarmed_reason(c.home);
+			SELECT count(*), count(*) FILTER (WHERE w.due_at <= clock_timestamp()) INTO n, due
+			FROM (SELECT o.due_at FROM line_notify.outbox o
+				  WHERE o.channel = c.name AND o.home IS DISTINCT FROM here AND o.state = 'queued' LIMIT 100000) w;
 			hint := CASE WHEN standby
-				THEN 'After promotion it would send nothing. If it should, run on the primary: SELECT line_notify.arm(nodes => ...); with both nodes.'
-				ELSE 'If messages shall be sent from here, and no longer from there, run SELECT line_notify.arm();' END;
+				THEN 'After promotion it would send nothing. If it should, run on the primary: SELECT line_notify.arm(nodes => ...); with every node, this one too.'
+				ELSE format('%s %s, %s of them due. If messages shall be sent from here, and no longer from there: SELECT line_notify.arm(); sends them, SELECT line_notify.arm(backlog => ''cancel''); cancels them.',
+							CASE WHEN n = 100000 THEN 'At least 100000' ELSE n::text END, CASE WHEN n = 1 THEN 'message waits' ELSE 'messages wait' END, due) END;
 			RETURN NEXT;
 			moving := false;
 		END IF;

@@ -231,8 +231,11 @@ typedef struct LnStatistic
  */
 extern char *ln_outbox_extension_version(void);
 
-/* The home of this cluster, database and node; 0 = disarmed. */
-extern int64 ln_outbox_local_home(void);
+/*
+ * The home of this cluster, database and node; 0 = disarmed.  A copy of the
+ * server that was armed is disarmed here for good.
+ */
+extern int64 ln_outbox_take_home(void);
 
 /* All channels / senders, ordered by name. */
 extern int	ln_outbox_load_channels(LnChannelRow **rows);
@@ -286,11 +289,19 @@ extern void ln_outbox_forget(void);
 /*
  * Note the timeline that is sent from, and whether claims wait for a standby.
  * Returns what a promotion left in doubt: messages due up to *before, until
- * *until; DT_NOBEGIN and DT_NOEND = nothing.
+ * *until; DT_NOBEGIN and DT_NOEND = nothing.  *fenced: nothing may be claimed
+ * before ln_outbox_take_back() has returned true.
  */
 extern void ln_outbox_note_timeline(int64 home, uint32 timeline,
 									bool synchronous, int grace_s,
-									TimestampTz *before, TimestampTz *until);
+									TimestampTz *before, TimestampTz *until,
+									bool *fenced);
+
+/* The worker ends in order: a standby that takes over may know. */
+extern void ln_outbox_hand_over(int64 home);
+
+/* A step of taking that back; true = done. */
+extern bool ln_outbox_take_back(int64 home, int grace_s);
 
 /*
  * The grace is over: a step of ending the doubt; true when there is more to

@@ -37,12 +37,12 @@ ln_outbox_extension_version(void)
 }
 
 int64
-ln_outbox_local_home(void)
+ln_outbox_take_home(void)
 {
 	static LnStatement st = {
-		.name = "local home",
+		.name = "take home",
 		.sql =
-		"SELECT line_notify._local_home()",
+		"SELECT line_notify._take_home()",
 		.nargs = 0
 	};
 

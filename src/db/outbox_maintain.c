@@ -40,12 +40,12 @@ ln_outbox_next_expiry(int64 home, TimestampTz low)
 void
 ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous,
 						int grace_s, TimestampTz *before,
-						TimestampTz *until)
+						TimestampTz *until, bool *fenced)
 {
 	static LnStatement st = {
 		.name = "note timeline",
 		.sql =
-		"SELECT in_doubt_before, in_doubt_until FROM line_notify._note_timeline($1, $2, $3, $4 * interval '1 second')",
+		"SELECT in_doubt_before, in_doubt_until, fenced FROM line_notify._note_timeline($1, $2, $3, $4 * interval '1 second')",
 		.nargs = 4,
 		.argtypes = {INT8OID, INT4OID, BOOLOID, INT4OID}
 	};
@@ -57,6 +57,38 @@ ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous,
 	(void) ln_sql_run(&st, args, NULL, SPI_OK_SELECT);
 	*before = ln_sql_int8(0, 1, DT_NOBEGIN);
 	*until = ln_sql_int8(0, 2, DT_NOEND);
+	*fenced = ln_sql_bool(0, 3);
+}
+
+void
+ln_outbox_hand_over(int64 home)
+{
+	static LnStatement st = {
+		.name = "hand over",
+		.sql =
+		"SELECT line_notify._hand_over($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(home);
+
+	(void) ln_sql_run(&st, &arg, NULL, SPI_OK_SELECT);
+}
+
+bool
+ln_outbox_take_back(int64 home, int grace_s)
+{
+	static LnStatement st = {
+		.name = "take back",
+		.sql =
+		"SELECT line_notify._take_back($1, $2 * interval '1 second')",
+		.nargs = 2,
+		.argtypes = {INT8OID, INT4OID}
+	};
+	Datum		args[] = {Int64GetDatum(home), Int32GetDatum(grace_s)};
+
+	(void) ln_sql_run(&st, args, NULL, SPI_OK_SELECT);
+	return ln_sql_bool(0, 1);
 }
 
 bool
@@ -175,7 +207,8 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
 		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy,"
 		"  CASE WHEN o.maybe_sent THEN 'unknown'"
 		"   WHEN o.state <> 'queued' THEN o.state"
-		"   WHEN o.due_at <= (SELECT i.in_doubt_before FROM line_notify.identity i WHERE i.home = o.home) THEN 'unknown'"
+		"   WHEN o.due_at <= (SELECT CASE WHEN i.handover IS NULL THEN i.in_doubt_before ELSE clock_timestamp() END"
+		"    FROM line_notify.identity i WHERE i.home = o.home) THEN 'unknown'"
 		"   ELSE 'expired' END,"
 		"  o.attempts, o.maybe_sent,"
 		"  CASE WHEN o.state <> 'queued' THEN o.error ELSE coalesce(o.error || '; ', '') || 'its time was over after '"

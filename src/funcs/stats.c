@@ -21,6 +21,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "line/line_api.h"
+#include "server/identity.h"
 #include "server/shmem.h"
 #include "server/wakeup.h"
 #include "worker/secret.h"
@@ -28,9 +29,11 @@
 PG_FUNCTION_INFO_V1(line_notify_workers);
 PG_FUNCTION_INFO_V1(line_notify_preload_state);
 PG_FUNCTION_INFO_V1(line_notify_node);
+PG_FUNCTION_INFO_V1(line_notify_twin_runs);
 PG_FUNCTION_INFO_V1(line_notify_caller_is_superuser);
 PG_FUNCTION_INFO_V1(line_notify_wake);
 PG_FUNCTION_INFO_V1(line_notify_outcome_noted);
+PG_FUNCTION_INFO_V1(line_notify_identity_fault);
 PG_FUNCTION_INFO_V1(line_notify_rescan);
 PG_FUNCTION_INFO_V1(line_notify_caller);
 PG_FUNCTION_INFO_V1(line_notify_stats);
@@ -142,6 +145,27 @@ Datum
 line_notify_node(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(ln_guc_node()));
+}
+
+Datum
+line_notify_identity_fault(PG_FUNCTION_ARGS)
+{
+	const char *fault = NULL;
+
+	/* a standby is what it will be promoted to */
+	if (!PG_ARGISNULL(0) && !RecoveryInProgress())
+		fault = ln_identity_fault(PG_GETARG_TIMESTAMPTZ(0),
+								  PG_ARGISNULL(1) ? 0
+								  : (uint32) PG_GETARG_INT32(1));
+	if (fault == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(fault));
+}
+
+Datum
+line_notify_twin_runs(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(ln_identity_twin_runs());
 }
 
 /*

@@ -41,6 +41,7 @@
 
 #include "compat.h"
 #include "guc.h"
+#include "server/identity.h"
 #include "server/launcher.h"
 #include "server/shmem.h"
 
@@ -136,6 +137,7 @@ ln_launcher_main(Datum arg)
 	ln_shared->launcher_procno = ln_shmem_my_procno();
 	ln_shared->scan_databases = true;
 	LWLockRelease(ln_shared->lock);
+	ln_identity_begin();
 
 	launcher_context =
 		AllocSetContextCreate(TopMemoryContext, "line_notify launcher",
@@ -160,6 +162,7 @@ ln_launcher_main(Datum arg)
 			ProcessConfigFile(PGC_SIGHUP);
 			wake_idle();
 		}
+		ln_identity_step();
 
 		LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 		scan = ln_shared->scan_databases;

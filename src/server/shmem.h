@@ -29,6 +29,7 @@
 #include "base/gate.h"
 #include "base/histogram.h"
 #include "base/token_bucket.h"
+#include "server/identity.h"
 
 typedef enum LnSlotState
 {
@@ -173,6 +174,10 @@ typedef struct LnShared
 	bool		worker_wanted;	/* no process is left for one more: workers
 								 * that are idle leave */
 	bool		worker_left;	/* launcher: there may be a process again */
+	LnPlace		place;			/* on this host; by the launcher */
+	bool		place_wanted;	/* launcher: find out; set by workers */
+	char		place_node[LN_PLACE_NODE];	/* the name it was asked for */
+	TimestampTz twin_at;		/* TWIN: when the other one was seen */
 	int			nslots;
 	LWLock	   *rate_lock;		/* protects the table of rates, not the
 								 * buckets in it */

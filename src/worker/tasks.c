@@ -21,6 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "guc.h"
+#include "server/identity.h"
 #include "worker/credential_check.h"
 #include "worker/line_statistics.h"
 #include "worker/probe.h"
@@ -88,6 +89,9 @@ static const char *const supported_versions[] = {"1.0", NULL};
  */
 #define MAINTENANCE_BUDGET	10
 #define MAINTENANCE_PAUSE	50
+
+/* Have the standbys flushed it?  Look so often (ms). */
+#define FENCE_LOOK		50
 
 /* What a run of a task hands over. */
 typedef struct Run
@@ -180,6 +184,8 @@ static bool need_scan = true;	/* what waits is not known */
 static int	fruitless;			/* scans in a row that saw locked rows only */
 static bool drain_wanted;		/* somebody waits in drain() */
 static bool extension_is_gone;
+static bool fenced;				/* a hand-over is being taken back */
+static bool place_pending;		/* W.home is 0 until the launcher has looked */
 static TimestampTz credential_files_at = DT_NOEND;
 
 static int	maintenance_part;	/* the next one of this pass */
@@ -290,7 +296,7 @@ ln_tasks_wake(void)
 bool
 ln_tasks_keep(void)
 {
-	return ln_agenda_keeps(tasks, TASKS, have()) ||
+	return ln_agenda_keeps(tasks, TASKS, have()) || place_pending ||
 		ln_questions_pending() > 0;
 }
 
@@ -301,7 +307,7 @@ ln_tasks_resume(void)
 
 	if (ln_deliveries_claimed() + ln_deliveries_sent() +
 		ln_deliveries_done() > 0 ||
-		pg_atomic_read_u32(&W.slot->work) != 0 || need_scan)
+		pg_atomic_read_u32(&W.slot->work) != 0 || need_scan || place_pending)
 		return DT_NOBEGIN;
 	resume = ln_agenda_resume(tasks, TASKS, have());
 	if (resume > W.now)
@@ -489,14 +495,30 @@ configure(Run *r)
 	TimestampTz before = DT_NOBEGIN;
 	TimestampTz until = DT_NOEND;
 
+	fenced = false;
 	maintenance_part = 0;		/* retention may have changed */
 	ln_tasks_by(TASK_MAINTAIN, DT_NOBEGIN);
 	ln_tasks_by(TASK_DELIVERY_TIMEOUTS, DT_NOBEGIN);	/* on_silence, too */
-	W.home = ln_outbox_local_home();
+	W.home = ln_outbox_take_home();
+	/* if not, there is a twin, or the launcher has yet to look, and tells */
+	place_pending = W.home != 0 && !ln_identity_has_place();
+	if (place_pending)
+	{
+		W.home = 0;
+		if (W.drain_until != 0)
+			r->again = DT_NOBEGIN;	/* a drainer knows now */
+	}
 	if (W.home != 0)
 		ln_outbox_note_timeline(W.home, GetWALInsertionTimeLine(),
 								SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != 0,
-								ln_guc_promotion_grace, &before, &until);
+								ln_guc_promotion_grace, &before, &until,
+								&fenced);
+	if (fenced)
+	{
+		/* nothing is claimed, what is new neither */
+		before = END_TIMESTAMP - 1;
+		until = W.now;
+	}
 	ln_worker_set_in_doubt(before);
 	tasks[TASK_IN_DOUBT].due = until;
 	ln_worker_set_suppression(ln_outbox_has_suppressed());
@@ -734,11 +756,20 @@ judge_delivery_timeouts(Run *r)
 		r->again = Max(r->again, now + delivery_timeout_gap());
 }
 
-/* After a promotion, the time to wait for delivery events is over. */
+/*
+ * After a promotion, the time to wait for delivery events is over.  After a
+ * hand-over that came to nothing, or with several standbys: do all know?
+ */
 static void
 settle_in_doubt(Run *r)
 {
 	/* the change of the identity makes us read the configuration again */
+	if (fenced)
+	{
+		if (!ln_outbox_take_back(W.home, ln_guc_promotion_grace))
+			r->again = TimestampTzPlusMilliseconds(W.now, FENCE_LOOK);
+		return;
+	}
 	if (ln_outbox_settle_in_doubt(W.home,
 								  ln_guc_on_promotion == LN_PROMOTION_HOLD,
 								  EXPIRE_BATCH))

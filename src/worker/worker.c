@@ -60,6 +60,7 @@ static void take_answers(void);
 static void wait_for_something(void);
 static void wait(long timeout);
 static void wind_up(bool at_once);
+static void hand_over(void *arg);
 static bool leave_if_idle(TimestampTz now, TimestampTz *wake);
 
 void
@@ -115,7 +116,16 @@ run(void)
 		wait_for_something();
 	}
 	wind_up(at_once);
+	/* not for a moment only: whoever comes next would have to take it back */
+	if (end_state == LN_SLOT_BACKOFF && W.home != 0 && !ProcDiePending)
+		(void) ln_phase("handing over", hand_over, NULL);
 	ln_worker_leave(end_state, NULL);
+}
+
+static void
+hand_over(void *arg)
+{
+	ln_outbox_hand_over(W.home);
 }
 
 static void

@@ -49,7 +49,7 @@ is($node->safe_psql('copy', 'SELECT last_value FROM line_notify.outbox_id_seq'),
 $node->safe_psql('copy', "SELECT line_notify.set_credential('shop', 'access_token', '@{[ $sim->token ]}')");
 $node->safe_psql('copy', "SELECT line_notify.resume('shop')");
 $node->insert('copy', 2, first => 70);
-$node->worker_pid('copy');
+$node->worker_left('copy');
 like($node->safe_psql('copy', "SELECT reason FROM line_notify.health() WHERE severity = 'error'"), qr/disarmed/, 'health() says disarmed');
 is($node->safe_psql('copy', 'SELECT DISTINCT waiting_reason FROM line_notify.notifications WHERE waiting_reason IS NOT NULL'),
 	'disarmed', 'and so do the rows');

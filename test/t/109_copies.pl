@@ -34,7 +34,7 @@ $node->safe_psql('postgres', 'CREATE DATABASE restored');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $node->connstr('restored') ], 'restored without an error');
 is($node->safe_psql('restored', 'SELECT state, count(*) FROM line_notify.notifications GROUP BY 1 ORDER BY 1'),
 	"queued|3\nsending|2\naccepted|5", 'the dump has every row in its state');
-$node->worker_pid('restored');
+$node->worker_left('restored');
 like($node->safe_psql('restored', 'SELECT reason FROM line_notify.health()'), qr/disarmed/, 'a restored dump is disarmed');
 
 # a base backup, started elsewhere
@@ -43,7 +43,7 @@ bless $copy, 'LineNotify::Node';
 $copy->init_from_backup($node, 'base');
 $copy->append_conf('postgresql.conf', "line_notify.node = 'elsewhere'");
 $copy->start;
-$copy->worker_pid('postgres');
+$copy->worker_left('postgres');
 $copy->safe_psql('postgres', "SELECT line_notify.resume('shop')");
 like($copy->safe_psql('postgres', 'SELECT reason FROM line_notify.health()'), qr/disarmed.*elsewhere/s, 'a base backup elsewhere is disarmed');
 
@@ -73,8 +73,15 @@ for my $n ([ $node, 'restored' ], [ $copy, 'postgres' ], [ $sub, 'postgres' ])
 	is($n->[0]->safe_psql($n->[1], "SELECT count(*) FROM line_notify.attempt_log"), 0, $n->[0]->name . " $n->[1]: not even an attempt");
 }
 
-# armed on purpose: the backlog is cancelled or sent, what was in flight is unknown
-$copy->safe_psql('postgres', "SELECT line_notify.arm(backlog => 'cancel')");
+# armed on purpose: the backlog is cancelled or sent, what was in flight is unknown.
+# Staging, by doc/availability.md: to one's own telephones only.
+$before = $sim->summary->{requests};
+$copy->safe_psql('postgres', $copy->recipe('staging'));
+$copy->insert('postgres', 2, first => 1);
+ok($copy->poll_query_until('postgres', "SELECT string_agg(state::text, ' ' ORDER BY reference) = 'accepted suppressed' FROM line_notify.notifications WHERE created_at > (SELECT max(armed_at) FROM line_notify.identity)"),
+	'staging: only who is on the list')
+  or diag $copy->safe_psql('postgres', 'SELECT id, state, error, reference FROM line_notify.notifications');
+is($sim->summary->{requests} - $before, 1, 'staging: nothing of the backlog');
 ok($copy->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')"), 'arm(backlog => cancel)')
   or diag $copy->safe_psql('postgres', 'SELECT * FROM line_notify.notifications; SELECT * FROM line_notify.health()');
 $node->safe_psql('restored', "SELECT line_notify.arm(); SELECT line_notify.set_credential('shop', 'access_token', '" . $sim->token . "'); SELECT line_notify.resume('shop')");

@@ -125,6 +125,24 @@ sub wait_states
 	die "states are $have, not $want\n$health\n";
 }
 
+# The worker of a database that is disarmed has looked, and left.
+sub worker_left
+{
+	my ($self, $db) = @_;
+	$self->poll_query_until($db, "SELECT count(*) = 1 FROM line_notify.workers WHERE database = '$db' AND state = 'idle'")
+	  or die "the worker for $db stays";
+	return;
+}
+
+# Statements of doc/availability.md that begin with a comment, as they stand there.
+sub recipe
+{
+	my ($self, $name) = @_;
+	my $doc = PostgreSQL::Test::Utils::slurp_file("$ENV{LN_SRC}/doc/availability.md");
+	$doc =~ /^-- \Q$name\E\n(.*?)^```/ms or die "no recipe '$name'";
+	return $1;
+}
+
 # Pid of the worker of a database, waited for.
 sub worker_pid
 {

@@ -1,0 +1,52 @@
+/*-------------------------------------------------------------------------
+ *
+ * identity.h
+ *		Is this server the one that was armed, or a copy of it?
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LN_IDENTITY_H
+#define LN_IDENTITY_H
+
+#include "datatype/timestamp.h"
+
+/* What became of the place on this host; LnShared.place. */
+typedef enum LnPlace
+{
+	LN_PLACE_UNKNOWN = 0,		/* nobody has asked yet; TAKEN or TWIN follow */
+	LN_PLACE_TAKEN,				/* ours, as long as the launcher lives */
+	LN_PLACE_TWIN				/* another server has it */
+} LnPlace;
+
+/* Room for what is known of the place: the name of the node, cut. */
+#define LN_PLACE_NODE	128
+
+/*
+ * How was this server started?  From _PG_init in the postmaster, before the
+ * recovery that removes the traces.
+ */
+extern void ln_identity_note_start(void);
+
+/*
+ * Has this server its place on the host under its present node name?  A worker
+ * asks before it claims.  False also when the launcher has yet to find out: it
+ * wakes all workers when it knows.
+ */
+extern bool ln_identity_has_place(void);
+
+/* The launcher: take the place, if one of the workers has asked for it. */
+extern void ln_identity_step(void);
+
+/* The launcher begins, maybe after another one that has lost the place. */
+extern void ln_identity_begin(void);
+
+/*
+ * Why an identity that was armed then, and was last sent from on that timeline
+ * (0 = never), is not believed here: "restored", "twin"; or NULL.
+ */
+extern const char *ln_identity_fault(TimestampTz armed_at, uint32 timeline);
+
+/* Does another server with our identity run on this host now? */
+extern bool ln_identity_twin_runs(void);
+
+#endif							/* LN_IDENTITY_H */

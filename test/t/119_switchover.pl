@@ -1,0 +1,154 @@
+# A planned switchover without synchronous replication leaves nothing in doubt:
+# the old primary has said in its last words that nothing is on the wire.  And the
+# traps: the old primary was restarted, and sent, and the standby that is promoted
+# does not know.  TAP: two servers, and a cut between them.
+
+use strict;
+use warnings;
+
+use Test::More;
+use PostgreSQL::Test::Utils;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+$sim->config(latency => 0.01);
+my ($primary, $standby);
+my $round = 0;
+
+# A primary whose rate limit leaves 300 messages waiting, and a standby.
+sub pair
+{
+	my (%opt) = @_;
+	$round++;
+	$sim->reset;
+	$sim->config(latency => 0.01);
+	$primary = LineNotify::Node->new("p$round", init => [ allows_streaming => 1 ],
+		'line_notify.promotion_grace' => $opt{grace} // '60s');
+	$primary->install('postgres', $sim, channel => 'rate_limit => 20');
+	$primary->backup('base');
+	$standby = PostgreSQL::Test::Cluster->new("s$round");
+	bless $standby, 'LineNotify::Node';
+	$standby->init_from_backup($primary, 'base', has_streaming => 1);
+	$standby->append_conf('postgresql.conf', "wal_retrieve_retry_interval = '100ms'");
+	$standby->append_conf('postgresql.conf', "primary_slot_name = 'its_slot'") if $opt{slot};
+	$primary->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('its_slot')") if $opt{slot};
+	$standby->start;
+	$primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'") or die;
+	$primary->insert('postgres', 300);
+	$sim->wait_requests(20, 30) or die 'nothing is sent';
+	return;
+}
+
+# The standby hears no more.
+sub cut
+{
+	$standby->safe_psql('postgres', "ALTER SYSTEM SET primary_conninfo = ''");
+	$standby->reload;
+	$standby->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_wal_receiver') or die;
+	return;
+}
+
+# The new primary sends the rest; what became of all?
+sub rest
+{
+	$standby->promote;
+	$standby->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', rate_limit => 2000)");
+	return if !$standby->poll_query_until('postgres', q{SELECT count(*) = 0 FROM line_notify.outbox});
+	return $standby->states('postgres');
+}
+
+sub over
+{
+	my ($what) = @_;
+	is($sim->summary->{messages}{received_twice}, 0, "$what: nothing twice");
+	unlike(slurp_file($_->logfile), qr/(PANIC|TRAP|was terminated by signal)/, "$what: no crash in the log") for $standby, $primary;
+	$standby->stop;
+	return;
+}
+
+# ---- switchover: fast and smart shutdown, by application name and by slot
+for my $case ([ 'fast', 0 ], [ 'fast', 1 ], [ 'smart', 0 ])
+{
+	my ($mode, $slot) = @$case;
+	my $what = "$mode shutdown, " . ($slot ? 'slot' : 'application name');
+	pair(slot => $slot);
+	$primary->stop($mode);
+	is_deeply(rest(), { accepted => 300 }, "$what: all of it is sent, nothing is unknown");
+	is($standby->safe_psql('postgres', "SELECT count(*) FROM line_notify.identity WHERE handover IS NOT NULL OR in_doubt_before IS NOT NULL"), 0, "$what: and no note is left");
+	over($what);
+}
+
+# ---- a crash hands nothing over
+pair(grace => '2s');
+$primary->stop('immediate');
+my $states = rest();
+cmp_ok($states->{unknown} // 0, '>', 200, 'kill: what was due is in doubt');
+over('kill');
+
+# ---- the standby was cut off before the shutdown: it has no note
+pair(grace => '2s');
+cut();
+$primary->stop;
+$states = rest();
+cmp_ok($states->{unknown} // 0, '>', 200, 'cut off before: in doubt');
+over('cut off before');
+
+# ---- the trap: clean restart, cut off, send, kill, promote
+pair(grace => '4s');
+$primary->stop;
+cut();
+my $before = $sim->summary->{requests};
+$primary->start;
+$primary->worker_pid('postgres');
+ok($primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.health() WHERE subject = 'promotion' AND reason LIKE '%takes it back%'"),
+	'restarted: health() says for whom it waits');
+# the standby is gone for good: after the time it goes on
+ok($sim->wait_requests($before + 20, 60), 'restarted: and after the time it sends');
+$primary->stop('immediate');
+$states = rest();
+cmp_ok($states->{unknown} // 0, '>', 200, 'promoted too late to believe the note: in doubt');
+over('the trap');
+
+# ---- the same, and the standby is promoted while the restarted one waits
+pair();
+$primary->stop;
+cut();
+$before = $sim->summary->{requests};
+$primary->start;
+$primary->poll_query_until('postgres', "SELECT handover = 'taking' AND handover_lsn IS NOT NULL FROM line_notify.identity") or die;
+$primary->insert('postgres', 5, first => 1001);
+is($sim->summary->{requests}, $before, 'waiting: nothing is sent, what is new neither');
+$primary->stop('immediate');
+is_deeply(rest(), { accepted => 300 }, 'promoted meanwhile: it believes the note, and may');
+over('promoted meanwhile');
+
+# ---- the standby came back after the restart, and knows
+pair(grace => '20s');
+$primary->stop;
+$before = $sim->summary->{requests};
+$primary->start;
+ok($sim->wait_requests($before + 20, 60), 'a restart with its standby: goes on when that knows');
+is($primary->safe_psql('postgres', 'SELECT count(*) FROM line_notify.identity WHERE handover IS NOT NULL'), 0, 'and the note is taken back');
+cut();
+$sim->wait_requests($before + 30, 60) or die;
+$primary->stop('immediate');
+$standby->append_conf('postgresql.conf', 'line_notify.promotion_grace = 2s');
+$standby->reload;
+$states = rest();
+cmp_ok($states->{unknown} // 0, '>', 200, 'then a failover is as any other: in doubt');
+over('restarted with its standby');
+
+# ---- a restart of the worker alone
+pair();
+$before = $sim->summary->{requests};
+my $pid = $primary->worker_pid('postgres');
+$primary->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 20000)");
+ok($sim->wait_requests($before + 20, 60), 'a worker that was terminated: its successor takes the note back and goes on');
+$primary->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', rate_limit => 2000)");
+ok($primary->poll_query_until('postgres', q{SELECT count(*) = 0 FROM line_notify.outbox}), 'to the end');
+is($sim->summary->{messages}{received_twice}, 0, 'once');
+$standby->stop;
+$primary->stop;
+$sim->stop;
+done_testing();
