@@ -40,6 +40,7 @@ OBJS = \
 	src/content/signed_link.o \
 	src/content/use_case.o \
 	src/db/dedup.o \
+	src/db/message_id.o \
 	src/db/outbox_channel.o \
 	src/db/outbox_claim.o \
 	src/db/outbox_maintain.o \
@@ -52,6 +53,7 @@ OBJS = \
 	src/db/suppression.o \
 	src/enqueue/enqueue_trigger.o \
 	src/enqueue/insert_trigger.o \
+	src/enqueue/messages_view.o \
 	src/funcs/check_channel.o \
 	src/funcs/drain.o \
 	src/funcs/states.o \
@@ -115,6 +117,7 @@ SQL_PARTS = \
 	sql/parts/41_history.sql \
 	sql/parts/42_partitions.sql \
 	sql/parts/43_insert.sql \
+	sql/parts/44_set_aside.sql \
 	sql/parts/44_waiting_reasons.sql \
 	sql/parts/50_statistics.sql \
 	sql/parts/51_notifications.sql \
@@ -127,9 +130,11 @@ SQL_PARTS = \
 	sql/parts/70_operator_functions.sql \
 	sql/parts/71_outcomes.sql \
 	sql/parts/72_wait_and_drain.sql \
+	sql/parts/73_messages.sql \
 	sql/parts/80_roles.sql \
 	sql/parts/81_privacy.sql \
 	sql/parts/90_dump.sql \
+	sql/parts/95_column_comments.sql \
 	sql/parts/99_start.sql \
 
 REGRESS = \
@@ -143,6 +148,7 @@ REGRESS = \
 	health \
 	install \
 	message_check \
+	messages \
 	operator_functions \
 	outbox \
 	outcomes \

@@ -75,6 +75,13 @@
 	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tz))
 #endif
 
+/* 16 gave the file of a relation another type and name */
+#if PG_VERSION_NUM >= 160000
+#define LnSeqRecSetRelation(rec, rel) ((rec)->locator = (rel)->rd_locator)
+#else
+#define LnSeqRecSetRelation(rec, rel) ((rec)->node = (rel)->rd_node)
+#endif
+
 /*
  * 18: the tuple itself, when it is there already; 16: only summarizing indexes
  */

@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "db/message_id.h"
 #include "guc.h"
 
 bool		ln_guc_enabled = true;
@@ -35,6 +36,7 @@ int			ln_guc_retention = 30 * 24 * 60;
 int			ln_guc_payload_retention = 7 * 24 * 60;
 int			ln_guc_operations_retention = 400 * 24 * 60;
 int			ln_guc_delivery_timeout = 90000;
+int			ln_guc_node_number = 0;
 
 static char *guc_node = NULL;
 
@@ -132,6 +134,17 @@ ln_guc_define(void)
 							   "Empty: the host name.", &guc_node, "",
 							   PGC_SIGHUP, GUC_NOT_IN_SAMPLE, NULL, NULL,
 							   NULL);
+
+	/*
+	 * Several servers that send through one LINE channel get delivery events
+	 * for each other's messages.  The number stands above the count in every
+	 * id that is made here, so that an id names its server.
+	 */
+	DefineCustomIntVariable("line_notify.node_number",
+							"Number of this server within the ids of its messages.",
+							NULL,
+							&ln_guc_node_number, 0, 0, LN_MESSAGE_ID_MAX_NODE,
+							PGC_SIGHUP, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 
 	/*
 	 * How long a worker that must stop waits for answers to what is on the

@@ -4,7 +4,7 @@
 #
 #   bash test/check.sh                    all
 #   bash test/check.sh unit regress       these groups only:
-#                                         style unit regress tap phone fuzz ha, and by
+#                                         style unit regress tap clients phone fuzz ha, and by
 #                                         name only: model proof
 #   bash test/check.sh tap:001_delivery,003_crash regress:outbox
 #                                         these tests of a group only
@@ -22,7 +22,7 @@ set -u
 keep=
 [ "${1:-}" != --keep ] || { keep=1; shift; }
 groups=("$@")
-[ ${#groups[@]} -eq 0 ] && groups=(style unit regress tap phone fuzz ha)
+[ ${#groups[@]} -eq 0 ] && groups=(style unit regress tap clients phone fuzz ha)
 wanted() { local g; for g in "${groups[@]}"; do [ "${g%%:*}" = "$1" ] && return 0; done; return 1; }
 # names GROUP: the tests of it that were asked for, or nothing for all
 names() { local g; for g in "${groups[@]}"; do [ "${g%%:*}" = "$1" ] && [ "$g" != "$1" ] && tr , ' ' <<<"${g#*:}"; done; }
@@ -161,6 +161,29 @@ if wanted tap; then
             grep -lE 'PANIC|TRAP|signal (6|11)|ERROR|FATAL' "$f" >/dev/null && { say "--- $f"; tail -30 "$f"; }
         done
     fi
+fi
+
+if wanted clients; then
+    step "clients: the libraries that applications use"
+    want_packages python3-django python3-sqlalchemy python3-psycopg python3-psycopg2 \
+        ruby-activerecord ruby-pg ruby-rack ruby-webrick php-cli php-pgsql php-doctrine-dbal php-doctrine-orm php-symfony-cache \
+        openjdk-17-jdk-headless libpostgresql-jdbc-java libeclipselink-java \
+        golang-go golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev golang-github-jinzhu-gorm-dev pgbouncer
+    # a library of JavaScript is fetched once, not for every run
+    npm_packages "$work/src/test/clients/node"
+    # no preload: what is inserted stays queued
+    rm -f "$work/clients.log"
+    new_server clients 54303 "max_connections = 50" "listen_addresses = 'localhost'"
+    as_user env PGPORT=54303 NODE_PATH="${node_modules:-}" TABLE="$work/clients.table" TMPDIR="$work" \
+        bash "$work/src/test/clients/run.sh" $(names clients) >"$work/clients.tap" 2>&1
+    grep -vE '^ok|^1\.\.' "$work/clients.tap"
+    count_tap "$work/clients.tap"
+    grep -q '^1\.\.' "$work/clients.tap" || bad "the clients did not run to their end"
+    # nor does the server's own log hold the number of a message that was wrong
+    if grep -qE '8765-?4321' "$work/clients.log"; then bad "a telephone number is in the server's log"; else ok; fi
+    skipped_clients=$(sed -n 's/^ok .* - \(.*\) # SKIP \(.*\)/\1 (\2)/p' "$work/clients.tap" | paste -sd, -)
+    [ -z "$skipped_clients" ] || skipped+=("clients: $skipped_clients")
+    as_user "$pgbin/pg_ctl" -D "$work/clients" -m fast -w stop >/dev/null
 fi
 
 if wanted phone && [ -e "$work/src/test/phone_conformance.sh" ]; then

@@ -67,6 +67,28 @@ borrow_packages() {
     user_env+=(PATH="$pgbin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:$work/borrowed/usr/bin")
 }
 
+# npm_packages DIR: installs what DIR/package.json names, once for each version of
+# that file, and sets node_modules; empty when that cannot be had.  Scripts of the
+# packages are not run.
+npm_packages() {
+    local cache
+    node_modules=
+    command -v node >/dev/null && command -v npm >/dev/null || want_packages nodejs npm
+    command -v npm >/dev/null || return 0
+    cache=/var/tmp/line_notify-npm-$(cksum <"$1/package.json" | cut -d' ' -f1)
+    if [ ! -e "$cache/complete" ]; then
+        mkdir -p "$cache" && cp "$1/package.json" "$cache/" &&
+            (cd "$cache" && timeout 600 npm install --ignore-scripts --no-audit --no-fund >npm.log 2>&1) &&
+            touch "$cache/complete"
+    fi
+    if [ -e "$cache/complete" ]; then
+        chmod -R a+rX "$cache"
+        node_modules=$cache/node_modules
+    else
+        say "(not available: packages of npm)"
+    fi
+}
+
 choose_major() {
     local d
     if [ -z "${PG_MAJOR:-}" ]; then

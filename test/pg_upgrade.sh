@@ -152,7 +152,7 @@ INSERT INTO line_notify.history (id, channel, recipient, template_key, body, sta
 SELECT 100 + i * 150000, 'shop', repeat('0', 64), 'shipment_completed_ja', '{}', s, now(), now()
 FROM unnest('{delivered,undelivered,unreachable,refused,unknown,invalid,suppressed,cancelled,expired,failed}'::line_notify.message_state[]) WITH ORDINALITY AS x(s, i);
 INSERT INTO line_notify.attempt_log (id, attempt, token, ended_at, outcome) VALUES (150100, 1, 1, now(), 'throttled');
-SELECT setval('line_notify.outbox_id_seq', 2000000)" >/dev/null
+SELECT setval('line_notify.message_id_seq', 2000000)" >/dev/null
 # two on the wire when the server is shut down, without an answer
 sim_rules '[{"match": {"path": "send"}, "at": "body", "do": [{"delay": 20}, "answer"]}]'
 insert 11 12

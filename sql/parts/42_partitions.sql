@@ -302,17 +302,23 @@ CREATE TABLE line_notify.maintenance_mark (
 COMMENT ON TABLE line_notify.maintenance_mark IS 'How far maintenance has come';
 COMMENT ON COLUMN line_notify.maintenance_mark.part IS 'payloads: the content of messages that ended before is forgotten';
 
+CREATE FUNCTION line_notify._newest_id() RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$ SELECT (current_setting('line_notify.node_number')::bigint << 43) + s.last_value FROM line_notify.message_id_seq s $$;
+REVOKE ALL ON FUNCTION line_notify._newest_id() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._newest_id() IS 'about the largest id that this server has given';
+
 -- Nobody's transaction shall have to make a partition.
 CREATE FUNCTION line_notify._maintain_ahead() RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	newest bigint := (SELECT s.last_value FROM line_notify.outbox_id_seq s);
-	top bigint := (SELECT max(p.high) FROM line_notify._history_partitions() p);
+	newest bigint := line_notify._newest_id();
 BEGIN
-	-- not before there is a channel: a dump that is just being restored brings its own
-	IF (top IS NULL OR newest > top - 50000) AND EXISTS (SELECT FROM line_notify.channel) THEN
-		PERFORM line_notify._ensure_history(greatest(newest, coalesce(top, 0)));
+	-- not while a dump is restored, which brings its own
+	IF EXISTS (SELECT FROM line_notify.channel) THEN
+		PERFORM line_notify._ensure_history(newest);
+		PERFORM line_notify._ensure_history(newest + 50000);
 	END IF;
 	RETURN false;
 END
@@ -330,7 +336,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET clie
 	SET enable_bitmapscan = on SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
-	newest bigint := (SELECT s.last_value FROM line_notify.outbox_id_seq s);
+	newest bigint := line_notify._newest_id();
 	looks integer := 0;
 	p record;
 	young boolean;

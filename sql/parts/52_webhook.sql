@@ -32,6 +32,13 @@ AS 'MODULE_PATHNAME', 'line_notify_receive_webhook';
 REVOKE ALL ON FUNCTION line_notify.receive_webhook(text, bytea, text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.receive_webhook(text, bytea, text) IS 'Check the signature of a webhook call of LINE over its raw body and keep its events; returns how many were new';
 
+-- a string, as most drivers pass one, is no bytea: that would read its backslashes
+CREATE FUNCTION line_notify.receive_webhook(channel text, body text, signature text) RETURNS integer
+LANGUAGE c VOLATILE CALLED ON NULL INPUT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'line_notify_receive_webhook_text';
+REVOKE ALL ON FUNCTION line_notify.receive_webhook(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify.receive_webhook(text, text, text) IS 'The same for a raw body that comes as a text, in databases whose encoding is UTF8; elsewhere it says to pass bytes';
+
 CREATE FUNCTION line_notify.receive_verified_events(channel text, body jsonb) RETURNS integer
 LANGUAGE c VOLATILE CALLED ON NULL INPUT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'line_notify_receive_verified_events';
@@ -42,7 +49,7 @@ CREATE FUNCTION line_notify.grant_webhook(role regrole, verified boolean DEFAULT
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.receive_webhook(text, bytea, text) TO %s', role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.receive_webhook(text, bytea, text), line_notify.receive_webhook(text, text, text) TO %s', role);
 	IF verified THEN
 		EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.receive_verified_events(text, jsonb) TO %s', role);
 	END IF;
@@ -55,7 +62,7 @@ CREATE FUNCTION line_notify.revoke_webhook(role regrole) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	EXECUTE format('REVOKE EXECUTE ON FUNCTION line_notify.receive_webhook(text, bytea, text), line_notify.receive_verified_events(text, jsonb) FROM %s', role);
+	EXECUTE format('REVOKE EXECUTE ON FUNCTION line_notify.receive_webhook(text, bytea, text), line_notify.receive_webhook(text, text, text), line_notify.receive_verified_events(text, jsonb) FROM %s', role);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.revoke_webhook(regrole) FROM PUBLIC;

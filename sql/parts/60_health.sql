@@ -531,6 +531,17 @@ BEGIN
 		hint := 'Column content_warnings of line_notify.notifications says which; line_notify.check_message() says why.';
 		RETURN NEXT;
 	END LOOP;
+
+	-- ---- outcomes that the tables refuse
+	SELECT 'error', format('%s outcomes cannot be recorded (SQLSTATE %s)', count(*), string_agg(DISTINCT s.why, ', ')),
+		'Somebody changed our tables: look for constraints, triggers and rules of others on line_notify.outbox, history and attempt_log.'
+		' The messages were sent as line_notify.set_aside says; they are recorded when that is undone.'
+	INTO severity, reason, hint
+	FROM line_notify.set_aside s HAVING count(*) > 0;
+	IF FOUND THEN
+		subject := 'database';
+		RETURN NEXT;
+	END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.health() FROM PUBLIC;

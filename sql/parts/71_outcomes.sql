@@ -209,3 +209,8 @@ SELECT c.name, c.outcomes, c.created_at, w.waiting, w.oldest
 FROM line_notify.consumer c,
 	 LATERAL (SELECT count(*) AS waiting, min(o.at) AS oldest FROM line_notify.outcome o WHERE o.consumer = c.name) w;
 COMMENT ON VIEW line_notify.consumers IS 'Consumers of take_outcomes() and how many outcomes wait for each';
+COMMENT ON COLUMN line_notify.consumers.name IS 'name, as take_outcomes(consumer => ...) has it';
+COMMENT ON COLUMN line_notify.consumers.outcomes IS 'outcomes that are kept for it';
+COMMENT ON COLUMN line_notify.consumers.created_at IS 'when it first took something';
+COMMENT ON COLUMN line_notify.consumers.waiting IS 'outcomes that it has not taken yet';
+COMMENT ON COLUMN line_notify.consumers.oldest IS 'since when the oldest of them waits';

@@ -135,6 +135,9 @@ BEGIN
 	UPDATE line_notify.attempt_log a SET error = NULL, request_id = NULL WHERE a.id = ANY (ids);
 	UPDATE line_notify.operations p SET filter = p.filter - 'reference' - 'dedup_key'
 	WHERE p.filter ->> 'reference' = ANY (refs) OR p.filter ->> 'dedup_key' = ANY (keys);
+	UPDATE line_notify.set_aside s
+	SET message = s.message - '{recipient,body,messages,reference,dedup_key,order_key,error}'::text[], error = NULL, request_id = NULL
+	WHERE s.message ->> 'recipient' = hash;
 	-- a note without a key releases the whole channel, which does no harm
 	UPDATE line_notify.unblock r SET order_key = NULL WHERE r.order_key = ANY (order_keys);
 	-- nobody is added to a list by that: an empty one allows nobody

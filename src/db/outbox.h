@@ -372,6 +372,18 @@ extern void ln_outbox_sweep_keys(int limit);
  */
 extern int	ln_outbox_record(const LnRecord *recs, int n);
 
+/*
+ * An outcome that the tables refuse goes where nothing refuses it; sqlstate
+ * says why.
+ */
+extern void ln_outbox_set_aside(const LnRecord *rec, int sqlstate);
+
+/*
+ * Try again to record what was set aside.  Returns how many are refused still;
+ * *recorded of them are through.
+ */
+extern int64 ln_outbox_record_set_aside(int64 *recorded);
+
 /* Keep, for health(), why a channel has no access token; "" = it has one. */
 extern void ln_outbox_note_token(const char *channel, const char *error);
 

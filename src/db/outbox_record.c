@@ -262,6 +262,64 @@ ln_outbox_record(const LnRecord *recs, int n)
 	return held;
 }
 
+void
+ln_outbox_set_aside(const LnRecord *rec, int sqlstate)
+{
+	static LnStatement st = {
+		.name = "set aside",
+		.sql =
+		"WITH f AS (DELETE FROM line_notify.in_flight f WHERE f.id = $1 AND f.token = $2 RETURNING f.*),"
+		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = f.id RETURNING o.*)"
+		" INSERT INTO line_notify.set_aside (id, token, attempt, state, outcome, http_status, request_id, error,"
+		"  sent_at, ended_at, retry_at, consume, ambiguous, logged, delivered_at, delivery_event, message, why)"
+		" SELECT f.id, f.token, f.attempt, $3, $4, $5, $6, $7, $8, $9, $10, ($11 & 1) <> 0, ($11 & 2) <> 0, ($11 & 4) <> 0,"
+		"  f.delivered_at, f.delivery_event, to_jsonb(o.*), $12"
+		" FROM f LEFT JOIN o ON true",
+		.nargs = 12,
+		.argtypes = {INT8OID, INT8OID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, TEXTOID}
+	};
+	const char *state = final_state(rec->next);
+	int			flags = (rec->next == LINE_RETRY_LATER ? 1 : 0) |
+	(ln_line_may_have_been_sent(rec->outcome) ? 2 : 0) |
+	(rec->attempted ? 4 : 0);
+	Datum		args[] = {
+		Int64GetDatum(rec->id), Int64GetDatum((int64) rec->token),
+		CStringGetTextDatum(state ? state : ""),
+		CStringGetTextDatum(ln_line_outcome_name(rec->outcome)),
+		Int32GetDatum(rec->status), CStringGetTextDatum(rec->request_id),
+		CStringGetTextDatum(rec->error), TimestampTzGetDatum(rec->sent_at),
+		TimestampTzGetDatum(rec->ended_at), TimestampTzGetDatum(rec->retry_at),
+		Int32GetDatum(flags), CStringGetTextDatum(unpack_sql_state(sqlstate))
+	};
+	char		nulls[] = "            ";
+
+	if (state == NULL)
+		nulls[2] = 'n';
+	if (rec->sent_at == 0)
+		nulls[7] = 'n';
+	(void) ln_sql_run(&st, args, nulls, SPI_OK_INSERT);
+
+	/* what may have been accepted counts for the day, as when it is recorded */
+	if (rec->attempted && ln_line_may_have_been_sent(rec->outcome))
+		count_sent(rec->channel, 1);
+}
+
+int64
+ln_outbox_record_set_aside(int64 *recorded)
+{
+	static LnStatement st = {
+		.name = "record set aside",
+		.sql = "SELECT r.recorded, r.refused FROM line_notify.record_set_aside() r"
+		" WHERE EXISTS (SELECT FROM line_notify.set_aside)",
+	};
+
+	*recorded = 0;
+	if (ln_sql_run(&st, NULL, NULL, SPI_OK_SELECT) == 0)
+		return 0;
+	*recorded = ln_sql_int8(0, 1, 0);
+	return ln_sql_int8(0, 2, 0);
+}
+
 int
 ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
 {

@@ -48,6 +48,7 @@
 #include "content/approval.h"
 #include "content/message_funcs.h"
 #include "db/dedup.h"
+#include "db/message_id.h"
 #include "db/policy.h"
 #include "db/suppression.h"
 #include "enqueue/insert_trigger.h"
@@ -108,6 +109,13 @@ static const char *const column_names[NCOLS] = {
 	"id", "state", "due_at", "home", "created_at", "error"
 };
 
+/* where our columns are, and our ids: once per statement */
+typedef struct Places
+{
+	int			attno[NCOLS];	/* 1-based */
+	Oid			id_sequence;
+} Places;
+
 /* One firing's view of the row. */
 typedef struct Row
 {
@@ -163,6 +171,7 @@ static void set_value(Row *row, OutboxColumn c, Datum value);
 static void set_null(Row *row, OutboxColumn c);
 static const LnChannelRow *choose_channel(Row *row);
 static void check_sender(const char *channel, Oid owner);
+static void check_id(Row *row, Oid owner, Oid sequence);
 static void check_key(Row *row, OutboxColumn c);
 static bool shorten_label(Row *row, OutboxColumn c);
 static bool is_allowed(const LnChannelRow *channel, const char *recipient);
@@ -212,7 +221,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	HeapTuple	tuple;
 	Row			row;
-	int		   *attnos;
+	Places	   *places;
 	const LnChannelRow *channel;
 	const char *fault = NULL;	/* row fault, for column error */
 	char		faultbuf[LN_FINDING_PATH_LEN + 128];
@@ -237,25 +246,30 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 				 errmsg(
 						"function must be called as a BEFORE INSERT trigger for each row")));
 
-	/* where our columns are, once per statement: others may have been added */
+	/* other columns than ours may have been added */
 	row.desc = RelationGetDescr(trigdata->tg_relation);
-	attnos = (int *) fcinfo->flinfo->fn_extra;
-	if (attnos == NULL)
+	places = (Places *) fcinfo->flinfo->fn_extra;
+	if (places == NULL)
 	{
-		attnos =
-			MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(row.attno));
+		places = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(Places));
 		for (int i = 0; i < NCOLS; i++)
 		{
-			attnos[i] = SPI_fnumber(row.desc, column_names[i]);
-			if (attnos[i] <= 0)
+			places->attno[i] = SPI_fnumber(row.desc, column_names[i]);
+			if (places->attno[i] <= 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_UNDEFINED_COLUMN),
 						 errmsg("column \"%s\" of the outbox does not exist",
 								column_names[i])));
 		}
-		fcinfo->flinfo->fn_extra = attnos;
+		places->id_sequence = get_relname_relid("message_id_seq",
+												RelationGetNamespace(trigdata->tg_relation));
+		if (!OidIsValid(places->id_sequence))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("sequence message_id_seq of line_notify is missing")));
+		fcinfo->flinfo->fn_extra = places;
 	}
-	memcpy(row.attno, attnos, sizeof(row.attno));
+	memcpy(row.attno, places->attno, sizeof(row.attno));
 	row.values = palloc(sizeof(Datum) * row.desc->natts);
 	row.nulls = palloc(sizeof(bool) * row.desc->natts);
 	row.replace = palloc0(sizeof(bool) * row.desc->natts);
@@ -264,7 +278,18 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 
 	/* from a dump: no clock, no checks, no wake-up */
 	if (!IS_NULL(&row, COL_STATE))
-		return PointerGetDatum(tuple);
+	{
+		if (!IS_NULL(&row, COL_ID))
+		{
+			ln_message_id_given(places->id_sequence,
+								DatumGetInt64(VALUE(&row, COL_ID)), false);
+			return PointerGetDatum(tuple);
+		}
+		set_value(&row, COL_ID,
+				  Int64GetDatum(ln_message_id_next(places->id_sequence)));
+		return PointerGetDatum(heap_modify_tuple(tuple, row.desc, row.values,
+												 row.nulls, row.replace));
+	}
 
 	duplicate_of = 0;
 	if (!ln_guc_enqueue)
@@ -280,6 +305,8 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 
 	channel = choose_channel(&row);
 	check_sender(channel->name, trigdata->tg_relation->rd_rel->relowner);
+	check_id(&row, trigdata->tg_relation->rd_rel->relowner,
+			 places->id_sequence);
 	read_policy(&row, &policy);
 
 	template = !IS_NULL(&row, COL_TEMPLATE_KEY);
@@ -395,6 +422,10 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	set_value(&row, COL_EXPIRES_AT, TimestampTzGetDatum(expires));
 	set_value(&row, COL_HOME, Int64GetDatum(channel->home));
 	set_value(&row, COL_CREATED_AT, TimestampTzGetDatum(now));
+
+	if (IS_NULL(&row, COL_ID))
+		set_value(&row, COL_ID,
+				  Int64GetDatum(ln_message_id_next(places->id_sequence)));
 
 	/* last, when it is certain that the row will be queued */
 	if (!IS_NULL(&row, COL_DEDUP_KEY) && fault == NULL &&
@@ -749,6 +780,23 @@ check_sender(const char *channel, Oid owner)
 					NULL, "line_notify.grant_sender(role, channels) gives it.");
 }
 
+/*
+ * An id is ours to give.  Senders have the right to name the column, so that
+ * its DEFAULT can be written down, as many libraries do.
+ */
+static void
+check_id(Row *row, Oid owner, Oid sequence)
+{
+	if (IS_NULL(row, COL_ID))
+		return;
+	if (!has_privs_of_role(GetUserId(), owner))
+		statement_fault(ERRCODE_INSUFFICIENT_PRIVILEGE,
+						"permission denied to choose the id of a message",
+						NULL,
+						"Leave the id out, or say DEFAULT; reference is for ids of the application.");
+	ln_message_id_given(sequence, DatumGetInt64(VALUE(row, COL_ID)), true);
+}
+
 static void
 check_key(Row *row, OutboxColumn c)
 {
@@ -826,6 +874,12 @@ is_duplicate(Row *row, const LnChannelRow *channel,
 	else
 		set_null(row, COL_ORDER_KEY);
 	return false;
+}
+
+int64
+ln_enqueue_duplicate_of(void)
+{
+	return duplicate_of;
 }
 
 Datum

@@ -33,4 +33,10 @@ extern const LnChannelRow *ln_enqueue_channel(const char *name);
  */
 extern void ln_enqueue_tell(const char *fault, bool content_is_data);
 
+/*
+ * Id of the message that the row last inserted by this session was a duplicate
+ * of; 0 = of none, or enqueueing is off.
+ */
+extern int64 ln_enqueue_duplicate_of(void);
+
 #endif							/* LN_ENQUEUE_H */

@@ -53,7 +53,8 @@
  */
 static const char *const private_words[] = {
 	"outbox", "enqueue", "_phone", "phone_", "recipient", "set_credential",
-	"find_notifications", "receive_webhook", "receive_verified_events"
+	"find_notifications", "receive_webhook", "receive_verified_events",
+	"line_notify.messages", "line_notify\".\"messages"
 };
 
 static emit_log_hook_type prev_emit_log = NULL;
@@ -298,7 +299,7 @@ has_private_word(const char *statement)
 	for (const char *p = statement; *p != '\0'; p++)
 	{
 		/* the letters that the words begin with */
-		if (strchr("oOeE_pPrRsSfF", *p) == NULL)
+		if (strchr("oOeE_pPrRsSfFlL", *p) == NULL)
 			continue;
 		for (int i = 0; i < (int) lengthof(private_words); i++)
 			if (pg_strncasecmp(p, private_words[i],
@@ -317,6 +318,18 @@ has_private_word(const char *statement)
 static void
 ln_emit_log(ErrorData *edata)
 {
+	/*
+	 * The executor refuses a statement before anything of ours could say what
+	 * to do about it.  The client is sent what is here, too.
+	 */
+	if (edata->elevel == ERROR && edata->hint == NULL &&
+		edata->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE &&
+		edata->message != NULL && debug_query_string != NULL &&
+		strstr(debug_query_string, "line_notify") != NULL &&
+		(strstr(edata->message, "outbox") != NULL ||
+		 strstr(edata->message, "messages") != NULL))
+		edata->hint = MemoryContextStrdup(edata->assoc_context,
+										  "line_notify.grant_sender(role, channels) lets a role send. What it may return of the outbox is the id; view line_notify.messages returns the whole row, and is what libraries should use.");
 	if (edata->elevel >= ERROR && edata->schema_name != NULL &&
 		edata->detail != NULL &&
 		ERRCODE_TO_CATEGORY(edata->sqlerrcode) ==

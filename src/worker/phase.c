@@ -28,6 +28,7 @@
 
 static LnSample samples[LOG_CLASSES];
 static int	last_sqlstate;		/* of the last failed phase */
+static bool sampling;			/* log only some errors */
 static bool ended_messages;		/* this phase has */
 static const char *failing;		/* activity that slot->last_error is of */
 
@@ -105,13 +106,15 @@ ln_phase(const char *activity, void (*work) (void *), void *arg)
 	PG_CATCH();
 	{
 		ErrorData  *edata;
+		int64		skipped;
 
 		MemoryContextSwitchTo(ctx);
 		HOLD_INTERRUPTS();
 		ln_worker_watchdog(false);
 		errcontext("line_notify worker, %s", activity);
 		edata = CopyErrorData();
-		EmitErrorReport();
+		if (!sampling || ln_worker_may_log(LOG_RECORD, &skipped))
+			EmitErrorReport();
 		AbortCurrentTransaction();
 		FlushErrorState();
 		note_failure(activity, edata->message);
@@ -142,10 +145,28 @@ ln_phase(const char *activity, void (*work) (void *), void *arg)
 	return ok;
 }
 
+int
+ln_phase_sqlstate(void)
+{
+	return last_sqlstate;
+}
+
+void
+ln_phase_sample_errors(bool sample)
+{
+	sampling = sample;
+}
+
 bool
 ln_phase_row_fault(void)
 {
-	switch (ERRCODE_TO_CATEGORY(last_sqlstate))
+	return ln_is_row_fault(last_sqlstate);
+}
+
+bool
+ln_is_row_fault(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
 		case ERRCODE_INSUFFICIENT_RESOURCES:	/* 53 */
 		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:	/* 55: locks */
@@ -155,8 +176,8 @@ ln_phase_row_fault(void)
 		case ERRCODE_INTERNAL_ERROR:	/* XX */
 			return false;
 		default:
-			return last_sqlstate != ERRCODE_UNDEFINED_TABLE &&
-				last_sqlstate != ERRCODE_UNDEFINED_FUNCTION &&
-				last_sqlstate != ERRCODE_INVALID_SCHEMA_NAME;
+			return sqlstate != ERRCODE_UNDEFINED_TABLE &&
+				sqlstate != ERRCODE_UNDEFINED_FUNCTION &&
+				sqlstate != ERRCODE_INVALID_SCHEMA_NAME;
 	}
 }

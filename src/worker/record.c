@@ -29,6 +29,12 @@
 /* A row that the database refuses by itself is tried again so often (ms), doubling. */
 #define ROW_RETRY_FIRST		1000
 
+/* Failures by itself after which an outcome is set aside, seconds later. */
+#define SET_ASIDE_AFTER		3
+
+/* Then recording it is tried again after so long (ms). */
+#define SET_ASIDE_GAP		10000
+
 static int64 delay_us = RECORD_DELAY_MIN_US;	/* how long results may wait */
 static int	nrefused = 0;		/* deliveries that the database refused */
 
@@ -70,8 +76,10 @@ record_batch(LnRecord *recs, bool *ok, int n)
 	memset(ok, false, sizeof(bool) * n);
 	if (n > 1 && ln_phase_row_fault() && !ProcDiePending)
 	{
+		ln_phase_sample_errors(true);
 		record_batch(recs, ok, n / 2);
 		record_batch(recs + n / 2, ok + n / 2, n - n / 2);
+		ln_phase_sample_errors(false);
 	}
 }
 
@@ -92,14 +100,17 @@ fill(LnRecord *r, const Delivery *d)
 	r->attempted = d->attempted;
 }
 
-/* It is in the tables: the place is free.  Returns whom to wake. */
+/*
+ * It is in the tables, or aside: the place is free.  Returns whom to wake.
+ */
 static uint32
-recorded(Delivery *d)
+recorded(Delivery *d, bool aside)
 {
 	LnChannel  *c = d->channel;
 	uint32		ended = 0;
 
-	if (d->next_step == LINE_RETRY_LATER || d->next_step == LINE_RETURN)
+	if (!aside &&
+		(d->next_step == LINE_RETRY_LATER || d->next_step == LINE_RETURN))
 	{
 		/* back in the queue */
 		ln_worker_lane_wait(c, d->lane, d->retry_at);
@@ -131,6 +142,59 @@ refused(Delivery *d)
 		TimestampTzPlusMilliseconds(W.now, ROW_RETRY_FIRST <<
 									Min(d->record_failures, 8));
 	d->record_failures++;
+}
+
+static void
+set_aside_phase(void *arg)
+{
+	ln_outbox_set_aside((const LnRecord *) arg, ln_phase_sqlstate());
+}
+
+/*
+ * A row that the database has refused for some seconds goes where nothing
+ * refuses it, since there is not room for many here.  False: not yet, or that
+ * failed, too.
+ */
+static bool
+set_aside(Delivery *d, LnRecord *rec)
+{
+	int			sqlstate = ln_phase_sqlstate();
+	int64		skipped;
+
+	if (d->record_failures < SET_ASIDE_AFTER ||
+		!ln_phase("setting an outcome aside", set_aside_phase, rec))
+		return false;
+	ln_tasks_by(TASK_SET_ASIDE,
+				TimestampTzPlusMilliseconds(W.now, SET_ASIDE_GAP));
+	if (ln_worker_may_log(LOG_SET_ASIDE, &skipped))
+		ereport(WARNING,
+				(errmsg("the outcome of message " INT64_FORMAT " cannot be recorded and was set aside",
+						d->id),
+				 skipped > 0
+				 ? errdetail("SQLSTATE %s; " INT64_FORMAT " more since the last such line.",
+							 unpack_sql_state(sqlstate), skipped)
+				 : errdetail("SQLSTATE %s.", unpack_sql_state(sqlstate)),
+				 errhint("See line_notify.health(); it is recorded when the tables take it.")));
+	return true;
+}
+
+TimestampTz
+ln_worker_record_set_aside(void)
+{
+	int64		through;
+	int64		left = ln_outbox_record_set_aside(&through);
+
+	if (through > 0)
+	{
+		ln_phase_ended_messages();
+		ln_tasks_look_for_due();
+		ereport(LOG,
+				(errmsg("recorded " INT64_FORMAT " outcomes that had been set aside",
+						through)));
+	}
+	return left > 0
+		? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SET_ASIDE_GAP)
+		: DT_NOEND;
 }
 
 void
@@ -193,11 +257,15 @@ ln_worker_record(TimestampTz *again)
 	{
 		if (ok[i])
 		{
-			ended |= recorded(list[i]);
+			ended |= recorded(list[i], false);
 			through++;
 		}
 		else if (ln_phase_row_fault())
+		{
 			refused(list[i]);
+			if (set_aside(list[i], &recs[i]))
+				ended |= recorded(list[i], true);
+		}
 	}
 	ln_deliveries_sweep();
 	ln_shmem_ended(ended);

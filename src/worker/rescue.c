@@ -11,14 +11,19 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "worker/state.h"
 
 /* Leases of another claimer that lives: is it still there? (ms) */
 #define RESCUE_GAP			5000
+
+static int	record_all(const LnRecord *recs, int n);
 
 /*
  * Claims of processes that are dead: their session lock is free.  What the
@@ -43,6 +48,7 @@ ln_worker_rescue(bool *progress)
 		int			nseen;
 		int			m = 0;
 		int			counts[3] = {0, 0, 0};
+		int			nrefused;
 
 		SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (claimer >> 32),
 							 (uint32) claimer, LOCK_FIELD);
@@ -126,13 +132,19 @@ ln_worker_rescue(bool *progress)
 					ln_worker_retry_at(&channel->row, &policy, o->attempt,
 									   r->outcome, r->ended_at);
 		}
-		(void) ln_outbox_record(recs, m);
+		nrefused = record_all(recs, m);
 		*progress = true;
 		ln_phase_ended_messages();
 
 		ereport(LOG,
 				(errmsg("recovered %d claims of a process that died: %d never sent, %d answered, %d unknown",
-						m, counts[0], counts[1], counts[2])));
+						m, counts[0], counts[1], counts[2]),
+				 nrefused > 0
+				 ? errdetail("The tables refused %d of them, which were set aside; see line_notify.health().",
+							 nrefused)
+				 : 0));
+		if (nrefused > 0)
+			ln_tasks_by(TASK_SET_ASIDE, DT_NOBEGIN);
 	}
 
 	/*
@@ -149,4 +161,58 @@ ln_worker_rescue(bool *progress)
 	return nliving > 1
 		? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RESCUE_GAP)
 		: DT_NOEND;
+}
+
+/*
+ * Record in this transaction; what the tables refuse is halved until the row
+ * that they object to stands alone, and that goes aside.  So one such row does
+ * not keep the others from being rescued.  Returns how many did.
+ */
+static int
+record_all(const LnRecord *recs, int n)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	int			sqlstate;
+	int			nrefused;
+
+	if (n == 0)
+		return 0;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		(void) ln_outbox_record(recs, n);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		sqlstate = 0;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		if (!ln_is_row_fault(edata->sqlerrcode))
+			PG_RE_THROW();
+		sqlstate = edata->sqlerrcode;
+		FreeErrorData(edata);
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		ln_outbox_forget();
+	}
+	PG_END_TRY();
+
+	if (sqlstate == 0)
+		return 0;
+	if (n == 1)
+	{
+		ln_outbox_set_aside(recs, sqlstate);
+		return 1;
+	}
+	nrefused = record_all(recs, n / 2);
+	return nrefused + record_all(recs + n / 2, n - n / 2);
 }

@@ -135,6 +135,7 @@ typedef enum LnTaskId
 	TASK_SWEEP_KEYS,
 	TASK_ANNOUNCE,
 	TASK_MAINTAIN,
+	TASK_SET_ASIDE,
 	TASK_CLAIM,
 	TASK_SCAN,
 	TASK_RESUME,
@@ -281,16 +282,27 @@ extern void ln_phase_ended_messages(void);
  * disk, and shutdown are not its fault.
  */
 extern bool ln_phase_row_fault(void);
+extern bool ln_is_row_fault(int sqlstate);
+
+/* The SQLSTATE of the last error. */
+extern int	ln_phase_sqlstate(void);
+
+/*
+ * From here on errors are parts of one that has been logged: they are sampled.
+ */
+extern void ln_phase_sample_errors(bool sample);
 
 /*
  * Log lines that one cause may repeat for many messages: sampled, see
- * sample.h.  Errors of phases are not, since tasks back off.
+ * sample.h.  Errors of other phases are not, since tasks back off.
  */
 typedef enum LogClass
 {
 	LOG_QUARANTINE,				/* a message cannot be claimed */
 	LOG_LEASE,					/* a lease was lost */
 	LOG_ANNOUNCE,				/* listeners are not told of outcomes */
+	LOG_RECORD,					/* the tables refuse an outcome */
+	LOG_SET_ASIDE,				/* and it was set aside */
 	LOG_CLASSES
 } LogClass;
 
@@ -417,6 +429,12 @@ extern void ln_worker_send_nothing(void);
  */
 extern LnTaskResult ln_worker_record(TimestampTz *again);
 extern TimestampTz ln_worker_record_due(void);
+
+/*
+ * Within a phase: try again to record what was set aside.  Returns when to
+ * look again.
+ */
+extern TimestampTz ln_worker_record_set_aside(void);
 
 /* Something is to be recorded soon: others wait for it. */
 extern void ln_worker_record_soon(void);

@@ -113,6 +113,7 @@ static void unblock(Run *r);
 static void sweep_keys(Run *r);
 static void announce(Run *r);
 static void maintain(Run *r);
+static void record_set_aside(Run *r);
 static bool maintain_failed(void);
 static void scan(Run *r);
 
@@ -168,6 +169,7 @@ static const struct TaskInfo
 	[TASK_SWEEP_KEYS] = {"sweeping old keys", AT_HOME, false, true, sweep_keys},
 	[TASK_ANNOUNCE] = {"announcing outcomes", MATCHING, true, false, announce},
 	[TASK_MAINTAIN] = {"maintaining history", MATCHING, false, false, maintain,.failed = maintain_failed},
+	[TASK_SET_ASIDE] = {"recording what was set aside", MATCHING, false, false, record_set_aside},
 	[TASK_CLAIM] = {"claiming", SENDING, false, false, NULL, ln_worker_claim, ln_worker_claim_due},
 	[TASK_SCAN] = {"looking for due messages", AT_HOME, true, false, scan,.due = scan_due},
 	[TASK_RESUME] = {"resuming a channel", MATCHING, true, false, NULL, resume_channels, resume_channels_due},
@@ -811,6 +813,12 @@ maintain_failed(void)
 {
 	maintenance_part = (maintenance_part + 1) % LN_MAINTENANCE_PARTS;
 	return false;
+}
+
+static void
+record_set_aside(Run *r)
+{
+	r->again = ln_worker_record_set_aside();
 }
 
 /* Bring back what was blocked and may go on. */

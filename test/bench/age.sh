@@ -66,7 +66,7 @@ base=
 lines=
 measure "empty"
 for n in $finished; do
-    sql -c "DO \$\$ DECLARE low bigint := (SELECT last_value + 1 FROM line_notify.outbox_id_seq); b bigint := low; high bigint;
+    sql -c "DO \$\$ DECLARE low bigint := (SELECT last_value + 1 FROM line_notify.message_id_seq); b bigint := low; high bigint;
     BEGIN
         high := $n - (SELECT count(*) FROM line_notify.history) + low;
         WHILE b IS NOT NULL AND b <= high LOOP b := line_notify._ensure_history(b); END LOOP;
@@ -74,7 +74,7 @@ for n in $finished; do
         SELECT i, 'shop', encode(sha256(i::text::bytea), 'hex'), 'parcel_delivery', 'shipment_completed_ja', '{\"items\": []}', 'accepted', 1, 'accepted', 202,
             md5(i::text), now() - interval '1 hour', now() - interval '1 hour', now() + interval '1 day', now() - interval '1 hour', now() - interval '1 hour'
         FROM generate_series(low, high - 1) i;
-        PERFORM setval('line_notify.outbox_id_seq', high);
+        PERFORM setval('line_notify.message_id_seq', high);
     END \$\$" -c "ANALYZE line_notify.history"
     measure "$n finished"
 done

@@ -104,6 +104,18 @@ SELECT count(*) >= 3 AS several FROM seen;
 -- nesting costs nothing
 SELECT line_notify.receive_webhook('wh', b, pg_temp.sign('0123456789abcdef0123456789abcdef', b)) FROM (SELECT convert_to(repeat('[', 1000000), 'UTF8')) x(b);
 
+-- a body that comes as a string, with what bytea would read as escapes: of
+-- unknown type, as text, as varchar, as bytes, and bytes that nobody declared
+SELECT $${"destination":"U8e742f61d673b39c7fff3cecb7536ef0","events":[{"type":"message","webhookEventId":"01H000000000000000000000M1","message":{"type":"text","text":"a\\b \\\\ \u3042 \\012 😀"}},{"type":"delivery","delivery":{"data":"ln1-42-1-0000000000001"},"webhookEventId":"01H0000000000000000000000%s","timestamp":1750000000000,"mode":"active","deliveryContext":{"isRedelivery":false}}]}$$ AS body \gset
+CREATE FUNCTION pg_temp.sign_text(body text) RETURNS text LANGUAGE sql AS $$ SELECT pg_temp.sign('0123456789abcdef0123456789abcdef', convert_to(body, 'UTF8')) $$;
+SELECT line_notify.receive_webhook('wh', :'body', pg_temp.sign_text(:'body'));
+SELECT line_notify.receive_webhook('wh', replace(:'body', '%s', 'T')::text, pg_temp.sign_text(replace(:'body', '%s', 'T')));
+SELECT line_notify.receive_webhook('wh'::varchar, replace(:'body', '%s', 'V')::varchar, pg_temp.sign_text(replace(:'body', '%s', 'V'))::varchar);
+SELECT line_notify.receive_webhook('wh', convert_to(replace(:'body', '%s', 'B'), 'UTF8'), pg_temp.sign_text(replace(:'body', '%s', 'B')));
+SELECT line_notify.receive_webhook('wh', convert_to(replace(:'body', '%s', 'X'), 'UTF8')::text, pg_temp.sign_text(replace(:'body', '%s', 'X')));
+SELECT line_notify.receive_webhook('wh', '\x7b7', 'x');
+SELECT line_notify.receive_webhook('wh', NULL::text, 'x');
+
 -- taken away: neither it nor the one before is good any more
 SELECT line_notify.set_credential('wh', 'channel_secret', '8c570fa6dd201bb328f1c1eac23a96d8');
 SELECT line_notify.set_credential('wh', 'channel_secret', NULL);

@@ -31,6 +31,18 @@ for my $e (@encodings)
 	$node->command_ok([ 'pg_dump', '--schema-only', '-f', '/dev/null', $node->connstr(lc $e) ], "$e: pg_dump");
 }
 
+# a webhook body as a string: taken where every body fits into a text, refused
+# with a hint at the first call where it does not
+for my $e (@encodings)
+{
+	$node->safe_psql(lc $e, q{SELECT line_notify.create_channel('wh'); SELECT line_notify.set_credential('wh', 'channel_secret', 'secret')});
+	my ($stdout, $stderr);
+	$node->psql(lc $e, q{SELECT line_notify.receive_webhook('wh', '{"events": []}', 'x')}, stdout => \$stdout, stderr => \$stderr);
+	like($stderr, $e =~ /^(UTF8|SQL_ASCII)$/ ? qr/signature does not match/ : qr/must be passed as bytes.*HINT:  Pass the raw bytes/s, "$e: a webhook body that is a string");
+	$node->psql(lc $e, q{SELECT line_notify.receive_webhook('wh', '{"events": []}'::bytea, 'x')}, stderr => \$stderr);
+	like($stderr, qr/signature does not match/, "$e: and as bytes");
+}
+
 my $names = 'SELECT no, name_ja, subcategory_ja, description_ja FROM line_notify.use_cases ORDER BY 1';
 my $labels = 'SELECT key, name, label FROM line_notify.template_catalogue ORDER BY kind, key';
 for my $e (qw(EUC_JP EUC_JIS_2004 SQL_ASCII))

@@ -16,13 +16,13 @@ my $node = LineNotify::Node->new('main');
 $node->install('postgres', $sim);
 $node->insert('postgres', 3);
 $node->wait_states('postgres', accepted => 3);
-ok($node->poll_query_until('postgres', 'SELECT max(high) > (SELECT last_value + 50000 FROM line_notify.outbox_id_seq) FROM line_notify._history_partitions()'),
+ok($node->poll_query_until('postgres', 'SELECT max(high) > (SELECT last_value + 50000 FROM line_notify.message_id_seq) FROM line_notify._history_partitions()'),
 	'a partition ahead');
 
 # a year ago: a first partition full of old rows, a second with one old and one
 # that ended lately, and a message that has been waiting since
 $node->safe_psql('postgres', q{
-SELECT setval('line_notify.outbox_id_seq', 500000);
+SELECT setval('line_notify.message_id_seq', 500000);
 CREATE TABLE line_notify.h1 PARTITION OF line_notify.history FOR VALUES FROM (100000) TO (200000);
 CREATE TABLE line_notify.h2 PARTITION OF line_notify.history FOR VALUES FROM (200000) TO (300000);
 CREATE TABLE line_notify.h3 PARTITION OF line_notify.history FOR VALUES FROM (300000) TO (500000);
@@ -47,13 +47,13 @@ $node->reload;
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.history WHERE id = 100001'), 'a straggler is deleted');
 is($node->safe_psql('postgres', "SELECT to_regclass('$old') IS NOT NULL"), 't', 'a partition that is read stays for now');
 $node->insert('postgres', 1, first => 10);
-$node->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE id = 500001");
+$node->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE id = 510001");
 pass('and nobody is held up');
 $reader->query_safe('COMMIT');
 $reader->quit;
 $node->reload;
 ok($node->poll_query_until('postgres', "SELECT to_regclass('$old') IS NULL"), 'then it is dropped');
-is($node->safe_psql('postgres', 'SELECT string_agg(id::text, \' \' ORDER BY id) FROM line_notify.history'), '100002 200001 300001 500001', 'what ended lately stays');
+is($node->safe_psql('postgres', 'SELECT string_agg(id::text, \' \' ORDER BY id) FROM line_notify.history'), '100002 200001 300001 510001', 'what ended lately stays');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.attempt_log'), 1, 'old attempts go with their messages');
 ok($node->poll_query_until('postgres', 'SELECT body IS NULL FROM line_notify.history WHERE id = 200001'), 'content is forgotten earlier');
 is($node->safe_psql('postgres', 'SELECT body IS NOT NULL FROM line_notify.history WHERE id = 300001'), 't', 'but not that of young ones');

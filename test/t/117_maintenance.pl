@@ -37,7 +37,7 @@ for my $i (0 .. 32)
 	sql(join '', map { sprintf 'CREATE TABLE line_notify.old_%d PARTITION OF line_notify.history FOR VALUES FROM (%d) TO (%d);', $_, 1000000 + 1000 * $_, 1001000 + 1000 * $_ } 10 * $i .. 10 * $i + 9);
 }
 sql(q{
-SELECT setval('line_notify.outbox_id_seq', 2000000), line_notify._ensure_history(2000000);
+SELECT setval('line_notify.message_id_seq', 2000000), line_notify._ensure_history(2000000);
 INSERT INTO line_notify.history (id, channel, recipient, template_key, body, state, created_at, ended_at)
 SELECT 1000000 + 100 * i, 'shop', repeat('a', 64), 't', '{}', 'accepted', now() - interval '1 year', now() - interval '1 year' FROM generate_series(0, 3299) i;
 UPDATE line_notify.history SET created_at = now() - interval '1 year', ended_at = now() - interval '1 year' WHERE id < 1000000;

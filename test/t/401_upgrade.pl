@@ -95,7 +95,7 @@ SELECT 100 + i * 150000, 'shop', repeat('0', 64), 'shipment_completed_ja', '{}',
 FROM unnest('{accepted,delivered,undelivered,unreachable,refused,unknown,invalid,suppressed,cancelled,expired,failed}'::line_notify.message_state[]) WITH ORDINALITY AS x(s, i);
 INSERT INTO line_notify.attempt_log (id, attempt, token, ended_at, outcome) VALUES (150100, 1, 1, now(), 'throttled');
 INSERT INTO line_notify.minute_count VALUES ('shop', '2026-01-01', 3, 2);
-SELECT setval('line_notify.outbox_id_seq', 2000000)});
+SELECT setval('line_notify.message_id_seq', 2000000)});
 $node->insert('old', 4);
 $node->safe_psql('old', q{
 INSERT INTO line_notify.in_flight (id, token, claimer, attempt, claimed_at, home)

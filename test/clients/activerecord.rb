@@ -1,0 +1,68 @@
+# ActiveRecord
+require 'active_record'
+require 'pg'
+
+def line(check, result, detail = '')
+  puts [check, result, detail.to_s.split.join(' ')].join("\t")
+end
+
+def check(name, good, detail = '')
+  line(name, good ? 'ok' : 'FAIL', detail)
+end
+
+line('version', 'ok', ActiveRecord.version)
+ActiveRecord::Base.establish_connection(adapter: 'postgresql', database: 'postgres', username: 'app')
+
+class Order < ActiveRecord::Base
+end
+
+# a view has no primary key: say which column it is
+class Message < ActiveRecord::Base
+  self.table_name = 'line_notify.messages'
+  self.primary_key = 'id'
+end
+
+# for many rows in one statement: insert_all! looks for an index of the primary key
+class MessageRow < ActiveRecord::Base
+  self.table_name = 'line_notify.messages'
+  self.primary_key = nil
+end
+
+order = message = nil
+ActiveRecord::Base.transaction do
+  order = Order.create!(phone: '090-1234-5678')
+  message = Message.create!(phone: order.phone, use_case: 'parcel_delivery', template_key: 'shipment_completed_ja',
+                            body: { items: [{ itemKey: 'number_001_ja', content: '1234' }] },
+                            reference: order.id.to_s, dedup_key: "rails #{order.id}")
+end
+check('create', message.id.positive? && message.reload.state == 'queued')
+
+again = Message.transaction do
+  Message.create!(phone: '090-1234-5678', use_case: 'parcel_delivery', template_key: 't', dedup_key: "rails #{order.id}")
+end
+same = Message.create_with(phone: '090-1234-5678', use_case: 'parcel_delivery', template_key: 't').find_or_create_by!(dedup_key: "rails #{order.id}")
+check('duplicate', again.id == message.id && same.id == message.id)
+
+rows = %w[a b a].map { |k| { phone: '090-1234-5678', use_case: 'parcel_delivery', template_key: 't', dedup_key: "rails #{order.id} #{k}" } }
+ids = MessageRow.insert_all!(rows, returning: %w[id]).rows.flatten
+check('bulk with duplicate', ids[0] == ids[2] && ids.uniq.size == 2, ids.inspect)
+
+message = Message.find(message.id)
+message.update!(priority: 5)
+check('read back', message.reload.state == 'queued' && message.reference == order.id.to_s && message.phone.nil? && message.priority == 5)
+
+check('introspect', Message.columns_hash['body'].type == :jsonb && Message.columns.all? { |c| c.null } &&
+  ActiveRecord::Base.connection.view_exists?('line_notify.messages'))
+
+MessageRow.insert_all!((0...100).map { |i| { phone: format('090-1234-%04d', i), use_case: 'parcel_delivery', template_key: 't', batch: 'rails batch' } })
+check('batch', Message.where(batch: 'rails batch', state: 'queued').count == 100)
+
+begin
+  Message.create!(phone: '090-8765-4321', use_case: 'reservatoin', template_key: 't')
+rescue ActiveRecord::StatementInvalid => e
+  check('error', e.message.include?('unknown use case') && e.message.include?('reservation'), e.message)
+  line('number shown', e.message.delete('^0-9').include?('87654321') ? 'yes' : 'no')
+end
+
+message.destroy!
+check('cancel', Message.find(message.id).state == 'cancelled')

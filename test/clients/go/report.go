@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+)
+
+func line(check, result, detail string) {
+	fmt.Printf("%s\t%s\t%s\n", check, result, strings.Join(strings.Fields(detail), " "))
+}
+
+func check(name string, good bool) {
+	if good {
+		line(name, "ok", "")
+	} else {
+		line(name, "FAIL", "")
+	}
+}
+
+func report(words string) {
+	check("error", strings.Contains(words, "unknown use case"))
+	shown := "no"
+	if strings.Contains(regexp.MustCompile(`\D`).ReplaceAllString(words, ""), "87654321") {
+		shown = "yes"
+	}
+	line("number shown", shown, words)
+}
+
+func must(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}

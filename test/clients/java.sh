@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# A program of Java, compiled against Debian's libraries.
+jars=/usr/share/java
+path=$jars/postgresql.jar:$jars/eclipselink.jar:$jars/org.eclipse.persistence.jpa.jpql.jar:$jars/eclipselink-jpa-2.1-spec.jar
+path=$path:$jars/slf4j-api.jar:$jars/javax.json.jar:$jars/geronimo-jta-1.2-spec.jar
+command -v javac >/dev/null && [ -e $jars/postgresql.jar ] || { echo "no JDK, or no driver" >&2; exit 77; }
+[ "$1" != Jpa ] || [ -e $jars/eclipselink.jar ] || { echo "no EclipseLink" >&2; exit 77; }
+cd "$(dirname "$0")/java" || exit 1
+dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
+mkdir -p "$dir/META-INF" && cp persistence.xml "$dir/META-INF/"
+javac -nowarn -cp "$path" -d "$dir" Report.java "$1.java" >&2 || exit 1
+java -XX:TieredStopAtLevel=1 -cp "$dir:$path" "$1"

@@ -1,0 +1,59 @@
+# psycopg2
+import io
+
+import psycopg2
+from psycopg2.extras import Json, execute_values
+
+from report import NUMBER, check, error, line
+
+line("version", "ok", psycopg2.__version__.split()[0])
+conn = psycopg2.connect("")
+cur = conn.cursor()
+
+with conn:      # commits, or rolls back
+    cur.execute("INSERT INTO orders (phone) VALUES (%s) RETURNING id", ["090-1234-5678"])
+    order_id, = cur.fetchone()
+    cur.execute("""
+        INSERT INTO line_notify.messages (phone, use_case, template_key, body, reference, dedup_key)
+        VALUES (%s, %s, %s, %s, %s, %s) RETURNING id, state""",
+        ["090-1234-5678", "parcel_delivery", "shipment_completed_ja",
+         Json({"items": [{"itemKey": "number_001_ja", "content": "1234"}]}),
+         str(order_id), f"psycopg2 {order_id}"])
+    message_id, state = cur.fetchone()
+check("create", state == "queued" and message_id > 0)
+
+with conn:
+    cur.execute("INSERT INTO line_notify.messages (phone, use_case, template_key, dedup_key) VALUES (%s, %s, %s, %s) RETURNING id",
+                ["090-1234-5678", "parcel_delivery", "t", f"psycopg2 {order_id}"])
+    check("duplicate", cur.fetchone() == (message_id,))
+
+rows = [("090-1234-5678", "parcel_delivery", "t", f"psycopg2 {order_id} {k}") for k in "aba"]
+with conn:
+    ids = execute_values(cur, "INSERT INTO line_notify.messages (phone, use_case, template_key, dedup_key) VALUES %s RETURNING id",
+                         rows, fetch=True)
+check("bulk with duplicate", ids[0] == ids[2] and len(set(ids)) == 2)
+
+cur.execute("SELECT state, reference, phone FROM line_notify.messages WHERE id = %s", [message_id])
+check("read back", cur.fetchone() == ("queued", str(order_id), None))
+
+cur.execute("SELECT * FROM line_notify.messages LIMIT 0")
+check("introspect", {"id", "state", "phone"} <= {c.name for c in cur.description})
+conn.commit()
+
+with conn:
+    cur.copy_expert("COPY line_notify.messages (phone, use_case, template_key, batch) FROM STDIN",
+                    io.StringIO("".join(f"090-1234-{i:04}\tparcel_delivery\tt\tpsycopg2 {order_id}\n" for i in range(100))))
+    cur.execute("SELECT count(*) FROM line_notify.messages WHERE batch = %s AND state = 'queued'", [f"psycopg2 {order_id}"])
+    check("batch", cur.fetchone() == (100,))
+
+try:
+    with conn:
+        cur.execute("INSERT INTO line_notify.messages (phone, use_case, template_key) VALUES (%s, %s, 't')", [NUMBER, "reservatoin"])
+except psycopg2.Error as e:
+    error(e)
+
+with conn:
+    cur.execute("UPDATE line_notify.messages SET priority = 5 WHERE id = %s", [message_id])
+    cur.execute("DELETE FROM line_notify.messages WHERE id = %s", [message_id])
+    cur.execute("SELECT state FROM line_notify.messages WHERE id = %s", [message_id])
+    check("cancel", cur.fetchone() == ("cancelled",))

@@ -1,0 +1,16 @@
+<?php
+function line($check, $result, $detail = '')
+{
+    echo implode("\t", [$check, $result, preg_replace('/\s+/', ' ', $detail)]), "\n";
+}
+
+function check($name, $good, $detail = '')
+{
+    line($name, $good ? 'ok' : 'FAIL', $detail);
+}
+
+function error($words)
+{
+    check('error', str_contains($words, 'unknown use case') && str_contains($words, 'reservation'), $words);
+    line('number shown', str_contains(preg_replace('/\D/', '', $words), '87654321') ? 'yes' : 'no');
+}

@@ -1,0 +1,23 @@
+# What a client program of these tests says: one line for each thing tried.
+import sys
+
+
+def line(check, result, detail=""):
+    print(check, result, " ".join(str(detail).split()), sep="\t")
+    sys.stdout.flush()
+
+
+def check(name, good, detail=""):
+    line(name, "ok" if good else "FAIL", detail)
+
+
+NUMBER = "090-8765-4321"            # of the message that is wrong
+DIGITS = "87654321"
+
+
+def error(e, words=""):
+    """What the exception says: is it a help, and does it show the number?"""
+    text = words or str(e)
+    check("error", "unknown use case" in text and "reservation" in text, text)
+    shown = DIGITS in "".join(c for c in text + repr(e) if c.isdigit())
+    line("number shown", "yes" if shown else "no")

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+#
+# What the libraries of others make of view messages: a table, client by client.
+#
+#   bash test/check.sh clients                 all that can be had here
+#   bash test/check.sh clients:django,knex     these
+#   WRITE=1 bash test/check.sh clients         writes the table into doc/clients.md
+#
+# Called by check.sh, with a server in PGHOST and PGPORT.  Each client is a
+# program of its own that says what it tried, one line each: check, result,
+# detail.  The examples of doc/clients.md are parts of these programs.
+
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
+here=$PWD
+out=$(mktemp -d "${TMPDIR:-/tmp}/line_notify-clients.XXXXXX")
+trap 'rm -rf "$out"' EXIT
+checks=("create" "duplicate" "bulk with duplicate" "read back" "introspect" "batch" "error" "cancel" "number shown")
+
+# name, what it is called, its command; what is not there is named as such
+clients='psycopg2|psycopg2|python3 psycopg2_client.py
+psycopg|psycopg 3|python3 psycopg3_client.py
+sqlalchemy|SQLAlchemy|python3 sqlalchemy_client.py
+django|Django|python3 django_client.py
+activerecord|ActiveRecord|ruby activerecord.rb
+pdo|PHP PDO|php pdo.php
+doctrine|Doctrine DBAL|php doctrine.php
+jdbc|JDBC|java.sh Jdbc
+jpa|JPA (EclipseLink)|java.sh Jpa
+pq|Go lib/pq|go.sh pq
+pgx|Go pgx|go.sh pgx
+gorm|GORM|go.sh gorm
+node-postgres|node-postgres|node.sh pg_client.js
+knex|knex|node.sh knex_client.js
+sequelize|Sequelize|node.sh sequelize_client.js
+typeorm|TypeORM|node.sh typeorm_client.js
+drizzle|Drizzle|node.sh drizzle_client.js
+prisma|Prisma|node.sh prisma_client.js
+session-pool|psycopg2 by pgbouncer, session mode|pgbouncer.sh session python3 psycopg2_client.py
+transaction-pool|psycopg2 by pgbouncer, transaction mode|pgbouncer.sh transaction python3 psycopg2_client.py'
+
+# a bot that has the webhook URL, and hands on what it gets
+bot_checks=("event kept" "bot gets it" "redelivery" "bad signature" "database away")
+bots='express|Express, @line/bot-sdk|bots/run.sh node express.js
+django-bot|Django|bots/run.sh python3 django_bot.py
+php-bot|PHP|bots/run.sh php bot.php
+java-bot|Java|bots/run.sh java Bot.java
+go-bot|Go|bots/run.sh go bot.go
+rack|Ruby, Rack|bots/run.sh ruby rack.rb'
+
+psql -X -q -v ON_ERROR_STOP=1 -f setup.sql || exit 1
+n=0
+names=("$@")
+# try CLIENTS CHECK...: runs them, and adds a row for each to the table of $table
+try() {
+local clients=$1 name title command status bad row r c
+shift
+while IFS='|' read -r name title command; do
+    [ ${#names[@]} -eq 0 ] || [[ " ${names[*]} " == *" $name "* ]] || continue
+    n=$((n + 1))
+    case $command in *.sh\ *) command="bash $command" ;; esac
+    # shellcheck disable=SC2086
+    PGUSER=app timeout "${CLIENT_SECONDS:-120}" $command >"$out/$name" 2>"$out/$name.err" </dev/null
+    status=$?
+    if [ $status -eq 77 ]; then
+        echo "ok $n - $name # SKIP $(tail -1 "$out/$name.err")"
+        continue
+    fi
+    get() { awk -F '\t' -v c="$1" '$1 == c { r = $2 } END { print r }' "$out/$name"; }
+    bad=()
+    row="| $title $(awk -F '\t' '$1 == "version" { print $3 }' "$out/$name") |"
+    for c in "$@"; do
+        r=$(get "$c")
+        row+=" ${r:-–} |"
+        case $c:$r in "number shown:"?* | *:ok) ;; *) bad+=("$c") ;; esac
+    done
+    echo "$row" >>"$out/table"
+    if [ $status -eq 0 ] && [ ${#bad[@]} -eq 0 ]; then
+        echo "ok $n - $name"
+    else
+        echo "not ok $n - $name: $(printf '%s, ' "${bad[@]}")exit status $status"
+        grep -P '\tFAIL' "$out/$name" | sed 's/^/#   /'
+        tail -12 "$out/$name.err" | sed 's/^/#   /'
+    fi
+done <<<"$clients"
+}
+try "$clients" "${checks[@]}"
+[ ! -e "$out/table" ] || mv "$out/table" "$out/table.clients"
+try "$bots" "${bot_checks[@]}"
+[ ! -e "$out/table" ] || mv "$out/table" "$out/table.bots"
+
+head_of() { printf '| |'; printf ' %s |' "$@"; printf '\n|---|'; printf -- '---|%.0s' "$@"; echo; }
+touch "$out/whole"
+[ ! -e "$out/table.clients" ] || { head_of "${checks[@]}"; cat "$out/table.clients"; } >>"$out/whole"
+[ ! -e "$out/table.bots" ] || { echo; head_of "${bot_checks[@]}"; cat "$out/table.bots"; } >>"$out/whole"
+sed 's/^/# /' "$out/whole"
+[ -z "${TABLE:-}" ] || cp "$out/whole" "$TABLE"
+n=$((n + 1))
+if python3 doc.py "$here/../../doc/clients.md" "$out/whole" >"$out/doc"; then
+    echo "ok $n - doc/clients.md has the programs' text, and this table"
+else
+    echo "not ok $n - doc/clients.md has the programs' text, and this table"
+    sed 's/^/#   /' "$out/doc"
+fi
+echo "1..$n"

@@ -1,0 +1,130 @@
+-- View messages: what an ORM does with a table, without the library preloaded,
+-- so that rows stay where they are.
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS line_notify CASCADE;
+DROP ROLE IF EXISTS regress_orm, regress_stranger;
+CREATE EXTENSION line_notify;
+RESET client_min_messages;
+SELECT line_notify.create_channel('shop');
+SELECT line_notify.create_channel('other');
+CREATE ROLE regress_orm;
+CREATE ROLE regress_stranger;
+SELECT line_notify.grant_sender('regress_orm', '{shop}');
+ALTER TABLE line_notify.outbox ADD COLUMN mine text DEFAULT 'x';
+SET ROLE regress_orm;
+SET line_notify.default_channel = 'shop';
+
+-- the row comes back, with its id and state, without the number
+INSERT INTO line_notify.messages (phone, use_case, template_key, body, reference)
+VALUES ('090-1234-5678', 'reservation', 't', '{"items": [{"itemKey": "name_010_ja", "content": "x"}]}', 'order 1')
+RETURNING id, phone, recipient, state, channel, use_case, aggregation_unit, priority, attempts, expires_at > now() AS expires, created_at > now() - interval '1 hour' AS created;
+-- by every column, as libraries list them, DEFAULT and NULL included
+INSERT INTO line_notify.messages (id, channel, phone, region, recipient, use_case, template_key, body, messages, notification_disabled, aggregation_unit,
+	priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference, policy,
+	state, attempts, http_status, request_id, error, created_at, sent_at, ended_at, delivered_at)
+VALUES (DEFAULT, NULL, '090-1234-5679', NULL, NULL, '予約', 't', NULL, NULL, NULL, NULL,
+	NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'order 2', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)
+RETURNING id, use_case, priority, state;
+INSERT INTO line_notify.messages (phone, use_case, template_key, state) VALUES ('090-1234-5678', 'reservation', 't', 'queued') RETURNING state;
+INSERT INTO line_notify.messages (phone, use_case, template_key, state) VALUES ('090-1234-5678', 'reservation', 't', 'accepted');
+-- faults of the row, and of the statement
+INSERT INTO line_notify.messages (phone, use_case, template_key) VALUES ('090-12', 'reservation', 't') RETURNING state, error, phone;
+INSERT INTO line_notify.messages (phone, use_case, template_key) VALUES ('090-1234-5678', 'reservatoin', 't');
+INSERT INTO line_notify.messages (phone, use_case) VALUES ('090-1234-5678', 'reservation');
+INSERT INTO line_notify.messages (channel, phone, use_case, template_key) VALUES ('other', '090-1234-5678', 'reservation', 't');
+INSERT INTO line_notify.messages (id, phone, use_case, template_key) VALUES (4711, '090-1234-5678', 'reservation', 't');
+INSERT INTO line_notify.messages (phone, use_case, template_key, priority) VALUES ('090-1234-5678', 'reservation', 't', 11);
+
+-- duplicates: the id and the state of the first, in the same statement too
+INSERT INTO line_notify.messages (phone, use_case, template_key, dedup_key, reference)
+VALUES ('090-1234-5678', 'reservation', 't', 'a', 'first'), ('090-1234-5678', 'reservation', 't', 'b', 'second'), ('090-1234-5678', 'reservation', 't', 'a', 'third')
+RETURNING id, state, dedup_key;
+SELECT count(*) FROM line_notify.messages WHERE dedup_key IS NOT NULL;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+INSERT INTO line_notify.messages (phone, use_case, template_key, dedup_key) VALUES ('090-1234-5678', 'reservation', 't', 'a') RETURNING id, state;
+COMMIT;
+INSERT INTO line_notify.messages (phone, use_case, template_key, dedup_key, on_duplicate, reference)
+VALUES ('090-1234-5678', 'reservation', 't', 'a', 'replace', 'instead') RETURNING id, state, on_duplicate, reference;
+RESET ROLE;
+SELECT line_notify._end_waiting(ARRAY(SELECT id FROM line_notify.outbox WHERE dedup_key = 'b'), 'unknown', 'test');
+SET ROLE regress_orm;
+INSERT INTO line_notify.messages (phone, use_case, template_key, dedup_key) VALUES ('090-1234-5678', 'reservation', 't', 'b') RETURNING id, state;
+-- nothing is queued while enqueueing is off: a row without id, no error
+SET line_notify.enqueue = off;
+INSERT INTO line_notify.messages (phone, use_case, template_key, reference) VALUES ('090-1234-5678', 'reservation', 't', 'off') RETURNING id, state, reference;
+RESET line_notify.enqueue;
+
+-- COPY, upserts, MERGE
+COPY line_notify.messages (phone, use_case, template_key, reference) FROM stdin;
+090-1234-5678	reservation	t	copied
+090-12	reservation	t	copied
+\.
+SELECT state, reference FROM line_notify.messages WHERE reference = 'copied' ORDER BY id;
+INSERT INTO line_notify.messages (phone, use_case, template_key) VALUES ('090-1234-5678', 'reservation', 't') ON CONFLICT DO NOTHING RETURNING state;
+INSERT INTO line_notify.messages (phone, use_case, template_key) VALUES ('090-1234-5678', 'reservation', 't') ON CONFLICT (id) DO NOTHING;
+
+-- read after write
+SELECT id, reference, state, phone, recipient, body FROM line_notify.messages WHERE reference = 'order 1';
+-- updates: times and priority
+UPDATE line_notify.messages SET send_after = '2099-01-01 00:00+00', expires_at = '2099-01-02 00:00+00' WHERE reference = 'order 1' RETURNING send_after AT TIME ZONE 'UTC' AS send_after, state;
+UPDATE line_notify.messages SET send_after = '2099-03-01' WHERE reference = 'order 1';
+UPDATE line_notify.messages SET priority = 5 WHERE reference = 'order 1' RETURNING priority;
+UPDATE line_notify.messages SET send_after = NULL WHERE reference = 'order 1' RETURNING send_after <= clock_timestamp() AS now;
+SELECT state, priority, isfinite(send_after) AS finite, expires_at AT TIME ZONE 'UTC' FROM line_notify.messages WHERE reference = 'order 1';
+-- a library writes everything back, what it made the object with included
+UPDATE line_notify.messages SET id = id, channel = channel, phone = '090-1234-5678', use_case = '予約', template_key = 't',
+	body = '{"items": [{"content": "x", "itemKey": "name_010_ja"}]}', state = 'queued', attempts = 0, created_at = NULL, priority = 6 WHERE reference = 'order 1' RETURNING priority;
+-- but changes nothing else
+UPDATE line_notify.messages SET body = '{"items": [{"itemKey": "name_010_ja", "content": "y"}]}' WHERE reference = 'order 1';
+UPDATE line_notify.messages SET phone = '090-1234-9999' WHERE reference = 'order 1';
+UPDATE line_notify.messages SET state = 'cancelled' WHERE reference = 'order 1';
+UPDATE line_notify.messages SET reference = 'x' WHERE reference = 'order 1';
+UPDATE line_notify.messages SET dedup_key = 'x' WHERE reference = 'order 1';
+
+-- DELETE cancels
+DELETE FROM line_notify.messages WHERE reference = 'order 1' RETURNING reference;
+SELECT state, error FROM line_notify.messages WHERE reference = 'order 1';
+DELETE FROM line_notify.messages WHERE reference = 'order 1';
+UPDATE line_notify.messages SET priority = 1 WHERE reference = 'order 1';
+UPDATE line_notify.messages SET send_after = '2099-01-01' WHERE reference = 'order 1';
+UPDATE line_notify.messages SET priority = 6, send_after = '2001-01-01' WHERE reference = 'order 1' RETURNING state;
+RESET ROLE;
+INSERT INTO line_notify.in_flight (id, token, claimer, attempt, claimed_at, home) SELECT id, 1, 1, 1, now(), home FROM line_notify.outbox WHERE reference = 'order 2';
+SET ROLE regress_orm;
+SELECT state, attempts FROM line_notify.messages WHERE reference = 'order 2';
+DELETE FROM line_notify.messages WHERE reference = 'order 2';
+UPDATE line_notify.messages SET priority = 1 WHERE reference = 'order 2';
+DELETE FROM line_notify.messages WHERE dedup_key = 'b';
+RESET ROLE;
+SELECT role, verb, count FROM line_notify.operations ORDER BY seq;
+
+-- others see nothing, and may nothing
+SET ROLE regress_stranger;
+SELECT count(*) FROM line_notify.messages;
+INSERT INTO line_notify.messages (phone, use_case, template_key) VALUES ('090-1234-5678', 'reservation', 't');
+RESET ROLE;
+INSERT INTO line_notify.messages (channel, phone, use_case, template_key, reference) VALUES ('other', '090-1234-5678', 'reservation', 't', 'of others') RETURNING channel;
+SET ROLE regress_orm;
+SELECT count(*) FROM line_notify.messages WHERE channel = 'other';
+UPDATE line_notify.messages SET priority = 1 WHERE reference = 'of others';
+DELETE FROM line_notify.messages WHERE reference = 'of others';
+
+-- the outbox: DEFAULT for the id, a text as use case, the candidates of a misspelt one
+INSERT INTO line_notify.outbox (id, phone, use_case, template_key) VALUES (DEFAULT, '090-1234-5678', '予約'::text, 't') RETURNING id IS NOT NULL AS given;
+INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES ('090-1234-5678', 'reservatoin'::text, 't');
+INSERT INTO line_notify.outbox (id, phone, use_case, template_key) VALUES (4711, '090-1234-5678', 'reservation', 't');
+RESET ROLE;
+SELECT count(*) FILTER (WHERE mine = 'x') = count(*) AS own_columns_have_defaults FROM line_notify.outbox;
+
+-- what a tool that reads the catalog finds
+SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns
+WHERE table_schema = 'line_notify' AND table_name = 'messages' AND (is_nullable = 'NO' OR data_type = 'USER-DEFINED');
+-- every column of a view that somebody other than we may read says what it is
+SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+WHERE c.relkind = 'v' AND c.relnamespace = 'line_notify'::regnamespace AND c.relname !~ '^_' AND col_description(c.oid, a.attnum) IS NULL
+ORDER BY 1, a.attnum;
+
+DROP EXTENSION line_notify CASCADE;
+DROP ROLE regress_orm, regress_stranger;

@@ -1,0 +1,115 @@
+# What the tables refuse to record does not stop the channel, nor the rescue
+# after kill -9: it goes aside, health() says so, and it comes back.  TAP: a
+# worker, and one that is killed.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Utils;
+use Test::More;
+use LineNotify::Node;
+use LineNotify::Sim;
+
+my $sim = LineNotify::Sim->start;
+my $node = LineNotify::Node->new('main', restart_after_crash => 'on');
+$node->install('postgres', $sim);
+my $aside = sub { $node->poll_query_until('postgres', "SELECT count(*) = $_[0] FROM line_notify.set_aside") };
+my $accepted = sub {
+	$node->poll_query_until('postgres', "SELECT count(*) = $_[0] FROM line_notify.notifications WHERE state = 'accepted' AND reference ~ '$_[1]'");
+};
+my $quiet = sub { $node->safe_psql('postgres', "SELECT count(*) FROM line_notify.health() WHERE reason ~ 'cannot be recorded'") };
+
+# each kind of obstacle that the owner of a database can lay in our way
+my @obstacles = (
+	[ 'a CHECK on history', "ALTER TABLE line_notify.history ADD CONSTRAINT picky CHECK (reference !~ 'odd') NOT VALID",
+		'ALTER TABLE line_notify.history DROP CONSTRAINT picky' ],
+	[ 'a trigger that raises', q{
+CREATE FUNCTION raise() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+CREATE TRIGGER raise BEFORE INSERT ON line_notify.history FOR EACH ROW WHEN (NEW.reference ~ 'odd') EXECUTE FUNCTION raise()},
+		'DROP FUNCTION raise CASCADE' ],
+	[ 'a foreign key', q{
+CREATE TABLE known (reference text PRIMARY KEY);
+INSERT INTO known SELECT 'even ' || i FROM generate_series(1, 1000) i UNION SELECT reference FROM line_notify.history;
+ALTER TABLE line_notify.history ADD CONSTRAINT known FOREIGN KEY (reference) REFERENCES known},
+		'DROP TABLE known CASCADE' ],
+	[ 'NOT NULL', q{ALTER TABLE line_notify.history ADD CONSTRAINT filled CHECK (order_key IS NOT NULL OR reference !~ 'odd') NOT VALID},
+		'ALTER TABLE line_notify.history DROP CONSTRAINT filled' ],
+);
+sub put { $node->safe_psql('postgres', $node->insert_sql($_[1], first => $_[0]) =~ s/'ref ' \|\| i/CASE i % 4 WHEN 0 THEN 'odd ' ELSE 'even ' END || i/r) }
+
+my $at = 0;
+for my $o (@obstacles)
+{
+	$node->safe_psql('postgres', $o->[1]);
+	put($at + 1, 12);
+	ok($accepted->(9, sprintf('^even (%s)$', join '|', $at + 1 .. $at + 12)), "$o->[0]: the others are recorded");
+	ok($aside->(3), "$o->[0]: three go aside");
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.in_flight'), 0, "$o->[0]: nothing stays in flight");
+	like($node->safe_psql('postgres', "SELECT severity || ': ' || reason FROM line_notify.health() WHERE reason ~ 'cannot be recorded'"),
+		qr/^error: 3 outcomes/, "$o->[0]: health() says so");
+	$node->safe_psql('postgres', $o->[2]);
+	$node->safe_psql('postgres', 'SELECT line_notify.record_set_aside()');
+	ok($accepted->(12, sprintf('^(odd|even) (%s)$', join '|', $at + 1 .. $at + 12)), "$o->[0]: gone, all are recorded");
+	is($quiet->(), 0, "$o->[0]: health() is content again");
+	$at += 12;
+}
+is($sim->summary->{messages}{received_twice}, 0, 'nothing was sent twice');
+
+# the worker itself tries again
+$node->safe_psql('postgres', $obstacles[0][1]);
+put($at + 1, 4);
+$aside->(1) or die 'not aside';
+$node->safe_psql('postgres', $obstacles[0][2]);
+ok($aside->(0), 'the worker tries again by itself');
+ok($accepted->(1, '^odd ' . ($at + 4) . '$'), 'and records it');
+$at += 4;
+
+# what goes back to the queue, refused by the log of attempts
+$node->safe_psql('postgres', q{ALTER TABLE line_notify.attempt_log ADD CONSTRAINT never CHECK (outcome = 'x') NOT VALID});
+$sim->script_only({ match => { path => 'send' }, times => 1, answer => { status => 429, headers => { 'Retry-After' => 1 } } });
+put($at + 1, 1);
+ok($aside->(1), 'an attempt that cannot be logged goes aside');
+$sim->script_only();
+$node->safe_psql('postgres', 'ALTER TABLE line_notify.attempt_log DROP CONSTRAINT never; SELECT line_notify.record_set_aside()');
+ok($accepted->(1, '^even ' . ($at + 1) . '$'), 'comes back, and is sent again');
+$at += 4;
+
+# two messages under one id, however that came about
+my $twin = $node->safe_psql('postgres', 'SELECT max(id) + 500 FROM line_notify.history');
+$node->safe_psql('postgres', "SELECT line_notify.pause('shop')");
+my ($id) = $node->safe_psql('postgres', $node->insert_sql(1, first => 900) . ' RETURNING id');
+$node->safe_psql('postgres', "
+INSERT INTO line_notify.history (id, channel, state, created_at, ended_at) SELECT $id, 'shop', 'accepted', now(), now();
+SELECT line_notify.resume('shop')");
+ok($node->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.history WHERE reference = 'ref 900'"), 'the second of an id is recorded');
+like($node->safe_psql('postgres', "SELECT id <> $id AND error = 'its id was $id, which another message has, too' FROM line_notify.history WHERE reference = 'ref 900'"),
+	qr/^t$/, 'under an id of its own');
+is($node->safe_psql('postgres', "SELECT count(*) FROM line_notify.history WHERE id = $id"), 1, 'and the first stays');
+
+# kill -9 with one such row among others: the others are rescued
+$node->safe_psql('postgres', $obstacles[0][1]);
+$sim->script_only({ match => { path => 'send' }, at => 'body', do => [ { delay => 600 }, 'answer' ] });
+my $range = join '|', $at + 1 .. $at + 20;
+put($at + 1, 20);
+$node->poll_query_until('postgres', 'SELECT count(*) = 20 FROM line_notify.in_flight') or die 'not claimed';
+kill 'KILL', $node->worker_pid('postgres');
+$node->poll_query_until('postgres', 'SELECT true');
+$sim->script_only();
+# the delivery that the script held up is unknown; what was not sent yet is sent now
+ok($node->poll_query_until('postgres', "SELECT count(*) = 15 FROM line_notify.history WHERE reference ~ '^even ($range)\$'"), 'after kill -9, rows beside refused ones are rescued');
+ok($aside->(5), 'those go aside');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.in_flight'), 0, 'nothing stays in flight');
+put($at + 101, 1);
+ok($accepted->(1, '^even ' . ($at + 101) . '$'), 'the channel goes on');
+$node->safe_psql('postgres', $obstacles[0][2] . '; SELECT line_notify.record_set_aside()');
+ok($node->poll_query_until('postgres', "SELECT count(*) = 20 FROM line_notify.history WHERE reference ~ '^(odd|even) ($range)\$'"), 'and they are recorded, too');
+is($sim->summary->{messages}{received_twice}, 1, 'nothing was sent twice but what was answered 429');
+
+# erased while aside
+$node->safe_psql('postgres', "INSERT INTO line_notify.set_aside (id, message) VALUES (1, jsonb_build_object('recipient', line_notify.phone_hash('09012345678'), 'body', 'x'))");
+$node->safe_psql('postgres', "SELECT line_notify.forget_recipient('09012345678')");
+is($node->safe_psql('postgres', 'SELECT message FROM line_notify.set_aside'), '{}', 'forget_recipient() reaches what is aside');
+
+$node->stop;
+$sim->stop;
+done_testing();
