@@ -135,7 +135,17 @@ SELECT h.id, h.channel, h.use_case, h.template_key, h.batch, h.reference, h.dedu
 	   h.delivered_at, h.error, h.policy, NULL, NULL,
 	   h.body, h.messages
 FROM me, line_notify.history h
-WHERE me.everything OR h.channel = ANY (me.channels)) m;
+WHERE me.everything OR h.channel = ANY (me.channels)
+UNION ALL
+-- answered, and not recorded yet
+SELECT a.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedup_key, o.order_key, o.priority,
+	   coalesce(a.state, 'sending')::line_notify.message_state, a.attempt, nullif(a.http_status, 0)::smallint, nullif(a.request_id, ''),
+	   o.created_at, o.due_at, o.expires_at, a.sent_at, a.ended_at,
+	   a.delivered_at, concat_ws('; ', nullif(a.error, ''), format('not recorded yet: the tables refuse it with SQLSTATE %s', a.why)),
+	   o.policy, NULL, NULL,
+	   o.body, o.messages
+FROM me, line_notify.set_aside a, LATERAL jsonb_populate_record(NULL::line_notify.outbox, a.message) o
+WHERE me.everything OR o.channel = ANY (me.channels)) m;
 COMMENT ON VIEW line_notify.notifications IS 'Every message, waiting or finished, one row each; no payload, no recipient';
 COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not been sent yet; what each value means and what ends it says view waiting_reasons';
 COMMENT ON COLUMN line_notify.notifications.content_warnings IS 'what check_message() warns of, by the rules of today; NULL also when the content has been removed';

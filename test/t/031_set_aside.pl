@@ -15,7 +15,7 @@ my $node = LineNotify::Node->new('main', restart_after_crash => 'on');
 $node->install('postgres', $sim);
 my $aside = sub { $node->poll_query_until('postgres', "SELECT count(*) = $_[0] FROM line_notify.set_aside") };
 my $accepted = sub {
-	$node->poll_query_until('postgres', "SELECT count(*) = $_[0] FROM line_notify.notifications WHERE state = 'accepted' AND reference ~ '$_[1]'");
+	$node->poll_query_until('postgres', "SELECT count(*) = $_[0] FROM line_notify.history WHERE state = 'accepted' AND reference ~ '$_[1]'");
 };
 my $quiet = sub { $node->safe_psql('postgres', "SELECT count(*) FROM line_notify.health() WHERE reason ~ 'cannot be recorded'") };
 
@@ -47,6 +47,8 @@ for my $o (@obstacles)
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.in_flight'), 0, "$o->[0]: nothing stays in flight");
 	like($node->safe_psql('postgres', "SELECT severity || ': ' || reason FROM line_notify.health() WHERE reason ~ 'cannot be recorded'"),
 		qr/^error: 3 outcomes/, "$o->[0]: health() says so");
+	is($node->safe_psql('postgres', "SELECT count(*) FROM line_notify.notifications WHERE state = 'accepted' AND channel = 'shop' AND sent_at IS NOT NULL AND error LIKE 'not recorded yet: % with SQLSTATE _____'"),
+		3, "$o->[0]: view notifications has them, and says why");
 	$node->safe_psql('postgres', $o->[2]);
 	$node->safe_psql('postgres', 'SELECT line_notify.record_set_aside()');
 	ok($accepted->(12, sprintf('^(odd|even) (%s)$', join '|', $at + 1 .. $at + 12)), "$o->[0]: gone, all are recorded");
