@@ -144,7 +144,9 @@ SELECT a.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 	   a.delivered_at, concat_ws('; ', nullif(a.error, ''), format('not recorded yet: the tables refuse it with SQLSTATE %s', a.why)),
 	   o.policy, NULL, NULL,
 	   o.body, o.messages
-FROM me, line_notify.set_aside a, LATERAL jsonb_populate_record(NULL::line_notify.outbox, a.message) o
+FROM me, line_notify.set_aside a, LATERAL jsonb_to_record(a.message)
+	 AS o(channel text, use_case line_notify.use_case, template_key text, batch text, reference text, dedup_key text, order_key text,
+		  priority smallint, policy jsonb, created_at timestamptz, due_at timestamptz, expires_at timestamptz, body jsonb, messages jsonb)
 WHERE me.everything OR o.channel = ANY (me.channels)) m;
 COMMENT ON VIEW line_notify.notifications IS 'Every message, waiting or finished, one row each; no payload, no recipient';
 COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not been sent yet; what each value means and what ends it says view waiting_reasons';
