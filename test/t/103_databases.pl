@@ -83,7 +83,6 @@ like($node->safe_psql('shop_copy', 'SELECT reason FROM line_notify.health()'), q
 $node->insert('shop_copy', 3, first => 1000);
 $node->safe_psql('shop_copy', 'SELECT line_notify._wake()');
 $node->worker_left('shop_copy');
-$node->poll_query_until('shop_copy', "SELECT bool_and(state = 'running') FROM line_notify.workers WHERE database = 'shop_copy'");
 is($node->safe_psql('shop_copy', "SELECT DISTINCT waiting_reason FROM line_notify.notifications WHERE state = 'queued'"), 'disarmed', 'its rows say why they wait');
 $node->safe_psql('shop_copy', "SELECT line_notify.arm(backlog => 'keep')");
 ok($node->poll_query_until('shop_copy', "SELECT count(*) = 3 FROM line_notify.notifications WHERE id > 0 AND reference LIKE 'ref 100%' AND state = 'accepted'"),

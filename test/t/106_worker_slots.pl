@@ -46,9 +46,12 @@ pass('and they take turns');
 $node->append_conf('postgresql.conf', "line_notify.node = 'elsewhere'");
 $node->restart;
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'line_notify worker'"), 'disarmed workers leave at once');
-$node->append_conf('postgresql.conf', "line_notify.node = 'test'");
+$node->append_conf('postgresql.conf', "line_notify.node = 'test'\nmax_worker_processes = 8");
 $node->restart;
 $node->safe_psql('a', 'DROP EXTENSION line_notify');
+# one that has its journal file, and no reason to give up its place
+$node->insert('b', 1, first => 21);
+$node->wait_states('b', accepted => 2, unknown => 1);
 
 # a worker that cannot live: it may not make its journal file
 my $dir = $node->data_dir . '/pg_stat_tmp';
@@ -57,14 +60,14 @@ SKIP:
 {
 	skip 'root is not stopped by permissions', 3 if $> == 0;
 	$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = 'c'");
+	$node->insert('c', 1, first => 31);
 	ok($node->poll_query_until('c', "SELECT restarts >= 2 FROM line_notify.workers WHERE database = 'c'"), 'a worker that fails is started again');
-	$node->insert('b', 1, first => 21);
-	$node->wait_states('b', accepted => 2, unknown => 1);
+	$node->insert('b', 1, first => 22);
+	$node->wait_states('b', accepted => 3, unknown => 1);
 	pass('its neighbour does not notice');
 	like($node->safe_psql('c', "SELECT reason FROM line_notify.health() WHERE subject = 'worker'"), qr/stopped with an error|starting/, 'health() of its database does');
 }
 chmod 0700, $dir;
-$node->insert('c', 1, first => 31);
 $node->wait_states('c', accepted => 2);
 pass('the cause mended, it heals by itself');
 unlike(slurp_file($node->logfile), qr/(PANIC|TRAP|was terminated by signal)/, 'no crash in the log');
