@@ -73,9 +73,9 @@ GRANT SELECT ON line_notify.webhook_lag TO pg_monitor;
 
 CREATE TABLE line_notify.sweep_mark (
 	channel			text COLLATE "C" PRIMARY KEY,
-	silence			timestamptz,
 	unconfirmed		timestamptz,
-	withheld		timestamptz
+	withheld		timestamptz,
+	silence			timestamptz
 );
 COMMENT ON TABLE line_notify.sweep_mark IS 'How far the silence after messages has been judged';
 COMMENT ON COLUMN line_notify.sweep_mark.silence IS 'messages answered before this are settled';

@@ -1894,7 +1894,6 @@ stops_reading(SSL_CTX *ctx, const char *ca, bool aborted)
 	size_t		high = 16000000;	/* not taken whole */
 	int			not_sent = 0;
 	int			ambiguous = 0;
-	int			arrived = 0;
 	int			lies = 0;
 	int			missing = 0;
 	int			i;
@@ -1950,7 +1949,6 @@ stops_reading(SSL_CTX *ctx, const char *ca, bool aborted)
 		judge();
 		not_sent += res.verdict == HTTP_NOT_SENT;
 		ambiguous += res.verdict == HTTP_AMBIGUOUS;
-		arrived += rude_marked(&s) > 0;
 		lies += res.verdict == HTTP_NOT_SENT && rude_marked(&s) > 0;
 		missing += res.verdict == HTTP_AMBIGUOUS && rude_marked(&s) == 0;
 	}
