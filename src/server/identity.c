@@ -42,6 +42,7 @@
 #include "access/xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "storage/procarray.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
@@ -54,6 +55,7 @@
  * look again so often, a hundredth of a second apart.
  */
 #define BIND_LOOKS		50
+#define STRANGER_LOOKS	10
 
 /* Written in the postmaster, inherited by all. */
 static bool start_known = false;
@@ -225,11 +227,12 @@ place_address(struct sockaddr_un *address)
 }
 
 /*
- * Who has our name?  The process that took it, and whether it is one of our
- * user; false when nobody listens there.
+ * Who has our name?  Whether it is a process of our user, and one of this very
+ * server: its launcher, or a drainer of another database.  false when nobody
+ * listens there.
  */
 static bool
-holder(bool *ours, int *pid)
+holder(bool *ours, bool *fellow)
 {
 	struct sockaddr_un address;
 	socklen_t	len = place_address(&address);
@@ -244,7 +247,7 @@ holder(bool *ours, int *pid)
 		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) == 0)
 	{
 		*ours = peer.uid == geteuid();
-		*pid = peer.pid;
+		*fellow = BackendPidGetProc(peer.pid) != NULL;
 		found = true;
 	}
 	close(fd);
@@ -257,7 +260,8 @@ take_place(void)
 	struct sockaddr_un address;
 	socklen_t	len = place_address(&address);
 	bool		ours;
-	int			pid;
+	bool		fellow;
+	int			strangers = 0;
 
 	for (int i = 0; i < BIND_LOOKS; i++)
 	{
@@ -272,11 +276,16 @@ take_place(void)
 			return LN_PLACE_TAKEN;
 		}
 		close(fd);
-		if (holder(&ours, &pid))
+		if (holder(&ours, &fellow))
 		{
-			if (ours)
+			if (!ours)
+				break;
+			if (fellow)
+				return LN_PLACE_TAKEN;
+
+			/* a fellow that has just ended looks like a stranger, too */
+			if (++strangers == STRANGER_LOOKS)
 				return LN_PLACE_TWIN;
-			break;
 		}
 		pg_usleep(10000);
 	}
@@ -292,10 +301,9 @@ bool
 ln_identity_twin_runs(void)
 {
 	bool		ours;
-	int			pid;
+	bool		fellow;
 
-	return holder(&ours, &pid) && ours &&
-		(ln_shared == NULL || pid != ln_shared->launcher_pid);
+	return holder(&ours, &fellow) && ours && !fellow;
 }
 
 #else
