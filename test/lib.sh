@@ -174,7 +174,7 @@ cleanup() {
 private_postgres() {
     local base=${PG_BASE:-/usr} d
     [ -d "$base/lib/postgresql/$PG_MAJOR" ] || die "no PostgreSQL $PG_MAJOR in $base/lib/postgresql"
-    [ -e "$work/pg/complete" ] || for d in lib share include; do
+    [ -e "$work/pg/complete-$PG_MAJOR" ] || for d in lib share include; do
         mkdir -p "$work/pg/usr/$d/postgresql"
         [ -d "$base/$d/postgresql/$PG_MAJOR" ] &&
             cp -a "$base/$d/postgresql/$PG_MAJOR" "$work/pg/usr/$d/postgresql/"
@@ -182,7 +182,7 @@ private_postgres() {
     cp -a "$base"/include/postgresql/*.h "$base"/include/postgresql/internal \
         "$base"/include/postgresql/libpq "$work/pg/usr/include/postgresql/" 2>/dev/null
     [ "$(id -u)" = 0 ] && chown -R "$LN_USER" "$work/pg"
-    touch "$work/pg/complete"
+    touch "$work/pg/complete-$PG_MAJOR"
     pgbin=$work/pg/usr/lib/postgresql/$PG_MAJOR/bin
     PG_CONFIG=$pgbin/pg_config
     pgxs_test=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
