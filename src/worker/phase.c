@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/lmgr.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -146,15 +147,47 @@ ln_phase(const char *activity, void (*work) (void *), void *arg)
 }
 
 int
+ln_phase_part(void (*work) (void *), void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile int sqlstate = 0;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		work(arg);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		sqlstate = geterrcode();
+		if (!ln_is_row_fault(sqlstate))
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		ln_outbox_forget();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return sqlstate;
+}
+
+int
 ln_phase_sqlstate(void)
 {
 	return last_sqlstate;
 }
 
-void
+bool
 ln_phase_sample_errors(bool sample)
 {
+	bool		before = sampling;
+
 	sampling = sample;
+	return before;
 }
 
 bool

@@ -55,10 +55,11 @@ record_phase(void *arg)
 
 /*
  * Record a batch; one that the database refuses is halved until the row that
- * it objects to stands alone.  ok[i] says what is through.
+ * it objects to stands alone.  fault[i]: 0 = it is through, or the SQLSTATE of
+ * what kept it from that.
  */
 static void
-record_batch(LnRecord *recs, bool *ok, int n)
+record_batch(LnRecord *recs, int *fault, int n)
 {
 	Batch		b = {recs, n, 0};
 	int64		skipped;
@@ -70,16 +71,18 @@ record_batch(LnRecord *recs, bool *ok, int n)
 					(errmsg("%d of %d leases were no longer ours when their outcome was recorded",
 							n - b.held, n),
 					 skipped > 0 ? errdetail(INT64_FORMAT " more batches since the last such line.", skipped) : 0));
-		memset(ok, true, sizeof(bool) * n);
+		memset(fault, 0, sizeof(int) * n);
 		return;
 	}
-	memset(ok, false, sizeof(bool) * n);
+	for (int i = 0; i < n; i++)
+		fault[i] = ln_phase_sqlstate();
 	if (n > 1 && ln_phase_row_fault() && !ProcDiePending)
 	{
-		ln_phase_sample_errors(true);
-		record_batch(recs, ok, n / 2);
-		record_batch(recs + n / 2, ok + n / 2, n - n / 2);
-		ln_phase_sample_errors(false);
+		bool		sampling = ln_phase_sample_errors(true);
+
+		record_batch(recs, fault, n / 2);
+		record_batch(recs + n / 2, fault + n / 2, n - n / 2);
+		(void) ln_phase_sample_errors(sampling);
 	}
 }
 
@@ -144,10 +147,18 @@ refused(Delivery *d)
 	d->record_failures++;
 }
 
+typedef struct Aside
+{
+	const LnRecord *rec;
+	int			sqlstate;
+} Aside;
+
 static void
 set_aside_phase(void *arg)
 {
-	ln_outbox_set_aside((const LnRecord *) arg, ln_phase_sqlstate());
+	Aside	   *a = (Aside *) arg;
+
+	ln_outbox_set_aside(a->rec, a->sqlstate);
 }
 
 /*
@@ -156,13 +167,13 @@ set_aside_phase(void *arg)
  * failed, too.
  */
 static bool
-set_aside(Delivery *d, LnRecord *rec)
+set_aside(Delivery *d, const LnRecord *rec, int sqlstate)
 {
-	int			sqlstate = ln_phase_sqlstate();
+	Aside		aside = {rec, sqlstate};
 	int64		skipped;
 
 	if (d->record_failures < SET_ASIDE_AFTER ||
-		!ln_phase("setting an outcome aside", set_aside_phase, rec))
+		!ln_phase("setting an outcome aside", set_aside_phase, &aside))
 		return false;
 	ln_tasks_by(TASK_SET_ASIDE,
 				TimestampTzPlusMilliseconds(W.now, SET_ASIDE_GAP));
@@ -233,9 +244,9 @@ ln_worker_record(TimestampTz *again)
 	int			most = RECORD_BATCH * 4;
 	LnRecord   *recs = palloc0(sizeof(LnRecord) * most);
 	Delivery  **list = palloc(sizeof(Delivery *) * most);
-	bool	   *ok = palloc0(sizeof(bool) * most);
+	int		   *fault = palloc0(sizeof(int) * most);
 	int			n = 0;
-	int			through = 0;
+	bool		failed = false;
 	uint32		ended = 0;
 	TimestampTz began = W.now;
 
@@ -249,28 +260,25 @@ ln_worker_record(TimestampTz *again)
 	}
 	if (n == 0)
 		return LN_TASK_IDLE;
-	record_batch(recs, ok, n);
+	record_batch(recs, fault, n);
 	delay_us = RECORD_DELAY_FACTOR * (GetCurrentTimestamp() - began);
 	delay_us = Max(RECORD_DELAY_MIN_US, Min(delay_us, RECORD_DELAY_MAX_US));
 
 	for (int i = 0; i < n; i++)
 	{
-		if (ok[i])
-		{
+		if (fault[i] == 0)
 			ended |= recorded(list[i], false);
-			through++;
-		}
-		else if (ln_phase_row_fault())
+		else if (!ln_is_row_fault(fault[i]))
+			failed = true;
+		else
 		{
 			refused(list[i]);
-			if (set_aside(list[i], &recs[i]))
+			if (set_aside(list[i], &recs[i], fault[i]))
 				ended |= recorded(list[i], true);
 		}
 	}
 	ln_deliveries_sweep();
 	ln_shmem_ended(ended);
 	ln_tasks_counted();
-	if (through == n || ln_phase_row_fault())
-		return LN_TASK_PROGRESS;
-	return LN_TASK_FAILED;
+	return failed ? LN_TASK_FAILED : LN_TASK_PROGRESS;
 }

@@ -11,17 +11,20 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "worker/state.h"
 
 /* Leases of another claimer that lives: is it still there? (ms) */
 #define RESCUE_GAP			5000
+
+typedef struct Part
+{
+	const LnRecord *recs;
+	int			n;
+} Part;
 
 static int	record_all(const LnRecord *recs, int n);
 
@@ -163,6 +166,14 @@ ln_worker_rescue(bool *progress)
 		: DT_NOEND;
 }
 
+static void
+record_part(void *arg)
+{
+	Part	   *p = (Part *) arg;
+
+	(void) ln_outbox_record(p->recs, p->n);
+}
+
 /*
  * Record in this transaction; what the tables refuse is halved until the row
  * that they object to stands alone, and that goes aside.  So one such row does
@@ -171,40 +182,9 @@ ln_worker_rescue(bool *progress)
 static int
 record_all(const LnRecord *recs, int n)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	int			sqlstate;
+	Part		part = {recs, n};
+	int			sqlstate = n > 0 ? ln_phase_part(record_part, &part) : 0;
 	int			nrefused;
-
-	if (n == 0)
-		return 0;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		(void) ln_outbox_record(recs, n);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		sqlstate = 0;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(context);
-		edata = CopyErrorData();
-		if (!ln_is_row_fault(edata->sqlerrcode))
-			PG_RE_THROW();
-		sqlstate = edata->sqlerrcode;
-		FreeErrorData(edata);
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		ln_outbox_forget();
-	}
-	PG_END_TRY();
 
 	if (sqlstate == 0)
 		return 0;

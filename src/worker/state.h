@@ -274,6 +274,13 @@ extern void ln_worker_watchdog(bool on);
  */
 extern bool ln_phase(const char *activity, void (*work) (void *), void *arg);
 
+/*
+ * Part of a phase, in a transaction within.  0 = done, or the SQLSTATE of an
+ * error that a row can be the cause of: then only this part is undone.  Any
+ * other error ends the phase.
+ */
+extern int	ln_phase_part(void (*work) (void *), void *arg);
+
 /* Within a phase: it has ended messages, for which others may wait. */
 extern void ln_phase_ended_messages(void);
 
@@ -289,8 +296,9 @@ extern int	ln_phase_sqlstate(void);
 
 /*
  * From here on errors are parts of one that has been logged: they are sampled.
+ * Returns what it was before.
  */
-extern void ln_phase_sample_errors(bool sample);
+extern bool ln_phase_sample_errors(bool sample);
 
 /*
  * Log lines that one cause may repeat for many messages: sampled, see

@@ -539,8 +539,7 @@ configure(Run *r)
 
 /*
  * Drainers have no rate limit in common: one at a time sends with a channel
- * ID,
- * whatever the database.  Others wait for the session lock.
+ * ID, whatever the database.  Others wait for the session lock.
  */
 static void
 take_identities(Run *r)

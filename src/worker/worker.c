@@ -9,7 +9,7 @@
  *	claim		a short transaction locks due rows of a lane and writes a lease
  *				for each; durable before the first byte leaves
  *	send		no transaction is open; a token of LINE's rate is taken for
- *				each message, libcurl does the rest
+ *				each message, and the HTTP client (http/) writes and reads
  *	harvest		answers, and failures to get one, become outcomes
  *	record		a short transaction writes what came of a batch, under the
  *				leases
@@ -49,7 +49,7 @@
 
 LnWorker	ln_worker;
 
-static WaitEventSet *events;	/* latch, postmaster, libcurl */
+static WaitEventSet *events;	/* latch, postmaster, HTTP client */
 static uint32 wait_event;
 static TimestampTz idle_since;
 
@@ -209,7 +209,7 @@ leave_if_idle(TimestampTz now, TimestampTz *wake)
 }
 
 /*
- * Until the latch is set, a socket of libcurl's is ready, or so long (ms; -1 =
+ * Until the latch is set, a socket of the HTTP client is ready, or so long (ms; -1 =
  * whatever it takes).
  */
 static void
