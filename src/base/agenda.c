@@ -23,7 +23,7 @@ doubled(int64_t first, int n, int64_t last)
 }
 
 int64_t
-ln_task_at(const LnTask * t, unsigned have)
+ln_task_at(const LnTask *t, unsigned have)
 {
 	if ((t->needs & ~have) != 0 || t->due == LN_NEVER)
 		return LN_NEVER;
@@ -31,26 +31,26 @@ ln_task_at(const LnTask * t, unsigned have)
 }
 
 bool
-ln_task_ready(const LnTask * t, unsigned have, int64_t now)
+ln_task_ready(const LnTask *t, unsigned have, int64_t now)
 {
 	return ln_task_at(t, have) <= now;
 }
 
 void
-ln_task_by(LnTask * t, int64_t at)
+ln_task_by(LnTask *t, int64_t at)
 {
 	if (at < t->due)
 		t->due = at;
 }
 
 void
-ln_task_begin(LnTask * t)
+ln_task_begin(LnTask *t)
 {
 	t->due = LN_NEVER;
 }
 
 void
-ln_task_end(LnTask * t, LnTaskResult result, int64_t again, int64_t now)
+ln_task_end(LnTask *t, LnTaskResult result, int64_t again, int64_t now)
 {
 	switch (result)
 	{
@@ -80,14 +80,14 @@ ln_task_end(LnTask * t, LnTaskResult result, int64_t again, int64_t now)
 }
 
 void
-ln_task_forgive(LnTask * t)
+ln_task_forgive(LnTask *t)
 {
 	t->failures = 0;
 	t->not_before = LN_NOW;
 }
 
 int64_t
-ln_agenda_wake(const LnTask * tasks, int n, unsigned have)
+ln_agenda_wake(const LnTask *tasks, int n, unsigned have)
 {
 	int64_t		wake = LN_NEVER;
 
@@ -102,7 +102,7 @@ ln_agenda_wake(const LnTask * tasks, int n, unsigned have)
 }
 
 int64_t
-ln_agenda_resume(const LnTask * tasks, int n, unsigned have)
+ln_agenda_resume(const LnTask *tasks, int n, unsigned have)
 {
 	int64_t		resume = LN_NEVER;
 
@@ -114,7 +114,7 @@ ln_agenda_resume(const LnTask * tasks, int n, unsigned have)
 }
 
 bool
-ln_agenda_keeps(const LnTask * tasks, int n, unsigned have)
+ln_agenda_keeps(const LnTask *tasks, int n, unsigned have)
 {
 	return ln_agenda_resume(tasks, n, have) != LN_NEVER;
 }

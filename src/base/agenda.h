@@ -35,7 +35,7 @@ typedef enum LnTaskResult
 	LN_TASK_PROGRESS,			/* something was done */
 	LN_TASK_IDLE,				/* nothing was there to be done */
 	LN_TASK_FAILED
-}			LnTaskResult;
+} LnTaskResult;
 
 typedef struct LnTask
 {
@@ -47,40 +47,40 @@ typedef struct LnTask
 	int64_t		not_before;		/* back-off; LN_NOW = none */
 	int			failures;		/* in a row */
 	int			idle_runs;		/* in a row */
-}			LnTask;
+} LnTask;
 
 /* Is it to be run? */
-extern bool ln_task_ready(const LnTask * t, unsigned have, int64_t now);
+extern bool ln_task_ready(const LnTask *t, unsigned have, int64_t now);
 
 /* When will it be?  LN_NEVER = not without being told. */
-extern int64_t ln_task_at(const LnTask * t, unsigned have);
+extern int64_t ln_task_at(const LnTask *t, unsigned have);
 
 /* It is due at that time, or before. */
-extern void ln_task_by(LnTask * t, int64_t at);
+extern void ln_task_by(LnTask *t, int64_t at);
 
 /* It is run now: what makes it due from here on is for the next time. */
-extern void ln_task_begin(LnTask * t);
+extern void ln_task_begin(LnTask *t);
 
 /*
  * It has run, and is due again at "again" (LN_NOW, LN_NEVER as above).  After
  * a failure it is due at once, but for the back-off.
  */
-extern void ln_task_end(LnTask * t, LnTaskResult result, int64_t again,
+extern void ln_task_end(LnTask *t, LnTaskResult result, int64_t again,
 						int64_t now);
 
 /* Its failure was another's: no back-off. */
-extern void ln_task_forgive(LnTask * t);
+extern void ln_task_forgive(LnTask *t);
 
 /* When is the next one to be run? */
-extern int64_t ln_agenda_wake(const LnTask * tasks, int n, unsigned have);
+extern int64_t ln_agenda_wake(const LnTask *tasks, int n, unsigned have);
 
 /*
  * The same, of those that the worker stays for, and drain(); whether they back
  * off or not.
  */
-extern int64_t ln_agenda_resume(const LnTask * tasks, int n, unsigned have);
+extern int64_t ln_agenda_resume(const LnTask *tasks, int n, unsigned have);
 
 /* Is there one that the worker shall stay for? */
-extern bool ln_agenda_keeps(const LnTask * tasks, int n, unsigned have);
+extern bool ln_agenda_keeps(const LnTask *tasks, int n, unsigned have);
 
 #endif							/* LN_AGENDA_H */

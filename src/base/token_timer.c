@@ -10,7 +10,7 @@
 #include <string.h>
 
 void
-ln_token_timer_init(LnTokenTimer * t, LnTokenSource source)
+ln_token_timer_init(LnTokenTimer *t, LnTokenSource source)
 {
 	memset(t, 0, sizeof(*t));
 	t->source = source;
@@ -19,7 +19,7 @@ ln_token_timer_init(LnTokenTimer * t, LnTokenSource source)
 }
 
 bool
-ln_token_timer_need(LnTokenTimer * t, int64_t now)
+ln_token_timer_need(LnTokenTimer *t, int64_t now)
 {
 	if (now >= t->expires_at)
 		ln_token_timer_dropped(t);
@@ -29,13 +29,13 @@ ln_token_timer_need(LnTokenTimer * t, int64_t now)
 }
 
 int64_t
-ln_token_timer_due(const LnTokenTimer * t)
+ln_token_timer_due(const LnTokenTimer *t)
 {
 	return t->wanted && !t->asking ? t->retry_at : LN_NEVER;
 }
 
 void
-ln_token_timer_told(LnTokenTimer * t, int64_t now)
+ln_token_timer_told(LnTokenTimer *t, int64_t now)
 {
 	if (t->source == LN_SOURCE_FILE && !t->here &&
 		(t->read_at == LN_NOW || now - t->read_at >= LN_FILE_RETRY_TOLD ||
@@ -44,14 +44,14 @@ ln_token_timer_told(LnTokenTimer * t, int64_t now)
 }
 
 void
-ln_token_timer_asked(LnTokenTimer * t)
+ln_token_timer_asked(LnTokenTimer *t)
 {
 	t->wanted = false;
 	t->asking = true;
 }
 
 void
-ln_token_timer_got(LnTokenTimer * t, int64_t expires_at, int64_t renew_at)
+ln_token_timer_got(LnTokenTimer *t, int64_t expires_at, int64_t renew_at)
 {
 	t->here = true;
 	t->wanted = t->asking = false;
@@ -62,7 +62,7 @@ ln_token_timer_got(LnTokenTimer * t, int64_t expires_at, int64_t renew_at)
 }
 
 void
-ln_token_timer_failed(LnTokenTimer * t, int64_t wait_us, int64_t now)
+ln_token_timer_failed(LnTokenTimer *t, int64_t wait_us, int64_t now)
 {
 	t->asking = false;
 	t->wanted = false;			/* whoever still needs it says so again */
@@ -76,14 +76,14 @@ ln_token_timer_failed(LnTokenTimer * t, int64_t wait_us, int64_t now)
 }
 
 void
-ln_token_timer_dropped(LnTokenTimer * t)
+ln_token_timer_dropped(LnTokenTimer *t)
 {
 	t->here = false;
 	t->expires_at = t->renew_at = LN_NEVER;
 }
 
 LnTokenState
-ln_token_timer_state(const LnTokenTimer * t)
+ln_token_timer_state(const LnTokenTimer *t)
 {
 	if (t->here)
 		return LN_TOKEN_READY;

@@ -33,7 +33,7 @@ typedef enum LnTokenSource
 	LN_SOURCE_INLINE,			/* an operator set it */
 	LN_SOURCE_FILE,				/* it is the first line of a file */
 	LN_SOURCE_ISSUED			/* LINE issues it for a credential */
-}			LnTokenSource;
+} LnTokenSource;
 
 typedef struct LnTokenTimer
 {
@@ -46,31 +46,31 @@ typedef struct LnTokenTimer
 	int64_t		retry_at;
 	int64_t		expires_at;		/* LN_NEVER = not known to end */
 	int64_t		renew_at;
-}			LnTokenTimer;
+} LnTokenTimer;
 
-extern void ln_token_timer_init(LnTokenTimer * t, LnTokenSource source);
+extern void ln_token_timer_init(LnTokenTimer *t, LnTokenSource source);
 
 /* There is something to send: is a token at hand?  Notes what is wanted. */
-extern bool ln_token_timer_need(LnTokenTimer * t, int64_t now);
+extern bool ln_token_timer_need(LnTokenTimer *t, int64_t now);
 
 /* When to read the file, or to ask LINE; LN_NEVER = not now. */
-extern int64_t ln_token_timer_due(const LnTokenTimer * t);
+extern int64_t ln_token_timer_due(const LnTokenTimer *t);
 
 /* A new message came: a file may have appeared with it. */
-extern void ln_token_timer_told(LnTokenTimer * t, int64_t now);
+extern void ln_token_timer_told(LnTokenTimer *t, int64_t now);
 
-extern void ln_token_timer_asked(LnTokenTimer * t);
-extern void ln_token_timer_got(LnTokenTimer * t, int64_t expires_at,
+extern void ln_token_timer_asked(LnTokenTimer *t);
+extern void ln_token_timer_got(LnTokenTimer *t, int64_t expires_at,
 							   int64_t renew_at);
 
 /* None came; LINE is asked again after so long (us), a file read at its pace. */
-extern void ln_token_timer_failed(LnTokenTimer * t, int64_t wait_us,
+extern void ln_token_timer_failed(LnTokenTimer *t, int64_t wait_us,
 								  int64_t now);
 
 /* The one at hand is no longer used. */
-extern void ln_token_timer_dropped(LnTokenTimer * t);
+extern void ln_token_timer_dropped(LnTokenTimer *t);
 
 /* For the gate. */
-extern LnTokenState ln_token_timer_state(const LnTokenTimer * t);
+extern LnTokenState ln_token_timer_state(const LnTokenTimer *t);
 
 #endif							/* LN_TOKEN_TIMER_H */

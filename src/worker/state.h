@@ -104,8 +104,8 @@ typedef struct LnWorker
 	HttpClient *http;
 
 	TimestampTz now;			/* read once a turn, and after each phase */
-	uint64		reading;		/* number of that reading, from 1: verdicts hold
-								 * for one */
+	uint64		reading;		/* number of that reading, from 1: verdicts
+								 * hold for one */
 
 	LnChannel **channels;
 	int			nchannels;
