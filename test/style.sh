@@ -29,6 +29,12 @@ none "folders include only what is below them" \
         grep -noE '#include "(base|http|line|phone|content|db|server|worker|enqueue|funcs)/' "src/$d"/*.[ch] |
             grep -vE "\"(${below[$d]// /|}|$d)/\$"
     done)"
+none "src/README.md says the same of the folders" \
+    "$(for d in "${!below[@]}"; do
+        said=$(sed -nE "s#^\| \`$d/\` \| ([^|]*) \|.*#\1#p" src/README.md | tr -d '\`')
+        [ "$said" = "${below[$d]:-–}" ] || { [ "$said" = "all of these" ] && [ "$(wc -w <<<"${below[$d]}")" = $((${#below[@]} - 1)) ]; } ||
+            echo "$d: $said"
+    done)"
 none "names of files are unique across folders" "$(basename -a $sources | sort | uniq -d)"
 none "server versions are tested in compat.h only" \
     "$(grep -n 'PG_VERSION_NUM' $sources | grep -v '^src/compat.h')"
@@ -70,8 +76,8 @@ none "no trailing white space" "$(grep -nE '[ 	]+$' $sources sql/parts/*.sql tes
 # newer ones, which come with PostgreSQL 16 and later, lay out initializers otherwise
 if pg_bsd_indent --version 2>/dev/null | grep -q ' 2\.1\.1 '; then
     diffs=
-    for f in src/*.c src/*.h; do
-        case $f in src/phone/phone_tables.h | src/phone/phone_unicode.h | src/*_data.h) continue ;; esac
+    for f in $sources; do
+        case $f in */phone_tables.h | */phone_unicode.h | */*_data.h) continue ;; esac
         # the flags of PostgreSQL's pgindent; from a file on standard input, to standard output
         if ! diff -q "$f" <(bash test/indent.sh <"$f") >/dev/null; then
             diffs+="$f"$'\n'

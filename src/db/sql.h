@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * sql.h
- *		Statements of ours, and what they return.  The one door to SPI.
+ *		Statements of ours, and what they return.  The worker's door to SPI.
  *
  * Statements are constant texts, prepared once and kept, every name qualified.
  * They run under the worker's pinned settings, or (receive_webhook, the insert
