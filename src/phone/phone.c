@@ -99,10 +99,10 @@ const bool	ln_phone_checks_context = LN_PHONE_CHECKS_CONTEXT;
 /* digits that scan_simple() takes; longer rows of digits are left to others */
 #define MAX_SIMPLE	40
 
-/* letters that read_latin_note() takes */
+/* letters that latin_note() takes */
 #define MAX_WORD	12
 
-/* digits of extensions that read_extension() takes */
+/* digits of extensions that extension_label() takes */
 #define MAX_SHORT_EXT	6
 
 /* bytes that scan_plain() takes: as many digits at most, and bits in gaps */

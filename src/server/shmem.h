@@ -80,7 +80,7 @@ typedef struct LnSlot
 	/* lock-free: set by committing backends, taken by the worker */
 	pg_atomic_uint32 work;		/* LN_WORK_ bits */
 	pg_atomic_uint64 new_lanes; /* bit of outbox.lane */
-	pg_atomic_uint64 new_channels;	/* bit ln_channel_bit(name) */
+	pg_atomic_uint64 new_channels;	/* bit ln_shmem_channel_bit(name) */
 	pg_atomic_uint64 noted_at;	/* TimestampTz: when the first of these bits
 								 * was set */
 	pg_atomic_uint64 wake_at;	/* TimestampTz: when the worker will look

@@ -32,7 +32,7 @@ struct LnStats;
 typedef struct LnStreak
 {
 	char		subject[LN_SUBJECT_LEN];	/* "" = free; see
-											 * ln_channel_subject */
+											 * ln_outbox_subject() */
 	uint32		error;			/* hash of LINE's words */
 	int			length;
 } LnStreak;
