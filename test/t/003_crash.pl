@@ -50,11 +50,11 @@ for my $how ('kill -9 of the worker', 'immediate shutdown')
 	my $before = $sim->summary->{requests};
 	$node->insert('postgres', 600, first => $total + 1);
 	$total += 600;
-	$sim->wait_requests($before + 100, 30);
+	$sim->wait_requests($before + 100, 30) or die;
 	if ($how =~ /kill/)
 	{
 		kill 'KILL', $node->worker_pid('postgres');
-		$node->poll_query_until('postgres', 'SELECT true');
+		$node->poll_query_until('postgres', 'SELECT true') or die;
 	}
 	else
 	{

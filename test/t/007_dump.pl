@@ -56,7 +56,7 @@ is($node->safe_psql('copy', 'SELECT DISTINCT waiting_reason FROM line_notify.not
 
 # the original goes on, which also shows that the worker had time
 $node->safe_psql('postgres', "DELETE FROM line_notify.in_flight; SELECT line_notify.resume('shop')");
-$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')");
+$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')") or die;
 is($sim->summary->{requests}, 2, 'only the original sends');
 
 # arm(): the claim of unknown fate becomes unknown, the rest is sent

@@ -77,7 +77,6 @@ ok($accepted->(1, '^even ' . ($at + 1) . '$'), 'comes back, and is sent again');
 $at += 4;
 
 # two messages under one id, however that came about
-my $twin = $node->safe_psql('postgres', 'SELECT max(id) + 500 FROM line_notify.history');
 $node->safe_psql('postgres', "SELECT line_notify.pause('shop')");
 my ($id) = $node->safe_psql('postgres', $node->insert_sql(1, first => 900) . ' RETURNING id');
 $node->safe_psql('postgres', "
@@ -95,7 +94,7 @@ my $range = join '|', $at + 1 .. $at + 20;
 put($at + 1, 20);
 $node->poll_query_until('postgres', 'SELECT count(*) = 20 FROM line_notify.in_flight') or die 'not claimed';
 kill 'KILL', $node->worker_pid('postgres');
-$node->poll_query_until('postgres', 'SELECT true');
+$node->poll_query_until('postgres', 'SELECT true') or die;
 $sim->script_only();
 # the delivery that the script held up is unknown; what was not sent yet is sent now
 ok($node->poll_query_until('postgres', "SELECT count(*) = 15 FROM line_notify.history WHERE reference ~ '^even ($range)\$'"), 'after kill -9, rows beside refused ones are rescued');

@@ -42,7 +42,7 @@ is($node->safe_psql('postgres', 'SELECT min(sent_at - due_at) >= interval \'0\' 
 # kill switch
 $node->append_conf('postgresql.conf', 'line_notify.enabled = off');
 $node->reload;
-$node->poll_query_until('postgres', 'SELECT NOT setting::bool FROM pg_settings WHERE name = \'line_notify.enabled\'');
+$node->poll_query_until('postgres', 'SELECT NOT setting::bool FROM pg_settings WHERE name = \'line_notify.enabled\'') or die;
 $node->insert('postgres', 2, first => 3);
 state_is('idle', 'switched off, it leaves with messages waiting');
 is($sim->summary->{requests}, 2, 'nothing was sent');
@@ -60,7 +60,7 @@ $node->wait_states('postgres', accepted => 5);
 is($node->worker_pid('postgres'), $pid, 'pg_cancel_backend changes nothing');
 $sim->script({ match => { path => 'send' }, at => 'body', do => [{ delay => 1 }, 'answer'] });
 $node->insert('postgres', 3, first => 6);
-$sim->wait_requests(8, 20);
+$sim->wait_requests(8, 20) or die;
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
 $node->wait_states('postgres', accepted => 8);
 pass('pg_terminate_backend waits for the answers');
@@ -76,7 +76,7 @@ $node->safe_psql('postgres', 'CREATE DATABASE quiet');
 $node->install('quiet', $sim);
 my $quiet = $node->worker_pid('quiet');
 $node->poll_query_until('postgres',
-	"SELECT state = 'idle' AND state_change < clock_timestamp() - interval '2 s' FROM pg_stat_activity WHERE pid = $quiet");
+	"SELECT state = 'idle' AND state_change < clock_timestamp() - interval '2 s' FROM pg_stat_activity WHERE pid = $quiet") or die;
 my $seen = $node->safe_psql('postgres', "SELECT state_change FROM pg_stat_activity WHERE pid = $quiet");
 my $wakes = switches($quiet);
 $node->safe_psql('postgres', 'SELECT pg_sleep(3)');

@@ -29,7 +29,7 @@ for my $mode ('smart', 'fast', 'immediate')
 	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 30 }, 'answer'] });
 	my $before = $sim->summary->{requests};
 	insert(5);
-	$sim->wait_requests($before + 5, 20);
+	$sim->wait_requests($before + 5, 20) or die;
 	my $t = time();
 	$node->stop($mode);
 	my $seconds = time() - $t;
@@ -37,7 +37,7 @@ for my $mode ('smart', 'fast', 'immediate')
 	cmp_ok($seconds, '<', 10, "$mode shutdown is bounded");
 	$sim->script_only();
 	$node->start;
-	$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')");
+	$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')") or die;
 	is($node->states('postgres')->{unknown}, $n, "$mode: what got no answer is unknown");
 }
 
@@ -46,7 +46,7 @@ for my $mode ('smart', 'fast', 'immediate')
 my $before = $sim->summary->{requests};
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'");
 $node->reload;
-$node->poll_query_until('postgres', "SELECT setting = 'nobody' FROM pg_settings WHERE name = 'synchronous_standby_names'");
+$node->poll_query_until('postgres', "SELECT setting = 'nobody' FROM pg_settings WHERE name = 'synchronous_standby_names'") or die;
 $node->safe_psql('postgres', 'SET synchronous_commit = local; ' . $node->insert_sql(3, first => $n + 1));
 $n += 3;
 ok($node->poll_query_until('postgres',
@@ -71,7 +71,7 @@ is($sim->summary->{recipients}{received_twice}, 0, 'nobody got two copies');
 # stopped while rows are claimed and wait for rate tokens
 $node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', rate_limit => 20)");
 insert(40);
-$sim->wait_requests($before + 3 + 5, 20);
+$sim->wait_requests($before + 3 + 5, 20) or die;
 $node->restart;
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')"), 'a restart in the middle of a batch');
 is($node->states('postgres')->{accepted}, 43, 'loses nothing');

@@ -22,7 +22,7 @@ my $n = 0;
 sub slow_transfers
 {
 	my ($db) = @_;
-	$node->poll_query_until($db, "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')");
+	$node->poll_query_until($db, "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')") or die;
 	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 20 }, 'answer'] });
 	my $before = $sim->summary->{requests};
 	# a threshold of failures opens the breaker; stay below it

@@ -46,7 +46,7 @@ for my $drop ('DROP EXTENSION line_notify', 'DROP OWNED BY keeper CASCADE',
 	my $before = $sim->summary->{requests};
 	$node->insert('shop', 2, first => $n + 1);
 	$n += 2;
-	$sim->wait_requests($before + 2, 20);
+	$sim->wait_requests($before + 2, 20) or die;
 	$node->safe_psql('shop', $drop);
 	$sim->script_only();
 	ok(worker_gone(), "$drop: the worker leaves");

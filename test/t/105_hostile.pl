@@ -98,7 +98,7 @@ $sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay =>
 my $before = $sim->summary->{requests};
 $node->insert('postgres', 2, first => $n + 1);
 $n += 2;
-$sim->wait_requests($before + 2, 20);
+$sim->wait_requests($before + 2, 20) or die;
 $node->safe_psql('postgres', 'TRUNCATE line_notify.outbox');
 $sim->script_only();
 recorded('TRUNCATE of the outbox under messages on the wire');

@@ -78,7 +78,7 @@ for my $policy ('hold', 'retry')
 		if ($deed eq 'kill worker')
 		{
 			kill 'KILL', $node->worker_pid('postgres');
-			$node->poll_query_until('postgres', 'SELECT true');
+			$node->poll_query_until('postgres', 'SELECT true') or die;
 		}
 		elsif ($deed eq 'terminate worker')
 		{
@@ -95,7 +95,7 @@ for my $policy ('hold', 'retry')
 			my $pid = $victim->query_safe('SELECT pg_backend_pid()');
 			kill 'KILL', $pid;
 			eval { $victim->quit };
-			$node->poll_query_until('postgres', 'SELECT true');
+			$node->poll_query_until('postgres', 'SELECT true') or die;
 		}
 		elsif ($deed eq 'reload') { $node->reload; }
 	}

@@ -34,9 +34,9 @@ like($standby->safe_psql('postgres', 'SELECT reason FROM line_notify.health()'),
 is($standby->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'line_notify%'"), 0, 'no process of ours on a standby');
 $primary->append_conf('postgresql.conf', "synchronous_standby_names = '*'");
 $primary->reload;
-$primary->poll_query_until('postgres', 'SELECT synchronous FROM line_notify.identity');
+$primary->poll_query_until('postgres', 'SELECT synchronous FROM line_notify.identity') or die;
 $primary->insert('postgres', 400);
-$sim->wait_requests(100, 30);
+$sim->wait_requests(100, 30) or die;
 $primary->stop('immediate');
 $standby->promote;
 ok($standby->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')"),
@@ -60,14 +60,14 @@ for my $policy ('hold', 'send')
 	($primary, $standby) = pair("async_$policy");
 	$primary->append_conf('postgresql.conf', 'line_notify.enabled = off');
 	$primary->reload;
-	$primary->poll_query_until('postgres', 'SELECT setting = \'off\' FROM pg_settings WHERE name = \'line_notify.enabled\'');
+	$primary->poll_query_until('postgres', 'SELECT setting = \'off\' FROM pg_settings WHERE name = \'line_notify.enabled\'') or die;
 	$primary->insert('postgres', 20);
 	$primary->insert('postgres', 2, first => 21, set => { send_after => "now() + interval '1 hour'" });
 	$primary->wait_for_catchup($standby);
 	# the standby hears no more
 	$standby->append_conf('postgresql.conf', "primary_conninfo = ''\nline_notify.on_promotion = $policy");
 	$standby->reload;
-	$primary->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_replication');
+	$primary->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_replication') or die;
 	$primary->append_conf('postgresql.conf', 'line_notify.enabled = on');
 	$primary->reload;
 	$primary->wait_states('postgres', accepted => 20, queued => 2);

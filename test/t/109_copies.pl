@@ -20,7 +20,7 @@ $node->wait_states('postgres', accepted => 5);
 $sim->script({ match => { path => 'send' }, at => 'body', do => [{ delay => 15 }, 'answer'] });
 my $before = $sim->summary->{requests};
 $node->insert('postgres', 2, first => 10);
-$sim->wait_requests($before + 2, 20);
+$sim->wait_requests($before + 2, 20) or die;
 $node->safe_psql('postgres', "SELECT line_notify.pause('shop')");
 $node->insert('postgres', 3, first => 20);
 
@@ -65,7 +65,7 @@ $before = $sim->summary->{requests};
 $node->safe_psql('postgres', "SELECT line_notify.resume('shop')");
 $node->insert('postgres', 2, first => 30);
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')"), 'the original sends');
-$sub->poll_query_until('postgres', 'SELECT count(*) >= 10 FROM line_notify.history');
+$sub->poll_query_until('postgres', 'SELECT count(*) >= 10 FROM line_notify.history') or die;
 is($sim->summary->{requests} - $before, 5, 'and nobody else did');
 is($sim->summary->{messages}{received_twice}, 0, 'nobody got two copies');
 for my $n ([ $node, 'restored' ], [ $copy, 'postgres' ], [ $sub, 'postgres' ])

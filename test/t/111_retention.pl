@@ -47,7 +47,7 @@ $node->reload;
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.history WHERE id = 100001'), 'a straggler is deleted');
 is($node->safe_psql('postgres', "SELECT to_regclass('$old') IS NOT NULL"), 't', 'a partition that is read stays for now');
 $node->insert('postgres', 1, first => 10);
-$node->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE id = 510001");
+$node->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE id = 510001") or die;
 pass('and nobody is held up');
 $reader->query_safe('COMMIT');
 $reader->quit;

@@ -31,7 +31,7 @@ ok($node->poll_query_until('shop', "SELECT count(*) = 1 FROM line_notify.notific
 $sim->reset;
 $sim->script({ match => { path => 'send' }, do => [ { delay => 1 }, 'answer' ] });
 $node->insert('shop', 10, first => 100, set => { channel => "'shop'" });
-$sim->wait_requests(10, 30);
+$sim->wait_requests(10, 30) or die;
 my ($rc, $out, $err) = $node->psql('postgres', 'BEGIN; DROP DATABASE shop; COMMIT');
 like($err, qr/cannot run inside a transaction block/, 'DROP DATABASE in a transaction block fails');
 my $other = $node->background_psql('shop');

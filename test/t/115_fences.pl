@@ -73,7 +73,7 @@ $node->restart;
 $node->worker_pid('postgres');
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'");
 $node->reload;
-$node->poll_query_until('postgres', "SELECT setting = 'nobody' FROM pg_settings WHERE name = 'synchronous_standby_names'");
+$node->poll_query_until('postgres', "SELECT setting = 'nobody' FROM pg_settings WHERE name = 'synchronous_standby_names'") or die;
 my $before = $sim->summary->{requests};
 insert(2);
 ok($node->poll_query_until('postgres',

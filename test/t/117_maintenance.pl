@@ -30,6 +30,20 @@ sub is_sent
 }
 is_sent('messages are sent');
 
+# a part whose time is over ends with what it has in hand, and says that there is more
+is(sql(q{
+BEGIN;
+DELETE FROM line_notify.history;
+INSERT INTO line_notify.history (id, channel, recipient, template_key, body, state, created_at, ended_at)
+SELECT 50000 + i, 'shop', repeat('a', 64), 't', '{}', 'accepted', now() - interval '1 year', now() - interval '1 year' FROM generate_series(1, 3000) i;
+INSERT INTO line_notify.attempt_log (id, attempt, token, ended_at, outcome)
+SELECT i, 1, 1, now() - interval '1 year', 'not_sent' FROM generate_series(1, 1000) i;
+SELECT line_notify._maintain_rows(now() - interval '1 month', '0');
+SELECT count(*) FROM line_notify.history;
+SELECT more FROM line_notify._maintain_attempts(now() - interval '1 month', '0', 0);
+SELECT count(*) FROM line_notify.attempt_log;
+ROLLBACK}), "t\n2000\nt\n800", 'maintenance gives way');
+
 # 330 partitions, a year old; a reader has one of them open; one has a view
 sql('ALTER SYSTEM SET line_notify.retention = -1; SELECT pg_reload_conf();');
 for my $i (0 .. 32)

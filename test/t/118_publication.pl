@@ -50,8 +50,10 @@ $node->safe_psql('postgres', "SELECT line_notify._sum_up('1 day')");
 $node->insert('postgres', 1, first => 100);
 $node->wait_states('postgres', accepted => 31);
 unlike(slurp_file($node->logfile), qr/does not have a replica identity/, 'and nothing complains');
-unlike(join('', map { $node->safe_psql('postgres', "SELECT * FROM $_") } split /\n/, $node->safe_psql('postgres', "SELECT schemaname || '.' || tablename FROM pg_publication_tables")),
-	qr/@{[ $sim->token ]}/, 'the token is in nothing that is published');
+my @published = split /\n/, $node->safe_psql('postgres', "SELECT schemaname || '.' || tablename FROM pg_publication_tables");
+is(scalar(grep { /^line_notify\.(credential|link_key|outbox|channel)$/ } @published), 4, 'all tables are published');
+unlike(join('', map { $node->safe_psql('postgres', "SELECT * FROM $_") } @published),
+	qr/@{[ $sim->token ]}/, 'the token is in nothing of it');
 
 # ---- created later
 $node->safe_psql('postgres', 'DROP PUBLICATION everything');

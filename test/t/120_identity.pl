@@ -82,7 +82,7 @@ $node->insert('postgres', 1, first => ++$n);
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox'), 'the original restarts and sends');
 is($sim->summary->{requests}, 41, 'and the copy did not step in meanwhile');
 $restored->safe_psql('postgres', $_) for split /;\n/, $restored->recipe('restore drill: let the copy send new messages only');
-$restored->poll_query_until('postgres', "SELECT line_notify._node() = 'drill'");
+$restored->poll_query_until('postgres', "SELECT line_notify._node() = 'drill'") or die;
 is($restored->safe_psql('postgres', $restored->recipe('restore drill: arm')), 51, 'arm() under a name of its own: the backlog is cancelled');
 $restored->insert('postgres', 1, first => 6001);
 ok($restored->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE reference = 'ref 6001'"), 'and what is new is sent');
@@ -193,7 +193,7 @@ armed($standby, 'and restarted');
 # arm() where nobody named this node: the former ones are told of
 $standby->append_conf('postgresql.conf', "line_notify.node = 'third'");
 $standby->reload;
-$standby->poll_query_until('postgres', "SELECT line_notify._node() = 'third'");
+$standby->poll_query_until('postgres', "SELECT line_notify._node() = 'third'") or die;
 like(health($standby), qr/on node "third" is not where the channel was armed \(nodes test, other\)/, 'a name that is not on the list');
 ($rc, $out, $err) = $standby->psql('postgres', 'SELECT line_notify.arm()');
 like($err, qr/NOTICE:  no longer armed: other, test/, 'arm() says whom it leaves out');

@@ -111,7 +111,7 @@ $sim->script({ match => { path => 'send' }, do => [ { delay => 1.5 }, "answer" ]
 $ref = message();
 ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.in_flight"), 'a message is on its way');
 my $early = sql('SELECT id || \'.\' || attempt || \'.\' || token FROM line_notify.in_flight');
-$sim->wait_until(sub { $sim->requests(path => 'send') >= 3 }, 10);
+$sim->wait_until(sub { $sim->requests(path => 'send') >= 3 }, 10) or die;
 verified('{"events":[' . event(last_tag()) . ']}');
 becomes($ref, 'delivered', 'an event that overtakes the answer is not lost');
 

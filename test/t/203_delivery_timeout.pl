@@ -53,7 +53,7 @@ sql("UPDATE line_notify.minute_count SET minute = minute - interval '30 days'");
 $sim->set_recipients('+819010000011' => 'reachable');
 $node->insert('postgres', 6, first => 11);
 $node->wait_states('postgres', accepted => 9);
-$sim->wait_webhooks(1, 10);
+$sim->wait_webhooks(1, 10) or die;
 $node->deliver_webhooks('postgres', $sim);
 $node->wait_states('postgres', accepted => 3, delivered => 1, undelivered => 5);
 ok(1, 'with evidence, silence means undelivered');

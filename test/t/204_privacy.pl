@@ -61,7 +61,7 @@ becomes('customer-77', 'accepted', 'a message with keys, at the second attempt')
 sql(insert_sql($phone, 'customer-78', ', send_after, dedup_key', ", now() + interval '1 hour', 'dedup-78'"));
 sql("SELECT line_notify.cancel(reference => 'customer-nobody')");
 $node->insert('postgres', 2, first => 1);
-$node->poll_query_until('postgres', "SELECT count(*) = 2 FROM line_notify.notifications WHERE reference LIKE 'ref %' AND state = 'accepted'");
+$node->poll_query_until('postgres', "SELECT count(*) = 2 FROM line_notify.notifications WHERE reference LIKE 'ref %' AND state = 'accepted'") or die;
 my $counts = sql("SELECT count(*) FROM line_notify.notifications");
 my $totals = "SELECT string_agg(outcome || ' ' || messages, ',' ORDER BY 1) FROM line_notify.daily_totals";
 # a key that a message of this person gave back, and another person's has now
@@ -73,7 +73,7 @@ sql("INSERT INTO line_notify.outbox (phone, use_case, template_key, reference, d
 # on the wire while it is erased
 $sim->script({ match => { path => 'send' }, do => [ { delay => 1 }, 'answer' ], times => 1 });
 sql(insert_sql($phone, 'customer-79'));
-$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.in_flight");
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.in_flight") or die;
 # parked by a fault, in a queue that is not sent from here; untagged event; staging list; note for an order_key; statistics
 sql("INSERT INTO line_notify.outbox (id, channel, recipient, template_key, body, reference, dedup_key, order_key, expires_at, state, due_at, home, created_at)
 	VALUES (900001, 'shop', '$hash', 't', '{\"items\": [\"content-80\"]}', 'customer-80', 'dedup-80', 'order-80', '2100-01-01', 'invalid', now(), 4711, now())");

@@ -23,7 +23,7 @@ $node->wait_states('postgres', accepted => 3);
 sql(q{INSERT INTO line_notify.outbox (phone, use_case, messages) VALUES
 	('090-1234-5678', 'parcel_delivery', '[{"type": "text", "text": "hello"}]')});
 $node->wait_states('postgres', accepted => 4);
-$sim->wait_webhooks(4, 10);
+$sim->wait_webhooks(4, 10) or die;
 $node->deliver_webhooks('postgres', $sim);
 $node->wait_states('postgres', delivered => 4);
 look();

@@ -75,7 +75,7 @@ is((grep { $_->{result} ne 'ok' } @posts), 0, 'every POST was answered in time')
 
 # redelivered: harmless
 cmp_ok($sim->redeliver, '>=', 25, 'all of it again');
-$sim->wait_until(sub { my @p = $sim->webhook_posts; @p >= 2 * @posts }, 15);
+$sim->wait_until(sub { my @p = $sim->webhook_posts; @p >= 2 * @posts }, 15) or die;
 is($node->states('postgres')->{delivered}, 25, 'changes nothing');
 
 # what is not LINE's is refused
@@ -106,7 +106,7 @@ my %n;
 $n{$_}++ for split /\n/, $statuses;
 is(join(' ', sort keys %n), '401 429', 'a flood is cut off: ' . join(', ', map { "$n{$_} times $_" } sort keys %n));
 cmp_ok($n{401}, '>=', 1000, 'a burst is not');
-is(post('/line/shop', $empty, $good), 200, 'and LINE is heard afterwards') if $sim->wait_until(sub { post('/line/shop', $empty, $good) == 200 }, 10);
+ok($sim->wait_until(sub { post('/line/shop', $empty, $good) == 200 }, 10), 'and LINE is heard afterwards');
 
 # many at a time, while the database is busy: a few connections, an answer in time, nothing lost
 my @lock = ('psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', 'BEGIN', '-c', 'LOCK line_notify.channel', '-c', 'SELECT pg_sleep(4)');
@@ -133,7 +133,7 @@ ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.call"; @f == 0 }, 15), 'and
 $sim->config(webhook => { mode => 'queue' });
 $node->insert('postgres', 7, first => 101);
 $node->wait_states('postgres', accepted => 7, delivered => 25);
-$sim->wait_webhooks(7, 10);
+$sim->wait_webhooks(7, 10) or die;
 $node->safe_psql('postgres', "SELECT line_notify.create_channel('dumb')");
 $node->stop('fast');
 my $before = $sim->webhook_posts;

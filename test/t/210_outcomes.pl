@@ -56,7 +56,7 @@ $node->wait_states('postgres', unreachable => 1, accepted => 3);
 is(job(), 1, 'one outcome at once');
 is(queue(), 'ref 1|unreachable|1|t', 'the person who is not on LINE gets an SMS');
 is(sql('SELECT sms_fallback()'), 0, 'once');
-$sim->wait_webhooks(1, 10);
+$sim->wait_webhooks(1, 10) or die;
 $node->deliver_webhooks('postgres', $sim);
 waiting('sms', 2);
 

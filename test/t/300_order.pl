@@ -117,7 +117,7 @@ for my $answer (202, 429)
 		$answer == 202 ? () : (answer => { status => $answer, headers => { 'Retry-After' => 1 } }) },
 		{ match => { path => 'send' }, do => [ { delay => 0.5 } ] });
 	put($first + 1, 1, "late $answer");
-	$sim->wait_requests(1, 60);
+	$sim->wait_requests(1, 60) or die;
 	$node->safe_psql('postgres', "SELECT line_notify.redrive(reference => 'ref $first', state => 'cancelled')");
 	my $together = 0;
 	for (1 .. 600)

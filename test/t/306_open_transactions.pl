@@ -36,7 +36,7 @@ for my $verb ("cancel(from_time => '-infinity')", "reschedule(from_time => '-inf
 }
 
 # ---- redrive, with delivery events under way -----------------------------
-$sim->wait_webhooks(3, 10);
+$sim->wait_webhooks(3, 10) or die;
 $node->deliver_webhooks('postgres', $sim);
 waits('SELECT count(*) = 0 FROM line_notify.webhook_event', 'all is quiet');
 $sim->reset;
@@ -46,7 +46,7 @@ $node->wait_states('postgres', accepted => 3);
 is(totals(), 'accepted 3', 'three were accepted');
 my $session = $node->background_psql('postgres');
 $session->query_safe("BEGIN; SELECT * FROM line_notify.redrive(reference => 'ref 11', state => 'accepted', allow_duplicates => true)");
-$sim->wait_webhooks(3, 10);
+$sim->wait_webhooks(3, 10) or die;
 is($node->deliver_webhooks('postgres', $sim), 3, 'three events come');
 waits("SELECT count(*) = 2 FROM line_notify.notifications WHERE state = 'delivered'", 'a message is being queued again by somebody: the events of the others are folded');
 is(sql('SELECT count(*) FROM line_notify.webhook_event'), 1, 'its own waits');

@@ -58,9 +58,9 @@ $sim->reset;
 $sim->script({ answer => 500 });
 $node->insert('postgres', 6, first => $first + 1000);
 ok($node->poll_query_until('postgres', "SELECT bool_or(breaker = 'open') FROM line_notify.stats"), 'the breaker opens on the last messages');
-$node->poll_query_until('postgres', "SELECT count(*) <= 1 FROM line_notify.outbox");
+$node->poll_query_until('postgres', "SELECT count(*) <= 1 FROM line_notify.outbox") or die;
 sql("SELECT line_notify.cancel(from_time => '-infinity')");
-$node->poll_query_until('postgres', "SELECT bool_and(breaker_until < now() - interval '2 seconds') FROM line_notify.stats WHERE breaker = 'open'");
+$node->poll_query_until('postgres', "SELECT bool_and(breaker_until < now() - interval '2 seconds') FROM line_notify.stats WHERE breaker = 'open'") or die;
 is(messages() + questions(), scalar(grep { $_->{path} =~ /push|info/ } $sim->requests), 'nothing else was asked');
 cmp_ok(questions(), '<=', 1, 'without messages, no question');
 

@@ -451,7 +451,7 @@ $standby->append_conf('postgresql.conf', "primary_conninfo = '@{[ $node->connstr
 $standby->start;
 conf("synchronous_standby_names = 'standby'");
 my $ref = put();
-$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.notifications WHERE reference = '$ref' AND state = 'accepted'");
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.notifications WHERE reference = '$ref' AND state = 'accepted'") or die;
 $node->wait_for_catchup($standby);
 my $later = put(set => { send_after => "now() + interval '1 hour'" });
 $node->wait_for_catchup($standby);
@@ -474,7 +474,7 @@ $small->safe_psql('postgres', "CREATE DATABASE $_") for qw(a b c d);
 $sim->reset;
 $sim->script({ match => { path => 'send' }, do => ['stall'] });
 for my $db (qw(a b)) { $small->install($db, $sim); $small->insert($db, 1, first => $db eq 'a' ? 501 : 502); $small->worker_pid($db); }
-$sim->wait_requests(2, 60);
+$sim->wait_requests(2, 60) or die;
 $small->install('c', $sim);
 $small->insert('c', 1, first => 1);
 says($small, 'c', 'ref 1', 'no worker slot', 'error . worker . no free background worker slot.*max_worker_processes');

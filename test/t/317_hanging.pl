@@ -51,12 +51,12 @@ is(sql("SELECT count(*) FROM line_notify.history WHERE state = 'unknown'"), 0, '
 
 # all hang: the window holds, little is lost
 $sim->end_connections('close');
-$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.in_flight");
+$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.in_flight") or die;
 sql("SELECT line_notify.alter_channel('shop', total_timeout => '5 s'); TRUNCATE line_notify.history");
 $sim->clear_script;
 $node->restart;
 $node->insert('postgres', 200, first => $first + 1000);
-$node->poll_query_until('postgres', "SELECT count(*) = 200 FROM line_notify.history WHERE state = 'accepted'");
+$node->poll_query_until('postgres', "SELECT count(*) = 200 FROM line_notify.history WHERE state = 'accepted'") or die;
 $sim->script({ match => { path => 'send' }, do => ['stall'] });
 $node->insert('postgres', 2000, first => $first + 2000);
 ok($node->poll_query_until('postgres', "SELECT bool_or(breaker = 'open') FROM line_notify.stats"), 'all hang: the breaker opens');

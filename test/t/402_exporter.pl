@@ -97,7 +97,7 @@ SELECT line_notify.pause('shop');
 ANALYZE line_notify.outbox;});
 	$node->insert('postgres', 7, first => 20);
 	$node->safe_psql('postgres', 'ANALYZE line_notify.outbox');
-	$node->poll_query_until('postgres', q{SELECT n_live_tup = 7 FROM pg_stat_user_tables WHERE relid = 'line_notify.outbox'::regclass});
+	$node->poll_query_until('postgres', q{SELECT n_live_tup = 7 FROM pg_stat_user_tables WHERE relid = 'line_notify.outbox'::regclass}) or die;
 	# older times, and an event that the worker has not been told of
 	$node->safe_psql('postgres', q{
 INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered) VALUES ('shop', now() - interval '30 minutes', 30, 20);
@@ -174,7 +174,9 @@ ALTER TABLE line_notify.history ENABLE TRIGGER USER;});
 	is($counts[$i], 6, 'the 99th percentile of view stats lies below the bound that has them all');
 	($i) = grep { $le[$_] >= $p50 } 0 .. $#le;
 	cmp_ok($counts[$i], '>=', 3, 'half of them below the median');
-	cmp_ok(abs($of->('line_notify_request_seconds_sum', %template) / 6 - $p50), '<', 60, 'and a sum, in seconds');
+	my ($longest) = grep { $counts[$_] == 6 } 0 .. $#le;
+	my $sum = $of->('line_notify_request_seconds_sum', %template);
+	ok($sum > 0 && $sum <= 6 * $le[$longest], 'and a sum, in seconds') or diag("$sum, $le[$longest]");
 	is($of->('line_notify_backlog_messages', %template, reason => 'channel paused'), 7, 'seven wait for an operator');
 	cmp_ok($of->('line_notify_backlog_oldest_due_age_seconds', %template, reason => 'channel paused'), '>', 0, 'and could have been sent');
 	is($of->('line_notify_outcome_messages', channel => 'shop', outcome => $_->[0]), $_->[1], "$_->[1] $_->[0]") for [ accepted => 4 ], [ unreachable => 1 ], [ unknown => 1 ];
