@@ -43,7 +43,7 @@ VALUES ('090-1234-5678', 'reservation', 't', 'a', 'first'), ('090-1234-5678', 'r
 RETURNING id, state, dedup_key;
 SELECT count(*) FROM line_notify.messages WHERE dedup_key IS NOT NULL;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
-INSERT INTO line_notify.messages (phone, use_case, template_key, dedup_key) VALUES ('090-1234-5678', 'reservation', 't', 'a') RETURNING id, state;
+INSERT INTO line_notify.messages (phone, use_case, template_key, dedup_key) VALUES ('090-1234-5678', 'reservation', 't', 'a') RETURNING id, phone, recipient, state;
 COMMIT;
 INSERT INTO line_notify.messages (phone, use_case, template_key, dedup_key, on_duplicate, reference)
 VALUES ('090-1234-5678', 'reservation', 't', 'a', 'replace', 'instead') RETURNING id, state, on_duplicate, reference;

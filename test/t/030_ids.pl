@@ -27,6 +27,9 @@ sub goes_on_above
 	my $db = 'postgres';
 	my $before = $node->safe_psql($db, $highest);
 	$node->safe_psql($db, $how);
+	# what it brought counts, too
+	my $now = $node->safe_psql($db, $highest);
+	$before = $now if $now > $before;
 	my ($ids, $error);
 	$node->psql($db, $node->insert_sql(2, first => 1) . ' RETURNING id', stdout => \$ids, stderr => \$error);
 	is($error, '', "$what: no error");
@@ -91,6 +94,23 @@ cmp_ok((split /\n/, $ids)[-1], '>', $far, 'it is noticed in time');
 # an id chosen by hand: new ones go on above, one that is taken is refused
 $far += 100_000;
 goes_on_above('an id of the owner', "INSERT INTO line_notify.outbox (id, phone, use_case, template_key) VALUES ($far, '09012345678', 'reservation', 't')");
+# one that is chosen right below some that came without our knowledge
+$far += 100_000;
+$node->safe_psql('postgres', qq{
+ALTER TABLE line_notify.outbox DISABLE TRIGGER prepare;
+INSERT INTO line_notify.outbox (id, channel, recipient, template_key, expires_at, state, due_at, home, created_at)
+SELECT i, 'shop', repeat('0', 64), 't', now() + interval '1 day', 'queued', now(), 0, now() FROM generate_series($far + 5, $far + 9) i;
+ALTER TABLE line_notify.outbox ENABLE TRIGGER prepare;
+INSERT INTO line_notify.outbox (id, phone, use_case, template_key) VALUES ($far, '09012345678', 'reservation', 't')});
+goes_on_above('a chosen id below others', 'SELECT 1');
+# ids of a transaction that was rolled back are known to somebody; more of them
+# than what is kept free above the rows
+$node->safe_psql('postgres', 'ALTER TABLE line_notify.outbox SET (autovacuum_enabled = off)');
+my $gone = $node->safe_psql('postgres', 'BEGIN; ' . $node->insert_sql(12000) . ' RETURNING id; ROLLBACK');
+$gone = (split /\n/, $gone)[-1];
+$node->safe_psql('postgres', "SELECT setval('line_notify.message_id_seq', 1)");
+cmp_ok($node->safe_psql('postgres', $node->insert_sql(1) . ' RETURNING id'), '>', $gone, 'ids that were rolled back do not come again after a reset');
+$node->safe_psql('postgres', 'ALTER TABLE line_notify.outbox RESET (autovacuum_enabled)');
 my $old = $node->safe_psql('postgres', 'SELECT min(id) FROM line_notify.history');
 for my $how ("INSERT INTO line_notify.outbox (id, phone, use_case, template_key) VALUES ($old, '09012345678', 'reservation', 't')",
 	"INSERT INTO line_notify.outbox (id, channel, recipient, template_key, expires_at, state, due_at, home, created_at) VALUES ($old, 'shop', repeat('0', 64), 't', now() + interval '1 day', 'queued', now(), 0, now())")

@@ -42,7 +42,10 @@ for my $o (@obstacles)
 {
 	$node->safe_psql('postgres', $o->[1]);
 	put($at + 1, 12);
+	my $began = time;
 	ok($accepted->(9, sprintf('^even (%s)$', join '|', $at + 1 .. $at + 12)), "$o->[0]: the others are recorded");
+	# and had not to go aside for that, which takes longer
+	cmp_ok(time - $began, '<', 10, "$o->[0]: soon");
 	ok($aside->(3), "$o->[0]: three go aside");
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.in_flight'), 0, "$o->[0]: nothing stays in flight");
 	like($node->safe_psql('postgres', "SELECT severity || ': ' || reason FROM line_notify.health() WHERE reason ~ 'cannot be recorded'"),

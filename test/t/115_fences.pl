@@ -100,6 +100,7 @@ $node->safe_psql('postgres', 'ALTER DATABASE postgres RESET synchronous_commit')
 	my $id = insert(1);
 	$node->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE id = $id") or die;
 	$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox') or die 'not at rest';
+	$node->poll_query_until('postgres', "SELECT state = 'idle' AND state_change < clock_timestamp() - interval '1 s' FROM pg_stat_activity WHERE backend_type = 'line_notify worker'") or die 'the worker is busy';
 	kill 'STOP', $receiver;
 	my $before = $sim->summary->{requests};
 	my $from = -s $log;
@@ -186,7 +187,17 @@ my $from = -s $log;
 $node->psql('postgres', 'SELECT 1 / 0 AS division');
 $node->wait_for_log(qr/STATEMENT:  SELECT 1 \/ 0 AS division/, $from);
 unlike(slurp_file($log), qr/9012345678/, 'an error of a statement with a number is logged without it');
-
 $node->stop;
+
+# nor is one that view messages passes on, whose parts others made, where the library is not preloaded
+my $bare = LineNotify::Node->new('bare', shared_preload_libraries => '', log_min_error_statement => 'error');
+$bare->install('postgres', $sim);
+$bare->safe_psql('postgres', "ALTER TABLE line_notify.outbox ADD CONSTRAINT never CHECK (reference <> 'x')");
+$from = -s $bare->logfile;
+$bare->psql('postgres', "INSERT INTO line_notify.messages (phone, use_case, template_key, reference) VALUES ('09012345678', 'reservation', 't', 'x')");
+$bare->psql('postgres', 'SELECT 1 / 0 AS division');
+$bare->wait_for_log(qr/violates check constraint "never".*STATEMENT:  SELECT 1 \/ 0 AS division/s, $from);
+unlike(slurp_file($bare->logfile, $from), qr/9012345678/, 'nor a constraint that a row of view messages violates');
+$bare->stop;
 $sim->stop;
 done_testing();

@@ -144,6 +144,18 @@ is($node->safe_psql('postgres', 'SELECT line_notify.arm()'), 31, 'until arm()');
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox'), 'then all of it');
 is($sim->summary->{requests}, 51, 'all 31 of them, which is what was asked for');
 
+# ---- the same elsewhere, by a server that did not load the library meanwhile
+my $late = server('late');
+$late->init_from_backup($node, 'pitr', has_restoring => 1, standby => 0);
+$late->append_conf('postgresql.conf', "archive_mode = off\nrecovery_target_name = before\nrecovery_target_action = promote\nshared_preload_libraries = ''");
+$late->start;
+$late->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die;
+$late->append_conf('postgresql.conf', "shared_preload_libraries = 'line_notify'");
+$late->restart;
+$late->worker_left('postgres');
+like(health($late), qr/restored from a backup/, 'recovered without the library: it knows by its timeline');
+$late->stop;
+
 # ---- what is no copy
 sub armed
 {
@@ -181,6 +193,12 @@ unlike(health($node), qr/standby server/, 'and is content when they are named');
 ($rc, $out, $err) = $node->psql('postgres', "SELECT line_notify.arm(nodes => '{test}')");
 like($err, qr/NOTICE:  no longer armed: other/, 'a list is not shortened without a word');
 $node->safe_psql('postgres', "SELECT line_notify.arm(nodes => '{test,other}')");
+# one that was made after the last arm(): it still has the traces of its backup
+$standby->stop;
+$node->backup('standby2');
+$standby = server('standby2');
+$standby->init_from_backup($node, 'standby2', has_streaming => 1);
+$standby->start;
 $node->wait_for_catchup($standby);
 $node->stop;
 $standby->append_conf('postgresql.conf', "line_notify.node = 'other'\nline_notify.promotion_grace = 0");

@@ -233,7 +233,10 @@ for (1 .. 100)
 is($refused, 10, 'among twenty that are busy, it has to come again');
 close $_ for @busy, @idle;
 ok($sim->wait_until(sub { posts('shop', $empty, signature($empty)) eq '200' }, 20), 'when they have gone, it is taken');
-unlike(ends(), qr/Traceback/, 'without a traceback');
+my $said = ends();
+unlike($said, qr/Traceback/, 'without a traceback');
+my $lines = () = $said =~ /20 connections: no more are taken/g;
+ok($lines >= 1 && $lines <= 4, "the log does not have a line for each of them: $lines");
 
 # --- a secret of its own
 my $file = "$dir/shop.secret";

@@ -1001,6 +1001,25 @@ run_until(int64_t until)
 	}
 }
 
+/* A new message makes us look for a missing file: at once, and not too often. */
+static void
+told_of_file(void)
+{
+	LnTokenTimer t;
+	int64_t		at = 100 * SECOND;
+
+	ln_token_timer_init(&t, LN_SOURCE_FILE);
+	(void) ln_token_timer_need(&t, at);
+	ln_token_timer_asked(&t);
+	ln_token_timer_failed(&t, 0, at);
+	(void) ln_token_timer_need(&t, at);
+	ok(ln_token_timer_due(&t) == at + LN_FILE_RETRY, "a missing file is looked for later");
+	ln_token_timer_told(&t, at + LN_FILE_RETRY_TOLD - 1);
+	ok(ln_token_timer_due(&t) == at + LN_FILE_RETRY, "a message that comes right behind changes nothing");
+	ln_token_timer_told(&t, at + LN_FILE_RETRY_TOLD);
+	ok(ln_token_timer_due(&t) == LN_NOW, "one that comes after a second does");
+}
+
 int
 main(void)
 {
@@ -1028,5 +1047,6 @@ main(void)
 		   played, sequences, turns, sent);
 	ok(fault[0] == '\0', "held, sent, noticed, no spin, idle, drain");
 	ok(sent > played / 10, "messages were sent");
+	told_of_file();
 	return done_testing();
 }
