@@ -27,15 +27,17 @@ CREATE TABLE line_notify.set_aside (
 	delivery_event	text,
 	message			jsonb,
 	why				text,
-	at				timestamptz DEFAULT clock_timestamp()
+	at				timestamptz DEFAULT clock_timestamp(),
+	tried_at		timestamptz
 );
 -- no key by intention, and publications must not mind
 ALTER TABLE line_notify.set_aside REPLICA IDENTITY FULL;
 ALTER TABLE line_notify.set_aside ALTER message SET STATISTICS 0;
 COMMENT ON TABLE line_notify.set_aside IS 'Outcomes that outbox or history refused; the worker tries again to record them, and health() names them';
 COMMENT ON COLUMN line_notify.set_aside.state IS 'state in which the message ended; NULL = it goes back to the queue';
-COMMENT ON COLUMN line_notify.set_aside.message IS 'its row of the outbox';
+COMMENT ON COLUMN line_notify.set_aside.message IS 'its row of the outbox; NULL = that was gone';
 COMMENT ON COLUMN line_notify.set_aside.why IS 'SQLSTATE of the refusal';
+COMMENT ON COLUMN line_notify.set_aside.tried_at IS 'when it was last refused again: others come first';
 
 CREATE FUNCTION line_notify._next_message_id() RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'line_notify_next_message_id';
@@ -51,12 +53,15 @@ DECLARE
 	m line_notify.outbox;
 	new_id bigint;
 	remark text;
+	returns boolean;
 BEGIN
 	recorded := 0;
 	refused := 0;
-	FOR r IN SELECT s.ctid AS place, s.* FROM line_notify.set_aside s ORDER BY s.at LIMIT 500 FOR UPDATE SKIP LOCKED
+	FOR r IN SELECT s.ctid AS place, s.* FROM line_notify.set_aside s
+			 ORDER BY s.tried_at NULLS FIRST, s.at LIMIT 500 FOR UPDATE SKIP LOCKED
 	LOOP
 		BEGIN
+			returns := r.state IS NULL AND r.delivered_at IS NULL;
 			DELETE FROM line_notify.set_aside s WHERE s.ctid = r.place;
 			m := jsonb_populate_record(NULL::line_notify.outbox, coalesce(r.message, '{}'));
 			-- two messages under one id: this one gets one of its own
@@ -70,19 +75,20 @@ BEGIN
 				WHERE d.channel = m.channel AND d.dedup_key = m.dedup_key AND d.id = r.id;
 			END IF;
 			PERFORM line_notify._ensure_history(new_id);
-			IF r.logged AND r.state IS NULL AND r.delivered_at IS NULL THEN
+			IF returns AND r.logged THEN
 				INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error)
-				VALUES (new_id, r.attempt, r.token, r.sent_at, r.ended_at, r.outcome, r.http_status, r.request_id, r.error);
+				VALUES (new_id, r.attempt, r.token, r.sent_at, r.ended_at, r.outcome, nullif(r.http_status, 0), nullif(r.request_id, ''), nullif(r.error, ''));
 			END IF;
-			IF r.state IS NULL AND r.delivered_at IS NULL THEN
-				m.id := new_id;
+			IF returns AND r.message IS NULL THEN
+				NULL;	-- somebody deleted its row: there is nothing to send again
+			ELSIF returns THEN
 				INSERT INTO line_notify.outbox (id, channel, recipient, use_case, template_key, body, messages, notification_disabled,
 					aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, order_key, reference, policy,
 					state, due_at, attempts, maybe_sent, home, created_at, error)
-				VALUES (m.id, m.channel, m.recipient, m.use_case, m.template_key, m.body, m.messages, m.notification_disabled,
+				VALUES (new_id, m.channel, m.recipient, m.use_case, m.template_key, m.body, m.messages, m.notification_disabled,
 					m.aggregation_unit, m.priority, m.send_after, m.spread, m.expires_at, m.batch, m.dedup_key, m.order_key, m.reference, m.policy,
 					'queued', greatest(r.retry_at, clock_timestamp()), m.attempts + r.consume::integer, m.maybe_sent OR r.ambiguous,
-					m.home, m.created_at, concat_ws('; ', nullif(r.error, ''), remark));
+					m.home, m.created_at, nullif(concat_ws('; ', nullif(r.error, ''), remark), ''));
 			ELSE
 				INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages, notification_disabled,
 					aggregation_unit, priority, batch, dedup_key, order_key, reference, policy, state, attempts, maybe_sent, token,
@@ -97,11 +103,11 @@ BEGIN
 			recorded := recorded + 1;
 		EXCEPTION WHEN OTHERS THEN
 			refused := refused + 1;
-			UPDATE line_notify.set_aside s SET why = SQLSTATE WHERE s.ctid = r.place AND s.why IS DISTINCT FROM SQLSTATE;
+			UPDATE line_notify.set_aside s SET why = SQLSTATE, tried_at = clock_timestamp() WHERE s.ctid = r.place;
 		END;
 	END LOOP;
 	PERFORM line_notify._rescan();
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.record_set_aside() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.record_set_aside() IS 'Record now what the tables refused before; the worker calls it by itself. Returns how many outcomes were recorded, and how many are still refused';
+COMMENT ON FUNCTION line_notify.record_set_aside() IS 'Record now what the tables refused before; the worker calls it by itself. Looks at 500 outcomes, and returns how many of them were recorded, and how many are still refused';

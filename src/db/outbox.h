@@ -379,10 +379,10 @@ extern int	ln_outbox_record(const LnRecord *recs, int n);
 extern void ln_outbox_set_aside(const LnRecord *rec, int sqlstate);
 
 /*
- * Try again to record what was set aside.  Returns how many are refused still;
- * *recorded of them are through.
+ * Try again to record what was set aside, so many at a time.  Returns whether
+ * there was something; *recorded of that are through.
  */
-extern int64 ln_outbox_record_set_aside(int64 *recorded);
+extern bool ln_outbox_record_set_aside(int64 *recorded);
 
 /* Keep, for health(), why a channel has no access token; "" = it has one. */
 extern void ln_outbox_note_token(const char *channel, const char *error);

@@ -304,20 +304,20 @@ ln_outbox_set_aside(const LnRecord *rec, int sqlstate)
 		count_sent(rec->channel, 1);
 }
 
-int64
+bool
 ln_outbox_record_set_aside(int64 *recorded)
 {
 	static LnStatement st = {
 		.name = "record set aside",
-		.sql = "SELECT r.recorded, r.refused FROM line_notify.record_set_aside() r"
+		.sql = "SELECT r.recorded FROM line_notify.record_set_aside() r"
 		" WHERE EXISTS (SELECT FROM line_notify.set_aside)",
 	};
 
 	*recorded = 0;
 	if (ln_sql_run(&st, NULL, NULL, SPI_OK_SELECT) == 0)
-		return 0;
+		return false;
 	*recorded = ln_sql_int8(0, 1, 0);
-	return ln_sql_int8(0, 2, 0);
+	return true;
 }
 
 int

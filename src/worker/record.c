@@ -193,7 +193,7 @@ TimestampTz
 ln_worker_record_set_aside(void)
 {
 	int64		through;
-	int64		left = ln_outbox_record_set_aside(&through);
+	bool		found = ln_outbox_record_set_aside(&through);
 
 	if (through > 0)
 	{
@@ -203,7 +203,10 @@ ln_worker_record_set_aside(void)
 				(errmsg("recorded " INT64_FORMAT " outcomes that had been set aside",
 						through)));
 	}
-	return left > 0
+	/* it takes so many at a time: only what finds none is the end */
+	if (through > 0)
+		return GetCurrentTimestamp();
+	return found
 		? TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SET_ASIDE_GAP)
 		: DT_NOEND;
 }

@@ -109,6 +109,26 @@ $node->safe_psql('postgres', $obstacles[0][2] . '; SELECT line_notify.record_set
 ok($node->poll_query_until('postgres', "SELECT count(*) = 20 FROM line_notify.history WHERE reference ~ '^(odd|even) ($range)\$'"), 'and they are recorded, too');
 is($sim->summary->{messages}{received_twice}, 1, 'nothing was sent twice but what was answered 429');
 
+# Many that are refused do not keep others from being recorded, nor does a pass
+# that records as many as it takes end the passes
+$node->safe_psql('postgres', q{
+INSERT INTO line_notify.set_aside (id, attempt, state, ended_at, message, at)
+SELECT 7000000 + i, 1, 'nonsense', now(), '{"channel": "shop"}', now() - interval '1 hour' FROM generate_series(1, 510) i;
+INSERT INTO line_notify.set_aside (id, attempt, state, ended_at, message)
+SELECT 7001000 + i, 1, 'accepted', now(), '{"channel": "shop"}' FROM generate_series(1, 1100) i});
+$node->safe_psql('postgres', $obstacles[0][1]);
+put($at + 201, 4);
+ok($aside->(511), 'behind 500 outcomes that are refused, others are recorded');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.set_aside WHERE tried_at IS NULL'), 0, 'each was tried');
+$node->safe_psql('postgres', "$obstacles[0][2]; DELETE FROM line_notify.set_aside WHERE state = 'nonsense'");
+ok($aside->(0), 'and the one of the worker is recorded at last');
+$node->safe_psql('postgres', q{
+INSERT INTO line_notify.set_aside (id, attempt, token, outcome, ended_at, retry_at, consume, ambiguous, logged, http_status, request_id, error)
+VALUES (7100000, 1, 1, 'throttled', now(), now(), true, false, true, 0, '', '')});
+is($node->safe_psql('postgres', 'SELECT * FROM line_notify.record_set_aside()'), '1|0', 'of a message that somebody deleted, nothing returns to the queue');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.attempt_log WHERE id = 7100000 AND num_nulls(http_status, request_id, error) = 3'), 1,
+	'its attempt is logged as any other');
+
 # erased while aside
 $node->safe_psql('postgres', "INSERT INTO line_notify.set_aside (id, message) VALUES (1, jsonb_build_object('recipient', line_notify.phone_hash('09012345678'), 'body', 'x'))");
 $node->safe_psql('postgres', "SELECT line_notify.forget_recipient('09012345678')");
