@@ -78,7 +78,8 @@ npm_packages() {
     cache=/var/tmp/line_notify-npm-$(cksum <"$1/package.json" | cut -d' ' -f1)
     if [ ! -e "$cache/complete" ]; then
         mkdir -p "$cache" && cp "$1/package.json" "$cache/" &&
-            (cd "$cache" && timeout 600 npm install --ignore-scripts --no-audit --no-fund >npm.log 2>&1) &&
+            (cd "$cache" && timeout 300 npm install --ignore-scripts --no-audit --no-fund \
+                --fetch-retries=1 --fetch-timeout=30000 >npm.log 2>&1) &&
             touch "$cache/complete"
     fi
     if [ -e "$cache/complete" ]; then

@@ -53,7 +53,7 @@ class Run:
         c = rig.Cluster(self.directory, self.bindir, self.etcd, name,
                         synchronous,
                         {"line_notify.promotion_grace": f"{GRACE}s"})
-        leader = c.leader()
+        leader = c.whole()      # health() counts who has told what it replayed
         leader.query("CREATE EXTENSION line_notify")
         leader.query("SELECT line_notify.create_channel('shop', api_base => %s,"
                      " line_channel_id => '1234567890')", self.judge.url)

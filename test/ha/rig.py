@@ -346,7 +346,8 @@ class Cluster:
             try:
                 return lead[0] if lead[0].one(
                     "SELECT count(*) FROM pg_stat_replication"
-                    " WHERE state = 'streaming'") == 1 else None
+                    " WHERE state = 'streaming'"
+                    " AND replay_lsn IS NOT NULL") == 1 else None
             except psycopg2.Error:
                 return None
         leader = poll("a whole cluster", attached)
