@@ -100,13 +100,11 @@ static int64 last_count(const SequencePage *page);
 static void write_page(SequencePage *page, int64 count, bool ours,
 					   int64 ahead);
 static void extend(Relation rel);
-static bool id_above(Range range, bool *found);
+static bool id_above(Range range);
 static int64 highest_id(Range range);
-static int64 look_by_index(Oid relid, Range range, bool highest, bool wait,
-						   bool *busy);
+static int64 look_by_index(Oid relid, Range range, bool highest, bool wait);
 static int64 look_by_scan(Oid relid, Range range);
-static int64 look_in_history(Range range, bool highest, bool wait,
-							 bool *busy);
+static int64 look_in_history(Range range, bool highest, bool wait);
 static bool has_id(Oid relid, int64 id);
 static Oid	our_table(const char *name);
 static int64 node_base(void);
@@ -288,16 +286,16 @@ extend(Relation rel)
 		Range		range;
 		int64		last;
 		bool		ours;
-		bool		found = false;
+		bool		ready;
 		int64		floor;
 
 		CHECK_FOR_INTERRUPTS();
 		lock_page(&page, rel);
 		last = last_count(&page);
 		ours = IS_OURS(page.seq);
-		found = ours && AHEAD(page.seq) > 0;
+		ready = ours && AHEAD(page.seq) > 0;
 		unlock_page(&page);
-		if (found || last >= LAST_COUNT)
+		if (ready || last >= LAST_COUNT)
 			break;				/* somebody was faster, or it is the end */
 
 		floor = last;
@@ -305,7 +303,7 @@ extend(Relation rel)
 		range.base = node_base();
 		range.end = range.base + LAST_COUNT + 1;
 		range.above = range.base + last;
-		if (!ours || id_above(range, &found))
+		if (!ours || id_above(range))
 		{
 			/* whatever the sequence says, ids go on above all that are there */
 			range.above = range.base;
@@ -337,18 +335,12 @@ extend(Relation rel)
  * over: no INSERT waits because of this, and the next look comes soon.
  */
 static bool
-id_above(Range range, bool *found)
+id_above(Range range)
 {
-	bool		busy;
-
-	*found = look_by_index(our_table("outbox"), range, false, false,
-						   &busy) > 0 ||
-		look_by_index(our_table("in_flight"), range, false, false,
-					  &busy) > 0 ||
-		look_by_index(our_table("attempt_log"), range, false, false,
-					  &busy) > 0 ||
-		look_in_history(range, false, false, &busy) > 0;
-	return *found;
+	return look_by_index(our_table("outbox"), range, false, false) > 0 ||
+		look_by_index(our_table("in_flight"), range, false, false) > 0 ||
+		look_by_index(our_table("attempt_log"), range, false, false) > 0 ||
+		look_in_history(range, false, false) > 0;
 }
 
 /* The highest id of all tables, range.above if there is none. */
@@ -358,12 +350,11 @@ highest_id(Range range)
 	static const char *const indexed[] = {"outbox", "in_flight", "attempt_log"};
 	static const char *const scanned[] = {"dedup", "outcome"};
 	int64		highest = range.above;
-	bool		busy;
 
 	for (int i = 0; i < lengthof(indexed); i++)
 		highest = Max(highest, look_by_index(our_table(indexed[i]), range,
-											 true, true, &busy));
-	highest = Max(highest, look_in_history(range, true, true, &busy));
+											 true, true));
+	highest = Max(highest, look_in_history(range, true, true));
 
 	/* these have no index to ask, and this is rare */
 	for (int i = 0; i < lengthof(scanned); i++)
@@ -376,7 +367,7 @@ highest_id(Range range)
  * there is none, or, without "wait", if the table is locked.
  */
 static int64
-look_by_index(Oid relid, Range range, bool highest, bool wait, bool *busy)
+look_by_index(Oid relid, Range range, bool highest, bool wait)
 {
 	Relation	rel;
 	Relation	index = NULL;
@@ -387,10 +378,9 @@ look_by_index(Oid relid, Range range, bool highest, bool wait, bool *busy)
 	HeapTuple	tuple;
 	int64		id = 0;
 
-	*busy = !wait && !ConditionalLockRelationOid(relid, AccessShareLock);
-	if (*busy)
+	if (!wait && !ConditionalLockRelationOid(relid, AccessShareLock))
 		return 0;
-	rel = wait ? table_open(relid, AccessShareLock) : table_open(relid, NoLock);
+	rel = table_open(relid, wait ? AccessShareLock : NoLock);
 	attno = get_attnum(relid, "id");
 	list_free(RelationGetIndexList(rel));
 	if (attno != InvalidAttrNumber && OidIsValid(rel->rd_pkindex))
@@ -453,7 +443,7 @@ look_by_scan(Oid relid, Range range)
 
 /* As look_by_index(), in those partitions of history that the range reaches. */
 static int64
-look_in_history(Range range, bool highest, bool wait, bool *busy)
+look_in_history(Range range, bool highest, bool wait)
 {
 	Oid			relid = our_table("history");
 	Relation	rel;
@@ -461,10 +451,9 @@ look_in_history(Range range, bool highest, bool wait, bool *busy)
 	PartitionBoundInfo bounds;
 	int64		id = 0;
 
-	*busy = !wait && !ConditionalLockRelationOid(relid, AccessShareLock);
-	if (*busy)
+	if (!wait && !ConditionalLockRelationOid(relid, AccessShareLock))
 		return 0;
-	rel = wait ? table_open(relid, AccessShareLock) : table_open(relid, NoLock);
+	rel = table_open(relid, wait ? AccessShareLock : NoLock);
 	desc = RelationGetPartitionDesc(rel, true);
 	bounds = desc->boundinfo;
 
@@ -479,7 +468,7 @@ look_in_history(Range range, bool highest, bool wait, bool *busy)
 			 DatumGetInt64(bounds->datums[i][0]) <= range.above))
 			break;
 		if (part >= 0)
-			id = look_by_index(desc->oids[part], range, highest, wait, busy);
+			id = look_by_index(desc->oids[part], range, highest, wait);
 	}
 	table_close(rel, AccessShareLock);
 	return id;
@@ -490,13 +479,12 @@ static bool
 has_id(Oid relid, int64 id)
 {
 	Range		range = {0, id - 1, id + 1, true};
-	bool		busy;
 
 	if (id == PG_INT64_MIN || id == PG_INT64_MAX)
 		return false;
 	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
-		return look_in_history(range, false, true, &busy) > 0;
-	return look_by_index(relid, range, false, true, &busy) > 0;
+		return look_in_history(range, false, true) > 0;
+	return look_by_index(relid, range, false, true) > 0;
 }
 
 static Oid
