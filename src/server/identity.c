@@ -42,6 +42,7 @@
 #include "access/xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "storage/procarray.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
@@ -143,6 +144,12 @@ ln_identity_has_place(void)
 	return ln_shared->place == LN_PLACE_TAKEN;
 }
 
+int
+ln_identity_socket(void)
+{
+	return place_fd;
+}
+
 void
 ln_identity_begin(void)
 {
@@ -207,6 +214,18 @@ ln_identity_step(void)
 
 #ifdef __linux__
 
+/*
+ * Before others of this server take us for gone: a name that is held by a
+ * process that they do not know is that of a twin.
+ */
+static void
+leave_place(int code, Datum arg)
+{
+	if (place_fd >= 0)
+		close(place_fd);
+	place_fd = -1;
+}
+
 /* The name of our place; its length. */
 static socklen_t
 place_address(struct sockaddr_un *address)
@@ -262,6 +281,11 @@ take_place(void)
 	bool		ours;
 	bool		fellow;
 	int			strangers = 0;
+	static bool leaves = false;
+
+	if (!leaves)
+		before_shmem_exit(leave_place, (Datum) 0);
+	leaves = true;
 
 	for (int i = 0; i < BIND_LOOKS; i++)
 	{

@@ -37,6 +37,12 @@ extern bool ln_identity_has_place(void);
 /* The launcher: take the place, if one of the workers has asked for it. */
 extern void ln_identity_step(void);
 
+/*
+ * Readable when somebody knocks, which ln_identity_step() lets in: the kernel
+ * keeps few of them, and whoever comes then finds nobody.  -1 = none.
+ */
+extern int	ln_identity_socket(void);
+
 /* The launcher begins, maybe after another one that has lost the place. */
 extern void ln_identity_begin(void);
 

@@ -196,10 +196,12 @@ ln_launcher_main(Datum arg)
 			timeout = timeout < 0 ? CLOSED_RETRY : Min(timeout, CLOSED_RETRY);
 		MemoryContextReset(launcher_context);
 
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
-						 (timeout >= 0 ? WL_TIMEOUT : 0),
-						 timeout, wait_event);
+		(void) WaitLatchOrSocket(MyLatch,
+								 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
+								 (ln_identity_socket() >= 0
+								  ? WL_SOCKET_READABLE : 0) |
+								 (timeout >= 0 ? WL_TIMEOUT : 0),
+								 ln_identity_socket(), timeout, wait_event);
 	}
 }
 
