@@ -385,7 +385,9 @@ answer(const View *v, TupleDesc desc, TupleTableSlot *slot, Datum *values,
 /*
  * The row of the view for the message that ours is a duplicate of, as it is
  * now, whatever snapshot the transaction has.  Nothing was queued at all
- * (id 0): the row as it came, without an id.
+ * (id 0): the row as it came, without an id.  The statement runs with the
+ * rights of the owner under the caller's search_path: every name and operator
+ * in it says its schema.
  */
 static HeapTuple
 existing(int64 id, Oid owner, TupleDesc desc, const View *v, Datum *values,
@@ -395,9 +397,9 @@ existing(int64 id, Oid owner, TupleDesc desc, const View *v, Datum *values,
 		.name = "state of a message",
 		.sql =
 		"SELECT coalesce("
-		" (SELECT 'sending' FROM line_notify.in_flight f WHERE f.id = $1),"
-		" (SELECT o.state::text FROM line_notify.outbox o WHERE o.id = $1),"
-		" (SELECT h.state::text FROM line_notify.history h WHERE h.id = $1))",
+		" (SELECT 'sending' FROM line_notify.in_flight f WHERE f.id OPERATOR(pg_catalog.=) $1),"
+		" (SELECT o.state::pg_catalog.text FROM line_notify.outbox o WHERE o.id OPERATOR(pg_catalog.=) $1),"
+		" (SELECT h.state::pg_catalog.text FROM line_notify.history h WHERE h.id OPERATOR(pg_catalog.=) $1))",
 		.nargs = 1,
 		.argtypes = {INT8OID},
 		.read_only = true

@@ -107,11 +107,15 @@ my ($rc, $out, $err) = $node->psql('postgres', q{
 	CREATE SCHEMA evil;
 	CREATE FUNCTION evil.eq(text, text) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'stretched: %', current_user; END$$;
 	CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.eq);
+	CREATE FUNCTION evil.eq(bigint, bigint) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'stretched: %', current_user; END$$;
+	CREATE OPERATOR evil.= (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = evil.eq);
 	CREATE FUNCTION evil.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'stretched: %', current_user; END$$;
 	CREATE TEMP TABLE channel (name text, home bigint);
 	SET search_path = evil, pg_temp, pg_catalog, line_notify;
 	INSERT INTO line_notify.outbox (phone, use_case, template_key, body) VALUES ('090-1234-5678', 'parcel_delivery', 'shipment_completed_ja', '{}');
 	SELECT count(*) FROM line_notify.notifications;
+	INSERT INTO line_notify.messages (phone, use_case, template_key, body, dedup_key) VALUES ('090-1234-5678', 'parcel_delivery', 'shipment_completed_ja', '{}', 'twice');
+	INSERT INTO line_notify.messages (phone, use_case, template_key, body, dedup_key) VALUES ('090-1234-5678', 'parcel_delivery', 'shipment_completed_ja', '{}', 'twice') RETURNING state;
 });
 is($err, '', 'objects of an attacker on the search_path are not used');
 for my $try ("UPDATE line_notify.outbox SET state = 'queued'", 'DELETE FROM line_notify.outbox', 'SELECT recipient FROM line_notify.outbox',
