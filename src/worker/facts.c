@@ -23,9 +23,6 @@
 /* While recording fails, claiming stops when so many (1/x of all) wait for it. */
 #define MAX_UNRECORDED		2
 
-/* A drainer asks again after so long (us) whether another one is done. */
-#define OTHER_DRAIN_RETRY	(USECS_PER_SEC / 4)
-
 void
 ln_worker_read_clock(void)
 {

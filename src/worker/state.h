@@ -45,6 +45,9 @@
 #define LOCK_WORKER			0	/* one worker per database */
 #define LOCK_CLAIM			1	/* one claimer at a time */
 
+/* A drainer asks again after so long (us) whether another one is done. */
+#define OTHER_DRAIN_RETRY	(USECS_PER_SEC / 4)
+
 typedef enum DeliveryState
 {
 	DELIVERY_FREE,				/* -> CLAIMED */

@@ -47,9 +47,6 @@ static const char *const supported_versions[] = {"1.0", NULL};
  */
 #define SCAN_US_FIRST		INT64CONST(20000)
 
-/* A drainer asks again after so long (us) whether another one is done. */
-#define IDENTITY_RETRY		(USECS_PER_SEC / 4)
-
 /*
  * Is the credential of a channel that LINE refused a new one?  Look so often
  * (ms).
@@ -557,7 +554,7 @@ take_identities(Run *r)
 		W.channels[i]->mine = LockAcquire(&tag, ExclusiveLock, true, true) !=
 			LOCKACQUIRE_NOT_AVAIL;
 		if (!W.channels[i]->mine)
-			r->again = GetCurrentTimestamp() + IDENTITY_RETRY;
+			r->again = GetCurrentTimestamp() + OTHER_DRAIN_RETRY;
 	}
 }
 
