@@ -18,7 +18,4 @@
 extern Oid	ln_use_case_parse(const char *str, int len, Oid enum_type,
 							  bool missing_ok);
 
-/* the key of an enum value, allocated in the current context */
-extern char *ln_use_case_key(Oid use_case);
-
 #endif							/* LN_USE_CASE_H */

@@ -170,6 +170,7 @@ static void cache_callback(Datum arg, Oid relid);
 static void set_value(Row *row, OutboxColumn c, Datum value);
 static void set_null(Row *row, OutboxColumn c);
 static const LnChannelRow *choose_channel(Row *row);
+static const LnChannelRow *find_channel(const char *name);
 static void check_sender(const char *channel, Oid owner);
 static void check_id(Row *row, Oid owner, Oid sequence);
 static void check_key(Row *row, OutboxColumn c);
@@ -724,7 +725,7 @@ choose_channel(Row *row)
 		load_cache();
 	if (name != NULL)
 	{
-		channel = ln_enqueue_channel(name);
+		channel = find_channel(name);
 		if (channel == NULL)
 			statement_fault(ERRCODE_UNDEFINED_OBJECT,
 							psprintf("channel \"%s\" does not exist", name),
@@ -746,11 +747,13 @@ choose_channel(Row *row)
 	return &cache.channels[0];
 }
 
-const LnChannelRow *
-ln_enqueue_channel(const char *name)
+/*
+ * Channel by name as this backend knows it, or NULL. Valid until the next call
+ * that may accept invalidations.
+ */
+static const LnChannelRow *
+find_channel(const char *name)
 {
-	if (cache.stale || cache.context == NULL)
-		load_cache();
 	for (int i = 0; i < cache.nchannels; i++)
 		if (strcmp(cache.channels[i].name, name) == 0)
 			return &cache.channels[i];

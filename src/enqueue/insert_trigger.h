@@ -17,12 +17,6 @@
 #define LN_MAX_KEY	255
 
 /*
- * Channel by name as this backend knows it, or NULL. Valid until the next call
- * that may accept invalidations.
- */
-extern const LnChannelRow *ln_enqueue_channel(const char *name);
-
-/*
  * Of the next row that this session inserts: it is invalid for this reason
  * (NULL = not that we knew), so that nothing else of it is checked; its
  * content
