@@ -1461,8 +1461,10 @@ is_code_twice(const Clean *clean, int plus)
 static bool
 code_stands_apart(const Clean *clean, int plus)
 {
-	return clean->kind[plus - 1] != K_DIGIT ||
-		clean->kind[plus + 1 + code_at(clean, plus + 1)->len] != K_DIGIT;
+	int			behind = plus + 1 + code_at(clean, plus + 1)->len;
+
+	return clean->kind[plus - 1] != K_DIGIT || behind == clean->easy.n ||
+		clean->kind[behind] != K_DIGIT;
 }
 
 /*
