@@ -290,11 +290,6 @@ confirm(LnPhone *out)
 	return ln_phone_confirm(out);
 }
 
-/*
- * What safe mode could object to in a row of digits from its shape alone: a
- * date, an IP address, a decimal fraction, two numbers.  Few texts come near,
- * and those take the long way round, where phone_safe.c looks closely.
- */
 /* Is the last group nothing but zeros? */
 static bool
 ends_in_zeros(const Digits *digits)
@@ -316,6 +311,11 @@ may_be_two(const Digits *digits)
 		(digits->gaps >> 7 & (((uint64_t) 1 << (n - 13)) - 1)) != 0;
 }
 
+/*
+ * What safe mode could object to in a row of digits from its shape alone: a
+ * date, an IP address, a decimal fraction, two numbers.  Few texts come near,
+ * and those take the long way round, where phone_safe.c looks closely.
+ */
 static inline bool
 has_odd_shape(const Digits *digits, const Simple *simple)
 {
@@ -1257,7 +1257,7 @@ ln_phone_has_zero_before_code(const Digits *digits, int region)
 
 	if (region >= LN_PHONE_N_REGIONS)
 		return false;
-	code = &phone_codes[phone_plans[region].code];
+	code = ln_phone_own_code(region);
 	rest = digits->n - 1 - code->len;
 	if (digits->d[1] != code->digits[0] ||
 		rest < 2 || rest > LN_PHONE_MAX_NSN ||
@@ -1338,7 +1338,7 @@ ln_phone_begins_with_own_code(const Digits *digits, int region)
 
 	if (digits->plus || region >= LN_PHONE_N_REGIONS)
 		return false;
-	code = &phone_codes[phone_plans[region].code];
+	code = ln_phone_own_code(region);
 	return digits->d[0] == code->digits[0] && digits->n >= code->len &&
 		memcmp(digits->d, code->digits, code->len) == 0;
 }
@@ -1357,8 +1357,7 @@ ln_phone_confirm(LnPhone *out)
 	const PhonePlan *plan;
 	int			index;
 
-	if (out->country_code == 81 && out->national[0] == '0' &&
-		out->national[1] == '0')
+	if (ln_phone_is_japanese_00(out))
 		return ln_phone_refuse(out, LN_PHONE_NOT_VALID, "jp_carrier_code", 0);
 	if (out->country_code == 81 && out->national_len == 9 &&
 		out->national[0] == '6' && out->national[1] == '0')
@@ -1424,25 +1423,7 @@ scan_character(const unsigned char *p, const unsigned char *end, int *len)
 	c = (uint32_t) (*p & 0x0F) << 12 | (uint32_t) (p[1] & 0x3F) << 6 |
 		(p[2] & 0x3F);
 	if (c >= 0x4E00 && c <= 0x9FFF)
-	{
-		switch (c)
-		{
-			case 0x4E00:
-			case 0x4E8C:
-			case 0x4E09:
-			case 0x56DB:
-			case 0x4E94:
-			case 0x516D:
-			case 0x4E03:
-			case 0x516B:
-			case 0x4E5D:
-			case 0x5341:
-			case 0x96F6:
-				return M_NUMERAL;
-			default:
-				return M_ASIAN;
-		}
-	}
+		return ln_phone_is_han_numeral(c) ? M_NUMERAL : M_ASIAN;
 	if (c >= 0xFF10 && c <= 0xFF19)
 		return c - 0xFF10;
 	if (c >= 0x0E00 && c <= 0x0E7F)

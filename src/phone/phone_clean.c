@@ -215,22 +215,11 @@ kind_of(uint32_t c)
 			return K_MASK;
 		case 0xFF03:
 			return K_HASH;
-		case 0x3007:			/* Han numerals */
-		case 0x4E00:
-		case 0x4E8C:
-		case 0x4E09:
-		case 0x56DB:
-		case 0x4E94:
-		case 0x516D:
-		case 0x4E03:
-		case 0x516B:
-		case 0x4E5D:
-		case 0x5341:
-		case 0x96F6:
-			return K_NUMERAL;
 		default:
 			break;
 	}
+	if (ln_phone_is_han_numeral(c))
+		return K_NUMERAL;
 	if (is_asian(c))
 		return K_ASIAN;
 	if (c >= 0x2000 && c <= 0x200A)
@@ -276,12 +265,14 @@ LL, LL, LL, K_OPEN, OO, K_CLOSE, K_DASH, OO};
 #undef SP
 #undef LL
 #undef DD
+
 bool
 ln_phone_is_gap(Kind k)
 {
 	return k == K_DASH || k == K_DOT || k == K_SLASH || k == K_SPACE ||
 		k == K_OPEN || k == K_CLOSE || k == K_FILL || k == K_PLUS;
 }
+
 void
 ln_phone_clean_text(const Text *input, Clean *clean)
 {

@@ -125,8 +125,6 @@ is_separator(uint32_t c)
 	}
 }
 
-
-
 #define OO C_OTHER
 #define RR C_REFUSED
 #define SS C_SEPARATOR
@@ -783,6 +781,7 @@ ln_phone_exact_text(const Text *input, int region, LnPhone *out, Trace *trace)
 	}
 	digits.d = d;
 	digits.at = digit_at;
+	digits.gaps = 0;			/* nobody asks for them here */
 	valid = ln_phone_parse_digits(&digits, region, out);
 	if (out->parsed && extension_len > 0)
 	{

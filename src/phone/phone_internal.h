@@ -32,6 +32,7 @@ typedef struct PhoneCode
 
 /* ";phone-context=+..." is put in front of the number: both fit */
 #define MAX_NUMBER	(2 * LN_PHONE_MAX_CHARS)
+
 /* is digit n the first one behind a separator? */
 #define HAS_GAP(digits, n)	((n) < 64 && ((digits)->gaps >> (n) & 1))
 
@@ -43,6 +44,7 @@ typedef struct PhoneCode
 
 /* longest text that a transform rule puts in front of the digits */
 #define MAX_TRANSFORM	4
+
 /* rescues of the text, and of the digits */
 enum
 {
@@ -132,6 +134,38 @@ enum
 
 #define IS_DIGIT(k)		((k) <= 9)
 #define IS_ALPHA(k)		((k) == C_X || (k) == C_ALPHA)
+
+/* zero (of both forms) to ten, as people write them one by one */
+static inline bool
+ln_phone_is_han_numeral(uint32_t c)
+{
+	switch (c)
+	{
+		case 0x3007:
+		case 0x96F6:
+		case 0x4E00:
+		case 0x4E8C:
+		case 0x4E09:
+		case 0x56DB:
+		case 0x4E94:
+		case 0x516D:
+		case 0x4E03:
+		case 0x516B:
+		case 0x4E5D:
+		case 0x5341:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* one of the numbers 00XY of Japan */
+static inline bool
+ln_phone_is_japanese_00(const LnPhone *p)
+{
+	return p->country_code == 81 && p->national[0] == '0' &&
+		p->national[1] == '0';
+}
 
 /* What a character is, to somebody who looks for a number in a cell. */
 typedef enum Kind

@@ -339,7 +339,6 @@ static int
 find_fraction(const Clean *clean)
 {
 	int			i = clean->last_digit;
-
 	int			k;
 
 	if (clean->dots == 0 || i < 0 || clean->k[i] != 0)
@@ -726,9 +725,7 @@ is_lookalike(const Clean *clean, int i)
 		case 0x0456:
 			return true;
 		default:
-			return clean->kind[i] == K_NUMERAL &&
-				clean->c[i] >= 0x3007 && clean->c[i] <= 0x9FFF &&
-				!(clean->c[i] >= 0x3021 && clean->c[i] <= 0x3289);
+			return ln_phone_is_han_numeral(clean->c[i]);
 	}
 }
 
@@ -745,20 +742,30 @@ begins_with_lookalike(const Clean *clean)
 	return is_lookalike(clean, i - 1);
 }
 
-/* Is this, read with a plus sign, a number other than p? */
-static bool
-differs_with_plus(const Digits *all, int skip, int region, const LnPhone *p)
+/* The digits without the first so many of them. */
+static Digits
+digits_behind(const Digits *all, int skip, bool plus)
 {
 	Digits		digits = *all;
-	LnPhone		other;
 
-	if (digits.n <= skip + 1)
-		return false;
 	digits.d += skip;
 	digits.at += skip;
 	digits.n -= skip;
 	digits.gaps >>= skip;
-	digits.plus = true;
+	digits.plus = plus;
+	return digits;
+}
+
+/* Is this, read with a plus sign, a number other than p? */
+static bool
+differs_with_plus(const Digits *all, int skip, int region, const LnPhone *p)
+{
+	Digits		digits;
+	LnPhone		other;
+
+	if (all->n <= skip + 1)
+		return false;
+	digits = digits_behind(all, skip, true);
 	if (!ln_phone_parse_digits(&digits, region, &other))
 	{
 		const PhoneCode *code = ln_phone_extract_code(digits.d, digits.n);
@@ -769,14 +776,6 @@ differs_with_plus(const Digits *all, int skip, int region, const LnPhone *p)
 			differs_with_plus(all, skip + code->len, region, p);
 	}
 	return strcmp(other.e164, p->e164) != 0;
-}
-
-/* the numbers 00XY of Japan */
-static bool
-is_japanese_00(const LnPhone *p)
-{
-	return p->country_code == 81 && p->national[0] == '0' &&
-		p->national[1] == '0';
 }
 
 /*
@@ -802,7 +801,7 @@ ln_phone_has_other_reading(const Digits *digits, int region, const LnPhone *p)
 		 * refused by name.)
 		 */
 		code = ln_phone_extract_code(d + 2, digits->n - 2);
-		if (p->idd_len != 2 && code != NULL && !is_japanese_00(p) &&
+		if (p->idd_len != 2 && code != NULL && !ln_phone_is_japanese_00(p) &&
 			!(p->idd_len == 3 && HAS_GAP(digits, 3) &&
 			  HAS_GAP(digits, 3 + p->code_len)) &&
 			(HAS_GAP(digits, 2 + code->len) ||
@@ -897,7 +896,7 @@ reads_on(const Clean *clean, int ext_start, int region, const LnPhone *p)
 	digits.at = at;
 	digits.n = 0;
 	digits.gaps = 0;
-	digits.first = clean->first_digit;
+	digits.first = clean->at[clean->first_digit];
 	digits.end = clean->easy.end;
 	digits.plus = clean->first_digit > 0 &&
 		clean->kind[clean->first_digit - 1] == K_PLUS;
@@ -1197,15 +1196,10 @@ static bool
 read_digits(const Digits *all, int skip, bool plus, int region, LnPhone *out,
 			bool *doubled)
 {
-	Digits		digits = *all;
+	Digits		digits = digits_behind(all, skip, plus);
 	const PhoneCode *code;
 
 	*doubled = false;
-	digits.d += skip;
-	digits.at += skip;
-	digits.n -= skip;
-	digits.gaps >>= skip;
-	digits.plus = plus;
 	if (ln_phone_parse_digits(&digits, region, out))
 		return true;
 	if (plus)
@@ -1218,11 +1212,7 @@ read_digits(const Digits *all, int skip, bool plus, int region, LnPhone *out,
 		memcmp(digits.d, code->digits, code->len) != 0 ||
 		memcmp(digits.d + code->len, code->digits, code->len) != 0)
 		return false;
-	digits.d += code->len;
-	digits.at += code->len;
-	digits.n -= code->len;
-	digits.gaps >>= code->len;
-	digits.plus = true;
+	digits = digits_behind(&digits, code->len, true);
 
 	/* or is it written once, and a digit behind it mistyped? */
 	if (ln_phone_is_near(code, digits.d, digits.n))
@@ -1250,13 +1240,8 @@ try_reading(const Digits *digits, int skip, bool plus, int region,
 		return;					/* nothing was rescued */
 	if (!doubled && plus)
 	{
-		Digits		read = *digits;
+		Digits		read = digits_behind(digits, skip, true);
 
-		read.d += skip;
-		read.at += skip;
-		read.n -= skip;
-		read.gaps >>= skip;
-		read.plus = true;
 		if (ln_phone_splits_prefix(&read, &reading))
 			return;
 		if (ln_phone_repeats_code(&read, &reading) &&

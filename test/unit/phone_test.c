@@ -198,6 +198,7 @@ main(void)
 	is("+8 190-1234-5678", "JP", safe, "", "ambiguous", 1);
 	is("090-1234-XXXX", "JP", safe, "", "masked", 10);
 	is("%2B819087654321", "JP", safe, "+819087654321", "ok", 0);
+	is("+81+81", "TH", safe, "", "not_a_number", 4);
 	p = parse("03-1234-5678 ext. 12", "JP", safe);
 	ok(p.valid && p.rule == NULL && strcmp(p.extension, "12") == 0 &&
 	   p.extension_len == 2, "an extension of the library has no rule");
