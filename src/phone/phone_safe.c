@@ -1593,10 +1593,22 @@ read_text(const Text *input, int region, bool simple, int depth, LnPhone *out)
 	if (begins_with_lookalike(&clean))
 		return ln_phone_refuse(out, LN_PHONE_LETTERS, "letters",
 							   clean.at[clean.first_digit - 1]);
-	if (valid)
-		return accept(input, &clean, &trace, region, depth, out);
-
 	first = *out;
+	if (valid)
+	{
+		if (accept(input, &clean, &trace, region, depth, out) &&
+			out->rule != NULL)
+		{
+			/* the same number twice, which libphonenumber read once */
+			if (strcmp(first.e164, out->e164) != 0)
+				return ln_phone_refuse(out, LN_PHONE_AMBIGUOUS,
+									   "two_readings",
+									   clean.at[clean.first_digit]);
+			out->rule = NULL;
+		}
+		return out->valid;
+	}
+
 	if (clean.n_digits == 0 ||
 		ln_phone_find_ascii(input->c, 0, input->n, ";phone-context=") >= 0)
 		goto no_number;
