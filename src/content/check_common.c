@@ -26,13 +26,7 @@ ln_check_get(LnChecker *c, const LnPathSegment *up, uint32_t object,
 	uint32_t	node = ln_json_find(c->tree, object, key, len);
 	LnPathSegment seg = {up, key, len, 0};
 
-	if (node == 0)
-	{
-		if (required)
-			ln_check_report(c, &seg, LN_RULE_PROPERTY_MISSING, "is required");
-		return 0;
-	}
-	if (c->tree->nodes[node].type == LN_JSON_NULL)
+	if (node == 0 || c->tree->nodes[node].type == LN_JSON_NULL)
 	{
 		if (required)
 			ln_check_report(c, &seg, LN_RULE_PROPERTY_MISSING, "is required");

@@ -254,8 +254,6 @@ fault(const LnJsonTree *design, uint32_t d, uint32_t *where)
 	uint32_t	i;
 
 	*where = d;
-	if (node->key != NULL && node->key_len > 0 && node->key[0] == '{')
-		return "the name of a member must not begin with a brace";
 	if (node->type == LN_JSON_NUMBER && node->str == NULL)
 		return "the number is out of range";
 	if (node->type == LN_JSON_STRING)
@@ -284,33 +282,25 @@ fault(const LnJsonTree *design, uint32_t d, uint32_t *where)
 		return "the array has too many elements";
 	for (i = d + 1; i < node->end; i = design->nodes[i].end)
 	{
-		uint32_t	child = i;
+		const LnJsonNode *child = &design->nodes[i];
+		uint32_t	value = i;
 		const char *what;
 
+		*where = i;
+		if (node->type == LN_JSON_OBJECT && child->key_len > 0 &&
+			child->key[0] == '{')
+			return "the name of a member must not begin with a brace";
 		if (node->type == LN_JSON_ARRAY &&
 			modifier(design, i) != MODIFIER_NONE)
 		{
 			/* below the modifier, whose name is no member */
-			uint32_t	j;
-
-			child = i + 1;
-			*where = child;
-			if (design->nodes[child].type == LN_JSON_STRING ||
-				design->nodes[child].type == LN_JSON_NUMBER)
-				continue;
-			for (j = child + 1; j < design->nodes[child].end;
-				 j = design->nodes[j].end)
-			{
-				if (design->nodes[child].type == LN_JSON_ARRAY)
-					return "an array within {repeat} or {optional} must be in "
-						"an object";
-				what = fault(design, j, where);
-				if (what != NULL)
-					return what;
-			}
-			continue;
+			value = *where = i + 1;
+			if (design->nodes[value].type == LN_JSON_ARRAY &&
+				design->nodes[value].count > 0)
+				return "an array within {repeat} or {optional} must be in "
+					"an object";
 		}
-		what = fault(design, child, where);
+		what = fault(design, value, where);
 		if (what != NULL)
 			return what;
 	}

@@ -141,6 +141,7 @@ test_faults(void)
 	fault_is("[\"{\"]", "[0]",
 			 "an opening brace is not closed; one that stands for itself is doubled");
 	fault_is("[\"{}\"]", "[0]", "a place has no name");
+	fault_is("[{\"{repeat}\": \"{}\"}]", "[0].{repeat}", "a place has no name");
 	fault_is("[{\"{a}\": 1}]", "[0].{a}", "the name of a member must not begin with a brace");
 	fault_is("[{\"{repeat}\": {\"a\": 1}}]", "", "");
 	fault_is("[{\"a\": {\"{repeat}\": 1}}]", "[0].a.{repeat}", "the name of a member must not begin with a brace");
