@@ -25,6 +25,7 @@
 #include "utils/numeric.h"
 
 #include "compat.h"
+#include "content/check_common.h"
 #include "content/message_funcs.h"
 
 /* "name": 'text' or null */
@@ -76,7 +77,6 @@ static void add_button(JsonbParseState **ps, text * label, text * uri);
 static Jsonb *with_options(JsonbValue *value, Jsonb *options);
 static Datum key_value_object(text * key, text * value, bool is_button);
 static Datum pairs(FunctionCallInfo fcinfo, bool is_button);
-static void check_built_messages(Jsonb *messages);
 static void raise_statement_fault(const char *what,
 								  const LnContentFinding *first);
 
@@ -170,13 +170,15 @@ line_notify_messages(PG_FUNCTION_ARGS)
 {
 	JsonbParseState *ps = NULL;
 	ArrayType  *array = ARG_ARRAY(0);
+	LnContentFinding first;
 	Jsonb	   *result;
 
 	begin_array(&ps);
 	if (array != NULL)
 		add_elements(&ps, array);
 	result = JsonbValueToJsonb(end_array(&ps));
-	check_built_messages(result);
+	if (ln_check_flexible(result, NULL, false, &first) > 0)
+		raise_statement_fault("messages", &first);
 	PG_RETURN_JSONB_P(result);
 }
 
@@ -639,22 +641,17 @@ static Datum
 key_value_object(text * key, text * value, bool is_button)
 {
 	JsonbParseState *ps = NULL;
-	const char *k = key ? VARDATA_ANY(key) : NULL;
-	int			len = key ? VARSIZE_ANY_EXHDR(key) : 0;
-	bool		good = len >= 1 && len <= 64;
-	int			i;
 
-	for (i = 0; good && i < len; i++)
-		good = (k[i] >= 'a' && k[i] <= 'z') || (k[i] >= 'A' && k[i] <= 'Z') ||
-			(k[i] >= '0' && k[i] <= '9') || k[i] == '_';
-	if (!good)
+	if (key == NULL ||
+		!ln_check_is_key(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key),
+						 LN_CHECK_MAX_KEY))
 		ereport(
 				ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 is_button ? errmsg("invalid button key")
 				 : errmsg("invalid item key"),
-				 errdetail("Keys are 1 to 64 letters, digits and "
-						   "underscores."),
+				 errdetail("Keys are 1 to %d letters, digits and "
+						   "underscores.", LN_CHECK_MAX_KEY),
 				 errhint(
 						 "The keys are listed in LINE's catalogue, for "
 						 "example \"%s\".",
@@ -701,15 +698,6 @@ pairs(FunctionCallInfo fcinfo, bool is_button)
 							 is_button);
 	PG_RETURN_ARRAYTYPE_P(construct_array(elems, n / 2, JSONBOID, -1, false,
 										  TYPALIGN_INT));
-}
-
-static void
-check_built_messages(Jsonb *messages)
-{
-	LnContentFinding first;
-
-	if (ln_check_flexible(messages, false, NULL, false, &first) > 0)
-		raise_statement_fault("messages", &first);
 }
 
 /* values from data are not the builder's business */

@@ -130,8 +130,8 @@ has_prefix(const char *str, size_t len, const char *prefix, size_t plen)
 	return true;
 }
 
-static bool
-is_hex(char ch)
+bool
+ln_check_is_hex(char ch)
 {
 	return (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'f') ||
 		(ch >= 'A' && ch <= 'F');
@@ -251,7 +251,8 @@ ln_check_url(LnChecker *c, const LnPathSegment *seg, uint32_t node,
 			return;
 		}
 		if (ch == '%' &&
-			(i + 2 >= urllen || !is_hex(url[i + 1]) || !is_hex(url[i + 2])))
+			(i + 2 >= urllen || !ln_check_is_hex(url[i + 1]) ||
+			 !ln_check_is_hex(url[i + 2])))
 		{
 			ln_check_report(c, seg, LN_RULE_URL_MALFORMED,
 							"the %% at character %zu is not followed by two"
@@ -353,11 +354,21 @@ string_size(const char *str, size_t len)
 
 		if (ch == '"' || ch == '\\')
 			size += 1;
-
 		else if (ch < ' ')
 			size += strchr("\b\f\n\r\t", ch) != NULL && ch != '\0' ? 1 : 5;
 	}
 	return size;
+}
+
+/*
+ * May it have more bytes than that as JSON?  Spares the walk for what cannot:
+ * escapes make a string at most six times longer, quotes, comma and colon add
+ * six bytes to a node.
+ */
+bool
+ln_check_may_exceed(const LnJsonTree *tree, size_t size)
+{
+	return tree->n_bytes * 6 + (size_t) tree->n_nodes * 8 > size;
 }
 
 /* bytes of a subtree as JSON without blanks */

@@ -21,6 +21,9 @@
 /* no more elements of an over-long array are looked into */
 #define LN_CHECK_MAX_LOOKED_AT	64
 
+/* of template, item and button keys; ours: longer than any key seen */
+#define LN_CHECK_MAX_KEY		64
+
 typedef struct LnPathSegment
 {
 	const struct LnPathSegment *up;
@@ -49,12 +52,11 @@ typedef struct LnTextFacts
 } LnTextFacts;
 
 /* how a text is treated */
-#define TEXT_REQUIRED		0x01	/* missing is an error */
-#define TEXT_EMPTY_OK		0x02
-#define TEXT_BLANK_OK		0x04
-#define TEXT_BLANK_WARN		0x08	/* blank is a warning only */
-#define TEXT_NO_BREAKS		0x10	/* warn of line breaks */
-#define TEXT_CLUSTERS		0x20	/* LINE counts grapheme clusters */
+#define TEXT_EMPTY_OK		0x01
+#define TEXT_BLANK_OK		0x02
+#define TEXT_BLANK_WARN		0x04	/* blank is a warning only */
+#define TEXT_NO_BREAKS		0x08	/* warn of line breaks */
+#define TEXT_CLUSTERS		0x10	/* LINE counts grapheme clusters */
 
 /* what an address is for, which decides about its scheme */
 typedef enum LnUrlUse
@@ -80,8 +82,10 @@ extern bool ln_check_same_name(const char *a, size_t alen,
 							   const char *b, size_t blen);
 extern void ln_check_names(LnChecker *c, const LnPathSegment *seg,
 						   uint32_t object, const char *names);
+extern bool ln_check_may_exceed(const LnJsonTree *tree, size_t size);
 extern size_t ln_check_json_size(const LnJsonTree *tree, uint32_t node);
 extern void ln_check_scan(const char *str, size_t len, LnTextFacts *facts);
+extern bool ln_check_is_hex(char ch);
 extern bool ln_check_is_key(const char *str, size_t len, size_t max);
 extern bool ln_check_string_is(const LnJsonNode *node,
 							   const char *str, size_t len);

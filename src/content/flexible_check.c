@@ -212,6 +212,10 @@ typedef struct Found
 	uint32_t	at[LN_SCHEMA_WIDEST];	/* nodes of the right type, or 0 */
 } Found;
 
+#if LN_SCHEMA_WIDEST > 32
+#error "an object of line_schema.h has more properties than Found has bits"
+#endif
+
 static void check_union(LnChecker *c, const LnPathSegment *seg, uint32_t node,
 						UnionId which, Place place);
 static void check_object(LnChecker *c, const LnPathSegment *seg,
@@ -347,7 +351,8 @@ report_type(LnChecker *c, const LnPathSegment *type_seg, UnionId which)
 		rule = LN_RULE_TEMPLATE_TYPE_UNKNOWN;
 
 	words[0] = '\0';
-	for (i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+	for (i = 0; i < sizeof(members) / sizeof(members[0]) &&
+		 used < sizeof(words); i++)
 	{
 		if (members[i].in == which && members[i].object != OBJECT_None)
 			used += (size_t) snprintf(words + used, sizeof(words) - used,
@@ -424,11 +429,7 @@ check_flex_size(LnChecker *c, const LnPathSegment *seg, uint32_t node,
 	size_t		warn = bubble ? WARN_BUBBLE_BYTES : WARN_CAROUSEL_BYTES;
 	size_t		size;
 
-	/*
-	 * Skip the second walk for what cannot be large: escapes make a string at
-	 * most six times longer, quotes, comma and colon add six bytes to a node.
-	 */
-	if (c->tree->n_bytes * 6 + (size_t) c->tree->n_nodes * 8 <= warn)
+	if (!ln_check_may_exceed(c->tree, warn))
 		return;
 	size = ln_check_json_size(c->tree, node);
 	if (size > max)
@@ -692,7 +693,7 @@ report_unknown(LnChecker *c, const LnPathSegment *seg,
  * 32 bits is not.
  */
 static bool
-whole_number(const LnJsonNode *node, long *value)
+whole_number(const LnJsonNode *node, int64_t *value)
 {
 	uint32_t	i = 0;
 	bool		minus = node->len > 0 && node->str[0] == '-';
@@ -725,7 +726,7 @@ check_value(LnChecker *c, const LnPathSegment *seg, uint32_t node,
 {
 	const LnJsonNode *n = &c->tree->nodes[node];
 	const char *type = NULL;
-	long		value;
+	int64_t		value;
 
 	switch ((PropertyKind) p->kind)
 	{
@@ -823,9 +824,7 @@ is_color(const char *str, uint32_t len)
 		return false;
 	for (i = 1; i < len; i++)
 	{
-		if (!((str[i] >= '0' && str[i] <= '9') ||
-			  (str[i] >= 'a' && str[i] <= 'f') ||
-			  (str[i] >= 'A' && str[i] <= 'F')))
+		if (!ln_check_is_hex(str[i]))
 			return false;
 	}
 	return true;
@@ -951,10 +950,10 @@ check_string(LnChecker *c, const LnPathSegment *seg, uint32_t node,
 
 /* does the UTF-16 unit at index of a valid text begin a $? */
 static bool
-is_dollar_at(const char *str, size_t len, long index)
+is_dollar_at(const char *str, size_t len, int64_t index)
 {
 	size_t		i;
-	long		unit = 0;
+	int64_t		unit = 0;
 
 	for (i = 0; i < len; i++)
 	{
@@ -978,7 +977,7 @@ check_emojis(LnChecker *c, const LnPathSegment *seg, uint32_t text,
 	LnPathSegment emojis_seg = {seg, LIT("emojis"), 0};
 	LnPathSegment emoji_seg = {&emojis_seg, NULL, 0, 0};
 	LnPathSegment index_seg = {&emoji_seg, LIT("index"), 0};
-	long		seen[MAX_EMOJIS];
+	int64_t		seen[MAX_EMOJIS];
 	uint32_t	i;
 	uint32_t	n;
 
@@ -1003,7 +1002,7 @@ check_emojis(LnChecker *c, const LnPathSegment *seg, uint32_t text,
 			!is_dollar_at(nodes[text].str, nodes[text].len, seen[n]))
 			ln_check_report(c, &index_seg, LN_RULE_EMOJI_INDEX,
 							"there is no $ at unit %ld of the text (UTF-16,"
-							" from 0)", seen[n]);
+							" from 0)", (long) seen[n]);
 		for (k = 0; k < n; k++)
 		{
 			if (seen[k] == seen[n])

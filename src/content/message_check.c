@@ -27,7 +27,6 @@
 #define MAX_CONTENT				300 /* the same */
 #define MAX_URL					1000
 #define MAX_UNIT				30
-#define MAX_KEY					64	/* ours: longer than any key seen */
 
 /*
  * LINE says 2 MB and not whether M is 1000 or 1024 squared, so we refuse above
@@ -54,6 +53,7 @@ const LnRuleInfo ln_message_rules[LN_RULE_COUNT] =
 
 static void check_template_body(LnChecker *c, const LnPathSegment *seg,
 								uint32_t body);
+static void check_size(LnChecker *c, const LnPathSegment *seg);
 static void check_template_key(LnChecker *c, const LnPathSegment *up,
 							   const char *key, size_t len);
 static void check_units(LnChecker *c, const LnPathSegment *seg,
@@ -79,11 +79,7 @@ ln_message_check_request(LnCheck *check, LnMessageKind kind,
 		return;
 	}
 
-	if (request->n_bytes > MAX_REQUEST_BYTES / 8 &&
-		ln_check_json_size(request, 0) > MAX_REQUEST_BYTES)
-		ln_check_report(&c, NULL, LN_RULE_REQUEST_TOO_LARGE,
-						"the request has more than 2 MB");
-
+	check_size(&c, NULL);
 	for (i = 1; i < root->end; i = request->nodes[i].end)
 	{
 		const LnJsonNode *node = &request->nodes[i];
@@ -168,10 +164,7 @@ ln_message_check_template(LnCheck *check, const char *key, size_t keylen,
 							"the body must be a JSON object");
 		else
 		{
-			if (body->n_bytes > MAX_REQUEST_BYTES / 8 &&
-				ln_check_json_size(body, 0) > MAX_REQUEST_BYTES)
-				ln_check_report(&c, &seg, LN_RULE_REQUEST_TOO_LARGE,
-								"the request has more than 2 MB");
+			check_size(&c, &seg);
 			check_template_body(&c, &seg, 0);
 		}
 	}
@@ -189,10 +182,7 @@ ln_message_check_messages(LnCheck *check, const LnJsonTree *messages)
 						"the messages must be a JSON array");
 		return;
 	}
-	if (messages->n_bytes > MAX_REQUEST_BYTES / 8 &&
-		ln_check_json_size(messages, 0) > MAX_REQUEST_BYTES)
-		ln_check_report(&c, &seg, LN_RULE_REQUEST_TOO_LARGE,
-						"the request has more than 2 MB");
+	check_size(&c, &seg);
 	ln_flexible_check(&c, &seg, 0);
 }
 
@@ -216,6 +206,15 @@ ln_message_report(LnCheck *check, LnRule rule, const char *path,
 	ln_check_report(&c, path[0] ? &seg : NULL, rule, "%s", message);
 }
 
+static void
+check_size(LnChecker *c, const LnPathSegment *seg)
+{
+	if (ln_check_may_exceed(c->tree, MAX_REQUEST_BYTES) &&
+		ln_check_json_size(c->tree, 0) > MAX_REQUEST_BYTES)
+		ln_check_report(c, seg, LN_RULE_REQUEST_TOO_LARGE,
+						"the request has more than 2 MB");
+}
+
 /*
  * Template messages
  */
@@ -226,22 +225,58 @@ check_template_key(LnChecker *c, const LnPathSegment *up,
 {
 	LnPathSegment seg = {up, LIT("templateKey"), 0};
 
-	if (!ln_check_is_key(key, len, MAX_KEY))
+	if (!ln_check_is_key(key, len, LN_CHECK_MAX_KEY))
 		ln_check_report(c, &seg, LN_RULE_TEMPLATE_KEY_INVALID,
 						"must be 1 to %d letters, digits and"
-						" underscores", MAX_KEY);
+						" underscores", LN_CHECK_MAX_KEY);
 }
 
 /*
- * One item; content is limited to max.  seen are the n_seen keys before it.
+ * The key of an item or button.  seen are the n_seen keys before it, all of
+ * which are where.
  */
+static void
+check_member_key(LnChecker *c, const LnPathSegment *seg, uint32_t node,
+				 const char *name, size_t len, LnRule invalid,
+				 LnRule duplicate, const char *where,
+				 const LnJsonNode **seen, int *n_seen)
+{
+	uint32_t	key = ln_check_get(c, seg, node, name, len, LN_JSON_STRING,
+								   true);
+	const LnJsonNode *k = &c->tree->nodes[key];
+	LnPathSegment key_seg = {seg, name, len, 0};
+	int			i;
+
+	if (key == 0)
+		return;
+	if (!ln_check_is_key(k->str, k->len, LN_CHECK_MAX_KEY))
+	{
+		ln_check_report(c, &key_seg, invalid,
+						"must be 1 to %d letters, digits and underscores",
+						LN_CHECK_MAX_KEY);
+		return;
+	}
+	for (i = 0; i < *n_seen; i++)
+	{
+		if (ln_check_string_is(seen[i], k->str, k->len))
+		{
+			ln_check_report(c, &key_seg, duplicate,
+							"\"%.*s\" occurs twice%s", (int) k->len, k->str,
+							where);
+			break;
+		}
+	}
+	if (*n_seen <= LN_CHECK_MAX_LOOKED_AT)
+		seen[(*n_seen)++] = k;
+}
+
+/* One item; content is limited to max. */
 static void
 check_item(LnChecker *c, const LnPathSegment *seg, uint32_t node, size_t max,
 		   const LnJsonNode **seen, int *n_seen)
 {
 	const LnJsonNode *nodes = c->tree->nodes;
 	uint32_t	content;
-	uint32_t	key;
 
 	if (nodes[node].type != LN_JSON_OBJECT)
 	{
@@ -250,34 +285,9 @@ check_item(LnChecker *c, const LnPathSegment *seg, uint32_t node, size_t max,
 		return;
 	}
 
-	key = ln_check_get(c, seg, node, LIT("itemKey"), LN_JSON_STRING, true);
-	if (key != 0)
-	{
-		const LnJsonNode *k = &nodes[key];
-		LnPathSegment key_seg = {seg, LIT("itemKey"), 0};
-		int			i;
-
-		if (!ln_check_is_key(k->str, k->len, MAX_KEY))
-			ln_check_report(c, &key_seg, LN_RULE_ITEM_KEY_INVALID,
-							"must be 1 to %d letters, digits and"
-							" underscores", MAX_KEY);
-		else
-		{
-			for (i = 0; i < *n_seen; i++)
-			{
-				if (ln_check_string_is(seen[i], k->str, k->len))
-				{
-					ln_check_report(c, &key_seg, LN_RULE_ITEM_KEY_DUPLICATE,
-									"\"%.*s\" occurs twice among"
-									" emphasizedItem and items",
-									(int) k->len, k->str);
-					break;
-				}
-			}
-			if (*n_seen <= LN_CHECK_MAX_LOOKED_AT)
-				seen[(*n_seen)++] = k;
-		}
-	}
+	check_member_key(c, seg, node, LIT("itemKey"), LN_RULE_ITEM_KEY_INVALID,
+					 LN_RULE_ITEM_KEY_DUPLICATE,
+					 " among emphasizedItem and items", seen, n_seen);
 	content = ln_check_get_text(c, seg, node, LIT("content"), true);
 	if (content != 0)
 	{
@@ -294,7 +304,6 @@ check_button(LnChecker *c, const LnPathSegment *seg, uint32_t node,
 {
 	const LnJsonNode *nodes = c->tree->nodes;
 	uint32_t	url;
-	uint32_t	key;
 
 	if (nodes[node].type != LN_JSON_OBJECT)
 	{
@@ -303,33 +312,9 @@ check_button(LnChecker *c, const LnPathSegment *seg, uint32_t node,
 		return;
 	}
 
-	key = ln_check_get(c, seg, node, LIT("buttonKey"), LN_JSON_STRING, true);
-	if (key != 0)
-	{
-		const LnJsonNode *k = &nodes[key];
-		LnPathSegment key_seg = {seg, LIT("buttonKey"), 0};
-		int			i;
-
-		if (!ln_check_is_key(k->str, k->len, MAX_KEY))
-			ln_check_report(c, &key_seg, LN_RULE_BUTTON_KEY_INVALID,
-							"must be 1 to %d letters, digits and"
-							" underscores", MAX_KEY);
-		else
-		{
-			for (i = 0; i < *n_seen; i++)
-			{
-				if (ln_check_string_is(seen[i], k->str, k->len))
-				{
-					ln_check_report(c, &key_seg, LN_RULE_BUTTON_KEY_DUPLICATE,
-									"\"%.*s\" occurs twice", (int) k->len,
-									k->str);
-					break;
-				}
-			}
-			if (*n_seen <= LN_CHECK_MAX_LOOKED_AT)
-				seen[(*n_seen)++] = k;
-		}
-	}
+	check_member_key(c, seg, node, LIT("buttonKey"),
+					 LN_RULE_BUTTON_KEY_INVALID, LN_RULE_BUTTON_KEY_DUPLICATE,
+					 "", seen, n_seen);
 	url = ln_check_get_text(c, seg, node, LIT("url"), true);
 	if (url != 0)
 	{

@@ -253,14 +253,9 @@ ln_check_template(const char *template_key, Jsonb *body,
 					 refuse_unknown, first);
 }
 
-/*
- * notificationDisabled is a boolean column of the outbox, and LINE takes it
- * for flexible messages, so there is nothing to check about it.
- */
 int
-ln_check_flexible(Jsonb *messages, bool has_notification_disabled,
-				  const char *aggregation_unit, bool refuse_unknown,
-				  LnContentFinding *first)
+ln_check_flexible(Jsonb *messages, const char *aggregation_unit,
+				  bool refuse_unknown, LnContentFinding *first)
 {
 	return run_check(LN_MESSAGE_FLEXIBLE, NULL, messages, aggregation_unit,
 					 refuse_unknown, first);
@@ -626,7 +621,6 @@ keep_first(void *arg, const LnFinding *finding)
 	LnContentFinding *first = (LnContentFinding *) arg;
 	const LnRuleInfo *info = &ln_message_rules[finding->rule];
 
-	first->is_error = finding->severity == LN_SEVERITY_ERROR;
 	first->is_row_fault = info->fault == LN_FAULT_ROW;
 	first->rule = info->name;
 	to_server(first->path, sizeof(first->path), finding->path);

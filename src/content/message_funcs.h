@@ -15,7 +15,6 @@
 /* path and message are in the encoding of the database */
 typedef struct LnContentFinding
 {
-	bool		is_error;
 	bool		is_row_fault;	/* park the row instead of an ERROR */
 	char		path[LN_FINDING_PATH_LEN];	/* "" for the message as a whole */
 	const char *rule;			/* static */
@@ -31,13 +30,13 @@ typedef struct LnContentFinding
  * result memory.
  *
  * The names of aggregation units are ASCII; aggregation_unit may be NULL, and
- * so may body.
+ * so may body.  notification_disabled is a boolean column, and LINE takes it
+ * for flexible messages, so there is nothing to check about it.
  */
 extern int	ln_check_template(const char *template_key, Jsonb *body,
 							  const char *aggregation_unit,
 							  bool refuse_unknown, LnContentFinding *first);
-extern int	ln_check_flexible(Jsonb *messages, bool has_notification_disabled,
-							  const char *aggregation_unit,
+extern int	ln_check_flexible(Jsonb *messages, const char *aggregation_unit,
 							  bool refuse_unknown, LnContentFinding *first);
 
 /* A NOTICE for each warning about a content that has passed the above. */

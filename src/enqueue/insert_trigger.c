@@ -47,6 +47,7 @@
 #include "compat.h"
 #include "content/approval.h"
 #include "content/message_funcs.h"
+#include "content/use_case.h"
 #include "db/dedup.h"
 #include "db/message_id.h"
 #include "db/policy.h"
@@ -120,7 +121,7 @@ typedef struct Places
 typedef struct Row
 {
 	TupleDesc	desc;
-	int			attno[NCOLS];	/* 1-based */
+	const int  *attno;			/* of Places */
 	Datum	   *values;
 	bool	   *nulls;
 	bool	   *replace;
@@ -270,7 +271,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 					 errmsg("sequence message_id_seq of line_notify is missing")));
 		fcinfo->flinfo->fn_extra = places;
 	}
-	memcpy(row.attno, places->attno, sizeof(row.attno));
+	row.attno = places->attno;
 	row.values = palloc(sizeof(Datum) * row.desc->natts);
 	row.nulls = palloc(sizeof(bool) * row.desc->natts);
 	row.replace = palloc0(sizeof(bool) * row.desc->natts);
@@ -504,6 +505,8 @@ check_content(Row *row, const LnChannelRow *channel,
 	const char *fault = NULL;
 	LnContentFinding finding;
 	LnRefusal	refusal;
+	char	   *template_key;
+	Jsonb	   *content;
 	char	   *unit = NULL;
 	int			priority;
 
@@ -565,30 +568,23 @@ check_content(Row *row, const LnChannelRow *channel,
 		unit = TextDatumGetCString(VALUE(row, COL_AGGREGATION_UNIT));
 	else if (!IS_NULL(row, COL_USE_CASE))
 	{
-		Oid			output;
-		bool		varlena;
-
 		/* else LINE's statistics of the first month would be lost */
-		getTypeOutputInfo(
-						  TupleDescAttr(row->desc, row->attno[COL_USE_CASE] - 1)->atttypid,
-						  &output, &varlena);
-		unit = OidOutputFunctionCall(output, VALUE(row, COL_USE_CASE));
+		unit = ln_use_case_key(DatumGetObjectId(VALUE(row, COL_USE_CASE)));
 		if (strlen(unit) > 30)
 			unit[30] = '\0';	/* LINE's limit */
 		set_value(row, COL_AGGREGATION_UNIT, CStringGetTextDatum(unit));
 	}
 
-	memset(&finding, 0, sizeof(finding));
+	template_key = template
+		? TextDatumGetCString(VALUE(row, COL_TEMPLATE_KEY)) : NULL;
+	content = !template ? DatumGetJsonbP(VALUE(row, COL_MESSAGES))
+		: IS_NULL(row, COL_BODY) ? NULL
+		: DatumGetJsonbP(VALUE(row, COL_BODY));
 	if (template
-		? ln_check_template(TextDatumGetCString(
-												VALUE(row, COL_TEMPLATE_KEY)),
-							IS_NULL(row, COL_BODY)
-							? NULL
-							: DatumGetJsonbP(VALUE(row, COL_BODY)),
-							unit, channel->refuse_unknown, &finding) > 0
-		: ln_check_flexible(DatumGetJsonbP(VALUE(row, COL_MESSAGES)),
-							!IS_NULL(row, COL_NOTIFICATION_DISABLED), unit,
-							channel->refuse_unknown, &finding) > 0)
+		? ln_check_template(template_key, content, unit,
+							channel->refuse_unknown, &finding) > 0
+		: ln_check_flexible(content, unit, channel->refuse_unknown,
+							&finding) > 0)
 	{
 		if (!finding.is_row_fault && !content_is_data)
 			statement_fault(
@@ -603,24 +599,14 @@ check_content(Row *row, const LnChannelRow *channel,
 		fault = buf;
 	}
 	else if (ln_guc_content_warnings == LN_CONTENT_WARNINGS_NOTICE)
-		ln_notice_warnings(template ? TextDatumGetCString(
-														  VALUE(row, COL_TEMPLATE_KEY)) : NULL,
-						   !template ? DatumGetJsonbP(VALUE(row, COL_MESSAGES))
-						   : IS_NULL(row, COL_BODY) ? NULL
-						   : DatumGetJsonbP(VALUE(row, COL_BODY)));
+		ln_notice_warnings(template_key, content);
 
-	if (!ln_approval_check(
-						   cache.approvals, channel->name, channel->region,
+	if (!ln_approval_check(cache.approvals, channel->name, channel->region,
 						   channel->catalogue_only,
 						   IS_NULL(row, COL_USE_CASE)
 						   ? InvalidOid
 						   : DatumGetObjectId(VALUE(row, COL_USE_CASE)),
-						   template ? TextDatumGetCString(VALUE(row, COL_TEMPLATE_KEY))
-						   : NULL,
-						   !template ? DatumGetJsonbP(VALUE(row, COL_MESSAGES))
-						   : IS_NULL(row, COL_BODY) ? NULL
-						   : DatumGetJsonbP(VALUE(row, COL_BODY)),
-						   &refusal))
+						   template_key, content, &refusal))
 	{
 		if (content_is_data)
 			return "approval: not approved";
