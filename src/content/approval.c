@@ -17,13 +17,10 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
 
 #include "compat.h"
 #include "content/approval.h"
@@ -31,6 +28,7 @@
 #include "content/encoding.h"
 #include "content/message_check.h"
 #include "content/message_funcs.h"
+#include "content/use_case.h"
 
 PG_FUNCTION_INFO_V1(line_notify_design_mismatch);
 PG_FUNCTION_INFO_V1(line_notify_design_fault);
@@ -61,9 +59,12 @@ typedef struct Key
 	char	   *region;
 } Key;
 
+static const char approvals_hint[] =
+"View line_notify.approvals lists what was approved; "
+"line_notify.set_approval() changes it.";
+
 struct LnApprovals
 {
-	Oid			relids[3];
 	Approval   *approvals;
 	int			napprovals;
 	Design	   *designs;
@@ -90,7 +91,7 @@ static bool check_member(const LnApprovals *a, const char *kind,
 						 const char *region, const LnJsonTree *tree,
 						 uint32_t object, const char *member,
 						 LnRefusal *refusal);
-static char *use_case_name(Oid use_case);
+static const char *use_case_name(Oid use_case);
 static char *server_text(const char *utf8, int len);
 
 LnApprovals *
@@ -98,11 +99,6 @@ ln_approval_load(void)
 {
 	MemoryContext context = CurrentMemoryContext;
 	LnApprovals *a = palloc0(sizeof(LnApprovals));
-	Oid			nsp = get_namespace_oid("line_notify", false);
-
-	a->relids[0] = get_relname_relid("approval", nsp);
-	a->relids[1] = get_relname_relid("design", nsp);
-	a->relids[2] = get_relname_relid("template_catalogue", nsp);
 
 	a->napprovals = read_table(
 							   "SELECT channel, status, use_case FROM "
@@ -207,13 +203,6 @@ compare_keys(const void *a, const void *b)
 }
 
 bool
-ln_approval_depends_on(const LnApprovals *a, Oid relid)
-{
-	return a != NULL && (relid == a->relids[0] || relid == a->relids[1] ||
-						 relid == a->relids[2]);
-}
-
-bool
 ln_approval_check(const LnApprovals *a, const char *channel,
 				  const char *region, bool catalogue_only, Oid use_case,
 				  const char *template_key, Jsonb *content,
@@ -252,9 +241,7 @@ check_use_case(const LnApprovals *a, const char *channel, Oid use_case,
 		refusal->message =
 			psprintf("use case %s of channel \"%s\" is suspended",
 					 use_case_name(use_case), channel);
-		refusal->hint =
-			psprintf("View line_notify.approvals lists what was approved; "
-					 "line_notify.set_approval() changes it.");
+		refusal->hint = approvals_hint;
 		return false;
 	}
 	/* a template implies its use case, which was reviewed with it */
@@ -269,10 +256,7 @@ check_use_case(const LnApprovals *a, const char *channel, Oid use_case,
 				   "a message through channel \"%s\" needs an approved use "
 				   "case",
 				   channel);
-	refusal->hint = psprintf(
-							 "View line_notify.approvals lists what was "
-							 "approved; line_notify.set_approval() changes "
-							 "it.");
+	refusal->hint = approvals_hint;
 	return false;
 }
 
@@ -323,11 +307,9 @@ check_designs(const LnApprovals *a, const char *channel, Oid use_case,
 					 nearest->name, path);
 	}
 	else
-		refusal->detail =
-			psprintf("Every design of the use case is suspended.");
-	refusal->hint = psprintf(
-							 "View line_notify.designs lists what was "
-							 "approved; line_notify.set_design() changes it.");
+		refusal->detail = "Every design of the use case is suspended.";
+	refusal->hint = "View line_notify.designs lists what was approved; "
+		"line_notify.set_design() changes it.";
 	return false;
 }
 
@@ -408,19 +390,17 @@ check_key(const LnApprovals *a, const char *kind, const char *region,
 	refusal->detail =
 		psprintf("%s: the channel takes the listed keys of region %s only.",
 				 path, region);
-	refusal->hint = psprintf(
-							 "Add it to line_notify.template_catalogue, or "
-							 "switch catalogue_only of the channel off.");
+	refusal->hint = "Add it to line_notify.template_catalogue, or switch "
+		"catalogue_only of the channel off.";
 	return false;
 }
 
-static char *
+static const char *
 use_case_name(Oid use_case)
 {
 	if (!OidIsValid(use_case))
-		return pstrdup("(none)");
-	return DatumGetCString(DirectFunctionCall1(enum_out,
-											   ObjectIdGetDatum(use_case)));
+		return "(none)";
+	return ln_use_case_key(use_case);
 }
 
 static char *

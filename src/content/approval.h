@@ -17,9 +17,9 @@ typedef struct LnApprovals LnApprovals;
 typedef struct LnRefusal
 {
 	const char *rule;			/* as check_message() calls it; static */
-	char	   *message;
-	char	   *detail;			/* or NULL */
-	char	   *hint;			/* or NULL */
+	const char *message;
+	const char *detail;			/* or NULL */
+	const char *hint;			/* or NULL */
 } LnRefusal;
 
 /*
@@ -28,8 +28,8 @@ typedef struct LnRefusal
  */
 extern LnApprovals *ln_approval_load(void);
 
-/* Is a change of this relation one of what was loaded? */
-extern bool ln_approval_depends_on(const LnApprovals *a, Oid relid);
+/* the names of the tables that this reads */
+#define LN_APPROVAL_TABLES	"approval", "design", "template_catalogue"
 
 /*
  * May this be sent through the channel?  use_case may be invalid, template_key

@@ -130,6 +130,15 @@ typedef struct Row
 #define IS_NULL(row, c)		((row)->nulls[(row)->attno[c] - 1])
 #define VALUE(row, c)		((row)->values[(row)->attno[c] - 1])
 
+/* what is kept is of these, and falls with any change of them */
+static const char *const cached_tables[] = {
+	"channel", "sender", "suppression", LN_APPROVAL_TABLES
+};
+
+/* of these */
+#define TABLE_CHANNEL		0
+#define TABLE_SUPPRESSION	2
+
 /* cache of this backend */
 static struct
 {
@@ -137,8 +146,7 @@ static struct
 	bool		invalidated;	/* while it was being loaded */
 	bool		registered;
 	MemoryContext context;
-	Oid			channel_relid;
-	Oid			sender_relid;
+	Oid			relids[lengthof(cached_tables)];
 	LnChannelRow *channels;
 	int			nchannels;
 	LnSenderRow *senders;
@@ -150,7 +158,6 @@ static struct
 	Oid			suppressed_label;
 	LnDedupTables dedup;
 	bool		any_suppressed; /* somebody objected */
-	Oid			suppression_relid;
 	Oid			suppression_pkey;
 }			cache;
 
@@ -394,7 +401,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	if (suppressed)
 		fault = "only_recipients: not on the list of the channel";
 	else if (fault == NULL && cache.any_suppressed &&
-			 ln_is_suppressed(cache.suppression_relid, cache.suppression_pkey,
+			 ln_is_suppressed(cache.relids[TABLE_SUPPRESSION], cache.suppression_pkey,
 							  TextDatumGetCString(VALUE(&row, COL_RECIPIENT))))
 	{
 		suppressed = true;
@@ -882,9 +889,11 @@ line_notify_duplicate_of(PG_FUNCTION_ARGS)
 static void
 cache_callback(Datum arg, Oid relid)
 {
-	if (relid == InvalidOid || relid == cache.channel_relid ||
-		relid == cache.sender_relid || relid == cache.suppression_relid ||
-		ln_approval_depends_on(cache.approvals, relid))
+	bool		ours = relid == InvalidOid;
+
+	for (int i = 0; !ours && i < (int) lengthof(cached_tables); i++)
+		ours = relid == cache.relids[i];
+	if (ours)
 		cache.stale = cache.invalidated = true;
 }
 
@@ -908,18 +917,19 @@ load_cache(void)
 		CacheRegisterRelcacheCallback(cache_callback, (Datum) 0);
 		cache.registered = true;
 	}
-	cache.channel_relid = get_relname_relid("channel", nsp);
-	cache.sender_relid = get_relname_relid("sender", nsp);
-	cache.suppression_relid = get_relname_relid("suppression", nsp);
-
-	if (!OidIsValid(cache.channel_relid) || !OidIsValid(cache.sender_relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("tables of line_notify are missing")));
-	tup = SearchSysCache1(RELOID, ObjectIdGetDatum(cache.channel_relid));
+	for (int i = 0; i < (int) lengthof(cached_tables); i++)
+	{
+		cache.relids[i] = get_relname_relid(cached_tables[i], nsp);
+		if (!OidIsValid(cache.relids[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("tables of line_notify are missing")));
+	}
+	tup = SearchSysCache1(RELOID,
+						  ObjectIdGetDatum(cache.relids[TABLE_CHANNEL]));
 	if (!HeapTupleIsValid(tup))
 		elog(ERROR, "cache lookup failed for relation %u",
-			 cache.channel_relid);
+			 cache.relids[TABLE_CHANNEL]);
 	owner = ((Form_pg_class) GETSTRUCT(tup))->relowner;
 	ReleaseSysCache(tup);
 
