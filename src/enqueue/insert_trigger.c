@@ -352,7 +352,8 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		if (us < 0 || us > 366.0 * USECS_PER_DAY)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 							"spread is out of range", "The range is 0 to 366 days.", NULL);
-		if (!TIMESTAMP_NOT_FINITE(due))
+		/* what is too far ahead is refused below, and could overflow here */
+		if (!TIMESTAMP_NOT_FINITE(due) && due <= now + MAX_AHEAD_US)
 		{
 			due = Max(due, now);
 			/* chance must not make a message expire before it is due */

@@ -129,6 +129,7 @@ INSERT INTO line_notify.outbox (phone, use_case, template_key, batch) VALUES ('0
 INSERT INTO line_notify.outbox (phone, use_case, template_key, reference) VALUES ('09012345678', 'reservation', 't', repeat('r', 2000));
 INSERT INTO line_notify.outbox (phone, use_case, template_key, send_after) VALUES ('09012345678', 'reservation', 't', '9999-12-31');
 INSERT INTO line_notify.outbox (phone, use_case, template_key, expires_at) VALUES ('09012345678', 'reservation', 't', '9999-12-31');
+INSERT INTO line_notify.outbox (phone, use_case, template_key, send_after, spread) SELECT '09012345678', 'reservation', 't', '294276-12-31', '366 days' FROM generate_series(1, 8);
 SELECT state, error, length(batch), length(reference) FROM line_notify.outbox ORDER BY id;
 ROLLBACK;
 
