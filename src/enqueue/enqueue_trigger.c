@@ -193,7 +193,8 @@ typedef struct Rule
 {
 	RuleNode   *fields[NFIELDS];	/* NULL: not given */
 	Bitmapset  *used;			/* columns whose change sends */
-	Bitmapset  *reference;		/* columns of the primary key */
+	int			nreference;
+	Part	   *reference;		/* columns of the primary key */
 	bool		content_is_data;	/* what kind of message it is, a column
 									 * decides */
 	Oid			use_case_type;
@@ -213,6 +214,7 @@ static void read_node(RuleReader *r, RuleNode *node,
 					  JsonbContainer *container);
 static void read_value(RuleReader *r, RuleNode *node, JsonbValue *value);
 static void read_template(RuleReader *r, Template *t, const char *text);
+static void read_column(RuleReader *r, Part *part, int attno);
 static void read_place(RuleReader *r, Part *part, char *place);
 static int	find_column(RuleReader *r, const char *name);
 pg_noreturn static void rule_fault(TriggerData *trigdata, int sqlstate,
@@ -232,8 +234,7 @@ static JsonbValue *push_node(JsonbParseState **state, const RuleNode *node,
 static Datum fill_json(const RuleNode *node, TupleTableSlot *row,
 					   bool *isnull);
 static char *fill_text(const RuleNode *node, TupleTableSlot *row);
-static char *reference_of(const Rule *rule, TupleDesc desc,
-						  TupleTableSlot *row);
+static char *reference_of(const Rule *rule, TupleTableSlot *row);
 static const char *cell_fault(const Rule *rule, RuleField field,
 							  const char *text);
 static void insert(TriggerData *trigdata, const Rule *rule, const char *fault,
@@ -307,7 +308,7 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 		else
 		{
 			char	   *text = node != NULL ? fill_text(node, row) :
-			i == FIELD_REFERENCE ? reference_of(rule, desc, row) : NULL;
+			i == FIELD_REFERENCE ? reference_of(rule, row) : NULL;
 
 			if (text != NULL && node != NULL && node->is_data)
 			{
@@ -623,10 +624,10 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 								   INDEX_ATTR_BITMAP_PRIMARY_KEY);
 		int			x = -1;
 
+		rule->reference = palloc0(sizeof(Part) * Max(bms_num_members(key), 1));
 		while ((x = bms_next_member(key, x)) >= 0)
-			rule->reference =
-				bms_add_member(rule->reference,
-							   x + FirstLowInvalidHeapAttributeNumber);
+			read_column(&r, &rule->reference[rule->nreference++],
+						x + FirstLowInvalidHeapAttributeNumber);
 	}
 	MemoryContextSwitchTo(old);
 	return rule;
@@ -759,6 +760,18 @@ find_column(RuleReader *r, const char *name)
 	return attno;
 }
 
+static void
+read_column(RuleReader *r, Part *part, int attno)
+{
+	Oid			output;
+	bool		varlena;
+
+	part->attno = attno;
+	part->type = getBaseType(TupleDescAttr(r->desc, attno - 1)->atttypid);
+	getTypeOutputInfo(part->type, &output, &varlena);
+	fmgr_info_cxt(output, &part->output, CurrentMemoryContext);
+}
+
 /*
  * What stands between braces: column, column?, column:format,
  * column:format:argument.
@@ -767,8 +780,6 @@ static void
 read_place(RuleReader *r, Part *part, char *place)
 {
 	char	   *format = NULL;
-	Oid			output;
-	bool		varlena;
 	int			len = strlen(place);
 
 	if (SPI_fnumber(r->desc, place) <= 0)
@@ -782,12 +793,8 @@ read_place(RuleReader *r, Part *part, char *place)
 		if (format != NULL)
 			*format++ = '\0';
 	}
-	part->attno = find_column(r, place);
+	read_column(r, part, find_column(r, place));
 	r->rule->used = bms_add_member(r->rule->used, part->attno);
-	part->type =
-		getBaseType(TupleDescAttr(r->desc, part->attno - 1)->atttypid);
-	getTypeOutputInfo(part->type, &output, &varlena);
-	fmgr_info_cxt(output, &part->output, CurrentMemoryContext);
 
 	if (format != NULL)
 	{
@@ -1093,7 +1100,6 @@ push_node(JsonbParseState **state, const RuleNode *node,
 	{
 		v.type = jbvString;
 		v.val.string.val = text;
-
 		v.val.string.len = strlen(text);
 	}
 	return pushJsonbValue(state, as, &v);
@@ -1145,29 +1151,23 @@ fill_text(const RuleNode *node, TupleTableSlot *row)
 
 /* The primary key, its columns in the order of the table. */
 static char *
-reference_of(const Rule *rule, TupleDesc desc, TupleTableSlot *row)
+reference_of(const Rule *rule, TupleTableSlot *row)
 {
 	StringInfoData buf;
-	int			attno = -1;
 
-	if (rule->reference == NULL)
+	if (rule->nreference == 0)
 		return NULL;
 	initStringInfo(&buf);
-	while ((attno = bms_next_member(rule->reference, attno)) >= 0)
+	for (int i = 0; i < rule->nreference; i++)
 	{
-		Part		part = {0};
+		const Part *part = &rule->reference[i];
 		bool		isnull;
-		Datum		value = slot_getattr(row, attno, &isnull);
-		Oid			output;
-		bool		varlena;
+		Datum		value = slot_getattr(row, part->attno, &isnull);
 
-		part.type = getBaseType(TupleDescAttr(desc, attno - 1)->atttypid);
-		getTypeOutputInfo(part.type, &output, &varlena);
-		fmgr_info(output, &part.output);
 		if (buf.len > 0)
 			appendStringInfoChar(&buf, ',');
 		if (!isnull)
-			appendStringInfoString(&buf, part_text(&part, value));
+			appendStringInfoString(&buf, part_text(part, value));
 	}
 	return buf.data;
 }

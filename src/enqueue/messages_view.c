@@ -22,7 +22,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -35,7 +34,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "compat.h"
 #include "content/use_case.h"
@@ -98,7 +96,6 @@ static View *describe(Relation view, MemoryContext context);
 static Relation open_outbox(View *v);
 static void close_outbox(View *v, Relation outbox);
 static bool is_one_of(const char *name, const char *const *list, int n);
-static Oid	use_case(Datum value, Oid type);
 static void fill_outbox_row(const View *v, TupleTableSlot *slot,
 							EState *estate, const Datum *values,
 							const bool *nulls);
@@ -287,22 +284,6 @@ is_one_of(const char *name, const char *const *list, int n)
 	return false;
 }
 
-/* Mostly it is the key; the rest of what people write takes longer. */
-static Oid
-use_case(Datum value, Oid type)
-{
-	text	   *t = DatumGetTextPP(value);
-	int			len = VARSIZE_ANY_EXHDR(t);
-	Oid			label = InvalidOid;
-
-	if (len < NAMEDATALEN)
-		label = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
-								ObjectIdGetDatum(type),
-								CStringGetDatum(text_to_cstring(t)));
-	return OidIsValid(label) ? label
-		: ln_use_case_parse(VARDATA_ANY(t), len, type, false);
-}
-
 /* The row as an INSERT into the outbox would have it before any trigger. */
 static void
 fill_outbox_row(const View *v, TupleTableSlot *slot, EState *estate,
@@ -337,9 +318,13 @@ fill_outbox_row(const View *v, TupleTableSlot *slot, EState *estate,
 		slot->tts_isnull[c->outbox - 1] = false;
 		if (c->is_use_case)
 		{
+			text	   *t = DatumGetTextPP(values[i]);
+			Oid			type = TupleDescAttr(desc, c->outbox - 1)->atttypid;
+
 			slot->tts_values[c->outbox - 1] =
-				ObjectIdGetDatum(use_case(values[i],
-										  TupleDescAttr(desc, c->outbox - 1)->atttypid));
+				ObjectIdGetDatum(ln_use_case_parse(VARDATA_ANY(t),
+												   VARSIZE_ANY_EXHDR(t),
+												   type, false));
 		}
 		else
 			slot->tts_values[c->outbox - 1] = values[i];
