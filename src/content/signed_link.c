@@ -50,6 +50,10 @@
 /* 5 bytes of seconds last until the year 36812; this is 9999-12-31 */
 #define MAX_EXPIRY			INT64CONST(253402300799)
 
+/* seconds from 1970 to 2000, where timestamps of PostgreSQL begin */
+#define EPOCH_DIFF \
+	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (int64) SECS_PER_DAY)
+
 /* one cached statement: the secret of a key, or of the current one */
 static SPIPlanPtr key_plan = NULL;
 
@@ -62,7 +66,7 @@ static int	base64url_decode(const char *in, size_t len, uint8 *out,
 							 size_t room);
 static Datum verdict(FunctionCallInfo fcinfo, const char *reason,
 					 const char *reference, size_t reference_len,
-					 int64 expires, bool has_expiry);
+					 int64 expires);
 
 /*
  * signed_link(url, reference, valid_for)
@@ -121,8 +125,7 @@ line_notify_signed_link(PG_FUNCTION_ARGS)
 							  IntervalPGetDatum(valid_for));
 	expires_at = DatumGetTimestampTz(end);
 	expires = TIMESTAMP_NOT_FINITE(expires_at) ? MAX_EXPIRY + 1 :
-		expires_at / USECS_PER_SEC +
-		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (int64) SECS_PER_DAY;
+		expires_at / USECS_PER_SEC + EPOCH_DIFF;
 
 	if (expires_at <= GetCurrentStatementStartTimestamp() ||
 		expires > MAX_EXPIRY)
@@ -193,7 +196,7 @@ line_notify_verify_link(PG_FUNCTION_ARGS)
 	int			i;
 
 	if (url_len > MAX_LINK)
-		return verdict(fcinfo, "no_token", NULL, 0, 0, false);
+		return verdict(fcinfo, "no_token", NULL, 0, 0);
 
 	/*
 	 * the last "ln=" that begins a parameter: an earlier one was signed over
@@ -204,39 +207,38 @@ line_notify_verify_link(PG_FUNCTION_ARGS)
 			token = p + 4;
 	}
 	if (token == NULL)
-		return verdict(fcinfo, "no_token", NULL, 0, 0, false);
+		return verdict(fcinfo, "no_token", NULL, 0, 0);
 	for (dot = token; dot < end && *dot != '.'; dot++)
 	{
 		if (*dot == '&' || *dot == '#')
-			return verdict(fcinfo, "no_token", NULL, 0, 0, false);
+			return verdict(fcinfo, "no_token", NULL, 0, 0);
 	}
 	if (end - dot < 1 + MAC_CHARS ||
 		(end - dot > 1 + MAC_CHARS &&
 		 dot[1 + MAC_CHARS] != '&' && dot[1 + MAC_CHARS] != '#'))
-		return verdict(fcinfo, "no_token", NULL, 0, 0, false);
+		return verdict(fcinfo, "no_token", NULL, 0, 0);
 
 	payload_len =
 		base64url_decode(token, dot - token, payload, sizeof(payload));
 	if (payload_len < PAYLOAD_HEAD ||
 		base64url_decode(dot + 1, MAC_CHARS, given, sizeof(given)) !=
 		LN_SHA256_LEN)
-		return verdict(fcinfo, "no_token", NULL, 0, 0, false);
+		return verdict(fcinfo, "no_token", NULL, 0, 0);
 
 	if (!get_key(payload[0], &key_no, secret))
-		return verdict(fcinfo, "unknown_key", NULL, 0, 0, false);
+		return verdict(fcinfo, "unknown_key", NULL, 0, 0);
 	if (!ln_hmac_sha256(secret, SECRET_LEN, url, dot - url, mac))
 		elog(ERROR, "could not compute HMAC");
 	explicit_bzero(secret, SECRET_LEN);
 	if (!ln_const_time_equal(mac, given, LN_SHA256_LEN))
-		return verdict(fcinfo, "bad_signature", NULL, 0, 0, false);
+		return verdict(fcinfo, "bad_signature", NULL, 0, 0);
 
 	for (i = 0; i < 5; i++)
 		expires = expires << 8 | payload[1 + i];
-	now = GetCurrentStatementStartTimestamp() / USECS_PER_SEC +
-		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (int64) SECS_PER_DAY;
+	now = GetCurrentStatementStartTimestamp() / USECS_PER_SEC + EPOCH_DIFF;
 	return verdict(fcinfo, now < expires ? "ok" : "expired",
 				   (char *) payload + PAYLOAD_HEAD, payload_len - PAYLOAD_HEAD,
-				   expires, true);
+				   expires);
 }
 
 /*
@@ -350,9 +352,10 @@ base64url_decode(const char *in, size_t len, uint8 *out, size_t room)
 	return (int) n;
 }
 
+/* reference NULL: neither it nor the expiry is told */
 static Datum
 verdict(FunctionCallInfo fcinfo, const char *reason, const char *reference,
-		size_t reference_len, int64 expires, bool has_expiry)
+		size_t reference_len, int64 expires)
 {
 	TupleDesc	tupdesc;
 	Datum		values[4];
@@ -369,15 +372,9 @@ verdict(FunctionCallInfo fcinfo, const char *reason, const char *reference,
 		text	   *t = ln_encoding_text_from_utf8(reference, reference_len);
 
 		values[2] = PointerGetDatum(t);
-		nulls[2] = false;
-	}
-	if (has_expiry)
-	{
-		int64		epoch = (int64) SECS_PER_DAY *
-		(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE);
-
-		values[3] = TimestampTzGetDatum((expires - epoch) * USECS_PER_SEC);
-		nulls[3] = false;
+		values[3] = TimestampTzGetDatum((expires - EPOCH_DIFF) *
+										USECS_PER_SEC);
+		nulls[2] = nulls[3] = false;
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(tupdesc, values,
 													  nulls)));
