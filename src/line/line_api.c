@@ -68,7 +68,7 @@ static bool read_member(JsonText *r, JsonText *key,
 static bool read_string(JsonText *r, JsonText *content);
 static bool skip_value(JsonText *r);
 static char find_member(const char *json, size_t len, const char *name,
-						JsonText *found);
+						bool whole, JsonText *found);
 static void skip_space(JsonText *r);
 static bool accept(JsonText *r, char c);
 static bool text_is(JsonText content, const char *word);
@@ -549,10 +549,15 @@ ln_line_json_member(const char *json, size_t len, const char *name,
 	if (room == 0)
 		return false;
 	buf[0] = '\0';
-	type = find_member(json, len, name, &found);
+	type = find_member(json, len, name, true, &found);
 	if (type == 0 || type == '{' || type == '[')
 		return false;
 
+	if (type == '"')
+	{
+		found.pos++;			/* what stands between the quotes */
+		found.end--;
+	}
 	while (found.pos < found.end)
 	{
 		int32_t		c = next_char(&found);
@@ -573,19 +578,21 @@ ln_line_json_member_type(const char *json, size_t len, const char *name)
 {
 	JsonText	found;
 
-	return find_member(json, len, name, &found);
+	return find_member(json, len, name, true, &found);
 }
 
 /*
- * Find the first member of that name, and say how its value begins; of a
- * string, *found is what stands between the quotes.  0 = there is none, or the
- * text is no complete object.
+ * Find the first member of that name: where its value stands, and how it
+ * begins.  0 = there is none, or the text is no object; if whole, no complete
+ * one with nothing behind it.
  */
 static char
-find_member(const char *json, size_t len, const char *name, JsonText *found)
+find_member(const char *json, size_t len, const char *name, bool whole,
+			JsonText *found)
 {
 	JsonText	r;
 	JsonText	key;
+	JsonText	value;
 	char		type = 0;
 
 	if (json == NULL || len == 0)
@@ -596,40 +603,17 @@ find_member(const char *json, size_t len, const char *name, JsonText *found)
 	skip_space(&r);
 	if (!accept(&r, '{'))
 		return 0;
-	skip_space(&r);
-	if (accept(&r, '}'))
-		return 0;
 	do
 	{
-		JsonText	value;
-		char		first;
-
-		skip_space(&r);
-		if (!read_string(&r, &key))
-			return 0;
-		skip_space(&r);
-		if (!accept(&r, ':'))
-			return 0;
-		skip_space(&r);
-		if (r.pos == r.end)
-			return 0;
-		first = (char) *r.pos;
-		if (first == '"')
-		{
-			if (!read_string(&r, &value))
-				return 0;
-		}
-		else
-		{
-			value.pos = r.pos;
-			if (!skip_value(&r))
-				return 0;
-			value.end = r.pos;
-		}
+		if (!read_member(&r, &key, &value.pos))
+			return 0;			/* also of an object without members */
+		value.end = r.pos;
 		if (type == 0 && text_is(key, name))
 		{
 			*found = value;
-			type = first;
+			type = (char) *value.pos;
+			if (!whole)
+				return type;
 		}
 		skip_space(&r);
 	} while (accept(&r, ','));
@@ -646,34 +630,13 @@ bool
 ln_line_json_object(const char *json, size_t len, const char *name,
 					const char **object, size_t *object_len)
 {
-	JsonText	r;
-	JsonText	key;
+	JsonText	found;
 
-	if (json == NULL || len == 0)
+	if (find_member(json, len, name, false, &found) != '{')
 		return false;
-	r.pos = (const unsigned char *) json;
-	r.end = r.pos + len;
-
-	skip_space(&r);
-	if (!accept(&r, '{'))
-		return false;
-	do
-	{
-		const unsigned char *begin;
-
-		if (!read_member(&r, &key, &begin))
-			return false;
-		if (text_is(key, name))
-		{
-			if (*begin != '{')
-				return false;
-			*object = (const char *) begin;
-			*object_len = (size_t) (r.pos - begin);
-			return true;
-		}
-		skip_space(&r);
-	} while (accept(&r, ','));
-	return false;
+	*object = (const char *) found.pos;
+	*object_len = (size_t) (found.end - found.pos);
+	return true;
 }
 
 /*
@@ -683,44 +646,13 @@ bool
 ln_line_json_array(const char *json, size_t len, const char *name,
 				   const char **array, size_t *array_len)
 {
-	JsonText	r;
-	JsonText	key;
-	const unsigned char *found = NULL;
-	size_t		found_len = 0;
-	bool		first = true;
+	JsonText	found;
 
-	if (json == NULL || len == 0)
+	if (find_member(json, len, name, true, &found) != '[' ||
+		found.end[-1] != ']')
 		return false;
-	r.pos = (const unsigned char *) json;
-	r.end = r.pos + len;
-
-	skip_space(&r);
-	if (!accept(&r, '{'))
-		return false;
-	do
-	{
-		const unsigned char *begin;
-
-		if (!read_member(&r, &key, &begin))
-			return false;
-		if (first && text_is(key, name))
-		{
-			first = false;
-			if (*begin == '[' && r.pos[-1] == ']')
-			{
-				found = begin + 1;
-				found_len = (size_t) (r.pos - begin) - 2;
-			}
-		}
-		skip_space(&r);
-	} while (accept(&r, ','));
-	if (!accept(&r, '}') || found == NULL)
-		return false;
-	skip_space(&r);
-	if (r.pos != r.end)
-		return false;
-	*array = (const char *) found;
-	*array_len = found_len;
+	*array = (const char *) found.pos + 1;
+	*array_len = (size_t) (found.end - found.pos) - 2;
 	return true;
 }
 
