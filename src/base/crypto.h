@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define LN_SHA256_LEN		32
 #define LN_SHA256_HEXLEN	64
@@ -34,6 +35,14 @@ extern bool ln_hmac_sha256(const void *key, size_t keylen,
 
 /* lower-case hex; writes 2 * len characters, no terminator */
 extern void ln_hex_encode(const uint8_t *in, size_t len, char *out);
+
+/* is this terminated text a SHA-256 in lower-case hex? */
+static inline bool
+ln_is_sha256_hex(const char *text)
+{
+	return strspn(text, "0123456789abcdef") == LN_SHA256_HEXLEN &&
+		text[LN_SHA256_HEXLEN] == '\0';
+}
 
 /*
  * standard base64 with padding; out holds 4 * ((len + 2) / 3) + 1 bytes;

@@ -78,6 +78,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/crypto.h"
 #include "compat.h"
 #include "content/format_funcs.h"
 #include "content/use_case.h"
@@ -372,9 +373,8 @@ cell_fault(const Rule *rule, RuleField field, const char *text)
 			return ln_phone_region_id(text, len) < 0 ? "region: unknown"
 				: NULL;
 		case FIELD_RECIPIENT:
-			return len != 64 || strspn(text, "0123456789abcdef") != 64
-				? "recipient: no SHA-256 hash"
-				: NULL;
+			return ln_is_sha256_hex(text) ? NULL
+				: "recipient: no SHA-256 hash";
 		case FIELD_USE_CASE:
 			return OidIsValid(
 							  ln_use_case_parse(text, len, rule->use_case_type, true))

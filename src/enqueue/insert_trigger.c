@@ -632,10 +632,7 @@ find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen)
 {
 	if (!IS_NULL(row, COL_RECIPIENT))
 	{
-		char	   *hash = TextDatumGetCString(VALUE(row, COL_RECIPIENT));
-
-		if (strlen(hash) != LN_SHA256_HEXLEN ||
-			strspn(hash, "0123456789abcdef") != LN_SHA256_HEXLEN)
+		if (!ln_is_sha256_hex(TextDatumGetCString(VALUE(row, COL_RECIPIENT))))
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 							"invalid recipient hash",
 							"A recipient is the SHA-256 of the E.164 number as 64 lower-case hexadecimal digits.",
@@ -647,8 +644,6 @@ find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen)
 	{
 		LnPhone		phone;
 		int			region;
-		uint8_t		digest[LN_SHA256_LEN];
-		char		hex[LN_SHA256_HEXLEN + 1];
 		char	   *code = IS_NULL(row, COL_REGION)
 		? channel->region
 		: TextDatumGetCString(VALUE(row, COL_REGION));
@@ -671,15 +666,7 @@ find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen)
 		else if (ln_phone_line_country(&phone) == NULL)
 			return "phone: not_served_by_line";
 		else
-		{
-			if (!ln_sha256(phone.e164, phone.e164_len, digest))
-				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-								errmsg("could not compute a SHA-256 hash"),
-								errhidestmt(true)));
-			ln_hex_encode(digest, sizeof(digest), hex);
-			hex[LN_SHA256_HEXLEN] = '\0';
-			set_value(row, COL_RECIPIENT, CStringGetTextDatum(hex));
-		}
+			set_value(row, COL_RECIPIENT, ln_phone_hash(&phone));
 	}
 	return NULL;
 }

@@ -79,9 +79,9 @@ ln_webhook_event(LnBodyEvent *event, const char *type, const char *id,
 									  &event->attempt, &event->token);
 	if (!event->tagged)
 	{
-		if (strlen(data) != 64 || strspn(data, "0123456789abcdef") != 64)
+		if (!ln_is_sha256_hex(data))
 			return false;		/* a tag of somebody else */
-		memcpy(event->recipient, data, 65);
+		memcpy(event->recipient, data, sizeof(event->recipient));
 	}
 	return true;
 }

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/crypto.h"
 #include "line/line_api.h"
 
 /* a ULID has 26 characters; be lenient, but bounded */
@@ -42,7 +43,7 @@ typedef struct LnBodyEvent
 	int64_t		message_id;
 	int			attempt;
 	uint64_t	token;
-	char		recipient[65];	/* 64 hex digits, or "" */
+	char		recipient[LN_SHA256_HEXLEN + 1];	/* or "" */
 } LnBodyEvent;
 
 typedef struct LnWebhookBody

@@ -92,16 +92,10 @@ Datum
 line_notify_phone_hash(PG_FUNCTION_ARGS)
 {
 	LnPhone		phone;
-	uint8_t		hash[LN_SHA256_LEN];
-	text	   *result;
 
 	if (!parse_arguments(fcinfo, &phone) || !phone.valid)
 		PG_RETURN_NULL();
-	hash_phone(&phone, hash);
-	result = (text *) palloc(VARHDRSZ + LN_SHA256_HEXLEN);
-	SET_VARSIZE(result, VARHDRSZ + LN_SHA256_HEXLEN);
-	ln_hex_encode(hash, LN_SHA256_LEN, VARDATA(result));
-	PG_RETURN_TEXT_P(result);
+	PG_RETURN_DATUM(ln_phone_hash(&phone));
 }
 
 /*
@@ -348,19 +342,11 @@ convert_to_utf8(const char *from, size_t len, char *to)
 static bool
 parse_arguments(FunctionCallInfo fcinfo, LnPhone *phone)
 {
-	static int	default_region = -1;
-	int			region;
 	LnPhoneMode mode = LN_PHONE_SAFE;
+	int			region = PG_ARGISNULL(1)
+	? ln_phone_region_id(DEFAULT_REGION, strlen(DEFAULT_REGION))
+	: get_region(PG_GETARG_DATUM(1));
 
-	if (!PG_ARGISNULL(1))
-		region = get_region(PG_GETARG_DATUM(1));
-	else
-	{
-		if (default_region < 0)
-			default_region = ln_phone_region_id(DEFAULT_REGION,
-												strlen(DEFAULT_REGION));
-		region = default_region;
-	}
 	if (!PG_ARGISNULL(2))
 		mode = get_mode(PG_GETARG_DATUM(2));
 	if (PG_ARGISNULL(0))
@@ -508,5 +494,18 @@ hash_phone(const LnPhone *phone, uint8_t out[LN_SHA256_LEN])
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not compute SHA-256"),
-				 errdetail("The OpenSSL library does not provide it.")));
+				 errdetail("The OpenSSL library does not provide it."),
+				 errhidestmt(true), errhidecontext(true)));
+}
+
+Datum
+ln_phone_hash(const LnPhone *phone)
+{
+	uint8_t		hash[LN_SHA256_LEN];
+	text	   *result = (text *) palloc(VARHDRSZ + LN_SHA256_HEXLEN);
+
+	hash_phone(phone, hash);
+	SET_VARSIZE(result, VARHDRSZ + LN_SHA256_HEXLEN);
+	ln_hex_encode(hash, LN_SHA256_LEN, VARDATA(result));
+	return PointerGetDatum(result);
 }
