@@ -84,7 +84,7 @@ DECLARE
 	refs text[];
 	keys text[];
 	order_keys text[];
-	parked bigint;
+	parked bigint[];
 	give_up timestamptz := clock_timestamp() + interval '2 minutes';
 BEGIN
 	PERFORM line_notify._assert_read_committed();
@@ -113,31 +113,39 @@ BEGIN
 		UPDATE line_notify.outbox o
 		SET recipient = NULL, body = NULL, messages = NULL, reference = NULL, dedup_key = NULL, order_key = NULL, error = NULL
 		FROM w WHERE o.id = w.id),
+	-- answered and not recorded yet: what would go back to the queue ends
+	a AS (
+		SELECT s.ctid AS place, s.id, m.reference, m.dedup_key, m.order_key
+		FROM line_notify.set_aside s, LATERAL jsonb_to_record(s.message) AS m(recipient text, reference text, dedup_key text, order_key text)
+		WHERE m.recipient = hash FOR UPDATE OF s),
+	stripped AS (
+		UPDATE line_notify.set_aside s
+		SET message = s.message - '{recipient,body,messages,reference,dedup_key,order_key,error}'::text[], error = NULL, request_id = NULL,
+			state = coalesce(s.state, CASE WHEN s.ambiguous OR (s.message ->> 'maybe_sent')::boolean THEN 'unknown' ELSE 'cancelled' END)
+		FROM a WHERE s.ctid = a.place),
+	found AS (
+		SELECT w.id, w.reference, w.dedup_key, w.order_key FROM w
+		UNION ALL
+		SELECT a.id, a.reference, a.dedup_key, a.order_key FROM a),
 	freed AS (
-		DELETE FROM line_notify.dedup d USING w WHERE d.id = w.id)
-	SELECT count(*), array_agg(DISTINCT w.reference) FILTER (WHERE w.reference IS NOT NULL),
-		   array_agg(DISTINCT w.dedup_key) FILTER (WHERE w.dedup_key IS NOT NULL),
-		   array_agg(DISTINCT w.order_key) FILTER (WHERE w.order_key IS NOT NULL)
+		DELETE FROM line_notify.dedup d USING found b WHERE d.id = b.id AND d.dedup_key = b.dedup_key)
+	SELECT coalesce(array_agg(b.id), '{}'), array_agg(DISTINCT b.reference) FILTER (WHERE b.reference IS NOT NULL),
+		   array_agg(DISTINCT b.dedup_key) FILTER (WHERE b.dedup_key IS NOT NULL),
+		   array_agg(DISTINCT b.order_key) FILTER (WHERE b.order_key IS NOT NULL)
 	INTO parked, refs, keys, order_keys
-	FROM w;
-	SELECT array_agg(h.id), refs || array_agg(DISTINCT h.reference) FILTER (WHERE h.reference IS NOT NULL),
+	FROM found b;
+	SELECT coalesce(array_agg(h.id), '{}'), refs || array_agg(DISTINCT h.reference) FILTER (WHERE h.reference IS NOT NULL),
 		   keys || array_agg(DISTINCT h.dedup_key) FILTER (WHERE h.dedup_key IS NOT NULL),
 		   order_keys || array_agg(DISTINCT h.order_key) FILTER (WHERE h.order_key IS NOT NULL)
 	INTO ids, refs, keys, order_keys
 	FROM line_notify.history h WHERE h.recipient = hash;
 	DELETE FROM line_notify.webhook_event e WHERE e.recipient = hash;
-	IF ids IS NULL THEN
-		ids := '{}';
-	END IF;
 	DELETE FROM line_notify.dedup d USING line_notify.history h
 	WHERE h.id = ANY (ids) AND d.channel = h.channel AND d.dedup_key = h.dedup_key
 	  AND d.id = h.id;	-- a key that was free again may be another person's by now
-	UPDATE line_notify.attempt_log a SET error = NULL, request_id = NULL WHERE a.id = ANY (ids);
+	UPDATE line_notify.attempt_log a SET error = NULL, request_id = NULL WHERE a.id = ANY (ids || parked);
 	UPDATE line_notify.operations p SET filter = p.filter - 'reference' - 'dedup_key'
 	WHERE p.filter ->> 'reference' = ANY (refs) OR p.filter ->> 'dedup_key' = ANY (keys);
-	UPDATE line_notify.set_aside s
-	SET message = s.message - '{recipient,body,messages,reference,dedup_key,order_key,error}'::text[], error = NULL, request_id = NULL
-	WHERE s.message ->> 'recipient' = hash;
 	-- a note without a key releases the whole channel, which does no harm
 	UPDATE line_notify.unblock r SET order_key = NULL WHERE r.order_key = ANY (order_keys);
 	-- nobody is added to a list by that: an empty one allows nobody
@@ -147,8 +155,8 @@ BEGIN
 	SET recipient = NULL, body = NULL, messages = NULL, reference = NULL, dedup_key = NULL, order_key = NULL,
 		error = NULL, request_id = NULL
 	WHERE h.id = ANY (ids);
-	PERFORM line_notify._log_operation('forget_recipient', '{}', false, cardinality(ids) + parked);
-	RETURN cardinality(ids) + parked;
+	PERFORM line_notify._log_operation('forget_recipient', '{}', false, cardinality(ids || parked));
+	RETURN cardinality(ids || parked);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.forget_recipient(text, text) FROM PUBLIC;

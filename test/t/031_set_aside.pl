@@ -129,10 +129,24 @@ is($node->safe_psql('postgres', 'SELECT * FROM line_notify.record_set_aside()'),
 is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.attempt_log WHERE id = 7100000 AND num_nulls(http_status, request_id, error) = 3'), 1,
 	'its attempt is logged as any other');
 
-# erased while aside
-$node->safe_psql('postgres', "INSERT INTO line_notify.set_aside (id, message) VALUES (1, jsonb_build_object('recipient', line_notify.phone_hash('09012345678'), 'body', 'x'))");
-$node->safe_psql('postgres', "SELECT line_notify.forget_recipient('09012345678')");
-is($node->safe_psql('postgres', 'SELECT message FROM line_notify.set_aside'), '{}', 'forget_recipient() reaches what is aside');
+# erased while aside: nothing that points to the person is left, here and elsewhere,
+# and what would have gone back to the queue ends, which can be recorded
+$node->safe_psql('postgres', q{
+INSERT INTO line_notify.set_aside (id, attempt, token, state, outcome, ended_at, retry_at, consume, ambiguous, logged, error, message)
+SELECT x.id, 1, 1, x.state, 'throttled', now(), now(), true, x.ambiguous, true, 'x', jsonb_build_object('recipient', line_notify.phone_hash('09012345678'),
+	'channel', 'shop', 'body', 'x', 'reference', 'mine ' || x.id, 'dedup_key', 'mine ' || x.id, 'order_key', 'mine ' || x.id, 'maybe_sent', x.before, 'created_at', now())
+FROM (VALUES (7200001, NULL, false, false), (7200002, NULL, true, false), (7200003, NULL, false, true), (7200004, 'accepted', false, false)) x(id, state, ambiguous, before);
+INSERT INTO line_notify.dedup SELECT 'shop', s.message ->> 'dedup_key', s.id, now() + interval '1 day' FROM line_notify.set_aside s;
+INSERT INTO line_notify.attempt_log (id, attempt, token, ended_at, outcome, error) SELECT s.id, 0, 0, now(), 'not_sent', 'x' FROM line_notify.set_aside s;
+SELECT line_notify.find_notifications(reference => 'mine 7200001')});
+is($node->safe_psql('postgres', "SELECT line_notify.forget_recipient('09012345678')"), 4, 'forget_recipient() counts what is aside');
+is($node->safe_psql('postgres', q{
+SELECT (SELECT string_agg(to_jsonb(s)::text, '') FROM line_notify.set_aside s) ~ 'mine|recipient|body' OR (SELECT bool_or(s.error IS NOT NULL) FROM line_notify.set_aside s),
+	(SELECT count(*) FROM line_notify.dedup WHERE id > 7200000), (SELECT count(*) FROM line_notify.operations WHERE filter ->> 'reference' ~ 'mine'),
+	(SELECT count(error) FROM line_notify.attempt_log WHERE id > 7200000)}), 'f|0|0|0', 'and erases all of it');
+is($node->safe_psql('postgres', 'SELECT * FROM line_notify.record_set_aside()'), '4|0', 'it can be recorded');
+is($node->safe_psql('postgres', "SELECT string_agg(state::text, ' ' ORDER BY id) FROM line_notify.history WHERE id > 7200000"), 'cancelled unknown unknown accepted',
+	'and has ended');
 
 $node->stop;
 $sim->stop;
