@@ -64,8 +64,7 @@ extern void ln_bucket_block(TokenBucket *b, int64_t pause_ns, int64_t ramp_ns,
 
 /*
  * Would a new bucket in its place do no harm?  It has no pause and no slow
- * start,
- * and nobody has taken from it since it was full.
+ * start, and nobody has taken from it since it was full.
  */
 extern bool ln_bucket_idle(const TokenBucket *b, int64_t now_ns);
 

@@ -5,10 +5,9 @@
  *		catalogue of template keys.
  *
  * LINE reviews each use case, and for flexible messages each design.  A
- * message
- * outside of what was reviewed can cost the account, so it is refused at the
- * INSERT.  The insert trigger asks for every row of every COPY: it asks a copy
- * in memory, which falls together with that of the channels
+ * message outside of what was reviewed can cost the account, so it is refused
+ * at the INSERT.  The insert trigger asks for every row of every COPY: it asks
+ * a copy in memory, which falls together with that of the channels
  * (insert_trigger.c).
  *
  * check_message() says the same from the tables, in _context_findings().

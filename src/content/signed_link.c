@@ -172,8 +172,7 @@ line_notify_signed_link(PG_FUNCTION_ARGS)
  * verify_link(url) returns (valid, reason, reference, expires_at)
  *
  * reason is ok, expired, bad_signature, unknown_key or no_token.  reference
- * and
- * expires_at are given only when the signature is good.
+ * and expires_at are given only when the signature is good.
  */
 Datum
 line_notify_verify_link(PG_FUNCTION_ARGS)

@@ -305,6 +305,13 @@ find_row(const pg_wchar *chars, int nchars)
 	return found;
 }
 
+char *
+ln_use_case_key(Oid use_case)
+{
+	return DatumGetCString(DirectFunctionCall1(enum_out,
+											   ObjectIdGetDatum(use_case)));
+}
+
 static void
 add_form(int row, const pg_wchar *chars, int len, bool described)
 {

@@ -5,9 +5,8 @@
  *		message.
  *
  * The one trigger argument is a JSON object, the rule.  It reads as the
- * message
- * it makes: its members are columns of the outbox, and {column} in any string
- * stands for a column of the row.
+ * message it makes: its members are columns of the outbox, and {column} in any
+ * string stands for a column of the row.
  *
  *		CREATE TRIGGER tell AFTER UPDATE OF status ON orders FOR EACH ROW
  *		WHEN (NEW.status = 'shipped')
@@ -37,9 +36,8 @@
  * What the rule itself says wrongly is an ERROR.
  *
  * An UPDATE that moves a row to another partition fires DELETE there and
- * INSERT
- * here.  The former is recognized and sends nothing; the latter cannot be told
- * from a new row, so a rule for INSERT needs a dedup_key there.
+ * INSERT here.  The former is recognized and sends nothing; the latter cannot
+ * be told from a new row, so a rule for INSERT needs a dedup_key there.
  *
  * An UPDATE sends only when a used column has changed.  Used are those of the
  * rule, of UPDATE OF and of WHEN, or instead those of the member "watch".

@@ -9,8 +9,7 @@
  * backend, and the cache falls by relcache invalidation.
  *
  * Two kinds of fault.  What the statement says wrongly (an unknown channel,
- * two
- * contents, a key of wrong shape) is an ERROR: it would be wrong for every
+ * two contents, a key of wrong shape) is an ERROR: it would be wrong for every
  * row.  What one row's data says wrongly (a number that is none, an empty
  * value) follows the channel's on_invalid: by default the row is parked as
  * "invalid", because one bad cell must not roll back an order.
@@ -460,8 +459,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 /*
  * A caller of this library that knows where the values of a row come from says
  * so before it inserts that row.  An error on the way there must not leave
- * this
- * to somebody else's row: it ends with the caller's memory context.
+ * this to somebody else's row: it ends with the caller's memory context.
  */
 void
 ln_enqueue_tell(const char *fault, bool content_is_data)

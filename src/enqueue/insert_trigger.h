@@ -19,11 +19,9 @@
 /*
  * Of the next row that this session inserts: it is invalid for this reason
  * (NULL = not that we knew), so that nothing else of it is checked; its
- * content
- * as a whole comes from data, so that what is wrong with it is no ERROR but
- * follows on_invalid.  Holds until that row, or the reset of the current
- * memory
- * context, which an error brings.
+ * content as a whole comes from data, so that what is wrong with it is no
+ * ERROR but follows on_invalid.  Holds until that row, or the reset of the
+ * current memory context, which an error brings.
  */
 extern void ln_enqueue_tell(const char *fault, bool content_is_data);
 
