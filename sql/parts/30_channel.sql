@@ -661,9 +661,12 @@ BEGIN
 	ELSE
 		UPDATE line_notify.identity i SET disarmed_at = clock_timestamp(), disarmed_why = 'armed elsewhere'
 		WHERE i.system_identifier = sysid AND i.database = db AND i.disarmed_at IS NULL;
-		INSERT INTO line_notify.identity (home, system_identifier, database, nodes)
-		VALUES (('x' || encode(substr(decode(md5(random()::text || clock_timestamp()::text || db::text), 'hex'), 1, 7), 'hex'))::bit(56)::bigint,
-				sysid, db, wanted)
+		-- standbys have to know before anything is sent: see _note_timeline()
+		INSERT INTO line_notify.identity (home, system_identifier, database, nodes, handover, handover_at, handover_to)
+		SELECT ('x' || encode(substr(decode(md5(random()::text || clock_timestamp()::text || db::text), 'hex'), 1, 7), 'hex'))::bit(56)::bigint,
+			   sysid, db, wanted, t.handover, CASE WHEN t.handover IS NOT NULL THEN clock_timestamp() END,
+			   CASE WHEN t.handover IS NOT NULL THEN ARRAY(SELECT a.standby FROM line_notify._attached_standbys() a ORDER BY 1) END
+		FROM (SELECT CASE WHEN line_notify._must_tell_standbys() THEN 'taking' END) t(handover)
 		RETURNING home INTO here;
 	END IF;
 

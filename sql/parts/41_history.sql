@@ -104,10 +104,14 @@ DECLARE
 	chunk bigint[];
 	locked bigint[];
 	r record;
+	here bigint := line_notify._local_home();
+	before timestamptz;
 BEGIN
 	ended := 0;
 	unknown := 0;
 	PERFORM line_notify._assert_read_committed();
+	PERFORM line_notify._note_promotion();
+	before := line_notify._in_doubt_before(here);
 	FOR chunk IN
 		SELECT array_agg(x.id ORDER BY x.id)
 		FROM (SELECT i.id, row_number() OVER (ORDER BY i.id) AS n FROM unnest(_end_waiting.ids) i(id)) x
@@ -138,11 +142,11 @@ BEGIN
 			SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,
 				o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy,
 				-- what may have been sent once never ends as if it had not
-				CASE WHEN o.maybe_sent THEN 'unknown' ELSE new_state END,
+				CASE WHEN o.maybe_sent OR o.home = here AND o.due_at <= before THEN 'unknown' ELSE new_state END,
 				o.attempts, o.maybe_sent, coalesce(o.error || '; ', '') || why, o.created_at, o.due_at, o.expires_at, clock_timestamp()
 			FROM o
-			RETURNING state, maybe_sent)
-		SELECT count(*) FILTER (WHERE NOT h.maybe_sent) AS e, count(*) FILTER (WHERE h.maybe_sent) AS u INTO r FROM h;
+			RETURNING state)
+		SELECT count(*) FILTER (WHERE h.state = new_state) AS e, count(*) FILTER (WHERE h.state <> new_state) AS u INTO r FROM h;
 		ended := ended + r.e;
 		unknown := unknown + r.u;
 	END LOOP;
@@ -151,7 +155,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify._end_waiting(bigint[], line_notify.message_state, text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._end_waiting(bigint[], line_notify.message_state, text) IS 'ends waiting rows without sending: how many as asked, and how many as unknown because an attempt may have arrived; rows being sent are left alone';
+COMMENT ON FUNCTION line_notify._end_waiting(bigint[], line_notify.message_state, text) IS 'ends waiting rows without sending: how many as asked, and how many as unknown because an attempt, or one of the server before a promotion, may have arrived; rows being sent are left alone';
 
 CREATE FUNCTION line_notify._finish(ids bigint[], new_state line_notify.message_state, why text) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -120,16 +120,16 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._first_id_after(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._first_id_after(timestamptz) IS 'id from which on rows of history were made after a moment';
 
--- Who is attached, by a name that no two have: a slot serves one at a time.
-CREATE FUNCTION line_notify._attached_standbys(OUT standby text, OUT flush_lsn pg_lsn)
+-- Who is attached.  Only a name that one server has says which that is; a slot
+-- serves one at a time.
+CREATE FUNCTION line_notify._attached_standbys(OUT standby text, OUT flush_lsn pg_lsn, OUT servers bigint)
 RETURNS SETOF record
 LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce('slot ' || s.slot_name, 'application ' || r.application_name), min(r.flush_lsn)
+	SELECT coalesce('slot ' || s.slot_name, 'application ' || r.application_name), min(r.flush_lsn), count(*)
 	FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
 	WHERE r.state = 'streaming' AND r.replay_lsn IS NOT NULL AND s.slot_type IS DISTINCT FROM 'logical'
 	GROUP BY 1
-	HAVING count(*) = 1
 $$;
 REVOKE ALL ON FUNCTION line_notify._attached_standbys() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._attached_standbys() IS 'standbys that stream from here, and how far they have it on disk';
@@ -153,7 +153,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	standbys text[] := ARRAY(SELECT a.standby FROM line_notify._attached_standbys() a ORDER BY 1);
+	standbys text[] := ARRAY(SELECT a.standby FROM line_notify._attached_standbys() a WHERE a.servers = 1 ORDER BY 1);
 BEGIN
 	IF cardinality(standbys) > 0 AND NOT EXISTS (SELECT FROM line_notify.in_flight) THEN
 		UPDATE line_notify.identity i
@@ -199,6 +199,34 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._take_back(bigint, interval) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._take_back(bigint, interval) IS 'waits, in steps, until no standby believes in the hand-over any more';
 
+-- What was blocked at a promotion may have been freed, and sent, by what this
+-- server has not heard of: the message before it has ended, somebody was about
+-- to let it go.  It is in doubt as what was due.  Only what a part of a channel
+-- that is paused still holds is not: who resumes that waits for the standbys
+-- (table unblock).  Nor has the former primary sent what was not due by its
+-- clock, which may have been ahead of ours.
+CREATE FUNCTION line_notify._doubt_blocked(home bigint, moment timestamptz) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+	UPDATE line_notify.outbox o SET due_at = _doubt_blocked.moment
+	WHERE o.home = _doubt_blocked.home AND o.state = 'queued' AND o.due_at > _doubt_blocked.moment
+	  AND (o.due_at <= pg_last_xact_replay_timestamp()
+		   OR o.id IN (SELECT u.id FROM line_notify.unblock u WHERE u.id IS NOT NULL)
+		   OR o.due_at = 'infinity'
+			  AND (o.order_key IS NOT NULL
+				   OR NOT EXISTS (
+					SELECT FROM line_notify.partial_pause p
+					WHERE p.channel = o.channel
+					  AND CASE p.scope
+						  WHEN 'endpoint' THEN p.subject = CASE WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END
+						  WHEN 'template' THEN p.subject = o.template_key
+						  WHEN 'design' THEN o.template_key IS NULL AND p.subject = coalesce(o.use_case::text, '')
+						  ELSE p.subject = coalesce(o.use_case::text, '') END)));
+	DELETE FROM line_notify.unblock u WHERE u.id IS NOT NULL;
+$$;
+REVOKE ALL ON FUNCTION line_notify._doubt_blocked(bigint, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._doubt_blocked(bigint, timestamptz) IS 'after a promotion: what was blocked is in doubt, too';
+
 -- A worker says where it stands.  On another timeline than the last one that
 -- sent, a standby was promoted, and claims of the last moments may be missing
 -- here, unless each of them had waited for a standby, or the server before has
@@ -240,6 +268,11 @@ BEGIN
 		-- it was ours
 		i.handover := 'taking';
 		i.handover_at := moment;
+	ELSIF i.synchronous AND NOT _note_timeline.synchronous AND i.handover IS NULL THEN
+		-- who takes over must know that claims wait for nobody any more
+		i.handover := 'taking';
+		i.handover_at := moment;
+		i.handover_to := ARRAY(SELECT a.standby FROM line_notify._attached_standbys() a ORDER BY 1);
 	END IF;
 	IF i.handover IS DISTINCT FROM o.handover THEN
 		i.handover_lsn := NULL;
@@ -257,6 +290,9 @@ BEGIN
 			handover = i.handover, handover_at = i.handover_at, handover_to = i.handover_to, handover_lsn = i.handover_lsn
 		WHERE x.home = _note_timeline.home;
 	END IF;
+	IF i.in_doubt_before IS DISTINCT FROM o.in_doubt_before THEN
+		PERFORM line_notify._doubt_blocked(_note_timeline.home, i.in_doubt_before);
+	END IF;
 	in_doubt_before := i.in_doubt_before;
 	in_doubt_until := i.in_doubt_until;
 	fenced := i.handover IS NOT NULL;
@@ -264,6 +300,70 @@ END
 $$;
 REVOKE ALL ON FUNCTION line_notify._note_timeline(bigint, integer, boolean, interval) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._note_timeline(bigint, integer, boolean, interval) IS 'notes on which timeline is sent; returns what is in doubt after a promotion, and whether a hand-over must be taken back before anything is sent';
+
+-- Before a message is moved or ended: a promotion that no worker has seen yet
+-- is noted, so that what is in doubt does not get a time after it.
+CREATE FUNCTION line_notify._note_promotion() RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT line_notify._note_timeline(i.home, t.now, i.synchronous, current_setting('line_notify.promotion_grace')::interval)
+	FROM line_notify.identity i,
+		 (SELECT ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer) t(now)
+	WHERE i.timeline <> t.now AND i.home = (SELECT line_notify._local_home())
+$$;
+REVOKE ALL ON FUNCTION line_notify._note_promotion() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._note_promotion() IS 'notes a promotion that no worker has seen yet';
+
+CREATE FUNCTION line_notify._in_doubt_before(home bigint) RETURNS timestamptz
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN i.handover IS NULL THEN i.in_doubt_before ELSE clock_timestamp() END
+	FROM line_notify.identity i WHERE i.home = _in_doubt_before.home
+$$;
+REVOKE ALL ON FUNCTION line_notify._in_doubt_before(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._in_doubt_before(bigint) IS 'messages due before may have been sent by another server, or NULL';
+
+-- What somebody frees by hand waits until the standbys know that he did: one
+-- that is promoted without knowing would take it for blocked, and once it is
+-- freed there, too, send it again.  Not where each claim waits for a standby.
+CREATE FUNCTION line_notify._must_tell_standbys() RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM line_notify._attached_standbys())
+	   AND NOT EXISTS (SELECT FROM line_notify.identity i WHERE i.home = line_notify._local_home() AND i.synchronous)
+$$;
+REVOKE ALL ON FUNCTION line_notify._must_tell_standbys() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._must_tell_standbys() IS 'do standbys have to know what is freed by hand, before it goes';
+
+-- The worker's part of that, in steps: who has to know, and do they?  Returns
+-- whether any note still waits.
+CREATE FUNCTION line_notify._tell_standbys(grace interval) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- Noted before, so that it is on disk where this is.  Who moves a message
+	-- once more has its note locked, maybe for long.
+	WITH a AS MATERIALIZED (
+		SELECT CASE WHEN line_notify._must_tell_standbys()
+					THEN ARRAY(SELECT s.standby FROM line_notify._attached_standbys() s) ELSE '{}' END AS standbys)
+	UPDATE line_notify.unblock u
+	SET lsn = pg_current_wal_insert_lsn(), seen_at = clock_timestamp(), standbys = a.standbys
+	FROM a
+	WHERE u.seq = ANY (ARRAY(SELECT x.seq FROM line_notify.unblock x
+							 WHERE x.order_key IS NULL AND x.standbys IS NULL LIMIT 5000 FOR UPDATE SKIP LOCKED));
+	WITH a AS MATERIALIZED (SELECT s.standby, s.flush_lsn FROM line_notify._attached_standbys() s)
+	UPDATE line_notify.unblock u SET standbys = '{}'
+	WHERE u.seq = ANY (ARRAY(
+		SELECT x.seq FROM line_notify.unblock x
+		WHERE x.order_key IS NULL AND x.standbys <> '{}'
+		  AND (clock_timestamp() >= x.seen_at + grace
+			   OR x.standbys <@ ARRAY(SELECT a.standby FROM a WHERE a.flush_lsn >= x.lsn))
+		LIMIT 5000 FOR UPDATE SKIP LOCKED));
+	RETURN EXISTS (SELECT FROM line_notify.unblock u WHERE u.order_key IS NULL AND u.standbys IS DISTINCT FROM '{}');
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._tell_standbys(interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._tell_standbys(interval) IS 'waits, in steps, until the standbys know what was freed by hand';
 
 -- The time to wait for delivery events is over.  Returns whether there is more.
 CREATE FUNCTION line_notify._settle_in_doubt(home bigint, hold boolean, step integer) RETURNS boolean

@@ -54,7 +54,10 @@ DECLARE
 	new_id bigint;
 	remark text;
 	returns boolean;
+	due timestamptz;
+	tell_by interval := CASE WHEN line_notify._must_tell_standbys() THEN current_setting('line_notify.promotion_grace')::interval END;
 BEGIN
+	PERFORM line_notify._note_promotion();
 	recorded := 0;
 	refused := 0;
 	FOR r IN SELECT s.ctid AS place, s.* FROM line_notify.set_aside s
@@ -82,12 +85,16 @@ BEGIN
 			IF returns AND r.message IS NULL THEN
 				NULL;	-- somebody deleted its row: there is nothing to send again
 			ELSIF returns THEN
+				due := greatest(r.retry_at, clock_timestamp());
+				IF due < clock_timestamp() + tell_by THEN
+					INSERT INTO line_notify.unblock (channel, id, due_at) VALUES (m.channel, new_id, due);
+				END IF;
 				INSERT INTO line_notify.outbox (id, channel, recipient, use_case, template_key, body, messages, notification_disabled,
 					aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, order_key, reference, policy,
 					state, due_at, attempts, maybe_sent, home, created_at, error)
 				VALUES (new_id, m.channel, m.recipient, m.use_case, m.template_key, m.body, m.messages, m.notification_disabled,
 					m.aggregation_unit, m.priority, m.send_after, m.spread, m.expires_at, m.batch, m.dedup_key, m.order_key, m.reference, m.policy,
-					'queued', greatest(r.retry_at, clock_timestamp()), m.attempts + r.consume::integer, m.maybe_sent OR r.ambiguous,
+					'queued', greatest(due, clock_timestamp() + tell_by), m.attempts + r.consume::integer, m.maybe_sent OR r.ambiguous,
 					m.home, m.created_at, nullif(concat_ws('; ', nullif(r.error, ''), remark), ''));
 			ELSE
 				INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages, notification_disabled,

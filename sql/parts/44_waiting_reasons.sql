@@ -6,7 +6,7 @@
 CREATE FUNCTION line_notify._waiting_reasons(OUT no integer, OUT reason text, OUT meaning_en text, OUT meaning_ja text,
 	OUT ends_by_itself boolean, OUT what_ends_it text, OUT severity text)
 RETURNS SETOF record
-LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 43 AS 'MODULE_PATHNAME', 'line_notify_waiting_reasons';
+LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 44 AS 'MODULE_PATHNAME', 'line_notify_waiting_reasons';
 REVOKE ALL ON FUNCTION line_notify._waiting_reasons() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION line_notify._waiting_reasons() TO PUBLIC;
 COMMENT ON FUNCTION line_notify._waiting_reasons() IS 'rows of view waiting_reasons; severity of those that health() tells when messages are due';
@@ -33,7 +33,7 @@ COMMENT ON FUNCTION line_notify._endpoint_verdict IS 'what holds an endpoint of 
 
 CREATE FUNCTION line_notify._message_verdict(endpoint_no integer, endpoint_until timestamptz, endpoint_not_before timestamptz,
 	disarmed boolean, template_paused boolean, use_case_paused boolean, due_at timestamptz, attempted boolean,
-	quarantined boolean, row_locked boolean, in_doubt_before timestamptz, in_doubt_until timestamptz,
+	quarantined boolean, row_locked boolean, in_doubt_before timestamptz, in_doubt_until timestamptz, untold boolean,
 	OUT no integer, OUT reason text, OUT until timestamptz, OUT not_before timestamptz)
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_message_verdict';
 REVOKE ALL ON FUNCTION line_notify._message_verdict FROM PUBLIC;

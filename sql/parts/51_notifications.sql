@@ -62,12 +62,12 @@ COMMENT ON FUNCTION line_notify._endpoint_verdicts() IS 'what holds up each endp
 -- processes apart: one of them may have the row of a message locked.
 CREATE FUNCTION line_notify._all_hold_ups(OUT channel text, OUT endpoint text, OUT no integer, OUT reason text,
 	OUT until timestamptz, OUT not_before timestamptz, OUT quiet_hours text, OUT time_zone text,
-	OUT in_doubt_before timestamptz, OUT in_doubt_until timestamptz, OUT running xid[])
+	OUT in_doubt_before timestamptz, OUT in_doubt_until timestamptz, OUT fenced boolean, OUT running xid[])
 RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
 AS $$
 	SELECT v.channel, v.endpoint, v.no, v.reason, v.until, v.not_before, c.quiet_hours, c.time_zone,
-		   i.in_doubt_before, i.in_doubt_until, l.running
+		   i.in_doubt_before, i.in_doubt_until, i.handover IS NOT NULL, l.running
 	FROM line_notify._endpoint_verdicts() v
 		 JOIN line_notify.channel c ON c.name = v.channel
 		 LEFT JOIN line_notify.identity i ON i.home = c.home
@@ -82,7 +82,7 @@ COMMENT ON FUNCTION line_notify._all_hold_ups() IS 'what holds up the endpoints 
 
 CREATE FUNCTION line_notify._hold_ups(OUT channel text, OUT endpoint text, OUT no integer, OUT reason text,
 	OUT until timestamptz, OUT not_before timestamptz, OUT quiet_hours text, OUT time_zone text,
-	OUT in_doubt_before timestamptz, OUT in_doubt_until timestamptz, OUT running xid[])
+	OUT in_doubt_before timestamptz, OUT in_doubt_until timestamptz, OUT fenced boolean, OUT running xid[])
 RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
 AS $$
@@ -125,7 +125,10 @@ LEFT JOIN LATERAL line_notify._message_verdict(k.no, k.until, k.not_before,
 			WHERE p.channel = o.channel AND (p.scope = 'use_case' OR p.scope = 'design' AND o.template_key IS NULL)
 			  AND p.subject = coalesce(o.use_case::text, '')),
 	o.due_at, o.attempts > 0, o.error LIKE 'in quarantine: %', o.xmax = ANY (k.running),
-	k.in_doubt_before, k.in_doubt_until) w ON f.id IS NULL AND o.state = 'queued'
+	k.in_doubt_before, k.in_doubt_until,
+	k.fenced OR EXISTS (SELECT FROM line_notify.unblock u WHERE u.order_key IS NULL AND u.id = o.id)
+	OR o.due_at = 'infinity' AND o.order_key IS NULL
+	   AND EXISTS (SELECT FROM line_notify.unblock u WHERE u.order_key IS NULL AND u.id IS NULL AND u.channel = o.channel)) w ON f.id IS NULL AND o.state = 'queued'
 CROSS JOIN LATERAL (SELECT greatest(nullif(o.due_at, 'infinity'), w.not_before, statement_timestamp()) AS moment) t
 WHERE me.everything OR o.channel = ANY (me.channels)
 UNION ALL
@@ -250,7 +253,10 @@ AS $$
 						AND (p.scope = 'use_case' OR p.scope = 'design' AND o.template_key IS NULL)
 						AND p.subject = coalesce(o.use_case::text, '')),
 				o.due_at, o.attempts > 0, o.error LIKE 'in quarantine: %', o.xmax = ANY (k.running),
-				k.in_doubt_before, k.in_doubt_until) w
+				k.in_doubt_before, k.in_doubt_until,
+				k.fenced OR EXISTS (SELECT FROM line_notify.unblock u WHERE u.order_key IS NULL AND u.id = o.id)
+				OR o.due_at = 'infinity' AND o.order_key IS NULL
+				   AND EXISTS (SELECT FROM line_notify.unblock u WHERE u.order_key IS NULL AND u.id IS NULL AND u.channel = o.channel)) w
 			WHERE NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id))
 	SELECT w.channel, w.endpoint, w.reason, count(*), min(w.due_at) FILTER (WHERE w.due_at <= statement_timestamp())
 	FROM waits w

@@ -195,7 +195,7 @@ BEGIN
 	LOOP
 		severity := 'warning';
 		subject := 'promotion';
-		reason := format('this server had handed over in order, and takes it back: nothing is sent until %s have that on disk, or until %s',
+		reason := format('nothing is sent until %s have on disk what changed here (a hand-over is taken back, the server is armed, or claims stopped to wait for a standby), or until %s',
 						 array_to_string(x.handover_to, ', '),
 						 date_trunc('second', x.handover_at + current_setting('line_notify.promotion_grace')::interval));
 		hint := 'Are these standbys up, and do they stream? See pg_stat_replication.';

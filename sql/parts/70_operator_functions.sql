@@ -131,18 +131,23 @@ DECLARE
 	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
 	chunk bigint[];
 	r record;
+	here bigint := line_notify._local_home();
+	before timestamptz;
 BEGIN
 	PERFORM line_notify._assert_read_committed();
+	PERFORM line_notify._note_promotion();
+	before := line_notify._in_doubt_before(here);
 	cancelled := 0;
 	unknown := 0;
 	sending := 0;
 	FOR chunk IN SELECT k FROM line_notify._chunks('outbox', '{queued}', f, ids) k
 	LOOP
 		IF dry_run THEN
-			SELECT count(*) FILTER (WHERE f.id IS NULL AND NOT o.maybe_sent) AS ended,
-				   count(*) FILTER (WHERE f.id IS NULL AND o.maybe_sent) AS unknown
+			SELECT count(*) FILTER (WHERE f.id IS NULL AND NOT m.perhaps) AS ended,
+				   count(*) FILTER (WHERE f.id IS NULL AND m.perhaps) AS unknown
 			INTO r
-			FROM line_notify.outbox o LEFT JOIN line_notify.in_flight f ON f.id = o.id
+			FROM line_notify.outbox o LEFT JOIN line_notify.in_flight f ON f.id = o.id,
+				 LATERAL (SELECT o.maybe_sent OR coalesce(o.home = here AND o.due_at <= before, false)) m(perhaps)
 			WHERE o.id = ANY (chunk);
 		ELSE
 			r := line_notify._end_waiting(chunk, 'cancelled', coalesce('cancelled: ' || reason, 'cancelled'));
@@ -156,7 +161,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.cancel FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.cancel IS 'End waiting messages without sending them. Returns how many were cancelled, how many ended as unknown because an earlier attempt may have arrived, and how many were left alone because they are being sent right now (or ended meanwhile). from_time and to_time are about created_at';
+COMMENT ON FUNCTION line_notify.cancel IS 'End waiting messages without sending them. Returns how many were cancelled, how many ended as unknown because an earlier attempt, or one of the server before a promotion, may have arrived, and how many were left alone because they are being sent right now (or ended meanwhile). from_time and to_time are about created_at';
 
 CREATE FUNCTION line_notify.reschedule(
 	ids bigint[] DEFAULT NULL, batch text DEFAULT NULL, reference text DEFAULT NULL,
@@ -174,8 +179,13 @@ DECLARE
 	chunk bigint[];
 	late bigint;
 	n bigint;
+	here bigint := line_notify._local_home();
+	before timestamptz;		-- what is in doubt stays so
+	tell boolean := line_notify._must_tell_standbys();
 BEGIN
 	PERFORM line_notify._assert_read_committed();
+	PERFORM line_notify._note_promotion();
+	before := coalesce(line_notify._in_doubt_before(here), '-infinity');
 	PERFORM line_notify._check_times(send_after, spread, expires_at);
 	IF send_after IS NULL AND spread IS NULL AND expires_at IS NULL THEN
 		RAISE EXCEPTION USING
@@ -199,23 +209,41 @@ BEGIN
 		WHERE o.id = ANY (chunk)
 		  AND coalesce(reschedule.expires_at, o.expires_at)
 			  <= greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()) + coalesce(reschedule.spread, '0')
+		  AND (o.home <> here OR here IS NULL OR o.due_at > before)
 		  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
 		IF dry_run THEN
 			SELECT count(*) - late INTO n FROM line_notify.outbox o
 			WHERE o.id = ANY (chunk)
+			  AND (o.home <> here OR here IS NULL OR o.due_at > before)
 			  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
 		ELSE
-			UPDATE line_notify.outbox o SET
-				due_at = CASE WHEN reschedule.send_after IS NULL AND reschedule.spread IS NULL THEN o.due_at
-							  ELSE greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp())
-								   + random() * coalesce(reschedule.spread, '0') END,
+			-- an earlier call waits no longer for what it wanted
+			IF reschedule.send_after IS NOT NULL OR reschedule.spread IS NOT NULL THEN
+				DELETE FROM line_notify.unblock u WHERE u.order_key IS NULL AND u.id = ANY (chunk);
+			END IF;
+			WITH o AS MATERIALIZED (
+				SELECT o.id, o.channel, o.due_at, o.send_after,
+					CASE WHEN reschedule.send_after IS NULL AND reschedule.spread IS NULL THEN o.due_at
+						 ELSE greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp())
+							  + random() * coalesce(reschedule.spread, '0') END AS new_due
+				FROM line_notify.outbox o
+				WHERE o.id = ANY (chunk) AND o.state = 'queued'
+				  AND coalesce(reschedule.expires_at, o.expires_at)
+					  > greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()) + coalesce(reschedule.spread, '0')
+				  AND (o.home <> here OR here IS NULL OR o.due_at > before)
+				  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id)),
+			noted AS (
+				-- what was blocked before stays so until the worker has seen it
+				INSERT INTO line_notify.unblock (channel, id, due_at)
+				SELECT o.channel, o.id, o.new_due FROM o
+				WHERE tell AND o.new_due < o.due_at AND o.due_at < 'infinity'
+				RETURNING id)
+			UPDATE line_notify.outbox m SET
+				due_at = CASE WHEN m.id IN (SELECT n.id FROM noted n) THEN o.due_at ELSE o.new_due END,
 				send_after = coalesce(reschedule.send_after, o.send_after),
-				spread = coalesce(reschedule.spread, o.spread),
-				expires_at = coalesce(reschedule.expires_at, o.expires_at)
-			WHERE o.id = ANY (chunk) AND o.state = 'queued'
-			  AND coalesce(reschedule.expires_at, o.expires_at)
-				  > greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()) + coalesce(reschedule.spread, '0')
-			  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
+				spread = coalesce(reschedule.spread, m.spread),
+				expires_at = coalesce(reschedule.expires_at, m.expires_at)
+			FROM o WHERE m.id = o.id;
 			GET DIAGNOSTICS n = ROW_COUNT;
 		END IF;
 		rescheduled := rescheduled + n;
@@ -231,7 +259,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.reschedule FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.reschedule IS 'Give waiting messages another time (past = now), a random spread, another expiry. Returns how many were changed, how many were not because they would expire before their new time (give expires_at too), and how many are being sent right now (or ended meanwhile)';
+COMMENT ON FUNCTION line_notify.reschedule IS 'Give waiting messages another time (past = now), a random spread, another expiry. Returns how many were changed, how many were not because they would expire before their new time (give expires_at too), and how many are being sent right now, or may have been sent before a promotion (or ended meanwhile). Where standbys are attached, an earlier time counts when these know of it, at most promotion_grace later';
 
 CREATE FUNCTION line_notify._check_times(send_after timestamptz, spread interval, expires_at timestamptz) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -287,8 +315,10 @@ DECLARE
 	perhaps bigint;
 	forgotten timestamptz;
 	n bigint;
+	tell_by interval := CASE WHEN line_notify._must_tell_standbys() THEN current_setting('line_notify.promotion_grace')::interval END;
 BEGIN
 	PERFORM line_notify._assert_read_committed();
+	PERFORM line_notify._note_promotion();
 	PERFORM line_notify._check_times(send_after, spread, expires_at);
 	-- a template message that old without a body may have had one
 	PERFORM line_notify._caller();		-- loads the library, and so the setting
@@ -363,6 +393,9 @@ BEGIN
 				  AND (h.body IS NOT NULL OR h.template_key IS NULL OR forgotten IS NULL OR h.ended_at >= forgotten)
 				RETURNING h.*, c.home, c.default_ttl,
 					greatest(redrive.send_after, clock_timestamp()) + random() * coalesce(redrive.spread, '0') AS new_due),
+			noted AS (
+				INSERT INTO line_notify.unblock (channel, id, due_at)
+				SELECT h.channel, h.id, h.new_due FROM h WHERE h.new_due < clock_timestamp() + tell_by),
 			first_life AS (
 				INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error,
 					ended_as, revision, delivery_event)
@@ -396,7 +429,8 @@ BEGIN
 				h.notification_disabled, h.aggregation_unit, h.priority, redrive.send_after, redrive.spread,
 				coalesce(redrive.expires_at,
 						 CASE WHEN h.expires_at > h.new_due THEN h.expires_at ELSE h.new_due + h.default_ttl END),
-				h.batch, h.dedup_key, h.order_key, h.reference, h.policy, 'queued', h.new_due, 0,
+				h.batch, h.dedup_key, h.order_key, h.reference, h.policy, 'queued',
+				greatest(h.new_due, clock_timestamp() + tell_by), 0,
 				h.maybe_sent OR h.state IN ('unknown', 'accepted', 'delivered', 'undelivered'),
 				h.home, h.created_at, h.error
 			FROM h;

@@ -35,6 +35,7 @@ static const struct
 	[LN_TEMPLATE_PAUSED] = {"template paused", LN_ENDS_BY_EVENT},
 	[LN_USE_CASE_PAUSED] = {"use case paused", LN_ENDS_BY_EVENT},
 	[LN_IN_DOUBT] = {"in doubt after a promotion", LN_ENDS_BY_TIME},
+	[LN_UNTOLD] = {"not known to standbys yet", LN_ENDS_BY_WORK},
 	[LN_ORDER_KEY] = {"behind another message of its order_key", LN_ENDS_BY_EVENT},
 	[LN_QUARANTINE] = {"quarantine", LN_ENDS_BY_TIME},
 	[LN_NEXT_ATTEMPT] = {"next attempt", LN_ENDS_BY_TIME},
@@ -178,6 +179,8 @@ ln_gate_message(const LnMessageFacts *m, LnVerdict endpoint, int64_t now)
 		holds(&v, LN_USE_CASE_PAUSED, LN_NEVER);
 	if (m->due <= m->in_doubt_before)
 		holds(&v, LN_IN_DOUBT, m->in_doubt_until);
+	if (m->untold)
+		holds(&v, LN_UNTOLD, LN_NEVER);
 	if (m->blocked)
 		holds(&v, LN_ORDER_KEY, LN_NEVER);
 	else if (m->due > now)

@@ -59,6 +59,7 @@ typedef enum LnReason
 	LN_TEMPLATE_PAUSED,
 	LN_USE_CASE_PAUSED,
 	LN_IN_DOUBT,
+	LN_UNTOLD,
 	LN_ORDER_KEY,
 	LN_QUARANTINE,
 	LN_NEXT_ATTEMPT,
@@ -174,6 +175,7 @@ typedef struct LnMessageFacts
 	int64_t		due;
 	int64_t		in_doubt_before;	/* LN_NOW = nothing is */
 	int64_t		in_doubt_until;
+	bool		untold;			/* standbys have yet to know that it may go */
 } LnMessageFacts;
 
 /* What holds an endpoint of a channel. */

@@ -184,6 +184,15 @@ typedef struct LnLaneRow
 								 * make due */
 } LnLaneRow;
 
+/* Which notes are left when ln_outbox_unblock() returns? */
+typedef enum LnNotesLeft
+{
+	LN_NOTES_NONE,
+	LN_NOTES_LOCKED,			/* somebody has their rows locked */
+	LN_NOTES_UNTOLD,			/* standbys have yet to hear of them */
+	LN_NOTES_LEFT				/* go on at once */
+} LnNotesLeft;
+
 /* where the release of a whole channel stands; zeroed to begin with */
 typedef struct LnUnblockScan
 {
@@ -356,12 +365,14 @@ extern void ln_outbox_reject(const LnMessage *rows, int n, const char *why);
 extern void ln_outbox_note_unblock(const char *channel, const char *order_key);
 
 /*
- * Bring back up to limit rows that were set aside and noted.  Returns whether
- * notes are left; *stuck, that somebody has their rows locked.  *rows are the
- * lanes that have something due now.  Caller holds the claim lock.
+ * Bring back up to limit rows that were set aside, or moved, and noted.  What
+ * was freed by hand has to be known to the standbys first, for grace_s seconds
+ * at most.  *rows are the lanes that have something due now.  Caller holds the
+ * claim lock.
  */
-extern bool ln_outbox_unblock(int limit, LnUnblockScan *scan, LnLaneRow **rows,
-							  int *nrows, bool *stuck);
+extern LnNotesLeft ln_outbox_unblock(int limit, int grace_s,
+									 LnUnblockScan *scan, LnLaneRow **rows,
+									 int *nrows);
 
 /* Delete dedup keys whose window is over, at most limit. */
 extern void ln_outbox_sweep_keys(int limit);

@@ -207,8 +207,7 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
 		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy,"
 		"  CASE WHEN o.maybe_sent THEN 'unknown'"
 		"   WHEN o.state <> 'queued' THEN o.state"
-		"   WHEN o.due_at <= (SELECT CASE WHEN i.handover IS NULL THEN i.in_doubt_before ELSE clock_timestamp() END"
-		"    FROM line_notify.identity i WHERE i.home = o.home) THEN 'unknown'"
+		"   WHEN o.due_at <= CASE WHEN i.handover IS NULL THEN i.in_doubt_before ELSE clock_timestamp() END THEN 'unknown'"
 		"   ELSE 'expired' END,"
 		"  o.attempts, o.maybe_sent,"
 		"  CASE WHEN o.state <> 'queued' THEN o.error ELSE coalesce(o.error || '; ', '') || 'its time was over after '"
@@ -222,7 +221,10 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
 		"  EXISTS (SELECT FROM line_notify.partial_pause p"
 		"   WHERE p.channel = o.channel AND (p.scope = 'use_case' OR p.scope = 'design' AND o.template_key IS NULL)"
 		"   AND p.subject = coalesce(o.use_case::text, '')),"
-		"  o.due_at, o.attempts > 0, o.error LIKE 'in quarantine: %', false, i.in_doubt_before, i.in_doubt_until) w",
+		"  o.due_at, o.attempts > 0, o.error LIKE 'in quarantine: %', false, i.in_doubt_before, i.in_doubt_until,"
+		"  i.handover IS NOT NULL OR EXISTS (SELECT FROM line_notify.unblock u WHERE u.order_key IS NULL AND u.id = o.id)"
+		"  OR o.due_at = 'infinity' AND o.order_key IS NULL"
+		"     AND EXISTS (SELECT FROM line_notify.unblock u WHERE u.order_key IS NULL AND u.id IS NULL AND u.channel = o.channel)) w",
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};

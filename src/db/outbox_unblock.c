@@ -36,16 +36,47 @@ ln_outbox_note_unblock(const char *channel, const char *order_key)
 					  SPI_OK_INSERT);
 }
 
-bool
-ln_outbox_unblock(int limit, LnUnblockScan *scan, LnLaneRow **rows,
-				  int *nrows, bool *stuck)
+/*
+ * Single messages that somebody gave an earlier time.  One whose row has
+ * another time by now, or is gone, needs nothing.  The note is locked before
+ * the row, and nobody is waited for: who moves a message has its row locked
+ * when he deletes the note.
+ */
+static int
+unblock_by_id(Datum limit)
 {
-	/*
-	 * The first message of each order_key that was let go, if it was set
-	 * aside.  A row that somebody has locked keeps its note, for the next
-	 * time.
-	 */
-	static LnStatement by_key = {
+	static LnStatement st = {
+		.name = "unblock: by id",
+		.sql =
+		"WITH r AS MATERIALIZED ("
+		"  SELECT u.seq, u.id, u.due_at FROM line_notify.unblock u"
+		"  WHERE u.order_key IS NULL AND u.id IS NOT NULL AND u.standbys = '{}'"
+		"  ORDER BY u.id, u.seq LIMIT $1 FOR UPDATE SKIP LOCKED),"
+		" w AS MATERIALIZED ("
+		"  SELECT o.id, r.due_at FROM r JOIN line_notify.outbox o ON o.id = r.id AND o.due_at > r.due_at AND o.state = 'queued'"
+		"  WHERE (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL),"
+		" l AS MATERIALIZED ("
+		"  SELECT o.id FROM line_notify.outbox o WHERE o.id = ANY (ARRAY(SELECT w.id FROM w)) FOR UPDATE SKIP LOCKED),"
+		" d AS (DELETE FROM line_notify.unblock x WHERE x.seq = ANY (ARRAY("
+		"  SELECT r.seq FROM r WHERE r.id IN (SELECT l.id FROM l) OR r.id NOT IN (SELECT w.id FROM w))))"
+		" UPDATE line_notify.outbox o SET due_at = w.due_at"
+		" FROM w WHERE o.id = w.id AND w.id IN (SELECT l.id FROM l)"
+		" RETURNING o.channel, o.lane",
+		.nargs = 1,
+		.argtypes = {INT4OID}
+	};
+
+	return (int) ln_sql_run(&st, &limit, NULL, SPI_OK_UPDATE_RETURNING);
+}
+
+/*
+ * The first message of each order_key that was let go, if it was set aside.  A
+ * row that somebody has locked keeps its note, for the next time.
+ */
+static int
+unblock_by_key(Datum limit)
+{
+	static LnStatement st = {
 		.name = "unblock: by key",
 		.sql =
 		"WITH r AS MATERIALIZED ("
@@ -66,21 +97,22 @@ ln_outbox_unblock(int limit, LnUnblockScan *scan, LnLaneRow **rows,
 		.nargs = 1,
 		.argtypes = {INT4OID}
 	};
-	static LnStatement left = {
-		.name = "unblock: left",
-		.sql =
-		"SELECT r.seq FROM line_notify.unblock r WHERE r.order_key IS NOT NULL ORDER BY r.seq LIMIT 1",
-		.nargs = 0
-	};
 
-	/*
-	 * Everything of a channel, also what will be set aside again.  In steps,
-	 * lane by lane in order of id.
-	 */
+	return (int) ln_sql_run(&st, &limit, NULL, SPI_OK_UPDATE_RETURNING);
+}
+
+/*
+ * Everything of a channel, also what will be set aside again.  In steps, lane
+ * by lane in order of id.  Adds lanes to rows, which has room for all.
+ */
+static bool
+unblock_by_lane(int limit, LnUnblockScan *scan, LnLaneRow *rows, int *nrows)
+{
 	static LnStatement next = {
 		.name = "unblock: next",
 		.sql =
-		"SELECT r.seq, r.channel FROM line_notify.unblock r WHERE r.order_key IS NULL ORDER BY r.seq LIMIT 1",
+		"SELECT r.seq, r.channel FROM line_notify.unblock r"
+		" WHERE r.order_key IS NULL AND r.id IS NULL AND r.standbys = '{}' ORDER BY r.seq LIMIT 1",
 		.nargs = 0
 	};
 	static LnStatement by_lane = {
@@ -101,71 +133,139 @@ ln_outbox_unblock(int limit, LnUnblockScan *scan, LnLaneRow **rows,
 		.nargs = 1,
 		.argtypes = {INT8OID}
 	};
-	Datum		arg = Int32GetDatum(limit);
-	LnLaneRow  *list;
-	int			n;
-
-	n = (int) ln_sql_run(&by_key, &arg, NULL, SPI_OK_UPDATE_RETURNING);
-	list = palloc0(sizeof(LnLaneRow) * (n + LN_LANES));
-	for (int i = 0; i < n; i++)
-	{
-		list[i].channel = ln_sql_text(i, 1);
-		list[i].lane = ln_sql_int4(i, 2, 0);
-	}
-	*rows = list;
-	*nrows = n;
-	*stuck = false;
-	if (ln_sql_run(&left, NULL, NULL, SPI_OK_SELECT) > 0)
-	{
-		int64		oldest = ln_sql_int8(0, 1, 0);
-
-		*stuck = n == 0 && oldest == scan->oldest;
-		scan->oldest = oldest;
-		if (!*stuck)
-			return true;		/* those first: they are few */
-	}
+	char	   *channel;
 
 	if (ln_sql_run(&next, NULL, NULL, SPI_OK_SELECT) == 0)
-		return *stuck;
-	*stuck = false;
+		return false;
 	if (ln_sql_int8(0, 1, 0) != scan->seq)
 	{
 		scan->seq = ln_sql_int8(0, 1, 0);
 		scan->lane = 0;
 		scan->after = 0;
 	}
+	channel = ln_sql_text(0, 2);
+	while (limit > 0 && scan->lane < LN_LANES)
 	{
-		char	   *channel = ln_sql_text(0, 2);
-		int			budget = limit;
+		Datum		args[] = {
+			CStringGetTextDatum(channel), Int16GetDatum(scan->lane),
+			Int64GetDatum(scan->after), Int32GetDatum(limit)
+		};
+		int			m = (int) ln_sql_run(&by_lane, args, NULL,
+										 SPI_OK_UPDATE_RETURNING);
 
-		while (budget > 0 && scan->lane < LN_LANES)
+		for (int i = 0; i < m; i++)
+			scan->after = Max(scan->after, ln_sql_int8(i, 1, 0));
+		if (m > 0)
 		{
-			Datum		args[] = {
-				CStringGetTextDatum(channel), Int16GetDatum(scan->lane),
-				Int64GetDatum(scan->after), Int32GetDatum(budget)
-			};
-			int			m = (int) ln_sql_run(&by_lane, args, NULL,
-											 SPI_OK_UPDATE_RETURNING);
+			rows[*nrows].channel = channel;
+			rows[(*nrows)++].lane = scan->lane;
+		}
+		if (m < limit)
+		{
+			scan->lane++;
+			scan->after = 0;
+		}
+		limit -= m;
+	}
+	if (scan->lane == LN_LANES)
+	{
+		Datum		arg = Int64GetDatum(scan->seq);
 
-			for (int i = 0; i < m; i++)
-				scan->after = Max(scan->after, ln_sql_int8(i, 1, 0));
-			if (m > 0)
-			{
-				list[*nrows].channel = channel;
-				list[(*nrows)++].lane = scan->lane;
-			}
-			if (m < budget)
-			{
-				scan->lane++;
-				scan->after = 0;
-			}
-			budget -= m;
-		}
-		if (scan->lane == LN_LANES)
-		{
-			arg = Int64GetDatum(scan->seq);
-			(void) ln_sql_run(&done, &arg, NULL, SPI_OK_DELETE);
-		}
+		(void) ln_sql_run(&done, &arg, NULL, SPI_OK_DELETE);
 	}
 	return true;
+}
+
+static bool
+freed_by_hand(void)
+{
+	static LnStatement st = {
+		.name = "unblock: by hand",
+		.sql =
+		"SELECT FROM line_notify.unblock u WHERE u.order_key IS NULL LIMIT 1",
+		.nargs = 0
+	};
+
+	return ln_sql_run(&st, NULL, NULL, SPI_OK_SELECT) > 0;
+}
+
+/*
+ * What somebody freed by hand: do the standbys know?  Returns whether there is
+ * any such note.
+ */
+static bool
+tell_standbys(int grace_s, bool *untold)
+{
+	static LnStatement tell = {
+		.name = "unblock: tell standbys",
+		.sql =
+		"SELECT line_notify._tell_standbys($1 * interval '1 second')",
+		.nargs = 1,
+		.argtypes = {INT4OID}
+	};
+	Datum		arg = Int32GetDatum(grace_s);
+
+	*untold = false;
+	if (!freed_by_hand())
+		return false;
+	(void) ln_sql_run(&tell, &arg, NULL, SPI_OK_SELECT);
+	*untold = ln_sql_bool(0, 1);
+	return true;
+}
+
+static void
+add_lanes(LnLaneRow *rows, int *nrows, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		rows[*nrows].channel = ln_sql_text(i, 1);
+		rows[(*nrows)++].lane = ln_sql_int4(i, 2, 0);
+	}
+}
+
+LnNotesLeft
+ln_outbox_unblock(int limit, int grace_s, LnUnblockScan *scan,
+				  LnLaneRow **rows, int *nrows)
+{
+	static LnStatement left = {
+		.name = "unblock: left",
+		.sql =
+		"SELECT r.seq FROM line_notify.unblock r WHERE r.order_key IS NOT NULL ORDER BY r.seq LIMIT 1",
+		.nargs = 0
+	};
+	LnNotesLeft notes = LN_NOTES_NONE;
+	bool		untold;
+	bool		by_hand = tell_standbys(grace_s, &untold);
+	int			n;
+
+	*rows = palloc0(sizeof(LnLaneRow) * (2 * limit + LN_LANES));
+	*nrows = 0;
+	if (by_hand)
+	{
+		n = unblock_by_id(Int32GetDatum(limit));
+		add_lanes(*rows, nrows, n);
+		if (n > 0)
+			notes = LN_NOTES_LEFT;
+		else if (untold)
+			notes = LN_NOTES_UNTOLD;
+	}
+
+	n = unblock_by_key(Int32GetDatum(limit));
+	add_lanes(*rows, nrows, n);
+	if (ln_sql_run(&left, NULL, NULL, SPI_OK_SELECT) > 0)
+	{
+		int64		oldest = ln_sql_int8(0, 1, 0);
+		bool		stuck = n == 0 && oldest == scan->oldest;
+
+		scan->oldest = oldest;
+		if (!stuck)
+			return LN_NOTES_LEFT;	/* those first: they are few */
+		notes = Max(notes, LN_NOTES_LOCKED);
+	}
+
+	if (by_hand && unblock_by_lane(limit, scan, *rows, nrows))
+		notes = LN_NOTES_LEFT;
+	if (by_hand && notes == LN_NOTES_NONE && freed_by_hand())
+		notes = LN_NOTES_LOCKED;
+	return notes;
 }

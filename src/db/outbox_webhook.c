@@ -209,10 +209,13 @@ fold_tagged(Event *const *list, int n)
 	static LnStatement fold_history = {
 		.name = "fold tagged: fold history",
 		.sql =
-		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = e.at, delivery_event = e.event"
+		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = e.at, delivery_event = e.event,"
+		"  token = coalesce(h.token, e.token)"
 		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
 		" WHERE h.id = ANY ($1) AND h.id = e.id AND h.state <> 'delivered'"
-		" AND (h.token = e.token OR EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token))",
+		/* in doubt after a promotion: the claim was never heard of here */
+		" AND (h.token = e.token OR h.token IS NULL AND h.state = 'unknown' AND NOT h.maybe_sent"
+		"  OR EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token))",
 		.nargs = 4,
 		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
 	};

@@ -283,8 +283,8 @@ line_notify_endpoint_verdict(PG_FUNCTION_ARGS)
  * _message_verdict(endpoint_no int, until timestamptz, not_before timestamptz,
  * disarmed bool, template_paused bool, use_case_paused bool, due_at
  * timestamptz, attempted bool, quarantined bool, row_locked bool,
- * in_doubt_before timestamptz, in_doubt_until timestamptz): what holds a
- * message, given the verdict of its endpoint; none = there is no such channel.
+ * in_doubt_before timestamptz, in_doubt_until timestamptz, untold bool): what
+ * holds a message, given the verdict of its endpoint; none = there is no such channel.
  */
 Datum
 line_notify_message_verdict(PG_FUNCTION_ARGS)
@@ -316,6 +316,7 @@ line_notify_message_verdict(PG_FUNCTION_ARGS)
 	m.row_locked = bool_arg(fcinfo, 9);
 	m.in_doubt_before = time_arg(fcinfo, 10, LN_NOW);
 	m.in_doubt_until = time_arg(fcinfo, 11, LN_NEVER);
+	m.untold = bool_arg(fcinfo, 12);
 	return verdict_row(fcinfo, ln_gate_message(&m, endpoint, now));
 }
 

@@ -427,8 +427,9 @@ ln_tasks_take_notes(void)
 	{
 		ln_worker_forget_bounds();
 		scan_at_once();
-		/* they may have had messages of events locked */
+		/* they may have had messages of events locked, and leave notes */
 		ln_tasks_by(TASK_FOLD, DT_NOBEGIN);
+		ln_tasks_by(TASK_UNBLOCK, DT_NOBEGIN);
 	}
 	if (work & LN_WORK_UNBLOCK)
 		ln_tasks_by(TASK_UNBLOCK, DT_NOBEGIN);
@@ -824,13 +825,18 @@ unblock(Run *r)
 	static LnUnblockScan where;
 	LnLaneRow  *rows;
 	int			n;
-	bool		stuck;
+	LnNotesLeft left;
 	TimestampTz now = GetCurrentTimestamp();
 
 	ln_worker_lock_claims();
-	if (ln_outbox_unblock(UNBLOCK_BATCH, &where, &rows, &n, &stuck))
-		r->again = stuck ? TimestampTzPlusMilliseconds(now, LOCKED_RETRY)
-			: DT_NOBEGIN;
+	left = ln_outbox_unblock(UNBLOCK_BATCH, ln_guc_promotion_grace, &where,
+							 &rows, &n);
+	if (left == LN_NOTES_LEFT)
+		r->again = DT_NOBEGIN;
+	else if (left == LN_NOTES_UNTOLD)
+		r->again = TimestampTzPlusMilliseconds(now, FENCE_LOOK);
+	else if (left == LN_NOTES_LOCKED)
+		r->again = TimestampTzPlusMilliseconds(now, LOCKED_RETRY);
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < W.nchannels; j++)
 			if (strcmp(W.channels[j]->row.name, rows[i].channel) == 0)

@@ -101,7 +101,7 @@ cut();
 my $before = $sim->summary->{requests};
 $primary->start;
 $primary->worker_pid('postgres');
-ok($primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.health() WHERE subject = 'promotion' AND reason LIKE '%takes it back%'"),
+ok($primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.health() WHERE subject = 'promotion' AND reason LIKE '%is taken back%'"),
 	'restarted: health() says for whom it waits');
 # the standby is gone for good: after the time it goes on
 ok($sim->wait_requests($before + 20, 60), 'restarted: and after the time it sends');

@@ -216,6 +216,16 @@ my @cases = (
 		end => sub { sql("SELECT line_notify.reschedule(reference => 'ref $n', send_after => now())") },
 	},
 	{
+		# the standby that has to know is away
+		reason => 'not known to standbys yet', bound => 2, drain => 1,
+		begin => sub {
+			my $ref = put(set => { send_after => "now() + interval '1 hour'" });
+			sql("INSERT INTO line_notify.unblock (channel, id, due_at, standbys, lsn, seen_at) SELECT o.channel, o.id, now(), '{slot away}', pg_current_wal_insert_lsn(), now() FROM line_notify.outbox o WHERE o.reference = '$ref'; SELECT line_notify._rescan()");
+			return $ref;
+		},
+		end => sub { sql("UPDATE line_notify.unblock SET seen_at = seen_at - interval '1 day'") },
+	},
+	{
 		reason => 'behind another message of its order_key', bound => 2, drain => 1,
 		begin => sub { put(set => { order_key => "'k'", send_after => "now() + interval '1 hour'" }); return put(set => { order_key => "'k'" }); },
 		end => sub { sql("SELECT line_notify.cancel(reference => 'ref @{[ $n - 1 ]}')") },

@@ -1,0 +1,184 @@
+# Asynchronous replication: what was freed, and sent, in the last moments of the
+# old primary, of which the standby that is promoted has not heard.  Messages that
+# were blocked behind others are in doubt there as those that were due; what an
+# operator frees waits until the standbys know; nothing moves a message out of the
+# doubt.  TAP: two servers, and a standby that hears no more.
+
+use strict;
+use warnings;
+
+use Test::More;
+use PostgreSQL::Test::Utils;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+my ($primary, $standby);
+my $round = 0;
+
+sub pair
+{
+	my (%opt) = @_;
+	$round++;
+	$sim->reset;
+	$sim->config(latency => $opt{latency} // 0.01);
+	$primary = LineNotify::Node->new("p$round", init => [ allows_streaming => 1 ],
+		'line_notify.promotion_grace' => $opt{grace} // '4s');
+	$primary->install('postgres', $sim);
+	$primary->backup('base');
+	$standby = PostgreSQL::Test::Cluster->new("s$round");
+	bless $standby, 'LineNotify::Node';
+	$standby->init_from_backup($primary, 'base', has_streaming => 1);
+	$standby->start;
+	attached();
+	return;
+}
+
+sub attached
+{
+	$primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming' AND replay_lsn IS NOT NULL") or die;
+	return;
+}
+
+# The standby hears no more, and is seen to be gone.
+sub cut
+{
+	$primary->wait_for_catchup($standby);
+	$standby->safe_psql('postgres', "ALTER SYSTEM SET primary_conninfo = ''");
+	$standby->reload;
+	$primary->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_replication') or die;
+	return;
+}
+
+# The standby is attached, and does not hear.
+sub freeze
+{
+	$primary->wait_for_catchup($standby);
+	kill 'STOP', $standby->safe_psql('postgres', 'SELECT pid FROM pg_stat_wal_receiver') or die;
+	return;
+}
+
+sub waits_for
+{
+	my ($ref, $reason, $name) = @_;
+	ok($primary->poll_query_until('postgres', "SELECT waiting_reason = '$reason' FROM line_notify.notifications WHERE reference = '$ref'"), $name);
+	return;
+}
+
+# The old primary dies, and what the standby has not heard with it.
+sub promote
+{
+	my (%conf) = @_;
+	$primary->stop('immediate');
+	$standby->stop('immediate');
+	$standby->append_conf('postgresql.conf', "primary_conninfo = ''");
+	$standby->append_conf('postgresql.conf', "$_ = $conf{$_}") for keys %conf;
+	$standby->start;
+	$sim->config(latency => 0.01);
+	$standby->promote;
+	return;
+}
+
+sub over
+{
+	my ($what, $states) = @_;
+	ok($standby->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox'), "$what: all has ended");
+	is_deeply($standby->states('postgres'), $states, "$what: states");
+	is($sim->summary->{messages}{received_twice}, 0, "$what: nothing twice");
+	unlike(slurp_file($_->logfile), qr/(PANIC|TRAP|was terminated by signal)/, "$what: no crash in the log") for $standby, $primary;
+	$standby->stop;
+	return;
+}
+
+# ---- freed by the end of the message before it
+pair(latency => 4);
+$primary->insert('postgres', 2, set => { order_key => "'k'" });
+$primary->insert('postgres', 1, first => 11, set => { send_after => "now() + interval '1 hour'" });
+$primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.outbox WHERE due_at = 'infinity'") or die 'not blocked';
+$sim->wait_requests(1, 30) or die;
+cut();
+ok($primary->poll_query_until('postgres', "SELECT count(*) = 2 FROM line_notify.notifications WHERE state = 'accepted'"), 'order_key: the second is sent when the first has ended');
+promote();
+ok($standby->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.notifications WHERE waiting_reason = 'in doubt after a promotion'"),
+	'order_key: what was behind it is in doubt');
+$standby->poll_query_until('postgres', "SELECT count(*) = 2 FROM line_notify.notifications WHERE state = 'unknown'") or die;
+is($standby->safe_psql('postgres', "SELECT string_agg(reference, ' ') FROM line_notify.outbox"), 'ref 11', 'order_key: what is due later is not');
+# their events come late
+$standby->deliver_webhooks('postgres', $sim);
+ok($standby->poll_query_until('postgres', "SELECT string_agg(reference, ' ' ORDER BY id) = 'ref 1 ref 2' FROM line_notify.notifications WHERE state = 'delivered'"),
+	'a delivery event that comes after the doubt has ended is believed');
+$standby->safe_psql('postgres', "SELECT line_notify.cancel(reference => 'ref 11')");
+over('order_key', { cancelled => 1, delivered => 2 });
+
+# ---- freed by an operator, while the standby is attached and does not hear
+pair(grace => '60s');
+$primary->safe_psql('postgres', "SELECT line_notify.pause('shop', template_key => 'shipment_completed_ja')");
+$primary->insert('postgres', 1, first => 1);
+$primary->safe_psql('postgres', q{INSERT INTO line_notify.outbox (phone, use_case, messages, reference, send_after)
+	VALUES ('09012345678', 'parcel_delivery', '[{"type": "text", "text": "x"}]', 'ref 2', now() + interval '1 hour')});
+$primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.outbox WHERE due_at = 'infinity'") or die 'not blocked';
+freeze();
+$primary->safe_psql('postgres', "SELECT line_notify.resume('shop', template_key => 'shipment_completed_ja')");
+waits_for('ref 1', 'not known to standbys yet', 'resume(): waits until the standby knows');
+is($primary->safe_psql('postgres', "SELECT rescheduled FROM line_notify.reschedule(reference => 'ref 2', send_after => now())"), 1, 'reschedule()');
+waits_for('ref 2', 'not known to standbys yet', 'reschedule(): waits until the standby knows');
+$primary->insert('postgres', 1, first => 3);
+ok($sim->wait_requests(1, 30), 'what is new does not wait');
+is($primary->safe_psql('postgres', "SELECT count(*) FROM line_notify.outbox"), 2, 'and nothing else is sent');
+promote();
+# the standby takes them for blocked, rightly; the operator does it again
+$standby->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.notifications WHERE waiting_reason = 'template paused'") or die;
+$standby->safe_psql('postgres', "SELECT line_notify.resume('shop', template_key => 'shipment_completed_ja'); SELECT line_notify.reschedule(reference => 'ref 2', send_after => now())");
+over('by hand', { accepted => 2 });
+
+# ---- the same with a standby that hears, and with none
+pair(grace => '60s');
+for my $with ('a standby', 'no standby')
+{
+	my $first = $with eq 'a standby' ? 1 : 11;
+	cut() if $first == 11;
+	$primary->insert('postgres', 2, first => $first, set => { send_after => "now() + interval '1 hour'" });
+	$primary->safe_psql('postgres', "SELECT line_notify.reschedule(reference => 'ref $_', send_after => now()) FROM generate_series(1, 1)") for $first, $first + 1;
+	ok($primary->wait_states('postgres', accepted => $first == 1 ? 2 : 4), "$with: goes at once");
+	is($primary->safe_psql('postgres', 'SELECT count(*) FROM line_notify.unblock'), 0, "$with: and no note is left");
+}
+$standby->stop;
+$primary->stop;
+
+# ---- the note came, and that it was acted upon did not: in doubt
+pair(grace => '60s');
+$primary->insert('postgres', 2, set => { send_after => "now() + interval '1 hour'" });
+my $worker = $primary->worker_pid('postgres');
+kill 'STOP', $worker;
+$primary->safe_psql('postgres', "SELECT line_notify.reschedule(reference => 'ref 1', send_after => now())");
+is($primary->safe_psql('postgres', 'SELECT count(*) FROM line_notify.unblock'), 1, 'a note');
+cut();
+kill 'CONT', $worker;
+ok($sim->wait_requests(1, 30), 'sent, when no standby is there any more');
+promote('line_notify.promotion_grace' => "'1s'");
+$standby->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.outbox") or die;
+$standby->safe_psql('postgres', "SELECT line_notify.cancel(reference => 'ref 2')");
+over('a note', { cancelled => 1, unknown => 1 });
+
+# ---- nothing leaves the doubt but by its end
+pair(grace => '60s');
+$primary->safe_psql('postgres', "SELECT line_notify.pause('shop')");
+$primary->insert('postgres', 3);
+cut();
+$primary->safe_psql('postgres', "SELECT line_notify.resume('shop')");
+ok($sim->wait_requests(3, 30), 'resumed, and sent, unheard');
+promote('line_notify.enabled' => 'off');
+is($standby->safe_psql('postgres', "SELECT r.* FROM line_notify.reschedule(reference => 'ref 1', send_after => now() + interval '1 second') r"), '0|0|1',
+	'before any worker has seen the promotion: reschedule() leaves it alone');
+is($standby->safe_psql('postgres', "SELECT r.* FROM line_notify.cancel(reference => 'ref 2', dry_run => true) r"), '0|1|0', 'cancel(dry_run) would call it unknown');
+is($standby->safe_psql('postgres', "SELECT r.* FROM line_notify.cancel(reference => 'ref 2') r"), '0|1|0', 'cancel() calls it unknown');
+$standby->safe_psql('postgres', "SELECT line_notify.resume('shop')");
+$standby->append_conf('postgresql.conf', 'line_notify.enabled = on');
+$standby->append_conf('postgresql.conf', 'line_notify.promotion_grace = 1s');
+$standby->reload;
+# the time that was noted stays
+$standby->safe_psql('postgres', "UPDATE line_notify.identity SET in_doubt_until = clock_timestamp()");
+over('moved', { unknown => 3 });
+
+$sim->stop;
+done_testing();
