@@ -1339,11 +1339,13 @@ subtest 'TLS' => sub {
 		is((curl_push($tls))[0], 60, "$bad: curl refuses it");
 	}
 	is(scalar $tls->requests, 1, 'and sent nothing');
-	cmp_ok($tls->summary->{connections}{tls_failed}, '>=', 1,
-		'failed handshakes are counted');
 	$tls->tls(cert => "$certs/good.pem", key => "$certs/good.key",
 		maximum => '1.1', minimum => '1.0');
+	# curl may verify a certificate after the handshake; this ends before
+	my $failed = $tls->summary->{connections}{tls_failed};
 	is((curl_push($tls, '--tlsv1.2'))[0], 35, 'TLS 1.1 only');
+	ok($tls->wait_until(sub { $tls->summary->{connections}{tls_failed} > $failed }, $WAIT),
+		'a failed handshake is counted');
 	$tls->tls(minimum => '1.3');
 	is((curl_push($tls))[1], '{} 202 1.1', 'TLS 1.3');
 	$tls->script({ do => 'reset', times => 1 });
@@ -1435,7 +1437,8 @@ subtest 'the proxy' => sub {
 	my @through = ('-x', 'http://me:secret@127.0.0.1:' . $proxy->port);
 	is((curl_push($tls, @through))[1], '{} 202 1.1', 'CONNECT');
 	is((curl_push($sim, @through))[1], '{} 202 1.1', 'plain');
-	is((curl_push($tls, '-x', 'http://127.0.0.1:' . $proxy->port))[0], 56,
+	# 7 since curl 8.23
+	like((curl_push($tls, '-x', 'http://127.0.0.1:' . $proxy->port))[0], qr/^(56|7)$/,
 		'without credentials');
 	is_deeply([ map { $_->{status} } $proxy->requests ], [ 200, undef, 407 ],
 		'recorded');

@@ -39,7 +39,7 @@ $node->safe_psql('postgres', encode_utf8("SET client_min_messages = warning;\n$l
 $node->safe_psql('postgres', 'SET client_min_messages = warning; CREATE TABLE result AS SELECT c.*, a.answer, a.hint FROM clerk c, ask(c.input) a');
 my $total = $node->safe_psql('postgres', 'SELECT count(*) FROM result');
 cmp_ok($total, '>=', 120, 'the list is long enough');
-note($_) for split /\n/, decode_utf8($node->safe_psql('postgres', 'SELECT * FROM result ORDER BY n'));
+note($_) for split /\n/, $node->safe_psql('postgres', 'SELECT * FROM result ORDER BY n');
 
 is($node->safe_psql('postgres', 'SELECT count(*) FROM result WHERE answer <> meant::text'), 0,
 	'nothing is silently taken for something else') ||

@@ -42,7 +42,7 @@ my @hostile = (
 	'enable_indexscan = off', 'enable_nestloop = off', 'enable_seqscan = on', 'plan_cache_mode = force_custom_plan',
 	"timezone = 'Asia/Kolkata'", "datestyle = 'SQL, DMY'", "intervalstyle = 'sql_standard'", 'extra_float_digits = -15',
 	'quote_all_identifiers = on', 'transform_null_equals = on', "bytea_output = 'escape'", 'check_function_bodies = off',
-	"plpgsql.extra_errors = 'all'", 'force_parallel_mode = on', 'jit = on', 'jit_above_cost = 0',
+	"plpgsql.extra_errors = 'all'", ($node->pg_version < 16 ? 'force_parallel_mode' : 'debug_parallel_query') . ' = on', 'jit = on', 'jit_above_cost = 0',
 	"client_encoding = 'LATIN1'", "xmloption = 'document'", "work_mem = '64kB'", "temp_buffers = '800kB'", 'max_parallel_workers_per_gather = 8',
 	'temp_file_limit = 0', 'hash_mem_multiplier = 1', 'enable_hashagg = off', 'enable_sort = off');
 $node->safe_psql('postgres', q{
