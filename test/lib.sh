@@ -15,7 +15,17 @@ LN_USER=${LN_USER:-postgres}
 work=
 
 say() { printf '%s\n' "$*"; }
-step() { printf '\n== %s\n' "$*"; }
+# step TITLE: what begins; step_ends adds the seconds of the last one to $times
+step() {
+    step_ends
+    step_title=$* step_began=$SECONDS
+    printf '\n== %s\n' "$*"
+}
+step_ends() {
+    [ -z "${step_title:-}" ] || times+="${times:+, }${step_title%% (*} $((SECONDS - step_began))"
+    step_title=
+}
+times=
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
 # run as the plain user, in the work directory, with our PostgreSQL first, and
@@ -76,7 +86,8 @@ npm_packages() {
     command -v node >/dev/null && command -v npm >/dev/null || want_packages nodejs npm
     command -v npm >/dev/null || return 0
     cache=/var/tmp/line_notify-npm-$(cksum <"$1/package.json" | cut -d' ' -f1)
-    if [ ! -e "$cache/complete" ]; then
+    # where the registry cannot be reached, npm itself would wait for minutes
+    if [ ! -e "$cache/complete" ] && timeout 60 npm view pg version --fetch-retries=0 --fetch-timeout=20000 >/dev/null 2>&1; then
         mkdir -p "$cache" && cp "$1/package.json" "$cache/" &&
             (cd "$cache" && timeout 300 npm install --ignore-scripts --no-audit --no-fund \
                 --fetch-retries=1 --fetch-timeout=30000 >npm.log 2>&1) &&

@@ -184,7 +184,7 @@ run_major() { # major
         parts=$((parts + 1))
         cat "$dir/part-$major.log" >>"$log"
         [ $status = 125 ] && { skip "$major" "no right to mount here"; return; }
-        grep -E '^(PostgreSQL|FAILED|skipped)' "$dir/part-$major.log"
+        grep -E '^(PostgreSQL|FAILED|skipped|time:)' "$dir/part-$major.log"
         line=$(tail -n 1 "$dir/part-$major.log")
         echo "PostgreSQL $major, ${script%% *}: $line"
         # nothing passed is no success either
