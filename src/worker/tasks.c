@@ -731,11 +731,12 @@ fold(Run *r)
 
 	stay = stay || some_stayed;
 	r->progress = n > 0 || from != after;
-	if (stay && from == 0)
+	if (stay && from == 0 && n == 0)
 		r->again =
 			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOCKED_RETRY);
-	else if (from != 0 || after != 0)
-		r->again = DT_NOBEGIN;	/* also from the beginning: others came late */
+	else if (stay || from != 0 || after != 0)
+		r->again = DT_NOBEGIN;	/* also from the beginning: others came late,
+								 * or waited for the first of their message */
 	some_stayed = stay && from != 0;
 	after = from;
 	if (n > 0)

@@ -124,11 +124,12 @@ verified('{"events":[' . event(sql("SELECT line_notify.phone_hash('090-7777-0002
 becomes('early', 'delivered', 'an untagged event that overtakes the answer is not lost');
 folded();
 
-# --- several events about one attempt, in one call: the first one counts
+# --- several events about one attempt, in one call: the first one counts, and
+# the others, one after the other, do not keep the worker for as many seconds
 becomes($ref = message(), 'accepted', 'a message');
 $tag = last_tag();
 $at = int(Time::HiRes::time() * 1000) - 5000;
-is(verified('{"events":[' . join(',', map { event($tag, id => "of many $_", at => $at + $_) } 0 .. 20) . ']}'), 21, 'twenty-one of them');
+is(verified('{"events":[' . join(',', map { event($tag, id => "of many $_", at => $at + $_) } 0 .. 199) . ']}'), 200, 'two hundred of them');
 folded();
 is(sql("SELECT (extract(epoch FROM delivered_at) * 1000)::bigint FROM line_notify.notifications WHERE reference = '$ref'"), $at, 'the first one counts');
 
