@@ -85,6 +85,8 @@ my ($id) = $node->safe_psql('postgres', $node->insert_sql(1, first => 900) . ' R
 $node->safe_psql('postgres', "
 INSERT INTO line_notify.history (id, channel, state, created_at, ended_at) SELECT $id, 'shop', 'accepted', now(), now();
 SELECT line_notify.resume('shop')");
+ok($aside->(1), 'the second of an id goes aside');
+$node->safe_psql('postgres', 'SELECT line_notify.record_set_aside()');
 ok($node->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.history WHERE reference = 'ref 900'"), 'the second of an id is recorded');
 like($node->safe_psql('postgres', "SELECT id <> $id AND error = 'its id was $id, which another message has, too' FROM line_notify.history WHERE reference = 'ref 900'"),
 	qr/^t$/, 'under an id of its own');
@@ -96,9 +98,10 @@ $sim->script_only({ match => { path => 'send' }, at => 'body', do => [ { delay =
 my $range = join '|', $at + 1 .. $at + 20;
 put($at + 1, 20);
 $node->poll_query_until('postgres', 'SELECT count(*) = 20 FROM line_notify.in_flight') or die 'not claimed';
+# for those that come after, not for what it holds up already
+$sim->script_only();
 kill 'KILL', $node->worker_pid('postgres');
 $node->poll_query_until('postgres', 'SELECT true') or die;
-$sim->script_only();
 # the delivery that the script held up is unknown; what was not sent yet is sent now
 ok($node->poll_query_until('postgres', "SELECT count(*) = 15 FROM line_notify.history WHERE reference ~ '^even ($range)\$'"), 'after kill -9, rows beside refused ones are rescued');
 ok($aside->(5), 'those go aside');
@@ -118,9 +121,12 @@ INSERT INTO line_notify.set_aside (id, attempt, state, ended_at, message)
 SELECT 7001000 + i, 1, 'accepted', now(), '{"channel": "shop"}' FROM generate_series(1, 1100) i});
 $node->safe_psql('postgres', $obstacles[0][1]);
 put($at + 201, 4);
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM line_notify.set_aside WHERE id < 7000000'), 'so does one of the worker');
+# a worker that starts tries at once
+$node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . $node->worker_pid('postgres') . ')');
 ok($aside->(511), 'behind 500 outcomes that are refused, others are recorded');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.set_aside WHERE tried_at IS NULL'), 0, 'each was tried');
-$node->safe_psql('postgres', "$obstacles[0][2]; DELETE FROM line_notify.set_aside WHERE state = 'nonsense'");
+$node->safe_psql('postgres', "$obstacles[0][2]; DELETE FROM line_notify.set_aside WHERE state = 'nonsense'; SELECT line_notify.record_set_aside()");
 ok($aside->(0), 'and the one of the worker is recorded at last');
 $node->safe_psql('postgres', q{
 INSERT INTO line_notify.set_aside (id, attempt, token, outcome, ended_at, retry_at, consume, ambiguous, logged, http_status, request_id, error)
