@@ -303,10 +303,12 @@ TimestampTz
 ln_tasks_resume(void)
 {
 	TimestampTz resume;
+	bool		may_scan = (infos[TASK_SCAN].needs & ~have()) == 0;
 
 	if (ln_deliveries_claimed() + ln_deliveries_sent() +
 		ln_deliveries_done() > 0 ||
-		pg_atomic_read_u32(&W.slot->work) != 0 || need_scan || place_pending)
+		pg_atomic_read_u32(&W.slot->work) != 0 ||
+		(need_scan && may_scan) || place_pending)
 		return DT_NOBEGIN;
 	resume = ln_agenda_resume(tasks, TASKS, have());
 	if (resume > W.now)

@@ -102,7 +102,7 @@ INSERT INTO line_notify.in_flight (id, token, claimer, attempt, claimed_at, home
 SELECT min(id), 4711, 42, 1, now(), min(home) FROM line_notify.outbox});
 my %every = map { $_ => 1 } qw(accepted delivered undelivered unreachable refused unknown invalid suppressed cancelled expired failed sending);
 is_deeply($node->states('old'), { %every, queued => 3 }, 'INSERTs are taken, a row in every state');
-is($node->safe_psql('old', "CALL line_notify.drain('20 s', NULL, NULL)"), '0|4', 'drain() sends nothing, and does not wait');
+is($node->safe_psql('old', "CALL line_notify.drain('1 h', NULL, NULL)", timeout => $PostgreSQL::Test::Utils::timeout_default), '0|4', 'drain() sends nothing, and does not wait');
 is($sim->summary->{requests}, 0, 'LINE has heard nothing');
 
 my @tables = qw(outbox in_flight attempt_log history channel identity sender minute_count);
@@ -151,7 +151,7 @@ my $seen = $sim->summary->{requests};
 	$alter->();
 }
 versions_differ('fresh', '1.0test1');
-is($node->safe_psql('fresh', "CALL line_notify.drain('20 s', NULL, NULL)"), '0|2', 'and takes nothing when it has committed');
+is($node->safe_psql('fresh', "CALL line_notify.drain('1 h', NULL, NULL)", timeout => $PostgreSQL::Test::Utils::timeout_default), '0|2', 'and takes nothing when it has committed');
 is($sim->summary->{requests}, $seen, 'nothing was sent');
 $node->safe_psql('postgres', 'DROP DATABASE fresh; CREATE DATABASE fresh');
 $node->safe_psql('fresh', 'CREATE EXTENSION line_notify');
@@ -168,7 +168,7 @@ ok(1, 'what was on the wire is recorded');
 $sim->script_only();
 $node->insert('old', 3, first => 20);
 is($node->states('old')->{queued}, 3, 'INSERTs are taken by the older library');
-is($node->safe_psql('old', "CALL line_notify.drain('20 s', NULL, NULL)"), '0|3', 'and wait');
+is($node->safe_psql('old', "CALL line_notify.drain('1 h', NULL, NULL)", timeout => $PostgreSQL::Test::Utils::timeout_default), '0|3', 'and wait');
 is($sim->summary->{requests}, $requests + 2, 'nothing is sent');
 is($node->safe_psql('old', q{SELECT count(*) FROM line_notify.history WHERE note = 'none'}), 17, 'old partitions have the new column');
 
