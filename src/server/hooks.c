@@ -267,7 +267,8 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 	/* prepared transactions belong to the database they were made in: ours */
 	if (end_prepared)
 	{
-		ln_shmem_wake(MyDatabaseId, LN_WORK_ALL, PG_UINT64_MAX, PG_UINT64_MAX);
+		/* which lanes, the scan will tell */
+		ln_shmem_wake(MyDatabaseId, LN_WORK_ALL & ~LN_WORK_OUTBOX, 0, 0);
 		/* it may have been a verb that ended messages */
 		ln_shmem_ended(LN_ENDINGS_ALL);
 	}

@@ -101,8 +101,8 @@ $node->safe_psql('postgres', 'ALTER DATABASE child IS_TEMPLATE true');
 $node->safe_psql('postgres', 'SET ROLE builder; CREATE DATABASE grandchild TEMPLATE child');
 pass('a template with a running worker can be copied by others, as templates are');
 
-# two-phase commit
-$node->safe_psql('shop', 'BEGIN; ' . $node->insert_sql(1, first => 3000) . "; PREPARE TRANSACTION 'two'");
+# two-phase commit, in the last of the lanes
+$node->safe_psql('shop', 'BEGIN; ' . $node->insert_sql(1, first => 3000, set => { priority => -10 }) . "; PREPARE TRANSACTION 'two'");
 $before = $sim->summary->{requests};
 $node->safe_psql('shop', "COMMIT PREPARED 'two'");
 ok($sim->wait_requests($before + 1, 20), 'COMMIT PREPARED wakes the worker');
