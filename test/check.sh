@@ -159,6 +159,10 @@ if wanted tap; then
     if [ $status -ne 0 ]; then
         [ "$ill" -gt 0 ] || bad "a TAP file ended early"
         grep -B2 -A12 -E '^not ok|Dubious|died' "$work/tap.log" | head -200
+        # why a file ended early stands in the log of its own, not in what prove saw
+        find "$work/tap" -name 'regress_log_*' | while read -r f; do
+            grep -q 'test exited with' "$f" && { say "--- $f"; tail -20 "$f" | cut -c1-300; }
+        done
         find "$work/tap" -name '*.log' -path '*log*' -newer "$work/build.log" | head -40 | while read -r f; do
             grep -lE 'PANIC|TRAP|signal (6|11)|ERROR|FATAL' "$f" >/dev/null && { say "--- $f"; tail -30 "$f"; }
         done
