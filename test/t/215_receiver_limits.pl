@@ -216,7 +216,8 @@ $got{ answer($_) =~ m{^HTTP/1\.1 (\d+)} ? $1 : 'none' }++ for @many;
 is(($got{200} // 0) + ($got{503} // 0) + ($got{none} // 0), 30, 'thirty of those at a time: ' . join(', ', map { "$got{$_} times $_" } sort keys %got));
 cmp_ok($got{200} // 0, '>=', 6, 'as many as the memory is for are taken');
 ($peak) = slurp_file("/proc/$run->{pid}/status") =~ /VmHWM:\s+(\d+) kB/;
-cmp_ok($peak, '<', 160 * 1024, "within $peak kB");
+# the service may have 256 MB
+cmp_ok($peak, '<', 200 * 1024, "within $peak kB");
 unlike(ends(), qr/Traceback/, 'without a traceback');
 
 # --- connections
