@@ -123,7 +123,7 @@ INSERT INTO line_notify.set_aside (id, attempt, state, ended_at, message)
 SELECT 7001000 + i, 1, 'accepted', now(), '{"channel": "shop"}' FROM generate_series(1, 1100) i});
 $node->safe_psql('postgres', $obstacles[0][1]);
 put($at + 201, 4);
-ok($node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM line_notify.set_aside WHERE id < 7000000'), 'so does one of the worker');
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM line_notify.set_aside WHERE id < 7000000'), 'one of the worker goes aside');
 # a worker that starts tries at once
 $node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . $node->worker_pid('postgres') . ')');
 ok($aside->(511), 'behind 500 outcomes that are refused, others are recorded');
