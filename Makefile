@@ -56,6 +56,7 @@ OBJS = \
 	src/enqueue/messages_view.o \
 	src/funcs/check_channel.o \
 	src/funcs/drain.o \
+	src/funcs/insert_secret.o \
 	src/funcs/states.o \
 	src/funcs/stats.o \
 	src/funcs/totals.o \

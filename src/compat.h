@@ -37,8 +37,10 @@
 /* 16 replaced the ownership checks per kind of object by one */
 #if PG_VERSION_NUM >= 160000
 #define LnDatabaseOwnercheck(db, role) object_ownercheck(DatabaseRelationId, (db), (role))
+#define LnRelationOwnercheck(rel, role) object_ownercheck(RelationRelationId, (rel), (role))
 #else
 #define LnDatabaseOwnercheck(db, role) pg_database_ownercheck((db), (role))
+#define LnRelationOwnercheck(rel, role) pg_class_ownercheck((rel), (role))
 #endif
 
 /* 17: extensions name their wait events */
@@ -94,12 +96,13 @@
 	ExecCheckIndexConstraints((info), (slot), (estate), (conflict), NIL)
 #endif
 #if PG_VERSION_NUM >= 160000
-#define LnExecInsertIndexTuples(info, slot, estate, lost) \
-	ExecInsertIndexTuples((info), (slot), (estate), false, true, (lost), NIL, \
-						  false)
+#define LnExecInsertIndexTuples(info, slot, estate, no_error, lost) \
+	ExecInsertIndexTuples((info), (slot), (estate), false, (no_error), \
+						  (lost), NIL, false)
 #else
-#define LnExecInsertIndexTuples(info, slot, estate, lost) \
-	ExecInsertIndexTuples((info), (slot), (estate), false, true, (lost), NIL)
+#define LnExecInsertIndexTuples(info, slot, estate, no_error, lost) \
+	ExecInsertIndexTuples((info), (slot), (estate), false, (no_error), \
+						  (lost), NIL)
 #endif
 
 #endif							/* LN_COMPAT_H */

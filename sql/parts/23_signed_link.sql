@@ -27,15 +27,28 @@ CREATE TABLE line_notify.link_key (
 	created_at	timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE UNIQUE INDEX link_key_is_current ON line_notify.link_key (is_current);
-ALTER TABLE line_notify.link_key ENABLE ROW LEVEL SECURITY;
+-- Members of pg_read_all_data read TOAST and pg_statistic.
+ALTER TABLE line_notify.link_key
+	ALTER secret SET STORAGE PLAIN,
+	ALTER secret SET STATISTICS 0,
+	ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON line_notify.link_key FROM PUBLIC;
 COMMENT ON TABLE line_notify.link_key IS 'keys of signed_link(): the current one, and the previous one, which still verifies; see rotate_link_key()';
 COMMENT ON COLUMN line_notify.link_key.key_no IS 'number that stands in the links';
 COMMENT ON COLUMN line_notify.link_key.secret IS 'key of the HMAC';
 COMMENT ON COLUMN line_notify.link_key.is_current IS 'signs new links; the other one only verifies';
 COMMENT ON COLUMN line_notify.link_key.created_at IS 'when it was made';
-INSERT INTO line_notify.link_key (key_no, secret, is_current)
-SELECT 1, line_notify._random_secret(), true WHERE line_notify._published_by('link_key', 'secret') IS NULL;
+CREATE FUNCTION line_notify._insert_secret(line_notify.link_key) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'line_notify_insert_secret';
+REVOKE ALL ON FUNCTION line_notify._insert_secret(line_notify.link_key) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._insert_secret(line_notify.link_key) IS 'INSERT of a key that logical decoding does not see';
+
+CREATE FUNCTION line_notify._insert_link_key(no integer) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$ SELECT line_notify._insert_secret(ROW(no, line_notify._random_secret(), true, clock_timestamp())::line_notify.link_key) $$;
+REVOKE ALL ON FUNCTION line_notify._insert_link_key(integer) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._insert_link_key(integer) IS 'makes the current key of signed_link()';
+SELECT line_notify._insert_link_key(1) WHERE line_notify._published_by('link_key', 'secret') IS NULL;
 
 CREATE FUNCTION line_notify.signed_link(
 	url text,
@@ -66,7 +79,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	no integer;
+	former line_notify.link_key;
 	publication text := line_notify._published_by('link_key', 'secret');
 BEGIN
 	IF publication IS NOT NULL THEN
@@ -77,10 +90,14 @@ BEGIN
 			HINT = 'Publish your own tables instead of all: CREATE PUBLICATION ... FOR TABLES IN SCHEMA ...;';
 	END IF;
 	LOCK TABLE line_notify.link_key IN SHARE ROW EXCLUSIVE MODE;
-	DELETE FROM line_notify.link_key WHERE NOT is_current;
-	UPDATE line_notify.link_key SET is_current = false RETURNING (key_no + 1) % 256 INTO no;
-	INSERT INTO line_notify.link_key (key_no, secret, is_current)
-	VALUES (coalesce(no, 1), line_notify._random_secret(), true);
+	SELECT * INTO former FROM line_notify.link_key WHERE is_current;
+	-- no UPDATE: logical decoding would see it
+	DELETE FROM line_notify.link_key;
+	IF former.key_no IS NOT NULL THEN
+		former.is_current := false;
+		PERFORM line_notify._insert_secret(former);
+	END IF;
+	PERFORM line_notify._insert_link_key(coalesce((former.key_no + 1) % 256, 1));
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.rotate_link_key() FROM PUBLIC;

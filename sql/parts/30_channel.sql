@@ -78,6 +78,13 @@ CREATE TABLE line_notify.channel (
 	created_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
 	CONSTRAINT rate_limit_of_line CHECK (rate_limit <= 2000 OR api_base <> 'https://api.line.me')
 );
+-- who may be sent to, and why LINE refused a message, shall not be copied into
+-- pg_statistic: see 40_outbox.sql
+ALTER TABLE line_notify.channel
+	ALTER only_recipients SET STATISTICS 0,
+	ALTER pause_reason SET STATISTICS 0,
+	ALTER proxy SET STATISTICS 0,
+	ALTER ca_file SET STATISTICS 0;
 COMMENT ON TABLE line_notify.channel IS 'One row per LINE Messaging API channel; changed by create_channel(), alter_channel(), drop_channel(); read through view channels';
 COMMENT ON COLUMN line_notify.channel.home IS 'identity this channel was armed for; see arm()';
 COMMENT ON COLUMN line_notify.channel.line_channel_id IS 'LINE''s channel ID: identity of the rate limit, which outlives tokens';
@@ -106,18 +113,36 @@ CREATE TABLE line_notify.credential (
 	set_by			name NOT NULL DEFAULT session_user,
 	PRIMARY KEY (channel, kind)
 );
--- A policy-less table under row security is invisible even to pg_read_all_data.
-ALTER TABLE line_notify.credential ENABLE ROW LEVEL SECURITY;
+-- A policy-less table under row security is invisible even to pg_read_all_data,
+-- whose members read TOAST and pg_statistic, though.
+ALTER TABLE line_notify.credential
+	ALTER channel SET STORAGE PLAIN,
+	ALTER kind SET STORAGE PLAIN,
+	ALTER value SET STORAGE PLAIN,
+	ALTER key_id SET STORAGE PLAIN,
+	ALTER flow SET STORAGE PLAIN,
+	ALTER value SET STATISTICS 0,
+	ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON line_notify.credential FROM PUBLIC;
 COMMENT ON TABLE line_notify.credential IS 'Secrets, or file:/path of where they are; not dumped, no policy: only a superuser sees it';
 COMMENT ON COLUMN line_notify.credential.key_id IS 'jwt_key: the "kid" that LINE''s console gave for the public key';
 COMMENT ON COLUMN line_notify.credential.flow IS 'jwt_key: which tokens to ask for, stateless or v2.1';
+CREATE FUNCTION line_notify._insert_secret(line_notify.credential) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'line_notify_insert_secret';
+REVOKE ALL ON FUNCTION line_notify._insert_secret(line_notify.credential) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._insert_secret(line_notify.credential) IS 'INSERT of a credential that logical decoding does not see';
+
+CREATE FUNCTION line_notify._hide_statement(instead text) RETURNS void
+LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'line_notify_hide_statement';
+REVOKE ALL ON FUNCTION line_notify._hide_statement(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._hide_statement(text) IS 'what pg_stat_activity shows in place of the statement that calls this';
 
 CREATE TABLE line_notify.token_status (
 	channel			text COLLATE "C" PRIMARY KEY REFERENCES line_notify.channel ON DELETE CASCADE,
 	error			text NOT NULL,
 	since			timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+ALTER TABLE line_notify.token_status ALTER error SET STATISTICS 0;
 COMMENT ON TABLE line_notify.token_status IS 'Channels for which the worker could not get an access token, for health(); never a secret';
 
 CREATE TABLE line_notify.sender (
@@ -138,6 +163,7 @@ CREATE TABLE line_notify.partial_pause (
 	paused_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
 	PRIMARY KEY (channel, scope, subject)
 );
+ALTER TABLE line_notify.partial_pause ALTER reason SET STATISTICS 0;
 COMMENT ON TABLE line_notify.partial_pause IS 'Parts of a channel that are paused: endpoints (template or flexible messages), templates and designs that LINE refuses, what an operator named; resume() deletes';
 COMMENT ON COLUMN line_notify.partial_pause.scope IS 'endpoint; template = one template_key; design = the flexible messages of one use case, which LINE refuses; use_case = every message of one, by pause()';
 COMMENT ON COLUMN line_notify.partial_pause.subject IS 'template or flexible; a template_key; a use case (empty = none)';
@@ -503,8 +529,12 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	issues CONSTANT boolean := set_credential.kind IN ('client_secret', 'jwt_key');
+	former text;
 BEGIN
-	IF NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = set_credential.channel) THEN
+	PERFORM line_notify._hide_statement('line_notify.set_credential(...)');
+	-- one at a time, and the channel stays, as a foreign key would see to
+	PERFORM FROM line_notify.channel c WHERE c.name = set_credential.channel FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
 			MESSAGE = format('channel "%s" does not exist', set_credential.channel);
@@ -516,10 +546,10 @@ BEGIN
 			HINT = 'Kinds are access_token, client_secret, jwt_key, channel_secret and previous_channel_secret.';
 	END IF;
 	IF set_credential.value LIKE 'file:%' THEN
-		IF set_credential.value NOT LIKE 'file:/%' THEN
+		IF set_credential.value NOT LIKE 'file:/%' OR octet_length(set_credential.value) > 4096 THEN
 			RAISE EXCEPTION USING
 				ERRCODE = 'invalid_parameter_value',
-				MESSAGE = 'the path of a credential file must be absolute',
+				MESSAGE = 'the path of a credential file must be absolute, and no longer than 4096 bytes',
 				HINT = 'Write file:/path/of/the/secret.';
 		END IF;
 		IF NOT (line_notify._caller_is_superuser() OR pg_has_role(line_notify._caller(), 'pg_read_server_files', 'USAGE')) THEN
@@ -534,10 +564,11 @@ BEGIN
 			MESSAGE = 'the credential would be sent to subscribers',
 			DETAIL = format('Publications of this database carry it: %s.', line_notify._published_by('credential', 'value')),
 			HINT = 'Use file:/path of a file on each server, or publish your own tables instead of all: CREATE PUBLICATION ... FOR TABLES IN SCHEMA ...;';
-	ELSIF set_credential.value IS NOT NULL AND (set_credential.value = '' OR length(set_credential.value) > 8192) THEN
+	ELSIF set_credential.value IS NOT NULL AND octet_length(set_credential.value) NOT BETWEEN 1 AND 7000 THEN
+		-- it must fit into its row: see above
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'a credential has 1 to 8192 characters';
+			MESSAGE = 'a credential has 1 to 7000 bytes';
 	ELSIF set_credential.kind = 'access_token' AND length(set_credential.value) > 4000 THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
@@ -571,34 +602,26 @@ BEGIN
 			DETAIL = 'A key_id has 1 to 64 letters, digits, "_", "-" or "."; flow is stateless or v2.1.';
 	END IF;
 
-	-- one generation back stays valid while LINE and its proxies change over
-	IF set_credential.kind = 'channel_secret' AND set_credential.value IS NOT NULL THEN
-		INSERT INTO line_notify.credential (channel, kind, value)
-		SELECT c.channel, 'previous_channel_secret', c.value FROM line_notify.credential c
-		WHERE c.channel = set_credential.channel AND c.kind = 'channel_secret'
-		  AND c.value IS DISTINCT FROM set_credential.value
-		ON CONFLICT (channel, kind) DO UPDATE SET value = excluded.value, set_at = clock_timestamp(), set_by = session_user;
-	END IF;
-
+	SELECT c.value INTO former FROM line_notify.credential c
+	WHERE c.channel = set_credential.channel AND c.kind = 'channel_secret' AND set_credential.kind = 'channel_secret'
+	  AND c.value IS DISTINCT FROM set_credential.value;
+	-- one way to get access tokens at a time, one generation of the channel
+	-- secret; a secret that is taken away is not to live on as the previous one
+	DELETE FROM line_notify.credential c
+	WHERE c.channel = set_credential.channel
+	  AND (c.kind = set_credential.kind
+		   OR c.kind = 'previous_channel_secret' AND set_credential.kind = 'channel_secret' AND (former IS NOT NULL OR set_credential.value IS NULL)
+		   OR c.kind IN ('access_token', 'client_secret', 'jwt_key') AND set_credential.kind IN ('access_token', 'client_secret', 'jwt_key')
+			  AND set_credential.value IS NOT NULL);
 	IF set_credential.value IS NULL THEN
-		-- a secret that is taken away is not to live on as the previous one
-		DELETE FROM line_notify.credential c
-		WHERE c.channel = set_credential.channel
-		  AND (c.kind = set_credential.kind OR set_credential.kind = 'channel_secret' AND c.kind = 'previous_channel_secret');
 		RETURN;
 	END IF;
-
-	-- one way to get access tokens at a time
-	IF set_credential.kind IN ('access_token', 'client_secret', 'jwt_key') THEN
-		DELETE FROM line_notify.credential c
-		WHERE c.channel = set_credential.channel
-		  AND c.kind IN ('access_token', 'client_secret', 'jwt_key') AND c.kind <> set_credential.kind;
+	-- one generation back stays valid while LINE and its proxies change over
+	IF former IS NOT NULL THEN
+		PERFORM line_notify._insert_secret(ROW(set_credential.channel, 'previous_channel_secret', former, NULL, NULL, clock_timestamp(), session_user)::line_notify.credential);
 	END IF;
-	INSERT INTO line_notify.credential (channel, kind, value, key_id, flow)
-	VALUES (set_credential.channel, set_credential.kind, set_credential.value, set_credential.key_id, set_credential.flow)
-	ON CONFLICT (channel, kind) DO UPDATE
-		SET value = excluded.value, key_id = excluded.key_id, flow = excluded.flow,
-			set_at = clock_timestamp(), set_by = session_user;
+	PERFORM line_notify._insert_secret(ROW(set_credential.channel, set_credential.kind, set_credential.value,
+		set_credential.key_id, set_credential.flow, clock_timestamp(), session_user)::line_notify.credential);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.set_credential(text, text, text, text, text) FROM PUBLIC;

@@ -70,7 +70,9 @@ ALTER TABLE line_notify.outbox
 	ALTER messages SET STATISTICS 0,
 	ALTER reference SET STATISTICS 0,
 	ALTER dedup_key SET STATISTICS 0,
-	ALTER order_key SET STATISTICS 0;
+	ALTER order_key SET STATISTICS 0,
+	ALTER policy SET STATISTICS 0,
+	ALTER error SET STATISTICS 0;
 -- The claim walks one lane of a channel in order of due time.  A lane is a
 -- priority and an endpoint, since LINE limits and refuses by endpoint.
 CREATE INDEX outbox_claim ON line_notify.outbox (channel, lane, due_at, id);

@@ -44,7 +44,10 @@ ALTER TABLE line_notify.history
 	ALTER messages SET STATISTICS 0,
 	ALTER reference SET STATISTICS 0,
 	ALTER dedup_key SET STATISTICS 0,
-	ALTER order_key SET STATISTICS 0;
+	ALTER order_key SET STATISTICS 0,
+	ALTER policy SET STATISTICS 0,
+	ALTER error SET STATISTICS 0,
+	ALTER request_id SET STATISTICS 0;
 -- No key here: each partition has its own.  A key of the parent would come into
 -- being with CREATE EXTENSION in a restore, be given to every partition that
 -- is attached, and collide with the partition's own one in the dump.
@@ -87,6 +90,7 @@ CREATE TABLE line_notify.attempt_log (
 	delivery_event	text,
 	PRIMARY KEY (id, attempt, token)
 );
+ALTER TABLE line_notify.attempt_log ALTER error SET STATISTICS 0, ALTER request_id SET STATISTICS 0;
 COMMENT ON TABLE line_notify.attempt_log IS 'Attempts that were followed by another; the last one stands in history';
 COMMENT ON COLUMN line_notify.attempt_log.ended_as IS 'state in which the message had ended with this attempt, before redrive() gave it another life';
 COMMENT ON COLUMN line_notify.attempt_log.delivery_event IS 'webhookEventId of its delivery: two attempts delivered are billed, and counted, twice';

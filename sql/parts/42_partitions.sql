@@ -69,9 +69,10 @@ BEGIN
 	part := 'history_' || CASE WHEN below IS NULL THEN 'first' ELSE replace(below::text, '-', 'm') END;
 	EXECUTE format('CREATE TABLE line_notify.%I (LIKE line_notify.history INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS)'
 				   ' WITH (fillfactor = 90, autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 100000)', part);
-	EXECUTE format('ALTER TABLE line_notify.%I ADD PRIMARY KEY (id), '
-				   'ALTER recipient SET STATISTICS 0, ALTER body SET STATISTICS 0, ALTER messages SET STATISTICS 0, '
-				   'ALTER reference SET STATISTICS 0, ALTER dedup_key SET STATISTICS 0, ALTER order_key SET STATISTICS 0', part);
+	-- LIKE does not take along which columns keep no statistics
+	EXECUTE (SELECT format('ALTER TABLE line_notify.%I ADD PRIMARY KEY (id)', part) || string_agg(format(', ALTER %I SET STATISTICS 0', a.attname), '')
+			 FROM pg_attribute a
+			 WHERE a.attrelid = 'line_notify.history'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget = 0);
 	-- For support and operator functions.  A reference or batch costs nothing where there
 	-- is none.  Recipients are random, so a btree or hash index would cost as
 	-- much as all the rest of a record; Bloom filters cost nearly nothing, and a

@@ -32,7 +32,11 @@ CREATE TABLE line_notify.set_aside (
 );
 -- no key by intention, and publications must not mind
 ALTER TABLE line_notify.set_aside REPLICA IDENTITY FULL;
-ALTER TABLE line_notify.set_aside ALTER message SET STATISTICS 0;
+ALTER TABLE line_notify.set_aside
+	ALTER message SET STATISTICS 0,
+	ALTER error SET STATISTICS 0,
+	ALTER request_id SET STATISTICS 0,
+	ALTER why SET STATISTICS 0;
 COMMENT ON TABLE line_notify.set_aside IS 'Outcomes that outbox or history refused; the worker tries again to record them, and health() names them';
 COMMENT ON COLUMN line_notify.set_aside.state IS 'state in which the message ended; NULL = it goes back to the queue';
 COMMENT ON COLUMN line_notify.set_aside.message IS 'its row of the outbox; NULL = that was gone';

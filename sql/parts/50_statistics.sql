@@ -43,6 +43,11 @@ COMMENT ON COLUMN line_notify.stats.last_error_text IS 'what it said: status and
 GRANT EXECUTE ON FUNCTION line_notify._stats() TO pg_monitor;
 GRANT SELECT ON line_notify.stats TO pg_monitor;
 
+CREATE FUNCTION line_notify._forget_words() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_forget_words';
+REVOKE ALL ON FUNCTION line_notify._forget_words() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._forget_words() IS 'empties last_error_text of view stats, which may quote a message';
+
 CREATE FUNCTION line_notify.reset_stats() RETURNS integer
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_reset_stats';
 REVOKE ALL ON FUNCTION line_notify.reset_stats() FROM PUBLIC;

@@ -86,6 +86,8 @@ DECLARE
 	order_keys text[];
 	parked bigint[];
 	give_up timestamptz := clock_timestamp() + interval '2 minutes';
+	said CONSTANT text := '^([^:]*).*(\(message \d+).*$';
+	said_of CONSTANT text := '\(message (\d{1,18})';
 BEGIN
 	PERFORM line_notify._assert_read_committed();
 	-- What is being sent is the worker's until LINE answers: wait for that,
@@ -155,6 +157,12 @@ BEGIN
 	SET recipient = NULL, body = NULL, messages = NULL, reference = NULL, dedup_key = NULL, order_key = NULL,
 		error = NULL, request_id = NULL
 	WHERE h.id = ANY (ids);
+	-- what LINE said of one of these messages, where it stopped a channel: "... 403: words (message 5, request x)"
+	UPDATE line_notify.channel c SET pause_reason = regexp_replace(c.pause_reason, said, '\1 \2)')
+	WHERE substring(c.pause_reason from said_of)::bigint = ANY (ids || parked);
+	UPDATE line_notify.partial_pause p SET reason = regexp_replace(p.reason, said, '\1 \2)')
+	WHERE substring(p.reason from said_of)::bigint = ANY (ids || parked);
+	PERFORM line_notify._forget_words();
 	PERFORM line_notify._log_operation('forget_recipient', '{}', false, cardinality(ids || parked));
 	RETURN cardinality(ids || parked);
 END

@@ -140,7 +140,7 @@ insert_speculatively(ResultRelInfo *info, TupleTableSlot *slot, EState *estate,
 	token = SpeculativeInsertionLockAcquire(GetCurrentTransactionId());
 	table_tuple_insert_speculative(info->ri_RelationDesc, slot,
 								   GetCurrentCommandId(true), 0, NULL, token);
-	(void) LnExecInsertIndexTuples(info, slot, estate, &lost);
+	(void) LnExecInsertIndexTuples(info, slot, estate, true, &lost);
 	table_tuple_complete_speculative(info->ri_RelationDesc, slot, token,
 									 !lost);
 

@@ -37,6 +37,7 @@ PG_FUNCTION_INFO_V1(line_notify_identity_fault);
 PG_FUNCTION_INFO_V1(line_notify_rescan);
 PG_FUNCTION_INFO_V1(line_notify_caller);
 PG_FUNCTION_INFO_V1(line_notify_stats);
+PG_FUNCTION_INFO_V1(line_notify_forget_words);
 PG_FUNCTION_INFO_V1(line_notify_reset_stats);
 PG_FUNCTION_INFO_V1(line_notify_quantile);
 PG_FUNCTION_INFO_V1(line_notify_secret_fault);
@@ -421,6 +422,23 @@ line_notify_reset_stats(PG_FUNCTION_ARGS)
 	}
 	LWLockRelease(ln_shared->lock);
 	PG_RETURN_INT32(n);
+}
+
+/*
+ * _forget_words(): what LINE said last may quote a message of a person who is
+ * erased.
+ */
+Datum
+line_notify_forget_words(PG_FUNCTION_ARGS)
+{
+	if (ln_shared == NULL)
+		PG_RETURN_VOID();
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < LN_STATS; i++)
+		if (ln_shared->stats[i].database == MyDatabaseId)
+			ln_shared->stats[i].words[0] = '\0';
+	LWLockRelease(ln_shared->lock);
+	PG_RETURN_VOID();
 }
 
 /*
