@@ -100,6 +100,7 @@ typedef struct LnChannel
 	LnProbe		probe;
 	int			throttles;		/* answers 429 in a row without Retry-After */
 	int			failures;		/* of claims, in a row */
+	int			retries;		/* of these, after which the channel waited */
 	TimestampTz backoff_until;	/* after one: no claim before */
 	LnWindow	window;			/* how many may be unanswered */
 	LnStreak	streaks[LN_STREAKS];	/* identical refusals by template or

@@ -359,7 +359,7 @@ claim_failed(Claim *c)
 		row_fault && c->limit > 1 ? 0
 		: TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 									  CLAIM_RETRY_FIRST <<
-									  Min(channel->failures, 6));
+									  Min(++channel->retries, 6));
 	if (row_fault && c->limit == 1 && c->locked == 1 && c->rows != NULL &&
 		(CLAIM_MAX >> channel->failures) == 0 &&
 		ln_phase("putting a message into quarantine", quarantine_phase, c))
@@ -552,7 +552,7 @@ claim_for(LnChannel *channel, const Shares *s, bool *progress)
 		*progress = true;
 		return true;
 	}
-	channel->failures = 0;
+	channel->failures = channel->retries = 0;
 	channel->backoff_until = 0;
 	INSTR_TIME_SET_CURRENT(duration);
 	INSTR_TIME_SUBTRACT(duration, start);

@@ -7,7 +7,8 @@
  * What is on the wire survives an ERROR of any phase: deliveries live in
  * malloc'd memory of the HTTP client and in plain structs, results wait until
  * they can be recorded.  The kind of work that failed rests for a while,
- * doubling, and only it.
+ * doubling, and only it.  Its errors are sampled: whatever is broken, the log
+ * stays readable, and the disk it is on does not fill.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,9 +28,16 @@
 #include "base/sample.h"
 #include "worker/state.h"
 
+/* No more activities than these; what comes later shares the last place. */
+#define MAX_ACTIVITIES	40
+
 static LnSample samples[LOG_CLASSES];
+static struct
+{
+	const char *activity;		/* a constant of its caller */
+	LnSample	sample;
+}			errors[MAX_ACTIVITIES];
 static int	last_sqlstate;		/* of the last failed phase */
-static bool sampling;			/* log only some errors */
 static bool ended_messages;		/* this phase has */
 static const char *failing;		/* activity that slot->last_error is of */
 
@@ -37,6 +45,19 @@ bool
 ln_worker_may_log(LogClass class, int64 *skipped)
 {
 	return ln_sample(&samples[class], ln_monotonic_ns() / 1000000, skipped);
+}
+
+/* Which errors of an activity are logged. */
+static LnSample *
+sample_of(const char *activity)
+{
+	int			i = 0;
+
+	while (i < MAX_ACTIVITIES - 1 && errors[i].activity != NULL &&
+		   strcmp(errors[i].activity, activity) != 0)
+		i++;
+	errors[i].activity = activity;
+	return &errors[i].sample;
 }
 
 void
@@ -114,8 +135,15 @@ ln_phase(const char *activity, void (*work) (void *), void *arg)
 		ln_worker_watchdog(false);
 		errcontext("line_notify worker, %s", activity);
 		edata = CopyErrorData();
-		if (!sampling || ln_worker_may_log(LOG_RECORD, &skipped))
+		if (ln_sample(sample_of(activity), ln_monotonic_ns() / 1000000,
+					  &skipped))
+		{
+			if (skipped > 0)
+				errcontext(INT64_FORMAT
+						   " more errors of this activity since the last one that was logged",
+						   skipped);
 			EmitErrorReport();
+		}
 		AbortCurrentTransaction();
 		FlushErrorState();
 		note_failure(activity, edata->message);
@@ -179,15 +207,6 @@ int
 ln_phase_sqlstate(void)
 {
 	return last_sqlstate;
-}
-
-bool
-ln_phase_sample_errors(bool sample)
-{
-	bool		before = sampling;
-
-	sampling = sample;
-	return before;
 }
 
 bool

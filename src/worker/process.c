@@ -16,6 +16,7 @@
 #include <signal.h>
 
 #include "access/xact.h"
+#include "catalog/pg_authid.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -253,6 +254,8 @@ ln_worker_watchdog(bool on)
 void
 ln_worker_pin_settings(void)
 {
+	bool		outside = !IsTransactionState();
+
 	static const char *const settings[][2] = {
 		{"role", "none"},
 		{"search_path", "pg_catalog, pg_temp"},
@@ -289,6 +292,18 @@ ln_worker_pin_settings(void)
 		{"log_statement", "none"},
 		{"application_name", "line_notify worker"},
 	};
+
+	/*
+	 * First who we are: a database may say that its sessions are somebody
+	 * else's.  Roles are looked up.
+	 */
+	if (outside)
+		StartTransactionCommand();
+	SetConfigOption("session_authorization",
+					GetUserNameFromId(BOOTSTRAP_SUPERUSERID, false),
+					PGC_SUSET, PGC_S_OVERRIDE);
+	if (outside)
+		CommitTransactionCommand();
 
 	for (int i = 0; i < (int) lengthof(settings); i++)
 	{

@@ -78,11 +78,8 @@ record_batch(LnRecord *recs, int *fault, int n)
 		fault[i] = ln_phase_sqlstate();
 	if (n > 1 && ln_phase_row_fault() && !ProcDiePending)
 	{
-		bool		sampling = ln_phase_sample_errors(true);
-
 		record_batch(recs, fault, n / 2);
 		record_batch(recs + n / 2, fault + n / 2, n - n / 2);
-		(void) ln_phase_sample_errors(sampling);
 	}
 }
 

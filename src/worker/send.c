@@ -48,6 +48,9 @@
  */
 #define LIMIT_PAUSE_MS		3600000
 
+/* A pause that could not be written down ends after so long (ms). */
+#define PAUSE_RETRY			10000
+
 static LnStreak *find_streak(LnChannel *channel, const char *subject);
 
 TimestampTz
@@ -306,6 +309,24 @@ describe(Pause *p, const Delivery *d, const char *what)
 			 d->request_id[0] ? ", request " : "", d->request_id);
 }
 
+/*
+ * Write a pause down.  One that cannot be holds here all the same, or every
+ * answer would try again; later what the tables say counts once more.  Returns
+ * whether to log it.
+ */
+static bool
+note_pause(const char *activity, Pause *p)
+{
+	int64		skipped;
+
+	if (ln_phase(activity, pause_phase, p))
+		return true;
+	ln_tasks_by(TASK_CONFIGURE,
+				TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											PAUSE_RETRY));
+	return ln_worker_may_log(LOG_PAUSE, &skipped);
+}
+
 /* 401: the token is bad, for everything that the channel sends. */
 static void
 pause_channel(LnChannel *channel, const Delivery *d)
@@ -320,13 +341,11 @@ pause_channel(LnChannel *channel, const Delivery *d)
 	ln_credential_check_schedule(channel);
 	channel->refused_token = ln_token_fingerprint(channel->token);
 	describe(&p, d, "LINE answered");
-	ereport(WARNING,
-			(errmsg("paused channel \"%s\": %s", channel->row.name, p.reason),
-			 errhint("It goes on by itself when LINE takes the credential again, or another one is set; or SELECT line_notify.resume('%s');",
-					 channel->row.name)));
-	if (!ln_phase("pausing a channel", pause_phase, &p))
-		/* the next answer tries again */
-		channel->row.paused = channel->row.paused_automatically = false;
+	if (note_pause("pausing a channel", &p))
+		ereport(WARNING,
+				(errmsg("paused channel \"%s\": %s", channel->row.name, p.reason),
+				 errhint("It goes on by itself when LINE takes the credential again, or another one is set; or SELECT line_notify.resume('%s');",
+						 channel->row.name)));
 }
 
 /*
@@ -347,13 +366,12 @@ pause_endpoint(LnChannel *channel, const Delivery *d)
 	channel->row.endpoint_paused[d->kind] = true;
 	ln_worker_regate(channel);
 	describe(&p, d, "LINE answered");
-	ereport(WARNING,
-			(errmsg("paused %s messages of channel \"%s\": %s", p.subject,
-					channel->row.name, p.reason),
-			 errhint("Fix the cause, then SELECT line_notify.resume('%s');",
-					 channel->row.name)));
-	if (!ln_phase("pausing an endpoint", pause_phase, &p))
-		channel->row.endpoint_paused[d->kind] = false;
+	if (note_pause("pausing an endpoint", &p))
+		ereport(WARNING,
+				(errmsg("paused %s messages of channel \"%s\": %s", p.subject,
+						channel->row.name, p.reason),
+				 errhint("Fix the cause, then SELECT line_notify.resume('%s');",
+						 channel->row.name)));
 }
 
 /*
@@ -388,14 +406,14 @@ count_refusal(LnChannel *channel, const Delivery *d)
 	p.subject = d->subject + 1;
 	describe(&p, d,
 			 psprintf("LINE refused %d messages in a row with", REFUSED_STREAK));
-	ereport(WARNING,
-			(errmsg("paused %s \"%s\" of channel \"%s\": %s",
-					d->kind == LINE_TEMPLATE ? "template"
-					: "flexible messages of use case",
-					p.subject, channel->row.name, p.reason),
-			 errhint("Fix the cause, then SELECT line_notify.resume('%s');",
-					 channel->row.name)));
-	(void) ln_phase("pausing a template", pause_phase, &p);
+	if (note_pause("pausing a template", &p))
+		ereport(WARNING,
+				(errmsg("paused %s \"%s\" of channel \"%s\": %s",
+						d->kind == LINE_TEMPLATE ? "template"
+						: "flexible messages of use case",
+						p.subject, channel->row.name, p.reason),
+				 errhint("Fix the cause, then SELECT line_notify.resume('%s');",
+						 channel->row.name)));
 }
 
 /*

@@ -272,8 +272,8 @@ extern void ln_worker_watchdog(bool on);
 
 /*
  * Run one short transaction: work(arg) under SPI and a snapshot.  An error is
- * logged and the transaction undone; the process and what is on the wire go
- * on.  Returns whether it committed.
+ * logged, sampled by activity (a constant), and the transaction undone; the
+ * process and what is on the wire go on.  Returns whether it committed.
  */
 extern bool ln_phase(const char *activity, void (*work) (void *), void *arg);
 
@@ -298,22 +298,16 @@ extern bool ln_is_row_fault(int sqlstate);
 extern int	ln_phase_sqlstate(void);
 
 /*
- * From here on errors are parts of one that has been logged: they are sampled.
- * Returns what it was before.
- */
-extern bool ln_phase_sample_errors(bool sample);
-
-/*
  * Log lines that one cause may repeat for many messages: sampled, see
- * sample.h.  Errors of other phases are not, since tasks back off.
+ * sample.h.  So are the errors of each kind of phase.
  */
 typedef enum LogClass
 {
 	LOG_QUARANTINE,				/* a message cannot be claimed */
 	LOG_LEASE,					/* a lease was lost */
 	LOG_ANNOUNCE,				/* listeners are not told of outcomes */
-	LOG_RECORD,					/* the tables refuse an outcome */
-	LOG_SET_ASIDE,				/* and it was set aside */
+	LOG_SET_ASIDE,				/* the tables refuse an outcome */
+	LOG_PAUSE,					/* a channel, or a part of it, is paused */
 	LOG_CLASSES
 } LogClass;
 

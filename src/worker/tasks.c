@@ -56,6 +56,12 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* Rows moved to history by one expiry transaction. */
 #define EXPIRE_BATCH		1000
 
+/*
+ * So many rows that cannot be moved are passed by in a row; beyond, each waits
+ * as any failure does.
+ */
+#define EXPIRE_PASS_BY		100
+
 /* Rows that some session has locked are tried again after so long (ms). */
 #define LOCKED_RETRY		1000
 
@@ -194,6 +200,7 @@ static TimestampTz expiry_low = DT_NOBEGIN; /* nothing that waits expires
 											 * before */
 static TimestampTz expiry_last; /* of the rows of the last transaction */
 static int	expire_limit = EXPIRE_BATCH;	/* rows of the next one */
+static int	passed_by;			/* rows in a row */
 
 /* ---- the agenda ---- */
 
@@ -479,7 +486,7 @@ check_extension(Run *r)
 void
 ln_tasks_check_extension(void)
 {
-	if (tasks[TASK_EXTENSION].due != DT_NOEND)
+	if (ln_task_ready(&tasks[TASK_EXTENSION], have(), W.now))
 		run(TASK_EXTENSION);
 	if (extension_is_gone)
 	{
@@ -692,6 +699,7 @@ expire(Run *r)
 	if (r->again <= now && n < expire_limit)
 		r->again = TimestampTzPlusMilliseconds(now, LOCKED_RETRY);
 	expire_limit = Min(EXPIRE_BATCH, expire_limit * 2);
+	passed_by = 0;
 }
 
 /*
@@ -704,13 +712,15 @@ expire_failed(void)
 	if (!ln_phase_row_fault())
 		return false;
 	if (expire_limit > 1)
-		expire_limit /= 2;
-	else if (expiry_last != DT_NOBEGIN)
 	{
-		/* pass it by; the next configuration or restart tries again */
-		expiry_low = expiry_last + 1;
+		expire_limit /= 2;
+		return true;
 	}
-	return true;
+	if (expiry_last == DT_NOBEGIN)
+		return false;			/* no row was found: it is none's fault */
+	/* pass it by; the next configuration or restart tries again */
+	expiry_low = expiry_last + 1;
+	return ++passed_by < EXPIRE_PASS_BY;
 }
 
 /* ---- upkeep ---- */
