@@ -35,8 +35,9 @@ BEGIN
 		RETURN upper_bound;
 	END IF;
 
-	-- one maker at a time, and a fresh look after waiting for it
-	PERFORM pg_advisory_xact_lock(1279872592, 1);
+	-- one maker at a time, and a fresh look after waiting for it; the lock that
+	-- ATTACH takes, too, and nobody who is not trusted with the table
+	LOCK TABLE ONLY line_notify.history IN SHARE UPDATE EXCLUSIVE MODE;
 	SELECT p.high INTO upper_bound FROM line_notify._history_partitions() p
 	WHERE upto >= p.low AND (upto < p.high OR p.high = 9223372036854775807);
 	IF FOUND THEN

@@ -126,10 +126,21 @@ ok($node->poll_query_until('postgres', "SELECT count(*) = 18 FROM line_notify.hi
 like($node->safe_psql('postgres', "SELECT DISTINCT error FROM line_notify.notifications WHERE state = 'queued'"), qr/odd/, 'they say why');
 $node->safe_psql('postgres', 'ALTER TABLE line_notify.in_flight DROP CONSTRAINT odd');
 
-# a partition dropped by somebody
+# advisory locks, which anybody may take: the number of ours of before, and those
+# that SQL would call ours of today; a partition dropped by somebody, so that a
+# new one has to be made
+my $stranger = $node->background_psql('postgres', on_error_stop => 1);
+$stranger->query_safe('SET ROLE nobody');
+my @locks = split /\n/, $node->safe_psql('postgres', q{SELECT format('%s, %s', classid::int8::int4, objid::int8::int4) FROM pg_locks
+	WHERE locktype = 'advisory' AND pid IN (SELECT pid FROM line_notify.workers) AND classid::int8 < 2^31 AND objid::int8 < 2^31});
+cmp_ok(scalar(@locks), '>=', 1, 'the worker holds locks that SQL shows as advisory ones');
+$stranger->query_safe("SELECT pg_advisory_lock($_)") for '1279872592, 1', '(1279872592::int8 << 32) + 1', @locks;
 $node->safe_psql('postgres', 'DROP TABLE line_notify.history_first');
 sends(1, 'after a partition of history was dropped');
-recorded('a new one is made');
+recorded('a new one is made, whatever advisory locks a stranger holds');
+$stranger->quit;
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid IN (1, 2)"), 0, 'we take none that SQL can name');
+is($node->safe_psql('postgres', "SELECT string_agg(proname, ' ') FROM pg_proc WHERE pronamespace = 'line_notify'::regnamespace AND prosrc ~ 'advisory'"), '', 'nor does any function of ours');
 
 # the role of a sender disappears
 $node->safe_psql('postgres', q{CREATE ROLE app LOGIN; SELECT line_notify.grant_sender('app');});
