@@ -21,6 +21,7 @@ OBJS = \
 	src/base/histogram.o \
 	src/base/horizon.o \
 	src/base/lane.o \
+	src/base/name.o \
 	src/base/quiet.o \
 	src/base/retry.o \
 	src/base/sample.o \
@@ -57,6 +58,7 @@ OBJS = \
 	src/funcs/check_channel.o \
 	src/funcs/drain.o \
 	src/funcs/insert_secret.o \
+	src/funcs/shown.o \
 	src/funcs/states.o \
 	src/funcs/stats.o \
 	src/funcs/totals.o \

@@ -101,16 +101,34 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._catalogue_findings(text, jsonb, text, line_notify.use_case, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._catalogue_findings(text, jsonb, text, line_notify.use_case, boolean) IS 'what the catalogue says about a template message; with allow_list, unlisted keys are errors';
 
--- Everybody may ask: it tells no more than check_message() does.
-CREATE FUNCTION line_notify._refuses_unknown(channel text) RETURNS boolean
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- What check_message() says of a channel is for those who send through it, and
+-- for those who read its settings.  It asks as the owner, and says who called it.
+CREATE FUNCTION line_notify._refuses_unknown(channel text, caller oid) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+DECLARE
+	refuses boolean;
 BEGIN
-	RETURN (SELECT c.unknown_content = 'refuse' FROM line_notify.channel c WHERE c.name = $1);
+	IF NOT has_table_privilege($2, 'line_notify.channels', 'SELECT')
+		AND NOT EXISTS (SELECT FROM line_notify.sender s WHERE s.channel IN ('*', $1) AND pg_has_role($2, s.role, 'USAGE'))
+	THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = 'permission denied to check a message against a channel',
+			HINT = 'line_notify.grant_sender(role, channels) gives it; without a channel, everybody may check one.';
+	END IF;
+	SELECT c.unknown_content = 'refuse' INTO refuses FROM line_notify.channel c WHERE c.name = $1;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" does not exist', line_notify._shown($1));
+	END IF;
+	RETURN refuses;
 END
 $$;
-COMMENT ON FUNCTION line_notify._refuses_unknown(text) IS 'does the channel refuse message types and properties that we do not know';
-GRANT EXECUTE ON FUNCTION line_notify._refuses_unknown(text) TO PUBLIC;
+REVOKE ALL ON FUNCTION line_notify._refuses_unknown(text, oid) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._refuses_unknown(text, oid) IS 'does the channel refuse message types and properties that we do not know; raises when the caller may not ask';
 
 -- What check_message() finds in the use case and the channel.
 CREATE FUNCTION line_notify._context_findings(
@@ -123,19 +141,13 @@ CREATE FUNCTION line_notify._context_findings(
 	OUT rule text,
 	OUT message text)
 RETURNS SETOF record
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	c jsonb;
+	c jsonb := (SELECT to_jsonb(ch) FROM line_notify.channel ch WHERE ch.name = $4);
 BEGIN
-	IF $4 IS NOT NULL THEN
-		SELECT to_jsonb(ch) INTO c FROM line_notify.channel ch WHERE ch.name = $4;
-		IF NOT FOUND THEN
-			RAISE EXCEPTION 'channel "%" does not exist', $4 USING ERRCODE = 'undefined_object';
-		END IF;
-	END IF;
 	IF $1 = 'flexible' AND $3 IS NULL AND (c ->> 'use_case_required')::boolean THEN
 		RETURN QUERY VALUES ('error', 'use_case', 'use_case_missing', 'is required for flexible messages');
 	END IF;
@@ -167,4 +179,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION line_notify._context_findings(text, jsonb, line_notify.use_case, text) IS 'what check_message() finds in the use case and the channel';
-GRANT EXECUTE ON FUNCTION line_notify._context_findings(text, jsonb, line_notify.use_case, text) TO PUBLIC;
+REVOKE ALL ON FUNCTION line_notify._context_findings(text, jsonb, line_notify.use_case, text) FROM PUBLIC;

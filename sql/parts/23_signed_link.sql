@@ -71,7 +71,7 @@ AS 'MODULE_PATHNAME', 'line_notify_verify_link'
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp;
 REVOKE ALL ON FUNCTION line_notify.verify_link(text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.verify_link(text) IS 'was this address made by signed_link() in this database, and is it still valid? reason: ok, expired, bad_signature, unknown_key, no_token';
+COMMENT ON FUNCTION line_notify.verify_link(text) IS 'was this address made by signed_link() in this database, and is it still valid? reason: ok, expired, unsigned_parameters (some were appended), bad_signature, unknown_key, no_token';
 
 CREATE FUNCTION line_notify.rotate_link_key()
 RETURNS void

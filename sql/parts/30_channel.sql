@@ -324,7 +324,7 @@ BEGIN
 	IF EXISTS (SELECT FROM line_notify.channel c WHERE c.name = create_channel.name) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'duplicate_object',
-			MESSAGE = format('channel "%s" already exists', create_channel.name),
+			MESSAGE = format('channel "%s" already exists', line_notify._shown(create_channel.name)),
 			HINT = 'Use line_notify.alter_channel() to change it.';
 	END IF;
 
@@ -430,7 +430,7 @@ BEGIN
 	THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('time zone "%s" not recognized', alter_channel.time_zone),
+			MESSAGE = format('time zone "%s" not recognized', line_notify._shown(alter_channel.time_zone)),
 			HINT = 'View pg_timezone_names lists them; abbreviations are not accepted.';
 	END IF;
 
@@ -480,7 +480,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', alter_channel.name),
+			MESSAGE = format('channel "%s" does not exist', line_notify._shown(alter_channel.name)),
 			HINT = 'View line_notify.channels lists the channels.';
 	END IF;
 EXCEPTION WHEN check_violation THEN
@@ -508,12 +508,12 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', drop_channel.name);
+			MESSAGE = format('channel "%s" does not exist', line_notify._shown(drop_channel.name));
 	END IF;
 	IF EXISTS (SELECT FROM line_notify.outbox o WHERE o.channel = drop_channel.name) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'object_in_use',
-			MESSAGE = format('channel "%s" has messages waiting', drop_channel.name),
+			MESSAGE = format('channel "%s" has messages waiting', line_notify._shown(drop_channel.name)),
 			HINT = 'Cancel them with line_notify.cancel(channel => ...) or let them be sent first.';
 	END IF;
 	DELETE FROM line_notify.sender s WHERE s.channel = drop_channel.name;
@@ -537,7 +537,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', set_credential.channel);
+			MESSAGE = format('channel "%s" does not exist', line_notify._shown(set_credential.channel));
 	END IF;
 	IF set_credential.kind IS NULL OR set_credential.kind NOT IN ('access_token', 'client_secret', 'jwt_key', 'channel_secret', 'previous_channel_secret') THEN
 		RAISE EXCEPTION USING
@@ -583,7 +583,7 @@ BEGIN
 	THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'object_not_in_prerequisite_state',
-			MESSAGE = format('channel "%s" has no line_channel_id', set_credential.channel),
+			MESSAGE = format('channel "%s" has no line_channel_id', line_notify._shown(set_credential.channel)),
 			DETAIL = 'LINE issues access tokens for a channel ID.',
 			HINT = format('SELECT line_notify.alter_channel(%L, line_channel_id => ''...'');', set_credential.channel);
 	END IF;
@@ -650,7 +650,7 @@ BEGIN
 	IF arm.backlog IS NULL OR arm.backlog NOT IN ('keep', 'cancel') THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('unknown backlog policy: "%s"', arm.backlog),
+			MESSAGE = format('unknown backlog policy: "%s"', line_notify._shown(arm.backlog)),
 			HINT = 'Use keep (send what waits) or cancel.';
 	END IF;
 	IF cardinality(wanted) = 0 OR array_position(wanted, NULL) IS NOT NULL THEN

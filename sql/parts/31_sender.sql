@@ -15,7 +15,7 @@ BEGIN
 	IF FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', missing);
+			MESSAGE = format('channel "%s" does not exist', line_notify._shown(missing));
 	END IF;
 	INSERT INTO line_notify.sender (role, channel)
 	SELECT grant_sender.role, x FROM unnest(coalesce(grant_sender.channels, '{*}')) x

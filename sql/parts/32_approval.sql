@@ -81,13 +81,13 @@ BEGIN
 	IF set_approval.status IS NULL OR set_approval.status NOT IN ('approved', 'suspended') THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('unknown status: "%s"', set_approval.status),
+			MESSAGE = format('unknown status: "%s"', line_notify._shown(set_approval.status)),
 			HINT = 'Use approved or suspended; drop_approval() removes an approval.';
 	END IF;
 	IF NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = set_approval.channel) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', set_approval.channel);
+			MESSAGE = format('channel "%s" does not exist', line_notify._shown(set_approval.channel));
 	END IF;
 	INSERT INTO line_notify.approval AS a (channel, use_case, status, reviewed_on, reference)
 	VALUES (set_approval.channel, set_approval.use_case, set_approval.status, set_approval.reviewed_on, set_approval.reference)
@@ -111,7 +111,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" has no approval of %s', drop_approval.channel, drop_approval.use_case);
+			MESSAGE = format('channel "%s" has no approval of %s', line_notify._shown(drop_approval.channel), drop_approval.use_case);
 	END IF;
 END
 $$;
@@ -141,7 +141,7 @@ BEGIN
 	IF set_design.status IS NULL OR set_design.status NOT IN ('approved', 'suspended') THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('unknown status: "%s"', set_design.status),
+			MESSAGE = format('unknown status: "%s"', line_notify._shown(set_design.status)),
 			HINT = 'Use approved or suspended; drop_design() removes a design.';
 	END IF;
 	IF set_design.name IS NULL OR set_design.name !~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' THEN
@@ -160,7 +160,7 @@ BEGIN
 	IF NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = set_design.channel) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', set_design.channel);
+			MESSAGE = format('channel "%s" does not exist', line_notify._shown(set_design.channel));
 	END IF;
 	INSERT INTO line_notify.design AS d (channel, name, use_case, skeleton, status, reviewed_on, reference)
 	VALUES (set_design.channel, set_design.name, set_design.use_case, set_design.skeleton,
@@ -185,7 +185,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" has no design "%s"', drop_design.channel, drop_design.name);
+			MESSAGE = format('channel "%s" has no design "%s"', line_notify._shown(drop_design.channel), line_notify._shown(drop_design.name));
 	END IF;
 END
 $$;

@@ -48,7 +48,7 @@ BEGIN
 	IF FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('unknown option "%s"', stray),
+			MESSAGE = format('unknown option "%s"', line_notify._shown(stray)),
 			HINT = 'Options are the columns of line_notify.outbox: region, recipient, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference, policy.';
 	END IF;
 	SELECT * INTO o FROM jsonb_to_record(enqueue.options) AS

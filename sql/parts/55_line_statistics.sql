@@ -214,6 +214,23 @@ CREATE FUNCTION line_notify.set_price(channel text, per_message numeric, monthly
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	-- here, since the table would repeat what it refuses
+	IF NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = set_price.channel) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'undefined_object',
+			MESSAGE = format('channel "%s" does not exist', line_notify._shown(set_price.channel));
+	END IF;
+	IF set_price.per_message IS NULL OR set_price.monthly_fee IS NULL OR set_price.per_message < 0 OR set_price.monthly_fee < 0 THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'price and fee must not be null or negative';
+	END IF;
+	IF set_price.currency IS NULL OR set_price.currency !~ '^[A-Z]{3}$' OR set_price.valid_from IS NULL THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'invalid currency or day of a price',
+			DETAIL = 'A currency has three capital letters, as in ISO 4217; the day must not be null.';
+	END IF;
 	INSERT INTO line_notify.price AS p (channel, valid_from, currency, per_message, monthly_fee)
 	VALUES (set_price.channel, set_price.valid_from, set_price.currency, set_price.per_message, set_price.monthly_fee)
 	ON CONFLICT ON CONSTRAINT price_pkey DO UPDATE

@@ -202,6 +202,22 @@ BEGIN
 		RETURN NEXT;
 	END LOOP;
 
+	-- ---- who was given everything: nobody is given functions of ours that begin with _
+	FOR x IN
+		SELECT coalesce(format('role "%s"', r.rolname), 'every role') AS whose, coalesce(quote_ident(r.rolname), 'PUBLIC') AS whom
+		FROM pg_proc p, aclexplode(p.proacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+		WHERE p.oid IN ('line_notify._end_waiting(bigint[], line_notify.message_state, text)'::regprocedure,
+						'line_notify._insert_secret(line_notify.credential)'::regprocedure)
+		  AND a.grantee <> p.proowner
+		GROUP BY 1, 2 ORDER BY 1
+	LOOP
+		severity := 'warning';
+		subject := 'privileges';
+		reason := format('%s may call every function of line_notify, the internal ones included', x.whose);
+		hint := format('Default privileges (\ddp in psql) or GRANT ... ON ALL FUNCTIONS gave that. REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA line_notify FROM %s; then grant what is needed with line_notify.grant_sender() and its like.', x.whom);
+		RETURN NEXT;
+	END LOOP;
+
 	-- ---- secrets that leave by logical replication
 	FOR x IN
 		SELECT line_notify._published_by('credential', 'value') AS publications, 'credentials' AS what,

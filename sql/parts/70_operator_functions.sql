@@ -69,7 +69,7 @@ BEGIN
 	IF channel IS NOT NULL AND NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = _filter.channel) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', channel),
+			MESSAGE = format('channel "%s" does not exist', line_notify._shown(channel)),
 			HINT = 'View line_notify.channels lists the channels.';
 	END IF;
 	RETURN f;
@@ -531,7 +531,7 @@ BEGIN
 	IF channel IS NOT NULL AND NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = channel) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', channel),
+			MESSAGE = format('channel "%s" does not exist', line_notify._shown(channel)),
 			HINT = 'View line_notify.channels lists the channels.';
 	END IF;
 END

@@ -121,13 +121,13 @@ BEGIN
 	IF FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('unknown outcome: "%s"', stray),
+			MESSAGE = format('unknown outcome: "%s"', line_notify._shown(stray)),
 			HINT = 'Outcomes are ' || array_to_string(known, ', ') || '.';
 	END IF;
 	IF take_outcomes.channel IS NOT NULL AND NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = take_outcomes.channel) THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', take_outcomes.channel);
+			MESSAGE = format('channel "%s" does not exist', line_notify._shown(take_outcomes.channel));
 	END IF;
 
 	-- A new consumer, or a new wish, counts from here on.
@@ -193,7 +193,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'undefined_object',
-			MESSAGE = format('consumer "%s" does not exist', consumer);
+			MESSAGE = format('consumer "%s" does not exist', line_notify._shown(consumer));
 	END IF;
 	DELETE FROM line_notify.outcome o WHERE o.consumer = drop_consumer.consumer;
 	GET DIAGNOSTICS n = ROW_COUNT;

@@ -12,17 +12,23 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
+#include "utils/syscache.h"
 
+#include "base/name.h"
 #include "compat.h"
 #include "content/encoding.h"
 #include "content/message_funcs.h"
@@ -111,9 +117,7 @@ line_notify_check_message(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown kind of message: \"%s\"",
-						pnstrdup(kind_name,
-								 pg_mbcliplen(kind_name, strlen(kind_name),
-											  30))),
+						ln_shown(kind_name)),
 				 errhint("The kinds are \"template\" and \"flexible\".")));
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -154,20 +158,58 @@ line_notify_check_message(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Does the channel refuse what we do not know? */
+/*
+ * From here until become_caller() we are the owner of our tables, which the
+ * caller need not be able to read.  An error ends it, too.
+ */
+static Oid
+become_owner(int *save_sec)
+{
+	Oid			schema = get_namespace_oid("line_notify", false);
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			owner;
+	Oid			caller;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	GetUserIdAndSecContext(&caller, save_sec);
+	SetUserIdAndSecContext(owner, *save_sec | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	return caller;
+}
+
+static void
+become_caller(Oid caller, int save_sec)
+{
+	SetUserIdAndSecContext(caller, save_sec);
+}
+
+/*
+ * Does the channel refuse what we do not know?  Raises when the caller may not
+ * ask about it.
+ */
 static bool
 refuses_unknown(Datum channel)
 {
-	Oid			types[1] = {TEXTOID};
+	Oid			types[2] = {TEXTOID, OIDOID};
+	Datum		args[2];
+	int			sec;
+	Oid			caller;
 	bool		isnull = true;
 	bool		result = false;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args("SELECT line_notify._refuses_unknown($1)",
-							  1, types, &channel, NULL, true, 1)
+	caller = become_owner(&sec);
+	args[0] = channel;
+	args[1] = ObjectIdGetDatum(caller);
+	if (SPI_execute_with_args("SELECT line_notify._refuses_unknown($1, $2)",
+							  2, types, args, NULL, true, 1)
 		!= SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read a channel");
+	become_caller(caller, sec);
 	result = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
 										SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
@@ -187,6 +229,8 @@ check_context(FunctionCallInfo fcinfo)
 	char		nulls[4];
 	uint64		i;
 	int			j;
+	int			sec;
+	Oid			caller;
 
 	types[2] = get_fn_expr_argtype(fcinfo->flinfo, 2);
 	for (j = 0; j < 4; j++)
@@ -196,6 +240,7 @@ check_context(FunctionCallInfo fcinfo)
 	}
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	caller = become_owner(&sec);
 	if (SPI_execute_with_args("SELECT severity, path, rule, message"
 							  " FROM line_notify._context_findings($1, $2, "
 							  "$3, $4)",
@@ -213,6 +258,7 @@ check_context(FunctionCallInfo fcinfo)
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
 							 isnull);
 	}
+	become_caller(caller, sec);
 	SPI_finish();
 }
 

@@ -11,8 +11,9 @@
  * payload = key number (1 byte), expiry in seconds since 1970 (5 bytes, big
  * endian), the reference as it is (UTF-8).  The MAC is over everything that
  * stands before the dot, from https:// on, so neither the page nor its other
- * parameters nor the token can be exchanged.  What somebody appends after the
- * token (&utm_source=..., a fragment) is not covered and not looked at.
+ * parameters nor the token can be exchanged.  Parameters that somebody appends
+ * after the token are not covered, and the page would take them for ours: with
+ * any of them the link is refused.  A fragment stays with the browser.
  *
  * The reference is readable by whoever has the link, and the link is a bearer
  * credential until it expires: it belongs to one purpose and leads to nothing
@@ -171,8 +172,9 @@ line_notify_signed_link(PG_FUNCTION_ARGS)
 /*
  * verify_link(url) returns (valid, reason, reference, expires_at)
  *
- * reason is ok, expired, bad_signature, unknown_key or no_token.  reference
- * and expires_at are given only when the signature is good.
+ * reason is ok, expired, unsigned_parameters, bad_signature, unknown_key or
+ * no_token.  reference and expires_at are given only when the signature is
+ * good.
  */
 Datum
 line_notify_verify_link(PG_FUNCTION_ARGS)
@@ -235,7 +237,9 @@ line_notify_verify_link(PG_FUNCTION_ARGS)
 	for (i = 0; i < 5; i++)
 		expires = expires << 8 | payload[1 + i];
 	now = GetCurrentStatementStartTimestamp() / USECS_PER_SEC + EPOCH_DIFF;
-	return verdict(fcinfo, now < expires ? "ok" : "expired",
+	return verdict(fcinfo, dot + 1 + MAC_CHARS < end &&
+				   dot[1 + MAC_CHARS] == '&' ? "unsigned_parameters" :
+				   now < expires ? "ok" : "expired",
 				   (char *) payload + PAYLOAD_HEAD, payload_len - PAYLOAD_HEAD,
 				   expires);
 }

@@ -37,6 +37,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "base/name.h"
 #include "compat.h"
 #include "content/encoding.h"
 #include "content/use_case.h"
@@ -916,7 +917,8 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars,
 			appendStringInfo(&hint, " (%.*s)", namelen, name_db);
 	}
 
-	quoted = pnstrdup(str, pg_mbcliplen(str, len, MAX_QUOTED_BYTES));
+	quoted = ln_has_number(str) ? pstrdup("...")
+		: pnstrdup(str, pg_mbcliplen(str, len, MAX_QUOTED_BYTES));
 	ereport(
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -374,7 +374,13 @@ extern LnNotesLeft ln_outbox_unblock(int limit, int grace_s,
 									 LnUnblockScan *scan, LnLaneRow **rows,
 									 int *nrows);
 
-/* Delete dedup keys whose window is over, at most limit. */
+/* The channel secret before the last one checks events for so long. */
+#define LN_PREVIOUS_SECRET	"7 days"
+
+/*
+ * Delete what has had its time, at most limit of each kind: dedup keys, ids of
+ * events, days of the budget, channel secrets before the last one.
+ */
 extern void ln_outbox_sweep_keys(int limit);
 
 /*

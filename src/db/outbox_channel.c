@@ -122,7 +122,8 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 		.name = "load credentials",
 		.sql =
 		"SELECT k.channel, k.kind, k.value, k.key_id, k.flow, t.error"
-		" FROM line_notify.credential k LEFT JOIN line_notify.token_status t ON t.channel = k.channel",
+		" FROM line_notify.credential k LEFT JOIN line_notify.token_status t ON t.channel = k.channel"
+		" WHERE k.kind <> 'previous_channel_secret' OR k.set_at > now() - interval '" LN_PREVIOUS_SECRET "'",
 		.nargs = 0
 	};
 	int			m;

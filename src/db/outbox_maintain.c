@@ -141,6 +141,9 @@ ln_outbox_maintain(int part, int retention, int payload_retention,
 	return ln_sql_bool(0, 1);
 }
 
+#define PREVIOUS_SECRET_IS_OLD \
+	"kind = 'previous_channel_secret' AND set_at <= now() - interval '" LN_PREVIOUS_SECRET "'"
+
 void
 ln_outbox_sweep_keys(int limit)
 {
@@ -170,11 +173,27 @@ ln_outbox_sweep_keys(int limit)
 		.nargs = 1,
 		.argtypes = {INT4OID}
 	};
+
+	/* a DELETE, of nothing too, has the configuration read again */
+	static LnStatement find_secret = {
+		.name = "sweep keys: find secrets",
+		.sql =
+		"SELECT 1 FROM line_notify.credential WHERE " PREVIOUS_SECRET_IS_OLD " LIMIT 1",
+		.nargs = 0
+	};
+	static LnStatement secrets = {
+		.name = "sweep keys: secrets",
+		.sql =
+		"DELETE FROM line_notify.credential WHERE " PREVIOUS_SECRET_IS_OLD,
+		.nargs = 0
+	};
 	Datum		arg = Int32GetDatum(limit);
 
 	(void) ln_sql_run(&keys, &arg, NULL, SPI_OK_DELETE);
 	(void) ln_sql_run(&days, NULL, NULL, SPI_OK_DELETE);
 	(void) ln_sql_run(&events, &arg, NULL, SPI_OK_DELETE);
+	if (ln_sql_run(&find_secret, NULL, NULL, SPI_OK_SELECT) > 0)
+		(void) ln_sql_run(&secrets, NULL, NULL, SPI_OK_DELETE);
 }
 
 int

@@ -43,6 +43,7 @@
 #include "utils/timestamp.h"
 
 #include "base/crypto.h"
+#include "base/name.h"
 #include "compat.h"
 #include "content/approval.h"
 #include "content/message_funcs.h"
@@ -566,7 +567,7 @@ check_content(Row *row, const LnChannelRow *channel,
 		if (strcmp(action, "ignore") != 0 && strcmp(action, "replace") != 0)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 							psprintf("unknown value of on_duplicate: \"%s\"",
-									 action),
+									 ln_shown(action)),
 							NULL, "Use ignore or replace.");
 	}
 
@@ -707,7 +708,7 @@ choose_channel(Row *row)
 		channel = find_channel(name);
 		if (channel == NULL)
 			statement_fault(ERRCODE_UNDEFINED_OBJECT,
-							psprintf("channel \"%s\" does not exist", name),
+							psprintf("channel \"%s\" does not exist", ln_shown(name)),
 							NULL,
 							"View line_notify.channels lists the channels.");
 		return channel;

@@ -22,6 +22,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/name.h"
 #include "compat.h"
 #include "http/http.h"
 #include "line/line_api.h"
@@ -82,7 +83,7 @@ line_notify_check_channel(PG_FUNCTION_ARGS)
 	if (check->channel == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("channel \"%s\" does not exist", name),
+				 errmsg("channel \"%s\" does not exist", ln_shown(name)),
 				 errhint("View line_notify.channels lists the channels.")));
 
 	/* freed with this context, so also when the caller cancels */

@@ -21,6 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "base/crypto.h"
+#include "base/name.h"
 #include "compat.h"
 #include "db/outbox.h"
 #include "line/webhook_body.h"
@@ -211,7 +212,7 @@ find_channel(const char *name)
 			return &channels[i];
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("channel \"%s\" does not exist", name)));
+			 errmsg("channel \"%s\" does not exist", ln_shown(name))));
 	return NULL;
 }
 

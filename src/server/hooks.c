@@ -20,6 +20,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
@@ -48,13 +50,14 @@
 #include "server/wakeup.h"
 
 /*
- * A statement with one of these words may hold a telephone number, a recipient
- * or a secret.
+ * A statement that names one of our objects may hold a telephone number, a
+ * recipient or a secret.  Without the name of the schema these tell, where it
+ * is in the search path.
  */
 static const char *const private_words[] = {
-	"outbox", "enqueue", "_phone", "phone_", "recipient", "set_credential",
-	"find_notifications", "receive_webhook", "receive_verified_events",
-	"line_notify.messages", "line_notify\".\"messages"
+	"outbox", "messages", "enqueue", "phone", "recipient", "_channel",
+	"set_credential", "find_notifications", "receive_webhook",
+	"receive_verified_events", "_link", "e164", "suppression", "history"
 };
 
 static emit_log_hook_type prev_emit_log = NULL;
@@ -294,15 +297,33 @@ ln_object_access(ObjectAccessType access, Oid classId,
 		ln_wakeup_at_commit(LN_WORK_EXTENSION);
 }
 
+/* Does "line_notify." stand here, quoted or not? */
+static bool
+names_schema(const char *p)
+{
+	static const char schema[] = "line_notify";
+
+	if (pg_strncasecmp(p, schema, sizeof(schema) - 1) != 0)
+		return false;
+	p += sizeof(schema) - 1;
+	if (*p == '"')
+		p++;
+	while (isspace((unsigned char) *p))
+		p++;
+	return *p == '.';
+}
+
 static bool
 has_private_word(const char *statement)
 {
+	bool		in_path = namespace_search_path != NULL &&
+	strstr(namespace_search_path, "line_notify") != NULL;
+
 	for (const char *p = statement; *p != '\0'; p++)
 	{
-		/* the letters that the words begin with */
-		if (strchr("oOeE_pPrRsSfFlL", *p) == NULL)
-			continue;
-		for (int i = 0; i < (int) lengthof(private_words); i++)
+		if ((*p == 'l' || *p == 'L') && names_schema(p))
+			return true;
+		for (int i = 0; in_path && i < (int) lengthof(private_words); i++)
 			if (pg_strncasecmp(p, private_words[i],
 							   strlen(private_words[i])) == 0)
 				return true;

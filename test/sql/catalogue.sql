@@ -50,10 +50,13 @@ SELECT * FROM check_message('template', '"x"', 'reminder', 'shop');
 SELECT * FROM check_message('template', '{"templateKey": "own_ja"}', NULL, 'no such channel');
 \set VERBOSITY default
 
--- who may: the catalogue itself is not public, asking is
+-- who may: the catalogue itself is not public; asking is, but not about a channel
 CREATE ROLE regress_ln_nobody;
 SET ROLE regress_ln_nobody;
+\set VERBOSITY terse
 SELECT severity, rule FROM check_message('template', '{"templateKey": "own_ja"}', 'reminder', 'shop');
+\set VERBOSITY default
+SELECT severity, rule FROM check_message('template', '{"templateKey": "own_ja"}', 'reminder');
 SELECT count(*) FROM template_catalogue;
 RESET ROLE;
 DROP ROLE regress_ln_nobody;

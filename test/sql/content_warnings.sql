@@ -55,10 +55,13 @@ SELECT alter_channel('shop', unknown_content => 'ignore');
 SELECT alter_channel('shop', unknown_content => 'warn');
 INSERT INTO outbox (phone, messages) VALUES ('09012345678', :poll) RETURNING state;
 
--- everybody may ask, as with check_message()
+-- everybody may ask, but not about a channel
 CREATE ROLE regress_ln_nobody;
 SET ROLE regress_ln_nobody;
+\set VERBOSITY terse
 SELECT rule FROM line_notify.check_message('flexible', jsonb_build_object('messages', :poll::jsonb), NULL, 'shop') WHERE severity = 'warning';
+\set VERBOSITY default
+SELECT rule FROM line_notify.check_message('flexible', jsonb_build_object('messages', :poll::jsonb)) WHERE severity = 'warning';
 RESET ROLE;
 DROP ROLE regress_ln_nobody;
 DELETE FROM outbox;

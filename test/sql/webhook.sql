@@ -17,7 +17,15 @@ SELECT line_notify.receive_webhook('wh', '{"destination":"U000000000000000000000
 -- the previous one is still good
 SELECT line_notify.receive_webhook('wh', '{"destination":"U8e742f61d673b39c7fff3cecb7536ef0","events":[]}',
 	'GhRKmvmHys4Pi8DxkF4+EayaH0OqtJtaZxgTD9fMDLs=');
--- until it is removed
+-- for a week
+UPDATE line_notify.credential SET set_at = now() - interval '6 days 23 hours' WHERE channel = 'wh' AND kind = 'previous_channel_secret';
+SELECT line_notify.receive_webhook('wh', '{"destination":"U8e742f61d673b39c7fff3cecb7536ef0","events":[]}',
+	'GhRKmvmHys4Pi8DxkF4+EayaH0OqtJtaZxgTD9fMDLs=');
+UPDATE line_notify.credential SET set_at = now() - interval '7 days' WHERE channel = 'wh' AND kind = 'previous_channel_secret';
+SELECT line_notify.receive_webhook('wh', '{"destination":"U8e742f61d673b39c7fff3cecb7536ef0","events":[]}',
+	'GhRKmvmHys4Pi8DxkF4+EayaH0OqtJtaZxgTD9fMDLs=');
+UPDATE line_notify.credential SET set_at = now() WHERE channel = 'wh' AND kind = 'previous_channel_secret';
+-- or until it is removed
 SELECT line_notify.set_credential('wh', 'previous_channel_secret', NULL);
 
 \set VERBOSITY sqlstate

@@ -86,6 +86,15 @@ for my $line ("$phone\tparcel_delivery\tx\tmore", "$phone\tparcel_delivery")
 	($rc, $out, $err) = $node->psql('postgres', "COPY line_notify.outbox (phone, use_case, template_key) FROM STDIN;\n$line\n\\.\n");
 	like($err, qr/9876-0123/, 'the client sees its line');
 }
+# whatever way our tables are named
+for my $into ('"line_notify" . "outbox"', 'LINE_NOTIFY.Outbox', 'line_notify.messages')
+{
+	($rc, $out, $err) = $node->psql('postgres', "INSERT INTO $into (phone, use_case, no_such_column) VALUES ('$phone', 'parcel_delivery', 'x')");
+	like($err, qr/no_such_column/, "refused by the parser: $into");
+}
+($rc, $out, $err) = $node->psql('postgres', "SET search_path = line_notify; INSERT INTO messages (phone, no_such_column) VALUES ('$phone', 'x')");
+# and statements of others are not hidden for a word
+$node->psql('postgres', "SELECT 1 / 0 AS foreign_statement, 'the outbox of phone_number recipient'");
 $needle{hash} = sql("SELECT encode(sha256('refused'), 'hex')");
 ($rc, $out, $err) = $node->psql('postgres', "INSERT INTO line_notify.suppression (recipient, set_by) VALUES ('$needle{hash}', NULL)");
 like($err, qr/Failing row contains/, 'the client sees the row that a constraint refuses');
@@ -122,6 +131,7 @@ unlike($log, qr/TRAP|PANIC/, 'no crash');
 my %files;
 File::Find::find({ no_chdir => 1, wanted => sub { $files{$File::Find::name} = PostgreSQL::Test::Utils::slurp_file($_) if -f $_ && -r $_ } }, $node->data_dir);
 cmp_ok(scalar(keys %files), '>', 500, 'data directory with WAL read');
+like($log, qr/STATEMENT: .*foreign_statement/, 'a statement of others with words of ours is logged');
 like($log, qr/DEBUG/, 'log at debug level read');
 like($relations, qr/kid-1|client|jwt_key/, 'relations read');
 

@@ -93,7 +93,7 @@ is(sql(q{SELECT string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc p
 	'every SECURITY DEFINER function has a pinned search_path');
 is(sql(q{SELECT string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc p
 	WHERE p.pronamespace = 'line_notify'::regnamespace AND p.prosecdef
-	  AND p.proname NOT IN ('_visible_channels', '_local_home', '_context_findings', '_refuses_unknown')	-- used in views and checks for all
+	  AND p.proname NOT IN ('_visible_channels', '_local_home')	-- used in views and checks for all
 	  AND has_function_privilege('nobody_role', p.oid, 'EXECUTE')}), '',
 	'none of them that acts is for everybody');
 is(sql(q{SELECT string_agg(c.relname, ', ') FROM pg_class c

@@ -95,6 +95,65 @@ my ($rc, $out, $err) = $node->psql('postgres', 'SET ROLE mallory; ' . sprintf($t
 like($err, qr/permission denied|may not send|not allowed/, 'and on a table of their own it has no right to send') or diag($err);
 is(sql("SELECT pg_catalog.count(*) FROM line_notify.notifications WHERE reference = '1'"), 0, 'nothing was queued');
 
+# ---- what others may ask of a channel ----------------------------------------
+sql("SELECT line_notify.set_design('shop', 'secret-design', 'reminder', '[{\"type\": \"text\", \"text\": \"{any}\"}]'); SELECT line_notify.set_approval('shop', 'reminder')");
+my $ask = "SELECT rule FROM line_notify.check_message('flexible', '{\"messages\": [{\"type\": \"image\"}]}', 'parcel_delivery', '%s')";
+sql('CREATE ROLE other_shop LOGIN; CREATE ROLE staff LOGIN');
+sql("SELECT line_notify.create_channel('other'); SELECT line_notify.grant_sender('other_shop', '{other}'); SELECT line_notify.grant_support('staff')");
+refused("SET ROLE $_; " . sprintf($ask, 'shop'), qr/permission denied to check a message against a channel/, "$_ learns nothing of a channel by check_message()") for 'mallory', 'other_shop';
+refused('SET ROLE mallory; ' . sprintf($ask, 'no-such-channel'), qr/permission denied to check/, 'nor whether there is one');
+refused("SET ROLE mallory; SELECT line_notify.$_", qr/permission denied for function/, "nor by $_")
+  for "_context_findings('flexible', '{}', NULL, 'shop')", "_refuses_unknown('shop', 10)";
+like(sql("SET ROLE $_; " . sprintf($ask, 'shop')), qr/use_case_not_approved/, "$_ does") for 'shop', 'staff';
+like(sql('SET ROLE mallory; ' . sprintf($ask =~ s/, '%s'//r)), qr/./, 'without a channel, everybody checks a message');
+sql("SELECT line_notify.drop_channel('other'); SELECT line_notify.drop_design('shop', 'secret-design'); SELECT line_notify.drop_approval('shop', 'reminder')");
+
+# ---- a number that stands in the wrong place --------------------------------
+# in every text argument of every function, alone and with the others; from the catalog
+my $calls = 0;
+my %shown;
+for my $function (split /\n/, sql(q{SELECT pg_catalog.concat_ws('|', p.proname, pg_catalog.oidvectortypes(p.proargtypes)) FROM pg_proc p
+	WHERE p.pronamespace = 'line_notify'::regnamespace AND p.prorettype <> 'trigger'::regtype AND pg_catalog.oidvectortypes(p.proargtypes) ~ 'text'
+	  AND p.proname NOT IN ('drain', 'wait_for') AND p.proname !~ '^_' ORDER BY 1}))
+{
+	my ($name, $types) = split /\|/, $function;
+	my @types = split /, /, $types;
+	my @text = grep { $types[$_] =~ /^text/ } 0 .. $#types;
+	for my $these ((map { [$_] } @text), [@text])
+	{
+		my %here = map { ($_ => 1) } @$these;
+		my $arguments = join ', ', map { ($here{$_} ? ($types[$_] eq 'text' ? "'090-1234-5678'" : "'{090-1234-5678}'") : $types[$_] eq 'text' ? "'shop'" : 'NULL') . "::$types[$_]" } 0 .. $#types;
+		my ($rc, $out, $err) = $node->psql('postgres', "BEGIN; SELECT * FROM line_notify.$name($arguments)");
+		$calls++;
+		# what psql and the parser show of the statement is the client's
+		$err =~ s/^(LINE \d+:|\s*\^|STATEMENT:).*$//mg;
+		$shown{$name} = $err if $err =~ /1234-?5678/;
+	}
+}
+cmp_ok($calls, '>', 150, "$calls calls with a number for a name");
+is(join("\n", map { "$_: $shown{$_}" } sort keys %shown), '', 'and no error repeats it');
+for my $sql ("INSERT INTO line_notify.outbox (channel, use_case, template_key) VALUES ('090-1234-5678', 'parcel_delivery', 'x')",
+	"INSERT INTO line_notify.outbox (phone, channel, use_case, template_key) VALUES ('090-1234-5670', 'shop', '090-1234-5678'::text, 'x')",
+	"INSERT INTO line_notify.outbox (phone, channel, use_case, template_key, region) VALUES ('090-1234-5670', 'shop', 'parcel_delivery', 'x', '090-1234-5678')",
+	"INSERT INTO line_notify.outbox (phone, channel, use_case, template_key, on_duplicate) VALUES ('090-1234-5670', 'shop', 'parcel_delivery', 'x', '090-1234-5678')",
+	"INSERT INTO line_notify.messages (phone, channel, use_case, template_key) VALUES ('090-1234-5670', 'shop', '\x{ff10}90-1234-5678', 'x')")
+{
+	my ($rc, $out, $err) = $node->psql('postgres', $sql);
+	isnt($rc, 0, 'refused');
+	unlike($err =~ s/^LINE \d+:.*//mgr, qr/1234-?5678/, 'without the number: ' . substr($err, 0, 60));
+}
+refused("SELECT line_notify.alter_channel('shop-2')", qr/channel "shop-2" does not exist/, 'a name is shown');
+
+# ---- who was given everything ------------------------------------------------
+is(sql("SELECT count(*) FROM line_notify.health() WHERE subject = 'privileges'"), 0, 'health() finds no role with all our functions');
+sql('CREATE DATABASE given');
+$node->safe_psql('given', 'ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO mallory; CREATE EXTENSION line_notify');
+like($node->safe_psql('given', "SELECT severity, reason, hint FROM line_notify.health() WHERE subject = 'privileges'"),
+	qr/^warning\|role "mallory" may call every function of line_notify, the internal ones included\|.*FROM mallory;/, 'default privileges gave them: health() says so');
+$node->safe_psql('given', 'REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA line_notify FROM mallory');
+is($node->safe_psql('given', "SELECT count(*) FROM line_notify.health() WHERE subject = 'privileges'"), 0, 'and how to end it');
+sql('DROP DATABASE given');
+
 # ---- where requests go ----------------------------------------------------
 sql('CREATE ROLE admin LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA line_notify TO admin; GRANT USAGE ON SCHEMA line_notify TO admin');
 refused("SET ROLE admin; SELECT line_notify.alter_channel('shop', $_)", qr/permission denied to set api_base, proxy or ca_file/, "only a superuser sets $_")

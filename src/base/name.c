@@ -1,0 +1,45 @@
+/*-------------------------------------------------------------------------
+ *
+ * name.c
+ *		What callers send, in our messages; see name.h.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "base/name.h"
+
+#include <string.h>
+
+/* As long as the name of a channel may be. */
+#define MAX_NAME	63
+
+/* The shortest numbers in use have 7 digits; a name may hold a date. */
+#define MAX_DIGITS	6
+
+const char *
+ln_shown(const char *text)
+{
+	size_t		len = strlen(text);
+	size_t		named = strspn(text,
+							   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+							   "abcdefghijklmnopqrstuvwxyz"
+							   "0123456789_.-+/");
+
+	return len <= MAX_NAME && named == len && !ln_has_number(text)
+		? text : "...";
+}
+
+int
+ln_has_number(const char *text)
+{
+	int			digits = 0;
+
+	for (const unsigned char *p = (const unsigned char *) text; *p != '\0'; p++)
+	{
+		if (*p >= '0' && *p <= '9')
+			digits++;
+		/* full width: U+FF10 to U+FF19 */
+		else if (p[0] == 0xEF && p[1] == 0xBC && p[2] >= 0x90 && p[2] <= 0x99)
+			digits++;
+	}
+	return digits > MAX_DIGITS;
+}

@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * name.h
+ *		What callers send, in our messages.  Pure.
+ *
+ * A telephone number, a person's name, a hash or a secret ends up in the wrong
+ * argument easily, and what an error quotes goes into logs of the server, of
+ * the application, and of those who collect its errors.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef LN_NAME_H
+#define LN_NAME_H
+
+/*
+ * The text, if it looks like the name of a channel, a setting, a value of one:
+ * a few letters, few digits.  Else "...".
+ */
+extern const char *ln_shown(const char *text);
+
+/* Has it so many digits, in whatever width (UTF-8), that it may be a number? */
+extern int	ln_has_number(const char *text);
+
+#endif							/* LN_NAME_H */
