@@ -167,7 +167,7 @@ starts('--dsn', $dsn, '--receive-timeout', '60');
 local $SIG{PIPE} = 'IGNORE';
 my $most = 4 * 1024 * 1024;
 sub descriptors { my @fds = glob "/proc/$run->{pid}/fd/*"; return scalar @fds }
-my $idle = descriptors();
+my $rest = descriptors();
 my @heavy = map { connection() } 1 .. 100;
 my %left = map { $_ => "POST /line/shop HTTP/1.1\r\nX-Line-Signature: " . signature('x') . "\r\nContent-Length: $most\r\n\r\n" . 'x' x ($most - 1) } @heavy;
 my %by = map { $_ => $_ } @heavy;
@@ -193,7 +193,7 @@ cmp_ok($peak, '<', 128 * 1024, "within $peak kB");
 close $_ for @heavy;
 @heavy = %by = %left = ();
 # what was kept for these is free when they are gone
-ok($sim->wait_until(sub { descriptors() <= $idle + 1 }, 20), 'they are gone');
+ok($sim->wait_until(sub { descriptors() <= $rest + 1 }, 20), 'they are gone');
 # many of the largest that are genuine: all are taken, or LINE is told to come again
 my $big = '{"events":[],"x":"' . 'y' x ($most - 20) . '"}';
 is(length $big, $most, 'a body of the largest size');
