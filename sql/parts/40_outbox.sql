@@ -155,6 +155,7 @@ CREATE TABLE line_notify.unblock (
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 10000);
 CREATE INDEX unblock_by_hand ON line_notify.unblock (id, seq) WHERE order_key IS NULL;
 ALTER TABLE line_notify.unblock ALTER order_key SET STATISTICS 0;
+ALTER TABLE line_notify.unblock ALTER standbys SET STATISTICS 0;
 COMMENT ON TABLE line_notify.unblock IS 'Where messages may go on, or go sooner: those blocked behind an order_key; one message (id); without both, those blocked anywhere in the channel';
 COMMENT ON COLUMN line_notify.unblock.due_at IS 'new time of message id, sooner than that of its row';
 COMMENT ON COLUMN line_notify.unblock.standbys IS 'what somebody freed goes on when these have the note on disk; NULL = the worker has not seen it yet, empty = it may go on';

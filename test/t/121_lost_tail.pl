@@ -167,7 +167,7 @@ $primary->insert('postgres', 3);
 cut();
 $primary->safe_psql('postgres', "SELECT line_notify.resume('shop')");
 ok($sim->wait_requests(3, 30), 'resumed, and sent, unheard');
-promote('line_notify.enabled' => 'off');
+promote(shared_preload_libraries => "''");
 is($standby->safe_psql('postgres', q{BEGIN; SELECT line_notify._doubt_blocked(home, now() - interval '1 hour') FROM line_notify.identity;
 	SELECT count(*) FROM line_notify.outbox WHERE due_at < now() - interval '50 minutes'; ROLLBACK}), "\n3", 'what was due by the clock of the old primary is in doubt, when ours is behind');
 is($standby->safe_psql('postgres', "SELECT r.* FROM line_notify.reschedule(reference => 'ref 1', send_after => now() + interval '1 second') r"), '0|0|1',
@@ -175,9 +175,8 @@ is($standby->safe_psql('postgres', "SELECT r.* FROM line_notify.reschedule(refer
 is($standby->safe_psql('postgres', "SELECT r.* FROM line_notify.cancel(reference => 'ref 2', dry_run => true) r"), '0|1|0', 'cancel(dry_run) would call it unknown');
 is($standby->safe_psql('postgres', "SELECT r.* FROM line_notify.cancel(reference => 'ref 2') r"), '0|1|0', 'cancel() calls it unknown');
 $standby->safe_psql('postgres', "SELECT line_notify.resume('shop')");
-$standby->append_conf('postgresql.conf', 'line_notify.enabled = on');
-$standby->append_conf('postgresql.conf', 'line_notify.promotion_grace = 1s');
-$standby->reload;
+$standby->append_conf('postgresql.conf', "shared_preload_libraries = 'line_notify'");
+$standby->restart;
 # the time that was noted stays
 $standby->safe_psql('postgres', "UPDATE line_notify.identity SET in_doubt_until = clock_timestamp()");
 over('moved', { unknown => 3 });
