@@ -55,6 +55,7 @@ OBJS = \
 	src/enqueue/enqueue_trigger.o \
 	src/enqueue/insert_trigger.o \
 	src/enqueue/messages_view.o \
+	src/funcs/caller.o \
 	src/funcs/check_channel.o \
 	src/funcs/drain.o \
 	src/funcs/insert_secret.o \

@@ -198,11 +198,6 @@ LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_node';
 REVOKE ALL ON FUNCTION line_notify._node() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._node() IS 'name of this node: setting line_notify.node, or the host name';
 
-CREATE FUNCTION line_notify._caller_is_superuser() RETURNS boolean
-LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller_is_superuser';
-REVOKE ALL ON FUNCTION line_notify._caller_is_superuser() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._caller_is_superuser() IS 'is the role outside of SECURITY DEFINER functions a superuser';
-
 CREATE FUNCTION line_notify._identity_fault(armed_at timestamptz, timeline integer) RETURNS text
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'line_notify_identity_fault';
 REVOKE ALL ON FUNCTION line_notify._identity_fault(timestamptz, integer) FROM PUBLIC;
@@ -229,6 +224,7 @@ AS $$
 	ORDER BY i.armed_at DESC
 	LIMIT 1
 $$;
+GRANT EXECUTE ON FUNCTION line_notify._local_home() TO PUBLIC;	-- used in views
 COMMENT ON FUNCTION line_notify._local_home() IS 'the identity row that this cluster, database and node are named in, or NULL';
 
 -- The worker's question: where may I send from?  What it learns of being a copy
@@ -309,7 +305,7 @@ CREATE FUNCTION line_notify.create_channel(
 	catalogue_only boolean DEFAULT NULL,
 	unknown_content text DEFAULT NULL)
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -406,7 +402,7 @@ CREATE FUNCTION line_notify.alter_channel(
 	catalogue_only boolean DEFAULT NULL,
 	unknown_content text DEFAULT NULL)
 RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -524,7 +520,7 @@ REVOKE ALL ON FUNCTION line_notify.drop_channel(text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.drop_channel(text) IS 'Remove a channel that has nothing waiting; its history stays';
 
 CREATE FUNCTION line_notify.set_credential(channel text, kind text, value text, key_id text DEFAULT NULL, flow text DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -25,7 +25,7 @@ BEGIN
 				   ' batch, dedup_key, on_duplicate, order_key, reference, policy), SELECT (id) ON line_notify.outbox TO %s', grant_sender.role);
 	EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON line_notify.messages TO %s', grant_sender.role);
 	EXECUTE format('GRANT SELECT ON line_notify.notifications, line_notify.attempts, line_notify.batches TO %s', grant_sender.role);
-	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify._viewer, line_notify._hold_ups, line_notify._message_verdict, line_notify.take_outcomes, line_notify.wait_for TO %s', grant_sender.role);
+	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.take_outcomes, line_notify.wait_for TO %s', grant_sender.role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of(),'
 				   ' line_notify.signed_link(text, text, interval) TO %s', grant_sender.role);
 END
@@ -43,7 +43,7 @@ BEGIN
 	  AND (revoke_sender.channels IS NULL OR s.channel = ANY (revoke_sender.channels));
 	IF NOT EXISTS (SELECT FROM line_notify.sender s WHERE s.role = revoke_sender.role) THEN
 		EXECUTE format('REVOKE ALL ON line_notify.outbox, line_notify.messages, line_notify.notifications, line_notify.attempts, line_notify.batches FROM %s', revoke_sender.role);
-		EXECUTE format('REVOKE ALL ON FUNCTION line_notify._viewer, line_notify._hold_ups, line_notify._message_verdict, line_notify.take_outcomes, line_notify.wait_for FROM %s', revoke_sender.role);
+		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.take_outcomes, line_notify.wait_for FROM %s', revoke_sender.role);
 		-- what another duty of the role gives too must stay
 		IF line_notify._has_grant(revoke_sender.role, 'cancel') THEN
 			PERFORM line_notify._grant_role_functions('operator', revoke_sender.role, true);

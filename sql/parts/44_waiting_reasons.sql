@@ -36,7 +36,7 @@ CREATE FUNCTION line_notify._message_verdict(endpoint_no integer, endpoint_until
 	quarantined boolean, row_locked boolean, in_doubt_before timestamptz, in_doubt_until timestamptz, untold boolean,
 	OUT no integer, OUT reason text, OUT until timestamptz, OUT not_before timestamptz)
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_message_verdict';
-REVOKE ALL ON FUNCTION line_notify._message_verdict FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION line_notify._message_verdict TO PUBLIC;	-- pure, used in views
 COMMENT ON FUNCTION line_notify._message_verdict IS 'what holds a message now, by these facts and the verdict on its endpoint';
 
 CREATE FUNCTION line_notify._unanswered(OUT channel text, OUT on_the_wire integer, OUT overdue integer, OUT since timestamptz)

@@ -3,31 +3,35 @@
 -- What became of messages: the views
 --
 
--- Who looks, and what may that role see?  By its privileges, outside of SECURITY
--- DEFINER functions.  The functions of a view run with the rights of whoever
--- reads it, so each grant of such a view includes them.
-CREATE FUNCTION line_notify._caller() RETURNS name
-LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'line_notify_caller';
-REVOKE ALL ON FUNCTION line_notify._caller() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._caller() IS 'role that acts, outside of SECURITY DEFINER functions';
-
+-- Who looks, and what may that role see?  The functions of a view run as
+-- whoever reads it, also when that is another view of a role with the grant:
+-- then this says so, which is why everybody may execute it.
 CREATE FUNCTION line_notify._viewer(OUT home bigint, OUT everything boolean, OUT channels text[])
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT line_notify._local_home(),
-		   pg_has_role(line_notify._caller(), (SELECT c.relowner FROM pg_class c WHERE c.oid = 'line_notify.outbox'::regclass), 'MEMBER')
-		   OR has_table_privilege(line_notify._caller(), 'line_notify.history', 'SELECT')
-		   -- support and operators
-		   OR has_function_privilege(line_notify._caller(), (SELECT p.oid FROM pg_proc p
-				WHERE p.proname = 'find_notifications' AND p.pronamespace = 'line_notify'::regnamespace), 'EXECUTE'),
-		   (SELECT coalesce(array_agg(c.name), '{}')
-			FROM line_notify.channel c
-			WHERE EXISTS (SELECT FROM line_notify.sender s, pg_roles r
-						  WHERE s.channel IN ('*', c.name) AND r.oid = s.role
-							AND pg_has_role(line_notify._caller(), r.oid, 'MEMBER')))
+DECLARE
+	who CONSTANT name := line_notify._caller();
+	sends CONSTANT text[] := ARRAY(SELECT s.channel FROM line_notify.sender s, pg_roles r
+								   WHERE r.oid = s.role AND pg_has_role(who, r.oid, 'USAGE'));
+BEGIN
+	home := line_notify._local_home();
+	everything := pg_has_role(who, (SELECT c.relowner FROM pg_class c WHERE c.oid = 'line_notify.outbox'::regclass), 'USAGE')
+		OR has_table_privilege(who, 'line_notify.history', 'SELECT')
+		-- support and operators
+		OR has_function_privilege(who, (SELECT p.oid FROM pg_proc p
+			WHERE p.proname = 'find_notifications' AND p.pronamespace = 'line_notify'::regnamespace), 'EXECUTE');
+	channels := ARRAY(SELECT c.name FROM line_notify.channel c WHERE c.name = ANY (sends) OR '*' = ANY (sends));
+	IF NOT everything AND sends = '{}' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = 'permission denied to see messages of line_notify',
+			DETAIL = format('Role "%s" is no sender, support or operator. Functions in a view run as the role that reads it, not as its owner.', who),
+			HINT = 'To show messages to other roles, read them in a SECURITY DEFINER function of a role that is; see doc/roles.md.';
+	END IF;
+END
 $$;
-REVOKE ALL ON FUNCTION line_notify._viewer() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._viewer() IS 'which messages the caller may see: all (owner, support, operator), or those of the channels it may send through';
+GRANT EXECUTE ON FUNCTION line_notify._viewer() TO PUBLIC;
+COMMENT ON FUNCTION line_notify._viewer() IS 'which messages the caller may see: all (owner, support, operator), or those of the channels it may send through; raises 42501 for everybody else';
 
 -- What holds up whole endpoints: a row for each channel and endpoint.
 CREATE FUNCTION line_notify._endpoint_verdicts(OUT channel text, OUT endpoint text, OUT no integer, OUT reason text,
@@ -84,13 +88,17 @@ CREATE FUNCTION line_notify._hold_ups(OUT channel text, OUT endpoint text, OUT n
 	OUT until timestamptz, OUT not_before timestamptz, OUT quiet_hours text, OUT time_zone text,
 	OUT in_doubt_before timestamptz, OUT in_doubt_until timestamptz, OUT fenced boolean, OUT running xid[])
 RETURNS SETOF record
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10
+LANGUAGE line_notify_plpgsql STABLE SET search_path = pg_catalog, pg_temp ROWS 10
 AS $$
-	SELECT k.*
-	FROM line_notify._viewer() me, line_notify._all_hold_ups() k
-	WHERE me.everything OR k.channel = ANY (me.channels)
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+		SELECT k.*
+		FROM line_notify._viewer() me, line_notify._all_hold_ups() k
+		WHERE me.everything OR k.channel = ANY (me.channels);
+END
 $$;
-REVOKE ALL ON FUNCTION line_notify._hold_ups() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION line_notify._hold_ups() TO PUBLIC;	-- of use in views; see _viewer()
 COMMENT ON FUNCTION line_notify._hold_ups() IS 'what holds up the endpoints of the caller''s channels now';
 
 CREATE VIEW line_notify.notifications WITH (security_barrier) AS

@@ -18,8 +18,8 @@ CREATE TABLE line_notify.operations (
 );
 ALTER TABLE line_notify.operations ALTER filter SET STATISTICS 0;
 COMMENT ON TABLE line_notify.operations IS 'Who did what: every call of a verb, dry runs and searches of support staff included; kept for line_notify.operations_retention';
-COMMENT ON COLUMN line_notify.operations.role IS 'acting role, after SET ROLE';
-COMMENT ON COLUMN line_notify.operations.login IS 'role that logged in';
+COMMENT ON COLUMN line_notify.operations.role IS 'current user at the call: the acting role after SET ROLE, the owner of a SECURITY DEFINER function that calls';
+COMMENT ON COLUMN line_notify.operations.login IS 'session user';
 COMMENT ON COLUMN line_notify.operations.filter IS 'filters and arguments as given; no telephone number, and of ids at most the first 100';
 COMMENT ON COLUMN line_notify.operations.count IS 'messages that were changed or found; of a dry run, would have been';
 
@@ -43,6 +43,13 @@ END
 $$;
 REVOKE ALL ON FUNCTION line_notify._log_operation(text, jsonb, boolean, bigint) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._log_operation(text, jsonb, boolean, bigint) IS 'writes a line of operations';
+
+-- What tells of a person is told to the server's log as well, before it is
+-- answered: a line of operations goes with the transaction.
+CREATE FUNCTION line_notify._log_search(verb text, what text) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'line_notify_log_search';
+REVOKE ALL ON FUNCTION line_notify._log_search(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._log_search(text, text) IS 'logs that the caller calls a verb with a telephone number, a hash or a reference, and not which';
 
 CREATE FUNCTION line_notify._filter(ids bigint[], batch text, reference text, dedup_key text, channel text,
 	use_case line_notify.use_case, template_key text, state line_notify.message_state,
@@ -124,7 +131,7 @@ CREATE FUNCTION line_notify.cancel(
 	from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL,
 	reason text DEFAULT NULL, dry_run boolean DEFAULT false,
 	OUT cancelled bigint, OUT unknown bigint, OUT sending bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -171,7 +178,7 @@ CREATE FUNCTION line_notify.reschedule(
 	send_after timestamptz DEFAULT NULL, spread interval DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
 	dry_run boolean DEFAULT false,
 	OUT rescheduled bigint, OUT too_late bigint, OUT sending bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -304,7 +311,7 @@ CREATE FUNCTION line_notify.redrive(
 	send_after timestamptz DEFAULT NULL, spread interval DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
 	dry_run boolean DEFAULT false,
 	OUT redriven bigint, OUT maybe_sent bigint, OUT impossible bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -321,7 +328,6 @@ BEGIN
 	PERFORM line_notify._note_promotion();
 	PERFORM line_notify._check_times(send_after, spread, expires_at);
 	-- a template message that old without a body may have had one
-	PERFORM line_notify._caller();		-- loads the library, and so the setting
 	SELECT clock_timestamp() - s.setting::integer * interval '1 minute' INTO forgotten
 	FROM pg_settings s WHERE s.name = 'line_notify.payload_retention' AND s.setting::integer >= 0;
 	IF state IN ('queued', 'sending') THEN
@@ -459,7 +465,7 @@ CREATE FUNCTION line_notify.pause(
 	channel text DEFAULT NULL, reason text DEFAULT NULL,
 	use_case line_notify.use_case DEFAULT NULL, template_key text DEFAULT NULL)
 RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -495,7 +501,7 @@ CREATE FUNCTION line_notify.resume(
 	channel text DEFAULT NULL,
 	use_case line_notify.use_case DEFAULT NULL, template_key text DEFAULT NULL)
 RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -543,7 +549,7 @@ CREATE FUNCTION line_notify.find_notifications(
 	phone text DEFAULT NULL, reference text DEFAULT NULL, recipient text DEFAULT NULL,
 	region text DEFAULT NULL, channel text DEFAULT NULL, max integer DEFAULT 100)
 RETURNS SETOF line_notify.notifications
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off ROWS 10
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off ROWS 10
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -568,6 +574,8 @@ BEGIN
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'give a phone number, a recipient hash or a reference';
 	END IF;
+	PERFORM line_notify._log_search('find_notifications', CASE WHEN phone IS NOT NULL THEN 'a telephone number'
+		WHEN recipient IS NOT NULL THEN 'a recipient hash' ELSE 'a reference' END);
 	-- One branch for each key, so that each finds its index.
 	RETURN QUERY
 		SELECT v.* FROM line_notify.notifications v
@@ -595,4 +603,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.find_notifications FROM PUBLIC;
-COMMENT ON FUNCTION line_notify.find_notifications IS 'For support staff: the messages to a telephone number (or its hash) or about a reference, latest first. The search is recorded in operations, without the number';
+COMMENT ON FUNCTION line_notify.find_notifications IS 'For support staff: the messages to a telephone number (or its hash) or about a reference, latest first. The search is recorded in operations, and in the server log whatever becomes of the transaction, without the number';

@@ -103,7 +103,7 @@ CREATE FUNCTION line_notify.take_outcomes(
 	OUT message_channel text, OUT use_case line_notify.use_case, OUT template_key text, OUT batch text,
 	OUT reference text, OUT attempts integer, OUT http_status integer, OUT error text)
 RETURNS SETOF record
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1000
+LANGUAGE line_notify_plpgsql VOLATILE SET search_path = pg_catalog, pg_temp ROWS 1000
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -178,7 +178,7 @@ REVOKE ALL ON FUNCTION line_notify.take_outcomes FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.take_outcomes IS 'Hand out up to max outcomes that this consumer has not had: each once, for good when the transaction commits. Several sessions may take at the same time. What turns out otherwise later comes again with a larger revision';
 
 CREATE FUNCTION line_notify.drop_consumer(consumer text) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE

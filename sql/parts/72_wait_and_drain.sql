@@ -9,7 +9,7 @@ REVOKE ALL ON FUNCTION line_notify._wait_for(bigint, bigint) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._wait_for(bigint, bigint) IS 'sleeps until a message has left the queue';
 
 CREATE FUNCTION line_notify.wait_for(id bigint, timeout interval DEFAULT '30 seconds') RETURNS line_notify.message_state
-LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -33,7 +33,7 @@ REVOKE ALL ON FUNCTION line_notify.wait_for(bigint, interval) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.wait_for(bigint, interval) IS 'Sleep until a message has been sent or has ended otherwise, at most timeout; returns its state then, NULL when there is no such message. Commit the INSERT first';
 
 CREATE FUNCTION line_notify._note_drain(sent bigint) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM line_notify._log_operation('drain', '{}', false, sent);

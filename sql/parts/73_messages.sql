@@ -72,7 +72,7 @@ CREATE TRIGGER queue INSTEAD OF INSERT ON line_notify.messages
 -- Libraries write back every column of an object that they read a while ago.
 -- What they did not change is let pass, compared with what the tables have.
 CREATE FUNCTION line_notify._messages_update() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -183,7 +183,7 @@ CREATE TRIGGER reschedule INSTEAD OF UPDATE ON line_notify.messages
 	FOR EACH ROW EXECUTE FUNCTION line_notify._messages_update();
 
 CREATE FUNCTION line_notify._messages_delete() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	r record;

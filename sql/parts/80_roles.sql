@@ -21,8 +21,7 @@ DECLARE
 	-- what support staff see; an operator sees it too
 	views CONSTANT text := 'line_notify.notifications, line_notify.attempts, line_notify.batches, line_notify.consumers, line_notify.channels,'
 						   ' line_notify.approvals, line_notify.designs';
-	looks CONSTANT text := 'line_notify.find_notifications, line_notify.wait_for,'
-						   ' line_notify._viewer, line_notify._hold_ups, line_notify._message_verdict, line_notify._local_home, line_notify._quiet_until';
+	looks CONSTANT text := 'line_notify.find_notifications, line_notify.wait_for';
 	verbs CONSTANT text := 'line_notify.cancel, line_notify.reschedule, line_notify.redrive, line_notify.pause, line_notify.resume,'
 						   ' line_notify.take_outcomes, line_notify.drop_consumer, line_notify.check_channel,'
 						   ' line_notify.drain, line_notify._note_drain';

@@ -35,13 +35,14 @@ REVOKE ALL ON FUNCTION line_notify._recipient(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._recipient(text, text) IS 'hash of a telephone number, or the hash as it is; never NULL';
 
 CREATE FUNCTION line_notify.suppress_recipient(phone text, reason text DEFAULT NULL, region text DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	hash text := line_notify._recipient(phone, region);
 	ids bigint[];
 	n bigint;
 BEGIN
+	PERFORM line_notify._log_search('suppress_recipient', CASE WHEN phone = hash THEN 'a recipient hash' ELSE 'a telephone number' END);
 	PERFORM line_notify._assert_read_committed();
 	INSERT INTO line_notify.suppression (recipient, reason) VALUES (hash, suppress_recipient.reason)
 	ON CONFLICT (recipient) DO UPDATE SET reason = coalesce(excluded.reason, suppression.reason);
@@ -58,12 +59,13 @@ REVOKE ALL ON FUNCTION line_notify.suppress_recipient(text, text, text) FROM PUB
 COMMENT ON FUNCTION line_notify.suppress_recipient(text, text, text) IS 'Send nothing more to a person (telephone number, or hash): new messages become suppressed, waiting ones end; returns how many of these';
 
 CREATE FUNCTION line_notify.unsuppress_recipient(phone text, region text DEFAULT NULL) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	hash text := line_notify._recipient(phone, region);
 	found_one boolean;
 BEGIN
+	PERFORM line_notify._log_search('unsuppress_recipient', CASE WHEN phone = hash THEN 'a recipient hash' ELSE 'a telephone number' END);
 	DELETE FROM line_notify.suppression s WHERE s.recipient = hash;
 	found_one := FOUND;
 	PERFORM line_notify._log_operation('unsuppress_recipient', '{}', false, found_one::integer);
@@ -75,7 +77,7 @@ COMMENT ON FUNCTION line_notify.unsuppress_recipient(text, text) IS 'The person 
 
 -- Counts stay: rows lose what points to the person, and keep state and times.
 CREATE FUNCTION line_notify.forget_recipient(phone text, region text DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	hash text := line_notify._recipient(phone, region);
@@ -89,6 +91,7 @@ DECLARE
 	said CONSTANT text := '^([^:]*).*(\(message \d+).*$';
 	said_of CONSTANT text := '\(message (\d{1,18})';
 BEGIN
+	PERFORM line_notify._log_search('forget_recipient', CASE WHEN phone = hash THEN 'a recipient hash' ELSE 'a telephone number' END);
 	PERFORM line_notify._assert_read_committed();
 	-- What is being sent is the worker's until LINE answers: wait for that,
 	-- holding no lock.  Each statement here sees what was recorded meanwhile.

@@ -30,12 +30,10 @@ PG_FUNCTION_INFO_V1(line_notify_workers);
 PG_FUNCTION_INFO_V1(line_notify_preload_state);
 PG_FUNCTION_INFO_V1(line_notify_node);
 PG_FUNCTION_INFO_V1(line_notify_twin_runs);
-PG_FUNCTION_INFO_V1(line_notify_caller_is_superuser);
 PG_FUNCTION_INFO_V1(line_notify_wake);
 PG_FUNCTION_INFO_V1(line_notify_outcome_noted);
 PG_FUNCTION_INFO_V1(line_notify_identity_fault);
 PG_FUNCTION_INFO_V1(line_notify_rescan);
-PG_FUNCTION_INFO_V1(line_notify_caller);
 PG_FUNCTION_INFO_V1(line_notify_stats);
 PG_FUNCTION_INFO_V1(line_notify_forget_words);
 PG_FUNCTION_INFO_V1(line_notify_reset_stats);
@@ -169,32 +167,6 @@ line_notify_twin_runs(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(ln_identity_twin_runs());
 }
 
-/*
- * The role outside of SECURITY DEFINER functions: who acts, after SET ROLE.
- *
- * While an index or a materialized view is built, or a table analyzed, the
- * functions in them run with the rights of the owner, whoever gave the
- * command;
- * that may be a superuser, or autovacuum.  The outer role is not the one that
- * asks then, and who asks cannot be told.
- */
-static Oid
-acting_role(void)
-{
-	if (InSecurityRestrictedOperation())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("line_notify cannot be used within a security-restricted operation"),
-				 errdetail("While an index or materialized view is built or analyzed, it cannot be told who asks.")));
-	return GetOuterUserId();
-}
-
-Datum
-line_notify_caller_is_superuser(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(superuser_arg(acting_role()));
-}
-
 Datum
 line_notify_wake(PG_FUNCTION_ARGS)
 {
@@ -224,12 +196,6 @@ line_notify_rescan(PG_FUNCTION_ARGS)
 {
 	ln_wakeup_at_end();
 	PG_RETURN_VOID();
-}
-
-Datum
-line_notify_caller(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_NAME(DatumGetName(DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(acting_role(), false)))));
 }
 
 /* Order of the output columns of line_notify._stats() */

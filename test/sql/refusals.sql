@@ -66,7 +66,8 @@ SELECT * FROM tried WHERE result <> 'refused';
 -- nothing that acts is for everybody, and triggers for nobody
 SELECT p.oid::regprocedure FROM pg_proc p
 WHERE p.pronamespace = 'line_notify'::regnamespace AND has_function_privilege('regress_ln_nobody', p.oid, 'EXECUTE')
-  AND (p.provolatile = 'v' OR p.prosecdef OR p.prorettype = 'trigger'::regtype)
+  AND (p.provolatile = 'v' OR p.prosecdef OR p.prorettype = 'trigger'::regtype
+	   OR p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'line_notify_plpgsql'))
 ORDER BY p.oid::regprocedure::text;
 -- tables and views
 SELECT c.relname FROM pg_class c

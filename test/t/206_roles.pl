@@ -92,8 +92,9 @@ is(sql(q{SELECT string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc p
 	  AND (p.proconfig IS NULL OR NOT 'search_path=pg_catalog, pg_temp' = ANY (p.proconfig))}), '',
 	'every SECURITY DEFINER function has a pinned search_path');
 is(sql(q{SELECT string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc p
-	WHERE p.pronamespace = 'line_notify'::regnamespace AND p.prosecdef
-	  AND p.proname NOT IN ('_visible_channels', '_local_home')	-- used in views and checks for all
+	WHERE p.pronamespace = 'line_notify'::regnamespace
+	  AND (p.prosecdef OR p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'line_notify_plpgsql'))
+	  AND p.proname NOT IN ('_viewer', '_hold_ups', '_local_home')	-- used in views and checks for all
 	  AND has_function_privilege('nobody_role', p.oid, 'EXECUTE')}), '',
 	'none of them that acts is for everybody');
 is(sql(q{SELECT string_agg(c.relname, ', ') FROM pg_class c
@@ -149,8 +150,9 @@ for my $try ('INSERT INTO bait.loot SELECT reference FROM line_notify.notificati
 		CREATE INDEX ON bait.t (bait.f(x));
 		CREATE FUNCTION bait.g() RETURNS void LANGUAGE plpgsql AS \$\$BEGIN $try; END\$\$;
 		CREATE OR REPLACE FUNCTION bait.f(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS \$\$BEGIN PERFORM bait.g(); RETURN 1; END\$\$;});
-	($rc, $out, $err) = $node->psql('postgres', 'ANALYZE bait.t');
-	like($err, qr/cannot be used within a security-restricted operation/, "not by way of an index: $try");
+	($rc, $out, $err) = $node->psql('postgres', 'ANALYZE bait.t; SELECT count(*) FROM bait.loot');
+	if ($try =~ /^INSERT/) { is($out, 0, "no message of others by way of an index: $try"); }
+	else { like($err, qr/permission denied to (?:set api_base|read a credential)/, "not by way of an index: $try"); }
 }
 for my $base ('http://169.254.169.254', 'https://evil.example', 'http://localhost:8080')
 {
