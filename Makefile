@@ -146,6 +146,7 @@ REGRESS = \
 	builders \
 	catalogue \
 	channel \
+	consumers \
 	content_warnings \
 	enqueue_trigger \
 	flow \

@@ -337,6 +337,7 @@ BEGIN
 	END IF;
 
 	INSERT INTO line_notify.channel (name, home) VALUES (create_channel.name, here);
+	INSERT INTO line_notify.consumer (channel, name) VALUES (create_channel.name, 'default');
 	PERFORM line_notify.alter_channel(create_channel.name,
 		api_base => create_channel.api_base,
 		line_channel_id => create_channel.line_channel_id,
@@ -513,6 +514,7 @@ BEGIN
 			HINT = 'Cancel them with line_notify.cancel(channel => ...) or let them be sent first.';
 	END IF;
 	DELETE FROM line_notify.sender s WHERE s.channel = drop_channel.name;
+	DELETE FROM line_notify.outcome o WHERE o.channel = drop_channel.name;
 	DELETE FROM line_notify.channel c WHERE c.name = drop_channel.name;
 END
 $$;

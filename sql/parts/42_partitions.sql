@@ -557,7 +557,7 @@ BEGIN
 		DELETE FROM line_notify.outcome o
 		WHERE o.ctid = ANY (ARRAY(
 			SELECT x.ctid
-			FROM line_notify.consumer c,
+			FROM (SELECT DISTINCT k.name FROM line_notify.consumer k) c,
 				 LATERAL (SELECT q.ctid, q.at FROM line_notify.outcome q WHERE q.consumer = c.name ORDER BY q.seq LIMIT 200 FOR UPDATE SKIP LOCKED) x
 			WHERE x.at < cutoff));
 		GET DIAGNOSTICS n = ROW_COUNT;
@@ -681,7 +681,7 @@ BEGIN
 		oldest := least(oldest, since);
 	END LOOP;
 	other := least(oldest + retention + line_notify._retention_grace(retention),
-				   (SELECT min(x.at) + retention FROM line_notify.consumer c,
+				   (SELECT min(x.at) + retention FROM (SELECT DISTINCT k.name FROM line_notify.consumer k) c,
 						LATERAL (SELECT q.at FROM line_notify.outcome q WHERE q.consumer = c.name ORDER BY q.seq LIMIT 1) x),
 				   (SELECT o.at + operations_retention FROM line_notify.operations o ORDER BY o.seq LIMIT 1));
 	RETURN coalesce(least(greatest(payload, now + interval '30 seconds'), greatest(other, now + interval '1 hour')), 'infinity');

@@ -118,7 +118,7 @@ BEGIN
 				RETURNING h.id, h.channel)
 			INSERT INTO line_notify.outcome (consumer, id, channel, outcome, revision, correction)
 			SELECT k.name, h.id, h.channel, 'unconfirmed', 1, false
-			FROM h, line_notify.consumer k WHERE 'unconfirmed' = ANY (k.outcomes);
+			FROM h JOIN line_notify.consumer k ON k.channel = h.channel WHERE 'unconfirmed' = ANY (k.outcomes);
 		END IF;
 		INSERT INTO line_notify.sweep_mark AS s (channel, unconfirmed, withheld)
 		VALUES (c.name, upto, CASE WHEN m.silent AND NOT evidence THEN m.minute END)

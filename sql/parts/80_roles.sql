@@ -23,7 +23,7 @@ DECLARE
 						   ' line_notify.approvals, line_notify.designs';
 	looks CONSTANT text := 'line_notify.find_notifications, line_notify.wait_for';
 	verbs CONSTANT text := 'line_notify.cancel, line_notify.reschedule, line_notify.redrive, line_notify.pause, line_notify.resume,'
-						   ' line_notify.take_outcomes, line_notify.drop_consumer, line_notify.check_channel,'
+						   ' line_notify.take_outcomes, line_notify.set_consumer, line_notify.drop_consumer, line_notify.check_channel,'
 						   ' line_notify.drain, line_notify._note_drain';
 	sees CONSTANT text := 'line_notify.stats, line_notify.workers, line_notify.operations, line_notify.daily_totals, line_notify.reconciliation, line_notify.engagement,'
 						' line_notify.backlog, line_notify.webhook_lag';

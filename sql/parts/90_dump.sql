@@ -32,6 +32,6 @@ SELECT pg_catalog.pg_extension_config_dump('line_notify.message_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event_seq_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.operations', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.operations_seq_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('line_notify.consumer', 'WHERE name <> ''default''');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.consumer', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.outcome', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.outcome_seq_seq', '');

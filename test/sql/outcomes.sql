@@ -47,7 +47,8 @@ SELECT id, state FROM line_notify.take_outcomes();
 ROLLBACK;
 SELECT id, state FROM line_notify.take_outcomes();
 
--- a second consumer gets what happens from its first call on
+-- a second consumer gets what happens after it was made
+SELECT line_notify.set_consumer('mail', 'out');
 SELECT id, state FROM line_notify.take_outcomes(consumer => 'mail');
 SELECT pg_temp.ended(41, 'unreachable');
 SELECT id, state FROM line_notify.take_outcomes();
@@ -57,6 +58,7 @@ SELECT id, state FROM line_notify.take_outcomes(consumer => 'mail');
 -- delivered on request
 SELECT pg_temp.ended(51, 'accepted');
 SELECT pg_temp.becomes(51, 'delivered');
+SELECT line_notify.set_consumer('all', 'out', outcomes => '{unreachable,undelivered,unconfirmed,invalid,refused,failed,unknown,expired,delivered}');
 SELECT id, state FROM line_notify.take_outcomes(consumer => 'all', states => '{delivered}');
 SELECT pg_temp.ended(52, 'accepted');
 SELECT pg_temp.becomes(52, 'delivered');
@@ -129,7 +131,7 @@ SELECT id, state, revision FROM line_notify.take_outcomes(1);
 SELECT pg_temp.becomes(91, 'delivered'), pg_temp.becomes(92, 'delivered');
 SELECT id, state, revision FROM line_notify.take_outcomes();
 
-SELECT name, outcomes, waiting FROM line_notify.consumers ORDER BY name;
+SELECT name, channel, outcomes, waiting FROM line_notify.consumers ORDER BY name, channel;
 SELECT line_notify.drop_consumer('mail') > 0 AS dropped;
-SELECT name FROM line_notify.consumers ORDER BY name;
+SELECT name, channel FROM line_notify.consumers ORDER BY name, channel;
 DROP EXTENSION line_notify CASCADE;

@@ -125,6 +125,7 @@ SELECT line_notify.resume('gone');
 SELECT * FROM line_notify.take_outcomes(max => 0);
 SELECT * FROM line_notify.take_outcomes(states => '{sent}');
 SELECT * FROM line_notify.take_outcomes(consumer => 'no such name');
+SELECT line_notify.set_consumer('mail', 'gone');
 SELECT line_notify.drop_consumer('nobody');
 SELECT line_notify.wait_for(1, '-1 second');
 SELECT line_notify.wait_for(1, '31 days');

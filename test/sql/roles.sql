@@ -26,7 +26,7 @@ CREATE VIEW pg_temp.matrix AS
 			SELECT p.proname || '()' AS object, has_function_privilege(r.oid, p.oid, 'EXECUTE') AS may
 			FROM pg_proc p
 			WHERE p.pronamespace = 'line_notify'::regnamespace
-			  AND p.proname IN ('cancel', 'reschedule', 'redrive', 'pause', 'resume', 'take_outcomes', 'drop_consumer', 'wait_for',
+			  AND p.proname IN ('cancel', 'reschedule', 'redrive', 'pause', 'resume', 'take_outcomes', 'set_consumer', 'drop_consumer', 'wait_for',
 				'find_notifications', 'health', 'reset_stats', 'enqueue', 'arm', 'create_channel', 'alter_channel', 'drop_channel', 'set_credential',
 				'grant_sender', 'grant_support', 'grant_operator', 'revoke_sender', 'revoke_support', 'revoke_operator',
 				'_finish', '_end_waiting', '_log_operation', '_grant_role_functions', '_note_outcome', '_wait_for', '_filter', '_condition', '_rescan', '_caller')

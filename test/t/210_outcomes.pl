@@ -17,8 +17,8 @@ use LineNotify::Node;
 my $root = $ENV{LN_SRC} // File::Spec->rel2abs(dirname(__FILE__) . '/../..');
 my $page = slurp_file("$root/doc/outcomes.md");
 my @blocks = $page =~ /^```sql\n(.*?)^```/msg;
-is(scalar(@blocks), 5, 'five blocks of SQL');
-my ($table, $job, $pick_up, $second, $listen) = @blocks;
+is(scalar(@blocks), 6, 'six blocks of SQL');
+my ($table, $consumer, $job, $pick_up, $second, $listen) = @blocks;
 
 my $sim = LineNotify::Sim->start;
 my $node = LineNotify::Node->new('main', 'line_notify.delivery_timeout' => 6);
@@ -45,6 +45,7 @@ sub tag_of
 }
 
 sql($table);
+sql($consumer);
 is(sql($job), 0, 'the job has nothing to do');
 sql($second);
 is(sql($pick_up), '', 'nor has the gateway');

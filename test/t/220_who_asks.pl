@@ -41,7 +41,8 @@ sql(q{INSERT INTO line_notify.outbox (id, channel, recipient, template_key, refe
 		FROM generate_series(1, 2) i, line_notify.channel c WHERE c.name = 'shop';
 	DO $$ BEGIN PERFORM line_notify._ensure_history(4);
 	INSERT INTO line_notify.history (id, channel, template_key, state, outcome, batch, created_at, ended_at)
-		SELECT i, CASE i WHEN 3 THEN 'shop' ELSE 'other' END, 'tpl', 'failed', 'refused', 'b', now(), now() FROM generate_series(3, 4) i; END $$});
+		SELECT i, CASE i WHEN 3 THEN 'shop' ELSE 'other' END, 'tpl', 'failed', 'refused', 'b', now(), now() FROM generate_series(3, 4) i; END $$;
+	SELECT line_notify.set_consumer('mail', 'other')});
 
 # ---- what each of them answers -------------------------------------------
 my $record = ["SELECT format('%s by %s', verb, role) FROM line_notify.operations ORDER BY seq DESC LIMIT 1"];
@@ -62,7 +63,8 @@ my %functions = (
 	redrive => [ olga => 'SELECT FROM line_notify.redrive(ids => $${3}$$)', 'redrive by olga', @$record ],
 	pause => [ olga => "SELECT line_notify.pause('shop')", 'pause by olga', @$record ],
 	resume => [ olga => "SELECT line_notify.resume('shop')", 'resume by olga', @$record ],
-	drop_consumer => [ olga => "SELECT line_notify.take_outcomes(consumer => 'mail'); SELECT line_notify.drop_consumer('mail')", 'drop_consumer by olga', @$record ],
+	set_consumer => [ olga => "SELECT line_notify.set_consumer('crm', 'shop')", 'set_consumer by olga', @$record ],
+	drop_consumer => [ olga => "SELECT line_notify.drop_consumer('mail')", 'drop_consumer by olga', @$record ],
 	_note_drain => [ olga => 'SELECT line_notify._note_drain(1)', 'drain by olga', @$record ],
 	find_notifications => [ sue => "SELECT FROM line_notify.find_notifications(reference => 'r1')", 'find_notifications by sue', @$record ],
 	suppress_recipient => [ pia => "SELECT line_notify.suppress_recipient($number)", 'suppress_recipient by pia', @$record ],

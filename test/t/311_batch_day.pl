@@ -25,8 +25,7 @@ $node->install('postgres', $sim, channel => "rate_limit => 2000, default_ttl => 
 $node->safe_psql('postgres', q{
 CREATE TABLE sms (reference text, state text, taker text);
 CREATE TABLE mail (reference text, state text);
--- a second consumer exists from its first call on
-SELECT * FROM line_notify.take_outcomes(consumer => 'mail', states => '{delivered,unreachable,expired}');
+SELECT line_notify.set_consumer('mail', 'shop', outcomes => '{delivered,unreachable,expired,undelivered,unconfirmed,invalid,refused,failed,unknown}');
 SELECT line_notify.pause('shop', 'before nine');
 });
 
@@ -129,7 +128,7 @@ is($node->safe_psql('postgres', "SELECT * FROM line_notify.cancel(batch => 'day'
 is($sim->summary->{messages}{accepted_twice}, 0, 'the simulator accepted nothing twice');
 is(scalar(my @all = $sim->requests), $sent + $part, 'and saw one request for each');
 is($node->safe_psql('postgres', 'SELECT verb, dry_run, sum(count) FROM line_notify.operations GROUP BY 1, 2 ORDER BY 1, 2'),
-	join("\n", 'cancel|f|' . 2 * $part, "cancel|t|$part", 'pause|f|1', "redrive|f|$part", 'reschedule|f|' . 2 * $part, 'resume|f|1'),
+	join("\n", 'cancel|f|' . 2 * $part, "cancel|t|$part", 'pause|f|1', "redrive|f|$part", 'reschedule|f|' . 2 * $part, 'resume|f|1', 'set_consumer|f|0'),
 	'operations has it all');
 
 $sim->stop;
