@@ -3,6 +3,24 @@
 -- Senders: which role may send through which channel
 --
 
+-- DROP ROLE tells nobody, and a number that is free may be given again.
+CREATE FUNCTION line_notify._forget_dropped_roles() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	-- no statement without a row: its trigger reloads caches
+	IF EXISTS (SELECT FROM line_notify.sender s WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = s.role)) THEN
+		DELETE FROM line_notify.sender s WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = s.role);
+	END IF;
+	-- for operators, until they name another: nobody is let in by a DROP ROLE
+	UPDATE line_notify.consumer c SET role = (SELECT k.relowner FROM pg_class k WHERE k.oid = 'line_notify.consumer'::regclass)
+	WHERE c.role IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = c.role);
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._forget_dropped_roles() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._forget_dropped_roles() IS 'deletes what roles that do not exist any more were granted';
+
 CREATE FUNCTION line_notify.grant_sender(role regrole, channels text[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -10,6 +28,7 @@ AS $$
 DECLARE
 	missing text;
 BEGIN
+	PERFORM line_notify._forget_dropped_roles();
 	SELECT x INTO missing FROM unnest(grant_sender.channels) x
 	WHERE NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = x) LIMIT 1;
 	IF FOUND THEN
@@ -38,6 +57,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+	PERFORM line_notify._forget_dropped_roles();
+	IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = revoke_sender.role) THEN
+		RETURN;
+	END IF;
 	DELETE FROM line_notify.sender s
 	WHERE s.role = revoke_sender.role
 	  AND (revoke_sender.channels IS NULL OR s.channel = ANY (revoke_sender.channels));

@@ -707,7 +707,9 @@ DECLARE
 	overdue timestamptz := cutoff - line_notify._retention_grace(retention);
 BEGIN
 	CASE part
-		WHEN 0 THEN more := line_notify._maintain_ahead();
+		WHEN 0 THEN
+			PERFORM line_notify._forget_dropped_roles();
+			more := line_notify._maintain_ahead();
 		WHEN 1 THEN
 			more := line_notify._maintain_drop(cutoff);
 			-- a lock was not free

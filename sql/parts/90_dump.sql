@@ -5,7 +5,10 @@
 
 SELECT pg_catalog.pg_extension_config_dump('line_notify.identity', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.channel', '');
-SELECT pg_catalog.pg_extension_config_dump('line_notify.sender', '');
+-- Roles are dumped by name.  One that is gone has none, and its number may be
+-- another's where the dump is restored.
+SELECT pg_catalog.pg_extension_config_dump('line_notify.sender',
+	'WHERE EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid OPERATOR(pg_catalog.=) role)');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.approval', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.design', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.partial_pause', '');
@@ -32,6 +35,7 @@ SELECT pg_catalog.pg_extension_config_dump('line_notify.message_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.webhook_event_seq_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.operations', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.operations_seq_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('line_notify.consumer', '');
+SELECT pg_catalog.pg_extension_config_dump('line_notify.consumer',
+	'WHERE role IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid OPERATOR(pg_catalog.=) role)');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.outcome', '');
 SELECT pg_catalog.pg_extension_config_dump('line_notify.outcome_seq_seq', '');
