@@ -177,9 +177,9 @@ if wanted clients; then
         golang-go golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev golang-github-jinzhu-gorm-dev pgbouncer
     # a library of JavaScript is fetched once, not for every run
     npm_packages "$work/src/test/clients/node"
-    # no preload: what is inserted stays queued
+    # no room for a worker: what is inserted stays queued
     rm -f "$work/clients.log"
-    new_server clients 54303 "max_connections = 50" "listen_addresses = 'localhost'"
+    new_server clients 54303 "max_connections = 50" "listen_addresses = 'localhost'" "shared_preload_libraries = 'line_notify'" "max_worker_processes = 2"
     as_user env PGPORT=54303 NODE_PATH="${node_modules:-}" TABLE="$work/clients.table" TMPDIR="$work" \
         bash "$work/src/test/clients/run.sh" $(names clients) >"$work/clients.tap" 2>&1
     grep -vE '^ok|^1\.\.' "$work/clients.tap"

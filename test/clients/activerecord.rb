@@ -63,6 +63,14 @@ rescue ActiveRecord::StatementInvalid => e
   check('error', e.message.include?('unknown use case') && e.message.include?('reservation'), e.message)
   line('number shown', e.message.delete('^0-9').include?('87654321') ? 'yes' : 'no')
 end
+said = ->(words) { words.delete('^0-9').include?('87654321') ? 'shows' : 'does not show' }
+begin
+  ActiveRecord::Base.connection.exec_query("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES ($1, 'high', 'reservation', 't')", 'SQL',
+    [ActiveRecord::Relation::QueryAttribute.new('phone', '090-8765-4321', ActiveRecord::Type::String.new)])
+rescue ActiveRecord::StatementInvalid => e
+  line('typo', said.(e.message + e.inspect))
+  line('typo hidden', said.(e.message), '–')
+end
 
 message.destroy!
 check('cancel', Message.find(message.id).state == 'cancelled')

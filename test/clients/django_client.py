@@ -5,7 +5,7 @@ import django
 from django.conf import settings
 from django.db import DatabaseError, connection, models, transaction
 
-from report import NUMBER, check, error, line
+from report import NUMBER, check, error, line, typo
 
 line("version", "ok", django.__version__)
 settings.configure(
@@ -85,6 +85,12 @@ try:
         Message.objects.create(phone=NUMBER, use_case="reservatoin", template_key="t")
 except DatabaseError as e:
     error(e)
+
+try:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES (%s, %s, 'reservation', 't')", [NUMBER, "high"])
+except DatabaseError as e:
+    typo(str(e) + repr(e), e.__cause__.diag.message_primary, "`e.__cause__.diag.message_primary` instead of `str(e)`")
 
 message.delete()
 check("cancel", Message.objects.get(reference=str(order.id)).state == "cancelled")

@@ -65,6 +65,11 @@ try {
 } catch (Doctrine\DBAL\Exception $e) {
     error($e->getMessage());
 }
+try {
+    $db->insert('line_notify.messages', ['phone' => '090-8765-4321', 'priority' => 'high', 'use_case' => 'reservation', 'template_key' => 't']);
+} catch (Doctrine\DBAL\Exception $e) {
+    typo((string) $e, $e->getMessage(), '–');
+}
 
 $db->update('line_notify.messages', ['priority' => 5], ['id' => $message['id']]);
 $db->delete('line_notify.messages', ['id' => $message['id']]);

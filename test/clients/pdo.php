@@ -48,6 +48,11 @@ try {
 } catch (PDOException $e) {
     error($e->getMessage());
 }
+try {
+    $db->prepare("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES (?, 'high', 'reservation', 't')")->execute(['090-8765-4321']);
+} catch (PDOException $e) {
+    typo((string) $e, $e->getMessage(), '–');
+}
 
 $db->prepare('UPDATE line_notify.messages SET priority = 5 WHERE id = ?')->execute([$id]);
 $db->prepare('DELETE FROM line_notify.messages WHERE id = ?')->execute([$id]);

@@ -4,7 +4,7 @@ import io
 import psycopg2
 from psycopg2.extras import Json, execute_values
 
-from report import NUMBER, check, error, line
+from report import NUMBER, check, error, line, typo
 
 line("version", "ok", psycopg2.__version__.split()[0])
 conn = psycopg2.connect("")
@@ -51,6 +51,12 @@ try:
         cur.execute("INSERT INTO line_notify.messages (phone, use_case, template_key) VALUES (%s, %s, 't')", [NUMBER, "reservatoin"])
 except psycopg2.Error as e:
     error(e)
+
+try:
+    with conn:
+        cur.execute("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES (%s, %s, 'reservation', 't')", [NUMBER, "high"])
+except psycopg2.Error as e:
+    typo(str(e) + repr(e), e.diag.message_primary, "`e.diag.message_primary` instead of `str(e)`")
 
 with conn:
     cur.execute("UPDATE line_notify.messages SET priority = 5 WHERE id = %s", [message_id])

@@ -2,7 +2,7 @@
 import psycopg
 from psycopg.types.json import Jsonb
 
-from report import NUMBER, check, error, line
+from report import NUMBER, check, error, line, typo
 
 line("version", "ok", psycopg.__version__)
 conn = psycopg.connect("")
@@ -51,6 +51,12 @@ try:
         conn.execute("INSERT INTO line_notify.messages (phone, use_case, template_key) VALUES (%s, %s, 't')", [NUMBER, "reservatoin"])
 except psycopg.Error as e:
     error(e)
+
+try:
+    with conn.transaction():
+        conn.execute("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES (%s, %s, 'reservation', 't')", [NUMBER, "high"])
+except psycopg.Error as e:
+    typo(str(e) + repr(e), str(e), "–")
 
 with conn.transaction():
     conn.execute("UPDATE line_notify.messages SET priority = 5 WHERE id = %s", [message_id])

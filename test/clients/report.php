@@ -14,3 +14,10 @@ function error($words)
     check('error', str_contains($words, 'unknown use case') && str_contains($words, 'reservation'), $words);
     line('number shown', str_contains(preg_replace('/\D/', '', $words), '87654321') ? 'yes' : 'no');
 }
+
+// Another column is wrong: does what a logger prints show the number?  What to print instead?
+function typo($plain, $hidden, $how)
+{
+    foreach ([['typo', $plain, ''], ['typo hidden', $hidden, $how]] as [$check, $words, $detail])
+        line($check, str_contains(preg_replace('/\D/', '', $words), '87654321') ? 'shows' : 'does not show', $detail);
+}

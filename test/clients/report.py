@@ -21,3 +21,9 @@ def error(e, words=""):
     check("error", "unknown use case" in text and "reservation" in text, text)
     shown = DIGITS in "".join(c for c in text + repr(e) if c.isdigit())
     line("number shown", "yes" if shown else "no")
+
+
+def typo(plain, hidden, how):
+    """Another column is wrong: does what a logger prints show the number?  What to print instead?"""
+    for check_, words, detail in (("typo", plain, ""), ("typo hidden", hidden, how)):
+        line(check_, "shows" if DIGITS in "".join(c for c in words if c.isdigit()) else "does not show", detail)

@@ -75,6 +75,12 @@ while IFS='|' read -r name title command; do
         case $c:$r in "number shown:"?* | *:ok) ;; *) bad+=("$c") ;; esac
     done
     echo "$row" >>"$out/table"
+    # what a logger prints of another error, for doc/privacy.md
+    if [ -n "$(get typo)" ] && [[ $name != *-pool ]]; then
+        how=$(awk -F '\t' '$1 == "typo hidden" { print $3 }' "$out/$name")
+        echo "| $title | $(get typo) | $how |" >>"$out/typos"
+        case $(get "typo hidden") in "does not show") ;; *) bad+=("typo hidden") ;; esac
+    fi
     if [ $status -eq 0 ] && [ ${#bad[@]} -eq 0 ]; then
         echo "ok $n - $name"
     else
@@ -95,6 +101,16 @@ touch "$out/whole"
 [ ! -e "$out/table.bots" ] || { echo; head_of "${bot_checks[@]}"; cat "$out/table.bots"; } >>"$out/whole"
 sed 's/^/# /' "$out/whole"
 [ -z "${TABLE:-}" ] || cp "$out/whole" "$TABLE"
+if [ -e "$out/typos" ]; then
+    n=$((n + 1))
+    sed 's/^/# /' "$out/typos"
+    if missing=$(grep -vxFf "$here/../../doc/privacy.md" "$out/typos"); then
+        echo "not ok $n - doc/privacy.md says which errors show the number"
+        sed 's/^/#   /' <<<"$missing"
+    else
+        echo "ok $n - doc/privacy.md says which errors show the number"
+    fi
+fi
 n=$((n + 1))
 if python3 doc.py "$here/../../doc/clients.md" "$out/whole" >"$out/doc"; then
     echo "ok $n - doc/clients.md has the programs' text, and this table"

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, declarative_base
 
-from report import NUMBER, check, error, line
+from report import NUMBER, check, error, line, typo
 
 line("version", "ok", sa.__version__)
 
@@ -84,6 +84,17 @@ try:
         session.add(Message(phone=NUMBER, use_case="reservatoin", template_key="t"))
 except sa.exc.DBAPIError as e:
     error(e)
+
+texts = []
+for hide in (False, True):
+    try:
+        with sa.create_engine("postgresql+psycopg2:///postgres?user=app", hide_parameters=hide).begin() as c:
+            c.execute(sa.text("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES (:phone, 'high', 'reservation', 't')"), {"phone": NUMBER})
+    except sa.exc.DBAPIError as e:
+        texts.append(str(e))
+        words = e.orig.diag.message_primary
+typo(texts[0], words, "`e.orig.diag.message_primary` instead of `str(e)`"
+     + (", which shows it also with `hide_parameters=True`" if "87654321" in "".join(c for c in texts[1] if c.isdigit()) else "; or `hide_parameters=True`"))
 
 with Session(engine) as session, session.begin():
     session.delete(session.get(Message, message_id))

@@ -23,7 +23,7 @@ my $rows = 0;
 for my $row (grep { /^\|/ && !/^\|-|^\| threat/ } split /\n/, slurp_file("$root/SECURITY.md"))
 {
 	my (undef, $threat, undef, $shown) = split /\s*\|\s*/, $row;
-	my @tests = $shown =~ /`([\w\/.-]+\.(?:pl|sql|c|spec))`/g;
+	my @tests = $shown =~ /`([\w\/.-]+\.(?:pl|sql|c|spec|sh))`/g;
 	my @missing = grep { !-e "$root/$_" && !-e "$root/test/t/$_" && !-e "$root/test/unit/$_" && !-e "$root/test/fuzz/$_" } @tests;
 	ok(@tests && !@missing, "$threat: shown by @tests") or diag("missing: @missing");
 	$rows++;

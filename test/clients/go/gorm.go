@@ -94,6 +94,7 @@ func main() {
 	if err := db.Create(&Message{Phone: text("090-8765-4321"), UseCase: "reservatoin", TemplateKey: "t"}).Error; err != nil {
 		report(err.Error())
 	}
+	typo(db.Exec("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES (?, 'high', 'reservation', 't')", "090-8765-4321").Error)
 
 	must(db.Delete(&fresh).Error)
 	must(db.First(&got, message.ID).Error)

@@ -76,6 +76,8 @@ func main() {
 	if e, ok := err.(*pq.Error); ok {
 		report(e.Message + " " + e.Hint + " " + e.Error())
 	}
+	_, err = db.Exec("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES ($1, 'high', 'reservation', 't')", "090-8765-4321")
+	typo(err)
 
 	_, err = db.Exec("UPDATE line_notify.messages SET priority = 5 WHERE id = $1", id)
 	must(err)

@@ -28,6 +28,19 @@ func report(words string) {
 	line("number shown", shown, words)
 }
 
+func said(words string) string {
+	if strings.Contains(regexp.MustCompile(`\D`).ReplaceAllString(words, ""), "87654321") {
+		return "shows"
+	}
+	return "does not show"
+}
+
+// Another column is wrong: does what a logger prints show the number?
+func typo(err error) {
+	line("typo", said(fmt.Sprintf("%v %+v %#v", err, err, err)), "")
+	line("typo hidden", said(err.Error()), "–")
+}
+
 func must(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -3,6 +3,18 @@ import java.sql.*;
 import java.util.*;
 
 public class Jdbc {
+    static Throwable batch(String url) throws Exception {
+        try (Connection db = DriverManager.getConnection(url)) {
+            PreparedStatement s = db.prepareStatement("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES (?, 'high', 'reservation', 't')");
+            s.setString(1, "090-8765-4321");
+            s.addBatch();
+            s.executeBatch();
+            return null;
+        } catch (SQLException e) {
+            return e;
+        }
+    }
+
     public static void main(String[] args) throws Exception {
         try (Connection db = DriverManager.getConnection(Report.url())) {
             Report.line("version", "ok", db.getMetaData().getDriverVersion());
@@ -83,6 +95,7 @@ public class Jdbc {
                 Report.error(e);
             }
             db.rollback();
+            Report.typo(batch(Report.url()), batch(Report.url() + "&logServerErrorDetail=false"), "of a batch: `logServerErrorDetail=false` in the URL");
 
             db.createStatement().executeUpdate("UPDATE line_notify.messages SET priority = 5 WHERE id = " + id);
             db.createStatement().executeUpdate("DELETE FROM line_notify.messages WHERE id = " + id);

@@ -75,6 +75,15 @@ public class Jpa {
         em.getTransaction().rollback();
 
         em.getTransaction().begin();
+        try {
+            em.createNativeQuery("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES (?1, 'high', 'reservation', 't')")
+                .setParameter(1, "090-8765-4321").executeUpdate();
+        } catch (PersistenceException e) {
+            Report.typo(e, e, "–");
+        }
+        em.getTransaction().rollback();
+
+        em.getTransaction().begin();
         em.remove(em.find(Message.class, id));
         em.getTransaction().commit();
         em.clear();

@@ -1,5 +1,5 @@
 // knex
-const { line, check, error } = require('./report');
+const { line, check, error, typo } = require('./report');
 
 async function main() {
   line('version', 'ok', require('knex/package.json').version);
@@ -40,6 +40,7 @@ async function main() {
   } catch (e) {
     error(`${e.message} ${e.hint}`, JSON.stringify(e));
   }
+  await typo(() => messages(knex).insert({ phone: '090-8765-4321', priority: 'high', use_case: 'reservation', template_key: 't' }), (e) => e.message, '–');
 
   await messages(knex).where({ id: message.id }).update({ priority: 5 });
   await messages(knex).where({ id: message.id }).delete();

@@ -3,7 +3,7 @@ const { Pool } = require('pg');
 const { from } = require('pg-copy-streams');
 const { pipeline } = require('stream/promises');
 const { Readable } = require('stream');
-const { line, check, error } = require('./report');
+const { line, check, error, typo } = require('./report');
 
 async function main() {
   line('version', 'ok', require('pg/package.json').version);
@@ -54,6 +54,7 @@ async function main() {
   } catch (e) {
     error(`${e.message} ${e.hint}`, JSON.stringify(e));
   }
+  await typo(() => client.query("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES ($1, 'high', 'reservation', 't')", ['090-8765-4321']), (e) => e.message, '–');
 
   await client.query('UPDATE line_notify.messages SET priority = 5 WHERE id = $1', [message.id]);
   await client.query('DELETE FROM line_notify.messages WHERE id = $1', [message.id]);

@@ -1,7 +1,7 @@
 // Prisma, with its adapter for node-postgres
 const { PrismaPg } = require('@prisma/adapter-pg');
 const { PrismaClient } = require('./generated');
-const { line, check, error } = require('./report');
+const { line, check, error, typo } = require('./report');
 
 async function main() {
   line('version', 'ok', require('@prisma/client/package.json').version);
@@ -41,6 +41,8 @@ async function main() {
   } catch (e) {
     error(e.message + JSON.stringify(e), JSON.stringify(e));
   }
+  await typo(() => prisma.message.create({ data: { phone: '090-8765-4321', priority: 'high', useCase: 'reservation', templateKey: 't' } }),
+    (e) => e.message.trim().split('\n').pop(), 'the last line of `e.message`');
 
   await prisma.message.delete({ where: { id: message.id } });
   check('cancel', (await prisma.message.findUnique({ where: { id: message.id } })).state === 'cancelled');

@@ -6,4 +6,16 @@ function error(words, all = '') {
   check('error', words.includes('unknown use case'), words);
   line('number shown', (words + all).replace(/\D/g, '').includes('87654321') ? 'yes' : 'no');
 }
-module.exports = { line, check, error };
+// Another column is wrong: does what a logger prints show the number?  What to print instead?
+const all = (e) => `${e.stack} ${e.message} ${JSON.stringify(e)}`;
+const said = (words) => (words.replace(/\D/g, '').includes('87654321') ? 'shows' : 'does not show');
+async function typo(run, hidden, how) {
+  try {
+    await run();
+    line('typo', 'FAIL');
+  } catch (e) {
+    line('typo', said(all(e)));
+    line('typo hidden', said(hidden(e)), how);
+  }
+}
+module.exports = { line, check, error, typo };

@@ -1,6 +1,6 @@
 // Sequelize
 const { Sequelize, DataTypes } = require('sequelize');
-const { line, check, error } = require('./report');
+const { line, check, error, typo } = require('./report');
 
 async function main() {
   line('version', 'ok', require('sequelize/package.json').version);
@@ -49,6 +49,8 @@ async function main() {
   } catch (e) {
     error(`${e.message} ${e.original.hint}`, JSON.stringify(e));
   }
+  await typo(() => sequelize.query("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES ($1, 'high', 'reservation', 't')", { bind: ['090-8765-4321'] }),
+    (e) => e.original.message, '`e.original.message` instead of `e`, which carries `parameters`');
 
   await got.destroy();
   check('cancel', (await Message.findByPk(message.id)).state === 'cancelled');

@@ -1,7 +1,7 @@
 // TypeORM
 require('reflect-metadata');
 const { DataSource, EntitySchema } = require('typeorm');
-const { line, check, error } = require('./report');
+const { line, check, error, typo } = require('./report');
 
 const text = { type: 'text', nullable: true };
 const Order = new EntitySchema({
@@ -62,6 +62,8 @@ async function main() {
   } catch (e) {
     error(`${e.message} ${e.driverError.hint}`, JSON.stringify(e));
   }
+  await typo(() => db.query("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES ($1, 'high', 'reservation', 't')", ['090-8765-4321']),
+    (e) => e.driverError.message, '`e.driverError.message` instead of `e`, which carries `parameters`');
 
   await messages.delete({ id: message.id });
   check('cancel', (await messages.findOneBy({ id: message.id })).state === 'cancelled');
