@@ -254,7 +254,7 @@ ln_worker_watchdog(bool on)
 void
 ln_worker_pin_settings(void)
 {
-	bool		outside = !IsTransactionState();
+	MemoryContext ctx = CurrentMemoryContext;
 
 	static const char *const settings[][2] = {
 		{"role", "none"},
@@ -297,13 +297,12 @@ ln_worker_pin_settings(void)
 	 * First who we are: a database may say that its sessions are somebody
 	 * else's.  Roles are looked up.
 	 */
-	if (outside)
-		StartTransactionCommand();
+	StartTransactionCommand();
 	SetConfigOption("session_authorization",
 					GetUserNameFromId(BOOTSTRAP_SUPERUSERID, false),
 					PGC_SUSET, PGC_S_OVERRIDE);
-	if (outside)
-		CommitTransactionCommand();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(ctx); /* the end of a transaction leaves another */
 
 	for (int i = 0; i < (int) lengthof(settings); i++)
 	{

@@ -35,6 +35,7 @@ declare -A sources=(
 	[http]="http/http.c http/http1.c ../test/unit/rude_server.c"
 	[line_api]="line/line_api.c"
 	[message_check]="content/message_check.c content/flexible_check.c content/check_common.c"
+	[name]="base/name.c"
 	[phone]="phone/phone_clean.c phone/phone_exact.c phone/phone_safe.c"
 	[quiet]="base/quiet.c"
 	[retry]="base/retry.c"

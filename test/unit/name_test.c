@@ -1,0 +1,46 @@
+/*-------------------------------------------------------------------------
+ *
+ * name_test.c
+ *		Proves that names are shown, and that numbers in any writing, hashes,
+ *		secrets and people's names are not.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <string.h>
+
+#include "base/name.h"
+#include "tap.h"
+
+static const char *const shown[] = {
+	"", "shop", "shop-2", "shop-2026-11", "Asia/Tokyo", "Etc/GMT+9", "on_duplicate",
+	"a23456b", "123456",
+};
+
+static const char *const hidden[] = {
+	"090-1234-5678", "09012345678", "+819012345678", "shop-20261127", "1234567",
+	"\xEF\xBC\x90\xEF\xBC\x99\xEF\xBC\x90", /* full width */
+	"\xE5\xB1\xB1\xE7\x94\xB0", /* a person */
+	"no such", "x\ny", "a\"b", "%s", "x@example.com",
+	"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+	"8c570fa6dd201bb328f1c1eac23a96d8",
+	/* 64 letters */
+	"abcdefghijklmnopabcdefghijklmnopabcdefghijklmnopabcdefghijklmnop",
+	"\xEF", "\xEF\xBC",
+};
+
+int
+main(void)
+{
+	unsigned	i;
+
+	for (i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		ok(strcmp(ln_shown(shown[i]), shown[i]) == 0, "shown: \"%s\"", shown[i]);
+	for (i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+		ok(strcmp(ln_shown(hidden[i]), "...") == 0, "hidden, no. %u", i);
+	ok(ln_has_number("\xE6\xB3\xA8\xE6\x96\x87 \xEF\xBC\x90\xEF\xBC\x99\xEF\xBC\x90 12 34"),
+	   "seven digits, some of full width");
+	ok(!ln_has_number("\xE6\xB3\xA8\xE6\x96\x87 \xEF\xBC\x90\xEF\xBC\x99\xEF\xBC\x90 12 3"),
+	   "six are none");
+	ok(!ln_has_number("\xEF\xBC\x9A\xEF\xBC\x8F\xEF"), "beside the digits; cut short");
+	return done_testing();
+}
