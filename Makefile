@@ -27,6 +27,7 @@ OBJS = \
 	src/base/sample.o \
 	src/base/token_bucket.o \
 	src/base/token_timer.o \
+	src/base/traceparent.o \
 	src/base/window.o \
 	src/content/approval.o \
 	src/content/builders.o \
@@ -163,6 +164,7 @@ REGRESS = \
 	refusals \
 	roles \
 	signed_link \
+	traceparent \
 	uninstall \
 	use_case \
 	webhook \

@@ -48,6 +48,7 @@ CREATE TABLE line_notify.outbox (
 	order_key		text,
 	reference		text,
 	policy			jsonb,
+	traceparent		text,
 	state			line_notify.message_state NOT NULL,
 	due_at			timestamptz NOT NULL,
 	attempts		integer NOT NULL DEFAULT 0,
@@ -72,6 +73,7 @@ ALTER TABLE line_notify.outbox
 	ALTER dedup_key SET STATISTICS 0,
 	ALTER order_key SET STATISTICS 0,
 	ALTER policy SET STATISTICS 0,
+	ALTER traceparent SET STATISTICS 0,
 	ALTER error SET STATISTICS 0;
 -- The claim walks one lane of a channel in order of due time.  A lane is a
 -- priority and an endpoint, since LINE limits and refuses by endpoint.
@@ -102,6 +104,7 @@ COMMENT ON COLUMN line_notify.outbox.on_duplicate IS 'of this INSERT: ignore or 
 COMMENT ON COLUMN line_notify.outbox.order_key IS 'messages with the same key are sent in order, one at a time';
 COMMENT ON COLUMN line_notify.outbox.reference IS 'the application''s own id, e.g. the order number';
 COMMENT ON COLUMN line_notify.outbox.policy IS 'what this message wants otherwise than its channel: {"max_attempts": 3, "on_unknown": "retry"}; also on_server_error, backoff_base, backoff_cap, settle_window, on_invalid, dedup_window';
+COMMENT ON COLUMN line_notify.outbox.traceparent IS 'W3C trace context of what caused the message; kept with it, and not sent to LINE';
 COMMENT ON COLUMN line_notify.outbox.state IS 'set by us; a row that arrives with a state (owner only, as in a restore) is taken as it is';
 COMMENT ON COLUMN line_notify.outbox.due_at IS 'when it may be sent next';
 COMMENT ON COLUMN line_notify.outbox.attempts IS 'attempts made so far';

@@ -19,6 +19,7 @@ CREATE TABLE line_notify.history (
 	order_key		text,
 	reference		text,
 	policy			jsonb,
+	traceparent		text,
 	state			line_notify.message_state NOT NULL,
 	attempts		integer NOT NULL DEFAULT 0,
 	maybe_sent		boolean NOT NULL DEFAULT false,
@@ -46,6 +47,7 @@ ALTER TABLE line_notify.history
 	ALTER dedup_key SET STATISTICS 0,
 	ALTER order_key SET STATISTICS 0,
 	ALTER policy SET STATISTICS 0,
+	ALTER traceparent SET STATISTICS 0,
 	ALTER error SET STATISTICS 0,
 	ALTER request_id SET STATISTICS 0;
 -- No key here: each partition has its own.  A key of the parent would come into
@@ -141,10 +143,10 @@ BEGIN
 			RETURNING o.*),
 		h AS (
 			INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,
-				notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy, state,
+				notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy, traceparent, state,
 				attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)
 			SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,
-				o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy,
+				o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy, o.traceparent,
 				-- what may have been sent once never ends as if it had not
 				CASE WHEN o.maybe_sent OR o.home = here AND o.due_at <= before THEN 'unknown' ELSE new_state END,
 				o.attempts, o.maybe_sent, coalesce(o.error || '; ', '') || why, o.created_at, o.due_at, o.expires_at, clock_timestamp()

@@ -109,7 +109,7 @@ WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v),
 SELECT m.id, m.channel, m.use_case, m.template_key, m.batch, m.reference, m.dedup_key, m.order_key, m.priority,
 	   m.state, m.attempts, m.http_status, m.request_id,
 	   m.created_at, m.due_at, m.expires_at, m.sent_at, m.ended_at,
-	   m.delivered_at, m.error, m.policy, m.waiting_reason, m.waiting_until,
+	   m.delivered_at, m.error, m.policy, m.traceparent, m.waiting_reason, m.waiting_until,
 	   line_notify._content_warnings(m.template_key, m.body, m.messages) AS content_warnings
 FROM (
 SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedup_key, o.order_key, o.priority,
@@ -117,7 +117,7 @@ SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 	   o.attempts + CASE WHEN f.id IS NULL THEN 0 ELSE 1 END AS attempts,
 	   NULL::smallint AS http_status, NULL::text AS request_id,
 	   o.created_at, o.due_at, o.expires_at, f.claimed_at AS sent_at, NULL::timestamptz AS ended_at,
-	   f.delivered_at, o.error, o.policy,
+	   f.delivered_at, o.error, o.policy, o.traceparent,
 	   w.reason AS waiting_reason,
 	   CASE WHEN w.reason IS NOT NULL
 			THEN greatest(t.moment, line_notify._quiet_until(k.quiet_hours, k.time_zone, t.moment)) END AS waiting_until,
@@ -143,7 +143,7 @@ UNION ALL
 SELECT h.id, h.channel, h.use_case, h.template_key, h.batch, h.reference, h.dedup_key, h.order_key, h.priority,
 	   h.state, h.attempts, h.http_status, h.request_id,
 	   h.created_at, h.due_at, h.expires_at, h.sent_at, h.ended_at,
-	   h.delivered_at, h.error, h.policy, NULL, NULL,
+	   h.delivered_at, h.error, h.policy, h.traceparent, NULL, NULL,
 	   h.body, h.messages
 FROM me, line_notify.history h
 WHERE me.everything OR h.channel = ANY (me.channels)
@@ -153,11 +153,11 @@ SELECT a.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 	   coalesce(a.state, 'sending')::line_notify.message_state, a.attempt, nullif(a.http_status, 0)::smallint, nullif(a.request_id, ''),
 	   o.created_at, o.due_at, o.expires_at, a.sent_at, a.ended_at,
 	   a.delivered_at, concat_ws('; ', nullif(a.error, ''), format('not recorded yet: the tables refuse it with SQLSTATE %s', a.why)),
-	   o.policy, NULL, NULL,
+	   o.policy, o.traceparent, NULL, NULL,
 	   o.body, o.messages
 FROM me, line_notify.set_aside a, LATERAL jsonb_to_record(a.message)
 	 AS o(channel text, use_case line_notify.use_case, template_key text, batch text, reference text, dedup_key text, order_key text,
-		  priority smallint, policy jsonb, created_at timestamptz, due_at timestamptz, expires_at timestamptz, body jsonb, messages jsonb)
+		  priority smallint, policy jsonb, traceparent text, created_at timestamptz, due_at timestamptz, expires_at timestamptz, body jsonb, messages jsonb)
 WHERE me.everything OR o.channel = ANY (me.channels)) m;
 COMMENT ON VIEW line_notify.notifications IS 'Every message, waiting or finished, one row each; no payload, no recipient';
 COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not been sent yet; what each value means and what ends it says view waiting_reasons';
@@ -212,16 +212,25 @@ COMMENT ON COLUMN line_notify.batches.eta IS 'when the rest will be sent at this
 
 CREATE VIEW line_notify.attempts WITH (security_barrier) AS
 WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v)
-SELECT a.id, a.attempt, a.started_at, a.ended_at, a.outcome, a.http_status, a.request_id, a.error, a.ended_as
+SELECT a.id, a.attempt, a.started_at, a.ended_at, a.outcome, a.http_status, a.request_id, a.error, a.ended_as,
+	   coalesce((SELECT o.traceparent FROM line_notify.outbox o WHERE o.id = a.id),
+				(SELECT h.traceparent FROM line_notify.history h WHERE h.id = a.id)) AS traceparent
 FROM me, line_notify.attempt_log a
 WHERE me.everything
    OR EXISTS (SELECT FROM line_notify.outbox o WHERE o.id = a.id AND o.channel = ANY (me.channels))
    OR EXISTS (SELECT FROM line_notify.history h WHERE h.id = a.id AND h.channel = ANY (me.channels))
 UNION ALL
-SELECT h.id, h.attempts, h.sent_at, h.ended_at, h.outcome, h.http_status, h.request_id, h.error, NULL
+SELECT h.id, h.attempts, h.sent_at, h.ended_at, h.outcome, h.http_status, h.request_id, h.error, NULL, h.traceparent
 FROM me, line_notify.history h
 WHERE h.outcome IS NOT NULL
-  AND (me.everything OR h.channel = ANY (me.channels));
+  AND (me.everything OR h.channel = ANY (me.channels))
+UNION ALL
+-- answered, and not recorded yet
+SELECT s.id, s.attempt, s.sent_at, s.ended_at, s.outcome, nullif(s.http_status, 0)::smallint, nullif(s.request_id, ''), nullif(s.error, ''), NULL,
+	   o.traceparent
+FROM me, line_notify.set_aside s, LATERAL jsonb_to_record(s.message) AS o(channel text, traceparent text)
+WHERE s.logged
+  AND (me.everything OR o.channel = ANY (me.channels));
 COMMENT ON VIEW line_notify.attempts IS 'Every finished attempt to send a message';
 COMMENT ON COLUMN line_notify.attempts.ended_as IS 'the message had ended with this attempt, before redrive() gave it another life';
 

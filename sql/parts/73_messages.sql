@@ -13,7 +13,7 @@ WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v)
 SELECT o.id, o.channel, NULL::text AS phone, o.region, NULL::text AS recipient, o.use_case::text AS use_case,
 	   o.template_key, NULL::jsonb AS body, NULL::jsonb AS messages, o.notification_disabled, o.aggregation_unit,
 	   o.priority, o.send_after, o.spread, o.expires_at, o.batch, o.dedup_key, NULL::text AS on_duplicate,
-	   o.order_key, o.reference, o.policy,
+	   o.order_key, o.reference, o.policy, o.traceparent,
 	   CASE WHEN f.id IS NULL THEN o.state::text ELSE 'sending' END AS state,
 	   o.attempts + CASE WHEN f.id IS NULL THEN 0 ELSE 1 END AS attempts,
 	   NULL::integer AS http_status, NULL::text AS request_id, o.error, o.created_at,
@@ -24,11 +24,24 @@ UNION ALL
 SELECT h.id, h.channel, NULL, NULL, NULL, h.use_case::text,
 	   h.template_key, NULL, NULL, h.notification_disabled, h.aggregation_unit,
 	   h.priority, NULL, NULL, h.expires_at, h.batch, h.dedup_key, NULL,
-	   h.order_key, h.reference, h.policy, h.state::text, h.attempts,
+	   h.order_key, h.reference, h.policy, h.traceparent, h.state::text, h.attempts,
 	   h.http_status, h.request_id, h.error, h.created_at,
 	   h.sent_at, h.ended_at, h.delivered_at
 FROM me, line_notify.history h
-WHERE me.everything OR h.channel = ANY (me.channels);
+WHERE me.everything OR h.channel = ANY (me.channels)
+UNION ALL
+-- answered, and not recorded yet
+SELECT s.id, o.channel, NULL, NULL, NULL, o.use_case,
+	   o.template_key, NULL, NULL, o.notification_disabled, o.aggregation_unit,
+	   o.priority, o.send_after, o.spread, o.expires_at, o.batch, o.dedup_key, NULL,
+	   o.order_key, o.reference, o.policy, o.traceparent, coalesce(s.state, 'sending'), s.attempt,
+	   nullif(s.http_status, 0), nullif(s.request_id, ''), nullif(s.error, ''), o.created_at,
+	   s.sent_at, CASE WHEN s.state IS NOT NULL THEN s.ended_at END, s.delivered_at
+FROM me, line_notify.set_aside s, LATERAL jsonb_to_record(s.message)
+	 AS o(channel text, use_case text, template_key text, notification_disabled boolean, aggregation_unit text,
+		  priority smallint, send_after timestamptz, spread interval, expires_at timestamptz, batch text, dedup_key text,
+		  order_key text, reference text, policy jsonb, traceparent text, created_at timestamptz)
+WHERE me.everything OR o.channel = ANY (me.channels);
 COMMENT ON VIEW line_notify.messages IS 'The outbox for ORMs: INSERT returns the row with its id, that of the earlier message for a duplicate; SELECT shows what became of one''s messages; UPDATE of send_after, spread, expires_at, priority reschedules; DELETE cancels';
 COMMENT ON COLUMN line_notify.messages.id IS 'given at INSERT, below 2^53; of a duplicate, the id of the message that holds its dedup_key';
 COMMENT ON COLUMN line_notify.messages.channel IS 'channel to send through; may be omitted when there is one, or line_notify.default_channel is set';
@@ -51,6 +64,7 @@ COMMENT ON COLUMN line_notify.messages.on_duplicate IS 'of this INSERT: ignore o
 COMMENT ON COLUMN line_notify.messages.order_key IS 'messages with the same key are sent in order, one at a time';
 COMMENT ON COLUMN line_notify.messages.reference IS 'the application''s own id, e.g. the order number';
 COMMENT ON COLUMN line_notify.messages.policy IS 'what this message wants otherwise than its channel';
+COMMENT ON COLUMN line_notify.messages.traceparent IS 'W3C trace context of what caused the message; kept with it, and not sent to LINE';
 COMMENT ON COLUMN line_notify.messages.state IS 'where the message stands, as a text; view states explains each';
 COMMENT ON COLUMN line_notify.messages.attempts IS 'attempts made so far';
 COMMENT ON COLUMN line_notify.messages.http_status IS 'status of LINE''s last answer';
@@ -86,7 +100,12 @@ BEGIN
 		FROM line_notify.outbox o LEFT JOIN line_notify.channel c ON c.name = o.channel WHERE o.id = OLD.id
 		UNION ALL
 		SELECT h.recipient, h.body, h.messages, NULL, c.region
-		FROM line_notify.history h LEFT JOIN line_notify.channel c ON c.name = h.channel WHERE h.id = OLD.id) x;
+		FROM line_notify.history h LEFT JOIN line_notify.channel c ON c.name = h.channel WHERE h.id = OLD.id
+		UNION ALL
+		SELECT m.recipient, m.body, m.messages, m.region, c.region
+		FROM line_notify.set_aside s, LATERAL jsonb_to_record(s.message) AS m(channel text, recipient text, body jsonb, messages jsonb, region text)
+			 LEFT JOIN line_notify.channel c ON c.name = m.channel
+		WHERE s.id = OLD.id) x;
 	changed := CASE
 		WHEN NEW.id IS DISTINCT FROM OLD.id THEN 'id'
 		WHEN NEW.channel IS DISTINCT FROM OLD.channel THEN 'channel'
@@ -100,6 +119,9 @@ BEGIN
 		WHEN NEW.order_key IS DISTINCT FROM OLD.order_key THEN 'order_key'
 		WHEN NEW.reference IS DISTINCT FROM OLD.reference THEN 'reference'
 		WHEN NEW.policy IS DISTINCT FROM OLD.policy THEN 'policy'
+		WHEN NEW.traceparent IS DISTINCT FROM OLD.traceparent
+			-- what a tracer that is off said was not kept
+			AND NOT (OLD.traceparent IS NULL AND NEW.traceparent ~ '^$|-(0{32}|0{16})-') THEN 'traceparent'
 		-- content is not read back, so an object has what it was made with.  What
 		-- the tables have forgotten (erased, past payload_retention) passes.
 		WHEN NEW.body IS NOT NULL AND NEW.body <> held.body THEN 'body'

@@ -69,6 +69,7 @@ COMMENT ON COLUMN line_notify.notifications.batch IS 'name of the campaign or ru
 COMMENT ON COLUMN line_notify.notifications.reference IS 'the application''s own id, e.g. the order number';
 COMMENT ON COLUMN line_notify.notifications.dedup_key IS 'key by which a second one is a duplicate';
 COMMENT ON COLUMN line_notify.notifications.order_key IS 'messages with the same key are sent in order, one at a time';
+COMMENT ON COLUMN line_notify.notifications.traceparent IS 'W3C trace context of what caused it: where the trace of the order meets LINE''s request_id';
 COMMENT ON COLUMN line_notify.notifications.priority IS '-10 to 10, larger is sooner';
 COMMENT ON COLUMN line_notify.notifications.state IS 'where it stands; view states explains each';
 COMMENT ON COLUMN line_notify.notifications.attempts IS 'attempts made so far, the one on the wire included';
@@ -90,6 +91,7 @@ COMMENT ON COLUMN line_notify.attempts.outcome IS 'what it came to: accepted, un
 COMMENT ON COLUMN line_notify.attempts.http_status IS 'status of LINE''s answer, NULL = none came';
 COMMENT ON COLUMN line_notify.attempts.request_id IS 'x-line-request-id of LINE''s answer: quote it to LINE''s support';
 COMMENT ON COLUMN line_notify.attempts.error IS 'words of LINE, or of the network';
+COMMENT ON COLUMN line_notify.attempts.traceparent IS 'W3C trace context of the message';
 
 COMMENT ON COLUMN line_notify.batches.batch IS 'name of the batch';
 COMMENT ON COLUMN line_notify.batches.channel IS 'channel its messages go through';

@@ -40,7 +40,8 @@
  * be told from a new row, so a rule for INSERT needs a dedup_key there.
  *
  * An UPDATE sends only when a used column has changed.  Used are those of the
- * rule, of UPDATE OF and of WHEN, or instead those of the member "watch".
+ * rule, of UPDATE OF and of WHEN, or instead those of the member "watch".  The
+ * column of a trace is not: it changes with each UPDATE.
  *
  * The INSERT runs with the rights of the owner of the table, as the queries of
  * foreign keys do: who updates orders needs no grant.  What names the columns
@@ -77,6 +78,7 @@
 #include "utils/timestamp.h"
 
 #include "base/crypto.h"
+#include "base/traceparent.h"
 #include "compat.h"
 #include "content/format_funcs.h"
 #include "content/use_case.h"
@@ -111,6 +113,7 @@ typedef enum RuleField
 	FIELD_ORDER_KEY,
 	FIELD_REFERENCE,
 	FIELD_POLICY,
+	FIELD_TRACEPARENT,
 	NFIELDS
 } RuleField;
 
@@ -118,7 +121,7 @@ static const char *const field_names[NFIELDS] = {
 	"channel", "phone", "region", "recipient", "use_case", "template_key", "body",
 	"messages", "notification_disabled", "aggregation_unit", "priority",
 	"send_after", "spread", "expires_at", "batch", "dedup_key", "on_duplicate",
-	"order_key", "reference", "policy"
+	"order_key", "reference", "policy", "traceparent"
 };
 
 /* members that are JSON, and not text */
@@ -130,11 +133,11 @@ static const char insert_message[] =
 "INSERT INTO line_notify.outbox (channel, phone, region, recipient, use_case, template_key, body,"
 " messages, notification_disabled, aggregation_unit, priority,"
 " send_after, spread, expires_at, batch, dedup_key, on_duplicate,"
-" order_key, reference, policy)"
+" order_key, reference, policy, traceparent)"
 " VALUES ($1, $2, $3, $4, line_notify.to_use_case($5), $6, $7,"
 " $8, $9::pg_catalog.bool, $10, coalesce($11::pg_catalog.int2, '0'::pg_catalog.int2),"
 " $12::pg_catalog.timestamptz, $13::pg_catalog.interval, $14::pg_catalog.timestamptz, $15, $16, $17,"
-" $18, $19, $20)";
+" $18, $19, $20, $21)";
 
 typedef enum PartFormat
 {
@@ -206,6 +209,7 @@ typedef struct RuleReader
 	Rule	   *rule;
 	TriggerData *trigdata;
 	TupleDesc	desc;
+	bool		is_watched;		/* does a change of what it names send? */
 } RuleReader;
 
 static Rule *read_rule(TriggerData *trigdata, MemoryContext context);
@@ -319,6 +323,11 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 						fault = wrong;
 					text = NULL;
 				}
+
+				/* a message is worth more than its trace */
+				if (i == FIELD_TRACEPARENT &&
+					ln_traceparent_read(text, strlen(text)) == LN_TRACEPARENT_MALFORMED)
+					text = NULL;
 			}
 			if (text != NULL)
 			{
@@ -561,7 +570,9 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 		if (field == NFIELDS)
 			rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
 					   psprintf("\"%s\" is not a member of a rule.", key),
-					   "Members are channel, phone, region, recipient, use_case, template_key, body, messages, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference, policy and watch.");
+					   "Members are channel, phone, region, recipient, use_case, template_key, body, messages, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference, policy, traceparent and watch.");
+		/* each UPDATE has a trace of its own */
+		r.is_watched = field != FIELD_TRACEPARENT;
 		read_value(&r, node, &v);
 		if (!IS_JSON(field) &&
 			node->kind != NODE_SCALAR && node->kind != NODE_STRING)
@@ -792,7 +803,8 @@ read_place(RuleReader *r, Part *part, char *place)
 			*format++ = '\0';
 	}
 	read_column(r, part, find_column(r, place));
-	r->rule->used = bms_add_member(r->rule->used, part->attno);
+	if (r->is_watched)
+		r->rule->used = bms_add_member(r->rule->used, part->attno);
 
 	if (format != NULL)
 	{

@@ -44,6 +44,7 @@
 
 #include "base/crypto.h"
 #include "base/name.h"
+#include "base/traceparent.h"
 #include "compat.h"
 #include "content/approval.h"
 #include "content/message_funcs.h"
@@ -91,6 +92,7 @@ typedef enum OutboxColumn
 	COL_BATCH,
 	COL_REFERENCE,
 	COL_POLICY,
+	COL_TRACEPARENT,
 	COL_DEDUP_KEY,
 	COL_ON_DUPLICATE,
 	COL_ORDER_KEY,
@@ -106,8 +108,8 @@ typedef enum OutboxColumn
 static const char *const column_names[NCOLS] = {
 	"channel", "phone", "region", "recipient", "use_case", "template_key", "body",
 	"messages", "notification_disabled", "aggregation_unit", "priority",
-	"send_after", "spread", "expires_at", "batch", "reference", "policy", "dedup_key", "on_duplicate", "order_key",
-	"id", "state", "due_at", "home", "created_at", "error"
+	"send_after", "spread", "expires_at", "batch", "reference", "policy", "traceparent", "dedup_key", "on_duplicate",
+	"order_key", "id", "state", "due_at", "home", "created_at", "error"
 };
 
 /* where our columns are, and our ids: once per statement */
@@ -182,6 +184,7 @@ static const LnChannelRow *find_channel(const char *name);
 static void check_sender(const char *channel, Oid owner);
 static void check_id(Row *row, Oid owner, Oid sequence);
 static void check_key(Row *row, OutboxColumn c);
+static void check_trace(Row *row);
 static bool shorten_label(Row *row, OutboxColumn c);
 static bool is_allowed(const LnChannelRow *channel, const char *recipient);
 static void read_policy(Row *row, LnPolicy *policy);
@@ -317,6 +320,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	check_id(&row, trigdata->tg_relation->rd_rel->relowner,
 			 places->id_sequence);
 	read_policy(&row, &policy);
+	check_trace(&row);
 
 	template = !IS_NULL(&row, COL_TEMPLATE_KEY);
 	fault = known.fault;
@@ -793,6 +797,33 @@ check_key(Row *row, OutboxColumn c)
 						psprintf("invalid %s", column_names[c]),
 						psprintf("A key has 1 to %d bytes.", LN_MAX_KEY),
 						"Use NULL for none.");
+}
+
+/*
+ * A trace that is none is left out: a tracer that is switched off must not
+ * keep a message from being sent.
+ */
+static void
+check_trace(Row *row)
+{
+	text	   *t;
+
+	if (IS_NULL(row, COL_TRACEPARENT))
+		return;
+	t = DatumGetTextPP(VALUE(row, COL_TRACEPARENT));
+	switch (ln_traceparent_read(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t)))
+	{
+		case LN_TRACEPARENT_VALID:
+			break;
+		case LN_TRACEPARENT_NONE:
+			set_null(row, COL_TRACEPARENT);
+			break;
+		case LN_TRACEPARENT_MALFORMED:
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							"invalid traceparent",
+							"It is version, trace id, parent id and flags in lower-case hexadecimal digits: 00-<32>-<16>-<2>.",
+							"Give the header as the tracer makes it, or NULL for none.");
+	}
 }
 
 /*

@@ -384,7 +384,8 @@ existing(int64 id, Oid owner, TupleDesc desc, const View *v, Datum *values,
 		"SELECT coalesce("
 		" (SELECT 'sending' FROM line_notify.in_flight f WHERE f.id OPERATOR(pg_catalog.=) $1),"
 		" (SELECT o.state::pg_catalog.text FROM line_notify.outbox o WHERE o.id OPERATOR(pg_catalog.=) $1),"
-		" (SELECT h.state::pg_catalog.text FROM line_notify.history h WHERE h.id OPERATOR(pg_catalog.=) $1))",
+		" (SELECT h.state::pg_catalog.text FROM line_notify.history h WHERE h.id OPERATOR(pg_catalog.=) $1),"
+		" (SELECT coalesce(s.state, 'sending') FROM line_notify.set_aside s WHERE s.id OPERATOR(pg_catalog.=) $1 LIMIT 1))",
 		.nargs = 1,
 		.argtypes = {INT8OID},
 		.read_only = true

@@ -16,7 +16,7 @@ $node->install('postgres', $sim);
 
 # every state: some by themselves, the rest by hand of the owner
 $sim->set_recipients('+819010000002' => 'unreachable');
-$node->insert('postgres', 3);
+$node->insert('postgres', 3, set => { traceparent => "'00-' || repeat('a', 32) || '-' || repeat('b', 16) || '-01'" });
 $node->wait_states('postgres', accepted => 2, unreachable => 1);
 $node->safe_psql('postgres', q{
 SELECT line_notify.pause('shop');
@@ -24,7 +24,7 @@ UPDATE line_notify.history SET state = 'delivered', delivered_at = now() WHERE i
 INSERT INTO line_notify.history (id, channel, state, created_at, ended_at)
 SELECT 100 + i, 'shop', s, now(), now()
 FROM unnest('{undelivered,refused,unknown,invalid,suppressed,cancelled,expired,failed}'::line_notify.message_state[]) WITH ORDINALITY AS x(s, i)});
-$node->insert('postgres', 2, first => 50);
+$node->insert('postgres', 2, first => 50, set => { traceparent => "'00-' || repeat('c', 32) || '-' || repeat('d', 16) || '-01'" });
 $node->safe_psql('postgres', q{
 INSERT INTO line_notify.in_flight (id, token, claimer, attempt, claimed_at, home)
 SELECT min(id), 4711, 42, 1, now(), min(home) FROM line_notify.outbox});

@@ -42,6 +42,7 @@ declare -A sources=(
 	[sample]="base/sample.c"
 	[token_api]="line/token_api.c line/line_api.c base/crypto.c"
 	[token_bucket]="base/token_bucket.c"
+	[traceparent]="base/traceparent.c"
 	[webhook_body]="line/webhook_body.c line/line_api.c"
 	[window]="base/window.c"
 )
