@@ -14,13 +14,26 @@ larger(int a, int b)
 }
 
 /*
- * What it takes to keep "used" on the wire: a quarter more, so that it can
- * grow.
+ * What it takes to keep "used" on the wire: a quarter more, so that it is not
+ * full when a few more come.
  */
 static int
 needed(int used)
 {
 	return used + used / 4 + LN_WINDOW_FIRST;
+}
+
+/*
+ * So many are out.  When that is all that may be, the answer of each of them
+ * opens the window by one: a factor of two in a round trip, however many
+ * answers are taken at once.
+ */
+static void
+use(LnWindow *w, int out)
+{
+	w->peak = larger(w->peak, out);
+	if (out >= w->size)
+		w->to_open = w->size;
 }
 
 int
@@ -44,7 +57,7 @@ ln_window_room(LnWindow *w, int out, int64_t now_ms)
 		w->peak = out;
 		w->peak_since_ms = now_ms;
 	}
-	w->peak = larger(w->peak, out);
+	use(w, out);
 	return w->size > out ? w->size - out : 0;
 }
 
@@ -176,10 +189,14 @@ ln_window_answered(LnWindow *w, int out, int max, int64_t latency_us,
 {
 	int			limit = useful(w, out, latency_us, now_ms);
 
-	w->peak = larger(w->peak, out);
+	use(w, out);
 	if (w->size >= limit && limit < max && out >= w->size - w->size / 8)
 		w->bound = true;
-	if (w->size < max && w->size < needed(out) && w->size < limit)
+	if (w->to_open > 0)
+		w->to_open--;
+	else
+		limit = w->size < limit ? w->size : limit;
+	if (w->size < max && w->size < limit)
 		w->size++;
 	else if (w->size > limit)
 		w->size--;

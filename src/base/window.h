@@ -8,9 +8,9 @@
  * fixed limit that is large enough for a slow link (400 at 200 ms) is far too
  * much for a fast one that dies: at 2,000 a second all 400 are out before the
  * first one times out.  So the limit follows what answers prove to be needed,
- * like TCP's congestion window: it opens by one for each answer as long as it
- * is in use, that is by a factor of two in a round trip, and closes again to a
- * little more than what was in use.
+ * like TCP's congestion window: once it is full, each answer to what is out
+ * opens it by one, that is by a factor of two in a round trip; and it closes
+ * again to a little more than what was in use.
  *
  * A full queue would use any window.  More than the answers of a second times
  * the time that one takes (Little's law) only makes them wait longer, each on a
@@ -54,6 +54,7 @@
 typedef struct LnWindow
 {
 	int			size;			/* 0 = new */
+	int			to_open;		/* so many answers open it, by one each */
 	int			peak;			/* most that was out since peak_since_ms */
 	int			last_peak;		/* the same of the period before */
 	int64_t		peak_since_ms;

@@ -117,9 +117,17 @@
 
 /*
  * Connections under way to one origin: each may cost a resolver thread, and
- * the server a handshake.
+ * the server a handshake.  As many as stand already, within these bounds: on a
+ * way where a handshake takes 0.6 s, 400 stand after 3 s, and a server that is
+ * slow at them is not given thousands to make.
  */
-#define MAX_CONNECTING		32
+#define MIN_CONNECTING		32
+#define MAX_CONNECTING		128
+
+/*
+ * When there was no descriptor for another one, none is asked for so long (us).
+ */
+#define NO_SOCKET_US		100000
 
 /* Connections in a pool; see the top of this file. */
 #define POOL_CONNECTIONS	64
@@ -255,6 +263,7 @@ struct Conn
 	int			fd;				/* -1 while connecting */
 	ConnState	state;
 	bool		used;			/* had a request */
+	int			no_socket;		/* errno, when this process could not open one */
 	unsigned int generation;
 	Transfer   *transfer;		/* while CONN_BUSY */
 	int64_t		idle_us;		/* since when */
@@ -290,6 +299,8 @@ struct HttpClient
 	int			nconns;
 	int			nconnecting;
 	uint32_t	made;			/* connections so far */
+	int64_t		no_socket_us;	/* when there was no descriptor for one; 0 =
+								 * another may be tried */
 	int64_t		earliest_us;	/* no transfer has an earlier deadline */
 	bool		more;			/* a step has something to do */
 	bool		masked;			/* signals are blocked */
@@ -312,12 +323,15 @@ static void origin_free(Origin *o);
 static void origin_forget(Origin *o);
 static void origin_check_ca(Origin *o, int64_t now);
 static bool origin_room(Origin *o);
+static int	origin_max_connecting(const Origin *o);
+static bool close_idle(HttpClient *client);
 static void origin_serve(Origin *o, int64_t now, int *starts);
 static void origin_failed(Origin *o, CURLcode code, const char *error);
 
 static bool conn_open(Origin *o, int connect_timeout_ms);
 static bool conn_options(Conn *c, int connect_timeout_ms);
 static void conn_made(Conn *c, CURLcode code);
+static void conn_no_socket(Conn *c);
 static void conn_close(Conn *c);
 static bool conn_quiet(Conn *c);
 static Conn *conn_idle(Origin *o, int64_t now);
@@ -565,6 +579,9 @@ ln_http_timeout_ms(HttpClient *client)
 			(earliest < 0 || pool->deadline_us < earliest))
 			earliest = pool->deadline_us;
 	}
+	if (client->no_socket_us != 0 && client->nwaiting > 0 &&
+		(earliest < 0 || client->no_socket_us + NO_SOCKET_US < earliest))
+		earliest = client->no_socket_us + NO_SOCKET_US;
 	if (earliest < 0)
 		return -1;
 
@@ -615,6 +632,9 @@ ln_http_step(HttpClient *client)
 	if (client->taken != NULL)
 		transfer_release(client->taken);
 	client->more = false;
+	if (client->no_socket_us != 0 &&
+		now_us() - client->no_socket_us >= NO_SOCKET_US)
+		client->no_socket_us = 0;
 
 	/*
 	 * First the sockets: what happened to idle connections must be known
@@ -1042,17 +1062,38 @@ static bool
 origin_room(Origin *o)
 {
 	HttpClient *client = o->client;
-	Origin	   *other;
 
-	if (o->nconns >= client->opt.max_host_connections)
+	if (o->nconns >= client->opt.max_host_connections ||
+		client->no_socket_us != 0)
 		return false;
-	if (client->free_conns != NULL)
-		return true;
-	for (other = client->origins; other != NULL; other = other->next)
+	return client->free_conns != NULL || close_idle(client);
+}
+
+/*
+ * How many may be under way.
+ */
+static int
+origin_max_connecting(const Origin *o)
+{
+	int			n = o->nconns - o->nconnecting;
+
+	return n < MIN_CONNECTING ? MIN_CONNECTING :
+		n > MAX_CONNECTING ? MAX_CONNECTING : n;
+}
+
+/*
+ * Close an idle connection, of whatever origin.  False = there is none.
+ */
+static bool
+close_idle(HttpClient *client)
+{
+	Origin	   *o;
+
+	for (o = client->origins; o != NULL; o = o->next)
 	{
-		if (other->idle_tail != NULL)
+		if (o->idle_tail != NULL)
 		{
-			conn_close(other->idle_tail);
+			conn_close(o->idle_tail);
 			return true;
 		}
 	}
@@ -1091,7 +1132,7 @@ origin_serve(Origin *o, int64_t now, int *starts)
 		}
 
 		if (o->nconnecting >= o->waiting.n ||
-			o->nconnecting >= MAX_CONNECTING || !origin_room(o))
+			o->nconnecting >= origin_max_connecting(o) || !origin_room(o))
 			return;
 		if (!conn_open(o, t->connect_timeout_ms))
 			origin_failed(o, CURLE_FAILED_INIT,
@@ -1200,7 +1241,7 @@ conn_options(Conn *c, int connect_timeout_ms)
 #endif
 
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, c);
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
 
@@ -1256,6 +1297,28 @@ conn_options(Conn *c, int connect_timeout_ms)
 }
 
 /*
+ * A connection did not come about because this process may open no more
+ * descriptors: no fault of the server.  An idle one makes room; else what waits
+ * goes over the others of its origin, and fails if there is none.
+ */
+static void
+conn_no_socket(Conn *c)
+{
+	Origin	   *o = c->origin;
+	HttpClient *client = o->client;
+	char		error[CURL_ERROR_SIZE];
+
+	snprintf(error, sizeof(error), "could not open a socket: %s",
+			 strerror(c->no_socket));
+	conn_close(c);
+	if (close_idle(client))
+		return;
+	client->no_socket_us = now_us();
+	if (o->nconns == 0)
+		origin_failed(o, CURLE_COULDNT_CONNECT, error);
+}
+
+/*
  * libcurl is done with making a connection.
  */
 static void
@@ -1266,6 +1329,11 @@ conn_made(Conn *c, CURLcode code)
 	curl_socket_t fd = CURL_SOCKET_BAD;
 	int64_t		life_us = (int64_t) client->opt.max_lifetime_s * 1000000;
 
+	if (code != CURLE_OK && c->no_socket != 0)
+	{
+		conn_no_socket(c);
+		return;
+	}
 	if (code != CURLE_OK)
 	{
 		char		error[CURL_ERROR_SIZE];
@@ -2177,14 +2245,21 @@ on_timer(CURLM *multi, long timeout_ms, void *arg)
 static curl_socket_t
 on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	HttpClient *client = arg;
+	Conn	   *c = arg;
+	HttpClient *client = c->origin->client;
 	int			fd;
 
 	(void) purpose;
 	fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
 				address->protocol);
 	if (fd < 0)
+	{
+		/* anything else is about this family of addresses */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			errno == ENOMEM)
+			c->no_socket = errno;
 		return CURL_SOCKET_BAD;
+	}
 	if (!fd_room(client, fd))
 	{
 		close(fd);

@@ -26,10 +26,13 @@
  */
 #include "postgres.h"
 
+#include <sys/resource.h>
+
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/guc.h"
@@ -43,6 +46,12 @@
 
 /* Response bytes kept of an answer: LINE's longest error is under 2 kB. */
 #define MAX_RESPONSE		8192
+
+/*
+ * Descriptors that libcurl needs besides one for each connection: some for
+ * every 64 of them, and those of resolvers and files of authorities.
+ */
+#define CURL_FILES(connections)	((connections) / 8 + 128)
 
 /* Nobody sleeps longer (ms). */
 #define LONGEST_WAIT		3600000
@@ -257,11 +266,45 @@ wind_up(bool at_once)
 	MemoryContextReset(W.batch);
 }
 
+/*
+ * How many messages may be on the wire at once: as many as wanted, unless there
+ * are not so many descriptors for their connections.  The limit that a process
+ * starts with (often 1024) is raised as far as it may be; the server's own
+ * files come on top, since it opens as many as it was told to.
+ */
+static int
+places(int wanted)
+{
+	int			connections = wanted + LN_QUESTIONS;
+	rlim_t		need = max_files_per_process + connections + CURL_FILES(connections);
+	rlim_t		left;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return wanted;
+	if (limit.rlim_cur < need && limit.rlim_cur < limit.rlim_max)
+	{
+		rlim_t		before = limit.rlim_cur;
+
+		limit.rlim_cur = Min(need, limit.rlim_max);
+		if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+			limit.rlim_cur = before;
+	}
+
+	/* where they are few, the server closes its files when it needs others */
+	left = limit.rlim_cur - Min(max_files_per_process, limit.rlim_cur / 4);
+	while (connections > LN_QUESTIONS + 1 &&
+		   connections + CURL_FILES(connections) > left)
+		connections--;
+	return connections - LN_QUESTIONS;
+}
+
 static void
 start(void)
 {
 	HttpOptions http;
 	char		err[256];
+	int			nplaces = places(ln_guc_max_in_flight);
 
 	ln_worker_pin_settings();
 	W.context = AllocSetContextCreate(TopMemoryContext, "line_notify worker",
@@ -278,7 +321,14 @@ start(void)
 	(void) ln_tasks_take_notes();
 	ln_tasks_check_extension();
 	ln_worker_take_database();
-	ln_deliveries_init(ln_guc_max_in_flight);
+	if (nplaces < ln_guc_max_in_flight)
+		ereport(WARNING,
+				(errmsg("no more than %d messages can be on the wire at once",
+						nplaces),
+				 errdetail("There are no descriptors for the connections of %d.",
+						   ln_guc_max_in_flight),
+				 errhint("Raise the server's limit of open files (ulimit -n), or lower \"line_notify.max_in_flight\".")));
+	ln_deliveries_init(nplaces);
 
 	memset(&http, 0, sizeof(http));
 	http.max_transfers = ln_deliveries_size() + LN_QUESTIONS;

@@ -1,12 +1,14 @@
 # Pressure is shared, trouble is not: what LINE says to one worker holds for all
 # databases of the cluster, a slow channel keeps no transfer from another, and
-# nobody spins while waiting.  TAP: several databases and servers.
+# nobody spins while waiting, and descriptors suffice.  TAP: several databases and
+# servers.
 
 use strict;
 use warnings;
 
 use Test::More;
 use List::Util qw(max min sum);
+use PostgreSQL::Test::Utils;
 use LineNotify::Sim;
 use LineNotify::Node;
 
@@ -79,6 +81,38 @@ ok( $sim->wait_until(
 			return $node->safe_psql('b', 'SELECT count(*) FROM line_notify.outbox') == 0;
 		}), 'all sent');
 cmp_ok($most, '<=', 3, 'never more at once than max_in_flight of the channel');
+
+# ---- descriptors ---------------------------------------------------------
+# A process begins with a limit of open files that the connections may not fit
+# in: the worker raises it, or has fewer on the wire, and says so.
+$sim->reset;
+$sim->config(latency => 1);
+my $few = LineNotify::Node->new('few', start => 0, 'line_notify.max_in_flight' => 600);
+my $limit = 400;
+for my $hard (0, 1)
+{
+	$few->start;
+	my ($postmaster) = slurp_file($few->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+	system('prlimit', "--nofile=$limit:" . ($hard ? $limit : ''), '--pid', $postmaster) == 0 or die 'prlimit';
+	if ($hard)
+	{
+		my $pid = $few->worker_pid('postgres');
+		$few->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+		$few->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid") or die;
+	}
+	$few->install('postgres', $sim, channel => 'max_in_flight => 600, rate_limit => 100000') if !$hard;
+	$few->insert('postgres', 1200, first => 1 + 10000 * $hard);
+	ok($few->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox'),
+		($hard ? 'few' : 'more') . ' descriptors: all are sent')
+	  or diag($few->safe_psql('postgres', 'SELECT * FROM line_notify.health()'));
+	is($few->safe_psql('postgres', "SELECT count(*) FROM line_notify.attempts WHERE outcome <> 'accepted'"), 0, 'at the first attempt');
+	my ($files) = slurp_file('/proc/' . $few->worker_pid('postgres') . '/limits') =~ /^Max open files\s+(\d+)/m;
+	cmp_ok($files, $hard ? '==' : '>=', $hard ? $limit : 1600, 'the limit is where it may be');
+	like(slurp_file($few->logfile), qr/WARNING: .*no more than \d+ messages can be on the wire at once/, 'what that means is logged')
+	  if $hard;
+	unlike(slurp_file($few->logfile), qr/no more than/, 'nothing is logged') if !$hard;
+	$few->stop;
+}
 
 $node->stop;
 $sim->stop;

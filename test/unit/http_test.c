@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -2218,6 +2219,210 @@ test_connects_do_not_block(void)
 	client = saved;
 }
 
+/* ---------- what a process may open ---------- */
+
+/* A server in a process of its own, which takes no descriptors from this one. */
+static pid_t
+server_process(SSL_CTX *tls, const Step *script, int *port)
+{
+	static RudeServer own;
+	int			pipe_fds[2];
+	pid_t		pid;
+
+	if (pipe(pipe_fds) != 0)
+		exit(2);
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+	{
+		rude_start(&own, tls);
+		rude_script(&own, script, NULL);
+		if (write(pipe_fds[1], &own.port, sizeof(own.port)) < 0)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (read(pipe_fds[0], port, sizeof(*port)) != sizeof(*port))
+		exit(2);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	return pid;
+}
+
+static void
+kill_process(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Let this process open so many descriptors more. */
+static void
+allow_files(int more)
+{
+	struct rlimit limit;
+	int			fds[64];
+	int			i;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	for (i = 0; i <= more; i++)
+		fds[i] = open("/dev/null", O_RDONLY);
+	limit.rlim_cur = (rlim_t) fds[more];
+	setrlimit(RLIMIT_NOFILE, &limit);
+	for (i = 0; i <= more; i++)
+		close(fds[i]);
+}
+
+/* So many at once; how many of them are answered. */
+static int
+at_once(const Try *t, int n)
+{
+	char		err[200];
+	int			answered = 0;
+	int			i;
+
+	for (i = 0; i < n; i++)
+		add(t, 1, err, sizeof(err));
+	for (i = 0; i < n && drive(5000); i++)
+		answered += res.verdict == HTTP_STATUS;
+	return answered;
+}
+
+/* A want of descriptors is no fault of the server. */
+static void
+test_few_descriptors(void)
+{
+	static const Step slow[] = {READ_ALL, SLEEP(30), SEND(OK), KEEP};
+	HttpClient *saved = client;
+	struct rlimit limit;
+	pid_t		one;
+	pid_t		other;
+	Try			to_one;
+	Try			to_other;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	memset(&to_one, 0, sizeof(to_one));
+	to_other = to_one;
+	one = server_process(NULL, slow, &to_one.port);
+	other = server_process(NULL, slow, &to_other.port);
+
+	client = new_client(60, 60, 30);
+	is_int(at_once(&to_one, 40), 40, "40 are answered by one server");
+	allow_files(0);
+	is_int(at_once(&to_other, 40), 40,
+		   "no descriptor is left: connections that are idle make room for another");
+	ln_http_destroy(client);
+
+	setrlimit(RLIMIT_NOFILE, &limit);
+	client = new_client(60, 60, 30);
+	allow_files(7);
+	is_int(at_once(&to_one, 60), 60, "few are left: they wait for each other");
+	ln_http_destroy(client);
+
+	setrlimit(RLIMIT_NOFILE, &limit);
+	client = new_client(60, 60, 30);
+	allow_files(0);
+	is_int(at_once(&to_one, 1), 0, "none is left, and nothing to close");
+	result_is(HTTP_NOT_SENT, 0, "the request is not sent");
+	is_str(res.error, "could not open a socket: Too many open files", "why");
+	setrlimit(RLIMIT_NOFILE, &limit);
+	is_int(at_once(&to_one, 1), 1, "they are there again");
+	ln_http_destroy(client);
+
+	client = saved;
+	kill_process(one);
+	kill_process(other);
+}
+
+/* Connections of this process to a port. */
+static int
+connections_to(int port)
+{
+	int			n = 0;
+	int			fd;
+
+	for (fd = 0; fd < 2000; fd++)
+	{
+		struct sockaddr_in addr;
+		socklen_t	len = sizeof(addr);
+
+		n += getpeername(fd, (struct sockaddr *) &addr, &len) == 0 &&
+			addr.sin_family == AF_INET && ntohs(addr.sin_port) == port;
+	}
+	return n;
+}
+
+/* Step until there are so many; how many there are a while after that. */
+static int
+become_connections(int port, int n)
+{
+	int64_t		end = now_ms() + 5000;
+
+	while (connections_to(port) < n && now_ms() < end)
+		drive(10);
+	drive(100);
+	return connections_to(port);
+}
+
+/* Handshakes under way: some at first, then as many as stand already. */
+static void
+test_connections_grow(void)
+{
+	static const Step mute[] = {READ_ALL, STALL};
+	HttpClient *saved = client;
+	SSL_CTX    *tls;
+	char		ca[200];
+	char		url[100];
+	char		err[200];
+	volatile uint8_t sent[300] = {0};
+	HttpRequest req;
+	pid_t		pid;
+	int			port;
+	int			status;
+	int			i;
+
+	snprintf(ca, sizeof(ca), "%s/grow.pem", dir);
+	tls = rude_tls("127.0.0.1", -3600, 3600, ca);
+	pid = server_process(tls, mute, &port);
+	snprintf(url, sizeof(url), "https://127.0.0.1:%d/", port);
+	client = new_client(300, 300, 30);
+	memset(&req, 0, sizeof(req));
+	req.method = "POST";
+	req.url = url;
+	req.body = "x";
+	req.body_len = 1;
+	req.connect_timeout_ms = req.total_timeout_ms = 60000;
+	req.ca_file = ca;
+
+	/* the kernel takes connections for it, and it makes no handshake */
+	kill(pid, SIGSTOP);
+	waitpid(pid, &status, WUNTRACED);
+	for (i = 0; i < 64; i++)
+	{
+		req.journal = &sent[i];
+		ln_http_add(client, &req, err, sizeof(err));
+	}
+	is_int(become_connections(port, 32), 32, "32 handshakes are under way");
+	kill(pid, SIGCONT);
+	for (i = 0; i < 64; i++)
+		while (!sent[i] && !drive(10))
+			;
+	is_int(connections_to(port), 64, "64 connections stand");
+	kill(pid, SIGSTOP);
+	waitpid(pid, &status, WUNTRACED);
+	for (i = 64; i < 300; i++)
+	{
+		req.journal = &sent[i];
+		ln_http_add(client, &req, err, sizeof(err));
+	}
+	is_int(become_connections(port, 128), 128, "as many more are under way");
+
+	ln_http_destroy(client);
+	client = saved;
+	kill_process(pid);
+	SSL_CTX_free(tls);
+}
+
 /* ---------- endurance ---------- */
 
 /*
@@ -2448,6 +2653,8 @@ main(void)
 	test_lifetime();
 	test_tls_connections();
 	test_connects_do_not_block();
+	test_few_descriptors();
+	test_connections_grow();
 	test_killed();
 	test_mixture();
 	test_memory();

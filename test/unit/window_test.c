@@ -11,7 +11,7 @@
 #include "tap.h"
 #include "base/window.h"
 
-#define MAX_OUT		1000
+#define MAX_OUT		4000
 #define TICK_MS		1
 
 typedef struct Run
@@ -179,6 +179,37 @@ slower_link(int rate, int rtt_ms, int then_ms, int max)
 	return 120000;
 }
 
+/*
+ * A full queue in front of a server that answers each after rtt_ms, however
+ * many there are; "batch" ms pass between two looks at what has come.  How many
+ * round trips until max are out.
+ */
+static int
+trips_to_full(int rtt_ms, int max, int batch)
+{
+	LnWindow	w = {0};
+	static int	due[MAX_OUT];	/* first come, first served */
+	int			out = 0;
+
+	for (int now = 0; now < 1000 * rtt_ms; now += batch)
+	{
+		int			n = 0;
+
+		while (n < out && due[n] <= now)
+		{
+			ln_window_answered(&w, out - n, max, rtt_ms * 1000, now);
+			n++;
+		}
+		out -= n;
+		memmove(due, due + n, sizeof(int) * out);
+		for (int room = ln_window_room(&w, out, now); room > 0; room--)
+			due[out++] = now + rtt_ms;
+		if (out == max)
+			return now / rtt_ms;
+	}
+	return 1000;
+}
+
 int
 main(void)
 {
@@ -238,6 +269,14 @@ main(void)
 			i = run_mix(2000, 1, high, quick, 400);
 			ok(i >= 1850, "answers after 1 to %d ms, %d %% at once: %d/s of 2,000", high, quick, i);
 		}
+	/* it doubles, also when the answers of a round trip come at once */
+	for (int batch = 1; batch <= 50; batch += 7)
+	{
+		i = trips_to_full(200, 400, batch);
+		ok(i <= 8, "answers after 200 ms, taken every %d ms: 400 are out after %d of them", batch, i);
+		i = trips_to_full(200, 4000, batch);
+		ok(i <= 14, "and 4,000 after %d", i);
+	}
 	i = run_server(12, 1, 400, 5000);
 	ok(i == 0, "a server that answers 12 in a ms: %d more on the wire than it needs", i);
 	i = run_server(12, 1, 400, 60000);
