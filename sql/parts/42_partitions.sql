@@ -69,7 +69,8 @@ BEGIN
 
 	part := 'history_' || CASE WHEN below IS NULL THEN 'first' ELSE replace(below::text, '-', 'm') END;
 	EXECUTE format('CREATE TABLE line_notify.%I (LIKE line_notify.history INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS)'
-				   ' WITH (fillfactor = 90, autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 100000)', part);
+				   ' WITH (fillfactor = 90, autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 100000,'
+				   ' autovacuum_vacuum_insert_scale_factor = 0.0, autovacuum_vacuum_insert_threshold = 50000)', part);
 	-- LIKE does not take along which columns keep no statistics
 	EXECUTE (SELECT format('ALTER TABLE line_notify.%I ADD PRIMARY KEY (id)', part) || string_agg(format(', ALTER %I SET STATISTICS 0', a.attname), '')
 			 FROM pg_attribute a
@@ -78,16 +79,19 @@ BEGIN
 	-- is none.  Recipients are random, so a btree or hash index would cost as
 	-- much as all the rest of a record; Bloom filters cost nearly nothing, and a
 	-- search reads 6 bytes a message.
+	-- Vacuum summarizes what is new.  Not autosummarize: a worker at full speed
+	-- asks more often than autovacuum listens, and each time that is logged, with
+	-- the whole statement.
 	EXECUTE format('CREATE INDEX ON line_notify.%I (reference) WHERE reference IS NOT NULL', part);
 	EXECUTE format('CREATE INDEX ON line_notify.%I (batch) WHERE batch IS NOT NULL', part);
 	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (recipient text_bloom_ops(n_distinct_per_range = -0.5))'
-				   ' WITH (pages_per_range = 32, autosummarize = on)', part);
+				   ' WITH (pages_per_range = 32)', part);
 	-- a new index knows its first pages by heart: every insert there would rewrite the filter
 	PERFORM brin_desummarize_range(c.oid, 0)
 	FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
 	WHERE i.indrelid = format('line_notify.%I', part)::regclass AND a.amname = 'brin';
 	-- rows lie in the order of their end
-	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (ended_at) WITH (pages_per_range = 16, autosummarize = on)', part);
+	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (ended_at) WITH (pages_per_range = 16)', part);
 	EXECUTE format('ALTER TABLE line_notify.history ATTACH PARTITION line_notify.%I FOR VALUES FROM (%s) TO (%s)',
 				   part, coalesce(quote_literal(below), 'MINVALUE'), coalesce(quote_literal(upper_bound), 'MAXVALUE'));
 	RETURN coalesce(upper_bound, 9223372036854775807);

@@ -111,6 +111,22 @@ is(sql("SELECT next_due BETWEEN now() AND now() + interval '2 minutes' FROM line
 ok($node->poll_query_until($_, "SELECT bool_and(body IS NULL) FROM line_notify.history"), "it is forgotten in $_") or diag($node->safe_psql($_, 'SELECT * FROM line_notify.workers'))
   for qw(postgres);
 
+# as many rows as a large day has, at once: nothing is logged, and the indexes by
+# recipient and by time know them afterwards
+my $from = -s $node->logfile;
+sql(q{
+SELECT count(line_notify._ensure_history(i)) FROM generate_series(2200000, 2500000, 10000) i;
+INSERT INTO line_notify.history (id, channel, recipient, template_key, state, created_at, due_at, expires_at, token, outcome, http_status, request_id, ended_at)
+SELECT 2200000 + i, 'shop', encode(sha256(i::text::bytea), 'hex'), 'shipment_completed_ja', 'accepted', clock_timestamp(), now(), now(), 1, 'accepted', 202, md5(i::text), clock_timestamp()
+FROM generate_series(1, 300000) i;});
+unlike(slurp_file($node->logfile, $from), qr/brin/i, 'nothing is logged');
+sql('ALTER SYSTEM SET autovacuum = on; ALTER SYSTEM SET autovacuum_naptime = 1; SELECT pg_reload_conf()');
+my $brin = q{FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+	WHERE amname = 'brin' AND i.indrelid = (SELECT h.tableoid FROM line_notify.history h WHERE h.id = 2400000)};
+is(sql("SELECT count(*) $brin"), 2, 'two indexes by ranges');
+ok($node->poll_query_until('postgres', "SELECT vacuum_count + autovacuum_count > 0 FROM pg_stat_all_tables WHERE relid = (SELECT h.tableoid FROM line_notify.history h WHERE h.id = 2400000)"), 'autovacuum comes');
+is(sql("SELECT sum(brin_summarize_new_values(c.oid)) <= 2 $brin"), 't', 'and summarizes them');
+
 $node->stop;
 $sim->stop;
 done_testing();
