@@ -60,6 +60,7 @@
 #include "server/wakeup.h"
 
 PG_FUNCTION_INFO_V1(line_notify_outbox_insert);
+PG_FUNCTION_INFO_V1(line_notify_is_waiting_row);
 PG_FUNCTION_INFO_V1(line_notify_configuration_changed);
 PG_FUNCTION_INFO_V1(line_notify_duplicate_of);
 
@@ -459,6 +460,63 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	tuple =
 		heap_modify_tuple(tuple, row.desc, row.values, row.nulls, row.replace);
 	return PointerGetDatum(tuple);
+}
+
+/* Labels of message_state that a row of the outbox may have. */
+typedef struct WaitingStates
+{
+	Oid			queued;
+	Oid			invalid;
+	Oid			suppressed;
+} WaitingStates;
+
+static WaitingStates *
+waiting_states(FmgrInfo *flinfo)
+{
+	WaitingStates *s = (WaitingStates *) flinfo->fn_extra;
+	Oid			type = get_fn_expr_argtype(flinfo, 0);
+
+	if (s != NULL)
+		return s;
+	s = MemoryContextAlloc(flinfo->fn_mcxt, sizeof(WaitingStates));
+	s->queued = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+								ObjectIdGetDatum(type),
+								CStringGetDatum("queued"));
+	s->invalid = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+								 ObjectIdGetDatum(type),
+								 CStringGetDatum("invalid"));
+	s->suppressed = GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+									ObjectIdGetDatum(type),
+									CStringGetDatum("suppressed"));
+	flinfo->fn_extra = s;
+	return s;
+}
+
+/*
+ * The CHECK of the outbox: also for rows that come past the trigger, and for
+ * what is updated.  Arguments: state, phone, on_duplicate, recipient, priority,
+ * template_key, messages.  What is NULL and must not be, says its column.
+ */
+Datum
+line_notify_is_waiting_row(PG_FUNCTION_ARGS)
+{
+	const WaitingStates *s;
+	Oid			state;
+	bool		ended;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(4))
+		PG_RETURN_BOOL(true);
+	s = waiting_states(fcinfo->flinfo);
+	state = PG_GETARG_OID(0);
+	ended = state == s->invalid || state == s->suppressed;
+	if (!ended && (state != s->queued || PG_ARGISNULL(3) ||
+				   PG_ARGISNULL(5) == PG_ARGISNULL(6)))
+		PG_RETURN_BOOL(false);
+	if (!PG_ARGISNULL(1) || !PG_ARGISNULL(2) ||
+		PG_GETARG_INT16(4) < -10 || PG_GETARG_INT16(4) > 10)
+		PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(PG_ARGISNULL(3) ||
+				   ln_is_sha256_hex(TextDatumGetCString(PG_GETARG_DATUM(3))));
 }
 
 /*

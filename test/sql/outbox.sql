@@ -156,7 +156,17 @@ SELECT line_notify.enqueue('09012345678', 'reservation');
 -- a row of a dump is taken as it is; nobody else can bring a number past the trigger
 INSERT INTO line_notify.outbox (id, channel, template_key, state, recipient, due_at, expires_at, home, created_at)
 VALUES (9000, 'nosuch', 't', 'queued', line_notify.phone_hash('09012345678'), '2000-01-01', '2000-01-02', 7, '2000-01-01') RETURNING due_at = '2000-01-01', home;
+-- what holds of every row, in C and in words
+SELECT count(*), count(*) FILTER (WHERE good) AS good,
+	count(*) FILTER (WHERE line_notify._is_waiting_row(state, phone, on_duplicate, recipient, priority::smallint, template_key, messages::jsonb) <> good) AS differ
+FROM unnest(enum_range(NULL::line_notify.message_state)) state, (VALUES (NULL), ('09012345678')) a(phone), (VALUES (NULL), ('ignore')) b(on_duplicate),
+	(VALUES (NULL), (repeat('0a', 32)), (repeat('a', 63)), (repeat('a', 65)), (repeat('A', 64)), (repeat('g', 64)), (repeat('a', 64) || E'\n'), ('')) c(recipient),
+	(VALUES (-11), (-10), (0), (10), (11)) d(priority), (VALUES (NULL), ('t')) e(template_key), (VALUES (NULL), ('[]')) f(messages),
+	LATERAL (SELECT phone IS NULL AND on_duplicate IS NULL AND state IN ('queued', 'invalid', 'suppressed')
+		AND coalesce(recipient ~ '^[0-9a-f]{64}$', state <> 'queued') AND priority BETWEEN -10 AND 10
+		AND ((template_key IS NULL) <> (messages IS NULL) OR state <> 'queued') AS good) g;
 \set VERBOSITY terse
+UPDATE line_notify.outbox SET priority = 11 WHERE id = 9000;
 INSERT INTO line_notify.outbox (channel, phone, template_key, state, recipient, due_at, expires_at, home, created_at)
 VALUES ('shop', '09012345678', 't', 'queued', line_notify.phone_hash('09012345678'), '2000-01-01', '2000-01-02', 7, '2000-01-01');
 SET session_replication_role = replica;
