@@ -1,16 +1,23 @@
-"""latency.py PSQL PORT LOG IDLE STEADY: commit -> request, in milliseconds.
+"""latency.py PSQL PORT LOG IDLE STEADY SESSIONS: commit -> request, in milliseconds.
 
-One psql session inserts; the simulator's log has the wall clock of each
-request.  Both clocks are this machine's CLOCK_REALTIME.
+psql sessions insert; the simulator's log has the wall clock of each request.
+Both clocks are this machine's CLOCK_REALTIME.  Idle: one session, from the
+moment before its COMMIT.  Steady: several sessions, since one alone would
+measure the line at its own fsync; 500 a second together, each message from its
+planned time.  The same rows go into a plain table, in turns with ours.
 """
 
 import json
 import subprocess
 import sys
+import threading
 import time
 
-psql, port, log, idle, steady = sys.argv[1:6]
-idle, steady = int(idle), int(steady)
+psql, port, log, idle, steady, sessions = sys.argv[1:7]
+idle, steady, sessions = int(idle), int(steady), int(sessions)
+RATE = 500.0
+PLAIN = ("INSERT INTO plain (phone, use_case, template_key, reference) "
+         "VALUES ('090-%04d-%04d', 'reservation', 'x', '%s')")
 INSERT = ("INSERT INTO line_notify.outbox (phone, use_case, template_key, "
           "reference) VALUES ('090-%04d-%04d', 'reservation', 'x', '%s')")
 
@@ -58,9 +65,36 @@ def report(name, values):
     row = {"bench": "latency", "case": name, "n": len(values),
            "p50_ms": round(at(0.5), 3), "p99_ms": round(at(0.99), 3),
            "max_ms": round(values[-1] * 1000, 3)}
-    print("%-28s p50 %7.3f ms   p99 %7.3f ms   max %7.3f ms   (%d)" % (
+    print("%-38s p50 %7.3f ms   p99 %7.3f ms   max %7.3f ms   (%d)" % (
         name, row["p50_ms"], row["p99_ms"], row["max_ms"], len(values)))
     print(json.dumps(row))
+
+
+def steadily(s, statement, first, step, n, begin, planned, committed):
+    """One session's part: every step-th message, at its planned time."""
+    for i in range(first, n, step):
+        at = begin + i / RATE
+        wait = at - time.time()
+        if wait > 0:
+            time.sleep(wait)
+        ident = int(s.run(statement % (2000 + i // 10000, i % 10000, "s")
+                          + " RETURNING id")[0])
+        planned[ident] = at
+        committed.append(time.time() - at)
+
+
+def steady_run(all_sessions, statement, n):
+    """All sessions together: planned time by id, latencies until committed."""
+    planned, committed = {}, []
+    begin = time.time() + 0.05
+    threads = [threading.Thread(target=steadily, args=(
+        s, statement, i, len(all_sessions), n, begin, planned, committed))
+        for i, s in enumerate(all_sessions)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return planned, committed
 
 
 def main():
@@ -80,19 +114,19 @@ def main():
             s.run("COMMIT")
             time.sleep(pause)
         first[case] = started
-    started = {}
-    begin = time.time() + 0.05
-    for i in range(steady):
-        planned = begin + i / 500.0
-        wait = planned - time.time()
-        if wait > 0:
-            time.sleep(wait)
-        ident = int(s.run(INSERT % (1000 + done // 10000, done % 10000, "s")
-                          + " RETURNING id")[0])
-        done += 1
-        started[ident] = planned
-    first["steady 500/s, open loop"] = started
+    several = [Session() for _ in range(sessions)]
+    name = "%d/s, %d sessions" % (RATE, sessions)
+    planned, ours, plain = {}, [], []
+    for _ in range(3):
+        plain += steady_run(several, PLAIN, steady // 3)[1]
+        more, committed = steady_run(several, INSERT, steady // 3)
+        planned.update(more)
+        ours += committed
+    done += len(planned)
+    first[name + ": request"] = planned
     times = seen(done)
+    report(name + ": plain, committed", plain)
+    report(name + ": ours, committed", ours)
     for case, started in first.items():
         values = [times[i] - t for i, t in started.items() if i in times]
         if len(values) != len(started):

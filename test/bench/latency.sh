@@ -2,10 +2,13 @@
 #
 # From COMMIT to the request at the server, on an idle system and at a steady 500/s
 #
+#   IDLE=200 STEADY=3000 SESSIONS=4 bash test/bench/run.sh latency
+#
 # The inserting session notes the clock just before it sends COMMIT; the
 # simulator notes its own when the request has been read, on the same machine.
 # The steady load is open-loop: each message has a planned time, and its
-# latency counts from there (coordinated omission).
+# latency counts from there (coordinated omission).  It comes from several
+# sessions, in turns with the same rows into a plain table.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 port=54320
@@ -19,13 +22,10 @@ sql -c "CREATE EXTENSION line_notify" -c "
 SELECT line_notify.create_channel('shop', api_base => '$api');
 SELECT line_notify.set_credential('shop', 'access_token', 'line-sim-token')" >/dev/null
 
-# what a commit costs by itself: one fsync of the WAL
-sql -c "CREATE TABLE plain (i int)"
-as_user "$pgbin/pgbench" -n -p $port -c 1 -t 300 -f <(echo "INSERT INTO plain VALUES (1);") postgres 2>/dev/null |
-    sed -n 's/^latency average = /a plain committed INSERT: /p'
+plain_table
 
 as_user env PYTHONPATH="$work/src/test/bench" python3 "$work/src/test/bench/latency.py" \
-    "$pgbin/psql" $port "$work/requests.jsonl" "${IDLE:-200}" "${STEADY:-3000}" >"$work/latency.txt" 2>&1 ||
+    "$pgbin/psql" $port "$work/requests.jsonl" "${IDLE:-200}" "${STEADY:-3000}" "${SESSIONS:-4}" >"$work/latency.txt" 2>&1 ||
     { tail "$work/latency.txt"; die "the measurement failed"; }
 grep -v '^{' "$work/latency.txt"
 grep '^{' "$work/latency.txt" | while read -r line; do result "$line"; done

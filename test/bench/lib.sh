@@ -78,3 +78,12 @@ result() { # json
 }
 
 sql() { as_user "$pgbin/psql" -X -q -At -v ON_ERROR_STOP=1 -p "${port:-54320}" "$@"; }
+
+# a table with the columns and indexes of the outbox, without its checks, and an id of its own
+plain_table() {
+    sql -c "
+CREATE TABLE plain (LIKE line_notify.outbox INCLUDING ALL EXCLUDING CONSTRAINTS);
+CREATE SEQUENCE plain_id;
+ALTER TABLE plain ALTER id SET DEFAULT nextval('plain_id'), ALTER channel SET DEFAULT 'shop', ALTER expires_at SET DEFAULT now(), ALTER state SET DEFAULT 'queued',
+	ALTER due_at SET DEFAULT now(), ALTER home SET DEFAULT 1, ALTER created_at SET DEFAULT now()" >/dev/null || die "no plain table"
+}
