@@ -50,6 +50,7 @@ OBJS = \
 	src/db/outbox_unblock.o \
 	src/db/outbox_webhook.o \
 	src/db/policy.o \
+	src/db/quiet_time.o \
 	src/db/soft_input.o \
 	src/db/sql.o \
 	src/db/suppression.o \
@@ -59,6 +60,7 @@ OBJS = \
 	src/funcs/caller.o \
 	src/funcs/check_channel.o \
 	src/funcs/drain.o \
+	src/funcs/health.o \
 	src/funcs/insert_secret.o \
 	src/funcs/shown.o \
 	src/funcs/states.o \

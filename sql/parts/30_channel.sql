@@ -714,6 +714,12 @@ LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_quiet_
 GRANT EXECUTE ON FUNCTION line_notify._quiet_until(text, text, timestamptz) TO PUBLIC;	-- pure, used in views
 COMMENT ON FUNCTION line_notify._quiet_until(text, text, timestamptz) IS 'end of the quiet hours that a moment lies in, or NULL';
 
+CREATE FUNCTION line_notify._spread_due(quiet_hours text, time_zone text, since timestamptz, spread interval, expires_at timestamptz)
+RETURNS timestamptz
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_spread_due';
+REVOKE ALL ON FUNCTION line_notify._spread_due(text, text, timestamptz, interval, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._spread_due(text, text, timestamptz, interval, timestamptz) IS 'a random moment of the spread since then, in which quiet hours do not count; before expires_at, if the spread is';
+
 CREATE FUNCTION line_notify._paused_part(scope text, subject text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$

@@ -170,16 +170,24 @@ WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v),
 	 part AS (
 		SELECT o.channel, o.batch, CASE WHEN f.id IS NULL THEN o.state ELSE 'sending' END AS state, count(*) AS n,
 			   min(o.created_at) AS first_at, NULL::timestamptz AS last_at, 0::bigint AS recent,
-			   max(nullif(o.due_at, 'infinity')) AS last_due
+			   max(nullif(o.due_at, 'infinity')) AS last_due, NULL::timestamptz AS first_sent, NULL::timestamptz AS first_recent
 		FROM line_notify.outbox o LEFT JOIN line_notify.in_flight f ON f.id = o.id
 		WHERE o.batch IS NOT NULL
 		GROUP BY 1, 2, 3
 		UNION ALL
 		SELECT h.channel, h.batch, h.state, count(*), min(h.created_at), max(h.ended_at),
-			   count(*) FILTER (WHERE h.sent_at IS NOT NULL AND h.ended_at > statement_timestamp() - interval '1 minute'), NULL
+			   count(*) FILTER (WHERE h.sent_at IS NOT NULL AND h.ended_at > statement_timestamp() - interval '1 minute'), NULL,
+			   min(h.sent_at), min(h.sent_at) FILTER (WHERE h.ended_at > statement_timestamp() - interval '1 minute')
 		FROM line_notify.history h
 		WHERE h.batch IS NOT NULL
-		GROUP BY 1, 2, 3)
+		GROUP BY 1, 2, 3),
+	 -- a batch that begins has no minute behind it; a few messages alone are no pace
+	 pace AS (
+		SELECT p.channel, p.batch,
+			   sum(p.recent) / extract(epoch FROM least(interval '1 minute', greatest(interval '100 milliseconds',
+					statement_timestamp() - CASE WHEN sum(p.recent) < 10 THEN min(p.first_sent) ELSE min(p.first_recent) END))) AS rate
+		FROM part p
+		GROUP BY p.channel, p.batch HAVING sum(p.recent) > 0)
 SELECT p.batch, p.channel,
 	   sum(p.n)::bigint AS total,
 	   coalesce(sum(p.n) FILTER (WHERE p.state = 'queued'), 0)::bigint AS queued,
@@ -197,17 +205,15 @@ SELECT p.batch, p.channel,
 	   coalesce(sum(p.n) FILTER (WHERE p.state = 'failed'), 0)::bigint AS failed,
 	   min(p.first_at) AS created_at,
 	   max(p.last_at) AS last_ended_at,
-	   round(sum(p.recent) / 60.0, 1) AS rate,
-	   CASE WHEN sum(p.n) FILTER (WHERE p.state IN ('queued', 'sending')) IS NULL THEN NULL
-			WHEN sum(p.recent) > 0 THEN
-				greatest(max(p.last_due),
-						 statement_timestamp() + sum(p.n) FILTER (WHERE p.state IN ('queued', 'sending')) / (sum(p.recent) / 60.0) * interval '1 second')
-			END AS eta
+	   round(coalesce(e.rate, 0), 1) AS rate,
+	   greatest(max(p.last_due),
+				statement_timestamp() + sum(p.n) FILTER (WHERE p.state IN ('queued', 'sending')) / e.rate * interval '1 second') AS eta
 FROM me, part p
+LEFT JOIN pace e ON e.channel = p.channel AND e.batch = p.batch
 WHERE me.everything OR p.channel = ANY (me.channels)
-GROUP BY p.batch, p.channel;
+GROUP BY p.batch, p.channel, e.rate;
 COMMENT ON VIEW line_notify.batches IS 'One row for each batch and channel: how many messages are in which state, how fast it goes, when it will be through';
-COMMENT ON COLUMN line_notify.batches.rate IS 'messages a second that were sent, over the last minute';
+COMMENT ON COLUMN line_notify.batches.rate IS 'messages a second that were sent, over the last minute, or since the first of them';
 COMMENT ON COLUMN line_notify.batches.eta IS 'when the rest will be sent at this rate, and not before the last is due; NULL when nothing waits or nothing moves';
 
 CREATE VIEW line_notify.attempts WITH (security_barrier) AS

@@ -33,11 +33,13 @@ CREATE TABLE line_notify.minute_count (
 	minute			timestamptz NOT NULL,
 	accepted		bigint NOT NULL,
 	delivered		bigint NOT NULL,
-	unknown			bigint NOT NULL DEFAULT 0
+	unknown			bigint NOT NULL DEFAULT 0,
+	answered		bigint NOT NULL DEFAULT 0,
+	unreachable		bigint NOT NULL DEFAULT 0
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
 ALTER TABLE line_notify.minute_count REPLICA IDENTITY FULL;
 CREATE INDEX minute_count_minute ON line_notify.minute_count (minute, channel);
-COMMENT ON TABLE line_notify.minute_count IS 'By the minute of LINE''s answer: messages that wait for a delivery event, and those that got one; the evidence that webhooks arrive. Also those that ended as unknown and were not settled since';
+COMMENT ON TABLE line_notify.minute_count IS 'By the minute of LINE''s answer: messages that wait for a delivery event, and those that got one; the evidence that webhooks arrive. Also those that ended as unknown and were not settled since, those that LINE answered, and those that are unreachable';
 
 -- What an event is late by, for monitoring.  The latest quarter of an hour is
 -- left out: its events may be on their way.
@@ -100,15 +102,18 @@ BEGIN
 	WITH g AS MATERIALIZED (
 		SELECT r.channel, r.template_key IS NULL AS flexible, r.aggregation_unit, r.state, r.outcome,
 			   date_bin('1 minute', r.ended_at, '2000-01-01 00:00+00') AS ended,
-			   date_bin('1 minute', r.delivered_at, '2000-01-01 00:00+00') AS delivered, count(*) AS n
+			   date_bin('1 minute', r.delivered_at, '2000-01-01 00:00+00') AS delivered, count(*) AS n,
+			   count(r.http_status) AS answered
 		FROM new_rows r
 		GROUP BY 1, 2, 3, 4, 5, 6, 7),
 	m AS (
-		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown)
-		SELECT g.channel, g.ended, coalesce(sum(g.n) FILTER (WHERE g.state <> 'unknown'), 0),
-			   coalesce(sum(g.n) FILTER (WHERE g.state = 'delivered'), 0), coalesce(sum(g.n) FILTER (WHERE g.state = 'unknown'), 0)
+		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown, answered, unreachable)
+		SELECT g.channel, g.ended, coalesce(sum(g.n) FILTER (WHERE g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted'), 0),
+			   coalesce(sum(g.n) FILTER (WHERE g.state = 'delivered' AND g.outcome = 'accepted'), 0),
+			   coalesce(sum(g.n) FILTER (WHERE g.state = 'unknown'), 0),
+			   sum(g.answered), coalesce(sum(g.n) FILTER (WHERE g.state = 'unreachable'), 0)
 		FROM g
-		WHERE g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted' OR g.state = 'unknown'
+		WHERE g.answered > 0 OR g.state = 'unknown' OR g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted'
 		GROUP BY 1, 2)
 	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
 	SELECT g.channel, (o.at AT TIME ZONE 'Asia/Tokyo')::date,
@@ -138,13 +143,15 @@ BEGIN
 						 (b.state::text, b.ended_at, -1)) c(outcome, at, n)
 	WHERE a.state <> b.state AND NOT (c.n < 0 AND b.state IN ('accepted', 'delivered'))
 	GROUP BY 1, 2, 3, 4, 5;
-	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown)
+	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown, unreachable)
 	SELECT a.channel, date_trunc('minute', b.ended_at), 0,
 		   count(*) FILTER (WHERE a.state = 'delivered' AND b.state <> 'delivered' AND a.outcome = 'accepted'),
-		   count(*) FILTER (WHERE a.state = 'unknown') - count(*) FILTER (WHERE b.state = 'unknown')
+		   count(*) FILTER (WHERE a.state = 'unknown') - count(*) FILTER (WHERE b.state = 'unknown'),
+		   count(*) FILTER (WHERE a.state = 'unreachable') - count(*) FILTER (WHERE b.state = 'unreachable')
 	FROM new_rows a JOIN old_rows b ON b.id = a.id
 	WHERE a.state = 'delivered' AND b.state <> 'delivered' AND a.outcome = 'accepted'
 	   OR (a.state = 'unknown') <> (b.state = 'unknown')
+	   OR (a.state = 'unreachable') <> (b.state = 'unreachable')
 	GROUP BY 1, 2;
 	RETURN NULL;
 END

@@ -231,8 +231,11 @@ BEGIN
 			WITH o AS MATERIALIZED (
 				SELECT o.id, o.channel, o.due_at, o.send_after,
 					CASE WHEN reschedule.send_after IS NULL AND reschedule.spread IS NULL THEN o.due_at
-						 ELSE greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp())
-							  + random() * coalesce(reschedule.spread, '0') END AS new_due
+						 ELSE coalesce((SELECT line_notify._spread_due(c.quiet_hours, c.time_zone,
+											greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()),
+											coalesce(reschedule.spread, '0'), coalesce(reschedule.expires_at, o.expires_at))
+										FROM line_notify.channel c WHERE c.name = o.channel),
+									   greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp())) END AS new_due
 				FROM line_notify.outbox o
 				WHERE o.id = ANY (chunk) AND o.state = 'queued'
 				  AND coalesce(reschedule.expires_at, o.expires_at)
@@ -398,7 +401,8 @@ BEGIN
 				  AND h.recipient IS NOT NULL AND (h.template_key IS NULL) <> (h.messages IS NULL)
 				  AND (h.body IS NOT NULL OR h.template_key IS NULL OR forgotten IS NULL OR h.ended_at >= forgotten)
 				RETURNING h.*, c.home, c.default_ttl,
-					greatest(redrive.send_after, clock_timestamp()) + random() * coalesce(redrive.spread, '0') AS new_due),
+					line_notify._spread_due(c.quiet_hours, c.time_zone, greatest(redrive.send_after, clock_timestamp()),
+						coalesce(redrive.spread, '0'), coalesce(redrive.expires_at, 'infinity')) AS new_due),
 			noted AS (
 				INSERT INTO line_notify.unblock (channel, id, due_at)
 				SELECT h.channel, h.id, h.new_due FROM h WHERE h.new_due < clock_timestamp() + tell_by),

@@ -80,6 +80,13 @@ ln_task_end(LnTask *t, LnTaskResult result, int64_t again, int64_t now)
 }
 
 void
+ln_task_set_back(LnTask *t, int64_t by)
+{
+	t->due = ln_set_back(t->due, by);
+	t->not_before = ln_set_back(t->not_before, by);
+}
+
+void
 ln_task_forgive(LnTask *t)
 {
 	t->failures = 0;

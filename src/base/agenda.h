@@ -68,6 +68,9 @@ extern void ln_task_begin(LnTask *t);
 extern void ln_task_end(LnTask *t, LnTaskResult result, int64_t again,
 						int64_t now);
 
+/* The clock was set back by so much (us). */
+extern void ln_task_set_back(LnTask *t, int64_t by);
+
 /* Its failure was another's: no back-off. */
 extern void ln_task_forgive(LnTask *t);
 

@@ -46,6 +46,7 @@
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <openssl/sha.h>
+#include <openssl/x509.h>
 
 #include "base/crypto.h"
 
@@ -388,6 +389,29 @@ ln_rs256_sign(const char *pem, size_t pemlen,
 	ERR_pop_to_mark();
 
 	return reason == NULL;
+}
+
+int
+ln_count_certificates(const char *pem, size_t len)
+{
+	BIO		   *bio = len <= INT_MAX ? BIO_new_mem_buf(pem, (int) len) : NULL;
+	X509	   *cert;
+	int			n = 0;
+
+	if (bio == NULL)
+		return -1;
+	ERR_set_mark();
+	while ((cert = PEM_read_bio_X509_AUX(bio, NULL, no_passphrase,
+										 NULL)) != NULL)
+	{
+		X509_free(cert);
+		n++;
+	}
+	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		n = -1;
+	ERR_pop_to_mark();
+	BIO_free(bio);
+	return n;
 }
 
 /*

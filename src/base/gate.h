@@ -25,6 +25,13 @@
 #define LN_NOW		INT64_MIN
 #define LN_NEVER	INT64_MAX
 
+/* The same moment on a clock that was set back by so much; 0 = no moment. */
+static inline int64_t
+ln_set_back(int64_t at, int64_t by)
+{
+	return at == LN_NOW || at == LN_NEVER || at == 0 ? at : at - by;
+}
+
 /*
  * In order of what to tell first, when several hold: what somebody must mend,
  * before what a message waits for, before what passes by itself.  The names

@@ -16,6 +16,8 @@
 #define DAY		86400
 
 static int	two_digits(const char *s);
+static int64_t begins(const LnQuiet *q, int64_t at, LnUtcOffset offset,
+					  void *zone);
 static int	time_of_day(int64_t at, LnUtcOffset offset, void *zone);
 static bool is_quiet(const LnQuiet *q, int64_t at, LnUtcOffset offset,
 					 void *zone);
@@ -68,6 +70,43 @@ ln_quiet_until(const LnQuiet *q, int64_t now, LnUtcOffset offset, void *zone)
 			return end;
 	}
 	return end;
+}
+
+/* When they begin next; at lies in none. */
+static int64_t
+begins(const LnQuiet *q, int64_t at, LnUtcOffset offset, void *zone)
+{
+	int64_t		begin = q->from * MINUTE - time_of_day(at, offset, zone);
+
+	if (begin <= 0)
+		begin += DAY;
+	begin += at;
+	/* when the clock is put forward or back before that */
+	begin += offset(at, zone) - offset(begin, zone);
+	return begin > at ? begin : begin + DAY;
+}
+
+int64_t
+ln_quiet_pass(const LnQuiet *q, int64_t from, int64_t left,
+			  LnUtcOffset offset, void *zone)
+{
+	int64_t		at = from;
+
+	if (q->from == q->until)
+		return from + left;
+	for (;;)
+	{
+		int64_t		end = ln_quiet_until(q, at, offset, zone);
+		int64_t		begin;
+
+		if (end != 0)
+			at = end;
+		begin = begins(q, at, offset, zone);
+		if (at + left < begin)
+			return at + left;
+		left -= begin - at;
+		at = begin;
+	}
 }
 
 static bool

@@ -33,4 +33,12 @@ extern bool ln_quiet_parse(const char *text, LnQuiet *q);
 extern int64_t ln_quiet_until(const LnQuiet *q, int64_t now,
 							  LnUtcOffset offset, void *zone);
 
+/*
+ * The moment (seconds since 1970) at which "left" seconds outside of quiet
+ * hours have passed since "from": the time stands still in them.  A whole day
+ * of quiet hours holds nothing up here.
+ */
+extern int64_t ln_quiet_pass(const LnQuiet *q, int64_t from, int64_t left,
+							 LnUtcOffset offset, void *zone);
+
 #endif							/* LN_QUIET_H */

@@ -100,3 +100,12 @@ ln_token_timer_state(const LnTokenTimer *t)
 	/* between two attempts it is not on its way */
 	return t->failures > 0 && !t->asking ? LN_TOKEN_FAILED : LN_TOKEN_ASKED;
 }
+
+void
+ln_token_timer_set_back(LnTokenTimer *t, int64_t by)
+{
+	t->read_at = ln_set_back(t->read_at, by);
+	t->retry_at = ln_set_back(t->retry_at, by);
+	t->expires_at = ln_set_back(t->expires_at, by);
+	t->renew_at = ln_set_back(t->renew_at, by);
+}

@@ -70,6 +70,9 @@ extern void ln_token_timer_failed(LnTokenTimer *t, int64_t wait_us,
 /* The one at hand is no longer used. */
 extern void ln_token_timer_dropped(LnTokenTimer *t);
 
+/* The clock was set back by so much (us). */
+extern void ln_token_timer_set_back(LnTokenTimer *t, int64_t by);
+
 /* For the gate. */
 extern LnTokenState ln_token_timer_state(const LnTokenTimer *t);
 

@@ -265,6 +265,20 @@ extern void ln_outbox_load_credentials(LnChannelRow *rows, int n);
 /* The lanes that have rows of this home, with their first due time. */
 extern int	ln_outbox_scan_due(int64 home, TimestampTz after, LnLaneRow **rows);
 
+/*
+ * How far (us) the newest message was queued in the future: the clock was set
+ * back since.  0 = it was not.
+ */
+extern int64 ln_outbox_newest_ahead(void);
+
+/*
+ * Rows of this home with ids above *after, at most limit of them, are told of
+ * a clock that was set back by so much (us): what was queued before is due as
+ * much earlier, and not in the future.  True = there may be more of them.
+ */
+extern bool ln_outbox_set_back(int64 home, int64 by_us, int64 *after,
+							   int limit);
+
 /* When the next waiting row expires; DT_NOEND = none. */
 extern TimestampTz ln_outbox_next_expiry(int64 home, TimestampTz low);
 

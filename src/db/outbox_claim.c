@@ -142,7 +142,6 @@ ln_outbox_lease(const LnMessage *rows, int n, int64 home, uint64 claimer)
 	int64	   *ids = palloc(sizeof(int64) * n);
 	int64	   *tokens = palloc(sizeof(int64) * n);
 	int		   *attempts = palloc(sizeof(int) * n);
-	int64		highest = PG_INT64_MIN;
 	Datum		args[5];
 
 	for (int i = 0; i < n; i++)
@@ -150,12 +149,7 @@ ln_outbox_lease(const LnMessage *rows, int n, int64 home, uint64 claimer)
 		ids[i] = rows[i].id;
 		tokens[i] = (int64) rows[i].token;
 		attempts[i] = rows[i].attempt;
-		highest = Max(highest, rows[i].id);
 	}
-
-	/* what is sent must be recordable: no partition, no claim */
-	ln_outbox_cover_history(highest);
-
 	args[0] = ln_sql_int8_array(ids, n);
 	args[1] = ln_sql_int8_array(tokens, n);
 	args[2] = ln_sql_int4_array(attempts, n);

@@ -37,6 +37,54 @@ ln_outbox_next_expiry(int64 home, TimestampTz low)
 	return ln_sql_int8(0, 1, DT_NOEND);
 }
 
+int64
+ln_outbox_newest_ahead(void)
+{
+	static LnStatement st = {
+		.name = "newest ahead",
+		.sql =
+		"SELECT o.created_at FROM line_notify.outbox o ORDER BY o.id DESC LIMIT 1",
+		.nargs = 0
+	};
+
+	if (ln_sql_run(&st, NULL, NULL, SPI_OK_SELECT) == 0)
+		return 0;
+	return Max(ln_sql_int8(0, 1, 0) - GetCurrentTimestamp(), 0);
+}
+
+bool
+ln_outbox_set_back(int64 home, int64 by_us, int64 *after, int limit)
+{
+	/*
+	 * Whoever named a time of the day means what the clock shows then, so
+	 * send_after stays what it is.  created_at says which rows know already.
+	 */
+	static LnStatement st = {
+		.name = "set back",
+		.sql =
+		"WITH x AS MATERIALIZED (SELECT o.id FROM line_notify.outbox o"
+		"  WHERE o.id > $3 ORDER BY o.id LIMIT $4 FOR UPDATE SKIP LOCKED),"
+		" u AS (UPDATE line_notify.outbox o SET"
+		"  due_at = CASE WHEN o.due_at > clock_timestamp() AND o.due_at < 'infinity'"
+		"    AND (o.attempts > 0 OR coalesce(o.send_after, '-infinity') <= o.created_at)"
+		"   THEN greatest(o.due_at - $2 * interval '1 microsecond', clock_timestamp()) ELSE o.due_at END,"
+		"  created_at = least(o.created_at, clock_timestamp())"
+		"  WHERE o.id = ANY (ARRAY(SELECT x.id FROM x)) AND o.home = $1 AND o.state = 'queued'"
+		"  AND (o.created_at > clock_timestamp() OR o.attempts > 0 AND o.due_at > clock_timestamp()))"
+		" SELECT max(x.id), count(*) FROM x",
+		.nargs = 4,
+		.argtypes = {INT8OID, INT8OID, INT8OID, INT4OID}
+	};
+	Datum		args[] = {
+		Int64GetDatum(home), Int64GetDatum(by_us), Int64GetDatum(*after),
+		Int32GetDatum(limit)
+	};
+
+	(void) ln_sql_run(&st, args, NULL, SPI_OK_SELECT);
+	*after = ln_sql_int8(0, 1, *after);
+	return ln_sql_int8(0, 2, 0) == limit;
+}
+
 void
 ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous,
 						int grace_s, TimestampTz *before,

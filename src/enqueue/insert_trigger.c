@@ -27,7 +27,6 @@
 #include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "common/pg_prng.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -52,6 +51,7 @@
 #include "db/dedup.h"
 #include "db/message_id.h"
 #include "db/policy.h"
+#include "db/quiet_time.h"
 #include "db/suppression.h"
 #include "enqueue/insert_trigger.h"
 #include "guc.h"
@@ -348,11 +348,8 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		due = DatumGetTimestampTz(VALUE(&row, COL_SEND_AFTER));
 	if (!IS_NULL(&row, COL_SPREAD))
 	{
-		Interval   *spread = DatumGetIntervalP(VALUE(&row, COL_SPREAD));
 		double		us =
-		(double) spread->time +
-		((double) spread->day + (double) spread->month * DAYS_PER_MONTH) *
-		USECS_PER_DAY;
+		ln_interval_us(DatumGetIntervalP(VALUE(&row, COL_SPREAD)));
 
 		if (us < 0 || us > 366.0 * USECS_PER_DAY)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
@@ -360,14 +357,15 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		/* what is too far ahead is refused below, and could overflow here */
 		if (!TIMESTAMP_NOT_FINITE(due) && due <= now + MAX_AHEAD_US)
 		{
+			TimestampTz end = IS_NULL(&row, COL_EXPIRES_AT) ? DT_NOEND
+			: DatumGetTimestampTz(VALUE(&row, COL_EXPIRES_AT));
+
 			due = Max(due, now);
 			/* chance must not make a message expire before it is due */
-			if (!IS_NULL(&row, COL_EXPIRES_AT))
-				us = Min(us, Max((double) DatumGetTimestampTz(
-															  VALUE(&row, COL_EXPIRES_AT)) -
-								 due,
-								 0));
-			due += (int64) (us * pg_prng_double(&pg_global_prng_state));
+			if (end != DT_NOEND)
+				us = Min(us, Max((double) end - due, 0));
+			due = ln_spread_due(channel->quiet_hours, channel->time_zone, due,
+								us, end);
 		}
 	}
 	if (TIMESTAMP_NOT_FINITE(due) && due > 0)

@@ -24,7 +24,6 @@
 #include "server/identity.h"
 #include "server/shmem.h"
 #include "server/wakeup.h"
-#include "worker/secret.h"
 
 PG_FUNCTION_INFO_V1(line_notify_workers);
 PG_FUNCTION_INFO_V1(line_notify_preload_state);
@@ -38,7 +37,6 @@ PG_FUNCTION_INFO_V1(line_notify_stats);
 PG_FUNCTION_INFO_V1(line_notify_forget_words);
 PG_FUNCTION_INFO_V1(line_notify_reset_stats);
 PG_FUNCTION_INFO_V1(line_notify_quantile);
-PG_FUNCTION_INFO_V1(line_notify_secret_fault);
 PG_FUNCTION_INFO_V1(line_notify_resumed);
 
 static const char *
@@ -87,8 +85,8 @@ line_notify_workers(PG_FUNCTION_ARGS)
 
 	for (int i = -1; i < n; i++)
 	{
-		Datum		values[9];
-		bool		nulls[9] = {false};
+		Datum		values[10];
+		bool		nulls[10] = {false};
 
 		if (i < 0)
 		{
@@ -119,6 +117,8 @@ line_notify_workers(PG_FUNCTION_ARGS)
 																 (pg_atomic_uint32 *) &s->in_flight));
 			values[8] = CStringGetTextDatum(s->last_error);
 			nulls[8] = s->last_error[0] == '\0';
+			values[9] = TimestampTzGetDatum(s->last_error_at);
+			nulls[9] = s->last_error_at == 0;
 		}
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
 							 nulls);
@@ -441,20 +441,6 @@ line_notify_quantile(PG_FUNCTION_ARGS)
 	if (us < 0)
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(us == PG_INT64_MAX ? get_float8_infinity() : us / 1000.0);
-}
-
-/* Can the file of a credential be read here, as the worker would? */
-Datum
-line_notify_secret_fault(PG_FUNCTION_ARGS)
-{
-	char	   *value = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char		err[256] = "";
-	char	   *secret = ln_secret_read(value, err, sizeof(err));
-
-	if (secret == NULL)
-		PG_RETURN_TEXT_P(cstring_to_text(err));
-	explicit_bzero(secret, strlen(secret));
-	PG_RETURN_NULL();
 }
 
 /*

@@ -484,7 +484,9 @@ start_workers(void)
 					slot->restart_at = now;
 				/* FALLTHROUGH */
 			case LN_SLOT_BACKOFF:
-				if (slot->restart_at <= now)
+				/* no back-off is so long: the clock was set back */
+				if (slot->restart_at <= now ||
+					slot->restart_at > TimestampTzPlusMilliseconds(now, LN_LONGEST_BACKOFF))
 					start = true;
 				else
 					wake = Min(wake, slot->restart_at);

@@ -337,7 +337,7 @@ ln_shmem_end_hold(Oid database)
 int
 ln_shmem_backoff_ms(int failures)
 {
-	return failures >= 9 ? 300000 : 1000 << Max(failures - 1, 0);
+	return failures >= 9 ? LN_LONGEST_BACKOFF : 1000 << Max(failures - 1, 0);
 }
 
 uint64

@@ -250,6 +250,9 @@ extern void ln_shmem_note_drained(LnSlot *slot, TimestampTz resume_at);
 extern bool ln_shmem_hold(Oid database, bool at_once, int timeout_ms);
 extern void ln_shmem_end_hold(Oid database);
 
+/* The longest of them (ms). */
+#define LN_LONGEST_BACKOFF	300000
+
 /*
  * Back-off of a worker after the n-th failure in a row: 1 s, doubling to 5
  * min.

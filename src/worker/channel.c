@@ -16,13 +16,11 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "base/quiet.h"
 #include "compat.h"
+#include "db/quiet_time.h"
 #include "server/shmem.h"
 #include "worker/channel.h"
 #include "worker/token.h"
-
-PG_FUNCTION_INFO_V1(line_notify_quiet_until);
 
 static void take_row(LnChannel *c, const LnChannelRow *row);
 
@@ -194,24 +192,6 @@ take_row(LnChannel *c, const LnChannelRow *row)
 	MemoryContextSwitchTo(old);
 }
 
-static int
-utc_offset(int64_t at, void *zone)
-{
-	pg_time_t	t = (pg_time_t) at;
-	struct pg_tm *tm = pg_localtime(&t, (pg_tz *) zone);
-
-	return tm != NULL ? (int) tm->tm_gmtoff : 0;
-}
-
-static TimestampTz
-quiet_until(const LnQuiet *quiet, pg_tz *zone, TimestampTz at)
-{
-	int64		end =
-	ln_quiet_until(quiet, timestamptz_to_time_t(at), utc_offset, zone);
-
-	return end == 0 ? 0 : time_t_to_timestamptz((pg_time_t) end);
-}
-
 TimestampTz
 ln_channel_quiet_until(LnChannel *c, TimestampTz now)
 {
@@ -221,34 +201,9 @@ ln_channel_quiet_until(LnChannel *c, TimestampTz now)
 	if (now < c->quiet_checked || now >= c->quiet_checked + USECS_PER_SEC)
 	{
 		c->quiet_checked = now - now % USECS_PER_SEC;
-		c->quiet_until = quiet_until(&c->quiet, c->zone, now);
+		c->quiet_until = ln_quiet_time_until(&c->quiet, c->zone, now);
 	}
 	return c->quiet_until > now ? c->quiet_until : 0;
-}
-
-Datum
-line_notify_quiet_until(PG_FUNCTION_ARGS)
-{
-	char	   *hours = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	TimestampTz at = PG_GETARG_TIMESTAMPTZ(2);
-	pg_tz	   *zone = pg_tzset(name);
-	LnQuiet		quiet;
-	TimestampTz until;
-
-	if (!ln_quiet_parse(hours, &quiet))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid quiet hours: \"%s\"", hours),
-				 errhint("Write them as HH:MM-HH:MM, for example 21:00-08:00.")));
-	if (zone == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%s\" not recognized", name)));
-	if (TIMESTAMP_NOT_FINITE(at) ||
-		(until = quiet_until(&quiet, zone, at)) == 0)
-		PG_RETURN_NULL();
-	PG_RETURN_TIMESTAMPTZ(until);
 }
 
 bool

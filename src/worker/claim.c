@@ -40,6 +40,9 @@
 /* A channel whose claim failed backs off so long, doubling (ms). */
 #define CLAIM_RETRY_FIRST	100
 
+/* Failures of a channel are counted so far: more make no difference. */
+#define CLAIM_FAILURES_MAX	20
+
 /* A row that cannot be claimed is not looked at again for this long (ms). */
 #define QUARANTINE_MS		3600000
 
@@ -55,6 +58,7 @@ typedef struct Claim
 	bool		was_void;		/* the extension is being changed: nothing was
 								 * done */
 	bool		delayed;		/* rows were, by a moment */
+	bool		covering;		/* making room in history for their outcomes */
 	TimestampTz now;
 	TimestampTz last_due;		/* of the locked ones */
 	TransactionId xmin;			/* oldest that was running */
@@ -258,7 +262,14 @@ claim_phase(void *arg)
 	if (n[GO] > 0)
 	{
 		uint64	   *tokens = palloc(sizeof(uint64) * n[GO]);
+		int64		highest = PG_INT64_MIN;
 
+		/* what is sent must be recordable: no partition, no claim */
+		for (int i = 0; i < n[GO]; i++)
+			highest = Max(highest, found[GO][i].id);
+		c->covering = true;
+		ln_outbox_cover_history(highest);
+		c->covering = false;
 		if (!ln_random_bytes(tokens, sizeof(uint64) * n[GO]))
 			elog(ERROR, "could not get random bytes");
 		for (int i = 0; i < n[GO]; i++)
@@ -349,12 +360,12 @@ static void
 claim_failed(Claim *c)
 {
 	LnChannel  *channel = c->channel;
-	bool		row_fault = ln_phase_row_fault();
+	bool		row_fault = ln_phase_row_fault() && !c->covering;
 	int64		skipped;
 
 	/* locks: no shorter batch would help */
-	if (row_fault || channel->failures == 0)
-		channel->failures++;
+	if (row_fault || c->covering || channel->failures == 0)
+		channel->failures = Min(channel->failures + 1, CLAIM_FAILURES_MAX);
 	channel->backoff_until =
 		row_fault && c->limit > 1 ? 0
 		: TimestampTzPlusMilliseconds(GetCurrentTimestamp(),

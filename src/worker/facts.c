@@ -23,11 +23,20 @@
 /* While recording fails, claiming stops when so many (1/x of all) wait for it. */
 #define MAX_UNRECORDED		2
 
+/* A clock that goes back by less (us) is being adjusted, and nobody's matter. */
+#define CLOCK_STEP			USECS_PER_SEC
+
 void
 ln_worker_read_clock(void)
 {
+	static int64 ahead;			/* of the monotonic clock; 0 = not read yet */
+	int64		was = ahead;
+
 	W.now = GetCurrentTimestamp();
 	W.reading++;
+	ahead = W.now - ln_monotonic_ns() / 1000;
+	if (was != 0 && ahead < was - CLOCK_STEP)
+		ln_tasks_set_back(was - ahead);
 }
 
 int

@@ -164,6 +164,14 @@ detach(int code, Datum arg)
 }
 
 void
+ln_worker_note_end(const char *error)
+{
+	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
+	strlcpy(W.slot->last_error, error, sizeof(W.slot->last_error));
+	LWLockRelease(ln_shared->lock);
+}
+
+void
 ln_worker_leave(LnSlotState state, const char *error)
 {
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);

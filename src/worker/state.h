@@ -128,6 +128,7 @@ typedef enum LnTaskId
 {
 	TASK_EXTENSION,
 	TASK_CONFIGURE,
+	TASK_SET_BACK,
 	TASK_RECORD,
 	TASK_RESCUE,
 	TASK_FOLD,
@@ -159,6 +160,9 @@ extern void ln_tasks_init(void);
  * False = nothing was.
  */
 extern bool ln_tasks_take_notes(void);
+
+/* The clock was set back by so much (us): what waits waits no longer for it. */
+extern void ln_tasks_set_back(int64 by);
 
 /* Looks for the extension; leaves the process when it is not there. */
 extern void ln_tasks_check_extension(void);
@@ -261,6 +265,9 @@ extern bool ln_worker_must_stop(bool *at_once, LnSlotState *state);
  */
 extern void ln_worker_leave_unless_wanted(LnSlotState state,
 										  TimestampTz next_due);
+
+/* The error that ends this process, for health(). */
+extern void ln_worker_note_end(const char *error);
 
 /* Orderly end, whatever is noted: it is for the next worker. */
 pg_noreturn extern void ln_worker_leave(LnSlotState state, const char *error);

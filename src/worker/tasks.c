@@ -65,6 +65,9 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* Rows that some session has locked are tried again after so long (ms). */
 #define LOCKED_RETRY		1000
 
+/* Messages that a clock that was set back is told to, in one transaction. */
+#define SET_BACK_BATCH		1000
+
 /* Blocked rows are brought back in steps of this. */
 #define UNBLOCK_BATCH		1000
 
@@ -106,6 +109,7 @@ typedef struct Run
 
 static void check_extension(Run *r);
 static void configure(Run *r);
+static void follow_clock(Run *r);
 static void rescue(Run *r);
 static void fold(Run *r);
 static void expire(Run *r);
@@ -162,6 +166,7 @@ static const struct TaskInfo
 {
 	[TASK_EXTENSION] = {"checking the extension", ALWAYS, true, false, check_extension},
 	[TASK_CONFIGURE] = {"reading configuration", MATCHING, true, false, configure},
+	[TASK_SET_BACK] = {"following a clock that was set back", AT_HOME, true, false, follow_clock},
 	[TASK_RECORD] = {"recording outcomes", ALWAYS, true, false, NULL, ln_worker_record, ln_worker_record_due},
 	[TASK_RESCUE] = {"recovering claims", AT_HOME, true, false, rescue},
 	[TASK_FOLD] = {"folding webhook events", MATCHING, true, false, fold},
@@ -192,6 +197,9 @@ static bool extension_is_gone;
 static bool fenced;				/* a hand-over is being taken back */
 static bool place_pending;		/* W.home is 0 until the launcher has looked */
 static TimestampTz credential_files_at = DT_NOEND;
+
+static int64 set_back_by;		/* (us); 0 = by what the newest message says */
+static int64 set_back_after = PG_INT64_MIN; /* ids up to here know */
 
 static int	maintenance_part;	/* the next one of this pass */
 static TimestampTz last_scan;
@@ -325,6 +333,36 @@ ln_tasks_resume(void)
 	if (resume == DT_NOEND)
 		drain_wanted = false;
 	return resume;
+}
+
+void
+ln_tasks_set_back(int64 by)
+{
+	for (int i = 0; i < TASKS; i++)
+		ln_task_set_back(&tasks[i], by);
+	for (int i = 0; i < W.nchannels; i++)
+	{
+		LnChannel  *c = W.channels[i];
+
+		c->backoff_until = ln_set_back(c->backoff_until, by);
+		c->limit_until = ln_set_back(c->limit_until, by);
+		for (int k = 0; k < 2; k++)
+			c->rate_until[k] = ln_set_back(c->rate_until[k], by);
+		ln_token_set_back(c->token, by);
+	}
+	for (Delivery *d = ln_deliveries_done_first(); d != NULL;
+		 d = ln_deliveries_done_next(d))
+	{
+		d->record_at = ln_set_back(d->record_at, by);
+		d->retry_at = ln_set_back(d->retry_at, by);
+	}
+	credential_files_at = ln_set_back(credential_files_at, by);
+	set_back_by += by;
+	set_back_after = PG_INT64_MIN;
+	ln_tasks_by(TASK_SET_BACK, DT_NOBEGIN);
+	ereport(LOG,
+			(errmsg("the clock of this server was set back by %d s",
+					(int) (by / USECS_PER_SEC))));
 }
 
 void
@@ -724,6 +762,29 @@ expire_failed(void)
 }
 
 /* ---- upkeep ---- */
+
+/*
+ * Messages that were queued, or attempted, on the clock as it was before must
+ * not wait until it shows that time again.  At the start of the worker, too:
+ * nobody may have seen it being set back.
+ */
+static void
+follow_clock(Run *r)
+{
+	if (set_back_by == 0)
+		set_back_by = ln_outbox_newest_ahead();
+	if (set_back_by > USECS_PER_SEC &&
+		ln_outbox_set_back(W.home, set_back_by, &set_back_after,
+						   SET_BACK_BATCH))
+	{
+		r->again = DT_NOBEGIN;
+		return;
+	}
+	set_back_by = 0;
+	set_back_after = PG_INT64_MIN;
+	ln_worker_forget_bounds();
+	scan_at_once();
+}
 
 static void
 rescue(Run *r)

@@ -202,6 +202,13 @@ ln_token_due(const LnToken *t)
 }
 
 void
+ln_token_set_back(LnToken *t, int64 by)
+{
+	if (t != NULL)
+		ln_token_timer_set_back(&t->timer, by);
+}
+
+void
 ln_token_look_again(LnToken *t, TimestampTz now)
 {
 	if (t != NULL)

@@ -51,6 +51,9 @@ extern LnTokenState ln_token_need(LnToken *token, TimestampTz now,
 /* When is ln_token_get() to be called?  DT_NOEND = not now. */
 extern TimestampTz ln_token_due(const LnToken *token);
 
+/* The clock was set back by so much (us). */
+extern void ln_token_set_back(LnToken *t, int64 by);
+
 /* A new message came: has its file, that could not be read, appeared? */
 extern void ln_token_look_again(LnToken *token, TimestampTz now);
 

@@ -63,6 +63,7 @@ static uint32 wait_event;
 static TimestampTz idle_since;
 
 pg_noreturn static void run(void);
+pg_noreturn static void work(void);
 static void start(void);
 static void begin_turn(void);
 static void take_answers(void);
@@ -89,8 +90,26 @@ ln_drainer_main(Datum arg)
 	run();
 }
 
+/* An error that ends the process is told by health(), too. */
 static void
 run(void)
+{
+	PG_TRY();
+	{
+		work();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(TopMemoryContext);
+		ln_worker_note_end(CopyErrorData()->message);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	pg_unreachable();
+}
+
+static void
+work(void)
 {
 	bool		at_once;
 	LnSlotState end_state;

@@ -79,6 +79,34 @@ INSERT INTO line_notify.outbox (phone, use_case, template_key, batch, spread, ex
 SELECT '09012345678', 'reservation', 't', 'spread', '2 hours', now() + interval '1 minute' FROM generate_series(1, 300);
 SELECT state, count(*), bool_and(due_at < expires_at) AS in_time, max(due_at) - min(due_at) > '30 seconds' AS spread FROM line_notify.outbox WHERE batch = 'spread' GROUP BY 1;
 DELETE FROM line_notify.outbox WHERE batch = 'spread';
+-- quiet hours do not count as time of a spread: what would fall into them goes on after them, in no burst
+SELECT line_notify.alter_channel('flow', quiet_hours => '21:00-08:00', time_zone => 'Asia/Tokyo');
+INSERT INTO line_notify.outbox (phone, use_case, template_key, batch, send_after, spread)
+SELECT '09012345678', 'reservation', 't', 'night', ((current_date + 1) + time '20:00') AT TIME ZONE 'Asia/Tokyo', '4 hours' FROM generate_series(1, 800);
+CREATE VIEW night AS
+SELECT (due_at AT TIME ZONE 'Asia/Tokyo')::date - current_date AS day, extract(hour FROM due_at AT TIME ZONE 'Asia/Tokyo') AS hour, count(*) BETWEEN 100 AND 300 AS about_a_quarter
+FROM line_notify.outbox WHERE batch = 'night' GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT * FROM night;
+SELECT rescheduled FROM line_notify.reschedule(batch => 'night', send_after => ((current_date + 3) + time '23:00') AT TIME ZONE 'Asia/Tokyo', spread => '4 hours', expires_at => now() + interval '10 days');
+SELECT * FROM night;
+-- all of what is left of their life, when that is not enough
+SELECT rescheduled FROM line_notify.reschedule(batch => 'night', send_after => ((current_date + 3) + time '23:00') AT TIME ZONE 'Asia/Tokyo', spread => '4 hours', expires_at => ((current_date + 4) + time '10:00') AT TIME ZONE 'Asia/Tokyo');
+SELECT day, hour FROM night;
+DROP VIEW night;
+DELETE FROM line_notify.outbox WHERE batch = 'night';
+SELECT line_notify.alter_channel('flow', quiet_hours => '');
+-- the pace of a batch that has begun a second ago: 2,000 of 4,000 are through
+BEGIN;
+SELECT line_notify._ensure_history(1) > 1 AS history;
+INSERT INTO line_notify.outbox (phone, use_case, template_key, batch) SELECT '09012345678', 'reservation', 't', 'pace' FROM generate_series(1, 2000);
+INSERT INTO line_notify.history (id, channel, state, batch, created_at, sent_at, ended_at)
+SELECT -i, 'flow', 'accepted', 'pace', clock_timestamp(), clock_timestamp() - interval '1 second', clock_timestamp() FROM generate_series(1, 2000) i;
+SELECT rate > 200 AS rate, eta < now() + interval '20 seconds' AS eta FROM line_notify.batches WHERE batch = 'pace';
+-- a few, for a long time, are no pace
+DELETE FROM line_notify.history WHERE id < -3;
+UPDATE line_notify.history SET sent_at = now() - interval '1 hour' WHERE id = -1;
+SELECT rate < 1 AS rate, eta > now() + interval '10 minutes' AS eta FROM line_notify.batches WHERE batch = 'pace';
+ROLLBACK;
 -- the allow-list does not raise, whatever on_invalid says
 SELECT line_notify.alter_channel('flow', only_recipients => '{09087654321}', on_invalid => 'error');
 SELECT put('staging');

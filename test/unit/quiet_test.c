@@ -108,6 +108,21 @@ main(void)
 	(void) ln_quiet_parse("21:00-02:30", &q);
 	is_int(ln_quiet_until(&q, FORWARD - HOUR, berlin, NULL), FORWARD, "02:30 that does not exist: with the jump");
 
+	/* the time stands still in them */
+	(void) ln_quiet_parse("21:00-08:00", &q);
+	is_int(ln_quiet_pass(&q, midnight + 10 * HOUR, HOUR, japan, NULL), midnight + 11 * HOUR, "a spread within the day");
+	is_int(ln_quiet_pass(&q, midnight + 20 * HOUR, HOUR - 1, japan, NULL), midnight + 21 * HOUR - 1, "up to the last second");
+	is_int(ln_quiet_pass(&q, midnight + 20 * HOUR, HOUR, japan, NULL), midnight + DAY + 8 * HOUR, "the next is in the morning");
+	is_int(ln_quiet_pass(&q, midnight + 20 * HOUR, 3 * HOUR, japan, NULL), midnight + DAY + 10 * HOUR, "and so on");
+	is_int(ln_quiet_pass(&q, midnight + 23 * HOUR, 10, japan, NULL), midnight + DAY + 8 * HOUR + 10, "from within the night");
+	is_int(ln_quiet_pass(&q, midnight + 8 * HOUR, 13 * HOUR * 2, japan, NULL), midnight + 2 * DAY + 8 * HOUR, "two days of it");
+	is_int(ln_quiet_pass(&q, FORWARD - 4 * HOUR, 60, berlin, NULL), FORWARD + 5 * HOUR + 60, "over the short night");
+	is_int(ln_quiet_pass(&q, FORWARD - 24 * HOUR, 24 * HOUR, berlin, NULL), FORWARD + 5 * HOUR + 11 * HOUR, "a begin after the jump is not needed");
+	(void) ln_quiet_parse("00:00-00:00", &q);
+	is_int(ln_quiet_pass(&q, midnight, HOUR, japan, NULL), midnight + HOUR, "always quiet: nothing to go round");
+	(void) ln_quiet_parse("02:15-02:45", &q);
+	is_int(ln_quiet_pass(&q, FORWARD - HOUR, 30 * DAY, berlin, NULL) > FORWARD, 1, "hours that do not exist come to an end");
+
 	agrees("21:00-08:00", berlin, FORWARD, "a night with the clock put forward");
 	agrees("21:00-08:00", berlin, BACK, "a night with the clock put back");
 	agrees("21:00-02:30", berlin, FORWARD, "an end that does not exist");

@@ -1,0 +1,69 @@
+# The clock is set back by an hour, while the worker runs and while it does not:
+# what was queued before, or waits for its next attempt, does not wait for that
+# hour; what was to be sent at a time of the day is sent at that time.  TAP: a
+# server whose clock is ours (test/mock/clock.c).
+
+use strict;
+use warnings;
+
+use Test::More;
+use PostgreSQL::Test::Utils;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+my $node = LineNotify::Node->new('main', start => 0);
+my $file = $node->basedir . '/clock';
+my $lib = $node->basedir . '/clock.so';
+system_or_bail('cc', '-shared', '-fPIC', '-o', $lib, "$ENV{LN_SRC}/test/mock/clock.c", '-ldl');
+sub set_clock { append_to_file("$file.new", "$_[0]\n"); rename("$file.new", $file) or die; return; }
+sub start_with_clock
+{
+	local %ENV = (%ENV, LD_PRELOAD => $lib, CLOCK_FILE => $file);
+	$node->start;
+	return;
+}
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+
+set_clock('+0');
+start_with_clock();
+$node->install('postgres', $sim, channel => "backoff_base => '2 minutes', backoff_cap => '2 minutes', total_timeout => '5 s'");
+$node->insert('postgres', 1);
+$node->wait_states('postgres', accepted => 1);
+
+# one that LINE could not take is tried again after two minutes; and some that wait
+$sim->script({ match => { path => 'send' }, answer => { status => 503 }, times => 1 });
+sql(q{SELECT line_notify.alter_channel('shop', on_server_error => 'retry')});
+$node->insert('postgres', 1, first => 2);
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM line_notify.outbox WHERE attempts = 1 AND due_at > now() + interval '30 seconds'}), 'one waits for its next attempt')
+  or diag(sql('SELECT * FROM line_notify.notifications'));
+sql("SELECT line_notify.pause('shop', 'stocktaking')");
+$node->insert('postgres', 3, first => 10);
+$node->insert('postgres', 1, first => 20, set => { send_after => "now() + interval '5 minutes'" });
+$node->insert('postgres', 1, first => 21, set => { spread => "interval '2 seconds'" });
+my $offset = -s $node->logfile;
+my $before = sql('SELECT clock_timestamp()');
+set_clock('-3600');
+is(sql("SELECT clock_timestamp() < '$before'::timestamptz - interval '50 minutes'"), 't', 'the clock is set back');
+sql("SELECT line_notify.resume('shop')");
+ok($node->poll_query_until('postgres', "SELECT count(*) = 5 FROM line_notify.history WHERE state = 'accepted'"), 'those that waited are sent') or diag(sql('SELECT now(), * FROM line_notify.notifications'));
+like(slurp_file($node->logfile, $offset), qr/the clock of this server was set back by (3599|3600|3601) s/, 'and the log says why');
+is(sql("SELECT (due_at - clock_timestamp() BETWEEN interval '0' AND interval '2 minutes')::text FROM line_notify.outbox WHERE attempts = 1"), 'true', 'the next attempt is minutes away, no more');
+is(sql("SELECT (due_at = send_after)::text FROM line_notify.outbox WHERE reference = 'ref 20'"), 'true', 'a time that somebody named is kept');
+
+# nobody saw it being set back
+sql("SELECT line_notify.reschedule(send_after => clock_timestamp(), ids => ARRAY(SELECT id FROM line_notify.outbox))");
+ok($node->poll_query_until('postgres', "SELECT count(*) = 7 FROM line_notify.history WHERE state = 'accepted'"), 'all are sent') or diag(sql('SELECT now(), * FROM line_notify.notifications'));
+$node->append_conf('postgresql.conf', 'line_notify.enabled = off');
+$node->reload;
+$node->insert('postgres', 2, first => 30);
+$node->stop;
+set_clock('-7200');
+$node->append_conf('postgresql.conf', 'line_notify.enabled = on');
+start_with_clock();
+ok($node->poll_query_until('postgres', "SELECT count(*) = 9 FROM line_notify.history WHERE state = 'accepted'"), 'set back while the server was down: they are sent, too') or diag(sql('SELECT now(), * FROM line_notify.notifications'));
+is($sim->summary->{messages}{accepted_twice}, 0, 'none twice');
+
+$node->stop;
+$sim->stop;
+done_testing();
