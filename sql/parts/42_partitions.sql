@@ -629,6 +629,38 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._maintain_payloads(timestamptz, interval) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._maintain_payloads(timestamptz, interval) IS 'maintenance: forgets the content of messages that ended before';
 
+-- What the tables refuse to record is kept no longer than if they had not.  What
+-- was to go back to the queue has ended when it expired.
+CREATE FUNCTION line_notify._maintain_set_aside(cutoff timestamptz, payload_cutoff timestamptz, budget interval) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	SET enable_tidscan = on
+AS $$
+DECLARE
+	began timestamptz := clock_timestamp();
+	n bigint;
+	forgotten bigint;
+BEGIN
+	LOOP
+		DELETE FROM line_notify.set_aside s
+		WHERE s.ctid = ANY (ARRAY(SELECT x.ctid FROM line_notify.set_aside x
+								  WHERE line_notify._set_aside_end(x) < cutoff LIMIT 1000 FOR UPDATE SKIP LOCKED));
+		GET DIAGNOSTICS n = ROW_COUNT;
+		UPDATE line_notify.set_aside s
+		SET message = s.message - '{body,messages}'::text[],
+			state = coalesce(s.state, CASE WHEN s.delivered_at IS NOT NULL THEN 'delivered'
+										   WHEN s.ambiguous OR (s.message ->> 'maybe_sent')::boolean THEN 'unknown' ELSE 'expired' END)
+		WHERE s.ctid = ANY (ARRAY(SELECT x.ctid FROM line_notify.set_aside x
+								  WHERE line_notify._set_aside_end(x) < payload_cutoff AND x.message ?| '{body,messages}' LIMIT 1000 FOR UPDATE SKIP LOCKED));
+		GET DIAGNOSTICS forgotten = ROW_COUNT;
+		IF greatest(n, forgotten) < 1000 OR clock_timestamp() > began + budget THEN
+			RETURN greatest(n, forgotten) >= 1000;
+		END IF;
+	END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._maintain_set_aside(timestamptz, timestamptz, interval) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._maintain_set_aside(timestamptz, timestamptz, interval) IS 'maintenance: deletes outcomes set aside that ended before, forgets the content of their messages';
+
 CREATE FUNCTION line_notify._maintain_operations(cutoff timestamptz, budget interval) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -684,7 +716,10 @@ BEGIN
 		EXECUTE format('SELECT created_at FROM %s ORDER BY id LIMIT 1', p.partition) INTO since;
 		oldest := least(oldest, since);
 	END LOOP;
+	payload := least(payload, (SELECT min(line_notify._set_aside_end(s)) + payload_retention FROM line_notify.set_aside s
+							   WHERE s.message ?| '{body,messages}'));
 	other := least(oldest + retention + line_notify._retention_grace(retention),
+				   (SELECT min(line_notify._set_aside_end(s)) + retention FROM line_notify.set_aside s),
 				   (SELECT min(x.at) + retention FROM (SELECT DISTINCT k.name FROM line_notify.consumer k) c,
 						LATERAL (SELECT q.at FROM line_notify.outcome q WHERE q.consumer = c.name ORDER BY q.seq LIMIT 1) x),
 				   (SELECT o.at + operations_retention FROM line_notify.operations o ORDER BY o.seq LIMIT 1));
@@ -725,7 +760,9 @@ BEGIN
 			IF retention IS NOT NULL THEN
 				SELECT a.more, a.after INTO more, next_after FROM line_notify._maintain_attempts(overdue, budget, _maintain.after) a;
 			END IF;
-		WHEN 4 THEN more := line_notify._maintain_outcomes(cutoff, budget);
+		WHEN 4 THEN
+			more := line_notify._maintain_outcomes(cutoff, budget);
+			more := line_notify._maintain_set_aside(cutoff, clock_timestamp() - payload_retention, budget) OR more;
 		WHEN 5 THEN more := payload_retention IS NOT NULL AND line_notify._maintain_payloads(clock_timestamp() - payload_retention, budget);
 		WHEN 6 THEN more := line_notify._maintain_operations(clock_timestamp() - operations_retention, budget);
 		WHEN 7 THEN next_at := line_notify._maintain_next(retention, payload_retention, operations_retention);

@@ -43,6 +43,15 @@ COMMENT ON COLUMN line_notify.set_aside.message IS 'its row of the outbox; NULL 
 COMMENT ON COLUMN line_notify.set_aside.why IS 'SQLSTATE of the refusal';
 COMMENT ON COLUMN line_notify.set_aside.tried_at IS 'when it was last refused again: others come first';
 
+CREATE FUNCTION line_notify._set_aside_end(s line_notify.set_aside) RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN s.state IS NULL AND s.delivered_at IS NULL
+				THEN greatest(s.ended_at, (s.message ->> 'expires_at')::timestamptz) ELSE s.ended_at END
+$$;
+REVOKE ALL ON FUNCTION line_notify._set_aside_end(line_notify.set_aside) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._set_aside_end(line_notify.set_aside) IS 'when a message that is aside ended, or will have: what waits to go back to the queue, when it expires';
+
 CREATE FUNCTION line_notify._next_message_id() RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'line_notify_next_message_id';
 REVOKE ALL ON FUNCTION line_notify._next_message_id() FROM PUBLIC;

@@ -156,6 +156,23 @@ is($node->safe_psql('postgres', 'SELECT * FROM line_notify.record_set_aside()'),
 is($node->safe_psql('postgres', "SELECT string_agg(state::text, ' ' ORDER BY id) FROM line_notify.history WHERE id > 7200000"), 'cancelled unknown unknown accepted',
 	'and has ended');
 
+# kept no longer than if it had been recorded: content, then all of it; what would
+# go back to the queue, from its expiry on
+is($node->safe_psql('postgres', "BEGIN; $obstacles[0][1]; " . q{
+INSERT INTO line_notify.set_aside (id, attempt, token, state, outcome, ended_at, retry_at, consume, ambiguous, logged, message)
+SELECT 7300000 + x.n, 1, 1, x.state, 'throttled', now() - x.age, now(), true, x.ambiguous, false, jsonb_build_object('channel', 'shop', 'template_key', 't', 'body', 'secret',
+	'messages', NULL, 'reference', 'odd ' || x.n, 'expires_at', now() - x.expired, 'created_at', now() - interval '1 year')
+FROM (VALUES (1, 'accepted', interval '40 days', interval '0', false), (2, 'accepted', '10 days', '0', false), (3, 'accepted', '1 day', '0', false),
+	(4, NULL, '40 days', '-1 day', false), (5, NULL, '40 days', '10 days', false), (6, NULL, '40 days', '10 days', true), (7, NULL, '40 days', '40 days', false)) x(n, state, age, expired, ambiguous);
+SELECT line_notify._maintain_next('30 days', '7 days', NULL) < now() + interval '1 minute';
+COMMIT}), 't', 'maintenance has to come');
+$node->append_conf('postgresql.conf', 'line_notify.retention = 30d');
+$node->reload;
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM line_notify.set_aside WHERE id IN (7300001, 7300007)}), 'what is aside goes after retention');
+ok($node->poll_query_until('postgres', q{SELECT string_agg(id % 10 || coalesce(' ' || state, '') || CASE WHEN message ? 'body' THEN ' with content' ELSE '' END, ', ' ORDER BY id)
+	= '2 accepted, 3 accepted with content, 4 with content, 5 expired, 6 unknown' FROM line_notify.set_aside WHERE id > 7300000}), 'its content after payload_retention')
+  or diag($node->safe_psql('postgres', 'SELECT id, state, message FROM line_notify.set_aside'));
+
 $node->stop;
 $sim->stop;
 done_testing();
