@@ -129,7 +129,11 @@ fi
 
 if wanted tap; then
     step "TAP"
-    borrow_packages prometheus prometheus-postgres-exporter
+    borrow_packages prometheus prometheus-postgres-exporter "postgresql-$PG_MAJOR-pgaudit"
+    # a server loads it by its path, wherever it lies
+    for p in "$work/borrowed/usr" "${PG_BASE:-/usr}"; do
+        [ ! -e "$p/lib/postgresql/$PG_MAJOR/lib/pgaudit.so" ] || user_env+=(PGAUDIT="$p/lib/postgresql/$PG_MAJOR/lib/pgaudit.so")
+    done
     rm -rf "$work/tap"
     mkdir -p "$work/tap" && [ "$(id -u)" = 0 ] && chown "$LN_USER" "$work/tap"
     user_env+=(PG_REGRESS="$pgxs_test/regress/pg_regress" TESTDIR="$work/tap" TESTDATADIR="$work/tap/tmp_check"

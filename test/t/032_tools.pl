@@ -1,6 +1,7 @@
-# What tools beside us show of a message: auto_explain logs what the statement
-# holds literally, and what comes as a parameter when it is verbose; change data capture sees the
-# hash and the content, never the number.  TAP: preloaded libraries, a slot.
+# What tools beside us show of a message: auto_explain and pgaudit log what the
+# statement holds literally, and what comes as a parameter when they are told to;
+# change data capture sees the hash and the content, never the number.  TAP:
+# preloaded libraries, a slot.
 
 use strict;
 use warnings;
@@ -13,14 +14,14 @@ use LineNotify::Sim;
 my $sim = LineNotify::Sim->start;
 my $node = LineNotify::Node->new('main', wal_level => 'logical',
 	'auto_explain.log_min_duration' => 0, 'auto_explain.log_nested_statements' => 'on',
-	shared_preload_libraries => 'line_notify, auto_explain');
+	shared_preload_libraries => join(', ', 'line_notify', 'auto_explain', $ENV{PGAUDIT} || ()));
 $node->install('postgres', $sim);
 $node->safe_psql('postgres', "SELECT line_notify.pause('shop'); SELECT pg_create_logical_replication_slot('cdc', 'test_decoding')");
 
 sub inserts
 {
-	my ($relation, $mode, $number, $verbose) = @_;
-	local $ENV{PGOPTIONS} = "-c auto_explain.log_verbose=$verbose";
+	my ($relation, $mode, $number, $verbose, $options, $plan) = @_;
+	local $ENV{PGOPTIONS} = "-c auto_explain.log_verbose=$verbose " . ($options // '');
 	# 16 and later would log them by default
 	$ENV{PGOPTIONS} .= ' -c auto_explain.log_parameter_max_length=0' if $node->safe_psql('postgres', 'SHOW server_version_num') >= 160000;
 	my $from = -s $node->logfile;
@@ -28,7 +29,7 @@ sub inserts
 	append_to_file($script, "INSERT INTO line_notify.$relation (phone, use_case, template_key) VALUES (:phone, 'reservation', 't');\n");
 	$node->command_ok([ 'pgbench', '-n', '-t', '1', '-M', $mode, '-D', "phone=$number", '-f', $script, $node->connstr('postgres') ], "$relation, $mode, verbose $verbose");
 	my $log = slurp_file($node->logfile, $from);
-	like($log, qr/plan:.*INSERT INTO line_notify\.$relation/s, 'auto_explain saw it');
+	like($log, $plan // qr/plan:.*INSERT INTO line_notify\.$relation/s, 'it is logged');
 	return $log =~ /$number/;
 }
 for my $relation ('outbox', 'messages')
@@ -36,6 +37,21 @@ for my $relation ('outbox', 'messages')
 	ok(inserts($relation, 'simple', '819012345678', 'off'), "$relation: a literal is in the log of auto_explain");
 	ok(!inserts($relation, 'extended', '819087654321', 'off'), "$relation: a parameter is not");
 	ok(inserts($relation, 'extended', '819087654321', 'on'), "$relation: but when it is verbose, since the plan is made for it");
+}
+SKIP:
+{
+	skip 'no pgaudit', 1 unless $ENV{PGAUDIT};
+	my $audit = sub { my ($relation, $mode, $number, $parameters) = @_;
+		inserts($relation, $mode, $number, 'off', "-c auto_explain.log_min_duration=-1 -c pgaudit.log=write -c pgaudit.log_parameter=$parameters",
+			qr/AUDIT: .*INSERT INTO line_notify\.$relation/) };
+	for my $relation ('outbox', 'messages')
+	{
+		ok($audit->($relation, 'simple', '819012345678', 'off'), "$relation: a literal is in the log of pgaudit");
+		ok(!$audit->($relation, 'extended', '819087654321', 'off'), "$relation: a parameter is not");
+		ok($audit->($relation, 'extended', '819087654321', 'on'), "$relation: but with pgaudit.log_parameter it is");
+		ok(!inserts($relation, 'extended', '819087654321', 'off', "-c auto_explain.log_min_duration=-1 -c pgaudit.log=ddl,role -c pgaudit.log_parameter=on", qr/^(?!.*AUDIT)/s),
+			"$relation: as privacy.md sets it for senders, nothing is");
+	}
 }
 
 my $changes = $node->safe_psql('postgres', q{SELECT data FROM pg_logical_slot_get_changes('cdc', NULL, NULL)});
