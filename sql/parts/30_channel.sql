@@ -480,6 +480,12 @@ BEGIN
 			MESSAGE = format('channel "%s" does not exist', line_notify._shown(alter_channel.name)),
 			HINT = 'View line_notify.channels lists the channels.';
 	END IF;
+	IF line_notify._ca_fault(nullif(alter_channel.ca_file, '')) IS NOT NULL THEN
+		RAISE WARNING USING
+			MESSAGE = format('ca_file "%s" %s', alter_channel.ca_file, line_notify._ca_fault(alter_channel.ca_file)),
+			DETAIL = format('Channel "%s" sends nothing from this server until that is mended.', alter_channel.name),
+			HINT = 'It holds the certificates (PEM) that are trusted, and must be readable by the server''s user.';
+	END IF;
 EXCEPTION WHEN check_violation THEN
 	RAISE EXCEPTION USING
 		ERRCODE = 'invalid_parameter_value',

@@ -72,6 +72,8 @@ RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	missing text;
 BEGIN
 	IF set_approval.channel IS NULL OR set_approval.use_case IS NULL THEN
 		RAISE EXCEPTION USING
@@ -96,6 +98,26 @@ BEGIN
 		reviewed_on = coalesce(excluded.reviewed_on, a.reviewed_on),
 		reference = coalesce(excluded.reference, a.reference),
 		changed_at = clock_timestamp(), changed_by = session_user;
+
+	-- with the first one, INSERTs that went well begin to fail
+	IF (SELECT count(*) FROM line_notify.approval a WHERE a.channel = set_approval.channel) = 1 THEN
+		SELECT string_agg(u.use_case::text, ', ' ORDER BY u.use_case) INTO missing
+		FROM (SELECT o.use_case
+			  FROM (SELECT x.channel, x.use_case FROM line_notify.outbox x ORDER BY x.id DESC LIMIT 10000) o
+			  WHERE o.channel = set_approval.channel
+			  UNION
+			  SELECT h.use_case
+			  FROM (SELECT x.channel, x.use_case FROM line_notify.history x ORDER BY x.id DESC LIMIT 50000) h
+			  WHERE h.channel = set_approval.channel) u
+		WHERE u.use_case IS NOT NULL
+		  AND NOT EXISTS (SELECT FROM line_notify.approval a WHERE a.channel = set_approval.channel AND a.use_case = u.use_case);
+		IF missing IS NOT NULL THEN
+			RAISE WARNING USING
+				MESSAGE = format('from now on channel "%s" refuses use cases that it has sent lately: %s', set_approval.channel, missing),
+				DETAIL = 'From the first approval on, what is not listed is refused at INSERT.',
+				HINT = 'Set the others in the same transaction, if LINE approved them: SELECT line_notify.set_approval(...) for each.';
+		END IF;
+	END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.set_approval(text, line_notify.use_case, text, date, text) FROM PUBLIC;

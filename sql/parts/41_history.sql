@@ -179,7 +179,8 @@ BEGIN
 		RAISE EXCEPTION USING
 			ERRCODE = 'active_sql_transaction',
 			MESSAGE = 'this must be called in a READ COMMITTED transaction',
-			DETAIL = 'An older snapshot does not show what the worker has claimed since.';
+			DETAIL = 'An older snapshot does not show what the worker has claimed since.',
+			HINT = 'Call it in a transaction of its own: BEGIN ISOLATION LEVEL READ COMMITTED; or, if that comes from default_transaction_isolation, SET default_transaction_isolation = ''read committed''; before BEGIN.';
 	END IF;
 END
 $$;

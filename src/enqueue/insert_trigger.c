@@ -187,6 +187,7 @@ static void check_id(Row *row, Oid owner, Oid sequence);
 static void check_key(Row *row, OutboxColumn c);
 static void check_trace(Row *row);
 static bool shorten_label(Row *row, OutboxColumn c);
+static void warn_of_no_preload(void);
 static bool is_allowed(const LnChannelRow *channel, const char *recipient);
 static void read_policy(Row *row, LnPolicy *policy);
 static const char *check_content(Row *row, const LnChannelRow *channel,
@@ -451,6 +452,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		? 0
 		: DatumGetInt16(VALUE(&row, COL_PRIORITY));
 
+	warn_of_no_preload();
 	ln_wakeup_for_row(channel->name,
 					  ln_lane(priority,
 							  template ? LINE_TEMPLATE : LINE_FLEXIBLE));
@@ -515,6 +517,22 @@ line_notify_is_waiting_row(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	PG_RETURN_BOOL(PG_ARGISNULL(3) ||
 				   ln_is_sha256_hex(TextDatumGetCString(PG_GETARG_DATUM(3))));
+}
+
+/* Once in a session, to whoever expects that messages go by themselves. */
+static void
+warn_of_no_preload(void)
+{
+	static bool warned;
+
+	if (ln_shared != NULL || warned)
+		return;
+	warned = true;
+	ereport(WARNING,
+			(errmsg("messages wait until somebody calls line_notify.drain()"),
+			 errdetail("line_notify is not in shared_preload_libraries, so no worker sends them."),
+			 errhint("Add line_notify to shared_preload_libraries in postgresql.conf and restart the server."),
+			 errhidestmt(true), errhidecontext(true)));
 }
 
 /*

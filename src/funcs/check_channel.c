@@ -6,8 +6,9 @@
  * Runs in the caller's backend, with an HTTP client of its own that lives for
  * the call, and walks the way of a message without sending one: the credential
  * can be read, the name resolves, TLS is verified, a token is issued, LINE
- * knows it, and the account may use each kind of notification message (asked
- * by the harmless question how many were delivered on a day).
+ * knows it, the account may use each kind of notification message (asked by the
+ * harmless question how many were delivered on a day), and the channel has a
+ * webhook, without which no delivery is heard of.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,6 +33,8 @@
 
 PG_FUNCTION_INFO_V1(line_notify_check_channel);
 
+#define WEBHOOK_ENDPOINT	"/v2/bot/channel/webhook/endpoint"
+
 /* what LINE answers to these questions is below 1 kB, a token below 4 kB */
 #define MAX_ANSWER		8192
 
@@ -52,6 +55,7 @@ static bool get_token(Check *check, char *authorization, size_t room);
 static bool get(Check *check, const char *path, const char *authorization,
 				HttpResult *res);
 static void check_webhook_secret(Check *check);
+static void check_webhook_endpoint(Check *check, const char *authorization);
 
 Datum
 line_notify_check_channel(PG_FUNCTION_ARGS)
@@ -138,6 +142,7 @@ line_notify_check_channel(PG_FUNCTION_ARGS)
 				tell(check, kinds[i].step, true,
 					 "LINE answers questions about them; no message was sent",
 					 NULL);
+		check_webhook_endpoint(check, authorization);
 	}
 	explicit_bzero(authorization, LN_TOKEN_SIZE + 64);
 	destroy_client(check);
@@ -234,6 +239,7 @@ get(Check *check, const char *path, const char *authorization, HttpResult *res)
 	HttpRequest req;
 	char		why[200];
 	const char *step = strcmp(path, "/v2/bot/info") == 0 ? "account"
+	: strcmp(path, WEBHOOK_ENDPOINT) == 0 ? "webhook endpoint"
 	: strstr(path, "templated") != NULL
 	? "template messages"
 	: "flexible messages";
@@ -248,6 +254,12 @@ get(Check *check, const char *path, const char *authorization, HttpResult *res)
 		return false;
 	if (res->status == 200)
 		return true;
+	if (res->status == 404 && strcmp(path, WEBHOOK_ENDPOINT) == 0)
+	{
+		tell(check, step, false, "the channel has none: no delivery event comes",
+			 "Set the address of the receiver as webhook URL in LINE's console, and switch \"Use webhook\" on.");
+		return false;
+	}
 	ln_line_error_text(res->body, res->body_len, why, sizeof(why));
 	if (res->status == 401)
 		hint =
@@ -388,4 +400,28 @@ check_webhook_secret(Check *check)
 		 secret ? "it is set" : psprintf("it cannot be read: %s", err), NULL);
 	if (secret != NULL)
 		explicit_bzero(secret, strlen(secret));
+}
+
+/* Where does LINE send delivery events to?  Not needed to send. */
+static void
+check_webhook_endpoint(Check *check, const char *authorization)
+{
+	HttpResult	res;
+	char		address[512];
+	char		active[8];
+
+	if (!get(check, WEBHOOK_ENDPOINT, authorization, &res))
+		return;
+	if (!ln_line_json_member(res.body, res.body_len, "endpoint", address,
+							 sizeof(address)) || address[0] == '\0')
+		strlcpy(address, "an address that is not understood", sizeof(address));
+	if (ln_line_json_member(res.body, res.body_len, "active", active,
+							sizeof(active)) && strcmp(active, "true") == 0)
+		tell(check, "webhook endpoint", true,
+			 psprintf("LINE sends delivery events to %s", address), NULL);
+	else
+		tell(check, "webhook endpoint", false,
+			 psprintf("it is %s, and switched off: no delivery event comes",
+					  address),
+			 "Switch \"Use webhook\" on in LINE's console.");
 }

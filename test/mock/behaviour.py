@@ -321,6 +321,13 @@ class LineApi:
             "displayName": channel.name, "chatMode": "bot",
             "markAsReadMode": "auto"})
 
+    def webhook_endpoint(self, request, channel):
+        webhook = self.config["webhook"]
+        if not webhook["url"]:
+            return message(404, "Not found")
+        return json_answer(200, {"endpoint": webhook["url"],
+                                 "active": webhook["mode"] != "off"})
+
     def quota(self, request, channel):
         if channel.quota is None:
             return json_answer(200, {"type": "none"})
@@ -353,6 +360,8 @@ ROUTES = {
     UNIT_USAGE: ("GET", True, LineApi.unit_usage),
     UNIT_NAMES: ("GET", True, LineApi.unit_names),
     "/v2/bot/info": ("GET", True, LineApi.bot_info),
+    "/v2/bot/channel/webhook/endpoint":
+        ("GET", True, LineApi.webhook_endpoint),
     "/v2/bot/message/quota": ("GET", True, LineApi.quota),
     "/v2/bot/message/quota/consumption":
         ("GET", True, LineApi.quota_consumption),

@@ -35,7 +35,7 @@ DEFAULTS = {
     "token_length": 240,
     "webhook": {
         "mode": "queue",            # queue | spool | post | off
-        "url": None,                # for post
+        "url": None,                # for post; what LINE says is set
         "ca_file": None,            # for an https URL
         "delay": 0.0,               # seconds from acceptance to the event
         "gather": 0.0,              # wait so long for more events to batch

@@ -20,20 +20,27 @@ sub steps { return sql("SELECT step || ' ' || ok FROM line_notify.check_channel(
 sub fault { return sql("SELECT step || ': ' || detail FROM line_notify.check_channel('shop') WHERE NOT ok"); }
 sub credential { sql("SELECT line_notify.set_credential('shop', $_[0])"); }
 
+$sim->config(webhook => { url => 'https://shop.example.com/line' });
 sql('CREATE EXTENSION line_notify');
 sql("SELECT line_notify.create_channel('shop', api_base => '" . $sim->url . "', line_channel_id => '$id')");
 is(steps(), "webhook secret false\ncredential false", 'nothing is set');
 credential("'channel_secret', '$secret'");
 
 credential("'access_token', 'line-sim-token'");
-is(steps(), "webhook secret true\ncredential true\nconnection true\naccount true\ntemplate messages true\nflexible messages true",
+is(steps(), "webhook secret true\ncredential true\nconnection true\naccount true\ntemplate messages true\nflexible messages true\nwebhook endpoint true",
 	'all is well with an access token');
+like(sql("SELECT detail FROM line_notify.check_channel('shop') WHERE step = 'webhook endpoint'"), qr{^LINE sends delivery events to https://shop\.example\.com/line$}, 'the webhook is named');
+$sim->config(webhook => { mode => 'off' });
+like(fault(), qr{^webhook endpoint: it is https://shop\.example\.com/line, and switched off}, 'one that is switched off');
+$sim->config(webhook => { mode => 'queue', url => undef });
+like(fault(), qr/^webhook endpoint: the channel has none/, 'none is set');
+$sim->config(webhook => { url => 'https://shop.example.com/line' });
 credential("'access_token', 'wrong-token-wrong-token-wrong-token-wrong'");
 like(fault(), qr/^account: LINE answered 401: Authentication failed/, 'a wrong token');
 unlike(sql("SELECT * FROM line_notify.check_channel('shop')"), qr/wrong-token/, 'is not shown');
 
 credential("'client_secret', '$secret'");
-is(steps(), "webhook secret true\ncredential true\nconnection true\ntoken true\naccount true\ntemplate messages true\nflexible messages true",
+is(steps(), "webhook secret true\ncredential true\nconnection true\ntoken true\naccount true\ntemplate messages true\nflexible messages true\nwebhook endpoint true",
 	'all is well with a channel secret');
 credential("'client_secret', 'nonsense'");
 like(fault(), qr/^token: the token endpoint answered 400: invalid_client/, 'a wrong channel secret');
@@ -54,6 +61,7 @@ my $dir = File::Temp->newdir;
 system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost "
 	. "-keyout $dir/key.pem -out $dir/cert.pem 2>/dev/null") == 0 or die;
 my $tls = LineNotify::Sim->start(tls => [ "$dir/cert.pem", "$dir/key.pem" ]);
+$tls->config(webhook => { url => 'https://shop.example.com/line' });
 sql("SELECT line_notify.alter_channel('shop', api_base => 'https://localhost:" . $tls->port . "')");
 like(fault(), qr/^connection: TLS: /, 'a certificate that nobody vouches for');
 sql("SELECT line_notify.alter_channel('shop', ca_file => '$dir/cert.pem')");
@@ -70,7 +78,7 @@ my ($rc, $out, $err) = $node->psql('postgres',
 	"SET statement_timeout = '300ms'; SELECT * FROM line_notify.check_channel('shop')");
 like($err, qr/statement timeout/, 'it can be cancelled');
 $sim->listen('on');
-is(steps() =~ tr/\n//, 6, 'and works afterwards');
+is(steps() =~ tr/\n//, 7, 'and works afterwards');
 
 ($rc, $out, $err) = $node->psql('postgres', "SELECT * FROM line_notify.check_channel('nil')");
 like($err, qr/channel "nil" does not exist/, 'no such channel');
