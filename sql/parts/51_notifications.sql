@@ -218,7 +218,11 @@ COMMENT ON COLUMN line_notify.batches.eta IS 'when the rest will be sent at this
 
 CREATE VIEW line_notify.attempts WITH (security_barrier) AS
 WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v)
-SELECT a.id, a.attempt, a.started_at, a.ended_at, a.outcome, a.http_status, a.request_id, a.error, a.ended_as,
+-- numbered here: what LINE told to wait, and redrive(), do not count for max_attempts
+SELECT t.id, (row_number() OVER (PARTITION BY t.id ORDER BY t.last, t.ended_at, t.token))::integer AS attempt,
+	   t.started_at, t.ended_at, t.outcome, t.http_status, t.request_id, t.error, t.ended_as, t.traceparent
+FROM (
+SELECT a.id, 0 AS last, a.token, a.started_at, a.ended_at, a.outcome, a.http_status, a.request_id, a.error, a.ended_as,
 	   coalesce((SELECT o.traceparent FROM line_notify.outbox o WHERE o.id = a.id),
 				(SELECT h.traceparent FROM line_notify.history h WHERE h.id = a.id)) AS traceparent
 FROM me, line_notify.attempt_log a
@@ -226,17 +230,17 @@ WHERE me.everything
    OR EXISTS (SELECT FROM line_notify.outbox o WHERE o.id = a.id AND o.channel = ANY (me.channels))
    OR EXISTS (SELECT FROM line_notify.history h WHERE h.id = a.id AND h.channel = ANY (me.channels))
 UNION ALL
-SELECT h.id, h.attempts, h.sent_at, h.ended_at, h.outcome, h.http_status, h.request_id, h.error, NULL, h.traceparent
+SELECT h.id, 1, h.token, h.sent_at, h.ended_at, h.outcome, h.http_status, h.request_id, h.error, NULL, h.traceparent
 FROM me, line_notify.history h
 WHERE h.outcome IS NOT NULL
   AND (me.everything OR h.channel = ANY (me.channels))
 UNION ALL
 -- answered, and not recorded yet
-SELECT s.id, s.attempt, s.sent_at, s.ended_at, s.outcome, nullif(s.http_status, 0)::smallint, nullif(s.request_id, ''), nullif(s.error, ''), NULL,
+SELECT s.id, 2, s.token, s.sent_at, s.ended_at, s.outcome, nullif(s.http_status, 0)::smallint, nullif(s.request_id, ''), nullif(s.error, ''), NULL,
 	   o.traceparent
 FROM me, line_notify.set_aside s, LATERAL jsonb_to_record(s.message) AS o(channel text, traceparent text)
 WHERE s.logged
-  AND (me.everything OR o.channel = ANY (me.channels));
+  AND (me.everything OR o.channel = ANY (me.channels))) t;
 COMMENT ON VIEW line_notify.attempts IS 'Every finished attempt to send a message';
 COMMENT ON COLUMN line_notify.attempts.ended_as IS 'the message had ended with this attempt, before redrive() gave it another life';
 

@@ -84,7 +84,7 @@ COMMENT ON COLUMN line_notify.notifications.delivered_at IS 'LINE''s own time of
 COMMENT ON COLUMN line_notify.notifications.error IS 'why it waits or how it ended; no personal data';
 
 COMMENT ON COLUMN line_notify.attempts.id IS 'id of the message';
-COMMENT ON COLUMN line_notify.attempts.attempt IS 'number of the attempt';
+COMMENT ON COLUMN line_notify.attempts.attempt IS 'number of the attempt, from 1 for each message; with id, a key';
 COMMENT ON COLUMN line_notify.attempts.started_at IS 'when its request began';
 COMMENT ON COLUMN line_notify.attempts.ended_at IS 'when its answer came, or it was given up';
 COMMENT ON COLUMN line_notify.attempts.outcome IS 'what it came to: accepted, unreachable, refused, throttled, server_error, not_sent, ambiguous, ...';

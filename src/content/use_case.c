@@ -850,7 +850,6 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars,
 	int			n_picked = 0;
 	bool		ambiguous = false;
 	bool		disagree = false;
-	bool		slip = false;	/* of the finger */
 	int			row;
 	StringInfoData hint;
 	char	   *quoted;
@@ -888,11 +887,9 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars,
 
 	/* else which ones are near, in writing or in what they mean? */
 	if (n_picked == 0 && nchars > 0)
-	{
 		n_picked = pick_by_distance(chars, nchars, true, picked, n_picked);
-		slip = n_picked > 0;
-	}
-	if (!ambiguous && !disagree && !slip && utf8 != NULL)
+	/* a sign of four is a word of its own as often as a slip */
+	if (!ambiguous && !disagree && utf8 != NULL)
 		n_picked = pick_by_words(chars, nchars, utf8, utf8len, picked,
 								 n_picked);
 	if (n_picked == 0 && nchars > 0)

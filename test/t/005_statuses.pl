@@ -48,6 +48,8 @@ for my $case ([ 429, {} ], [ 429, { 'Retry-After' => 1 } ], [ 503, { 'Retry-Afte
 	my @r = $sim->requests(path => 'send');
 	is(scalar(@r), 2, 'two requests');
 	isnt($r[0]{tag}, $r[1]{tag}, 'each with a tag of its own');
+	is($node->safe_psql('postgres', "SELECT string_agg(a.attempt || ' ' || a.outcome, ', ' ORDER BY a.attempt) FROM line_notify.attempts a JOIN line_notify.notifications m USING (id) WHERE m.reference = 'ref $n'"),
+		'1 throttled, 2 accepted', 'and a number of its own');
 }
 
 # an answer that is not about the message: a short run of it stops the others,
