@@ -58,19 +58,27 @@ ln_outbox_set_back(int64 home, int64 by_us, int64 *after, int limit)
 	/*
 	 * Whoever named a time of the day means what the clock shows then, so
 	 * send_after stays what it is.  created_at says which rows know already.
+	 * What becomes due earlier is noted first, where standbys have to know;
+	 * see reschedule().
 	 */
 	static LnStatement st = {
 		.name = "set back",
 		.sql =
-		"WITH x AS MATERIALIZED (SELECT o.id FROM line_notify.outbox o"
+		"WITH x AS MATERIALIZED (SELECT o.* FROM line_notify.outbox o"
 		"  WHERE o.id > $3 ORDER BY o.id LIMIT $4 FOR UPDATE SKIP LOCKED),"
+		" n AS MATERIALIZED (SELECT x.id, x.channel, x.due_at,"
+		"  CASE WHEN x.due_at > clock_timestamp() AND x.due_at < 'infinity'"
+		"    AND (x.attempts > 0 OR coalesce(x.send_after, '-infinity') <= x.created_at)"
+		"   THEN greatest(x.due_at - $2 * interval '1 microsecond', clock_timestamp()) ELSE x.due_at END AS new_due"
+		"  FROM x WHERE x.home = $1 AND x.state = 'queued'"
+		"  AND (x.created_at > clock_timestamp() OR x.attempts > 0 AND x.due_at > clock_timestamp())),"
+		" noted AS (INSERT INTO line_notify.unblock (channel, id, due_at)"
+		"  SELECT n.channel, n.id, n.new_due FROM n"
+		"  WHERE n.new_due < n.due_at AND (SELECT line_notify._must_tell_standbys()) RETURNING id),"
 		" u AS (UPDATE line_notify.outbox o SET"
-		"  due_at = CASE WHEN o.due_at > clock_timestamp() AND o.due_at < 'infinity'"
-		"    AND (o.attempts > 0 OR coalesce(o.send_after, '-infinity') <= o.created_at)"
-		"   THEN greatest(o.due_at - $2 * interval '1 microsecond', clock_timestamp()) ELSE o.due_at END,"
+		"  due_at = CASE WHEN o.id IN (SELECT t.id FROM noted t) THEN n.due_at ELSE n.new_due END,"
 		"  created_at = least(o.created_at, clock_timestamp())"
-		"  WHERE o.id = ANY (ARRAY(SELECT x.id FROM x)) AND o.home = $1 AND o.state = 'queued'"
-		"  AND (o.created_at > clock_timestamp() OR o.attempts > 0 AND o.due_at > clock_timestamp()))"
+		"  FROM n WHERE o.id = n.id AND o.id = ANY (ARRAY(SELECT k.id FROM n k)))"
 		" SELECT max(x.id), count(*) FROM x",
 		.nargs = 4,
 		.argtypes = {INT8OID, INT8OID, INT8OID, INT4OID}

@@ -357,6 +357,8 @@ ln_tasks_set_back(int64 by)
 		d->retry_at = ln_set_back(d->retry_at, by);
 	}
 	credential_files_at = ln_set_back(credential_files_at, by);
+	W.drain_until = ln_set_back(W.drain_until, by);
+	ln_worker_forget_bounds();
 	set_back_by += by;
 	set_back_after = PG_INT64_MIN;
 	ln_tasks_by(TASK_SET_BACK, DT_NOBEGIN);
@@ -782,6 +784,7 @@ follow_clock(Run *r)
 	}
 	set_back_by = 0;
 	set_back_after = PG_INT64_MIN;
+	ln_tasks_by(TASK_UNBLOCK, DT_NOBEGIN);
 	ln_worker_forget_bounds();
 	scan_at_once();
 }
