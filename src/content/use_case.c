@@ -677,6 +677,22 @@ find_end(const pg_wchar *hay, int haylen, const pg_wchar *needle, int len)
 	return 0;
 }
 
+/* Is all of it one of the words of the trade, and so no slip of the finger? */
+static bool
+is_word(const pg_wchar *chars, int nchars)
+{
+	for (int i = 0; i < (int) lengthof(use_case_words); i++)
+	{
+		const char *text = use_case_words[i].word;
+		pg_wchar	word[MAX_FORM_CHARS];
+
+		if (fold(text, strlen(text), word, MAX_FORM_CHARS, false) == nchars &&
+			memcmp(word, chars, nchars * sizeof(pg_wchar)) == 0)
+			return true;
+	}
+	return false;
+}
+
 /*
  * What the words of the trade in a text are said for, up to MAX_CANDIDATES:
  * longer words say more, and what scores less than a fifth of the best is
@@ -850,6 +866,7 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars,
 	int			n_picked = 0;
 	bool		ambiguous = false;
 	bool		disagree = false;
+	bool		slip = false;	/* of the finger */
 	int			row;
 	StringInfoData hint;
 	char	   *quoted;
@@ -886,10 +903,12 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars,
 	}
 
 	/* else which ones are near, in writing or in what they mean? */
-	if (n_picked == 0 && nchars > 0)
+	if (n_picked == 0 && nchars > 0 && !is_word(chars, nchars))
+	{
 		n_picked = pick_by_distance(chars, nchars, true, picked, n_picked);
-	/* a sign of four is a word of its own as often as a slip */
-	if (!ambiguous && !disagree && utf8 != NULL)
+		slip = n_picked > 0;
+	}
+	if (!ambiguous && !disagree && !slip && utf8 != NULL)
 		n_picked = pick_by_words(chars, nchars, utf8, utf8len, picked,
 								 n_picked);
 	if (n_picked == 0 && nchars > 0)
