@@ -118,7 +118,7 @@
 /*
  * Connections under way to one origin: each may cost a resolver thread, and
  * the server a handshake.  As many as stand already, within these bounds: on a
- * way where a handshake takes 0.6 s, 400 stand after 3 s, and a server that is
+ * way where a handshake takes 0.6 s, 400 stand after 4 s, and a server that is
  * slow at them is not given thousands to make.
  */
 #define MIN_CONNECTING		32
