@@ -175,9 +175,11 @@ fi
 
 if wanted clients; then
     step "clients: the libraries that applications use"
-    want_packages python3-django python3-sqlalchemy python3-psycopg python3-psycopg2 \
-        ruby-activerecord ruby-pg ruby-rack ruby-webrick php-cli php-pgsql php-doctrine-dbal php-doctrine-orm php-symfony-cache \
-        openjdk-17-jdk-headless libpostgresql-jdbc-java libeclipselink-java \
+    want_packages python3-django python3-flask python3-peewee python3-sqlalchemy python3-psycopg python3-psycopg2 \
+        ruby-activerecord ruby-actionpack ruby-pg ruby-rack ruby-railties ruby-sequel ruby-webrick \
+        php-cli php-pgsql php-doctrine-dbal php-doctrine-orm php-illuminate-database php-symfony-cache \
+        openjdk-17-jdk-headless libpostgresql-jdbc-java libeclipselink-java libhibernate3-java libjavassist-java \
+        libspring-jdbc-java libspring-web-servlet-java libjetty9-java \
         golang-go golang-github-lib-pq-dev golang-github-jackc-pgx-v4-dev golang-github-jinzhu-gorm-dev pgbouncer
     # a library of JavaScript is fetched once, not for every run
     npm_packages "$work/src/test/clients/node"

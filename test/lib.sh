@@ -61,8 +61,16 @@ need_packages() {
     rm -f "$log"
 }
 
-# optional packages: as above, but their absence is not the end
-want_packages() { (need_packages "$@") || say "(not available: $*)"; }
+# optional packages: as above, but their absence is not the end, and one that is
+# not to be had does not keep the others away
+want_packages() {
+    local p
+    (need_packages "$@") && return
+    for p in "$@"; do
+        have_package "$p" || apt-get install -y -q --no-install-recommends "$p" >/dev/null 2>&1 ||
+            say "(not available: $p)"
+    done
+}
 
 # borrow_packages NAME...: their files under $work/borrowed and its programs in the
 # path of as_user, without installing them: no service of theirs starts here

@@ -5,7 +5,7 @@ import django
 from django.conf import settings
 from django.db import DatabaseError, connection, models, transaction
 
-from report import NUMBER, check, error, line, typo
+from report import NUMBER, check, error, line, typo, upsert
 
 line("version", "ok", django.__version__)
 settings.configure(
@@ -91,6 +91,11 @@ try:
         cursor.execute("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES (%s, %s, 'reservation', 't')", [NUMBER, "high"])
 except DatabaseError as e:
     typo(str(e) + repr(e), e.__cause__.diag.message_primary, "`e.__cause__.diag.message_primary` instead of `str(e)`")
+
+row = dict(phone="090-1234-5678", use_case="parcel_delivery", template_key="t", dedup_key=f"django {order.id}")
+upsert("bulk_create(ignore_conflicts)", lambda: Message.objects.bulk_create([Message(**row)], ignore_conflicts=True) != [])
+upsert("get_or_create()", lambda: Message.objects.get_or_create(dedup_key=row["dedup_key"], defaults=row)[0].id == message.id)
+upsert("update_or_create()", lambda: Message.objects.update_or_create(dedup_key=row["dedup_key"], defaults={"priority": 4})[0].id == message.id)
 
 message.delete()
 check("cancel", Message.objects.get(reference=str(order.id)).state == "cancelled")

@@ -32,6 +32,8 @@ def rows(text):
         cells = [c.strip() for c in x.split("|")[1:-1]]
         if len(cells) in (10, 6) and cells[0] not in ("", "---"):
             found[re.sub(r" [v\d.]+\S*$", "", cells[0]), len(cells)] = cells[1:]
+        elif len(cells) == 3 and cells[1].startswith("`"):
+            found[cells[0], cells[1]] = cells[2:]
     return found
 
 

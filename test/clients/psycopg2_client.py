@@ -4,7 +4,7 @@ import io
 import psycopg2
 from psycopg2.extras import Json, execute_values
 
-from report import NUMBER, check, error, line, typo
+from report import NUMBER, check, error, line, typo, upsert
 
 line("version", "ok", psycopg2.__version__.split()[0])
 conn = psycopg2.connect("")
@@ -57,6 +57,31 @@ try:
         cur.execute("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES (%s, %s, 'reservation', 't')", [NUMBER, "high"])
 except psycopg2.Error as e:
     typo(str(e) + repr(e), e.diag.message_primary, "`e.diag.message_primary` instead of `str(e)`")
+
+def execute(sql):
+    with conn:
+        cur.execute(sql, [f"psycopg2 {order_id}"])
+        return cur.fetchone()
+
+
+insert = "INSERT INTO line_notify.messages (phone, use_case, template_key, dedup_key) VALUES ('090-1234-5678', 'parcel_delivery', 't', %s) "
+upsert("ON CONFLICT DO NOTHING", lambda: execute(insert + "ON CONFLICT DO NOTHING RETURNING id") == (message_id,))
+upsert("ON CONFLICT (dedup_key) DO UPDATE", lambda: execute(insert + "ON CONFLICT (dedup_key) DO UPDATE SET priority = 4"))
+
+
+def merge():
+    try:
+        with conn:
+            cur.execute("""MERGE INTO line_notify.messages m USING (SELECT %s::text AS key) x ON m.dedup_key = x.key
+                WHEN MATCHED THEN UPDATE SET priority = 4
+                WHEN NOT MATCHED THEN INSERT (phone, use_case, template_key, dedup_key) VALUES ('090-1234-5678', 'parcel_delivery', 't', x.key)""",
+                        [f"psycopg2 {order_id}"])
+        return True
+    except psycopg2.Error:
+        return False
+
+
+line("upsert", "refused before PostgreSQL 17" if merge() == (conn.server_version >= 170000) else "FAIL", "MERGE")
 
 with conn:
     cur.execute("UPDATE line_notify.messages SET priority = 5 WHERE id = %s", [message_id])

@@ -21,3 +21,15 @@ function typo($plain, $hidden, $how)
     foreach ([['typo', $plain, ''], ['typo hidden', $hidden, $how]] as [$check, $words, $detail])
         line($check, str_contains(preg_replace('/\D/', '', $words), '87654321') ? 'shows' : 'does not show', $detail);
 }
+
+// what comes of a library's call that would insert or update
+function upsert($call, $try)
+{
+    try {
+        $result = $try() ? 'ok' : 'FAIL';
+    } catch (Exception $e) {
+        preg_match('/SQLSTATE\[(\w+)\]/', $e->getMessage(), $found);
+        $result = $found[1] ?? get_class($e);
+    }
+    line('upsert', $result, $call);
+}

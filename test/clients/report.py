@@ -27,3 +27,16 @@ def typo(plain, hidden, how):
     """Another column is wrong: does what a logger prints show the number?  What to print instead?"""
     for check_, words, detail in (("typo", plain, ""), ("typo hidden", hidden, how)):
         line(check_, "shows" if DIGITS in "".join(c for c in words if c.isdigit()) else "does not show", detail)
+
+
+def upsert(call, attempt):
+    """What comes of a library's call that would insert or update?"""
+    try:
+        result = "ok" if attempt() is not False else "FAIL"
+    except Exception as e:      # noqa: BLE001
+        result = type(e).__name__
+        while e is not None:
+            code = getattr(e, "sqlstate", None) or getattr(e, "pgcode", None) or getattr(getattr(e, "orig", None), "pgcode", None)
+            result = code or result
+            e = e.__cause__ or e.__context__
+    line("upsert", result, call)

@@ -4,7 +4,8 @@
 #
 #   bash test/check.sh clients                 all that can be had here
 #   bash test/check.sh clients:django,knex     these
-#   WRITE=1 bash test/check.sh clients         writes the table into doc/clients.md
+#
+# The tables for doc/clients.md are left in clients.table of the work directory.
 #
 # Called by check.sh, with a server in PGHOST and PGPORT.  Each client is a
 # program of its own that says what it tried, one line each: check, result,
@@ -22,11 +23,15 @@ clients='psycopg2|psycopg2|python3 psycopg2_client.py
 psycopg|psycopg 3|python3 psycopg3_client.py
 sqlalchemy|SQLAlchemy|python3 sqlalchemy_client.py
 django|Django|python3 django_client.py
+peewee|Peewee|python3 peewee_client.py
 activerecord|ActiveRecord|ruby activerecord.rb
+sequel|Sequel|ruby sequel.rb
 pdo|PHP PDO|php pdo.php
 doctrine|Doctrine DBAL|php doctrine.php
+eloquent|Eloquent (Laravel)|php eloquent.php
 jdbc|JDBC|java.sh Jdbc
 jpa|JPA (EclipseLink)|java.sh Jpa
+hibernate|Hibernate|java.sh Hibernate
 pq|Go lib/pq|go.sh pq
 pgx|Go pgx|go.sh pgx
 gorm|GORM|go.sh gorm
@@ -37,23 +42,27 @@ typeorm|TypeORM|node.sh typeorm_client.js
 drizzle|Drizzle|node.sh drizzle_client.js
 prisma|Prisma|node.sh prisma_client.js
 session-pool|psycopg2 by pgbouncer, session mode|pgbouncer.sh session python3 psycopg2_client.py
-transaction-pool|psycopg2 by pgbouncer, transaction mode|pgbouncer.sh transaction python3 psycopg2_client.py'
+transaction-pool|psycopg2 by pgbouncer, transaction mode|pgbouncer.sh transaction python3 psycopg2_client.py
+statement-pool|psycopg2 by pgbouncer, statement mode|pgbouncer.sh statement python3 statement_pool.py'
 
 # a bot that has the webhook URL, and hands on what it gets
 bot_checks=("event kept" "bot gets it" "redelivery" "bad signature" "database away")
 bots='express|Express, @line/bot-sdk|bots/run.sh node express.js
-django-bot|Django|bots/run.sh python3 django_bot.py
+django-bot|Django|bots/run.sh python3 django_bot.py django
+flask-bot|Flask|bots/run.sh python3 flask_bot.py flask
 php-bot|PHP|bots/run.sh php bot.php
 java-bot|Java|bots/run.sh java Bot.java
+spring-bot|Spring MVC|bots/run.sh java Spring.java
 go-bot|Go|bots/run.sh go bot.go
-rack|Ruby, Rack|bots/run.sh ruby rack.rb'
+rails-bot|Rails|bots/run.sh ruby rails.rb action_controller/railtie
+rack|Ruby, Rack|bots/run.sh ruby rack.rb rack'
 
 psql -X -q -v ON_ERROR_STOP=1 -f setup.sql || exit 1
 n=0
 names=("$@")
 # try CLIENTS CHECK...: runs them, and adds a row for each to the table of $table
 try() {
-local clients=$1 name title command status bad row r c
+local clients=$1 name title command status bad row r c missing
 shift
 while IFS='|' read -r name title command; do
     [ ${#names[@]} -eq 0 ] || [[ " ${names[*]} " == *" $name "* ]] || continue
@@ -62,6 +71,11 @@ while IFS='|' read -r name title command; do
     # shellcheck disable=SC2086
     PGUSER=app timeout "${CLIENT_SECONDS:-120}" $command >"$out/$name" 2>"$out/$name.err" </dev/null
     status=$?
+    # a library that is not installed: no fault of ours
+    if [ $status -ne 0 ] && missing=$(grep -m1 -oE "No module named '[^']+'|cannot load such file -- [^ ]+|could not find driver|Class \"(Doctrine|Illuminate)[^\"]+\" not found" "$out/$name.err"); then
+        echo "$missing" >>"$out/$name.err"
+        status=77
+    fi
     if [ $status -eq 77 ]; then
         echo "ok $n - $name # SKIP $(tail -1 "$out/$name.err")"
         continue
@@ -81,6 +95,10 @@ while IFS='|' read -r name title command; do
         echo "| $title | $(get typo) | $how |" >>"$out/typos"
         case $(get "typo hidden") in "does not show") ;; *) bad+=("typo hidden") ;; esac
     fi
+    # each client once, not through each pooler
+    case $command in *pgbouncer*) ;; *)
+        awk -F '\t' -v t="$title" '$1 == "upsert" { printf "| %s | `%s` | %s |\n", t, $3, $2 }' "$out/$name" >>"$out/table.upsert" ;;
+    esac
     if [ $status -eq 0 ] && [ ${#bad[@]} -eq 0 ]; then
         echo "ok $n - $name"
     else
@@ -99,6 +117,7 @@ head_of() { printf '| |'; printf ' %s |' "$@"; printf '\n|---|'; printf -- '---|
 touch "$out/whole"
 [ ! -e "$out/table.clients" ] || { head_of "${checks[@]}"; cat "$out/table.clients"; } >>"$out/whole"
 [ ! -e "$out/table.bots" ] || { echo; head_of "${bot_checks[@]}"; cat "$out/table.bots"; } >>"$out/whole"
+[ ! -s "$out/table.upsert" ] || { printf '\n| | to insert or update | what comes of it |\n|---|---|---|\n'; cat "$out/table.upsert"; } >>"$out/whole"
 sed 's/^/# /' "$out/whole"
 [ -z "${TABLE:-}" ] || cp "$out/whole" "$TABLE"
 if [ -e "$out/typos" ]; then

@@ -3,9 +3,10 @@ import os
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session, declarative_base
 
-from report import NUMBER, check, error, line, typo
+from report import NUMBER, check, error, line, typo, upsert
 
 line("version", "ok", sa.__version__)
 
@@ -95,6 +96,27 @@ for hide in (False, True):
         words = e.orig.diag.message_primary
 typo(texts[0], words, "`e.orig.diag.message_primary` instead of `str(e)`"
      + (", which shows it also with `hide_parameters=True`" if "87654321" in "".join(c for c in texts[1] if c.isdigit()) else "; or `hide_parameters=True`"))
+
+row = dict(phone="090-1234-5678", use_case="parcel_delivery", template_key="t", dedup_key=f"sqlalchemy {order_id}")
+
+
+def execute(statement):
+    with engine.begin() as c:
+        return c.execute(statement)
+
+
+def merge():
+    with Session(engine) as session, session.begin():
+        session.merge(Message(id=message_id, priority=4))
+    with Session(engine) as session:
+        return session.get(Message, message_id).priority == 4
+
+
+upsert("insert().on_conflict_do_nothing()",
+       lambda: execute(pg_insert(Message.__table__).values(row).on_conflict_do_nothing().returning(Message.id)).scalar() == message_id)
+upsert("insert().on_conflict_do_update()",
+       lambda: execute(pg_insert(Message.__table__).values(row).on_conflict_do_update(index_elements=["dedup_key"], set_={"priority": 4})))
+upsert("Session.merge()", merge)
 
 with Session(engine) as session, session.begin():
     session.delete(session.get(Message, message_id))

@@ -13,8 +13,18 @@ case $1 in
         set -- "$dir/bot" ;;
     java)
         command -v javac >/dev/null && [ -e /usr/share/java/postgresql.jar ] || { echo "no JDK, or no driver" >&2; exit 77; }
-        javac -nowarn -d "$dir" "$2" >&2 || exit 1
-        set -- java -XX:TieredStopAtLevel=1 -cp "$dir:/usr/share/java/postgresql.jar" "${2%.java}" ;;
+        path=/usr/share/java/postgresql.jar
+        if [ "$2" = Spring.java ]; then
+            for j in spring3-core spring3-beans spring3-context spring3-aop spring3-expression spring3-transaction spring3-jdbc spring3-web \
+                spring3-web.servlet jcl-over-slf4j slf4j-api slf4j-nop jetty9-server jetty9-servlet jetty9-security jetty9-http jetty9-io jetty9-util servlet-api; do
+                [ -e /usr/share/java/$j.jar ] || { echo "no $j.jar" >&2; exit 77; }
+                path+=:/usr/share/java/$j.jar
+            done
+        fi
+        javac -nowarn -cp "$path" -d "$dir" Bot.java "$2" >&2 || exit 1
+        set -- java -XX:TieredStopAtLevel=1 -cp "$dir:$path" "${2%.java}" ;;
+    ruby) ruby -e 'require ARGV[0]' "${3:-json}" 2>/dev/null || { echo "no $3 for Ruby" >&2; exit 77; }; set -- "$1" "$2" ;;
+    python3) python3 -c "import ${3:-json}" 2>/dev/null || { echo "no $3 for Python" >&2; exit 77; }; set -- "$1" "$2" ;;
     *) command -v "$1" >/dev/null || { echo "no $1" >&2; exit 77; } ;;
 esac
 serve() { # port, port of the database

@@ -96,6 +96,10 @@ func main() {
 	}
 	typo(db.Exec("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES (?, 'high', 'reservation', 't')", "090-8765-4321").Error)
 
+	key := Message{Phone: text("090-1234-5678"), UseCase: "parcel_delivery", TemplateKey: "t", DedupKey: text("gorm ", order.ID)}
+	upsert("FirstOrCreate()", db.Where(Message{DedupKey: key.DedupKey}).Attrs(key).FirstOrCreate(&Message{}).Error)
+	upsert("Assign().FirstOrCreate()", db.Where(Message{DedupKey: key.DedupKey}).Assign(Message{Priority: 4}).FirstOrCreate(&Message{}).Error)
+
 	must(db.Delete(&fresh).Error)
 	must(db.First(&got, message.ID).Error)
 	check("cancel", *got.State == "cancelled")

@@ -47,3 +47,12 @@ func must(err error) {
 		os.Exit(1)
 	}
 }
+
+// what comes of a library's call that would insert or update
+func upsert(call string, err error) {
+	if err != nil {
+		line("upsert", err.Error(), call)
+	} else {
+		line("upsert", "ok", call)
+	}
+}

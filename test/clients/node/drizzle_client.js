@@ -3,7 +3,7 @@ const { Pool } = require('pg');
 const { drizzle } = require('drizzle-orm/node-postgres');
 const { pgSchema, pgTable, bigint, text, jsonb, smallint } = require('drizzle-orm/pg-core');
 const { eq, and, sql } = require('drizzle-orm');
-const { line, check, error, typo } = require('./report');
+const { line, check, error, typo, upsert } = require('./report');
 
 const orders = pgTable('orders', { id: bigint('id', { mode: 'number' }).generatedByDefaultAsIdentity(), phone: text('phone') });
 const messages = pgSchema('line_notify').table('messages', {
@@ -55,6 +55,12 @@ async function main() {
   }
   await typo(() => db.execute(sql`INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES (${'090-8765-4321'}, 'high', 'reservation', 't')`),
     (e) => e.cause.message, '`e.cause.message` instead of `e.message`');
+
+  const key = row(`drizzle ${order.id}`);
+  await upsert('onConflictDoNothing()', async () =>
+    (await db.insert(messages).values(key).onConflictDoNothing().returning())[0].id === message.id);
+  await upsert('onConflictDoUpdate()', () =>
+    db.insert(messages).values(key).onConflictDoUpdate({ target: messages.dedupKey, set: { priority: 4 } }));
 
   await db.delete(messages).where(eq(messages.id, message.id));
   check('cancel', (await db.select().from(messages).where(eq(messages.id, message.id)))[0].state === 'cancelled');

@@ -1,5 +1,5 @@
 // knex
-const { line, check, error, typo } = require('./report');
+const { line, check, error, typo, upsert } = require('./report');
 
 async function main() {
   line('version', 'ok', require('knex/package.json').version);
@@ -41,6 +41,10 @@ async function main() {
     error(`${e.message} ${e.hint}`, JSON.stringify(e));
   }
   await typo(() => messages(knex).insert({ phone: '090-8765-4321', priority: 'high', use_case: 'reservation', template_key: 't' }), (e) => e.message, '–');
+
+  await upsert('onConflict().ignore()', async () =>
+    (await messages(knex).insert(row(`knex ${order.id}`)).onConflict().ignore().returning('id'))[0].id === message.id);
+  await upsert("onConflict('dedup_key').merge()", () => messages(knex).insert(row(`knex ${order.id}`)).onConflict('dedup_key').merge());
 
   await messages(knex).where({ id: message.id }).update({ priority: 5 });
   await messages(knex).where({ id: message.id }).delete();

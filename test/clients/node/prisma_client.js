@@ -1,7 +1,7 @@
 // Prisma, with its adapter for node-postgres
 const { PrismaPg } = require('@prisma/adapter-pg');
 const { PrismaClient } = require('./generated');
-const { line, check, error, typo } = require('./report');
+const { line, check, error, typo, upsert } = require('./report');
 
 async function main() {
   line('version', 'ok', require('@prisma/client/package.json').version);
@@ -43,6 +43,11 @@ async function main() {
   }
   await typo(() => prisma.message.create({ data: { phone: '090-8765-4321', priority: 'high', useCase: 'reservation', templateKey: 't' } }),
     (e) => e.message.trim().split('\n').pop(), 'the last line of `e.message`');
+
+  const key = row(`prisma ${order.id}`);
+  await upsert('createMany({ skipDuplicates })', () => prisma.message.createMany({ data: [key], skipDuplicates: true }));
+  await upsert('upsert({ where: { id } })', async () =>
+    (await prisma.message.upsert({ where: { id: message.id }, create: key, update: { priority: 4 } })).priority === 4);
 
   await prisma.message.delete({ where: { id: message.id } });
   check('cancel', (await prisma.message.findUnique({ where: { id: message.id } })).state === 'cancelled');

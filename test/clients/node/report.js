@@ -18,4 +18,15 @@ async function typo(run, hidden, how) {
     line('typo hidden', said(hidden(e)), how);
   }
 }
-module.exports = { line, check, error, typo };
+// what comes of a library's call that would insert or update
+async function upsert(call, attempt) {
+  let result;
+  try {
+    result = (await attempt()) === false ? 'FAIL' : 'ok';
+  } catch (e) {
+    const found = e.code && /^[0-9A-Z]{5}$/.test(e.code) ? e : e.original || e.driverError || e.cause || e;
+    result = found.originalCode || found.code || found.name;
+  }
+  line('upsert', result, call);
+}
+module.exports = { line, check, error, typo, upsert };

@@ -1,6 +1,6 @@
 // Sequelize
 const { Sequelize, DataTypes } = require('sequelize');
-const { line, check, error, typo } = require('./report');
+const { line, check, error, typo, upsert } = require('./report');
 
 async function main() {
   line('version', 'ok', require('sequelize/package.json').version);
@@ -51,6 +51,14 @@ async function main() {
   }
   await typo(() => sequelize.query("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES ($1, 'high', 'reservation', 't')", { bind: ['090-8765-4321'] }),
     (e) => e.original.message, '`e.original.message` instead of `e`, which carries `parameters`');
+
+  const key = row(`sequelize ${order.id}`);
+  await upsert('findOrCreate()', async () =>
+    (await Message.findOrCreate({ where: { dedup_key: key.dedup_key }, defaults: key }))[0].id === message.id);
+  await upsert('bulkCreate({ ignoreDuplicates })', () => Message.bulkCreate([key], { ignoreDuplicates: true }));
+  await upsert('bulkCreate({ updateOnDuplicate })', () =>
+    Message.bulkCreate([key], { updateOnDuplicate: ['priority'], conflictAttributes: ['dedup_key'] }));
+  await upsert('upsert()', () => Message.upsert(key, { conflictFields: ['dedup_key'] }));
 
   await got.destroy();
   check('cancel', (await Message.findByPk(message.id)).state === 'cancelled');

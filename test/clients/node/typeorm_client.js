@@ -1,7 +1,7 @@
 // TypeORM
 require('reflect-metadata');
 const { DataSource, EntitySchema } = require('typeorm');
-const { line, check, error, typo } = require('./report');
+const { line, check, error, typo, upsert } = require('./report');
 
 const text = { type: 'text', nullable: true };
 const Order = new EntitySchema({
@@ -64,6 +64,10 @@ async function main() {
   }
   await typo(() => db.query("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES ($1, 'high', 'reservation', 't')", ['090-8765-4321']),
     (e) => e.driverError.message, '`e.driverError.message` instead of `e`, which carries `parameters`');
+
+  const key = row(`typeorm ${order.id}`);
+  await upsert('insert().orIgnore()', () => messages.createQueryBuilder().insert().values(key).orIgnore().execute());
+  await upsert("upsert(…, ['dedup_key'])", () => messages.upsert(key, ['dedup_key']));
 
   await messages.delete({ id: message.id });
   check('cancel', (await messages.findOneBy({ id: message.id })).state === 'cancelled');
