@@ -69,5 +69,20 @@ upsert('insert_all()') { MessageRow.insert_all([row], returning: %w[id]).rows ==
 upsert('create_or_find_by!()') { Message.create_with(row.except(:dedup_key)).create_or_find_by!(dedup_key: row[:dedup_key]).id == message.id }
 upsert('upsert_all(unique_by: :dedup_key)') { MessageRow.upsert_all([row], unique_by: :dedup_key) }
 
+Message.connection.execute("SELECT expire(#{ids[0]})")
+fallback = {}
+
+# outcomes wait: line_notify.notify_outcomes = 'outcomes' in the server
+Message.connection.execute('LISTEN outcomes')
+# a job: outcomes are gone when this commits, so act inside of the transaction
+Message.transaction do
+  Message.connection.select_all('SELECT id, state, reference FROM line_notify.take_outcomes(100)').each do |outcome|
+    fallback[outcome['id']] = outcome['state']
+  end
+end
+
+Message.connection.execute('NOTIFY outcomes')
+check('job', fallback[ids[0]] == 'expired' && Message.connection.raw_connection.wait_for_notify(10) == 'outcomes', fallback)
+
 message.destroy!
 check('cancel', Message.find(message.id).state == 'cancelled')

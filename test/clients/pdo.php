@@ -58,3 +58,17 @@ $db->prepare('UPDATE line_notify.messages SET priority = 5 WHERE id = ?')->execu
 $db->prepare('DELETE FROM line_notify.messages WHERE id = ?')->execute([$id]);
 $read->execute([$id]);
 check('cancel', $read->fetchColumn() === 'cancelled');
+
+$db->query("SELECT expire($ids[0])");
+$fallback = [];
+
+// outcomes wait: line_notify.notify_outcomes = 'outcomes' in the server
+$db->exec('LISTEN outcomes');
+// a job: outcomes are gone when this commits, so act inside of the transaction
+$db->beginTransaction();
+foreach ($db->query('SELECT id, state, reference FROM line_notify.take_outcomes(100)') as $outcome)
+    $fallback[$outcome['id']] = $outcome['state'];
+$db->commit();
+
+$db->exec('NOTIFY outcomes');
+check('job', ($fallback[$ids[0]] ?? '') === 'expired' && $db->pgsqlGetNotify(PDO::FETCH_ASSOC, 10000)['message'] === 'outcomes', json_encode($fallback));

@@ -64,9 +64,21 @@ with conn.transaction():
 state, = conn.execute("SELECT state FROM line_notify.messages WHERE id = %s", [message_id]).fetchone()
 check("cancel", state == "cancelled", state)
 
+fallback = []
+with conn.transaction():
+    conn.execute("SELECT expire(%s)", [ids[0]])
+
+# outcomes wait: line_notify.notify_outcomes = 'outcomes' in the server
+conn.execute("LISTEN outcomes")
+conn.commit()       # it listens from then on
 # a job: outcomes are gone when this commits, so act inside of the transaction
 with conn.transaction():
-    for outcome in conn.execute("SELECT id, state, reference FROM line_notify.take_outcomes(100)"):
-        print("#", outcome)
-# outcomes wait: SET line_notify.notify_outcomes = 'outcomes' in the server
-conn.execute("LISTEN outcomes")
+    for message, state, reference in conn.execute("SELECT id, state, reference FROM line_notify.take_outcomes(100)"):
+        fallback.append((message, state))
+
+# notifies() would not show what comes with the answer to a statement
+told = []
+conn.add_notify_handler(told.append)
+conn.execute("NOTIFY outcomes")
+conn.commit()
+check("job", (ids[0], "expired") in fallback and [n.channel for n in told] == ["outcomes"], fallback)

@@ -88,6 +88,7 @@ while IFS='|' read -r name title command; do
         row+=" ${r:-–} |"
         case $c:$r in "number shown:"?* | *:ok) ;; *) bad+=("$c") ;; esac
     done
+    grep -qP '^job\tFAIL' "$out/$name" && bad+=(job)
     echo "$row" >>"$out/table"
     # what a logger prints of another error, for doc/privacy.md
     if [ -n "$(get typo)" ] && [[ $name != *-pool ]]; then

@@ -80,4 +80,27 @@ func main() {
 	must(err)
 	must(db.QueryRow(ctx, "SELECT state FROM line_notify.messages WHERE id = $1", id).Scan(&state))
 	check("cancel", state == "cancelled")
+
+	must(db.QueryRow(ctx, "SELECT expire($1)", ids[0]).Scan(nil))
+	fallback := map[int64]string{}
+
+	// outcomes wait: line_notify.notify_outcomes = 'outcomes' in the server
+	_, err = db.Exec(ctx, "LISTEN outcomes")
+	must(err)
+	// a job: outcomes are gone when this commits, so act inside of the transaction
+	must(db.BeginFunc(ctx, func(tx pgx.Tx) error {
+		var reference *string
+		_, err := tx.QueryFunc(ctx, "SELECT id, state, reference FROM line_notify.take_outcomes(100)", nil,
+			[]interface{}{&id, &state, &reference}, func(pgx.QueryFuncRow) error {
+				fallback[id] = state
+				return nil
+			})
+		return err
+	}))
+
+	_, err = db.Exec(ctx, "NOTIFY outcomes")
+	must(err)
+	told, err := db.WaitForNotification(ctx)
+	must(err)
+	check("job", fallback[ids[0]] == "expired" && told.Channel == "outcomes")
 }

@@ -103,6 +103,22 @@ public class Jdbc {
             got.next();
             Report.check("cancel", got.getString(1).equals("cancelled"));
             db.commit();
+
+            long other = ids.get(1);
+            db.createStatement().executeQuery("SELECT expire(" + other + ")");
+            Set<Long> fallback = new HashSet<>();
+
+            // outcomes wait: line_notify.notify_outcomes = 'outcomes' in the server
+            db.createStatement().execute("LISTEN outcomes");
+            // a job: outcomes are gone when this commits, so act inside of the transaction
+            ResultSet outcome = db.createStatement().executeQuery("SELECT id, state, reference FROM line_notify.take_outcomes(100)");
+            while (outcome.next())
+                fallback.add(outcome.getLong("id"));
+            db.commit();
+
+            db.createStatement().execute("NOTIFY outcomes");
+            db.commit();
+            Report.check("job", fallback.contains(other) && db.unwrap(org.postgresql.PGConnection.class).getNotifications(10000).length == 1);
         }
     }
 }

@@ -60,14 +60,20 @@ async function main() {
   await client.query('DELETE FROM line_notify.messages WHERE id = $1', [message.id]);
   check('cancel', (await client.query('SELECT state FROM line_notify.messages WHERE id = $1', [message.id])).rows[0].state === 'cancelled');
 
+  await client.query('SELECT expire($1)', [many[0].id]);
+  const fallback = [];
+
+  // outcomes wait: line_notify.notify_outcomes = 'outcomes' in the server
+  const told = new Promise((resolve) => client.on('notification', resolve));
+  await client.query('LISTEN outcomes');
   // a job: outcomes are gone when this commits, so act inside of the transaction
   await client.query('BEGIN');
   for (const outcome of (await client.query('SELECT id, state, reference FROM line_notify.take_outcomes(100)')).rows)
-    console.log('#', outcome);
+    fallback.push(outcome);
   await client.query('COMMIT');
-  // outcomes wait: SET line_notify.notify_outcomes = 'outcomes' in the server
-  client.on('notification', () => { /* take_outcomes() */ });
-  await client.query('LISTEN outcomes');
+
+  await client.query('NOTIFY outcomes');
+  check('job', fallback.some((o) => o.id === many[0].id && o.state === 'expired') && (await told).channel === 'outcomes');
   client.release(true);
   await pool.end();
 }
