@@ -1,6 +1,6 @@
 -- Column traceparent: what is taken, what is none, what is refused, and by which
 -- doors it comes in.  Regress: nothing is sent.
-SET client_min_messages = warning;
+SET client_min_messages = error;
 CREATE EXTENSION IF NOT EXISTS line_notify;
 SELECT line_notify.create_channel('shop') \g /dev/null
 \set SHOW_CONTEXT never
