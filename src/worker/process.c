@@ -303,14 +303,18 @@ ln_worker_pin_settings(void)
 
 	/*
 	 * First who we are: a database may say that its sessions are somebody
-	 * else's.  Roles are looked up.
+	 * else's.  No reload says so again.  Roles are looked up.
 	 */
-	StartTransactionCommand();
-	SetConfigOption("session_authorization",
-					GetUserNameFromId(BOOTSTRAP_SUPERUSERID, false),
-					PGC_SUSET, PGC_S_OVERRIDE);
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(ctx); /* the end of a transaction leaves another */
+	if (GetSessionUserId() != BOOTSTRAP_SUPERUSERID)
+	{
+		StartTransactionCommand();
+		SetConfigOption("session_authorization",
+						GetUserNameFromId(BOOTSTRAP_SUPERUSERID, false),
+						PGC_SUSET, PGC_S_OVERRIDE);
+		CommitTransactionCommand();
+		/* the end of a transaction leaves another one */
+		MemoryContextSwitchTo(ctx);
+	}
 
 	for (int i = 0; i < (int) lengthof(settings); i++)
 	{

@@ -38,7 +38,7 @@ my %setting = map { ($_->[0] => ["ALTER DATABASE \"{}\" SET $_->[1]", q{ALTER DA
 	[ s_timeout => 'statement_timeout = 1' ], [ s_readonly => 'default_transaction_read_only = on' ], [ s_isolation => 'default_transaction_isolation = serializable' ];
 my %fault = (
 	column => [ 'ALTER TABLE line_notify.outbox RENAME due_at TO due', 'ALTER TABLE line_notify.outbox RENAME due TO due_at' ],
-	dropped => [ 'ALTER TABLE line_notify.unblock RENAME order_key TO k', 'ALTER TABLE line_notify.unblock RENAME k TO order_key' ],
+	dropped => [ 'ALTER TABLE line_notify.webhook_event DROP COLUMN attempt', 'ALTER TABLE line_notify.webhook_event ADD attempt integer' ],
 	function => [ 'ALTER FUNCTION line_notify._take_home() RENAME TO gone', 'ALTER FUNCTION line_notify.gone() RENAME TO _take_home' ],
 	table => [ 'ALTER TABLE line_notify.history RENAME TO gone', 'ALTER TABLE line_notify.gone RENAME TO history' ],
 	schema => [ 'ALTER SCHEMA line_notify RENAME TO gone', 'ALTER SCHEMA gone RENAME TO line_notify' ],
