@@ -65,8 +65,11 @@ my $pid = $node->worker_pid('shop');
 $node->safe_psql('shop', 'BEGIN; DROP EXTENSION line_notify; ROLLBACK');
 sends('after a rolled-back DROP');
 is($node->worker_pid('shop'), $pid, 'with the same worker');
-$node->safe_psql('shop', 'BEGIN; DROP EXTENSION line_notify; CREATE EXTENSION line_notify; COMMIT');
-$node->install('shop', $sim);
+# with a channel in the same transaction: a worker without one leaves at once
+$node->safe_psql('shop', "BEGIN; DROP EXTENSION line_notify; CREATE EXTENSION line_notify;
+	SELECT line_notify.create_channel('shop', api_base => '@{[ $sim->url ]}', line_channel_id => '@{[ LineNotify::Sim::CHANNEL() ]}');
+	SELECT line_notify.set_credential('shop', 'access_token', '@{[ $sim->token ]}');
+	COMMIT");
 sends('after DROP and CREATE in one transaction');
 is($node->worker_pid('shop'), $pid, 'with the same worker');
 
