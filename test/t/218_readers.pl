@@ -135,7 +135,8 @@ for my $plugin (@plugins)
 	if ($plugin eq 'pgoutput')
 	{
 		# it looks publications up as of the time of the change
-		like($err, qr/publication "everything" does not exist/, 'pgoutput: there was no publication then');
+		# (18 goes on with a warning)
+		like($err, qr/publication "everything" does not exist|skipped loading publication "everything"/, 'pgoutput: there was no publication then');
 		next;
 	}
 	like($text, qr/decoded-canary/, "$plugin: changes are decoded");
