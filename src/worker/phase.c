@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/lmgr.h"
+#include "utils/guc.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -172,6 +173,17 @@ ln_phase(const char *activity, void (*work) (void *), void *arg)
 		ln_shmem_ended(LN_ENDINGS_ALL);
 	ended_messages = false;
 	return ok;
+}
+
+void
+ln_phase_set(const char *name, const char *value)
+{
+	/*
+	 * Of a source above that of the pinned settings: one of the same source
+	 * would become the new default, and GUC_ACTION_LOCAL mean nothing.
+	 */
+	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 }
 
 int

@@ -291,6 +291,12 @@ extern bool ln_phase(const char *activity, void (*work) (void *), void *arg);
  */
 extern int	ln_phase_part(void (*work) (void *), void *arg);
 
+/*
+ * Within a phase: a setting, for this transaction only.  Raises as SET LOCAL
+ * would.
+ */
+extern void ln_phase_set(const char *name, const char *value);
+
 /* Within a phase: it has ended messages, for which others may wait. */
 extern void ln_phase_ended_messages(void);
 

@@ -17,7 +17,6 @@
 #include "miscadmin.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
-#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "guc.h"
@@ -939,10 +938,8 @@ announce(Run *r)
 
 	if (ln_guc_notify_outcomes[0] == '\0')
 		return;
-	(void) set_config_option("synchronous_commit", "off", PGC_SUSET,
-							 PGC_S_OVERRIDE, GUC_ACTION_LOCAL, true, 0, false);
-	(void) set_config_option("lock_timeout", "50ms", PGC_SUSET, PGC_S_OVERRIDE,
-							 GUC_ACTION_LOCAL, true, 0, false);
+	ln_phase_set("synchronous_commit", "off");
+	ln_phase_set("lock_timeout", "50ms");
 	if (!ln_outbox_announce(ln_guc_notify_outcomes) &&
 		ln_worker_may_log(LOG_ANNOUNCE, &skipped))
 		ereport(WARNING,
