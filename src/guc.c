@@ -28,6 +28,7 @@ int			ln_guc_max_databases = 64;
 int			ln_guc_max_in_flight = 512;
 int			ln_guc_shutdown_timeout = 3000;
 int			ln_guc_idle_timeout = 600;
+int			ln_guc_flush_outcomes_after = 200;
 int			ln_guc_connection_idle = 10;
 int			ln_guc_promotion_grace = 300;
 int			ln_guc_content_warnings = LN_CONTENT_WARNINGS_OFF;
@@ -165,6 +166,17 @@ ln_guc_define(void)
 							"0: never.",
 							&ln_guc_idle_timeout, 600, 0, INT_MAX / 1000,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+
+	/*
+	 * Outcomes are recorded by commits that do not wait for the disk, where
+	 * the send journal can stand in for what a crash takes of them; after a
+	 * power loss it cannot.  By default as often as the WAL writer flushes.
+	 */
+	DefineCustomIntVariable("line_notify.flush_outcomes_after",
+							"Longest time until a recorded outcome is on disk.",
+							"0: it is when it can be seen.",
+							&ln_guc_flush_outcomes_after, 200, 0, 3600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 
 	/*
 	 * A standby that was promoted without having been waited for may miss the

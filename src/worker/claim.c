@@ -554,6 +554,8 @@ claim_for(LnChannel *channel, const Shares *s, bool *progress)
 	if (c.limit < CLAIM_MAX && is_busy() && W.now < gap_ends())
 		return true;
 
+	ln_deliveries_reserve(c.limit);
+
 	/* what follows may wait for a lock, or for a standby */
 	ln_worker_publish(channel);
 	INSTR_TIME_SET_CURRENT(start);

@@ -3,9 +3,14 @@
  * delivery.c
  *		The deliveries in hand: a fixed number of places, in lists.
  *
- * A place is free, in the queue of its endpoint (claimed), on the wire, or in
- * the list of those that wait to be recorded.  Each place has its entry in the
- * send journal.
+ * A place is free, in the queue of its endpoint (claimed), on the wire, in the
+ * list of those that wait to be recorded, or kept until its record is on disk.
+ * Each place has its entry in the send journal, which lives as long as it is
+ * not free: see send_journal.h.
+ *
+ * There are twice as many places as may be in hand.  A claim flushes what was
+ * recorded before it, so the kept ones were all in hand at the last claim, and
+ * the next one finds places without a flush of its own.
  *
  * Some requests are never answered, though those around them are.  One that is
  * unanswered while a later one has its answer, after a multiple of the usual
@@ -17,6 +22,8 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -27,20 +34,24 @@
 #define OVERDUE_FACTOR		8
 #define OVERDUE_MIN_US		250000
 
-typedef struct DoneList
+typedef struct DeliveryList
 {
 	int			head;			/* -1 = empty */
 	int			tail;
 	int			n;
-} DoneList;
+} DeliveryList;
 
 static Delivery *deliveries;
-static int	size;
+static int	size;				/* most of them in hand at once */
 static int *free_list;			/* a stack of places */
 static int	nfree;
 static int	nclaimed;
 static int	nsent;
-static DoneList done =
+static DeliveryList done =
+{
+	-1, -1, 0
+};
+static DeliveryList kept =		/* in order of their records */
 {
 	-1, -1, 0
 };
@@ -49,15 +60,17 @@ static LnSendJournal *journal;
 void
 ln_deliveries_init(int n)
 {
+	int			places = 2 * n;
+
 	size = n;
-	deliveries = MemoryContextAllocZero(W.context, sizeof(Delivery) * n);
-	free_list = MemoryContextAlloc(W.context, sizeof(int) * n);
-	journal = ln_journal_create(MyDatabaseId, W.claimer, n);
-	for (int i = 0; i < n; i++)
+	deliveries = MemoryContextAllocZero(W.context, sizeof(Delivery) * places);
+	free_list = MemoryContextAlloc(W.context, sizeof(int) * places);
+	journal = ln_journal_create(MyDatabaseId, W.claimer, places);
+	for (int i = 0; i < places; i++)
 	{
 		deliveries[i].journal = ln_journal_entry(journal, i);
 		deliveries[i].next = -1;
-		free_list[nfree++] = n - 1 - i;
+		free_list[nfree++] = places - 1 - i;
 	}
 }
 
@@ -70,7 +83,7 @@ ln_deliveries_size(void)
 int
 ln_deliveries_free(void)
 {
-	return nfree;
+	return size - nclaimed - nsent - done.n;
 }
 
 int
@@ -106,6 +119,7 @@ ln_delivery_no(const Delivery *d)
 Delivery   *
 ln_delivery_peek(int n)
 {
+	Assert(n < nfree);
 	return &deliveries[free_list[nfree - 1 - n]];
 }
 
@@ -231,6 +245,19 @@ ln_delivery_sent(Delivery *d)
 	nsent++;
 }
 
+static void
+append(DeliveryList *list, Delivery *d)
+{
+	int			no = ln_delivery_no(d);
+
+	d->next = -1;
+	if (list->n++ == 0)
+		list->head = no;
+	else
+		deliveries[list->tail].next = no;
+	list->tail = no;
+}
+
 void
 ln_delivery_done(Delivery *d)
 {
@@ -240,12 +267,7 @@ ln_delivery_done(Delivery *d)
 		nsent--;
 	}
 	d->state = DELIVERY_DONE;
-	d->next = -1;
-	if (done.n++ == 0)
-		done.head = ln_delivery_no(d);
-	else
-		deliveries[done.tail].next = ln_delivery_no(d);
-	done.tail = ln_delivery_no(d);
+	append(&done, d);
 }
 
 void
@@ -286,40 +308,80 @@ ln_deliveries_done_next(const Delivery *d)
 	return d->next < 0 ? NULL : &deliveries[d->next];
 }
 
+/* Those whose record is flushed are free. */
+static void
+release(XLogRecPtr flushed)
+{
+	while (kept.n > 0 && deliveries[kept.head].record_end <= flushed)
+	{
+		Delivery   *d = &deliveries[kept.head];
+
+		kept.head = d->next;
+		kept.n--;
+		d->next = -1;
+		d->state = DELIVERY_FREE;
+		ln_journal_free(d->journal);
+		free_list[nfree++] = ln_delivery_no(d);
+	}
+}
+
+void
+ln_deliveries_flush(void)
+{
+	if (kept.n == 0)
+		return;
+	XLogFlush(deliveries[kept.tail].record_end);
+	release(deliveries[kept.tail].record_end);
+}
+
+void
+ln_deliveries_reserve(int n)
+{
+	release(GetFlushRecPtr(NULL));
+	if (nfree < n)
+		ln_deliveries_flush();
+	Assert(nfree >= n);
+}
+
+TimestampTz
+ln_deliveries_unflushed_since(void)
+{
+	return kept.n == 0 ? 0 : deliveries[kept.head].recorded_at;
+}
+
 void
 ln_deliveries_sweep(void)
 {
-	DoneList	left = {-1, -1, 0};
+	DeliveryList left = {-1, -1, 0};
 
 	for (int i = done.head, n = done.n; n > 0; n--)
 	{
 		Delivery   *d = &deliveries[i];
-		int			no = i;
 
 		i = d->next;
-		d->next = -1;
-		if (d->state == DELIVERY_FREE)
+		if (d->state == DELIVERY_KEPT)
 		{
-			free_list[nfree++] = no;
-			continue;
+			/* at least as late as the commit that recorded it */
+			d->record_end = XactLastCommitEnd;
+			d->recorded_at = W.now;
+			append(&kept, d);
 		}
-		if (left.n++ == 0)
-			left.head = no;
 		else
-			deliveries[left.tail].next = no;
-		left.tail = no;
+			append(&left, d);
 	}
 	done = left;
+	release(GetFlushRecPtr(NULL));
 }
 
 bool
 ln_deliveries_have_order(const LnChannel *c, int64 order_hash)
 {
-	for (int i = 0; i < size; i++)
+	for (int i = 0; i < 2 * size; i++)
 	{
 		const Delivery *d = &deliveries[i];
 
-		if (d->state != DELIVERY_FREE && d->ordered &&
+		if (d->state != DELIVERY_FREE && d->state != DELIVERY_KEPT &&
+			d->ordered &&
 			d->order_hash == order_hash && d->channel == c)
 			return true;
 	}
@@ -329,6 +391,7 @@ ln_deliveries_have_order(const LnChannel *c, int64 order_hash)
 void
 ln_deliveries_end_journal(void)
 {
+	ln_deliveries_flush();
 	if (journal != NULL)
 		ln_journal_destroy(journal);
 	journal = NULL;

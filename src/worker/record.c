@@ -5,15 +5,18 @@
  *		leases.
  *
  * Results wait in memory until they can be written, their leases and journals
- * with them.
+ * with them.  The commit that records them need not be flushed, when what it
+ * says could be said again: see send_journal.h.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "replication/syncrep.h"
 #include "utils/timestamp.h"
 
+#include "guc.h"
 #include "worker/state.h"
 
 /*
@@ -42,6 +45,7 @@ typedef struct Batch
 {
 	LnRecord   *recs;
 	int			n;
+	bool		durable;		/* flushed when it is committed */
 	int			held;
 } Batch;
 
@@ -50,6 +54,8 @@ record_phase(void *arg)
 {
 	Batch	   *b = (Batch *) arg;
 
+	if (!b->durable)
+		ln_phase_set("synchronous_commit", "off");
 	b->held = ln_outbox_record(b->recs, b->n);
 }
 
@@ -59,9 +65,9 @@ record_phase(void *arg)
  * what kept it from that.
  */
 static void
-record_batch(LnRecord *recs, int *fault, int n)
+record_batch(LnRecord *recs, int *fault, int n, bool durable)
 {
-	Batch		b = {recs, n, 0};
+	Batch		b = {recs, n, durable, 0};
 	int64		skipped;
 
 	if (ln_phase("recording outcomes", record_phase, &b))
@@ -78,8 +84,8 @@ record_batch(LnRecord *recs, int *fault, int n)
 		fault[i] = ln_phase_sqlstate();
 	if (n > 1 && ln_phase_row_fault() && !ProcDiePending)
 	{
-		record_batch(recs, fault, n / 2);
-		record_batch(recs + n / 2, fault + n / 2, n - n / 2);
+		record_batch(recs, fault, n / 2, durable);
+		record_batch(recs + n / 2, fault + n / 2, n - n / 2, durable);
 	}
 }
 
@@ -101,7 +107,49 @@ fill(LnRecord *r, const Delivery *d)
 }
 
 /*
- * It is in the tables, or aside: the place is free.  Returns whom to wake.
+ * May a crash take this record?  If the lease that is there again says the
+ * same, together with the journal; and if what is held as unknown, where the
+ * journal is gone as well, is all that can come of it.
+ */
+static bool
+may_be_lost(const Delivery *d, const LnRecord *r)
+{
+	const LnChannelRow *row = &d->channel->row;
+	LnOrphan	o;
+	LnRecord	again;
+
+	if (r->next == LINE_RETRY_LATER || r->next == LINE_RETURN ||
+		ln_policy_or(d->policy.on_unknown, row->on_unknown) != LINE_HOLD ||
+		ln_policy_or(d->policy.on_server_error, row->on_server_error) != LINE_HOLD)
+		return false;
+	memset(&o, 0, sizeof(o));
+	o.attempt = d->attempt;
+	o.maybe_sent = d->maybe_sent;
+	o.policy = unconstify(LnPolicy *, &d->policy);
+	ln_worker_reconstruct(&o, d->journal, d->channel, &again);
+	return again.next == r->next && again.outcome == r->outcome &&
+		again.status == r->status && again.attempted == r->attempted &&
+		again.sent_at == r->sent_at && again.ended_at == r->ended_at &&
+		strcmp(again.request_id, r->request_id) == 0 &&
+		strcmp(again.error, r->error) == 0;
+}
+
+/* Is one of them to be flushed?  Then all are. */
+static bool
+must_be_durable(Delivery **list, const LnRecord *recs, int n)
+{
+	if (ln_guc_flush_outcomes_after == 0 ||
+		(SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0'))
+		return true;
+	for (int i = 0; i < n; i++)
+		if (!may_be_lost(list[i], &recs[i]))
+			return true;
+	return false;
+}
+
+/*
+ * It is in the tables, or aside: the place is free when that is on disk.
+ * Returns whom to wake.
  */
 static uint32
 recorded(Delivery *d, bool aside)
@@ -124,8 +172,7 @@ recorded(Delivery *d, bool aside)
 	if (d->attempted && ln_line_may_have_been_sent(d->outcome))
 		c->row.sent_today++;
 	nrefused -= d->record_at != 0;
-	d->journal->id = 0;
-	d->state = DELIVERY_FREE;
+	d->state = DELIVERY_KEPT;
 	ln_worker_regate(c);
 	return ended;
 }
@@ -260,7 +307,7 @@ ln_worker_record(TimestampTz *again)
 	}
 	if (n == 0)
 		return LN_TASK_IDLE;
-	record_batch(recs, fault, n);
+	record_batch(recs, fault, n, must_be_durable(list, recs, n));
 	delay_us = RECORD_DELAY_FACTOR * (GetCurrentTimestamp() - began);
 	delay_us = Max(RECORD_DELAY_MIN_US, Min(delay_us, RECORD_DELAY_MAX_US));
 

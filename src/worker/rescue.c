@@ -5,7 +5,8 @@
  *
  * A claimer lives as long as its session lock.  What its journal file saw says
  * what became of each message: no byte left, an answer came, or we do not
- * know.
+ * know.  A crash may also have taken the record of an outcome, whose lease is
+ * there again then; it is made anew.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,6 +28,68 @@ typedef struct Part
 } Part;
 
 static int	record_all(const LnRecord *recs, int n);
+
+void
+ln_worker_reconstruct(const LnOrphan *o, const LnJournalEntry *e,
+					  const LnChannel *channel, LnRecord *r)
+{
+	LineCase	c;
+	LnPolicy	policy;
+
+	memset(r, 0, sizeof(LnRecord));
+	r->id = o->id;
+	r->token = o->token;
+	r->channel = o->channel;
+	r->request_id = r->error = "";
+	r->ended_at = r->retry_at = GetCurrentTimestamp();
+	if (e != NULL && !e->asked)
+	{
+		r->next = LINE_RETURN;
+		r->outcome = LINE_NOT_SENT;
+		return;
+	}
+
+	r->attempted = true;
+	/* without a journal, not before it was claimed */
+	r->sent_at = e != NULL && e->sent_at != 0 ? e->sent_at : o->claimed_at;
+	memset(&c, 0, sizeof(c));
+	if (e != NULL && e->complete)
+	{
+		c.outcome = ln_line_outcome(HTTP_STATUS, e->status,
+									e->has_retry_after);
+		r->status = e->status;
+		r->request_id = e->request_id;
+	}
+	else
+	{
+		c.outcome = LINE_AMBIGUOUS;
+		r->error = "the sending process died before the answer came";
+	}
+	if (e != NULL && e->ended_at != 0)
+	{
+		r->ended_at = r->retry_at = e->ended_at;
+		r->error = e->error;
+	}
+	c.attempt = o->attempt;
+	ln_policy_init(&policy);
+	if (o->policy != NULL)
+		policy = *o->policy;
+	c.max_attempts =
+		(int) ln_policy_or(policy.max_attempts,
+						   channel ? channel->row.max_attempts : PG_INT32_MAX);
+	c.maybe_sent = o->maybe_sent;
+	c.on_unknown = (LineDisposition)
+		ln_policy_or(policy.on_unknown,
+					 channel ? channel->row.on_unknown : LINE_HOLD);
+	c.on_server_error = (LineDisposition)
+		ln_policy_or(policy.on_server_error,
+					 channel ? channel->row.on_server_error : LINE_HOLD);
+	r->outcome = c.outcome;
+	r->next = ln_line_decide(&c);
+	if (r->next == LINE_RETRY_LATER && channel != NULL)
+		r->retry_at = ln_worker_retry_at(&channel->row, &policy, o->attempt,
+										 r->outcome, r->ended_at);
+}
 
 /*
  * Claims of processes that are dead: their session lock is free.  What the
@@ -71,8 +134,6 @@ ln_worker_rescue(bool *progress)
 			LnOrphan   *o = &orphans[i];
 			LnRecord   *r = &recs[m++];
 			LnJournalEntry *e = NULL;
-			LineCase	c;
-			LnPolicy	policy;
 			LnChannel  *channel = NULL;
 
 			for (int k = 0; k < nseen && e == NULL; k++)
@@ -81,59 +142,8 @@ ln_worker_rescue(bool *progress)
 			for (int k = 0; k < W.nchannels; k++)
 				if (strcmp(W.channels[k]->row.name, o->channel) == 0)
 					channel = W.channels[k];
-
-			r->id = o->id;
-			r->token = o->token;
-			r->channel = o->channel;
-			r->request_id = "";
-			r->ended_at = r->retry_at = GetCurrentTimestamp();
-			if (e != NULL && !e->asked)
-			{
-				r->next = LINE_RETURN;
-				r->outcome = LINE_NOT_SENT;
-				r->error = "";
-				counts[0]++;
-				continue;
-			}
-			r->attempted = true;
-			/* without a journal, not before it was claimed */
-			r->sent_at = e != NULL && e->sent_at != 0 ? e->sent_at : o->claimed_at;
-			memset(&c, 0, sizeof(c));
-			if (e != NULL && e->complete)
-			{
-				c.outcome = ln_line_outcome(HTTP_STATUS, e->status,
-											e->has_retry_after);
-				r->status = e->status;
-				r->error = "";
-				counts[1]++;
-			}
-			else
-			{
-				c.outcome = LINE_AMBIGUOUS;
-				r->error = "the sending process died before the answer came";
-				counts[2]++;
-			}
-			c.attempt = o->attempt;
-			ln_policy_init(&policy);
-			if (o->policy != NULL)
-				policy = *o->policy;
-			c.max_attempts =
-				(int) ln_policy_or(policy.max_attempts,
-								   channel ? channel->row.max_attempts
-								   : PG_INT32_MAX);
-			c.maybe_sent = o->maybe_sent;
-			c.on_unknown = (LineDisposition)
-				ln_policy_or(policy.on_unknown,
-							 channel ? channel->row.on_unknown : LINE_HOLD);
-			c.on_server_error = (LineDisposition) ln_policy_or(
-															   policy.on_server_error,
-															   channel ? channel->row.on_server_error : LINE_HOLD);
-			r->outcome = c.outcome;
-			r->next = ln_line_decide(&c);
-			if (r->next == LINE_RETRY_LATER && channel != NULL)
-				r->retry_at =
-					ln_worker_retry_at(&channel->row, &policy, o->attempt,
-									   r->outcome, r->ended_at);
+			ln_worker_reconstruct(o, e, channel, r);
+			counts[!r->attempted ? 0 : r->status != 0 ? 1 : 2]++;
 		}
 		nrefused = record_all(recs, m);
 		*progress = true;

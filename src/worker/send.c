@@ -98,6 +98,9 @@ finish(Delivery *d, LineOutcome outcome, bool attempted)
 	if (attempted)
 		ln_stats_answer(channel->stats[d->kind], outcome, d->next_step,
 						d->status, now, now - d->sent_at);
+	/* what is proved not sent would look, after a crash, as if it perhaps was */
+	if (attempted && outcome != LINE_NOT_SENT)
+		ln_journal_ended(d->journal, now, d->error);
 	if (attempted && outcome != LINE_ACCEPTED && outcome != LINE_UNREACHABLE)
 		ln_stats_error(channel->stats[d->kind], d->status, d->error);
 	d->attempted = attempted;
@@ -578,12 +581,8 @@ ln_worker_harvest(void)
 		d->status = res.status;
 		strlcpy(d->request_id, res.request_id, sizeof(d->request_id));
 		if (res.verdict == HTTP_STATUS)
-		{
-			d->journal->status = (uint16) Min(Max(res.status, 0), 999);
-			d->journal->has_retry_after = res.retry_after_ms >= 0;
-			pg_write_barrier();
-			d->journal->complete = 1;
-		}
+			ln_journal_answered(d->journal, res.status,
+								res.retry_after_ms >= 0, d->request_id);
 		if (outcome != LINE_ACCEPTED && res.verdict == HTTP_STATUS)
 			ln_line_error_text(res.body, res.body_len, d->error,
 							   sizeof(d->error));

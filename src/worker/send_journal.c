@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "common/file_perm.h"
 #include "pgstat.h"
 #include "port/atomics.h"
@@ -24,7 +26,7 @@
 
 #include "worker/send_journal.h"
 
-#define JOURNAL_MAGIC	UINT64CONST(0x316e6c7465737469)
+#define JOURNAL_MAGIC	UINT64CONST(0x326e6c7465737469)
 #define BOOT_ID_LEN		36
 
 typedef struct JournalHeader
@@ -40,7 +42,7 @@ typedef struct JournalHeader
 } JournalHeader;
 
 StaticAssertDecl(sizeof(JournalHeader) == 128, "header of the journal file");
-StaticAssertDecl(sizeof(LnJournalEntry) == 32, "entry of the journal file");
+StaticAssertDecl(sizeof(LnJournalEntry) == 384, "entry of the journal file");
 
 struct LnSendJournal
 {
@@ -149,9 +151,40 @@ ln_journal_claim(LnJournalEntry *e, int64 id, uint64 token)
 	e->status = 0;
 	e->has_retry_after = 0;
 	e->sent_at = 0;
+	e->ended_at = 0;
+	e->request_id[0] = '\0';
+	e->error[0] = '\0';
 	e->token = token;
 	pg_write_barrier();
 	e->id = id;
+}
+
+void
+ln_journal_answered(LnJournalEntry *e, int status, bool has_retry_after,
+					const char *request_id)
+{
+	e->status = (uint16) Min(Max(status, 0), 999);
+	e->has_retry_after = has_retry_after;
+	strlcpy(e->request_id, request_id, sizeof(e->request_id));
+	pg_write_barrier();
+	e->complete = 1;
+}
+
+void
+ln_journal_ended(LnJournalEntry *e, TimestampTz at, const char *error)
+{
+	strlcpy(e->error, error, sizeof(e->error));
+	pg_write_barrier();
+	e->ended_at = at;
+}
+
+void
+ln_journal_free(LnJournalEntry *e)
+{
+	e->id = 0;
+	pg_write_barrier();
+	/* texts of others do not outlive their message here */
+	memset(e, 0, sizeof(LnJournalEntry));
 }
 
 void
@@ -195,7 +228,12 @@ ln_journal_read(Oid database, uint64 claimer, int *n)
 
 		entries = palloc(size);
 		if (read(fd, entries, size) == size)
+		{
 			*n = header.nentries;
+			for (int i = 0; i < *n; i++)
+				entries[i].request_id[LN_REQUEST_ID_LEN - 1] =
+					entries[i].error[LN_ERROR_LEN - 1] = '\0';
+		}
 		else
 		{
 			pfree(entries);
@@ -206,6 +244,26 @@ ln_journal_read(Oid database, uint64 claimer, int *n)
 	return entries;
 }
 
+/*
+ * Flush all WAL that there is, as a commit does: what a snapshot of ours saw
+ * was inserted before.
+ */
+static void
+flush_wal(void)
+{
+	XLogRecPtr	end = GetXLogInsertRecPtr();
+
+	/*
+	 * At the start of a page this is behind its header, which is written with
+	 * the next record: XLogFlush() would complain.
+	 */
+	if (XLogSegmentOffset(end, wal_segment_size) == SizeOfXLogLongPHD)
+		end -= SizeOfXLogLongPHD;
+	else if (end % XLOG_BLCKSZ == SizeOfXLogShortPHD)
+		end -= SizeOfXLogShortPHD;
+	XLogFlush(end);
+}
+
 void
 ln_journal_sweep(Oid database, const uint64 *keep, int nkeep)
 {
@@ -213,6 +271,7 @@ ln_journal_sweep(Oid database, const uint64 *keep, int nkeep)
 	size_t		len;
 	DIR		   *dir = AllocateDir(PG_STAT_TMP_DIR);
 	struct dirent *de;
+	bool		flushed = false;
 
 	len = snprintf(prefix, sizeof(prefix), "line_notify.%u.", database);
 	while (dir != NULL &&
@@ -230,6 +289,10 @@ ln_journal_sweep(Oid database, const uint64 *keep, int nkeep)
 		{
 			char		path[MAXPGPATH];
 
+			/* it has no leases, perhaps by a commit that is not flushed */
+			if (!flushed)
+				flush_wal();
+			flushed = true;
 			journal_path(path, database, claimer);
 			(void) unlink(path);
 		}

@@ -12,15 +12,43 @@
  * base backup, a clone of the disk) is ever believed.
  *
  * Order: entries are written before the claim commits; "asked" is set by the
- * HTTP client before the first byte leaves; the status after it arrived.  So
- * an orphan with an untouched entry provably never left.
+ * HTTP client before the first byte leaves; what came back before anything is
+ * made of it.  So an orphan with an untouched entry provably never left.
+ *
+ * The asynchronous record (test/model/README.md, rule A)
+ *
+ * An outcome may be recorded by a commit that is not flushed yet.  A crash of
+ * the server can take such a commit; the lease is there again, and must be
+ * what one is whose outcome was never recorded.  Hence:
+ *
+ * - An entry has all that the record had.  ln_worker_reconstruct() makes the
+ *   record of it, for whoever finds the lease of a dead claimer; only what it
+ *   would make the same of may be committed so (record.c).
+ * - An entry lives until its record is on disk: its place keeps the WAL
+ *   position of that commit, and is free when GetFlushRecPtr() has passed it.
+ * - Who frees, reuses or removes entries looks whether that is so, or flushes:
+ *   a claim that needs places (it does not wait for them), a claimer that
+ *   leaves in order, the sweep of the files of dead ones.
+ * - An idle worker flushes, line_notify.flush_outcomes_after after the first
+ *   record that is not on disk; mostly the WAL writer has done it by then, or
+ *   the next claim, which is always durable.
+ * - Never with synchronous standbys: nothing would be sent twice, but after a
+ *   failover what was recorded and not yet there would be unknown.  And only
+ *   where a channel holds what is unknown: after a power loss the journal is
+ *   not believed, and on_unknown = retry would send once more what had been
+ *   seen as accepted.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef LN_SEND_JOURNAL_H
 #define LN_SEND_JOURNAL_H
 
+#include "datatype/timestamp.h"
+
 typedef struct LnSendJournal LnSendJournal;
+
+#define LN_REQUEST_ID_LEN	80
+#define LN_ERROR_LEN		256
 
 typedef struct LnJournalEntry
 {
@@ -32,6 +60,11 @@ typedef struct LnJournalEntry
 	uint8		has_retry_after;
 	uint8		unused[3];
 	int64		sent_at;		/* TimestampTz, when it was about to leave */
+	int64		ended_at;		/* TimestampTz, when the attempt was over, by
+								 * an answer or without; 0 = not known */
+	char		request_id[LN_REQUEST_ID_LEN];	/* with complete */
+	char		error[LN_ERROR_LEN];	/* with ended_at */
+	char		unused2[8];
 } LnJournalEntry;
 
 /* Create the file of a claimer, for n entries; raises when it cannot. */
@@ -43,7 +76,21 @@ extern LnJournalEntry *ln_journal_entry(LnSendJournal *w, int i);
 /* Clear and claim an entry for a message. */
 extern void ln_journal_claim(LnJournalEntry *e, int64 id, uint64 token);
 
-/* Remove the own file: nothing is in flight any more. */
+/* A complete status came. */
+extern void ln_journal_answered(LnJournalEntry *e, int status,
+								bool has_retry_after, const char *request_id);
+
+/* The attempt is over, and perhaps sent: what will be recorded of it. */
+extern void ln_journal_ended(LnJournalEntry *e, TimestampTz at,
+							 const char *error);
+
+/* Nothing of it is needed: its record is on disk. */
+extern void ln_journal_free(LnJournalEntry *e);
+
+/*
+ * Remove the own file: nothing is in flight any more, and what was recorded is
+ * on disk.
+ */
 extern void ln_journal_destroy(LnSendJournal *w);
 
 /*
@@ -52,7 +99,10 @@ extern void ln_journal_destroy(LnSendJournal *w);
  */
 extern LnJournalEntry *ln_journal_read(Oid database, uint64 claimer, int *n);
 
-/* Remove files of this database whose claimer is not in the list. */
+/*
+ * Remove files of this database whose claimer is not in the list: those that
+ * have leases, by a snapshot that is older than this call.
+ */
 extern void ln_journal_sweep(Oid database, const uint64 *keep, int nkeep);
 
 #endif							/* LN_SEND_JOURNAL_H */

@@ -23,6 +23,7 @@
 
 #include <signal.h>
 
+#include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
 #include "storage/dsm.h"
 #include "storage/latch.h"
@@ -54,7 +55,8 @@ typedef enum DeliveryState
 	DELIVERY_CLAIMED,			/* leased, waiting for a rate token -> SENT,
 								 * DONE */
 	DELIVERY_SENT,				/* in the HTTP client -> DONE */
-	DELIVERY_DONE				/* answered, waiting to be recorded -> FREE */
+	DELIVERY_DONE,				/* answered, waiting to be recorded -> KEPT */
+	DELIVERY_KEPT				/* recorded, perhaps not yet on disk -> FREE */
 } DeliveryState;
 
 /* A message in our hands, from its lease to its record. */
@@ -92,8 +94,13 @@ typedef struct Delivery
 	bool		attempted;
 	int			record_failures;	/* by itself, in a row */
 	TimestampTz record_at;		/* not before, after a failure */
-	char		request_id[80];
-	char		error[256];
+	char		request_id[LN_REQUEST_ID_LEN];
+	char		error[LN_ERROR_LEN];
+
+	/* KEPT */
+	XLogRecPtr	record_end;		/* when WAL is flushed to here, so is its
+								 * record */
+	TimestampTz recorded_at;
 } Delivery;
 
 /* What all of them use. */
@@ -149,6 +156,7 @@ typedef enum LnTaskId
 	TASK_CREDENTIAL_FILES,
 	TASK_QUESTIONS,
 	TASK_SEND,
+	TASK_FLUSH,
 	TASKS
 } LnTaskId;
 
@@ -332,11 +340,11 @@ extern bool ln_worker_may_log(LogClass class, int64 *skipped);
 
 /* delivery.c ------------------------------------------------------------- */
 
-/* Places for n deliveries and their journal. */
+/* Places for n deliveries in hand and their journal. */
 extern void ln_deliveries_init(int n);
 
 extern int	ln_deliveries_size(void);
-extern int	ln_deliveries_free(void);	/* places that are */
+extern int	ln_deliveries_free(void);	/* how many more may be in hand */
 extern int	ln_deliveries_claimed(void);	/* not sent yet */
 extern int	ln_deliveries_sent(void);	/* on the wire */
 extern int	ln_deliveries_done(void);	/* not recorded yet */
@@ -377,13 +385,28 @@ extern void ln_deliveries_remove(LnChannel *c, LineKind kind,
 extern Delivery *ln_deliveries_done_first(void);
 extern Delivery *ln_deliveries_done_next(const Delivery *d);
 
-/* Recorded ones (FREE by their state) leave the list of DONE ones. */
+/*
+ * After the transaction that recorded them: KEPT ones leave the list of DONE
+ * ones.  Those whose record is on disk are FREE.
+ */
 extern void ln_deliveries_sweep(void);
+
+/* What was recorded is on disk; the places of it are free. */
+extern void ln_deliveries_flush(void);
+
+/*
+ * See to it that so many places are free, no more than ln_deliveries_free():
+ * those whose record is on disk, or it flushes.
+ */
+extern void ln_deliveries_reserve(int n);
+
+/* When was the first recorded that is perhaps not on disk?  0 = all is. */
+extern TimestampTz ln_deliveries_unflushed_since(void);
 
 /* Is one of this order_key, by its hash, in our hands? */
 extern bool ln_deliveries_have_order(const LnChannel *c, int64 order_hash);
 
-/* The journal goes, since nothing of it is needed any more. */
+/* The journal goes, since all is recorded; that is flushed first. */
 extern void ln_deliveries_end_journal(void);
 
 /* claim.c ---------------------------------------------------------------- */
@@ -464,5 +487,13 @@ extern void ln_worker_record_soon(void);
  * again.
  */
 extern TimestampTz ln_worker_rescue(bool *progress);
+
+/*
+ * What is to be recorded of an attempt, by its lease and its journal entry
+ * (NULL = nobody knows), and by the channel (NULL = it is gone)?  Texts are
+ * those of o and e.
+ */
+extern void ln_worker_reconstruct(const LnOrphan *o, const LnJournalEntry *e,
+								  const LnChannel *channel, LnRecord *r);
 
 #endif							/* LN_WORKER_STATE_H */

@@ -131,6 +131,7 @@ static LnTaskResult resume_channels(TimestampTz *again);
 static LnTaskResult note_tokens(TimestampTz *again);
 static LnTaskResult look_for_credentials(TimestampTz *again);
 static LnTaskResult ask_questions(TimestampTz *again);
+static LnTaskResult flush_outcomes(TimestampTz *again);
 static LnTaskResult find_statistics(TimestampTz *again);
 static LnTaskResult record_statistics(TimestampTz *again);
 
@@ -140,6 +141,7 @@ static TimestampTz note_tokens_due(void);
 static TimestampTz record_statistics_due(void);
 static TimestampTz credential_files_due(void);
 static TimestampTz questions_due(void);
+static TimestampTz flush_outcomes_due(void);
 
 #define ALWAYS		0
 #define MATCHING	LN_NEEDS_VERSION
@@ -186,6 +188,7 @@ static const struct TaskInfo
 	[TASK_CREDENTIAL_FILES] = {"looking for another credential", AT_HOME, true, false, NULL, look_for_credentials, credential_files_due},
 	[TASK_QUESTIONS] = {"asking LINE", SENDING, false, false, NULL, ask_questions, questions_due},
 	[TASK_SEND] = {"sending", ALWAYS, false, false, NULL, ln_worker_send, ln_worker_send_due},
+	[TASK_FLUSH] = {"flushing outcomes", ALWAYS, false, false, NULL, flush_outcomes, flush_outcomes_due},
 };
 
 static LnTask tasks[TASKS];
@@ -949,6 +952,32 @@ announce(Run *r)
 										 skipped)
 				 : 0,
 				 errhint("A session that listens and stays in a transaction keeps the server from emptying it.")));
+}
+
+/*
+ * Nobody waits for the WAL writer.  What drain() has sent is on disk when it
+ * comes back: this is the last task of the turn that empties our hands.
+ */
+static TimestampTz
+flush_outcomes_due(void)
+{
+	TimestampTz since = ln_deliveries_unflushed_since();
+
+	if (since == 0)
+		return DT_NOEND;
+	if (since > W.now)
+		return DT_NOBEGIN;		/* the clock was set back */
+	if (drain_wanted && ln_deliveries_claimed() + ln_deliveries_sent() +
+		ln_deliveries_done() == 0)
+		return DT_NOBEGIN;
+	return TimestampTzPlusMilliseconds(since, ln_guc_flush_outcomes_after);
+}
+
+static LnTaskResult
+flush_outcomes(TimestampTz *again)
+{
+	ln_deliveries_flush();
+	return LN_TASK_PROGRESS;
 }
 
 /* ---- what LINE is asked ---- */

@@ -39,8 +39,8 @@ class Session:
         raise SystemExit("psql ended")
 
 
-def seen(n):
-    """tag's message id -> wall clock of its request, once n are there"""
+def seen(ids):
+    """tag's message id -> wall clock of its request, once these are there"""
     deadline = time.time() + 60
     while True:
         times = {}
@@ -52,7 +52,7 @@ def seen(n):
                 tag = r.get("tag")
                 if tag and r.get("status") is not None:
                     times[int(tag.split("-")[1])] = r["wall"]
-        if len(times) >= n or time.time() > deadline:
+        if ids <= times.keys() or time.time() > deadline:
             return times
         time.sleep(0.1)
 
@@ -124,7 +124,7 @@ def main():
         ours += committed
     done += len(planned)
     first[name + ": request"] = planned
-    times = seen(done)
+    times = seen({i for started in first.values() for i in started})
     report(name + ": plain, committed", plain)
     report(name + ": ours, committed", ours)
     for case, started in first.items():
