@@ -6,7 +6,7 @@
 -- Who looks, and what may that role see?  The functions of a view run as
 -- whoever reads it, also when that is another view of a role with the grant:
 -- then this says so, which is why everybody may execute it.
-CREATE FUNCTION line_notify._viewer(OUT home bigint, OUT everything boolean, OUT channels text[])
+CREATE FUNCTION line_notify._viewer(OUT home bigint, OUT everything boolean, OUT channels text[], OUT acts boolean)
 LANGUAGE line_notify_plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -21,6 +21,11 @@ BEGIN
 		OR has_function_privilege(who, (SELECT p.oid FROM pg_proc p
 			WHERE p.proname = 'find_notifications' AND p.pronamespace = 'line_notify'::regnamespace), 'EXECUTE');
 	channels := ARRAY(SELECT c.name FROM line_notify.channel c WHERE c.name = ANY (sends) OR '*' = ANY (sends));
+	-- who may look at everything (support) may not change it: operators may
+	acts := pg_has_role(who, (SELECT c.relowner FROM pg_class c WHERE c.oid = 'line_notify.outbox'::regclass), 'USAGE')
+		OR EXISTS (SELECT FROM pg_proc p
+				   WHERE p.proname = 'reschedule' AND p.pronamespace = 'line_notify'::regnamespace
+					 AND has_function_privilege(who, p.oid, 'EXECUTE'));
 	IF NOT everything AND sends = '{}' THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'insufficient_privilege',
@@ -31,7 +36,7 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION line_notify._viewer() TO PUBLIC;
-COMMENT ON FUNCTION line_notify._viewer() IS 'which messages the caller may see: all (owner, support, operator), or those of the channels it may send through; raises 42501 for everybody else';
+COMMENT ON FUNCTION line_notify._viewer() IS 'which messages the caller may see: all (owner, support, operator), or those of the channels it may send through; acts: may it change messages of every channel; raises 42501 for everybody else';
 
 -- What holds up whole endpoints: a row for each channel and endpoint.
 CREATE FUNCTION line_notify._endpoint_verdicts(OUT channel text, OUT endpoint text, OUT no integer, OUT reason text,

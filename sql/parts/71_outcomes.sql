@@ -155,10 +155,10 @@ BEGIN
 	SELECT array_agg(c.channel) FILTER (WHERE x.may), min(c.role::oid) FILTER (WHERE NOT x.may)
 	INTO mine, closed_for
 	FROM line_notify.consumer c,
-		 LATERAL (SELECT viewer.everything OR c.role IS NULL
+		 LATERAL (SELECT viewer.acts OR c.role IS NULL
 				  OR EXISTS (SELECT FROM pg_roles r WHERE r.oid = c.role AND pg_has_role(line_notify._caller(), r.oid, 'USAGE')) AS may) x
 	WHERE c.name = take_outcomes.consumer
-	  AND (viewer.everything OR c.channel = ANY (viewer.channels))
+	  AND (viewer.acts OR c.channel = ANY (viewer.channels))
 	  AND (take_outcomes.channel IS NULL OR c.channel = take_outcomes.channel);
 	IF mine IS NULL AND closed_for IS NOT NULL THEN
 		RAISE EXCEPTION USING

@@ -85,6 +85,24 @@ CREATE TRIGGER queue INSTEAD OF INSERT ON line_notify.messages
 
 -- Libraries write back every column of an object that they read a while ago.
 -- What they did not change is let pass, compared with what the tables have.
+CREATE FUNCTION line_notify._may_change(channel text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	viewer record := line_notify._viewer();
+BEGIN
+	IF NOT viewer.acts AND channel <> ALL (viewer.channels) THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'insufficient_privilege',
+			MESSAGE = format('permission denied to change messages of channel "%s"', line_notify._shown(channel)),
+			DETAIL = 'To see them is not enough.',
+			HINT = 'line_notify.grant_sender() lets a role send through a channel, grant_operator() work on all.';
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._may_change(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._may_change(text) IS 'raises 42501 when the caller may not change messages of the channel';
+
 CREATE FUNCTION line_notify._messages_update() RETURNS trigger
 LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -95,6 +113,7 @@ DECLARE
 	r record;
 	earlier CONSTANT text[] := '{queued,sending}';
 BEGIN
+	PERFORM line_notify._may_change(OLD.channel);
 	SELECT x.* INTO held FROM (
 		SELECT o.recipient, o.body, o.messages, o.region, c.region AS channel_region
 		FROM line_notify.outbox o LEFT JOIN line_notify.channel c ON c.name = o.channel WHERE o.id = OLD.id
@@ -131,6 +150,10 @@ BEGIN
 			AND line_notify.phone_hash(NEW.phone, coalesce(NEW.region, held.region, held.channel_region)) IS DISTINCT FROM held.recipient THEN 'phone'
 		WHEN NEW.state IS DISTINCT FROM OLD.state AND NOT coalesce(NEW.state = ANY (earlier), true) THEN 'state'
 		END;
+	IF changed IN ('phone', 'recipient', 'body', 'messages') THEN
+		-- a guess that is wrong is a search
+		PERFORM line_notify._log_search('messages', format('another %s in an UPDATE', changed));
+	END IF;
 	IF changed IS NOT NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'feature_not_supported',
@@ -210,6 +233,7 @@ AS $$
 DECLARE
 	r record;
 BEGIN
+	PERFORM line_notify._may_change(OLD.channel);
 	IF OLD.state = 'queued' THEN
 		r := line_notify.cancel(ids => ARRAY[OLD.id], reason => 'DELETE FROM messages');
 		IF r.cancelled + r.unknown > 0 THEN

@@ -381,8 +381,8 @@ extern void ln_outbox_note_unblock(const char *channel, const char *order_key);
 /*
  * Bring back up to limit rows that were set aside, or moved, and noted.  What
  * was freed by hand has to be known to the standbys first, for grace_s seconds
- * at most.  *rows are the lanes that have something due now.  Caller holds the
- * claim lock.
+ * at most.  *rows are the lanes that have something due from first_due on.
+ * Caller holds the claim lock.
  */
 extern LnNotesLeft ln_outbox_unblock(int limit, int grace_s,
 									 LnUnblockScan *scan, LnLaneRow **rows,

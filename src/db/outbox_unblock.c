@@ -38,7 +38,8 @@ ln_outbox_note_unblock(const char *channel, const char *order_key)
 
 /*
  * Single messages that somebody gave an earlier time.  One whose row has
- * another time by now, or is gone, needs nothing.  The note is locked before
+ * another time by now, or is gone, needs nothing.  Not due before now: claims
+ * have passed what was due until then (base/lane.h).  The note is locked before
  * the row, and nobody is waited for: who moves a message has its row locked
  * when he deletes the note.
  */
@@ -59,9 +60,9 @@ unblock_by_id(Datum limit)
 		"  SELECT o.id FROM line_notify.outbox o WHERE o.id = ANY (ARRAY(SELECT w.id FROM w)) FOR UPDATE SKIP LOCKED),"
 		" d AS (DELETE FROM line_notify.unblock x WHERE x.seq = ANY (ARRAY("
 		"  SELECT r.seq FROM r WHERE r.id IN (SELECT l.id FROM l) OR r.id NOT IN (SELECT w.id FROM w))))"
-		" UPDATE line_notify.outbox o SET due_at = w.due_at"
+		" UPDATE line_notify.outbox o SET due_at = greatest(w.due_at, clock_timestamp())"
 		" FROM w WHERE o.id = w.id AND w.id IN (SELECT l.id FROM l)"
-		" RETURNING o.channel, o.lane",
+		" RETURNING o.channel, o.lane, o.due_at",
 		.nargs = 1,
 		.argtypes = {INT4OID}
 	};
@@ -93,7 +94,7 @@ unblock_by_key(Datum limit)
 		"  SELECT r.seq FROM r WHERE r.id IS NULL OR r.due_at < 'infinity' OR r.id IN (SELECT l.id FROM l))))"
 		" UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
 		" WHERE o.id = ANY (ARRAY(SELECT l.id FROM l))"
-		" RETURNING o.channel, o.lane",
+		" RETURNING o.channel, o.lane, o.due_at",
 		.nargs = 1,
 		.argtypes = {INT4OID}
 	};
@@ -122,7 +123,7 @@ unblock_by_lane(int limit, LnUnblockScan *scan, LnLaneRow *rows, int *nrows)
 		" WHERE o.id = ANY (ARRAY(SELECT p.id FROM line_notify.outbox p"
 		"  WHERE p.channel = $1 AND p.lane = $2 AND p.due_at = 'infinity' AND p.id > $3"
 		"  AND p.state = 'queued' ORDER BY p.id LIMIT $4 FOR UPDATE SKIP LOCKED))"
-		" RETURNING o.id",
+		" RETURNING o.id, o.due_at",
 		.nargs = 4,
 		.argtypes = {TEXTOID, INT2OID, INT8OID, INT4OID}
 	};
@@ -157,6 +158,8 @@ unblock_by_lane(int limit, LnUnblockScan *scan, LnLaneRow *rows, int *nrows)
 			scan->after = Max(scan->after, ln_sql_int8(i, 1, 0));
 		if (m > 0)
 		{
+			/* all of one statement: about the same */
+			rows[*nrows].first_due = ln_sql_int8(0, 2, DT_NOBEGIN);
 			rows[*nrows].channel = channel;
 			rows[(*nrows)++].lane = scan->lane;
 		}
@@ -219,7 +222,8 @@ add_lanes(LnLaneRow *rows, int *nrows, int n)
 	for (int i = 0; i < n; i++)
 	{
 		rows[*nrows].channel = ln_sql_text(i, 1);
-		rows[(*nrows)++].lane = ln_sql_int4(i, 2, 0);
+		rows[*nrows].lane = ln_sql_int4(i, 2, 0);
+		rows[(*nrows)++].first_due = ln_sql_int8(i, 3, DT_NOBEGIN);
 	}
 }
 

@@ -13,8 +13,11 @@
  * - DROP EXTENSION, however it comes about, is noticed by the object access
  *   hook, so that an idle worker learns of it.
  * - COMMIT PREPARED publishes rows that another session inserted.
- * - An error of a statement that may hold a telephone number is logged without
- *   the statement, the line of a COPY, and the row that a constraint refused.
+ * - LOCK TABLE of a view locks what it reads with the rights of its owner: a
+ *   sender could hold up everybody.  It is for the owner of our tables.
+ * - What a statement that may hold a telephone number has logged is logged
+ *   without the statement, the line of a COPY, and the row that a constraint
+ *   refused.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,6 +26,7 @@
 #include <ctype.h>
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -35,12 +39,16 @@
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "rewrite/rewriteHandler.h"
 #include "storage/ipc.h"
 #include "storage/procarray.h"
 #include "tcop/tcopprot.h"
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "compat.h"
@@ -96,6 +104,79 @@ may_create_databases(void)
 		ReleaseSysCache(tuple);
 	}
 	return result;
+}
+
+typedef struct Reads
+{
+	Oid			schema;			/* ours */
+	Oid			view;			/* which is looked at, and names itself */
+} Reads;
+
+static bool is_ours(Oid relid, Oid schema);
+
+/* Does it read a relation of ours that the current user does not own? */
+static bool
+reads_ours(Node *node, void *arg)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		return rte->rtekind == RTE_RELATION &&
+			rte->relid != ((Reads *) arg)->view &&
+			is_ours(rte->relid, ((Reads *) arg)->schema);
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, reads_ours, arg,
+								 QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, reads_ours, arg);
+}
+
+/*
+ * Is that in our schema, or a view over it, and not the current user's?  A
+ * superuser owns everything.
+ */
+static bool
+is_ours(Oid relid, Oid schema)
+{
+	Reads		reads = {schema, relid};
+	Relation	rel;
+	bool		found;
+
+	check_stack_depth();
+	if (get_rel_namespace(relid) == schema)
+		return !LnRelationOwnercheck(relid, GetUserId());
+	if (get_rel_relkind(relid) != RELKIND_VIEW)
+		return false;
+	rel = relation_open(relid, AccessShareLock);
+	found = reads_ours((Node *) get_view_query(rel), &reads);
+	relation_close(rel, AccessShareLock);
+	return found;
+}
+
+/* LOCK TABLE: raises an error when it would lock our tables for a stranger. */
+static void
+check_lock(LockStmt *stmt)
+{
+	Oid			schema = get_namespace_oid("line_notify", true);
+	ListCell   *lc;
+
+	if (!OidIsValid(schema) || superuser())
+		return;
+	foreach(lc, stmt->relations)
+	{
+		Oid			relid = RangeVarGetRelid((RangeVar *) lfirst(lc), NoLock,
+											 true);
+
+		if (OidIsValid(relid) && is_ours(relid, schema))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied to lock \"%s\"",
+							get_rel_name(relid)),
+					 errdetail("It is, or reads, a table of line_notify, which others send through.")));
+	}
 }
 
 /*
@@ -231,6 +312,9 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 		db = database_to_free(stmt, &soon);
 	at_once = soon;
 
+	if (IsA(stmt, LockStmt))
+		check_lock((LockStmt *) stmt);
+
 	/*
 	 * From the first change to its commit no claim is made, and the worker
 	 * learns of the new version with the lock: not one message is taken by a
@@ -331,15 +415,40 @@ has_private_word(const char *statement)
 	return false;
 }
 
+/* Is the statement logged with a message of that level?  LOG is above ERROR. */
+static bool
+has_statement_logged(int elevel)
+{
+	if (elevel == LOG || elevel == LOG_SERVER_ONLY)
+		return log_min_error_statement == LOG ||
+			log_min_error_statement <= ERROR;
+	if (elevel < WARNING)
+		return false;
+	return log_min_error_statement == LOG ? elevel >= FATAL
+		: elevel >= log_min_error_statement;
+}
+
+/* Does a line of context repeat what the statement was given? */
+static bool
+holds_values(const char *context)
+{
+	return strstr(context, "COPY ") != NULL ||
+		strstr(context, "JSON data") != NULL ||
+		strstr(context, "parameters: ") != NULL;
+}
+
 /*
  * An error of such a statement, whoever raises it (the parser at a misspelt
  * use case, a constraint somebody added), is logged without its text.  So are
  * a line of input that COPY could not read, and the row that a constraint of
- * ours refused, also to a worker.  The client is told everything.
+ * ours refused, also to a worker; and the statements of others that a deadlock
+ * names.  The client is told all but a statement within a function.
  */
 static void
 ln_emit_log(ErrorData *edata)
 {
+	bool		private;
+
 	/*
 	 * The executor refuses a statement before anything of ours could say what
 	 * to do about it.  The client is sent what is here, too.
@@ -359,18 +468,28 @@ ln_emit_log(ErrorData *edata)
 		strcmp(edata->schema_name, "line_notify") == 0)
 		edata->detail_log =
 			pstrdup("The row is not logged, since it may name a person.");
-	if (edata->elevel >= WARNING && !edata->hide_ctx &&
-		edata->context != NULL && strstr(edata->context, "COPY ") != NULL &&
-		debug_query_string != NULL)
-		edata->hide_ctx = has_private_word(debug_query_string);
-
-	/*
-	 * a long statement with many warnings is searched only if it would be
-	 * logged
-	 */
-	if (edata->elevel >= WARNING && edata->elevel >= log_min_error_statement &&
-		!edata->hide_stmt && debug_query_string != NULL)
-		edata->hide_stmt = has_private_word(debug_query_string);
+	/* our workers' statements hold nothing but parameters */
+	if (debug_query_string == NULL || !has_statement_logged(edata->elevel))
+		private = false;
+	else
+		/* a long statement is searched only if it would be logged */
+		private = has_private_word(debug_query_string);
+	if (private)
+		edata->hide_stmt = true;
+	if (debug_query_string != NULL && edata->context != NULL &&
+		(has_private_word(edata->context) ||
+		 (private && holds_values(edata->context))))
+		edata->hide_ctx = true;
+	if (debug_query_string != NULL && edata->internalquery != NULL &&
+		has_private_word(edata->internalquery))
+	{
+		edata->internalquery = NULL;
+		edata->internalpos = 0;
+	}
+	if (edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED &&
+		edata->detail != NULL && edata->detail_log != NULL &&
+		has_private_word(edata->detail_log))
+		edata->detail_log = pstrdup(edata->detail);
 	if (prev_emit_log)
 		prev_emit_log(edata);
 }

@@ -298,6 +298,9 @@ ln_worker_pin_settings(void)
 		{"temp_file_limit", "-1"},
 		{"log_min_duration_statement", "-1"},
 		{"log_statement", "none"},
+		{"debug_print_parse", "off"},
+		{"debug_print_rewritten", "off"},
+		{"debug_print_plan", "off"},
 		{"application_name", "line_notify worker"},
 	};
 

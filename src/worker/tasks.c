@@ -919,7 +919,13 @@ unblock(Run *r)
 	for (int i = 0; i < n; i++)
 		for (int j = 0; j < W.nchannels; j++)
 			if (strcmp(W.channels[j]->row.name, rows[i].channel) == 0)
-				ln_worker_lane_fill(W.channels[j], rows[i].lane, now);
+			{
+				if (rows[i].first_due > GetCurrentTimestamp())
+					ln_worker_lane_wait(W.channels[j], rows[i].lane,
+										rows[i].first_due);
+				else
+					ln_worker_lane_fill(W.channels[j], rows[i].lane, now);
+			}
 }
 
 static void

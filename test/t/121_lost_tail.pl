@@ -139,8 +139,12 @@ for my $with ('a standby', 'no standby')
 	cut() if $first == 11;
 	$primary->insert('postgres', 2, first => $first, set => { send_after => "now() + interval '1 hour'" });
 	$primary->safe_psql('postgres', "SELECT line_notify.reschedule(reference => 'ref $_', send_after => now()) FROM generate_series(1, 1)") for $first, $first + 1;
-	ok($primary->wait_states('postgres', accepted => $first == 1 ? 2 : 4), "$with: goes at once");
+	ok($primary->wait_states('postgres', accepted => $first == 1 ? 2 : 5), "$with: goes at once");
 	is($primary->safe_psql('postgres', 'SELECT count(*) FROM line_notify.unblock'), 0, "$with: and no note is left");
+	# earlier, but not yet: its time is kept in mind
+	$primary->insert('postgres', 1, first => $first + 2, set => { send_after => "now() + interval '1 hour'" });
+	$primary->safe_psql('postgres', "SELECT line_notify.reschedule(reference => 'ref @{[ $first + 2 ]}', send_after => now() + interval '2 seconds')");
+	ok($primary->poll_query_until('postgres', "SELECT state = 'accepted' AND sent_at >= due_at FROM line_notify.notifications WHERE reference = 'ref @{[ $first + 2 ]}'"), "$with: a later time comes");
 }
 $standby->stop;
 $primary->stop;

@@ -1,0 +1,110 @@
+# What a second attack from outside had found: a sender that locks everybody out by
+# LOCK TABLE of a view, a right to look that was a right to act, guessing numbers by
+# UPDATE, and numbers that reach the server's log by the context, the query within
+# a function, a deadlock, or a message about a lock.  TAP: the server's log.
+
+use strict;
+use warnings;
+
+use IPC::Run ();
+use Test::More;
+use PostgreSQL::Test::Utils;
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+my $node = LineNotify::Node->new('main');
+$node->append_conf('postgresql.conf', "deadlock_timeout = '50ms'\nlog_lock_waits = on\n");
+$node->restart;
+$node->install('postgres', $sim, name => $_) for 'shop', 'bank';
+$node->safe_psql('postgres', q{
+CREATE ROLE s_shop LOGIN; SELECT line_notify.grant_sender('s_shop', '{shop}');
+CREATE ROLE s_bank LOGIN; SELECT line_notify.grant_sender('s_bank', '{bank}');
+CREATE ROLE duo LOGIN; SELECT line_notify.grant_support('duo'), line_notify.grant_sender('duo', '{shop}');
+CREATE ROLE duo2 LOGIN IN ROLE pg_read_all_data; SELECT line_notify.grant_sender('duo2', '{shop}');
+CREATE ROLE op LOGIN; SELECT line_notify.grant_operator('op');
+CREATE SCHEMA s_shop AUTHORIZATION s_shop;
+SELECT line_notify.set_consumer('bankonly', 'bank', role => 's_bank')});
+
+sub as
+{
+	my ($role, $sql) = @_;
+	my ($rc, $out, $err) = $node->psql('postgres', "SET ROLE $role; $sql");
+	return $rc == 0 ? $out : $err;
+}
+sub denied { my ($role, $sql, $name) = @_; like(as($role, $sql), qr/permission denied/, $name); return; }
+
+# ---- nobody but the owner locks what others send through
+for my $mode ('ACCESS EXCLUSIVE', 'EXCLUSIVE', 'SHARE', 'ROW EXCLUSIVE', 'ACCESS SHARE')
+{
+	denied('s_shop', "BEGIN; LOCK TABLE line_notify.messages IN $mode MODE", "LOCK TABLE messages IN $mode MODE");
+}
+as('s_shop', q{CREATE VIEW s_shop.v AS SELECT * FROM line_notify.messages; CREATE VIEW s_shop.w AS SELECT (SELECT count(*) FROM s_shop.v) AS n;
+	CREATE TABLE s_shop.own (i int)});
+denied('s_shop', "BEGIN; LOCK TABLE s_shop.v IN EXCLUSIVE MODE", 'nor by a view over it');
+denied('s_shop', "BEGIN; LOCK TABLE s_shop.own, s_shop.w IN EXCLUSIVE MODE", 'nor by a view over that, in a subquery');
+is(as('s_shop', 'BEGIN; LOCK TABLE s_shop.own; ROLLBACK'), '', 'his own table');
+is($node->psql('postgres', 'BEGIN; LOCK TABLE line_notify.messages; ROLLBACK'), 0, 'the owner');
+
+# ---- to look at everything is no right to change it
+$node->safe_psql('postgres', qq{
+INSERT INTO line_notify.outbox (channel, phone, use_case, template_key, reference, send_after)
+SELECT c, '0901234000' || i, 'parcel_delivery', 'x', c || ' ' || i, now() + interval '1 hour' FROM unnest('{shop,bank}'::text[]) c, generate_series(1, 4) i;
+INSERT INTO line_notify.outbox (channel, phone, use_case, template_key, reference) VALUES ('bank', '1', 'parcel_delivery', 'x', 'bad')});
+for my $who ('duo', 'duo2')
+{
+	is(as($who, "SELECT count(*) FROM line_notify.messages WHERE reference = 'bank 1'"), 1, "$who sees the message of another channel");
+	denied($who, "DELETE FROM line_notify.messages WHERE reference = 'bank 1'", "$who does not cancel it");
+	denied($who, "UPDATE line_notify.messages SET send_after = now() + interval '2 hours' WHERE reference = 'bank 1'", "$who does not move it");
+	like(as($who, "SELECT id FROM line_notify.take_outcomes(10, consumer => 'bankonly')"), qr/permission denied|does not exist|^$/, "$who does not take what is kept for another role");
+}
+is(as('duo', "WITH d AS (DELETE FROM line_notify.messages WHERE reference = 'shop 1' RETURNING id) SELECT count(*) FROM d"), 1, 'of his own channel he may');
+is(as('op', "SELECT count(*) FROM line_notify.take_outcomes(10, channel => 'bank', consumer => 'bankonly')"), 1, 'an operator may');
+
+# ---- a guess is a search
+my $from = -s $node->logfile;
+like(as('s_shop', "UPDATE line_notify.messages SET phone = '09012340003' WHERE reference = 'shop 2'"), qr/cannot be changed/, 'another number is refused');
+is(as('s_shop', "UPDATE line_notify.messages SET phone = '09012340002' WHERE reference = 'shop 2'"), '', 'the same is let pass');
+my $log = slurp_file($node->logfile, $from);
+like($log, qr/role "s_shop".*calls line_notify\.messages\(\) with another phone in an UPDATE/, 'and it is in the log');
+
+# ---- numbers in the log
+$from = -s $node->logfile;
+as('s_shop', $_) for
+	q{DO $$ BEGIN EXECUTE format('INSERT INTO line_notify.outbox (channel, phone, use_case, template_key) VALUES (%L, %L, %L, %L)', 'shop', '09011110001', 'wrong_case', 'x'); END $$},
+	q{DO $$ BEGIN EXECUTE format('INSERT INTO line_notify.outbox (channel, phone, use_case, template_key, priority) VALUES (%L, %L, %L, %L, (1/0)::smallint)', 'shop', '09011110002', 'parcel_delivery', 'x'); END $$},
+	q{INSERT INTO line_notify.outbox (channel, phone, use_case, template_key, body) VALUES ('shop', '090', 'parcel_delivery', 'x', '{"a": "09011110003", bad}')};
+
+# two sessions that wait for each other's dedup_key
+sub session
+{
+	my %s = (in => '', out => '');
+	$s{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$s{in}, '>', \$s{out}, '2>&1');
+	return \%s;
+}
+sub say_to
+{
+	my ($s, $sql, $wait) = @_;
+	$s->{in} .= "$sql\n" . ($wait ? "\\echo done\n" : '');
+	$s->{run}->pump_nb if !$wait;
+	if ($wait) { $s->{run}->pump until $s->{out} =~ /done/; $s->{out} = ''; }
+	return;
+}
+my $insert = q{INSERT INTO line_notify.outbox (channel, phone, use_case, template_key, dedup_key, send_after) VALUES ('shop', '0901111%s', 'parcel_delivery', 'x', '%s', now() + interval '1 hour');};
+my ($x, $y) = (session(), session());
+say_to($x, 'BEGIN; ' . sprintf($insert, '0010', 'A'), 1);
+say_to($y, 'BEGIN; ' . sprintf($insert, '0011', 'B'), 1);
+say_to($x, sprintf($insert, '0012', 'B'));
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), 'one waits');
+say_to($y, sprintf($insert, '0013', 'A'), 1);
+$_->{in} .= "ROLLBACK;\n\\q\n" for $x, $y;
+$_->{run}->finish for $x, $y;
+ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), 'and none any more');
+$log = slurp_file($node->logfile, $from);
+like($log, qr/deadlock detected/, 'a deadlock, in the log');
+like($log, qr/LOG: .*while waiting for/, 'and a wait for a lock');
+unlike($log, qr/0901111/, 'no number in the log: of the query in a function, of its context, of JSON, of a deadlock, of a wait');
+
+$node->stop;
+$sim->stop;
+done_testing();
