@@ -35,10 +35,9 @@ ln_has_number(const char *text)
 
 	for (const unsigned char *p = (const unsigned char *) text; *p != '\0'; p++)
 	{
-		if (*p >= '0' && *p <= '9')
-			digits++;
-		/* full width: U+FF10 to U+FF19 */
-		else if (p[0] == 0xEF && p[1] == 0xBC && p[2] >= 0x90 && p[2] <= 0x99)
+		/* also full width: U+FF10 to U+FF19 */
+		if ((*p >= '0' && *p <= '9') ||
+			(p[0] == 0xEF && p[1] == 0xBC && p[2] >= 0x90 && p[2] <= 0x99))
 			digits++;
 	}
 	return digits > MAX_DIGITS;

@@ -366,11 +366,14 @@ claim_failed(Claim *c)
 	/* locks: no shorter batch would help */
 	if (row_fault || c->covering || channel->failures == 0)
 		channel->failures = Min(channel->failures + 1, CLAIM_FAILURES_MAX);
-	channel->backoff_until =
-		row_fault && c->limit > 1 ? 0
-		: TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-									  CLAIM_RETRY_FIRST <<
-									  Min(++channel->retries, 6));
+	channel->backoff_until = 0;
+	if (!row_fault || c->limit == 1)
+	{
+		channel->retries = Min(channel->retries + 1, 6);
+		channel->backoff_until =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+										CLAIM_RETRY_FIRST << channel->retries);
+	}
 	if (row_fault && c->limit == 1 && c->locked == 1 && c->rows != NULL &&
 		(CLAIM_MAX >> channel->failures) == 0 &&
 		ln_phase("putting a message into quarantine", quarantine_phase, c))
