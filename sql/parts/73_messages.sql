@@ -83,8 +83,6 @@ COMMENT ON FUNCTION line_notify._messages_insert() IS 'trigger: puts a row of vi
 CREATE TRIGGER queue INSTEAD OF INSERT ON line_notify.messages
 	FOR EACH ROW EXECUTE FUNCTION line_notify._messages_insert();
 
--- Libraries write back every column of an object that they read a while ago.
--- What they did not change is let pass, compared with what the tables have.
 CREATE FUNCTION line_notify._may_change(channel text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -103,6 +101,8 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._may_change(text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._may_change(text) IS 'raises 42501 when the caller may not change messages of the channel';
 
+-- Libraries write back every column of an object that they read a while ago.
+-- What they did not change is let pass, compared with what the tables have.
 CREATE FUNCTION line_notify._messages_update() RETURNS trigger
 LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
