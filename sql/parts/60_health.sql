@@ -282,9 +282,7 @@ AS $$
 		format('Give each server a name of its own, line_notify.node (Patroni: in postgresql.parameters of each node, not in the common configuration), reload, and run here: SELECT line_notify.arm(nodes => %L);',
 			   i.nodes || ARRAY(SELECT 'name of standby ' || k FROM generate_series(1, s.n + 1 - cardinality(i.nodes)) k))
 	FROM line_notify.identity i,
-		 (SELECT count(*) AS n FROM pg_stat_replication r
-		  WHERE r.state = 'streaming' AND r.replay_lsn IS NOT NULL
-			AND NOT EXISTS (SELECT FROM pg_replication_slots l WHERE l.active_pid = r.pid AND l.slot_type = 'logical')) s
+		 (SELECT sum(a.servers)::integer AS n FROM line_notify._attached_standbys() a) s
 	WHERE i.home = line_notify._local_home() AND s.n >= cardinality(i.nodes)
 $$;
 REVOKE ALL ON FUNCTION line_notify._health_nodes() FROM PUBLIC;
