@@ -184,7 +184,7 @@ AS $$
 DECLARE
 	f jsonb := line_notify._filter(ids, batch, reference, dedup_key, channel, use_case, template_key, state, from_time, to_time);
 	chunk bigint[];
-	late bigint;
+	movable bigint[];		-- of these: not being sent, and not in doubt
 	n bigint;
 	here bigint := line_notify._local_home();
 	before timestamptz;		-- what is in doubt stays so
@@ -205,29 +205,24 @@ BEGIN
 	sending := 0;
 	FOR chunk IN SELECT k FROM line_notify._chunks('outbox', '{queued}', f, ids) k
 	LOOP
+		movable := chunk;
 		IF NOT dry_run THEN
-			PERFORM FROM line_notify.outbox o
-			WHERE o.id = ANY (chunk) AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id)
-			ORDER BY o.id FOR UPDATE OF o;
+			movable := ARRAY(SELECT o.id FROM line_notify.outbox o
+							 WHERE o.id = ANY (chunk) AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id)
+							 ORDER BY o.id FOR UPDATE OF o);
 		END IF;
+		movable := ARRAY(SELECT o.id FROM line_notify.outbox o
+						 WHERE o.id = ANY (movable) AND o.state = 'queued'
+						   AND (o.home <> here OR here IS NULL OR o.due_at > before)
+						   AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id));
 		-- What would expire before its new time stays as it is.  The locks gave
 		-- this transaction its id before the clock is read; see horizon.h.
-		SELECT count(*) INTO late FROM line_notify.outbox o
-		WHERE o.id = ANY (chunk)
-		  AND coalesce(reschedule.expires_at, o.expires_at)
-			  <= greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()) + coalesce(reschedule.spread, '0')
-		  AND (o.home <> here OR here IS NULL OR o.due_at > before)
-		  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
 		IF dry_run THEN
-			SELECT count(*) - late INTO n FROM line_notify.outbox o
-			WHERE o.id = ANY (chunk)
-			  AND (o.home <> here OR here IS NULL OR o.due_at > before)
-			  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id);
+			SELECT count(*) INTO n FROM line_notify.outbox o
+			WHERE o.id = ANY (movable)
+			  AND coalesce(reschedule.expires_at, o.expires_at)
+				  > greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()) + coalesce(reschedule.spread, '0');
 		ELSE
-			-- an earlier call waits no longer for what it wanted
-			IF reschedule.send_after IS NOT NULL OR reschedule.spread IS NOT NULL THEN
-				DELETE FROM line_notify.unblock u WHERE u.order_key IS NULL AND u.id = ANY (chunk);
-			END IF;
 			WITH o AS MATERIALIZED (
 				SELECT o.id, o.channel, o.due_at, o.send_after,
 					CASE WHEN reschedule.send_after IS NULL AND reschedule.spread IS NULL THEN o.due_at
@@ -237,11 +232,14 @@ BEGIN
 										FROM line_notify.channel c WHERE c.name = o.channel),
 									   greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp())) END AS new_due
 				FROM line_notify.outbox o
-				WHERE o.id = ANY (chunk) AND o.state = 'queued'
+				WHERE o.id = ANY (movable)
 				  AND coalesce(reschedule.expires_at, o.expires_at)
-					  > greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()) + coalesce(reschedule.spread, '0')
-				  AND (o.home <> here OR here IS NULL OR o.due_at > before)
-				  AND NOT EXISTS (SELECT FROM line_notify.in_flight l WHERE l.id = o.id)),
+					  > greatest(coalesce(reschedule.send_after, o.send_after), clock_timestamp()) + coalesce(reschedule.spread, '0')),
+			overridden AS (
+				-- an earlier call waits no longer for what it wanted
+				DELETE FROM line_notify.unblock u USING o
+				WHERE u.order_key IS NULL AND u.id = o.id
+				  AND (reschedule.send_after IS NOT NULL OR reschedule.spread IS NOT NULL)),
 			noted AS (
 				-- what was blocked before stays so until the worker has seen it
 				INSERT INTO line_notify.unblock (channel, id, due_at)
@@ -257,8 +255,8 @@ BEGIN
 			GET DIAGNOSTICS n = ROW_COUNT;
 		END IF;
 		rescheduled := rescheduled + n;
-		too_late := too_late + late;
-		sending := sending + cardinality(chunk) - late - n;
+		too_late := too_late + cardinality(movable) - n;
+		sending := sending + cardinality(chunk) - cardinality(movable);
 	END LOOP;
 	IF NOT dry_run THEN
 		PERFORM line_notify._rescan();

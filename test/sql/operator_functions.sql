@@ -100,8 +100,11 @@ DELETE FROM line_notify.in_flight;
 -- reschedule
 SELECT pg_temp.waiting(11, 13, 'r');
 UPDATE line_notify.outbox SET expires_at = '2098-01-01' WHERE id = 13;
+INSERT INTO line_notify.unblock (channel, id, due_at) SELECT 'verbs', i, now() FROM generate_series(12, 13) i;
 SELECT * FROM line_notify.reschedule(batch => 'r', send_after => '2099-01-01', dry_run => true);
 SELECT * FROM line_notify.reschedule(batch => 'r', send_after => '2099-01-01');
+-- what an earlier call wanted is forgotten of what has been moved
+DELETE FROM line_notify.unblock WHERE id IS NOT NULL RETURNING id;
 SELECT id, due_at = '2099-01-01' AS moved, send_after = '2099-01-01' AS noted FROM line_notify.outbox WHERE batch = 'r' ORDER BY id;
 SELECT * FROM line_notify.reschedule(batch => 'r', send_after => '2000-01-01');
 SELECT id, due_at <= now() AS due FROM line_notify.outbox WHERE batch = 'r' ORDER BY id;
