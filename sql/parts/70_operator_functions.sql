@@ -73,12 +73,7 @@ BEGIN
 			ERRCODE = 'null_value_not_allowed',
 			MESSAGE = 'ids must not contain NULL';
 	END IF;
-	IF channel IS NOT NULL AND NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = _filter.channel) THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', line_notify._shown(channel)),
-			HINT = 'View line_notify.channels lists the channels.';
-	END IF;
+	PERFORM line_notify._check_channel(channel);
 	RETURN f;
 END
 $$;

@@ -98,6 +98,21 @@ CREATE TRIGGER outcome_changed BEFORE UPDATE OF state ON line_notify.history FOR
 	WHEN (OLD.state IS DISTINCT FROM NEW.state)
 	EXECUTE FUNCTION line_notify._note_outcome();
 
+CREATE FUNCTION line_notify._check_consumer_name(name text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF name IS NULL OR name !~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'invalid consumer name',
+			DETAIL = 'A name has 1 to 63 letters, digits, "_", "-" or "." and begins with a letter or digit.';
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._check_consumer_name(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._check_consumer_name(text) IS 'raises 22023 for what no consumer may be called';
+
 CREATE FUNCTION line_notify._check_outcomes(outcomes text[]) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -138,18 +153,8 @@ BEGIN
 			MESSAGE = 'max must be at least 1';
 	END IF;
 	PERFORM line_notify._check_outcomes(take_outcomes.states);
-	IF take_outcomes.channel IS NOT NULL AND NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = take_outcomes.channel) THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', line_notify._shown(take_outcomes.channel));
-	END IF;
-
-	IF take_outcomes.consumer IS NULL OR take_outcomes.consumer !~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'invalid consumer name',
-			DETAIL = 'A name has 1 to 63 letters, digits, "_", "-" or "." and begins with a letter or digit.';
-	END IF;
+	PERFORM line_notify._check_channel(take_outcomes.channel);
+	PERFORM line_notify._check_consumer_name(take_outcomes.consumer);
 
 	-- channels of which the caller may take what is kept for this consumer
 	SELECT array_agg(c.channel) FILTER (WHERE x.may), min(c.role::oid) FILTER (WHERE NOT x.may)
@@ -217,12 +222,7 @@ DECLARE
 	-- each outcome of the channel is a row for each of them
 	most CONSTANT integer := 16;
 BEGIN
-	IF set_consumer.consumer IS NULL OR set_consumer.consumer !~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = 'invalid consumer name',
-			DETAIL = 'A name has 1 to 63 letters, digits, "_", "-" or "." and begins with a letter or digit.';
-	END IF;
+	PERFORM line_notify._check_consumer_name(set_consumer.consumer);
 	IF set_consumer.channel IS NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'null_value_not_allowed',
