@@ -11,18 +11,19 @@ LANGUAGE line_notify_plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	who CONSTANT name := line_notify._caller();
+	owns CONSTANT boolean := pg_has_role(who, (SELECT c.relowner FROM pg_class c WHERE c.oid = 'line_notify.outbox'::regclass), 'USAGE');
 	sends CONSTANT text[] := ARRAY(SELECT s.channel FROM line_notify.sender s, pg_roles r
 								   WHERE r.oid = s.role AND pg_has_role(who, r.oid, 'USAGE'));
 BEGIN
 	home := line_notify._local_home();
-	everything := pg_has_role(who, (SELECT c.relowner FROM pg_class c WHERE c.oid = 'line_notify.outbox'::regclass), 'USAGE')
+	everything := owns
 		OR has_table_privilege(who, 'line_notify.history', 'SELECT')
 		-- support and operators
 		OR has_function_privilege(who, (SELECT p.oid FROM pg_proc p
 			WHERE p.proname = 'find_notifications' AND p.pronamespace = 'line_notify'::regnamespace), 'EXECUTE');
 	channels := ARRAY(SELECT c.name FROM line_notify.channel c WHERE c.name = ANY (sends) OR '*' = ANY (sends));
 	-- who may look at everything (support) may not change it: operators may
-	acts := pg_has_role(who, (SELECT c.relowner FROM pg_class c WHERE c.oid = 'line_notify.outbox'::regclass), 'USAGE')
+	acts := owns
 		OR EXISTS (SELECT FROM pg_proc p
 				   WHERE p.proname = 'reschedule' AND p.pronamespace = 'line_notify'::regnamespace
 					 AND has_function_privilege(who, p.oid, 'EXECUTE'));
