@@ -310,9 +310,9 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._health_history() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._health_history() IS 'part of health(): is there room to record outcomes, and what stands in the way';
 
--- Who was given everything?  Nobody is given functions of ours that begin with _,
--- nor these tables, by the functions grant_...().  ALTER DEFAULT PRIVILEGES has its
--- say when the extension, or a partition, is made.
+-- Who was given everything?  Nobody is given these two functions, nor these tables,
+-- by the functions grant_...().  ALTER DEFAULT PRIVILEGES has its say when the
+-- extension, or a partition, is made.
 CREATE FUNCTION line_notify._health_privileges(OUT severity text, OUT subject text, OUT reason text, OUT hint text)
 RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp ROWS 1

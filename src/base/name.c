@@ -28,7 +28,7 @@ ln_shown(const char *text)
 		? text : "...";
 }
 
-int
+bool
 ln_has_number(const char *text)
 {
 	int			digits = 0;

@@ -12,6 +12,8 @@
 #ifndef LN_NAME_H
 #define LN_NAME_H
 
+#include <stdbool.h>
+
 /*
  * The text, if it looks like the name of a channel, a setting, a value of one:
  * a few letters, few digits.  Else "...".
@@ -19,6 +21,6 @@
 extern const char *ln_shown(const char *text);
 
 /* Has it so many digits, in whatever width (UTF-8), that it may be a number? */
-extern int	ln_has_number(const char *text);
+extern bool ln_has_number(const char *text);
 
 #endif							/* LN_NAME_H */
