@@ -417,9 +417,10 @@ BEGIN
 				FROM h WHERE h.state NOT IN ('accepted', 'delivered')
 				GROUP BY 1, 2, 3, 4, 5),
 			known AS (
-				INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown)
-				SELECT h.channel, date_trunc('minute', h.ended_at), 0, 0, -count(*)
-				FROM h WHERE h.state = 'unknown'
+				INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown, answered, unreachable)
+				SELECT h.channel, date_trunc('minute', h.ended_at), 0, 0, -count(*) FILTER (WHERE h.state = 'unknown'),
+					-count(h.http_status), -count(*) FILTER (WHERE h.state = 'unreachable')
+				FROM h WHERE h.state = 'unknown' OR h.http_status IS NOT NULL
 				GROUP BY 1, 2),
 			told AS (
 				-- what nobody has taken yet needs no fallback now

@@ -18,8 +18,8 @@ RETURNS void LANGUAGE sql AS $$
 $$;
 CREATE FUNCTION pg_temp.ended(first bigint, last bigint, state line_notify.message_state, maybe_sent boolean DEFAULT false, dedup_key text DEFAULT NULL, batch text DEFAULT 'ended')
 RETURNS void LANGUAGE sql AS $$
-	INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, reference, batch, dedup_key, state, maybe_sent, attempts, token, outcome, created_at, expires_at, sent_at, ended_at)
-	SELECT i, 'verbs', repeat('b', 64), 'reservation', 'tpl', '{}', 'ref-' || i, $6, $5, $3, $4, 1, i + 1000, 'not_sent', '2026-01-01', '2026-01-02', '2026-01-01', '2026-01-01'
+	INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, reference, batch, dedup_key, state, maybe_sent, attempts, token, outcome, http_status, created_at, expires_at, sent_at, ended_at)
+	SELECT i, 'verbs', repeat('b', 64), 'reservation', 'tpl', '{}', 'ref-' || i, $6, $5, $3, $4, 1, i + 1000, 'not_sent', CASE WHEN $3 = 'unreachable' THEN 422 END, '2026-01-01', '2026-01-02', '2026-01-01', '2026-01-01'
 	FROM generate_series($1, $2) i
 $$;
 CREATE VIEW pg_temp.now AS
@@ -133,6 +133,13 @@ SELECT * FROM line_notify.redrive(batch => 'ended', allow_duplicates => true);
 SELECT * FROM line_notify.redrive(batch => 'ended', state => 'delivered', allow_duplicates => true, send_after => '2099-01-01');
 SELECT o.id, o.state, o.attempts, o.maybe_sent, o.expires_at > now() AS not_expired, o.due_at > now() AS later
 FROM line_notify.outbox o WHERE o.batch = 'ended' ORDER BY id;
+-- what health() counts is what history has
+SELECT m.channel, sum(m.unknown) AS unknown, sum(m.answered) AS answered, sum(m.unreachable) AS unreachable, h.*
+FROM line_notify.minute_count m,
+	 LATERAL (SELECT count(*) FILTER (WHERE r.state = 'unknown') AS unknown, count(r.http_status) AS answered,
+					 count(*) FILTER (WHERE r.state = 'unreachable') AS unreachable
+			  FROM line_notify.history r WHERE r.channel = m.channel) h
+GROUP BY m.channel, h.unknown, h.answered, h.unreachable;
 -- the first life is kept, with its token, so that its delivery event still counts
 SELECT id, attempt, token, outcome, ended_as FROM line_notify.attempt_log ORDER BY id;
 
