@@ -89,7 +89,7 @@ AS $$
 DECLARE
 	viewer record := line_notify._viewer();
 BEGIN
-	IF NOT viewer.acts AND channel <> ALL (viewer.channels) THEN
+	IF NOT viewer.acts AND (channel = ANY (viewer.channels)) IS NOT TRUE THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'insufficient_privilege',
 			MESSAGE = format('permission denied to change messages of channel "%s"', line_notify._shown(channel)),
