@@ -51,6 +51,19 @@
 #endif
 
 /*
+ * 16: takes walkers as they are.  The type of 15, without parameters, is
+ * another one since C23, which newer compilers speak unless told otherwise.
+ */
+#if PG_VERSION_NUM < 160000
+#include "nodes/nodeFuncs.h"
+#define LN_WALKER(w) ((bool (*) ()) (void (*) (void)) (w))
+#define expression_tree_walker(node, w, arg) \
+	(expression_tree_walker) ((node), LN_WALKER(w), (arg))
+#define query_tree_walker(query, w, arg, flags) \
+	(query_tree_walker) ((query), LN_WALKER(w), (arg), (flags))
+#endif
+
+/*
  * 17: a resource owner instead of a memory context; for the life of the
  * process
  */
