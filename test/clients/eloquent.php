@@ -64,6 +64,11 @@ try {
 } catch (Illuminate\Database\QueryException $e) {
     error($e->getMessage());
 }
+try {
+    Message::create(['phone' => '090-8765-4321', 'priority' => 'high', 'use_case' => 'reservation', 'template_key' => 't']);
+} catch (Illuminate\Database\QueryException $e) {
+    typo((string) $e, $e->getPrevious()->getMessage(), '`$e->getPrevious()->getMessage()` instead of `$e`');
+}
 
 $row = ['phone' => '090-1234-5678', 'use_case' => 'parcel_delivery', 'template_key' => 't', 'dedup_key' => "eloquent $order->id"];
 upsert('insertOrIgnore()', fn () => Message::insertOrIgnore([$row]) >= 0);

@@ -2,7 +2,7 @@
 import peewee
 from playhouse.postgres_ext import BinaryJSONField, PostgresqlExtDatabase
 
-from report import NUMBER, check, error, line, upsert
+from report import NUMBER, check, error, line, typo, upsert
 
 line("version", "ok", peewee.__version__)
 db = PostgresqlExtDatabase("postgres", user="app", register_hstore=False)
@@ -65,6 +65,11 @@ try:
         Message.create(phone=NUMBER, use_case="reservatoin", template_key="t")
 except peewee.DatabaseError as e:
     error(e)
+try:
+    with db.atomic():
+        Message.insert(dict(rest, phone=NUMBER, priority=peewee.SQL("'high'"))).execute()
+except peewee.DatabaseError as e:
+    typo(str(e) + repr(e), e.__context__.diag.message_primary, "`e.__context__.diag.message_primary` instead of `str(e)`")
 
 row = dict(rest, dedup_key=f"peewee {order.id}")
 upsert("on_conflict_ignore()", lambda: Message.insert(row).on_conflict_ignore().execute() in (None, message.id))

@@ -11,6 +11,13 @@ def error(e)
   line('number shown', e.message.delete('^0-9').include?('87654321') ? 'yes' : 'no')
 end
 
+# another column is wrong: does what a logger prints show the number?  What to print instead?
+def typo(plain, hidden, how)
+  [['typo', plain, ''], ['typo hidden', hidden, how]].each do |check, words, detail|
+    line(check, words.delete('^0-9').include?('87654321') ? 'shows' : 'does not show', detail)
+  end
+end
+
 # what comes of a library's call that would insert or update
 def upsert(call)
   line('upsert', yield ? 'ok' : 'FAIL', call)

@@ -47,6 +47,12 @@ begin
 rescue Sequel::DatabaseError => e
   error(e)
 end
+begin
+  messages.insert(rest.merge(phone: '090-8765-4321', priority: 'high'))
+rescue Sequel::DatabaseError => e
+  primary = e.wrapped_exception.result.error_field(PG::PG_DIAG_MESSAGE_PRIMARY)
+  typo(e.message + e.inspect, primary, '`e.wrapped_exception.result.error_field(PG::PG_DIAG_MESSAGE_PRIMARY)` instead of `e.message`')
+end
 
 row = rest.merge(dedup_key: "sequel #{order.id}")
 upsert('insert_conflict') { messages.insert_conflict.returning(:id).insert(row) }

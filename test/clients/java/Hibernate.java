@@ -114,6 +114,17 @@ public class Hibernate {
 
         session = factory.openSession();
         session.beginTransaction();
+        try {
+            session.createSQLQuery("INSERT INTO line_notify.messages (phone, priority, use_case, template_key) VALUES (?, 'high', 'reservation', 't')")
+                .setString(0, "090-8765-4321").executeUpdate();
+        } catch (RuntimeException e) {
+            Report.typo(e, e, "–");
+        }
+        session.getTransaction().rollback();
+        session.close();
+
+        session = factory.openSession();
+        session.beginTransaction();
         read.priority = 4;
         read = (Message) session.merge(read);
         session.saveOrUpdate(read);
