@@ -17,6 +17,7 @@
 
 #include "catalog/pg_database.h"
 #include "utils/acl.h"
+#include "utils/guc_tables.h"
 #include "utils/wait_event.h"
 
 /* 16 moved the VARDATA macros out of postgres.h */
@@ -79,6 +80,22 @@
  */
 #ifndef DATCONNLIMIT_INVALID_DB
 #define DATCONNLIMIT_INVALID_DB -2
+#endif
+
+/* 16 exported the search for a setting; NULL = there is none */
+#if PG_VERSION_NUM >= 160000
+#define LnFindSetting(name) find_option((name), false, true, 0)
+#else
+static inline struct config_generic *
+LnFindSetting(const char *name)
+{
+	struct config_generic **settings = get_guc_variables();
+
+	for (int i = 0; i < GetNumConfigOptions(); i++)
+		if (strcmp(settings[i]->name, name) == 0)
+			return settings[i];
+	return NULL;
+}
 #endif
 
 /* 16: more about what was wrong, which nobody here asks for */

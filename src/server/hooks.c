@@ -398,10 +398,34 @@ names_schema(const char *p)
 }
 
 static bool
+has_our_schema(const char *path)
+{
+	return path != NULL && strstr(path, "line_notify") != NULL;
+}
+
+/*
+ * Is our schema in the search path of the statement?  In a function with a path
+ * of its own, as most of ours are, that is the one which comes back after it.
+ */
+static bool
+is_in_path(void)
+{
+	struct config_generic *setting;
+
+	if (has_our_schema(namespace_search_path))
+		return true;
+	setting = LnFindSetting("search_path");
+	if (setting != NULL)
+		for (GucStack *s = setting->stack; s != NULL; s = s->prev)
+			if (has_our_schema(s->prior.val.stringval))
+				return true;
+	return false;
+}
+
+static bool
 has_private_word(const char *statement)
 {
-	bool		in_path = namespace_search_path != NULL &&
-	strstr(namespace_search_path, "line_notify") != NULL;
+	bool		in_path = is_in_path();
 
 	for (const char *p = statement; *p != '\0'; p++)
 	{

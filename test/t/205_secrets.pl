@@ -93,6 +93,15 @@ for my $into ('"line_notify" . "outbox"', 'LINE_NOTIFY.Outbox', 'line_notify.mes
 	like($err, qr/no_such_column/, "refused by the parser: $into");
 }
 ($rc, $out, $err) = $node->psql('postgres', "SET search_path = line_notify; INSERT INTO messages (phone, no_such_column) VALUES ('$phone', 'x')");
+# also where a function, with a search_path of its own, refuses it
+my $given = $needle{'credential of no channel'} = 'given-to-a-channel-that-is-not-there';
+sql(q{CREATE FUNCTION public.refuse(text) RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog AS $$ BEGIN RAISE 'refused'; END $$});
+for my $bad ("SELECT * FROM find_notifications(phone => '$phone 5')", "SELECT suppress_recipient('$phone 5')",
+	"SELECT set_credential('none', 'channel_secret', '$given')", "SELECT public.refuse(m::text) FROM messages AS m UNION SELECT public.refuse('$phone')")
+{
+	($rc, $out, $err) = $node->psql('postgres', "SET search_path = line_notify; $bad");
+	like($err, qr/ERROR/, 'refused within a function: ' . substr($bad, 0, 40));
+}
 # and statements of others are not hidden for a word
 $node->psql('postgres', "SELECT 1 / 0 AS foreign_statement, 'the outbox of phone_number recipient'");
 $needle{hash} = sql("SELECT encode(sha256('refused'), 'hex')");
