@@ -446,8 +446,6 @@ has_statement_logged(int elevel)
 	if (elevel == LOG || elevel == LOG_SERVER_ONLY)
 		return log_min_error_statement == LOG ||
 			log_min_error_statement <= ERROR;
-	if (elevel < WARNING)
-		return false;
 	return log_min_error_statement == LOG ? elevel >= FATAL
 		: elevel >= log_min_error_statement;
 }

@@ -102,6 +102,9 @@ for my $bad ("SELECT * FROM find_notifications(phone => '$phone 5')", "SELECT su
 	($rc, $out, $err) = $node->psql('postgres', "SET search_path = line_notify; $bad");
 	like($err, qr/ERROR/, 'refused within a function: ' . substr($bad, 0, 40));
 }
+# at whatever level statements are logged
+sql(q{CREATE FUNCTION public.tell(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'told'; RETURN ''; END $$});
+$node->psql('postgres', "SET log_min_messages = notice; SET log_min_error_statement = notice; SELECT public.tell('$phone'), count(*) FROM line_notify.messages");
 # and statements of others are not hidden for a word
 $node->psql('postgres', "SELECT 1 / 0 AS foreign_statement, 'the outbox of phone_number recipient'");
 $needle{hash} = sql("SELECT encode(sha256('refused'), 'hex')");
