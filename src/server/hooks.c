@@ -110,9 +110,10 @@ typedef struct Reads
 {
 	Oid			schema;			/* ours */
 	Oid			view;			/* which is looked at, and names itself */
+	bool		nowait;
 } Reads;
 
-static bool is_ours(Oid relid, Oid schema);
+static bool is_ours(Oid relid, Oid schema, bool nowait);
 
 /* Does it read a relation of ours that the current user does not own? */
 static bool
@@ -123,10 +124,10 @@ reads_ours(Node *node, void *arg)
 	if (IsA(node, RangeTblEntry))
 	{
 		RangeTblEntry *rte = (RangeTblEntry *) node;
+		Reads	   *reads = (Reads *) arg;
 
-		return rte->rtekind == RTE_RELATION &&
-			rte->relid != ((Reads *) arg)->view &&
-			is_ours(rte->relid, ((Reads *) arg)->schema);
+		return rte->rtekind == RTE_RELATION && rte->relid != reads->view &&
+			is_ours(rte->relid, reads->schema, reads->nowait);
 	}
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, reads_ours, arg,
@@ -139,9 +140,9 @@ reads_ours(Node *node, void *arg)
  * superuser owns everything.
  */
 static bool
-is_ours(Oid relid, Oid schema)
+is_ours(Oid relid, Oid schema, bool nowait)
 {
-	Reads		reads = {schema, relid};
+	Reads		reads = {schema, relid, nowait};
 	Relation	rel;
 	bool		found;
 
@@ -150,7 +151,15 @@ is_ours(Oid relid, Oid schema)
 		return !LnRelationOwnercheck(relid, GetUserId());
 	if (get_rel_relkind(relid) != RELKIND_VIEW)
 		return false;
-	rel = relation_open(relid, AccessShareLock);
+	/* whoever has it locked against this has it locked against LOCK TABLE */
+	if (nowait && !ConditionalLockRelationOid(relid, AccessShareLock))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not obtain lock on relation \"%s\"",
+						get_rel_name(relid))));
+	rel = try_relation_open(relid, nowait ? NoLock : AccessShareLock);
+	if (rel == NULL)
+		return false;			/* dropped just now */
 	found = reads_ours((Node *) get_view_query(rel), &reads);
 	relation_close(rel, AccessShareLock);
 	return found;
@@ -170,7 +179,7 @@ check_lock(LockStmt *stmt)
 		Oid			relid = RangeVarGetRelid((RangeVar *) lfirst(lc), NoLock,
 											 true);
 
-		if (OidIsValid(relid) && is_ours(relid, schema))
+		if (OidIsValid(relid) && is_ours(relid, schema, stmt->nowait))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("permission denied to lock \"%s\"",

@@ -45,6 +45,13 @@ denied('s_shop', "BEGIN; LOCK TABLE s_shop.v IN EXCLUSIVE MODE", 'nor by a view 
 denied('s_shop', "BEGIN; LOCK TABLE s_shop.own, s_shop.w IN EXCLUSIVE MODE", 'nor by a view over that, in a subquery');
 is(as('s_shop', 'BEGIN; LOCK TABLE s_shop.own; ROLLBACK'), '', 'his own table');
 is($node->psql('postgres', 'BEGIN; LOCK TABLE line_notify.messages; ROLLBACK'), 0, 'the owner');
+# who does not want to wait does not wait for our look at his view
+as('s_shop', 'CREATE VIEW s_shop.plain AS SELECT * FROM s_shop.own');
+my $alter = $node->background_psql('postgres');
+$alter->query_safe('BEGIN; ALTER VIEW s_shop.plain SET (security_barrier = true)');
+like(as('s_shop', q{SET statement_timeout = '30s'; BEGIN; LOCK TABLE s_shop.plain IN ACCESS SHARE MODE NOWAIT}), qr/could not obtain lock on relation "plain"/, 'NOWAIT');
+$alter->quit;
+is(as('s_shop', 'BEGIN; LOCK TABLE s_shop.plain NOWAIT; ROLLBACK'), '', 'and then he has it');
 
 # ---- to look at everything is no right to change it
 $node->safe_psql('postgres', qq{
