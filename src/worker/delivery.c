@@ -373,6 +373,24 @@ ln_deliveries_sweep(void)
 	release(GetFlushRecPtr(NULL));
 }
 
+void
+ln_deliveries_set_back(int64 by)
+{
+	for (int i = 0; i < 2 * size; i++)
+	{
+		Delivery   *d = &deliveries[i];
+
+		/* the journal keeps what was read: of this one the record is durable */
+		if (d->state == DELIVERY_SENT)
+			d->sent_at = ln_set_back(d->sent_at, by);
+		if (d->state == DELIVERY_DONE)
+		{
+			d->record_at = ln_set_back(d->record_at, by);
+			d->retry_at = ln_set_back(d->retry_at, by);
+		}
+	}
+}
+
 bool
 ln_deliveries_have_order(const LnChannel *c, int64 order_hash)
 {

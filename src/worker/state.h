@@ -403,6 +403,12 @@ extern void ln_deliveries_reserve(int n);
 /* When was the first recorded that is perhaps not on disk?  0 = all is. */
 extern TimestampTz ln_deliveries_unflushed_since(void);
 
+/*
+ * The clock was set back by so much (us): which of them was sent before which
+ * goes by their times.
+ */
+extern void ln_deliveries_set_back(int64 by);
+
 /* Is one of this order_key, by its hash, in our hands? */
 extern bool ln_deliveries_have_order(const LnChannel *c, int64 order_hash);
 

@@ -350,14 +350,10 @@ ln_tasks_set_back(int64 by)
 		c->limit_until = ln_set_back(c->limit_until, by);
 		for (int k = 0; k < 2; k++)
 			c->rate_until[k] = ln_set_back(c->rate_until[k], by);
+		c->answered_sent_at = ln_set_back(c->answered_sent_at, by);
 		ln_token_set_back(c->token, by);
 	}
-	for (Delivery *d = ln_deliveries_done_first(); d != NULL;
-		 d = ln_deliveries_done_next(d))
-	{
-		d->record_at = ln_set_back(d->record_at, by);
-		d->retry_at = ln_set_back(d->retry_at, by);
-	}
+	ln_deliveries_set_back(by);
 	credential_files_at = ln_set_back(credential_files_at, by);
 	W.drain_until = ln_set_back(W.drain_until, by);
 	ln_worker_forget_bounds();

@@ -62,6 +62,13 @@ set_clock('-7200');
 $node->append_conf('postgresql.conf', 'line_notify.enabled = on');
 start_with_clock();
 ok($node->poll_query_until('postgres', "SELECT count(*) = 9 FROM line_notify.history WHERE state = 'accepted'"), 'set back while the server was down: they are sent, too') or diag(sql('SELECT now(), * FROM line_notify.notifications'));
+
+# what was answered on the clock before does not excuse an outage after it
+set_clock('-10800');
+$sim->script({ match => { path => 'send' }, do => ['close'] });
+$node->insert('postgres', 60, first => 40);
+ok($node->poll_query_until('postgres', "SELECT bool_or(breaker = 'open') FROM line_notify.stats"), 'set back before an outage: the breaker opens') or diag(sql('SELECT * FROM line_notify.stats'));
+cmp_ok(sql("SELECT count(*) FROM line_notify.history WHERE state = 'unknown'"), '<', 60, 'and few are unknown');
 is($sim->summary->{messages}{accepted_twice}, 0, 'none twice');
 
 $node->stop;
