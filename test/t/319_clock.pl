@@ -23,6 +23,7 @@ sub start_with_clock
 	$node->start;
 	return;
 }
+my $log = $node->logfile;
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
 set_clock('+0');
@@ -62,6 +63,17 @@ set_clock('-7200');
 $node->append_conf('postgresql.conf', 'line_notify.enabled = on');
 start_with_clock();
 ok($node->poll_query_until('postgres', "SELECT count(*) = 9 FROM line_notify.history WHERE state = 'accepted'"), 'set back while the server was down: they are sent, too') or diag(sql('SELECT now(), * FROM line_notify.notifications'));
+
+# a channel that LINE refused is asked about minutes later, no more
+$sim->script({ match => { path => 'send' }, answer => 401, times => 1 });
+$node->insert('postgres', 1, first => 32);
+ok($node->poll_query_until('postgres', q{SELECT pause_automatic FROM line_notify.channels WHERE name = 'shop'}), 'LINE refuses the credential');
+set_clock('-9000');
+sql(q{SELECT line_notify.alter_channel('shop', backoff_cap => '3 minutes')});
+ok($node->poll_query_until('postgres', "SELECT pg_read_file('$log') LIKE '%set back by 1799 s%' OR pg_read_file('$log') LIKE '%set back by 1800 s%'"), 'set back while it is paused');
+set_clock('-8900');
+sql(q{SELECT line_notify.alter_channel('shop', backoff_cap => '2 minutes')});
+ok($node->poll_query_until('postgres', "SELECT count(*) = 10 FROM line_notify.history WHERE state = 'accepted'"), 'and goes on') or diag(sql('SELECT now(), * FROM line_notify.notifications'));
 
 # what was answered on the clock before does not excuse an outage after it
 set_clock('-10800');
