@@ -20,12 +20,7 @@ sub pair
 	my $primary = LineNotify::Node->new("${name}_primary", init => [ allows_streaming => 1 ],
 		'line_notify.promotion_grace' => '3s');
 	$primary->install('postgres', $sim);
-	$primary->backup('base');
-	my $standby = PostgreSQL::Test::Cluster->new("${name}_standby");
-	bless $standby, 'LineNotify::Node';
-	$standby->init_from_backup($primary, 'base', has_streaming => 1);
-	$standby->start;
-	return ($primary, $standby);
+	return ($primary, $primary->standby("${name}_standby"));
 }
 
 # ---- synchronous ----

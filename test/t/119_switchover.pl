@@ -26,15 +26,8 @@ sub pair
 	$primary = LineNotify::Node->new("p$round", init => [ allows_streaming => 1 ],
 		'line_notify.promotion_grace' => $opt{grace} // '60s');
 	$primary->install('postgres', $sim, channel => 'rate_limit => 20');
-	$primary->backup('base');
-	$standby = PostgreSQL::Test::Cluster->new("s$round");
-	bless $standby, 'LineNotify::Node';
-	$standby->init_from_backup($primary, 'base', has_streaming => 1);
-	$standby->append_conf('postgresql.conf', "wal_retrieve_retry_interval = '100ms'");
-	$standby->append_conf('postgresql.conf', "primary_slot_name = 'its_slot'") if $opt{slot};
 	$primary->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('its_slot')") if $opt{slot};
-	$standby->start;
-	$primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'") or die;
+	$standby = $primary->standby("s$round", wal_retrieve_retry_interval => '100ms', $opt{slot} ? (primary_slot_name => 'its_slot') : ());
 	$primary->insert('postgres', 300);
 	$sim->wait_requests(20, 30) or die 'nothing is sent';
 	return;

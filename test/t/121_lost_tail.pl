@@ -25,18 +25,7 @@ sub pair
 	$primary = LineNotify::Node->new("p$round", init => [ allows_streaming => 1 ],
 		'line_notify.promotion_grace' => $opt{grace} // '4s');
 	$primary->install('postgres', $sim);
-	$primary->backup('base');
-	$standby = PostgreSQL::Test::Cluster->new("s$round");
-	bless $standby, 'LineNotify::Node';
-	$standby->init_from_backup($primary, 'base', has_streaming => 1);
-	$standby->start;
-	attached();
-	return;
-}
-
-sub attached
-{
-	$primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming' AND replay_lsn IS NOT NULL") or die;
+	$standby = $primary->standby("s$round");
 	return;
 }
 

@@ -109,10 +109,7 @@ $node->wait_states('postgres', accepted => 24);
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.health()"), 'it is gone when it is gone');
 
 # ---- a standby
-$node->backup('b');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($node, 'b', has_streaming => 1);
-$standby->start;
+my $standby = $node->standby('standby');
 $node->wait_for_catchup($standby);
 sees('info . server . this server is a standby', 'a standby says what it is', $standby);
 is($standby->safe_psql('postgres', "SELECT count(*) FROM line_notify.health()"), 1, 'and nothing else is wrong with it');

@@ -129,12 +129,7 @@ gone();
 sql("UPDATE line_notify.identity SET in_doubt_before = NULL, in_doubt_until = NULL");
 
 # ---- a standby -----------------------------------------------------------
-$node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-bless $standby, 'LineNotify::Node';
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->append_conf('postgresql.conf', 'line_notify.max_in_flight = 7');
-$standby->start;
+my $standby = $node->standby('standby', 'line_notify.max_in_flight' => 7);
 my $ref = put(set => { send_after => "now() + interval '1 hour'" });
 $node->wait_for_catchup($standby);
 waits_for($ref, 'standby', "u = due_at", $standby);

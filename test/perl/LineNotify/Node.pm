@@ -74,6 +74,20 @@ SELECT line_notify.set_credential('$name', 'channel_secret', '@{[ LineNotify::Si
 	return;
 }
 
+# A streaming standby of this server, started and attached; name => value settings.
+sub standby
+{
+	my ($self, $name, %conf) = @_;
+	$self->backup("for_$name");
+	my $standby = bless PostgreSQL::Test::Cluster->new($name), ref $self;
+	$standby->init_from_backup($self, "for_$name", has_streaming => 1);
+	$standby->append_conf('postgresql.conf', "$_ = '$conf{$_}'") for sort keys %conf;
+	$standby->start;
+	$self->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name = '$name' AND state = 'streaming' AND replay_lsn IS NOT NULL")
+	  or die "$name is not attached";
+	return $standby;
+}
+
 # A statement that inserts $n messages to $n people, from number $first on.
 sub insert_sql
 {
