@@ -112,7 +112,12 @@ $primary->start;
 $primary->poll_query_until('postgres', "SELECT handover = 'taking' AND handover_lsn IS NOT NULL FROM line_notify.identity") or die;
 $primary->insert('postgres', 5, first => 1001);
 # the worker looks again several times
-select(undef, undef, undef, 2);
+my $looked = "FROM pg_stat_activity WHERE backend_type = 'line_notify worker'";
+for (1 .. 3)
+{
+	my $seen = $primary->safe_psql('postgres', "SELECT state_change $looked");
+	$primary->poll_query_until('postgres', "SELECT state_change > '$seen' AND state = 'idle' $looked") or die 'the worker does not look';
+}
 is($sim->summary->{requests}, $before, 'waiting: nothing is sent, what is new neither');
 $primary->stop('immediate');
 is_deeply(rest(), { accepted => 300 }, 'promoted meanwhile: it believes the note, and may');
