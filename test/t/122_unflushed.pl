@@ -82,26 +82,6 @@ sub entries
 	return $used;
 }
 
-sub until_perl
-{
-	my ($is, $what) = @_;
-	for (1 .. 1800)
-	{
-		return 1 if $is->();
-		select(undef, undef, undef, 0.1);
-	}
-	die $what;
-}
-
-sub session
-{
-	my ($sql) = @_;
-	my %s = (in => "$sql;\n\\echo begun\n", out => '');
-	$s{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$s{in}, '>', \$s{out}, '2>&1');
-	$s{run}->pump until $s{out} =~ /begun/;
-	return \%s;
-}
-
 sub at_rest
 {
 	until_true('SELECT NOT EXISTS (SELECT FROM line_notify.in_flight)');
@@ -208,11 +188,12 @@ $node->restart;
 	my ($id) = insert(1);
 	my $row = ended($id);
 	is(entries(), 1, 'a place is kept');
-	my $s = session('BEGIN; LOCK TABLE line_notify.in_flight IN SHARE MODE');
+	my $s = $node->background_psql('postgres');
+	$s->query_safe('BEGIN; LOCK TABLE line_notify.in_flight IN SHARE MODE');
 	sql($node->insert_sql(1, first => ++$n));
 	until_true("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE backend_type = 'line_notify worker'");
 	crash();
-	$s->{run}->kill_kill;
+	eval { $s->quit };
 	is(rows($id), $row, 'and not used again before its record is on disk');
 }
 $node->append_conf('postgresql.conf', 'line_notify.max_in_flight = 512');
@@ -256,7 +237,8 @@ for my $how ('told to stop', 'idle')
 	my $id = sql("SELECT id FROM line_notify.history WHERE id IN ($ids[0], $ids[1])");
 	my ($other) = grep { $_ != $id } @ids;
 	my $row = rows($id);
-	my $s = session('BEGIN; LOCK TABLE line_notify.history IN SHARE MODE');
+	my $s = $node->background_psql('postgres');
+	$s->query_safe('BEGIN; LOCK TABLE line_notify.history IN SHARE MODE');
 	my $pid = $node->worker_pid('postgres');
 	my ($file) = files();
 	$sim->end_connections('close');
@@ -265,13 +247,11 @@ for my $how ('told to stop', 'idle')
 	kill 'TERM', $pid;
 	$node->wait_for_log(qr/delivery worker started/, $from) or die;
 	ok(-e $file, 'a worker leaves its file behind');
-	$s->{in} .= "DELETE FROM line_notify.in_flight WHERE id = $other; DELETE FROM line_notify.outbox WHERE id = $other; COMMIT;\n\\echo deleted\n";
-	$s->{run}->pump until $s->{out} =~ /deleted/;
-	until_perl(sub { !-e $file }, 'the file stays');
+	$s->query_safe("DELETE FROM line_notify.in_flight WHERE id = $other; DELETE FROM line_notify.outbox WHERE id = $other; COMMIT");
+	$sim->wait_until(sub { !-e $file }, $PostgreSQL::Test::Utils::timeout_default) or die 'the file stays';
 	is(crash(), 'nothing', 'its file goes after what it recorded is on disk');
 	is(rows($id), $row, 'as it was');
-	$s->{in} .= "\\q\n";
-	$s->{run}->finish;
+	eval { $s->quit };
 	$sim->script_only();
 }
 
@@ -282,7 +262,7 @@ for my $how ('told to stop', 'idle')
 	my $row = ended($id);
 	sql("ALTER SYSTEM SET line_notify.flush_outcomes_after = '100ms'");
 	sql('SELECT pg_reload_conf()');
-	ok(until_perl(sub { entries() == 0 }, 'an idle worker flushes nothing'), 'an idle worker flushes');
+	ok($sim->wait_until(sub { entries() == 0 }, $PostgreSQL::Test::Utils::timeout_default), 'an idle worker flushes');
 	sql('ALTER SYSTEM RESET line_notify.flush_outcomes_after');
 	sql('SELECT pg_reload_conf()');
 	is(crash(), 'nothing', 'it is on disk then');

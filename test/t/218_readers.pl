@@ -66,10 +66,9 @@ sql("INSERT INTO line_notify.outbox (channel, phone, use_case, template_key) VAL
 ok($node->poll_query_until('postgres', "SELECT pause_reason ~ 'not for erased-reference' FROM line_notify.channels WHERE name = 'shop'"), 'one of them paused the endpoint');
 sql("SELECT line_notify.suppress_recipient('090-5555-0789')");
 sql("SELECT line_notify.cancel(reference => 'erased-reference 1')");
-my $idle = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('postgres') ], '<', \my $in, '>', \my $out);
+my $idle = $node->background_psql('postgres');
 $secret{'statement of an idle session'} = $random->(40);
-$in = "SELECT line_notify.set_credential('c1', 'access_token', '$secret{'statement of an idle session'}'), 'is set';\n";
-IPC::Run::pump($idle) until $out =~ /is set/;
+$idle->query_safe("SELECT line_notify.set_credential('c1', 'access_token', '$secret{'statement of an idle session'}')");
 
 # ---- all that ANALYZE keeps, then the erasure ------------------------------
 sql('ANALYZE');
@@ -184,8 +183,7 @@ like($err, qr/must be owner of table link_key/, 'and nobody else puts a key ther
 is(sql("SELECT count(*) FROM line_notify.link_key"), 2, 'there are two');
 like(sql("SELECT * FROM line_notify.verify_link(line_notify.signed_link('https://example.com/', 'order-1'))"), qr/^t\|ok\|order-1/, 'which sign');
 
-$in = "\\q\n";
-IPC::Run::finish($idle);
+$idle->quit;
 unlike(slurp_file($node->logfile), qr/(PANIC|TRAP|was terminated by signal)/, 'no crash in the log');
 $node->stop;
 $sim->stop;

@@ -6,7 +6,6 @@
 use strict;
 use warnings;
 
-use IPC::Run ();
 use Test::More;
 use PostgreSQL::Test::Utils;
 use LineNotify::Sim;
@@ -83,29 +82,14 @@ as('s_shop', $_) for
 	q{INSERT INTO line_notify.outbox (channel, phone, use_case, template_key, body) VALUES ('shop', '090', 'parcel_delivery', 'x', '{"a": "09011110003", bad}')};
 
 # two sessions that wait for each other's dedup_key
-sub session
-{
-	my %s = (in => '', out => '');
-	$s{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres') ], '<', \$s{in}, '>', \$s{out}, '2>&1');
-	return \%s;
-}
-sub say_to
-{
-	my ($s, $sql, $wait) = @_;
-	$s->{in} .= "$sql\n" . ($wait ? "\\echo done\n" : '');
-	$s->{run}->pump_nb if !$wait;
-	if ($wait) { $s->{run}->pump until $s->{out} =~ /done/; $s->{out} = ''; }
-	return;
-}
 my $insert = q{INSERT INTO line_notify.outbox (channel, phone, use_case, template_key, dedup_key, send_after) VALUES ('shop', '0901111%s', 'parcel_delivery', 'x', '%s', now() + interval '1 hour');};
-my ($x, $y) = (session(), session());
-say_to($x, 'BEGIN; ' . sprintf($insert, '0010', 'A'), 1);
-say_to($y, 'BEGIN; ' . sprintf($insert, '0011', 'B'), 1);
-say_to($x, sprintf($insert, '0012', 'B'));
+my ($x, $y) = map { $node->background_psql('postgres', on_error_stop => 0) } 1, 2;
+$x->query_safe('BEGIN; ' . sprintf($insert, '0010', 'A'));
+$y->query_safe('BEGIN; ' . sprintf($insert, '0011', 'B'));
+$x->query_until(qr/waits/, "\\echo waits\n" . sprintf($insert, '0012', 'B') . "\n");
 ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), 'one waits');
-say_to($y, sprintf($insert, '0013', 'A'), 1);
-$_->{in} .= "ROLLBACK;\n\\q\n" for $x, $y;
-$_->{run}->finish for $x, $y;
+$y->query(sprintf($insert, '0013', 'A'));
+$_->quit for $x, $y;
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), 'and none any more');
 $log = slurp_file($node->logfile, $from);
 like($log, qr/deadlock detected/, 'a deadlock, in the log');
