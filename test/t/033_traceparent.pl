@@ -50,10 +50,11 @@ WHERE h.reference = 'ref $n' AND key NOT IN ('id', 'state', 'attempts', 'maybe_s
 
 sql("SELECT line_notify.pause('shop')");
 my ($sent, $cancelled) = (put(), put());
-my $expired = put(expires_at => "now() + interval '2 seconds'");
+my $expired = put();
 note_row($_) for $sent, $cancelled, $expired;
 sql("SELECT line_notify.cancel(reference => 'ref $cancelled')");
 kept($cancelled, 'cancelled');
+sql("SELECT line_notify.reschedule(reference => 'ref $expired', send_after => now(), expires_at => now() + interval '1 second')");
 holds('expired', "SELECT state = 'expired' FROM line_notify.history WHERE reference = 'ref $expired'");
 kept($expired, 'expired');
 sql("SELECT line_notify.redrive(reference => 'ref $expired')");
@@ -71,10 +72,13 @@ unlike(join('', map { $_->{body} // '' } $sim->requests), qr/traceparent|@{[ spr
 
 # tried again
 $sim->script_only({ match => { path => 'send' }, times => 1, answer => { status => 429, headers => { 'Retry-After' => 1 } } });
+sql("SELECT line_notify.pause('shop')");
 my $retried = put();
-note_row($retried) if sql("SELECT count(*) FROM line_notify.outbox WHERE reference = 'ref $retried'");
+note_row($retried);
+sql("SELECT line_notify.resume('shop')");
 holds('answered 429', "SELECT count(*) = 1 FROM line_notify.attempts WHERE traceparent = '" . trace($retried) . "' AND outcome = 'throttled'");
-holds('then sent', "SELECT count(*) = 2 FROM line_notify.attempts WHERE traceparent = '" . trace($retried) . "'");
+holds('then sent', "SELECT count(*) = 2 FROM line_notify.attempts WHERE traceparent = '" . trace($retried) . "' AND ended_at IS NOT NULL");
+kept($retried, 'tried again');
 
 # invalid: at once
 my $invalid = put(region => "'TH'", expires_at => "now() + interval '1 hour'");
