@@ -7,7 +7,8 @@
 #   bash test/before.sh --list OLD..NEW   only which tests those are
 #
 # For each commit that changes the product as well as tests (TAP, regress,
-# isolation), the tests of the commit run over the product of the commit before.
+# isolation), the tests of the commit, with what they expect, run over the product
+# of the commit before.
 # One that passes there shows nothing of the change: either it was changed for
 # another reason, or it proves too little.  Prints a row of a table for each
 # commit; status 1 when no test of some commit has failed.
@@ -25,6 +26,8 @@ tests_of() {
         sed -n 's|^test/t/\(.*\)\.pl$|tap:\1|p; s|^test/sql/\(.*\)\.sql$|regress:\1|p; s|^test/specs/\(.*\)\.spec$|isolation:\1|p'
 }
 
+tree=
+trap 'rm -rf "$tree"' EXIT
 commits=()
 for arg in "$@"; do
     case $arg in
@@ -45,9 +48,8 @@ for c in "${commits[@]}"; do
 
     tree=$(mktemp -d /tmp/line_notify-before.XXXXXX)
     git -C "$root" archive "$c^" | tar -xf - -C "$tree"
-    rm -rf "$tree/test"
-    git -C "$root" archive "$c" test | tar -xf - -C "$tree"
-    # expected output stands where the Makefile of the time looks for it
+    rm -rf "$tree/test" "$tree/expected"
+    git -C "$root" archive "$c" test expected | tar -xf - -C "$tree"
     fails=()
     passes=()
     for test in "${tests[@]}"; do
