@@ -453,12 +453,7 @@ $node->wait_states('fresh', accepted => 1);
 pass('worker starting: then it goes');
 
 # a synchronous standby that is away
-$node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-bless $standby, 'LineNotify::Node';
-$standby->init_from_backup($node, 'base', has_streaming => 1);
-$standby->append_conf('postgresql.conf', "primary_conninfo = '@{[ $node->connstr ]} application_name=standby'");
-$standby->start;
+my $standby = $node->standby('standby');
 conf("synchronous_standby_names = 'standby'");
 my $ref = put();
 $node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.notifications WHERE reference = '$ref' AND state = 'accepted'") or die;
