@@ -44,7 +44,7 @@ static const Step good[] = {READ_ALL, SEND(OK), KEEP};
 
 static HttpClient *client;
 static RudeServer server;		/* plain */
-static RudeServer *judged = &server;	/* whose counts judge() believes */
+static RudeServer * judged = &server;	/* whose counts judge() believes */
 static char dir[] = "/tmp/ln_http_test_XXXXXX";
 
 /* What a request is, as far as tests differ. */
@@ -61,7 +61,7 @@ typedef struct Try
 	int			total_ms;		/* 0 = 5000 */
 	const char *ca_file;
 	const char *proxy;
-} Try;
+}			Try;
 
 static volatile uint8_t journal;
 static HttpResult res;
@@ -106,7 +106,7 @@ new_client(int transfers, int connections, int idle_s)
 
 /* Add a request; false = refused. */
 static bool
-add(const Try *t, uint64_t tag, char *err, size_t errlen)
+add(const Try * t, uint64_t tag, char *err, size_t errlen)
 {
 	static const char *const headers[] =
 	{
@@ -207,7 +207,7 @@ judge(void)
 
 /* One transfer from begin to end. */
 static bool
-go(const Try *t)
+go(const Try * t)
 {
 	char		err[200] = "";
 
@@ -1884,7 +1884,7 @@ test_early_statuses(void)
  * encrypted already may lie in the library, and closing must not send it.
  */
 static void
-stops_reading(SSL_CTX *ctx, const char *ca, bool aborted)
+stops_reading(SSL_CTX * ctx, const char *ca, bool aborted)
 {
 	static const Step waits[] = {READ_HEAD, WAIT, READ_ALL, END};
 	HttpClient *saved = client;
@@ -2045,7 +2045,7 @@ test_lifetime(void)
 
 /* Requests until the verdict is this one, for some seconds at most. */
 static bool
-becomes(const Try *t, HttpVerdict verdict)
+becomes(const Try * t, HttpVerdict verdict)
 {
 	int64_t		end = now_ms() + 8000;
 
@@ -2223,7 +2223,7 @@ test_connects_do_not_block(void)
 
 /* A server in a process of its own, which takes no descriptors from this one. */
 static pid_t
-server_process(SSL_CTX *tls, const Step *script, int *port)
+server_process(SSL_CTX * tls, const Step *script, int *port)
 {
 	static RudeServer own;
 	int			pipe_fds[2];
@@ -2275,7 +2275,7 @@ allow_files(int more)
 
 /* So many at once; how many of them are answered. */
 static int
-at_once(const Try *t, int n)
+at_once(const Try * t, int n)
 {
 	char		err[200];
 	int			answered = 0;
@@ -2364,6 +2364,25 @@ become_connections(int port, int n)
 	return connections_to(port);
 }
 
+/*
+ * Requests to a server that is stopped: the kernel takes connections for it, and
+ * it makes no handshake.
+ */
+static void
+add_stopped(HttpRequest *req, volatile uint8_t *sent, int from, int to, pid_t pid)
+{
+	char		err[200];
+	int			status;
+
+	kill(pid, SIGSTOP);
+	waitpid(pid, &status, WUNTRACED);
+	for (; from < to; from++)
+	{
+		req->journal = &sent[from];
+		ln_http_add(client, req, err, sizeof(err));
+	}
+}
+
 /* Handshakes under way: some at first, then as many as stand already. */
 static void
 test_connections_grow(void)
@@ -2373,12 +2392,10 @@ test_connections_grow(void)
 	SSL_CTX    *tls;
 	char		ca[200];
 	char		url[100];
-	char		err[200];
 	volatile uint8_t sent[300] = {0};
 	HttpRequest req;
 	pid_t		pid;
 	int			port;
-	int			status;
 	int			i;
 
 	snprintf(ca, sizeof(ca), "%s/grow.pem", dir);
@@ -2394,27 +2411,14 @@ test_connections_grow(void)
 	req.connect_timeout_ms = req.total_timeout_ms = 60000;
 	req.ca_file = ca;
 
-	/* the kernel takes connections for it, and it makes no handshake */
-	kill(pid, SIGSTOP);
-	waitpid(pid, &status, WUNTRACED);
-	for (i = 0; i < 64; i++)
-	{
-		req.journal = &sent[i];
-		ln_http_add(client, &req, err, sizeof(err));
-	}
+	add_stopped(&req, sent, 0, 64, pid);
 	is_int(become_connections(port, 32), 32, "32 handshakes are under way");
 	kill(pid, SIGCONT);
 	for (i = 0; i < 64; i++)
 		while (!sent[i] && !drive(10))
 			;
 	is_int(connections_to(port), 64, "64 connections stand");
-	kill(pid, SIGSTOP);
-	waitpid(pid, &status, WUNTRACED);
-	for (i = 64; i < 300; i++)
-	{
-		req.journal = &sent[i];
-		ln_http_add(client, &req, err, sizeof(err));
-	}
+	add_stopped(&req, sent, 64, 300, pid);
 	is_int(become_connections(port, 128), 128, "as many more are under way");
 
 	ln_http_destroy(client);
