@@ -17,5 +17,5 @@ fi
 cd "$(dirname "$0")/java" || exit 1
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 mkdir -p "$dir/META-INF" && cp persistence.xml "$dir/META-INF/"
-javac -nowarn -cp "$path" -d "$dir" Report.java "$1.java" >&2 || exit 1
+javac -nowarn -cp "$path" -sourcepath . -d "$dir" "$1.java" >&2 || exit 1
 java -XX:TieredStopAtLevel=1 -cp "$dir:$path" "$1"

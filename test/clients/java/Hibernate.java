@@ -7,12 +7,6 @@ import org.hibernate.annotations.ColumnTransformer;
 import org.hibernate.cfg.Configuration;
 
 public class Hibernate {
-    @Entity @Table(name = "orders")
-    public static class Order {
-        @Id @GeneratedValue(strategy = GenerationType.IDENTITY) public Long id;
-        public String phone;
-    }
-
     @Entity @Table(name = "messages", schema = "line_notify")
     public static class Message {
         // hibernate.jdbc.use_get_generated_keys: else it asks for a sequence of the column

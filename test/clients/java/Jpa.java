@@ -3,12 +3,6 @@ import java.util.*;
 import javax.persistence.*;
 
 public class Jpa {
-    @Entity @Table(name = "orders")
-    public static class Order {
-        @Id @GeneratedValue(strategy = GenerationType.IDENTITY) public Long id;
-        public String phone;
-    }
-
     @Entity @Table(name = "messages", schema = "line_notify")
     public static class Message {
         // IDENTITY would ask for lastval(), which the id of a message never is

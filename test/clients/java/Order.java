@@ -1,0 +1,7 @@
+import javax.persistence.*;
+
+@Entity @Table(name = "orders")
+public class Order {
+    @Id @GeneratedValue(strategy = GenerationType.IDENTITY) public Long id;
+    public String phone;
+}
