@@ -148,7 +148,7 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.attempt_log WH
 $node->safe_psql('postgres', q{
 INSERT INTO line_notify.set_aside (id, attempt, token, state, outcome, ended_at, retry_at, consume, ambiguous, logged, error, message)
 SELECT x.id, 1, 1, x.state, 'throttled', now(), now(), true, x.ambiguous, true, 'x', jsonb_build_object('recipient', line_notify.phone_hash('09012345678'),
-	'channel', 'shop', 'body', 'x', 'reference', 'mine ' || x.id, 'dedup_key', 'mine ' || x.id, 'order_key', 'mine ' || x.id, 'maybe_sent', x.before, 'created_at', now())
+	'channel', 'shop', 'body', 'x', 'reference', 'mine ' || x.id, 'dedup_key', 'mine ' || x.id, 'order_key', 'mine ' || x.id, 'traceparent', 'mine ' || x.id, 'maybe_sent', x.before, 'created_at', now())
 FROM (VALUES (7200001, NULL, false, false), (7200002, NULL, true, false), (7200003, NULL, false, true), (7200004, 'accepted', false, false)) x(id, state, ambiguous, before);
 INSERT INTO line_notify.dedup SELECT 'shop', s.message ->> 'dedup_key', s.id, now() + interval '1 day' FROM line_notify.set_aside s;
 INSERT INTO line_notify.attempt_log (id, attempt, token, ended_at, outcome, error) SELECT s.id, 0, 0, now(), 'not_sent', 'x' FROM line_notify.set_aside s;

@@ -56,9 +56,11 @@ unlike($err, qr/nonsense/, 'that does not repeat it');
 
 # --- erasure
 $sim->script({ match => { path => 'send' }, answer => 429, times => 1 });	# leaves a line in attempt_log
-sql(insert_sql($phone, 'customer-77', ', dedup_key, order_key, batch', ", 'dedup-77', 'order-77', 'b'"));
+my $trace = '7' x 32;
+my $parent = "00-$trace-" . '8' x 16 . '-01';
+sql(insert_sql($phone, 'customer-77', ', dedup_key, order_key, batch, traceparent', ", 'dedup-77', 'order-77', 'b', '$parent'"));
 becomes('customer-77', 'accepted', 'a message with keys, at the second attempt');
-sql(insert_sql($phone, 'customer-78', ', send_after, dedup_key', ", now() + interval '1 hour', 'dedup-78'"));
+sql(insert_sql($phone, 'customer-78', ', send_after, dedup_key, traceparent', ", now() + interval '1 hour', 'dedup-78', '$parent'"));
 sql("SELECT line_notify.cancel(reference => 'customer-nobody')");
 $node->insert('postgres', 2, first => 1);
 $node->poll_query_until('postgres', "SELECT count(*) = 2 FROM line_notify.notifications WHERE reference LIKE 'ref %' AND state = 'accepted'") or die;
@@ -75,8 +77,8 @@ $sim->script({ match => { path => 'send' }, do => [ { delay => 1 }, 'answer' ], 
 sql(insert_sql($phone, 'customer-79'));
 $node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.in_flight") or die;
 # parked by a fault, in a queue that is not sent from here; untagged event; staging list; note for an order_key; statistics
-sql("INSERT INTO line_notify.outbox (id, channel, recipient, template_key, body, reference, dedup_key, order_key, expires_at, state, due_at, home, created_at)
-	VALUES (900001, 'shop', '$hash', 't', '{\"items\": [\"content-80\"]}', 'customer-80', 'dedup-80', 'order-80', '2100-01-01', 'invalid', now(), 4711, now())");
+sql("INSERT INTO line_notify.outbox (id, channel, recipient, template_key, body, reference, dedup_key, order_key, traceparent, expires_at, state, due_at, home, created_at)
+	VALUES (900001, 'shop', '$hash', 't', '{\"items\": [\"content-80\"]}', 'customer-80', 'dedup-80', 'order-80', '$parent', '2100-01-01', 'invalid', now(), 4711, now())");
 sql("INSERT INTO line_notify.dedup (channel, dedup_key, id, until) VALUES ('shop', 'dedup-80', 900001, '2100-01-01')");
 sql("SELECT line_notify.create_channel('staging', only_recipients => ARRAY['$phone'])");
 sql("SELECT line_notify.create_channel('staging2', only_recipients => ARRAY['$phone', '090-1111-2222'])");
@@ -92,7 +94,7 @@ is(sql("SELECT count(*) FROM line_notify.dedup WHERE dedup_key = 'dedup-shared'"
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
 $node->command_ok([ 'pg_dump', '--data-only', '-f', $dump, 'postgres' ], 'all our data');
 my $text = PostgreSQL::Test::Utils::slurp_file($dump);
-my @traces = ($hash, 'customer-77', 'customer-78', 'customer-79', 'customer-80', 'dedup-77', 'dedup-78', 'dedup-80', 'order-77', 'order-80', 'content-80', '8888-0001', '88880001');
+my @traces = ($hash, $trace, 'customer-77', 'customer-78', 'customer-79', 'customer-80', 'dedup-77', 'dedup-78', 'dedup-80', 'order-77', 'order-80', 'content-80', '8888-0001', '88880001');
 my @left = grep { $text =~ /\Q$_\E/ } @traces;
 is("@left", '', 'no trace is left in a dump');
 # the dump leaves out what is of no use elsewhere
