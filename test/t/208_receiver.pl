@@ -105,9 +105,8 @@ is(status("https://localhost:$tls_port/line/shop"), 403, 'nothing but POST');
 is(status("https://localhost:$tls_port/"), 404, 'nothing else');
 
 # many at a time, while the database is busy: a few connections, an answer in time, nothing lost
-my @lock = ('psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', 'BEGIN', '-c', 'LOCK line_notify.channel', '-c', 'SELECT pg_sleep(4)');
-my $lock = IPC::Run::start(\@lock, '<', '/dev/null', '>', '/dev/null');
-$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_locks WHERE relation = 'line_notify.channel'::regclass AND mode = 'AccessExclusiveLock' AND granted") or die;
+my $lock = $node->background_psql('postgres');
+$lock->query_safe('BEGIN; LOCK line_notify.channel');
 my $curl = "curl -s -o /dev/null -w '%{http_code} %{time_pretransfer} %{time_starttransfer}\\n' --cacert $dir/cert.pem -H 'x-line-signature: $good' --data-binary '$empty' https://localhost:$tls_port/line/shop";
 my $calls = IPC::Run::start([ 'sh', '-c', "for i in \$(seq 20); do $curl & done >$dir/answers; wait" ], '<', '/dev/null');
 my $most = 0;
@@ -123,7 +122,8 @@ my @answers = split /\n/, PostgreSQL::Test::Utils::slurp_file("$dir/answers");
 # from the request to the answer: what this machine took to begin it is none of the receiver's
 is(scalar(grep { my ($code, $from, $to) = split; $code == 200 && $to - $from < 2 } @answers), 20, 'twenty calls that the database cannot take now are answered in time') or diag("@answers");
 ok($most >= 2 && $most <= 8, "over a few connections: $most");
-IPC::Run::finish($lock);
+$lock->query_safe('COMMIT');
+$lock->quit;
 ok($sim->wait_until(sub { my @f = glob "$dir/spool/*.call"; @f == 0 }, 15), 'and are handed in later');
 
 # the primary goes away: spooled, answered, handed in later

@@ -296,9 +296,8 @@ $node->start;
 ok($sim->wait_until(sub { says("GET /health HTTP/1.1\r\n\r\n") eq '200' }, 20), 'GET /health again');
 
 # --- a stop answers what has begun
-my $lock = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', 'BEGIN', '-c', 'LOCK line_notify.channel', '-c', 'SELECT pg_sleep(30)' ],
-	'<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
-$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_locks WHERE relation = 'line_notify.channel'::regclass AND mode = 'AccessExclusiveLock' AND granted") or die;
+my $lock = $node->background_psql('postgres');
+$lock->query_safe('BEGIN; LOCK line_notify.channel');
 my $waits = connection();
 my $half = connection();
 my $idle = connection();
@@ -315,8 +314,8 @@ like(answer($half), qr{^HTTP/1\.1 200}, 'and one that was on its way');
 $run->{h}->finish;
 is($run->{h}->result(0), 0, 'then it ends, content');
 is(spooled(), 2, 'with both on disk');
-$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()");
-$lock->finish;
+$lock->query_safe('ROLLBACK');
+$lock->quit;
 my $kept = $run->{spool};
 starts('--dsn', $dsn, '--spool', $kept);
 $run->{spool} = $kept;

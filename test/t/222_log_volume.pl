@@ -25,7 +25,9 @@ sub raises
 	my ($when, $table, $state, $deferred) = @_;
 	my $function = 'CREATE OR REPLACE FUNCTION public.boom() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN %s; END$$;';
 	return (
-		sprintf($function, "RAISE EXCEPTION 'boom' USING ERRCODE = '$state'")
+		# a sequence counts what is rolled back, too
+		'CREATE SEQUENCE public.tries; SELECT nextval($$public.tries$$);'
+		  . sprintf($function, "PERFORM nextval('public.tries'); RAISE EXCEPTION 'boom' USING ERRCODE = '$state'")
 		  . ($deferred ? "CREATE CONSTRAINT TRIGGER boom AFTER $when ON line_notify.$table DEFERRABLE INITIALLY DEFERRED" : "CREATE TRIGGER boom BEFORE $when ON line_notify.$table")
 		  . ' FOR EACH ROW EXECUTE FUNCTION public.boom()',
 		# no lock on the table
@@ -101,10 +103,13 @@ for my $db (@all)
 }
 
 # ---- five seconds of it -----------------------------------------------------
+sub tries { my ($db) = @_; return $node->safe_psql($db, 'SELECT last_value FROM public.tries') }
+my %tries = map { $_ => -tries($_) } grep { $all{$_}[0] =~ /public\.tries/ } @all;
 my $now = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
 my $offset = -s $node->logfile;
 ok($node->poll_query_until('postgres', "SELECT clock_timestamp() > '$now'::timestamptz + interval '5 s'"), 'five seconds pass');
 my $log = substr(slurp_file($node->logfile), $offset);
+$tries{$_} += tries($_) for keys %tries;
 my %bytes;
 my $pid = 0;
 for my $line (split /^/, $log) { $pid = $1 if $line =~ /^[\d: .-]+ \w+ \[(\d+)\] /; $bytes{$pid} += length $line }
@@ -114,6 +119,8 @@ cmp_ok($bytes{ $worst[0] // 0 } // 0, '<', 60_000, 'no worker writes more than 6
   or diag join "\n", map { ($name{$_} // $_) . ": $bytes{$_}" } grep { $bytes{$_} >= 60_000 } @worst;
 cmp_ok(length $log, '<', 10_000 * @all, 'nor all together more than 10 kB each');
 note sprintf '%d bytes of %d databases; most: %s', length $log, scalar(@all), join ', ', map { ($name{$_} // $_) . " $bytes{$_}" } grep { defined } @worst[0 .. 7];
+
+note 'tries: ' . join ', ', map { "$_ $tries{$_}" } sort keys %tries;
 
 # ---- settings are no fault; the others are gone, and work is done -----------
 for my $db (@all)
