@@ -21,6 +21,8 @@ steps=(
     "ha|HA_ROUNDS=10 bash test/check.sh ha"
     "valgrind|bash test/sanitize.sh valgrind 10000"
     "asan|bash test/sanitize.sh asan 200000"
+    "chaos|bash test/chaos/run.sh 3000000"
+    "before|bash test/before.sh 7076d0d..HEAD"
     "matrix|bash test/matrix.sh 15 17 18"
     "mutants|bash test/mutants.sh"
 )
