@@ -13,9 +13,9 @@
  *
  * LOG gets a line for each request of which at least the head came:
  *
- *		door id attempt fault status whole taken
+ *		at door id attempt fault status whole taken
  *
- * door: 0 for PORT, 1 for the other.
+ * at: ms since 1970 when its head came.  door: 0 for PORT, 1 for the other.
  * whole: the body had come to its end.  taken: LINE would deliver the message.
  * status: what was answered, 0 for none or one that broke off within its first
  * line.
@@ -47,6 +47,7 @@ typedef enum Fault
 	GOOD_CLOSE,					/* the same, and an idle connection closes */
 	HANG,						/* read, never answered */
 	STATUS,						/* one of those below, after 1 to 500 ms */
+	QUICK,						/* 422 at once */
 	WAIT,						/* one that makes the whole channel wait */
 	CLOSE_HEAD,					/* after the head */
 	RESET_HEAD,
@@ -61,7 +62,7 @@ typedef enum Fault
 }			Fault;
 
 static const char *const fault_names[NFAULTS] = {
-	"good", "good_close", "hang", "status", "wait", "close_head",
+	"good", "good_close", "hang", "status", "quick", "wait", "close_head",
 	"reset_head", "reset_body", "close_after", "reset_after", "close_status",
 	"reset_headers", "close_short", "garbage"
 };
@@ -89,6 +90,7 @@ typedef struct Connection
 	int			door;			/* by which it came: 0, 1 */
 	int64_t		id;
 	int			attempt;
+	int64_t		came;			/* ms since 1970 */
 	Fault		fault;
 	int			status;
 	bool		taken;
@@ -102,6 +104,8 @@ static Connection * heap[MAX_FDS];
 static int	nheap;
 static int	weights[NFAULTS];
 static int	total;
+static int	min_ms,
+			max_ms;				/* of an answer; 0: by octaves */
 static uint64_t seed;
 static FILE * out;
 static int	epoll;
@@ -118,11 +122,11 @@ note_signal(int sig)
 }
 
 static int64_t
-now_ms(void)
+now_ms(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
 }
 
@@ -150,11 +154,16 @@ read_faults(const char *file)
 		exit(1);
 	}
 	memset(weights, 0, sizeof(weights));
-	total = 0;
+	total = min_ms = max_ms = 0;
 	while (fscanf(f, "%63s %d", name, &weight) == 2)
 	{
 		int			i;
 
+		if (strcmp(name, "min_ms") == 0 || strcmp(name, "max_ms") == 0)
+		{
+			*(name[1] == 'i' ? &min_ms : &max_ms) = weight;
+			continue;
+		}
 		for (i = 0; i < NFAULTS; i++)
 			if (strcmp(name, fault_names[i]) == 0)
 				break;
@@ -250,7 +259,8 @@ say(Connection * c, const char *text, int len)
 static void
 note(const Connection * c, bool whole)
 {
-	fprintf(out, "%d %lld %d %s %d %d %d\n", c->door, (long long) c->id,
+	fprintf(out, "%lld %d %lld %d %s %d %d %d\n", (long long) c->came,
+			c->door, (long long) c->id,
 			c->attempt, fault_names[c->fault], c->status, whole,
 			whole && c->taken);
 }
@@ -305,6 +315,10 @@ decide(Connection * c)
 			/* behind a gateway that failed, LINE may have it */
 			c->taken = c->status >= 500 && throw_dice(&c->dice) % 2;
 			break;
+		case QUICK:
+			c->status = 422;
+			c->taken = false;
+			break;
 		case WAIT:
 			c->status = ANY(waits, &c->dice);
 			c->taken = false;
@@ -317,6 +331,20 @@ decide(Connection * c)
 		default:
 			c->taken = throw_dice(&c->dice) % 2;
 	}
+}
+
+/* ms until the answer */
+static int64_t
+latency(Connection * c)
+{
+	int64_t		octave;
+
+	if (c->fault == QUICK)
+		return 0;
+	if (max_ms > 0)
+		return min_ms + throw_dice(&c->dice) % (max_ms - min_ms + 1);
+	octave = 1LL << throw_dice(&c->dice) % 9;
+	return octave + throw_dice(&c->dice) % octave;
 }
 
 /* The whole request is here.  False: the connection is gone. */
@@ -334,9 +362,7 @@ request(Connection * c)
 			hang_up(c, c->fault == RESET_AFTER);
 			return false;
 		default:
-			/* 1 to 512 ms, as many in each octave */
-			wake_at(c, now_ms() + (1LL << throw_dice(&c->dice) % 9) +
-					(int64_t) (throw_dice(&c->dice) % 2));
+			wake_at(c, now_ms(CLOCK_MONOTONIC) + latency(c));
 			return true;
 	}
 }
@@ -379,7 +405,7 @@ act(Connection * c)
 	if (!ok)
 		hang_up(c, false);
 	else if (c->fault == GOOD_CLOSE)
-		wake_at(c, now_ms() + throw_dice(&c->dice) % 50);
+		wake_at(c, now_ms(CLOCK_MONOTONIC) + throw_dice(&c->dice) % 50);
 }
 
 /* The value of a header, or NULL. */
@@ -419,6 +445,7 @@ take(Connection * c)
 				return c->n < MAX_HEAD - 1;
 			end[2] = 0;
 			wake_never(c);
+			c->came = now_ms(CLOCK_REALTIME);
 			post = strncmp(c->in, "POST ", 5) == 0;
 			value = header(c->in, "Content-Length");
 			c->body = value ? atol(value) : 0;
@@ -562,7 +589,7 @@ main(int argc, char **argv)
 
 	while (!term)
 	{
-		int64_t		now = now_ms();
+		int64_t		now = now_ms(CLOCK_MONOTONIC);
 		int			wait = nheap > 0 ? (int) (heap[0]->at - now) : 500;
 		int			n;
 
@@ -604,7 +631,7 @@ main(int argc, char **argv)
 				epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev);
 			}
 		}
-		now = now_ms();
+		now = now_ms(CLOCK_MONOTONIC);
 		while (nheap > 0 && heap[0]->at <= now)
 			act(heap[0]);
 		if (now - flushed > 200)

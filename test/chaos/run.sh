@@ -174,7 +174,7 @@ wait "$judge" 2>/dev/null
 for p in "${readers[@]}"; do wait "$p"; done
 
 sure -c "CREATE DATABASE verdict" >/dev/null
-sure -d verdict -c "CREATE TABLE log (door integer, id bigint, attempt integer, fault text, status integer, whole integer, taken integer);
+sure -d verdict -c "CREATE TABLE log (at bigint, door integer, id bigint, attempt integer, fault text, status integer, whole integer, taken integer);
     CREATE TABLE said (id bigint, state text)" >/dev/null
 sql -d verdict -c "\\copy log FROM '$work/judge.log' (DELIMITER ' ')"
 sql -d main -c "\\copy (SELECT id, state FROM line_notify.notifications) TO STDOUT" | sql -d verdict -c "\\copy said FROM STDIN"
