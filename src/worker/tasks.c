@@ -351,6 +351,7 @@ ln_tasks_set_back(int64 by)
 		for (int k = 0; k < 2; k++)
 			c->rate_until[k] = ln_set_back(c->rate_until[k], by);
 		c->answered_sent_at = ln_set_back(c->answered_sent_at, by);
+		c->credential_check.at = ln_set_back(c->credential_check.at, by);
 		ln_token_set_back(c->token, by);
 	}
 	ln_deliveries_set_back(by);
