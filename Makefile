@@ -72,6 +72,10 @@ OBJS = \
 	src/funcs/webhook.o \
 	src/http/http.o \
 	src/http/http1.o \
+	src/http/http_conn.o \
+	src/http/http_origin.o \
+	src/http/http_pool.o \
+	src/http/http_transfer.o \
 	src/line/line_api.o \
 	src/line/token_api.o \
 	src/line/webhook_body.o \

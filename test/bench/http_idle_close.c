@@ -10,7 +10,7 @@
  * answer, how long it will keep the connection idle: 0 to i ms.  The client
  * sends at random moments.  A request that leaves while the close is on its
  * way cannot be saved by anybody: it is unknown.  What can be avoided is to
- * use a connection although its end could be seen.  Built with the http.c of
+ * use a connection although its end could be seen.  Built with the http/ of
  * two revisions, and run in turns, it compares them.
  *
  *-------------------------------------------------------------------------

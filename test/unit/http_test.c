@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * http_test.c
- *		Proves what http.c promises about requests and answers, against a
+ *		Proves what http.h promises about requests and answers, against a
  *		server that follows byte-level scripts.
  *
  * After each transfer, whatever it was about, the same is asked of the server

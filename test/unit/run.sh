@@ -32,7 +32,8 @@ declare -A sources=(
 	[histogram]="base/histogram.c"
 	[horizon]="base/horizon.c"
 	[http1]="http/http1.c"
-	[http]="http/http.c http/http1.c ../test/unit/rude_server.c"
+	[http]="http/http.c http/http_origin.c http/http_conn.c http/http_transfer.c http/http_pool.c
+		http/http1.c ../test/unit/rude_server.c"
 	[line_api]="line/line_api.c"
 	[message_check]="content/message_check.c content/flexible_check.c content/check_common.c"
 	[name]="base/name.c"
