@@ -216,6 +216,24 @@ ln_conn_close(Conn *c)
 	client->free_conns = c;
 }
 
+/*
+ * Put a connection that waits for its next request on the stack of its origin.
+ */
+void
+ln_conn_push_idle(Conn *c)
+{
+	Origin	   *o = c->origin;
+
+	c->state = CONN_IDLE;
+	c->prev = NULL;
+	c->next = o->idle_head;
+	if (o->idle_head != NULL)
+		o->idle_head->prev = c;
+	else
+		o->idle_tail = c;
+	o->idle_head = c;
+}
+
 static void
 idle_unlink(Conn *c)
 {
@@ -307,15 +325,8 @@ conn_end(Conn *c, bool reusable)
 	}
 	c->transfer->conn = NULL;
 	c->transfer = NULL;
-	c->state = CONN_IDLE;
 	c->idle_us = now;
-	c->prev = NULL;
-	c->next = o->idle_head;
-	if (o->idle_head != NULL)
-		o->idle_head->prev = c;
-	else
-		o->idle_tail = c;
-	o->idle_head = c;
+	ln_conn_push_idle(c);
 
 	/* those that a quieter time does not need, one by one */
 	if (now - o->idle_tail->idle_us >=

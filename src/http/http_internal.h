@@ -222,6 +222,7 @@ extern void ln_origin_made(Conn *c, CURLcode code);
 /* http_conn.c */
 extern bool ln_conn_open(Origin *o, int connect_timeout_ms);
 extern void ln_conn_close(Conn *c);
+extern void ln_conn_push_idle(Conn *c);
 extern bool ln_conn_quiet(Conn *c);
 extern Conn *ln_conn_idle(Origin *o, int64_t now);
 extern void ln_conn_begin(Conn *c, Transfer *t);

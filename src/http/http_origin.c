@@ -326,13 +326,7 @@ ln_origin_made(Conn *c, CURLcode code)
 	c->idle_us = ln_now_us();
 	c->dies_us = c->idle_us + life_us -
 		life_us / 4 * (int64_t) (client->made++ % 16) / 16;
-	c->state = CONN_IDLE;
-	c->next = o->idle_head;
-	if (o->idle_head != NULL)
-		o->idle_head->prev = c;
-	else
-		o->idle_tail = c;
-	o->idle_head = c;
+	ln_conn_push_idle(c);
 
 	/* this also makes it ours in the eyes of libcurl */
 	if (!ln_conn_quiet(c))
