@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "db/message_columns.h"
 #include "db/outbox.h"
 #include "db/sql.h"
 
@@ -275,11 +276,9 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
 		.sql =
 		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1) RETURNING o.*),"
 		" v AS MATERIALIZED (SELECT x.* FROM line_notify._endpoint_verdicts() x)"
-		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
-		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy, traceparent,"
+		" INSERT INTO line_notify.history (id, channel, priority," LN_KEPT_COLUMNS
 		"  state, attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)"
-		" SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,"
-		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy, o.traceparent,"
+		" SELECT o.id, o.channel, o.priority," LN_KEPT_COLUMNS_OF_O
 		"  CASE WHEN o.maybe_sent THEN 'unknown'"
 		"   WHEN o.state <> 'queued' THEN o.state"
 		"   WHEN o.due_at <= CASE WHEN i.handover IS NULL THEN i.in_doubt_before ELSE clock_timestamp() END THEN 'unknown'"

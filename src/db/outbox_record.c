@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "db/message_columns.h"
 #include "db/outbox.h"
 #include "db/sql.h"
 
@@ -109,12 +110,10 @@ ln_outbox_record(const LnRecord *recs, int n)
 		" f AS (DELETE FROM line_notify.in_flight f USING r"
 		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token RETURNING f.*),"
 		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = ANY ($1) AND o.id = f.id RETURNING o.*)"
-		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
-		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy, traceparent,"
+		" INSERT INTO line_notify.history (id, channel, priority," LN_KEPT_COLUMNS
 		"  state, attempts, maybe_sent, token, outcome, http_status, request_id, error,"
 		"  created_at, due_at, expires_at, sent_at, ended_at, delivered_at, delivery_event)"
-		" SELECT f.id, coalesce(o.channel, '?'), o.recipient, o.use_case, o.template_key, o.body, o.messages,"
-		"  o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0), o.batch, o.dedup_key, o.order_key, o.reference, o.policy, o.traceparent,"
+		" SELECT f.id, coalesce(o.channel, '?'), coalesce(o.priority, 0)," LN_KEPT_COLUMNS_OF_O
 		"  CASE WHEN f.delivered_at IS NULL THEN r.state::line_notify.message_state ELSE 'delivered' END,"
 		"  f.attempt, coalesce(o.maybe_sent, false), f.token, r.outcome, nullif(r.http_status, 0),"
 		"  nullif(r.request_id, ''), nullif(r.error, ''),"

@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "db/message_columns.h"
 #include "db/outbox.h"
 #include "db/sql.h"
 
@@ -240,11 +241,9 @@ fold_tagged(Event *const *list, int n)
 		"   OR o.due_at <= (SELECT i.in_doubt_before FROM line_notify.identity i WHERE i.home = o.home))"
 		"  AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
 		"  RETURNING o.*, e.token, e.at, e.event)"
-		" INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,"
-		"  notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy, traceparent,"
+		" INSERT INTO line_notify.history (id, channel, priority," LN_KEPT_COLUMNS
 		"  state, attempts, maybe_sent, token, error, created_at, due_at, expires_at, ended_at, delivered_at, delivery_event)"
-		" SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,"
-		"  o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy, o.traceparent,"
+		" SELECT o.id, o.channel, o.priority," LN_KEPT_COLUMNS_OF_O
 		"  'delivered', o.attempts, o.maybe_sent, o.token, o.error, o.created_at, o.due_at, o.expires_at,"
 		"  clock_timestamp(), o.at, o.event FROM o",
 		.nargs = 4,

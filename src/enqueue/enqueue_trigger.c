@@ -82,6 +82,7 @@
 #include "compat.h"
 #include "content/format_funcs.h"
 #include "content/use_case.h"
+#include "db/message_columns.h"
 #include "db/policy.h"
 #include "db/soft_input.h"
 #include "enqueue/insert_trigger.h"
@@ -91,53 +92,23 @@
 PG_FUNCTION_INFO_V1(line_notify_enqueue_trigger);
 
 /* members of a rule, in the order of the parameters of the INSERT */
+#define FIELD(name, type)	FIELD_##name,
 typedef enum RuleField
 {
-	FIELD_CHANNEL,
-	FIELD_PHONE,
-	FIELD_REGION,
-	FIELD_RECIPIENT,
-	FIELD_USE_CASE,
-	FIELD_TEMPLATE_KEY,
-	FIELD_BODY,
-	FIELD_MESSAGES,
-	FIELD_NOTIFICATION_DISABLED,
-	FIELD_AGGREGATION_UNIT,
-	FIELD_PRIORITY,
-	FIELD_SEND_AFTER,
-	FIELD_SPREAD,
-	FIELD_EXPIRES_AT,
-	FIELD_BATCH,
-	FIELD_DEDUP_KEY,
-	FIELD_ON_DUPLICATE,
-	FIELD_ORDER_KEY,
-	FIELD_REFERENCE,
-	FIELD_POLICY,
-	FIELD_TRACEPARENT,
+	LN_MESSAGE_COLUMNS(FIELD, FIELD, FIELD)
 	NFIELDS
 } RuleField;
+#undef FIELD
 
 static const char *const field_names[NFIELDS] = {
-	"channel", "phone", "region", "recipient", "use_case", "template_key", "body",
-	"messages", "notification_disabled", "aggregation_unit", "priority",
-	"send_after", "spread", "expires_at", "batch", "dedup_key", "on_duplicate",
-	"order_key", "reference", "policy", "traceparent"
+	LN_MESSAGE_COLUMNS(LN_COLUMN_STRING, LN_COLUMN_STRING, LN_COLUMN_STRING)
+};
+static const char *const field_types[NFIELDS] = {
+	LN_MESSAGE_COLUMNS(LN_TYPE_STRING, LN_TYPE_STRING, LN_TYPE_STRING)
 };
 
 /* members that are JSON, and not text */
-#define IS_JSON(field) \
-	((field) == FIELD_BODY || (field) == FIELD_MESSAGES || \
-	 (field) == FIELD_POLICY)
-
-static const char insert_message[] =
-"INSERT INTO line_notify.outbox (channel, phone, region, recipient, use_case, template_key, body,"
-" messages, notification_disabled, aggregation_unit, priority,"
-" send_after, spread, expires_at, batch, dedup_key, on_duplicate,"
-" order_key, reference, policy, traceparent)"
-" VALUES ($1, $2, $3, $4, line_notify.to_use_case($5), $6, $7,"
-" $8, $9::pg_catalog.bool, $10, coalesce($11::pg_catalog.int2, '0'::pg_catalog.int2),"
-" $12::pg_catalog.timestamptz, $13::pg_catalog.interval, $14::pg_catalog.timestamptz, $15, $16, $17,"
-" $18, $19, $20, $21)";
+#define IS_JSON(field)	(strcmp(field_types[field], "jsonb") == 0)
 
 typedef enum PartFormat
 {
@@ -242,6 +213,8 @@ static const char *cell_fault(const Rule *rule, RuleField field,
 							  const char *text);
 static void insert(TriggerData *trigdata, const Rule *rule, const char *fault,
 				   Datum *values, char *nulls);
+static char *insert_statement(void);
+static char *all_fields(void);
 static void add_context(void *arg);
 
 Datum
@@ -311,7 +284,7 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 		else
 		{
 			char	   *text = node != NULL ? fill_text(node, row) :
-			i == FIELD_REFERENCE ? reference_of(rule, row) : NULL;
+			i == FIELD_reference ? reference_of(rule, row) : NULL;
 
 			if (text != NULL && node != NULL && node->is_data)
 			{
@@ -325,7 +298,7 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 				}
 
 				/* a message is worth more than its trace */
-				if (i == FIELD_TRACEPARENT &&
+				if (i == FIELD_traceparent &&
 					ln_traceparent_read(text, strlen(text)) == LN_TRACEPARENT_MALFORMED)
 					text = NULL;
 			}
@@ -337,24 +310,24 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 		}
 		nulls[i] = isnull ? 'n' : ' ';
 	}
-	if (nulls[FIELD_PHONE] == ' ' && nulls[FIELD_RECIPIENT] == ' ' &&
-		(rule->fields[FIELD_PHONE]->is_data ||
-		 rule->fields[FIELD_RECIPIENT]->is_data))
+	if (nulls[FIELD_phone] == ' ' && nulls[FIELD_recipient] == ' ' &&
+		(rule->fields[FIELD_phone]->is_data ||
+		 rule->fields[FIELD_recipient]->is_data))
 	{
 		fault = "recipient: given beside phone";
-		nulls[FIELD_RECIPIENT] = 'n';
+		nulls[FIELD_recipient] = 'n';
 	}
-	if (nulls[FIELD_POLICY] == ' ' && rule->fields[FIELD_POLICY]->is_data)
+	if (nulls[FIELD_policy] == ' ' && rule->fields[FIELD_policy]->is_data)
 	{
 		LnPolicy	policy;
 		const char *member;
 		const char *wrong;
 
-		if (!ln_policy_read(DatumGetJsonbP(values[FIELD_POLICY]), &policy,
+		if (!ln_policy_read(DatumGetJsonbP(values[FIELD_policy]), &policy,
 							&member, &wrong))
 		{
 			fault = "policy: invalid";
-			nulls[FIELD_POLICY] = 'n';
+			nulls[FIELD_policy] = 'n';
 		}
 	}
 	insert(trigdata, rule, fault, values, nulls);
@@ -376,44 +349,44 @@ cell_fault(const Rule *rule, RuleField field, const char *text)
 
 	switch (field)
 	{
-		case FIELD_REGION:
+		case FIELD_region:
 			return ln_phone_region_id(text, len) < 0 ? "region: unknown"
 				: NULL;
-		case FIELD_RECIPIENT:
+		case FIELD_recipient:
 			return ln_is_sha256_hex(text) ? NULL
 				: "recipient: no SHA-256 hash";
-		case FIELD_USE_CASE:
+		case FIELD_use_case:
 			return OidIsValid(
 							  ln_use_case_parse(text, len, rule->use_case_type, true))
 				? NULL
 				: "use_case: unknown";
-		case FIELD_NOTIFICATION_DISABLED:
+		case FIELD_notification_disabled:
 			return parse_bool(text, &b) ? NULL
 				: "notification_disabled: no boolean";
-		case FIELD_PRIORITY:
+		case FIELD_priority:
 			return ln_soft_integer(text, &n) && n >= -10 && n <= 10
 				? NULL
 				: "priority: no number from -10 to 10";
-		case FIELD_SEND_AFTER:
+		case FIELD_send_after:
 			return ln_soft_timestamptz(text, &at) && at != DT_NOEND
 				? NULL
 				: "send_after: not a finite time";
-		case FIELD_EXPIRES_AT:
+		case FIELD_expires_at:
 			return ln_soft_timestamptz(text, &at) && at != DT_NOEND
 				? NULL
 				: "expires_at: not a finite time";
-		case FIELD_SPREAD:
+		case FIELD_spread:
 			return ln_soft_interval(text, &us) && us >= 0 &&
 				us <= 366 * USECS_PER_DAY
 				? NULL
 				: "spread: no interval from 0 to 366 days";
-		case FIELD_DEDUP_KEY:
+		case FIELD_dedup_key:
 			return len < 1 || len > LN_MAX_KEY ? "dedup_key: empty or too long"
 				: NULL;
-		case FIELD_ORDER_KEY:
+		case FIELD_order_key:
 			return len < 1 || len > LN_MAX_KEY ? "order_key: empty or too long"
 				: NULL;
-		case FIELD_ON_DUPLICATE:
+		case FIELD_on_duplicate:
 			return strcmp(text, "ignore") != 0 && strcmp(text, "replace") != 0
 				? "on_duplicate: neither ignore nor replace"
 				: NULL;
@@ -454,7 +427,7 @@ insert(TriggerData *trigdata, const Rule *rule, const char *fault,
 
 		for (int i = 0; i < NFIELDS; i++)
 			types[i] = IS_JSON(i) ? JSONBOID : TEXTOID;
-		made = SPI_prepare(insert_message, NFIELDS, types);
+		made = SPI_prepare(insert_statement(), NFIELDS, types);
 		if (made == NULL)
 			elog(ERROR, "could not prepare the insertion of a message: %s",
 				 SPI_result_code_string(SPI_result));
@@ -472,6 +445,48 @@ insert(TriggerData *trigdata, const Rule *rule, const char *fault,
 	SetUserIdAndSecContext(save_user, save_sec);
 	SPI_finish();
 	error_context_stack = context.previous;
+}
+
+/*
+ * The insertion of a message: its parameters are texts, or jsonb, in the order
+ * of RuleField.  It runs under the caller's search_path: every name in it says
+ * its schema.
+ */
+static char *
+insert_statement(void)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "INSERT INTO line_notify.outbox (%s) VALUES (",
+					 all_fields());
+	for (int i = 0; i < NFIELDS; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(&sql, ", ");
+		if (i == FIELD_use_case)
+			appendStringInfo(&sql, "line_notify.to_use_case($%d)", i + 1);
+		else if (i == FIELD_priority)
+			appendStringInfo(&sql, "coalesce($%d::pg_catalog.int2, '0'::pg_catalog.int2)",
+							 i + 1);
+		else
+			appendStringInfo(&sql, "$%d::pg_catalog.%s", i + 1,
+							 field_types[i]);
+	}
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+/* "channel, phone, ..." */
+static char *
+all_fields(void)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < NFIELDS; i++)
+		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", field_names[i]);
+	return list.data;
 }
 
 static void
@@ -570,9 +585,9 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 		if (field == NFIELDS)
 			rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
 					   psprintf("\"%s\" is not a member of a rule.", key),
-					   "Members are channel, phone, region, recipient, use_case, template_key, body, messages, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference, policy, traceparent and watch.");
+					   psprintf("Members are %s and watch.", all_fields()));
 		/* each UPDATE has a trace of its own */
-		r.is_watched = field != FIELD_TRACEPARENT;
+		r.is_watched = field != FIELD_traceparent;
 		read_value(&r, node, &v);
 		if (!IS_JSON(field) &&
 			node->kind != NODE_SCALAR && node->kind != NODE_STRING)
@@ -583,18 +598,18 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 					   NULL);
 		rule->fields[field] = node;
 		node->is_data =
-			has_column(node, IS_JSON(field) && field != FIELD_POLICY);
+			has_column(node, IS_JSON(field) && field != FIELD_policy);
 		if (node->is_data &&
-			(field == FIELD_USE_CASE || field == FIELD_TEMPLATE_KEY ||
-			 field == FIELD_AGGREGATION_UNIT || field == FIELD_BODY ||
-			 field == FIELD_MESSAGES))
+			(field == FIELD_use_case || field == FIELD_template_key ||
+			 field == FIELD_aggregation_unit || field == FIELD_body ||
+			 field == FIELD_messages))
 			rule->content_is_data = true;
 	}
 	rule->use_case_type = GetSysCacheOid2(
 										  TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("use_case"),
 										  ObjectIdGetDatum(get_namespace_oid("line_notify", false)));
-	if (rule->fields[FIELD_PHONE] == NULL &&
-		rule->fields[FIELD_RECIPIENT] == NULL)
+	if (rule->fields[FIELD_phone] == NULL &&
+		rule->fields[FIELD_recipient] == NULL)
 		rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
 				   "The rule says neither \"phone\" nor \"recipient\".",
 				   "Name the column with the telephone number: \"phone\": \"{column}\".");

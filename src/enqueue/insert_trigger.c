@@ -49,6 +49,7 @@
 #include "content/message_funcs.h"
 #include "content/use_case.h"
 #include "db/dedup.h"
+#include "db/message_columns.h"
 #include "db/message_id.h"
 #include "db/policy.h"
 #include "db/quiet_time.h"
@@ -74,43 +75,23 @@ PG_FUNCTION_INFO_V1(line_notify_duplicate_of);
 #define MAX_LABEL_BYTES		1000
 
 /* our columns of outbox */
+#define COLUMN(name, type)	COL_##name,
 typedef enum OutboxColumn
 {
-	COL_CHANNEL,
-	COL_PHONE,
-	COL_REGION,
-	COL_RECIPIENT,
-	COL_USE_CASE,
-	COL_TEMPLATE_KEY,
-	COL_BODY,
-	COL_MESSAGES,
-	COL_NOTIFICATION_DISABLED,
-	COL_AGGREGATION_UNIT,
-	COL_PRIORITY,
-	COL_SEND_AFTER,
-	COL_SPREAD,
-	COL_EXPIRES_AT,
-	COL_BATCH,
-	COL_REFERENCE,
-	COL_POLICY,
-	COL_TRACEPARENT,
-	COL_DEDUP_KEY,
-	COL_ON_DUPLICATE,
-	COL_ORDER_KEY,
-	COL_ID,
-	COL_STATE,
-	COL_DUE_AT,
-	COL_HOME,
-	COL_CREATED_AT,
-	COL_ERROR,
+	LN_MESSAGE_COLUMNS(COLUMN, COLUMN, COLUMN)
+	COL_id,
+	COL_state,
+	COL_due_at,
+	COL_home,
+	COL_created_at,
+	COL_error,
 	NCOLS
 } OutboxColumn;
+#undef COLUMN
 
 static const char *const column_names[NCOLS] = {
-	"channel", "phone", "region", "recipient", "use_case", "template_key", "body",
-	"messages", "notification_disabled", "aggregation_unit", "priority",
-	"send_after", "spread", "expires_at", "batch", "reference", "policy", "traceparent", "dedup_key", "on_duplicate",
-	"order_key", "id", "state", "due_at", "home", "created_at", "error"
+	LN_MESSAGE_COLUMNS(LN_COLUMN_STRING, LN_COLUMN_STRING, LN_COLUMN_STRING)
+	"id", "state", "due_at", "home", "created_at", "error"
 };
 
 /* where our columns are, and our ids: once per statement */
@@ -291,15 +272,15 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	heap_deform_tuple(tuple, row.desc, row.values, row.nulls);
 
 	/* from a dump: no clock, no checks, no wake-up */
-	if (!IS_NULL(&row, COL_STATE))
+	if (!IS_NULL(&row, COL_state))
 	{
-		if (!IS_NULL(&row, COL_ID))
+		if (!IS_NULL(&row, COL_id))
 		{
 			ln_message_id_given(places->id_sequence,
-								DatumGetInt64(VALUE(&row, COL_ID)), false);
+								DatumGetInt64(VALUE(&row, COL_id)), false);
 			return PointerGetDatum(tuple);
 		}
-		set_value(&row, COL_ID,
+		set_value(&row, COL_id,
 				  Int64GetDatum(ln_message_id_next(places->id_sequence)));
 		return PointerGetDatum(heap_modify_tuple(tuple, row.desc, row.values,
 												 row.nulls, row.replace));
@@ -324,7 +305,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	read_policy(&row, &policy);
 	check_trace(&row);
 
-	template = !IS_NULL(&row, COL_TEMPLATE_KEY);
+	template = !IS_NULL(&row, COL_template_key);
 	fault = known.fault;
 	if (fault == NULL)
 	{
@@ -335,7 +316,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		if (recipient_fault != NULL)
 			fault = recipient_fault;
 	}
-	set_null(&row, COL_PHONE);
+	set_null(&row, COL_phone);
 
 	/*
 	 * The transaction id before the clock: whoever sees that all transactions
@@ -345,12 +326,12 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	(void) GetCurrentTransactionId();
 	now = GetCurrentTimestamp();
 	due = now;
-	if (!IS_NULL(&row, COL_SEND_AFTER))
-		due = DatumGetTimestampTz(VALUE(&row, COL_SEND_AFTER));
-	if (!IS_NULL(&row, COL_SPREAD))
+	if (!IS_NULL(&row, COL_send_after))
+		due = DatumGetTimestampTz(VALUE(&row, COL_send_after));
+	if (!IS_NULL(&row, COL_spread))
 	{
 		double		us =
-		ln_interval_us(DatumGetIntervalP(VALUE(&row, COL_SPREAD)));
+		ln_interval_us(DatumGetIntervalP(VALUE(&row, COL_spread)));
 
 		if (us < 0 || us > 366.0 * USECS_PER_DAY)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
@@ -358,8 +339,8 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		/* what is too far ahead is refused below, and could overflow here */
 		if (!TIMESTAMP_NOT_FINITE(due) && due <= now + MAX_AHEAD_US)
 		{
-			TimestampTz end = IS_NULL(&row, COL_EXPIRES_AT) ? DT_NOEND
-			: DatumGetTimestampTz(VALUE(&row, COL_EXPIRES_AT));
+			TimestampTz end = IS_NULL(&row, COL_expires_at) ? DT_NOEND
+			: DatumGetTimestampTz(VALUE(&row, COL_expires_at));
 
 			due = Max(due, now);
 			/* chance must not make a message expire before it is due */
@@ -373,9 +354,9 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 						"send_after must be finite", NULL, NULL);
 	due = Max(due, now);
-	if (shorten_label(&row, COL_BATCH) && fault == NULL)
+	if (shorten_label(&row, COL_batch) && fault == NULL)
 		fault = "batch: too long";
-	if (shorten_label(&row, COL_REFERENCE) && fault == NULL)
+	if (shorten_label(&row, COL_reference) && fault == NULL)
 		fault = "reference: too long";
 	if (due > now + MAX_AHEAD_US)
 	{
@@ -383,11 +364,11 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 			fault = "send_after: too far ahead";
 		due = now;
 	}
-	if (IS_NULL(&row, COL_EXPIRES_AT))
+	if (IS_NULL(&row, COL_expires_at))
 		expires = due + Min(channel->default_ttl_us, MAX_AHEAD_US);
 	else
 	{
-		expires = DatumGetTimestampTz(VALUE(&row, COL_EXPIRES_AT));
+		expires = DatumGetTimestampTz(VALUE(&row, COL_expires_at));
 		if (TIMESTAMP_NOT_FINITE(expires) && expires > 0)
 			statement_fault(
 							ERRCODE_INVALID_PARAMETER_VALUE, "expires_at must be finite",
@@ -402,12 +383,12 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	}
 
 	suppressed = fault == NULL && channel->only_recipients != NULL &&
-		!is_allowed(channel, TextDatumGetCString(VALUE(&row, COL_RECIPIENT)));
+		!is_allowed(channel, TextDatumGetCString(VALUE(&row, COL_recipient)));
 	if (suppressed)
 		fault = "only_recipients: not on the list of the channel";
 	else if (fault == NULL && cache.any_suppressed &&
 			 ln_is_suppressed(cache.relids[TABLE_SUPPRESSION], cache.suppression_pkey,
-							  TextDatumGetCString(VALUE(&row, COL_RECIPIENT))))
+							  TextDatumGetCString(VALUE(&row, COL_recipient))))
 	{
 		suppressed = true;
 		fault = "the recipient objected";
@@ -423,34 +404,34 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		/* the worker moves it to history at once */
 		expires = now;
 		due = now;
-		set_value(&row, COL_ERROR, CStringGetTextDatum(fault));
-		set_null(&row, COL_RECIPIENT);
+		set_value(&row, COL_error, CStringGetTextDatum(fault));
+		set_null(&row, COL_recipient);
 	}
 
-	set_value(&row, COL_CHANNEL, CStringGetTextDatum(channel->name));
-	set_value(&row, COL_STATE,
+	set_value(&row, COL_channel, CStringGetTextDatum(channel->name));
+	set_value(&row, COL_state,
 			  ObjectIdGetDatum(suppressed ? cache.suppressed_label
 							   : fault ? cache.invalid_label
 							   : cache.queued_label));
-	set_value(&row, COL_DUE_AT, TimestampTzGetDatum(due));
-	set_value(&row, COL_EXPIRES_AT, TimestampTzGetDatum(expires));
-	set_value(&row, COL_HOME, Int64GetDatum(channel->home));
-	set_value(&row, COL_CREATED_AT, TimestampTzGetDatum(now));
+	set_value(&row, COL_due_at, TimestampTzGetDatum(due));
+	set_value(&row, COL_expires_at, TimestampTzGetDatum(expires));
+	set_value(&row, COL_home, Int64GetDatum(channel->home));
+	set_value(&row, COL_created_at, TimestampTzGetDatum(now));
 
-	if (IS_NULL(&row, COL_ID))
-		set_value(&row, COL_ID,
+	if (IS_NULL(&row, COL_id))
+		set_value(&row, COL_id,
 				  Int64GetDatum(ln_message_id_next(places->id_sequence)));
 
 	/* last, when it is certain that the row will be queued */
-	if (!IS_NULL(&row, COL_DEDUP_KEY) && fault == NULL &&
+	if (!IS_NULL(&row, COL_dedup_key) && fault == NULL &&
 		is_duplicate(&row, channel, trigdata->tg_relation, now,
 					 now + ln_policy_or(policy.dedup_window_us,
 										channel->dedup_window_us)))
 		return PointerGetDatum(NULL);
-	set_null(&row, COL_ON_DUPLICATE);
-	priority = IS_NULL(&row, COL_PRIORITY)
+	set_null(&row, COL_on_duplicate);
+	priority = IS_NULL(&row, COL_priority)
 		? 0
-		: DatumGetInt16(VALUE(&row, COL_PRIORITY));
+		: DatumGetInt16(VALUE(&row, COL_priority));
 
 	warn_of_no_preload();
 	ln_wakeup_for_row(channel->name,
@@ -564,8 +545,8 @@ read_policy(Row *row, LnPolicy *policy)
 	const char *fault;
 
 	ln_policy_init(policy);
-	if (!IS_NULL(row, COL_POLICY) &&
-		!ln_policy_read(DatumGetJsonbP(VALUE(row, COL_POLICY)), policy,
+	if (!IS_NULL(row, COL_policy) &&
+		!ln_policy_read(DatumGetJsonbP(VALUE(row, COL_policy)), policy,
 						&member, &fault))
 		statement_fault(
 						ERRCODE_INVALID_PARAMETER_VALUE, "invalid policy of a message",
@@ -586,7 +567,7 @@ check_content(Row *row, const LnChannelRow *channel,
 			  bool content_is_data, char *buf,
 			  size_t buflen)
 {
-	bool		template = !IS_NULL(row, COL_TEMPLATE_KEY);
+	bool		template = !IS_NULL(row, COL_template_key);
 	const char *fault = NULL;
 	LnContentFinding finding;
 	LnRefusal	refusal;
@@ -595,52 +576,52 @@ check_content(Row *row, const LnChannelRow *channel,
 	char	   *unit = NULL;
 	int			priority;
 
-	if (content_is_data && template == !IS_NULL(row, COL_MESSAGES))
+	if (content_is_data && template == !IS_NULL(row, COL_messages))
 		return template ? "messages: given beside template_key"
 			: "messages: missing";
-	if (content_is_data && !template && !IS_NULL(row, COL_BODY))
+	if (content_is_data && !template && !IS_NULL(row, COL_body))
 		return "template_key: missing";
 	if (content_is_data && !template && channel->use_case_required &&
-		IS_NULL(row, COL_USE_CASE))
+		IS_NULL(row, COL_use_case))
 		return "use_case: missing";
 
-	if (!IS_NULL(row, COL_RECIPIENT) && !IS_NULL(row, COL_PHONE))
+	if (!IS_NULL(row, COL_recipient) && !IS_NULL(row, COL_phone))
 		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 						"a message has either a phone number or a recipient hash",
 						"Both phone and recipient are given.", NULL);
-	if (template == !IS_NULL(row, COL_MESSAGES))
+	if (template == !IS_NULL(row, COL_messages))
 		statement_fault(
 						ERRCODE_INVALID_PARAMETER_VALUE,
 						"a message has either a template or message objects",
 						template ? "Both template_key and messages are given."
 						: "Neither template_key nor messages is given.",
 						"Template messages have template_key and body, flexible messages have messages.");
-	if (!template && !IS_NULL(row, COL_BODY))
+	if (!template && !IS_NULL(row, COL_body))
 		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 						"a flexible message has no body",
 						"Column body belongs to template messages.", NULL);
-	if (template && !IS_NULL(row, COL_NOTIFICATION_DISABLED))
+	if (template && !IS_NULL(row, COL_notification_disabled))
 		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 						"a template message cannot disable the notification",
 						"LINE knows notification_disabled for flexible messages only.", NULL);
-	if (!template && channel->use_case_required && IS_NULL(row, COL_USE_CASE))
+	if (!template && channel->use_case_required && IS_NULL(row, COL_use_case))
 		statement_fault(ERRCODE_NOT_NULL_VIOLATION,
 						"a flexible message needs a use case",
 						"LINE reviews every flexible message for one of 22 use cases.",
 						"View line_notify.use_cases lists them; use_case_required => false of the channel switches this check off.");
-	priority = IS_NULL(row, COL_PRIORITY)
+	priority = IS_NULL(row, COL_priority)
 		? 0
-		: DatumGetInt16(VALUE(row, COL_PRIORITY));
+		: DatumGetInt16(VALUE(row, COL_priority));
 	if (priority < -10 || priority > 10)
 		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 						"priority is out of range",
 						"The range is -10 to 10; larger is sooner.", NULL);
 
-	check_key(row, COL_DEDUP_KEY);
-	check_key(row, COL_ORDER_KEY);
-	if (!IS_NULL(row, COL_ON_DUPLICATE))
+	check_key(row, COL_dedup_key);
+	check_key(row, COL_order_key);
+	if (!IS_NULL(row, COL_on_duplicate))
 	{
-		char	   *action = TextDatumGetCString(VALUE(row, COL_ON_DUPLICATE));
+		char	   *action = TextDatumGetCString(VALUE(row, COL_on_duplicate));
 
 		if (strcmp(action, "ignore") != 0 && strcmp(action, "replace") != 0)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
@@ -649,22 +630,22 @@ check_content(Row *row, const LnChannelRow *channel,
 							NULL, "Use ignore or replace.");
 	}
 
-	if (!IS_NULL(row, COL_AGGREGATION_UNIT))
-		unit = TextDatumGetCString(VALUE(row, COL_AGGREGATION_UNIT));
-	else if (!IS_NULL(row, COL_USE_CASE))
+	if (!IS_NULL(row, COL_aggregation_unit))
+		unit = TextDatumGetCString(VALUE(row, COL_aggregation_unit));
+	else if (!IS_NULL(row, COL_use_case))
 	{
 		/* else LINE's statistics of the first month would be lost */
-		unit = ln_use_case_key(DatumGetObjectId(VALUE(row, COL_USE_CASE)));
+		unit = ln_use_case_key(DatumGetObjectId(VALUE(row, COL_use_case)));
 		if (strlen(unit) > 30)
 			unit[30] = '\0';	/* LINE's limit */
-		set_value(row, COL_AGGREGATION_UNIT, CStringGetTextDatum(unit));
+		set_value(row, COL_aggregation_unit, CStringGetTextDatum(unit));
 	}
 
 	template_key = template
-		? TextDatumGetCString(VALUE(row, COL_TEMPLATE_KEY)) : NULL;
-	content = !template ? DatumGetJsonbP(VALUE(row, COL_MESSAGES))
-		: IS_NULL(row, COL_BODY) ? NULL
-		: DatumGetJsonbP(VALUE(row, COL_BODY));
+		? TextDatumGetCString(VALUE(row, COL_template_key)) : NULL;
+	content = !template ? DatumGetJsonbP(VALUE(row, COL_messages))
+		: IS_NULL(row, COL_body) ? NULL
+		: DatumGetJsonbP(VALUE(row, COL_body));
 	if (template
 		? ln_check_template(template_key, content, unit,
 							channel->refuse_unknown, &finding) > 0
@@ -688,9 +669,9 @@ check_content(Row *row, const LnChannelRow *channel,
 
 	if (!ln_approval_check(cache.approvals, channel->name, channel->region,
 						   channel->catalogue_only,
-						   IS_NULL(row, COL_USE_CASE)
+						   IS_NULL(row, COL_use_case)
 						   ? InvalidOid
-						   : DatumGetObjectId(VALUE(row, COL_USE_CASE)),
+						   : DatumGetObjectId(VALUE(row, COL_use_case)),
 						   template_key, content, &refusal))
 	{
 		if (content_is_data)
@@ -707,23 +688,23 @@ check_content(Row *row, const LnChannelRow *channel,
 static const char *
 find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen)
 {
-	if (!IS_NULL(row, COL_RECIPIENT))
+	if (!IS_NULL(row, COL_recipient))
 	{
-		if (!ln_is_sha256_hex(TextDatumGetCString(VALUE(row, COL_RECIPIENT))))
+		if (!ln_is_sha256_hex(TextDatumGetCString(VALUE(row, COL_recipient))))
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 							"invalid recipient hash",
 							"A recipient is the SHA-256 of the E.164 number as 64 lower-case hexadecimal digits.",
 							"Give the number in column phone, or use line_notify.phone_hash().");
 	}
-	else if (IS_NULL(row, COL_PHONE))
+	else if (IS_NULL(row, COL_phone))
 		return "phone: missing";
 	else
 	{
 		LnPhone		phone;
 		int			region;
-		char	   *code = IS_NULL(row, COL_REGION)
+		char	   *code = IS_NULL(row, COL_region)
 		? channel->region
-		: TextDatumGetCString(VALUE(row, COL_REGION));
+		: TextDatumGetCString(VALUE(row, COL_region));
 
 		region = ln_phone_region_id(code, strlen(code));
 		if (region < 0)
@@ -733,7 +714,7 @@ find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen)
 							: psprintf("unknown region: \"%s\"", code),
 							NULL,
 							"Regions are ISO 3166-1 codes of two letters, such as JP, TH or TW.");
-		if (!ln_phone_from_datum(VALUE(row, COL_PHONE), region, LN_PHONE_SAFE,
+		if (!ln_phone_from_datum(VALUE(row, COL_phone), region, LN_PHONE_SAFE,
 								 &phone))
 		{
 			snprintf(buf, buflen, "phone: %s",
@@ -743,7 +724,7 @@ find_recipient(Row *row, const LnChannelRow *channel, char *buf, size_t buflen)
 		else if (ln_phone_line_country(&phone) == NULL)
 			return "phone: not_served_by_line";
 		else
-			set_value(row, COL_RECIPIENT, ln_phone_hash(&phone));
+			set_value(row, COL_recipient, ln_phone_hash(&phone));
 	}
 	return NULL;
 }
@@ -773,8 +754,8 @@ choose_channel(Row *row)
 	const LnChannelRow *channel;
 	char	   *name = NULL;
 
-	if (!IS_NULL(row, COL_CHANNEL))
-		name = TextDatumGetCString(VALUE(row, COL_CHANNEL));
+	if (!IS_NULL(row, COL_channel))
+		name = TextDatumGetCString(VALUE(row, COL_channel));
 	else if (ln_guc_default_channel != NULL &&
 			 ln_guc_default_channel[0] != '\0')
 		name = ln_guc_default_channel;
@@ -848,14 +829,14 @@ check_sender(const char *channel, Oid owner)
 static void
 check_id(Row *row, Oid owner, Oid sequence)
 {
-	if (IS_NULL(row, COL_ID))
+	if (IS_NULL(row, COL_id))
 		return;
 	if (!has_privs_of_role(GetUserId(), owner))
 		statement_fault(ERRCODE_INSUFFICIENT_PRIVILEGE,
 						"permission denied to choose the id of a message",
 						NULL,
 						"Leave the id out, or say DEFAULT; reference is for ids of the application.");
-	ln_message_id_given(sequence, DatumGetInt64(VALUE(row, COL_ID)), true);
+	ln_message_id_given(sequence, DatumGetInt64(VALUE(row, COL_id)), true);
 }
 
 static void
@@ -882,15 +863,15 @@ check_trace(Row *row)
 {
 	text	   *t;
 
-	if (IS_NULL(row, COL_TRACEPARENT))
+	if (IS_NULL(row, COL_traceparent))
 		return;
-	t = DatumGetTextPP(VALUE(row, COL_TRACEPARENT));
+	t = DatumGetTextPP(VALUE(row, COL_traceparent));
 	switch (ln_traceparent_read(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t)))
 	{
 		case LN_TRACEPARENT_VALID:
 			break;
 		case LN_TRACEPARENT_NONE:
-			set_null(row, COL_TRACEPARENT);
+			set_null(row, COL_traceparent);
 			break;
 		case LN_TRACEPARENT_MALFORMED:
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
@@ -945,22 +926,22 @@ is_duplicate(Row *row, const LnChannelRow *channel,
 	char	   *order_key;
 
 	if (ln_dedup_take(&cache.dedup, channel->name,
-					  TextDatumGetCString(VALUE(row, COL_DEDUP_KEY)),
-					  DatumGetInt64(VALUE(row, COL_ID)),
+					  TextDatumGetCString(VALUE(row, COL_dedup_key)),
+					  DatumGetInt64(VALUE(row, COL_id)),
 					  now, until, &holder))
 		return false;
 	duplicate_of = holder;
-	if (!IS_NULL(row, COL_ON_DUPLICATE))
-		replace = strcmp(TextDatumGetCString(VALUE(row, COL_ON_DUPLICATE)),
+	if (!IS_NULL(row, COL_on_duplicate))
+		replace = strcmp(TextDatumGetCString(VALUE(row, COL_on_duplicate)),
 						 "replace") == 0;
 	if (!replace || !ln_dedup_remove_waiting(&cache.dedup, outbox, holder,
 											 cache.queued_label, &order_key))
 		return true;
-	set_value(row, COL_ID, Int64GetDatum(holder));
+	set_value(row, COL_id, Int64GetDatum(holder));
 	if (order_key != NULL)
-		set_value(row, COL_ORDER_KEY, CStringGetTextDatum(order_key));
+		set_value(row, COL_order_key, CStringGetTextDatum(order_key));
 	else
-		set_null(row, COL_ORDER_KEY);
+		set_null(row, COL_order_key);
 	return false;
 }
 

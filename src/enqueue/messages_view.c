@@ -37,6 +37,7 @@
 
 #include "compat.h"
 #include "content/use_case.h"
+#include "db/message_columns.h"
 #include "db/sql.h"
 #include "enqueue/insert_trigger.h"
 
@@ -47,11 +48,8 @@ PG_FUNCTION_INFO_V1(line_notify_messages_insert);
  * those who choose it (the outbox decides who may).
  */
 static const char *const inputs[] = {
-	"id", "channel", "phone", "region", "recipient", "use_case",
-	"template_key", "body", "messages", "notification_disabled",
-	"aggregation_unit", "priority", "send_after", "spread", "expires_at",
-	"batch", "dedup_key", "on_duplicate", "order_key", "reference", "policy",
-	"traceparent"
+	"id",
+	LN_MESSAGE_COLUMNS(LN_COLUMN_STRING, LN_COLUMN_STRING, LN_COLUMN_STRING)
 };
 
 /* what is not said back, since it points to a person */
