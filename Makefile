@@ -203,9 +203,13 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-sql/line_notify--1.0.sql: $(addprefix $(srcdir)/,$(SQL_PARTS))
+# lists of columns that the parts have in common with C
+SQL_LISTS = \
+	src/db/message_columns.h \
+
+sql/line_notify--1.0.sql: $(addprefix $(srcdir)/,sql/parts/expand.awk $(SQL_LISTS) $(SQL_PARTS))
 	mkdir -p sql
-	cat $^ > $@
+	LC_ALL=C awk -f $^ > $@ || { rm -f $@; exit 1; }
 
 -include $(OBJS:.o=.d)
 $(OBJS:.o=.bc): %.bc: %.o

@@ -39,9 +39,7 @@ BEGIN
 	INSERT INTO line_notify.sender (role, channel)
 	SELECT grant_sender.role, x FROM unnest(coalesce(grant_sender.channels, '{*}')) x
 	ON CONFLICT DO NOTHING;
-	EXECUTE format('GRANT INSERT (id, channel, phone, region, recipient, use_case, template_key, body, messages,'
-				   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'
-				   ' batch, dedup_key, on_duplicate, order_key, reference, policy, traceparent), SELECT (id) ON line_notify.outbox TO %s', grant_sender.role);
+	EXECUTE format('GRANT INSERT (id, @{channel.. %}), SELECT (id) ON line_notify.outbox TO %s', grant_sender.role);
 	EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON line_notify.messages TO %s', grant_sender.role);
 	EXECUTE format('GRANT SELECT ON line_notify.notifications, line_notify.attempts, line_notify.batches TO %s', grant_sender.role);
 	EXECUTE format('GRANT EXECUTE ON FUNCTION line_notify.take_outcomes, line_notify.wait_for TO %s', grant_sender.role);
@@ -73,9 +71,7 @@ BEGIN
 		ELSIF line_notify._has_grant(revoke_sender.role, 'find_notifications') THEN
 			PERFORM line_notify._grant_role_functions('support', revoke_sender.role, true);
 		END IF;
-		EXECUTE format('REVOKE INSERT (id, channel, phone, region, recipient, use_case, template_key, body, messages,'
-					   ' notification_disabled, aggregation_unit, priority, send_after, spread, expires_at,'
-					   ' batch, dedup_key, on_duplicate, order_key, reference, policy, traceparent), SELECT (id) ON line_notify.outbox FROM %s', revoke_sender.role);
+		EXECUTE format('REVOKE INSERT (id, @{channel.. %}), SELECT (id) ON line_notify.outbox FROM %s', revoke_sender.role);
 		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.enqueue(text, line_notify.use_case, text, jsonb, jsonb, text, jsonb), line_notify._duplicate_of(),'
 					   ' line_notify.signed_link(text, text, interval) FROM %s', revoke_sender.role);
 	END IF;

@@ -77,14 +77,8 @@ CREATE TABLE line_notify.outbox (
 -- pg_statistic, where erasure would not find it.  No plan of ours needs it: the
 -- statistics of a queue may say anything.
 ALTER TABLE line_notify.outbox
-	ALTER recipient SET STATISTICS 0,
-	ALTER body SET STATISTICS 0,
-	ALTER messages SET STATISTICS 0,
-	ALTER reference SET STATISTICS 0,
-	ALTER dedup_key SET STATISTICS 0,
-	ALTER order_key SET STATISTICS 0,
+	@{erased ALTER % SET STATISTICS 0},
 	ALTER policy SET STATISTICS 0,
-	ALTER traceparent SET STATISTICS 0,
 	ALTER error SET STATISTICS 0;
 -- The claim walks one lane of a channel in order of due time.  A lane is a
 -- priority and an endpoint, since LINE limits and refuses by endpoint.

@@ -40,14 +40,8 @@ CREATE TABLE line_notify.history (
 -- What a publication by way of this table says of its rows; partitions have a key.
 ALTER TABLE ONLY line_notify.history REPLICA IDENTITY FULL;
 ALTER TABLE line_notify.history
-	ALTER recipient SET STATISTICS 0,
-	ALTER body SET STATISTICS 0,
-	ALTER messages SET STATISTICS 0,
-	ALTER reference SET STATISTICS 0,
-	ALTER dedup_key SET STATISTICS 0,
-	ALTER order_key SET STATISTICS 0,
+	@{erased ALTER % SET STATISTICS 0},
 	ALTER policy SET STATISTICS 0,
-	ALTER traceparent SET STATISTICS 0,
 	ALTER error SET STATISTICS 0,
 	ALTER request_id SET STATISTICS 0;
 -- No key here: each partition has its own.  A key of the parent would come into
@@ -142,11 +136,9 @@ BEGIN
 			  AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)
 			RETURNING o.*),
 		h AS (
-			INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages,
-				notification_disabled, aggregation_unit, priority, batch, dedup_key, order_key, reference, policy, traceparent, state,
+			INSERT INTO line_notify.history (id, channel, priority, @{kept|erased %}, state,
 				attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)
-			SELECT o.id, o.channel, o.recipient, o.use_case, o.template_key, o.body, o.messages,
-				o.notification_disabled, o.aggregation_unit, o.priority, o.batch, o.dedup_key, o.order_key, o.reference, o.policy, o.traceparent,
+			SELECT o.id, o.channel, o.priority, @{kept|erased o.%},
 				-- what may have been sent once never ends as if it had not
 				CASE WHEN o.maybe_sent OR o.home = here AND o.due_at <= before THEN 'unknown' ELSE new_state END,
 				o.attempts, o.maybe_sent, coalesce(o.error || '; ', '') || why, o.created_at, o.due_at, o.expires_at, clock_timestamp()

@@ -43,22 +43,19 @@ DECLARE
 	new_id bigint;
 BEGIN
 	SELECT k INTO stray FROM jsonb_object_keys(enqueue.options) k
-	WHERE k NOT IN ('region', 'recipient', 'notification_disabled', 'aggregation_unit', 'priority', 'send_after',
-					'spread', 'expires_at', 'batch', 'dedup_key', 'on_duplicate', 'order_key', 'reference', 'policy', 'traceparent') LIMIT 1;
+	WHERE k NOT IN ('region', 'recipient', @{notification_disabled.. '%'}) LIMIT 1;
 	IF FOUND THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('unknown option "%s"', line_notify._shown(stray)),
-			HINT = 'Options are the columns of line_notify.outbox: region, recipient, notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference, policy, traceparent.';
+			HINT = 'Options are the columns of line_notify.outbox: region, recipient, @{notification_disabled.. %}.';
 	END IF;
 	SELECT * INTO o FROM jsonb_to_record(enqueue.options) AS
-		x(region text, recipient text, notification_disabled boolean, aggregation_unit text, priority smallint,
-		  send_after timestamptz, spread interval, expires_at timestamptz, batch text, dedup_key text,
-		  on_duplicate text, order_key text, reference text, policy jsonb, traceparent text);
-	INSERT INTO line_notify.outbox (channel, phone, region, recipient, use_case, template_key, body, messages,
-		notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, on_duplicate, order_key, reference, policy, traceparent)
+		x(region text, recipient text, @{notification_disabled.. % %type});
+	o.priority := coalesce(o.priority, 0);
+	INSERT INTO line_notify.outbox (@{channel..messages %}, @{notification_disabled.. %})
 	VALUES (enqueue.channel, enqueue.phone, o.region, o.recipient, enqueue.use_case, enqueue.template_key, enqueue.body, enqueue.messages,
-		o.notification_disabled, o.aggregation_unit, coalesce(o.priority, 0::smallint), o.send_after, o.spread, o.expires_at, o.batch, o.dedup_key, o.on_duplicate, o.order_key, o.reference, o.policy, o.traceparent)
+		@{notification_disabled.. o.%})
 	RETURNING id INTO new_id;
 	-- nothing was inserted: a duplicate, or enqueueing is switched off
 	RETURN coalesce(new_id, line_notify._duplicate_of());

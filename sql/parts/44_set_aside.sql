@@ -102,19 +102,15 @@ BEGIN
 				IF due < clock_timestamp() + tell_by THEN
 					INSERT INTO line_notify.unblock (channel, id, due_at) VALUES (m.channel, new_id, due);
 				END IF;
-				INSERT INTO line_notify.outbox (id, channel, recipient, use_case, template_key, body, messages, notification_disabled,
-					aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key, order_key, reference, policy, traceparent,
+				INSERT INTO line_notify.outbox (id, channel, priority, send_after, spread, expires_at, @{kept|erased %},
 					state, due_at, attempts, maybe_sent, home, created_at, error)
-				VALUES (new_id, m.channel, m.recipient, m.use_case, m.template_key, m.body, m.messages, m.notification_disabled,
-					m.aggregation_unit, m.priority, m.send_after, m.spread, m.expires_at, m.batch, m.dedup_key, m.order_key, m.reference, m.policy, m.traceparent,
+				VALUES (new_id, m.channel, m.priority, m.send_after, m.spread, m.expires_at, @{kept|erased m.%},
 					'queued', greatest(due, clock_timestamp() + tell_by), m.attempts + r.consume::integer, m.maybe_sent OR r.ambiguous,
 					m.home, m.created_at, nullif(concat_ws('; ', nullif(r.error, ''), remark), ''));
 			ELSE
-				INSERT INTO line_notify.history (id, channel, recipient, use_case, template_key, body, messages, notification_disabled,
-					aggregation_unit, priority, batch, dedup_key, order_key, reference, policy, traceparent, state, attempts, maybe_sent, token,
+				INSERT INTO line_notify.history (id, channel, priority, @{kept|erased %}, state, attempts, maybe_sent, token,
 					outcome, http_status, request_id, error, created_at, due_at, expires_at, sent_at, ended_at, delivered_at, delivery_event)
-				VALUES (new_id, coalesce(m.channel, '?'), m.recipient, m.use_case, m.template_key, m.body, m.messages, m.notification_disabled,
-					m.aggregation_unit, coalesce(m.priority, 0), m.batch, m.dedup_key, m.order_key, m.reference, m.policy, m.traceparent,
+				VALUES (new_id, coalesce(m.channel, '?'), coalesce(m.priority, 0), @{kept|erased m.%},
 					CASE WHEN r.delivered_at IS NULL THEN r.state ELSE 'delivered' END::line_notify.message_state,
 					r.attempt, coalesce(m.maybe_sent, false), r.token, r.outcome, nullif(r.http_status, 0), nullif(r.request_id, ''),
 					nullif(concat_ws('; ', nullif(r.error, ''), remark), ''), coalesce(m.created_at, r.sent_at, r.ended_at), m.due_at, m.expires_at,

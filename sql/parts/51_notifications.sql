@@ -115,7 +115,7 @@ WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v),
 SELECT m.id, m.channel, m.use_case, m.template_key, m.batch, m.reference, m.dedup_key, m.order_key, m.priority,
 	   m.state, m.attempts, m.http_status, m.request_id,
 	   m.created_at, m.due_at, m.expires_at, m.sent_at, m.ended_at,
-	   m.delivered_at, m.error, m.policy, m.traceparent, m.waiting_reason, m.waiting_until,
+	   m.delivered_at, m.error, @{policy.. m.%}, m.waiting_reason, m.waiting_until,
 	   line_notify._content_warnings(m.template_key, m.body, m.messages) AS content_warnings
 FROM (
 SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedup_key, o.order_key, o.priority,
@@ -123,7 +123,7 @@ SELECT o.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 	   o.attempts + CASE WHEN f.id IS NULL THEN 0 ELSE 1 END AS attempts,
 	   NULL::smallint AS http_status, NULL::text AS request_id,
 	   o.created_at, o.due_at, o.expires_at, f.claimed_at AS sent_at, NULL::timestamptz AS ended_at,
-	   f.delivered_at, o.error, o.policy, o.traceparent,
+	   f.delivered_at, o.error, @{policy.. o.%},
 	   w.reason AS waiting_reason,
 	   CASE WHEN w.reason IS NOT NULL
 			THEN greatest(t.moment, line_notify._quiet_until(k.quiet_hours, k.time_zone, t.moment)) END AS waiting_until,
@@ -149,7 +149,7 @@ UNION ALL
 SELECT h.id, h.channel, h.use_case, h.template_key, h.batch, h.reference, h.dedup_key, h.order_key, h.priority,
 	   h.state, h.attempts, h.http_status, h.request_id,
 	   h.created_at, h.due_at, h.expires_at, h.sent_at, h.ended_at,
-	   h.delivered_at, h.error, h.policy, h.traceparent, NULL, NULL,
+	   h.delivered_at, h.error, @{policy.. h.%}, NULL, NULL,
 	   h.body, h.messages
 FROM me, line_notify.history h
 WHERE me.everything OR h.channel = ANY (me.channels)
@@ -159,11 +159,11 @@ SELECT a.id, o.channel, o.use_case, o.template_key, o.batch, o.reference, o.dedu
 	   coalesce(a.state, 'sending')::line_notify.message_state, a.attempt, nullif(a.http_status, 0)::smallint, nullif(a.request_id, ''),
 	   o.created_at, o.due_at, o.expires_at, a.sent_at, a.ended_at,
 	   a.delivered_at, concat_ws('; ', nullif(a.error, ''), format('not recorded yet: the tables refuse it with SQLSTATE %s', a.why)),
-	   o.policy, o.traceparent, NULL, NULL,
+	   @{policy.. o.%}, NULL, NULL,
 	   o.body, o.messages
 FROM me, line_notify.set_aside a, LATERAL jsonb_to_record(a.message)
 	 AS o(channel text, use_case line_notify.use_case, template_key text, batch text, reference text, dedup_key text, order_key text,
-		  priority smallint, policy jsonb, traceparent text, created_at timestamptz, due_at timestamptz, expires_at timestamptz, body jsonb, messages jsonb)
+		  priority smallint, @{policy.. % %type}, created_at timestamptz, due_at timestamptz, expires_at timestamptz, body jsonb, messages jsonb)
 WHERE me.everything OR o.channel = ANY (me.channels)) m;
 COMMENT ON VIEW line_notify.notifications IS 'Every message, waiting or finished, one row each; no payload, no recipient';
 COMMENT ON COLUMN line_notify.notifications.waiting_reason IS 'why it has not been sent yet; what each value means and what ends it says view waiting_reasons';

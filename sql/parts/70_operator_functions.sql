@@ -426,14 +426,11 @@ BEGIN
 				-- what nobody has taken yet needs no fallback now
 				DELETE FROM line_notify.outcome o
 				WHERE o.ctid = ANY (ARRAY(SELECT p.ctid FROM line_notify.outcome p JOIN h ON h.id = p.id FOR UPDATE OF p SKIP LOCKED)))
-			INSERT INTO line_notify.outbox (id, channel, recipient, use_case, template_key, body, messages,
-				notification_disabled, aggregation_unit, priority, send_after, spread, expires_at, batch, dedup_key,
-				order_key, reference, policy, traceparent, state, due_at, attempts, maybe_sent, home, created_at, error)
-			SELECT h.id, h.channel, h.recipient, h.use_case, h.template_key, h.body, h.messages,
-				h.notification_disabled, h.aggregation_unit, h.priority, redrive.send_after, redrive.spread,
+			INSERT INTO line_notify.outbox (id, channel, priority, send_after, spread, expires_at, @{kept|erased %}, state, due_at, attempts, maybe_sent, home, created_at, error)
+			SELECT h.id, h.channel, h.priority, redrive.send_after, redrive.spread,
 				coalesce(redrive.expires_at,
 						 CASE WHEN h.expires_at > h.new_due THEN h.expires_at ELSE h.new_due + h.default_ttl END),
-				h.batch, h.dedup_key, h.order_key, h.reference, h.policy, h.traceparent, 'queued',
+				@{kept|erased h.%}, 'queued',
 				greatest(h.new_due, clock_timestamp() + tell_by), 0,
 				h.maybe_sent OR h.state IN ('unknown', 'accepted', 'delivered', 'undelivered'),
 				h.home, h.created_at, h.error

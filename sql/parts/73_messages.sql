@@ -13,7 +13,7 @@ WITH me AS MATERIALIZED (SELECT v.* FROM line_notify._viewer() v)
 SELECT o.id, o.channel, NULL::text AS phone, o.region, NULL::text AS recipient, o.use_case::text AS use_case,
 	   o.template_key, NULL::jsonb AS body, NULL::jsonb AS messages, o.notification_disabled, o.aggregation_unit,
 	   o.priority, o.send_after, o.spread, o.expires_at, o.batch, o.dedup_key, NULL::text AS on_duplicate,
-	   o.order_key, o.reference, o.policy, o.traceparent,
+	   @{order_key.. o.%},
 	   CASE WHEN f.id IS NULL THEN o.state::text ELSE 'sending' END AS state,
 	   o.attempts + CASE WHEN f.id IS NULL THEN 0 ELSE 1 END AS attempts,
 	   NULL::integer AS http_status, NULL::text AS request_id, o.error, o.created_at,
@@ -24,7 +24,7 @@ UNION ALL
 SELECT h.id, h.channel, NULL, NULL, NULL, h.use_case::text,
 	   h.template_key, NULL, NULL, h.notification_disabled, h.aggregation_unit,
 	   h.priority, NULL, NULL, h.expires_at, h.batch, h.dedup_key, NULL,
-	   h.order_key, h.reference, h.policy, h.traceparent, h.state::text, h.attempts,
+	   @{order_key.. h.%}, h.state::text, h.attempts,
 	   h.http_status, h.request_id, h.error, h.created_at,
 	   h.sent_at, h.ended_at, h.delivered_at
 FROM me, line_notify.history h
@@ -34,13 +34,11 @@ UNION ALL
 SELECT s.id, o.channel, NULL, NULL, NULL, o.use_case,
 	   o.template_key, NULL, NULL, o.notification_disabled, o.aggregation_unit,
 	   o.priority, o.send_after, o.spread, o.expires_at, o.batch, o.dedup_key, NULL,
-	   o.order_key, o.reference, o.policy, o.traceparent, coalesce(s.state, 'sending'), s.attempt,
+	   @{order_key.. o.%}, coalesce(s.state, 'sending'), s.attempt,
 	   nullif(s.http_status, 0), nullif(s.request_id, ''), nullif(s.error, ''), o.created_at,
 	   s.sent_at, CASE WHEN s.state IS NOT NULL THEN s.ended_at END, s.delivered_at
 FROM me, line_notify.set_aside s, LATERAL jsonb_to_record(s.message)
-	 AS o(channel text, use_case text, template_key text, notification_disabled boolean, aggregation_unit text,
-		  priority smallint, send_after timestamptz, spread interval, expires_at timestamptz, batch text, dedup_key text,
-		  order_key text, reference text, policy jsonb, traceparent text, created_at timestamptz)
+	 AS o(channel text, use_case text, template_key text, @{notification_disabled.. % %type}, created_at timestamptz)
 WHERE me.everything OR o.channel = ANY (me.channels);
 COMMENT ON VIEW line_notify.messages IS 'The outbox for ORMs: INSERT returns the row with its id, that of the earlier message for a duplicate; SELECT shows what became of one''s messages; UPDATE of send_after, spread, expires_at, priority reschedules; DELETE cancels';
 COMMENT ON COLUMN line_notify.messages.id IS 'given at INSERT, below 2^53; of a duplicate, the id of the message that holds its dedup_key';

@@ -116,7 +116,7 @@ BEGIN
 		WHERE o.recipient = hash AND o.state <> 'queued' FOR UPDATE),
 	gone AS (
 		UPDATE line_notify.outbox o
-		SET recipient = NULL, body = NULL, messages = NULL, reference = NULL, dedup_key = NULL, order_key = NULL, traceparent = NULL, error = NULL
+		SET @{erased % = NULL}, error = NULL
 		FROM w WHERE o.id = w.id),
 	-- answered and not recorded yet: what would go back to the queue ends
 	a AS (
@@ -125,7 +125,7 @@ BEGIN
 		WHERE m.recipient = hash FOR UPDATE OF s),
 	stripped AS (
 		UPDATE line_notify.set_aside s
-		SET message = s.message - '{recipient,body,messages,reference,dedup_key,order_key,traceparent,error}'::text[], error = NULL, request_id = NULL,
+		SET message = s.message - ARRAY[@{erased '%'}, 'error'], error = NULL, request_id = NULL,
 			state = coalesce(s.state, CASE WHEN s.ambiguous OR (s.message ->> 'maybe_sent')::boolean THEN 'unknown' ELSE 'cancelled' END)
 		FROM a WHERE s.ctid = a.place),
 	found AS (
@@ -157,8 +157,7 @@ BEGIN
 	UPDATE line_notify.channel c SET only_recipients = array_remove(c.only_recipients, hash)
 	WHERE hash = ANY (c.only_recipients);
 	UPDATE line_notify.history h
-	SET recipient = NULL, body = NULL, messages = NULL, reference = NULL, dedup_key = NULL, order_key = NULL,
-		traceparent = NULL, error = NULL, request_id = NULL
+	SET @{erased % = NULL}, error = NULL, request_id = NULL
 	WHERE h.id = ANY (ids);
 	-- what LINE said of one of these messages, where it stopped a channel: "... 403: words (message 5, request x)"
 	UPDATE line_notify.channel c SET pause_reason = regexp_replace(c.pause_reason, said, '\1 \2)')

@@ -1,0 +1,95 @@
+# The parts of the script in one, with lists of columns written out.
+#
+#   awk -f expand.awk LIST.h ... PART.sql ...
+#
+# A LIST.h has a macro with the columns, one a line: KIND(name, type[, value]).
+# In a part, @{WHICH FORM} stands for FORM of each column of WHICH, with commas
+# between them.  WHICH is
+#
+#   kept|erased         the columns of these kinds (in small letters)
+#   policy..            those from this one to the end of its list
+#   api_base..proxy     those from one to the other
+#
+# In FORM, % is the name of the column, %type its type, %value its value.
+# A WHICH that stands for nothing is an error.
+
+function fail(why)
+{
+	print FILENAME ":" FNR ": " why >"/dev/stderr"
+	failed = 1
+	exit 1
+}
+
+function expand(which, form,    from, to, i, on, one, all)
+{
+	if (which ~ /\.\./)
+	{
+		from = which
+		sub(/\.\..*/, "", from)
+		to = which
+		sub(/.*\.\./, "", to)
+	}
+	for (i = 1; i <= n; i++)
+	{
+		if (from == "")
+			on = index("|" which "|", "|" kind[i] "|") > 0
+		else if (name[i] == from)
+			on = list[i]
+		else if (list[i] != on)
+			on = 0
+		if (!on)
+			continue
+		one = form
+		gsub(/%type/, type[i], one)
+		gsub(/%value/, value[i], one)
+		gsub(/%/, name[i], one)
+		all = all (all == "" ? "" : ", ") one
+		if (from != "" && name[i] == to)
+			on = 0
+	}
+	if (all == "")
+		fail("@{" which "} stands for nothing")
+	return all
+}
+
+# a list
+FILENAME ~ /\.h$/ {
+	if ($0 ~ /^#define LN_[A-Z_]+\([A-Z_, ]+\) \\$/)
+	{
+		lists++
+		inside = 1
+	}
+	else if (inside)
+	{
+		inside = $0 ~ /\\$/
+		n++
+		list[n] = lists
+		line = $0
+		sub(/^\t/, "", line)
+		sub(/\)( \\)?$/, "", line)
+		kind[n] = tolower(substr(line, 1, index(line, "(") - 1))
+		split(substr(line, index(line, "(") + 1), part, /, */)
+		name[n] = part[1]
+		type[n] = part[2]
+		value[n] = part[3]
+		gsub(/"/, "'", value[n])
+	}
+	next
+}
+
+# a part
+{
+	while (match($0, /@\{[^}]*\}/))
+	{
+		wish = substr($0, RSTART + 2, RLENGTH - 3)
+		space = index(wish, " ")
+		if (space == 0)
+			fail("@{" wish "} has no form")
+		$0 = substr($0, 1, RSTART - 1) \
+			expand(substr(wish, 1, space - 1), substr(wish, space + 1)) \
+			substr($0, RSTART + RLENGTH)
+	}
+	print
+}
+
+END { exit failed }
