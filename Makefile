@@ -205,6 +205,7 @@ include $(PGXS)
 
 # lists of columns that the parts have in common with C
 SQL_LISTS = \
+	src/db/channel_settings.h \
 	src/db/message_columns.h \
 
 sql/line_notify--1.0.sql: $(addprefix $(srcdir)/,sql/parts/expand.awk $(SQL_LISTS) $(SQL_PARTS))

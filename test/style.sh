@@ -64,7 +64,7 @@ none "README.ja.md has the settings of README.md" "$(diff <(settings README.md) 
 none "README.md has every setting of guc.c" \
     "$(diff <(settings README.md | grep '\.' | sort) <(grep -oE '"line_notify\.[a-z_]+"' src/guc.c | tr -d '"'  | sort))"
 none "README.md has every setting of a channel" \
-    "$(diff <(settings README.md | grep -v '\.' | sort) <(sed -n '/^CREATE FUNCTION line_notify.alter_channel/,/^RETURNS/s/^\t\([a-z_]*\) .*/\1/p' sql/parts/*.sql | grep -v '^name$' | sort))"
+    "$(diff <(settings README.md | grep -v '\.' | sort) <(sed -nE 's/^\t(SET|CLEARED|BY_HAND)\(([a-z_]+),.*/\2/p' src/db/channel_settings.h | sort))"
 none "README.ja.md has the sections of README.md" \
     "$(diff <(grep -cE '^(##|```)' README.md) <(grep -cE '^(##|```)' README.ja.md))"
 none "test/README.md has every test, and no other" \

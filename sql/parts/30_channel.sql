@@ -276,34 +276,7 @@ COMMENT ON FUNCTION line_notify._disarmed_reason(bigint) IS 'why nothing of this
 
 CREATE FUNCTION line_notify.create_channel(
 	name text,
-	api_base text DEFAULT NULL,
-	line_channel_id text DEFAULT NULL,
-	region text DEFAULT NULL,
-	rate_limit integer DEFAULT NULL,
-	max_in_flight integer DEFAULT NULL,
-	default_ttl interval DEFAULT NULL,
-	confirm_within interval DEFAULT NULL,
-	on_silence text DEFAULT NULL,
-	on_invalid text DEFAULT NULL,
-	on_unknown text DEFAULT NULL,
-	on_server_error text DEFAULT NULL,
-	max_attempts integer DEFAULT NULL,
-	backoff_base interval DEFAULT NULL,
-	backoff_cap interval DEFAULT NULL,
-	connect_timeout interval DEFAULT NULL,
-	total_timeout interval DEFAULT NULL,
-	use_case_required boolean DEFAULT NULL,
-	proxy text DEFAULT NULL,
-	ca_file text DEFAULT NULL,
-	settle_window interval DEFAULT NULL,
-	dedup_window interval DEFAULT NULL,
-	on_duplicate text DEFAULT NULL,
-	time_zone text DEFAULT NULL,
-	quiet_hours text DEFAULT NULL,
-	daily_budget integer DEFAULT NULL,
-	only_recipients text[] DEFAULT NULL,
-	catalogue_only boolean DEFAULT NULL,
-	unknown_content text DEFAULT NULL)
+	@{api_base.. % %type DEFAULT NULL})
 RETURNS void
 LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -338,35 +311,7 @@ BEGIN
 
 	INSERT INTO line_notify.channel (name, home) VALUES (create_channel.name, here);
 	INSERT INTO line_notify.consumer (channel, name) VALUES (create_channel.name, 'default');
-	PERFORM line_notify.alter_channel(create_channel.name,
-		api_base => create_channel.api_base,
-		line_channel_id => create_channel.line_channel_id,
-		region => create_channel.region,
-		rate_limit => create_channel.rate_limit,
-		max_in_flight => create_channel.max_in_flight,
-		default_ttl => create_channel.default_ttl,
-		confirm_within => create_channel.confirm_within,
-		on_silence => create_channel.on_silence,
-		on_invalid => create_channel.on_invalid,
-		on_unknown => create_channel.on_unknown,
-		on_server_error => create_channel.on_server_error,
-		max_attempts => create_channel.max_attempts,
-		backoff_base => create_channel.backoff_base,
-		backoff_cap => create_channel.backoff_cap,
-		connect_timeout => create_channel.connect_timeout,
-		total_timeout => create_channel.total_timeout,
-		use_case_required => create_channel.use_case_required,
-		proxy => create_channel.proxy,
-		ca_file => create_channel.ca_file,
-		settle_window => create_channel.settle_window,
-		dedup_window => create_channel.dedup_window,
-		on_duplicate => create_channel.on_duplicate,
-		time_zone => create_channel.time_zone,
-		quiet_hours => create_channel.quiet_hours,
-		daily_budget => create_channel.daily_budget,
-		only_recipients => create_channel.only_recipients,
-		catalogue_only => create_channel.catalogue_only,
-		unknown_content => create_channel.unknown_content);
+	PERFORM line_notify.alter_channel(create_channel.name, @{api_base.. % => create_channel.%});
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.create_channel FROM PUBLIC;
@@ -374,34 +319,7 @@ COMMENT ON FUNCTION line_notify.create_channel IS 'Register a LINE Messaging API
 
 CREATE FUNCTION line_notify.alter_channel(
 	name text,
-	api_base text DEFAULT NULL,
-	line_channel_id text DEFAULT NULL,
-	region text DEFAULT NULL,
-	rate_limit integer DEFAULT NULL,
-	max_in_flight integer DEFAULT NULL,
-	default_ttl interval DEFAULT NULL,
-	confirm_within interval DEFAULT NULL,
-	on_silence text DEFAULT NULL,
-	on_invalid text DEFAULT NULL,
-	on_unknown text DEFAULT NULL,
-	on_server_error text DEFAULT NULL,
-	max_attempts integer DEFAULT NULL,
-	backoff_base interval DEFAULT NULL,
-	backoff_cap interval DEFAULT NULL,
-	connect_timeout interval DEFAULT NULL,
-	total_timeout interval DEFAULT NULL,
-	use_case_required boolean DEFAULT NULL,
-	proxy text DEFAULT NULL,
-	ca_file text DEFAULT NULL,
-	settle_window interval DEFAULT NULL,
-	dedup_window interval DEFAULT NULL,
-	on_duplicate text DEFAULT NULL,
-	time_zone text DEFAULT NULL,
-	quiet_hours text DEFAULT NULL,
-	daily_budget integer DEFAULT NULL,
-	only_recipients text[] DEFAULT NULL,
-	catalogue_only boolean DEFAULT NULL,
-	unknown_content text DEFAULT NULL)
+	@{api_base.. % %type DEFAULT NULL})
 RETURNS void
 LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -445,34 +363,10 @@ BEGIN
 	END IF;
 
 	UPDATE line_notify.channel c SET
-		api_base = coalesce(alter_channel.api_base, c.api_base),
-		line_channel_id = coalesce(alter_channel.line_channel_id, c.line_channel_id),
+		@{set % = coalesce(alter_channel.%, c.%)},
+		@{cleared % = nullif(coalesce(alter_channel.%, c.%), %value)},
 		region = upper(coalesce(alter_channel.region, c.region)),
-		rate_limit = coalesce(alter_channel.rate_limit, c.rate_limit),
-		max_in_flight = coalesce(alter_channel.max_in_flight, c.max_in_flight),
-		default_ttl = coalesce(alter_channel.default_ttl, c.default_ttl),
-		confirm_within = nullif(coalesce(alter_channel.confirm_within, c.confirm_within), '0'),
-		on_silence = coalesce(alter_channel.on_silence, c.on_silence),
-		on_invalid = coalesce(alter_channel.on_invalid, c.on_invalid),
-		on_unknown = coalesce(alter_channel.on_unknown, c.on_unknown),
-		on_server_error = coalesce(alter_channel.on_server_error, c.on_server_error),
-		max_attempts = nullif(coalesce(alter_channel.max_attempts, c.max_attempts), 0),
-		backoff_base = coalesce(alter_channel.backoff_base, c.backoff_base),
-		backoff_cap = coalesce(alter_channel.backoff_cap, c.backoff_cap),
-		connect_timeout = coalesce(alter_channel.connect_timeout, c.connect_timeout),
-		total_timeout = coalesce(alter_channel.total_timeout, c.total_timeout),
-		use_case_required = coalesce(alter_channel.use_case_required, c.use_case_required),
-		proxy = nullif(coalesce(alter_channel.proxy, c.proxy), ''),
-		ca_file = nullif(coalesce(alter_channel.ca_file, c.ca_file), ''),
-		settle_window = coalesce(alter_channel.settle_window, c.settle_window),
-		dedup_window = coalesce(alter_channel.dedup_window, c.dedup_window),
-		on_duplicate = coalesce(alter_channel.on_duplicate, c.on_duplicate),
-		time_zone = coalesce(alter_channel.time_zone, c.time_zone),
-		quiet_hours = nullif(coalesce(alter_channel.quiet_hours, c.quiet_hours), ''),
-		daily_budget = nullif(coalesce(alter_channel.daily_budget, c.daily_budget), 0),
-		only_recipients = CASE WHEN alter_channel.only_recipients IS NULL THEN c.only_recipients ELSE allowed END,
-		catalogue_only = coalesce(alter_channel.catalogue_only, c.catalogue_only),
-		unknown_content = coalesce(alter_channel.unknown_content, c.unknown_content)
+		only_recipients = CASE WHEN alter_channel.only_recipients IS NULL THEN c.only_recipients ELSE allowed END
 	WHERE c.name = alter_channel.name;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING
@@ -739,14 +633,10 @@ GRANT EXECUTE ON FUNCTION line_notify._paused_part(text, text) TO PUBLIC;	-- pur
 COMMENT ON FUNCTION line_notify._paused_part(text, text) IS 'what a row of partial_pause stops, in words';
 
 CREATE VIEW line_notify.channels AS
-SELECT c.name, c.api_base, c.line_channel_id, c.region, c.rate_limit, c.max_in_flight,
-	   c.default_ttl, c.confirm_within, c.on_silence, c.on_invalid, c.on_unknown, c.on_server_error, c.max_attempts,
-	   c.backoff_base, c.backoff_cap, c.connect_timeout, c.total_timeout,
-	   c.use_case_required, c.proxy, c.ca_file,
-	   c.settle_window, c.dedup_window, c.on_duplicate, c.time_zone, c.quiet_hours, c.daily_budget,
+SELECT c.name, @{api_base..daily_budget c.%},
 	   coalesce((SELECT d.sent FROM line_notify.daily_sent d
 				 WHERE d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date), 0) AS sent_today,
-	   cardinality(c.only_recipients) AS only_recipients, c.catalogue_only, c.unknown_content,
+	   cardinality(c.only_recipients) AS only_recipients, @{catalogue_only.. c.%},
 	   line_notify._quiet_until(c.quiet_hours, c.time_zone, clock_timestamp()) AS quiet_until,
 	   c.home IS NOT DISTINCT FROM (SELECT line_notify._local_home()) AS armed,
 	   c.paused_at IS NOT NULL OR p.reasons IS NOT NULL AS paused,

@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "db/channel_settings.h"
 #include "db/outbox.h"
 #include "db/sql.h"
 
@@ -50,18 +51,34 @@ ln_outbox_take_home(void)
 	return ln_sql_int8(0, 1, 0);
 }
 
+/* Columns of a channel, as ln_outbox_load_channels() reads them, from 1 */
+#define COLUMN(name, ...)	COL_##name,
+enum
+{
+	COL_name = 1,
+	COL_home,
+	COL_paused,
+	COL_pause_automatic,
+	LN_CHANNEL_SETTINGS(COLUMN, COLUMN, COLUMN)
+};
+#undef COLUMN
+#define COLUMN(name, ...)	", " #name
+
+/* Is this what a column that is NOT NULL says? */
+static bool
+column_is(int row, int column, const char *value)
+{
+	return strcmp(ln_sql_text(row, column), value) == 0;
+}
+
 int
 ln_outbox_load_channels(LnChannelRow **rows)
 {
 	static LnStatement st = {
 		.name = "load channels",
 		.sql =
-		"SELECT name, home, api_base, line_channel_id, region, rate_limit, max_in_flight,"
-		" default_ttl, on_invalid, on_unknown, on_server_error, max_attempts,"
-		" backoff_base, backoff_cap, connect_timeout, total_timeout, use_case_required,"
-		" proxy, ca_file, paused_at IS NOT NULL, pause_automatic,"
-		" settle_window, dedup_window, on_duplicate, time_zone, quiet_hours, daily_budget, only_recipients,"
-		" catalogue_only, unknown_content"
+		"SELECT name, home, paused_at IS NOT NULL, pause_automatic"
+		LN_CHANNEL_SETTINGS(COLUMN, COLUMN, COLUMN)
 		" FROM line_notify.channel ORDER BY name",
 		.nargs = 0,
 		.read_only = true
@@ -75,38 +92,43 @@ ln_outbox_load_channels(LnChannelRow **rows)
 	{
 		LnChannelRow *c = &list[i];
 
-		c->name = ln_sql_text(i, 1);
-		c->home = ln_sql_int8(i, 2, 0);
-		c->api_base = ln_sql_text(i, 3);
-		c->line_channel_id = ln_sql_text(i, 4);
-		c->region = ln_sql_text(i, 5);
-		c->rate_limit = ln_sql_int4(i, 6, 2000);
-		c->max_in_flight = ln_sql_int4(i, 7, 1);
-		c->default_ttl_us = ln_sql_interval_us(i, 8);
-		c->on_invalid_error = strcmp(ln_sql_text(i, 9), "error") == 0;
+		c->name = ln_sql_text(i, COL_name);
+		c->home = ln_sql_int8(i, COL_home, 0);
+		c->api_base = ln_sql_text(i, COL_api_base);
+		c->line_channel_id = ln_sql_text(i, COL_line_channel_id);
+		c->region = ln_sql_text(i, COL_region);
+		c->rate_limit = ln_sql_int4(i, COL_rate_limit, 2000);
+		c->max_in_flight = ln_sql_int4(i, COL_max_in_flight, 1);
+		c->default_ttl_us = ln_sql_interval_us(i, COL_default_ttl);
+		c->on_invalid_error = column_is(i, COL_on_invalid, "error");
 		c->on_unknown =
-			strcmp(ln_sql_text(i, 10), "retry") == 0 ? LINE_RETRY : LINE_HOLD;
+			column_is(i, COL_on_unknown, "retry") ? LINE_RETRY : LINE_HOLD;
 		c->on_server_error =
-			strcmp(ln_sql_text(i, 11), "retry") == 0 ? LINE_RETRY : LINE_HOLD;
-		c->max_attempts = ln_sql_int4(i, 12, INT_MAX);
-		c->backoff_base_ms = ln_sql_interval_us(i, 13) / 1000;
-		c->backoff_cap_ms = ln_sql_interval_us(i, 14) / 1000;
-		c->connect_timeout_ms = (int) (ln_sql_interval_us(i, 15) / 1000);
-		c->total_timeout_ms = (int) (ln_sql_interval_us(i, 16) / 1000);
-		c->use_case_required = ln_sql_bool(i, 17);
-		c->proxy = ln_sql_text(i, 18);
-		c->ca_file = ln_sql_text(i, 19);
-		c->paused = ln_sql_bool(i, 20);
-		c->paused_automatically = c->paused && ln_sql_bool(i, 21);
-		c->settle_window_us = ln_sql_interval_us(i, 22);
-		c->dedup_window_us = ln_sql_interval_us(i, 23);
-		c->replace_duplicate = strcmp(ln_sql_text(i, 24), "replace") == 0;
-		c->time_zone = ln_sql_text(i, 25);
-		c->quiet_hours = ln_sql_text(i, 26);
-		c->daily_budget = ln_sql_int4(i, 27, 0);
-		c->only_recipients = ln_sql_text_list(i, 28, &c->nonly_recipients);
-		c->catalogue_only = ln_sql_bool(i, 29);
-		c->refuse_unknown = strcmp(ln_sql_text(i, 30), "refuse") == 0;
+			column_is(i, COL_on_server_error, "retry") ? LINE_RETRY
+			: LINE_HOLD;
+		c->max_attempts = ln_sql_int4(i, COL_max_attempts, INT_MAX);
+		c->backoff_base_ms = ln_sql_interval_us(i, COL_backoff_base) / 1000;
+		c->backoff_cap_ms = ln_sql_interval_us(i, COL_backoff_cap) / 1000;
+		c->connect_timeout_ms =
+			(int) (ln_sql_interval_us(i, COL_connect_timeout) / 1000);
+		c->total_timeout_ms =
+			(int) (ln_sql_interval_us(i, COL_total_timeout) / 1000);
+		c->use_case_required = ln_sql_bool(i, COL_use_case_required);
+		c->proxy = ln_sql_text(i, COL_proxy);
+		c->ca_file = ln_sql_text(i, COL_ca_file);
+		c->paused = ln_sql_bool(i, COL_paused);
+		c->paused_automatically =
+			c->paused && ln_sql_bool(i, COL_pause_automatic);
+		c->settle_window_us = ln_sql_interval_us(i, COL_settle_window);
+		c->dedup_window_us = ln_sql_interval_us(i, COL_dedup_window);
+		c->replace_duplicate = column_is(i, COL_on_duplicate, "replace");
+		c->time_zone = ln_sql_text(i, COL_time_zone);
+		c->quiet_hours = ln_sql_text(i, COL_quiet_hours);
+		c->daily_budget = ln_sql_int4(i, COL_daily_budget, 0);
+		c->only_recipients =
+			ln_sql_text_list(i, COL_only_recipients, &c->nonly_recipients);
+		c->catalogue_only = ln_sql_bool(i, COL_catalogue_only);
+		c->refuse_unknown = column_is(i, COL_unknown_content, "refuse");
 		if (c->only_recipients != NULL)
 			qsort(c->only_recipients, c->nonly_recipients, sizeof(char *),
 				  ln_outbox_compare_recipients);
