@@ -59,12 +59,18 @@ none "every isolation spec is in the Makefile" \
 none "META.json and the control file name the same version" \
     "$(v=$(sed -n "s/^default_version = '\(.*\)'/\1/p" line_notify.control); grep -q "\"version\": \"$v" META.json && grep -q "^## $v" CHANGELOG.md || echo "control: $v")"
 none "META.json is as the PGXN Meta Spec says" "$(python3 test/meta.py 2>&1)"
+# KIND(name, ... in a list of columns; the columns of a table in the script, from the one behind $2 to the one before $3
+listed() { sed -nE 's/^\t[A-Z_]+\(([a-z_]+),.*/\1/p' "src/db/$1"; }
+columns() { sed -nE "/^CREATE TABLE line_notify.$1 \(/,/^\t$3\s/s/^\t([a-z_]+)\s.*/\1/p" sql/parts/*.sql | sed "0,/^$2\$/d; \$d"; }
 settings() { sed -nE '/^## (Settings|設定)$/,/^## /p' "$1" | grep -oE '^\| `(line_notify\.)?[a-z_]+`([,、] ?`[a-z_]+`)* \|' | grep -oE '[a-z_.]+'; }
 none "README.ja.md has the settings of README.md" "$(diff <(settings README.md) <(settings README.ja.md))"
 none "README.md has every setting of guc.c" \
     "$(diff <(settings README.md | grep '\.' | sort) <(grep -oE '"line_notify\.[a-z_]+"' src/guc.c | tr -d '"'  | sort))"
 none "README.md has every setting of a channel" \
-    "$(diff <(settings README.md | grep -v '\.' | sort) <(sed -nE 's/^\t(SET|CLEARED|BY_HAND)\(([a-z_]+),.*/\2/p' src/db/channel_settings.h | sort))"
+    "$(diff <(settings README.md | grep -v '\.' | sort) <(listed channel_settings.h | sort))"
+none "message_columns.h has the columns of the outbox that are not ours" "$(diff <(listed message_columns.h) <(columns outbox id state))"
+none "channel_settings.h has the columns of channel that are settings" \
+    "$(diff <(listed channel_settings.h | sort) <(columns channel home paused_at | sort))"
 none "README.ja.md has the sections of README.md" \
     "$(diff <(grep -cE '^(##|```)' README.md) <(grep -cE '^(##|```)' README.ja.md))"
 none "test/README.md has every test, and no other" \

@@ -86,6 +86,22 @@ ALTER TABLE line_notify.channel
 	ALTER proxy SET STATISTICS 0,
 	ALTER ca_file SET STATISTICS 0;
 COMMENT ON TABLE line_notify.channel IS 'One row per LINE Messaging API channel; changed by create_channel(), alter_channel(), drop_channel(); read through view channels';
+COMMENT ON COLUMN line_notify.channel.name IS 'name of ours, as column channel of a message has it';
+COMMENT ON COLUMN line_notify.channel.api_base IS 'where requests go; LINE''s API unless this is a test';
+COMMENT ON COLUMN line_notify.channel.region IS 'ISO code of the country whose national form phone numbers may be in';
+COMMENT ON COLUMN line_notify.channel.max_in_flight IS 'most requests on the wire at once';
+COMMENT ON COLUMN line_notify.channel.default_ttl IS 'a message without expires_at expires so long after it may first be sent';
+COMMENT ON COLUMN line_notify.channel.on_invalid IS 'a message that is invalid by its data: park it as invalid, or error';
+COMMENT ON COLUMN line_notify.channel.on_unknown IS 'sent, and no answer came: hold it as unknown, or retry';
+COMMENT ON COLUMN line_notify.channel.on_server_error IS 'LINE answered 5xx: hold it as unknown, or retry';
+COMMENT ON COLUMN line_notify.channel.backoff_base IS 'wait before the second attempt; doubles with each';
+COMMENT ON COLUMN line_notify.channel.backoff_cap IS 'longest wait between attempts';
+COMMENT ON COLUMN line_notify.channel.connect_timeout IS 'longest time for a connection to come about';
+COMMENT ON COLUMN line_notify.channel.total_timeout IS 'longest time for a request with its answer';
+COMMENT ON COLUMN line_notify.channel.use_case_required IS 'a flexible message must name its use case';
+COMMENT ON COLUMN line_notify.channel.proxy IS 'proxy for requests to LINE, NULL = none';
+COMMENT ON COLUMN line_notify.channel.ca_file IS 'file of the certificates that are trusted, NULL = the system''s';
+COMMENT ON COLUMN line_notify.channel.created_at IS 'when it was created';
 COMMENT ON COLUMN line_notify.channel.home IS 'identity this channel was armed for; see arm()';
 COMMENT ON COLUMN line_notify.channel.line_channel_id IS 'LINE''s channel ID: identity of the rate limit, which outlives tokens';
 COMMENT ON COLUMN line_notify.channel.confirm_within IS 'outcome unconfirmed for take_outcomes() when no delivery event came so soon after LINE accepted a message; NULL = never';
@@ -650,7 +666,6 @@ CROSS JOIN LATERAL (
 		   min(x.paused_at) AS paused_at
 	FROM line_notify.partial_pause x WHERE x.channel = c.name) p;
 COMMENT ON VIEW line_notify.channels IS 'Channels with their settings; never a secret';
-COMMENT ON COLUMN line_notify.channels.unknown_content IS 'warn or refuse: message types and properties that this release does not know';
 COMMENT ON COLUMN line_notify.channels.paused IS 'the channel, or an endpoint, template or design of it; pause_reason says which';
 COMMENT ON COLUMN line_notify.channels.sent_today IS 'messages that LINE accepted or may have accepted, compared with daily_budget';
 COMMENT ON COLUMN line_notify.channels.only_recipients IS 'length of the allow-list, NULL = none';

@@ -42,36 +42,24 @@ FROM me, line_notify.set_aside s, LATERAL jsonb_to_record(s.message)
 WHERE me.everything OR o.channel = ANY (me.channels);
 COMMENT ON VIEW line_notify.messages IS 'The outbox for ORMs: INSERT returns the row with its id, that of the earlier message for a duplicate; SELECT shows what became of one''s messages; UPDATE of send_after, spread, expires_at, priority reschedules; DELETE cancels';
 COMMENT ON COLUMN line_notify.messages.id IS 'given at INSERT, below 2^53; of a duplicate, the id of the message that holds its dedup_key';
-COMMENT ON COLUMN line_notify.messages.channel IS 'channel to send through; may be omitted when there is one, or line_notify.default_channel is set';
 COMMENT ON COLUMN line_notify.messages.phone IS 'telephone number as the customer wrote it; hashed at INSERT, always NULL afterwards';
-COMMENT ON COLUMN line_notify.messages.region IS 'ISO code of the country whose national form phone may be in; default the channel''s';
 COMMENT ON COLUMN line_notify.messages.recipient IS 'instead of phone: SHA-256 of the E.164 number in hex; always NULL afterwards';
 COMMENT ON COLUMN line_notify.messages.use_case IS 'reviewed purpose of the message: its key, number or Japanese name; the key afterwards';
-COMMENT ON COLUMN line_notify.messages.template_key IS 'template message: key of LINE''s template';
 COMMENT ON COLUMN line_notify.messages.body IS 'template message: emphasizedItem, items, buttons; content is not read back';
 COMMENT ON COLUMN line_notify.messages.messages IS 'flexible message: array of message objects; content is not read back';
-COMMENT ON COLUMN line_notify.messages.notification_disabled IS 'flexible message: deliver without a sound on the phone';
-COMMENT ON COLUMN line_notify.messages.aggregation_unit IS 'name for LINE''s statistics; default the use case';
 COMMENT ON COLUMN line_notify.messages.priority IS '-10 to 10, larger is sooner; default 0; can be updated while it waits';
 COMMENT ON COLUMN line_notify.messages.send_after IS 'not before; can be updated while it waits, NULL = now';
 COMMENT ON COLUMN line_notify.messages.spread IS 'a random share of this is added to send_after; can be updated while it waits';
 COMMENT ON COLUMN line_notify.messages.expires_at IS 'not after; default the channel''s default_ttl; can be updated while it waits';
-COMMENT ON COLUMN line_notify.messages.batch IS 'name of the campaign or run this message belongs to';
 COMMENT ON COLUMN line_notify.messages.dedup_key IS 'second message of a channel with the same key is not queued, and gets the id of the first';
 COMMENT ON COLUMN line_notify.messages.on_duplicate IS 'of this INSERT: ignore or replace; default the channel''s; always NULL afterwards';
-COMMENT ON COLUMN line_notify.messages.order_key IS 'messages with the same key are sent in order, one at a time';
-COMMENT ON COLUMN line_notify.messages.reference IS 'the application''s own id, e.g. the order number';
 COMMENT ON COLUMN line_notify.messages.policy IS 'what this message wants otherwise than its channel';
-COMMENT ON COLUMN line_notify.messages.traceparent IS 'W3C trace context of what caused the message; kept with it, and not sent to LINE';
 COMMENT ON COLUMN line_notify.messages.state IS 'where the message stands, as a text; view states explains each';
-COMMENT ON COLUMN line_notify.messages.attempts IS 'attempts made so far';
 COMMENT ON COLUMN line_notify.messages.http_status IS 'status of LINE''s last answer';
-COMMENT ON COLUMN line_notify.messages.request_id IS 'x-line-request-id of LINE''s answer: quote it to LINE''s support';
 COMMENT ON COLUMN line_notify.messages.error IS 'why it waits, is invalid, or failed; no personal data';
 COMMENT ON COLUMN line_notify.messages.created_at IS 'when it was queued';
 COMMENT ON COLUMN line_notify.messages.sent_at IS 'when its last attempt began';
 COMMENT ON COLUMN line_notify.messages.ended_at IS 'when it left the queue; NULL while it waits';
-COMMENT ON COLUMN line_notify.messages.delivered_at IS 'LINE''s own time of the delivery event';
 
 CREATE FUNCTION line_notify._messages_insert() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'line_notify_messages_insert';
@@ -107,6 +95,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	held record;
+	plain text;
 	changed text;
 	r record;
 	earlier CONSTANT text[] := '{queued,sending}';
@@ -123,19 +112,16 @@ BEGIN
 		FROM line_notify.set_aside s, LATERAL jsonb_to_record(s.message) AS m(channel text, recipient text, body jsonb, messages jsonb, region text)
 			 LEFT JOIN line_notify.channel c ON c.name = m.channel
 		WHERE s.id = OLD.id) x;
+	-- those with words of their own are below
+	plain := (SELECT x.name FROM (VALUES @{kept|erased ('%', NEW.% IS DISTINCT FROM OLD.%)}) x(name, differs)
+			  WHERE x.differs AND x.name NOT IN ('use_case', 'aggregation_unit', 'traceparent', 'body', 'messages', 'recipient') LIMIT 1);
 	changed := CASE
 		WHEN NEW.id IS DISTINCT FROM OLD.id THEN 'id'
 		WHEN NEW.channel IS DISTINCT FROM OLD.channel THEN 'channel'
 		WHEN NEW.use_case IS DISTINCT FROM OLD.use_case
 			AND line_notify.to_use_case(NEW.use_case)::text IS DISTINCT FROM OLD.use_case THEN 'use_case'
-		WHEN NEW.template_key IS DISTINCT FROM OLD.template_key THEN 'template_key'
-		WHEN NEW.notification_disabled IS DISTINCT FROM OLD.notification_disabled THEN 'notification_disabled'
+		WHEN plain IS NOT NULL THEN plain
 		WHEN NEW.aggregation_unit IS DISTINCT FROM OLD.aggregation_unit AND NEW.aggregation_unit IS NOT NULL THEN 'aggregation_unit'
-		WHEN NEW.batch IS DISTINCT FROM OLD.batch THEN 'batch'
-		WHEN NEW.dedup_key IS DISTINCT FROM OLD.dedup_key THEN 'dedup_key'
-		WHEN NEW.order_key IS DISTINCT FROM OLD.order_key THEN 'order_key'
-		WHEN NEW.reference IS DISTINCT FROM OLD.reference THEN 'reference'
-		WHEN NEW.policy IS DISTINCT FROM OLD.policy THEN 'policy'
 		WHEN NEW.traceparent IS DISTINCT FROM OLD.traceparent
 			-- what a tracer that is off said was not kept
 			AND NOT (OLD.traceparent IS NULL AND NEW.traceparent ~ '^$|-(0{32}|0{16})-') THEN 'traceparent'

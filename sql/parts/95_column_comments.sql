@@ -1,7 +1,8 @@
 
 --
 -- What the columns of our views are.  Tools show it beside the data, and doc/reference.md
--- is made of it; a test asks the catalog for views without it.
+-- is made of it; a test asks the catalog for views without it.  What a column is in its
+-- table is said there; see the end for which.
 --
 
 COMMENT ON COLUMN line_notify.states.state IS 'the state';
@@ -10,38 +11,10 @@ COMMENT ON COLUMN line_notify.states.billed IS 'does LINE charge for it';
 COMMENT ON COLUMN line_notify.states.description_en IS 'what it means, in English';
 COMMENT ON COLUMN line_notify.states.description_ja IS 'what it means, in Japanese';
 
-COMMENT ON COLUMN line_notify.channels.name IS 'name of ours, as column channel of a message has it';
-COMMENT ON COLUMN line_notify.channels.api_base IS 'where requests go; LINE''s API unless this is a test';
-COMMENT ON COLUMN line_notify.channels.line_channel_id IS 'LINE''s channel ID: identity of the rate limit, which outlives tokens';
-COMMENT ON COLUMN line_notify.channels.region IS 'ISO code of the country whose national form phone numbers may be in';
-COMMENT ON COLUMN line_notify.channels.rate_limit IS 'our share of LINE''s 2,000 requests a second per endpoint';
-COMMENT ON COLUMN line_notify.channels.max_in_flight IS 'most requests on the wire at once';
-COMMENT ON COLUMN line_notify.channels.default_ttl IS 'a message without expires_at expires so long after it may first be sent';
-COMMENT ON COLUMN line_notify.channels.confirm_within IS 'outcome unconfirmed for take_outcomes() when no delivery event came so soon; NULL = never';
-COMMENT ON COLUMN line_notify.channels.on_invalid IS 'a message that is invalid by its data: park it as invalid, or error';
-COMMENT ON COLUMN line_notify.channels.on_unknown IS 'sent, and no answer came: hold it as unknown, or retry';
-COMMENT ON COLUMN line_notify.channels.on_server_error IS 'LINE answered 5xx: hold it as unknown, or retry';
-COMMENT ON COLUMN line_notify.channels.max_attempts IS 'attempts that consume one; NULL = only expires_at ends the waiting';
-COMMENT ON COLUMN line_notify.channels.backoff_base IS 'wait before the second attempt; doubles with each';
-COMMENT ON COLUMN line_notify.channels.backoff_cap IS 'longest wait between attempts';
-COMMENT ON COLUMN line_notify.channels.connect_timeout IS 'longest time for a connection to come about';
-COMMENT ON COLUMN line_notify.channels.total_timeout IS 'longest time for a request with its answer';
-COMMENT ON COLUMN line_notify.channels.use_case_required IS 'a flexible message must name its use case';
-COMMENT ON COLUMN line_notify.channels.proxy IS 'proxy for requests to LINE, NULL = none';
-COMMENT ON COLUMN line_notify.channels.ca_file IS 'file of the certificates that are trusted, NULL = the system''s';
-COMMENT ON COLUMN line_notify.channels.settle_window IS 'before something is sent again: how long to wait for the delivery event first';
-COMMENT ON COLUMN line_notify.channels.dedup_window IS 'how long a dedup_key stays taken';
-COMMENT ON COLUMN line_notify.channels.on_duplicate IS 'second message with a dedup_key: ignore it, or replace the first while that is queued';
-COMMENT ON COLUMN line_notify.channels.time_zone IS 'for quiet_hours and the day of daily_budget';
-COMMENT ON COLUMN line_notify.channels.quiet_hours IS 'nothing is sent in these hours of the day, e.g. 21:00-08:00';
-COMMENT ON COLUMN line_notify.channels.daily_budget IS 'most messages a day that LINE may have accepted; what comes after waits for the next day';
-COMMENT ON COLUMN line_notify.channels.catalogue_only IS 'template messages may only use keys that template_catalogue lists for the region';
 COMMENT ON COLUMN line_notify.channels.armed IS 'this server may send through it; see arm()';
 COMMENT ON COLUMN line_notify.channels.pause_reason IS 'why it, or a part of it, is paused';
-COMMENT ON COLUMN line_notify.channels.pause_automatic IS 'paused by the worker, which may resume it when the cause is gone; an operator''s pause only ends by resume()';
 COMMENT ON COLUMN line_notify.channels.paused_at IS 'since when';
 COMMENT ON COLUMN line_notify.channels.credentials IS 'kinds of credentials that are set, never their values';
-COMMENT ON COLUMN line_notify.channels.created_at IS 'when it was created';
 
 COMMENT ON COLUMN line_notify.approvals.channel IS 'whose approval it is';
 COMMENT ON COLUMN line_notify.approvals.use_case IS 'the reviewed purpose';
@@ -63,24 +36,14 @@ COMMENT ON COLUMN line_notify.designs.changed_by IS 'who changed it';
 
 COMMENT ON COLUMN line_notify.notifications.id IS 'id of the message, as INSERT or enqueue() returned it';
 COMMENT ON COLUMN line_notify.notifications.channel IS 'channel it goes through';
-COMMENT ON COLUMN line_notify.notifications.use_case IS 'reviewed purpose of the message';
 COMMENT ON COLUMN line_notify.notifications.template_key IS 'template message: key of LINE''s template; NULL = flexible message';
 COMMENT ON COLUMN line_notify.notifications.batch IS 'name of the campaign or run it belongs to';
-COMMENT ON COLUMN line_notify.notifications.reference IS 'the application''s own id, e.g. the order number';
 COMMENT ON COLUMN line_notify.notifications.dedup_key IS 'key by which a second one is a duplicate';
-COMMENT ON COLUMN line_notify.notifications.order_key IS 'messages with the same key are sent in order, one at a time';
 COMMENT ON COLUMN line_notify.notifications.traceparent IS 'W3C trace context of what caused it: where the trace of the order meets LINE''s request_id';
-COMMENT ON COLUMN line_notify.notifications.priority IS '-10 to 10, larger is sooner';
 COMMENT ON COLUMN line_notify.notifications.state IS 'where it stands; view states explains each';
 COMMENT ON COLUMN line_notify.notifications.attempts IS 'attempts made so far, the one on the wire included';
-COMMENT ON COLUMN line_notify.notifications.http_status IS 'status of LINE''s last answer';
 COMMENT ON COLUMN line_notify.notifications.request_id IS 'x-line-request-id of LINE''s last answer: quote it to LINE''s support';
-COMMENT ON COLUMN line_notify.notifications.created_at IS 'when it was queued';
-COMMENT ON COLUMN line_notify.notifications.due_at IS 'when it may be sent next';
 COMMENT ON COLUMN line_notify.notifications.expires_at IS 'not after';
-COMMENT ON COLUMN line_notify.notifications.sent_at IS 'when its last attempt began';
-COMMENT ON COLUMN line_notify.notifications.ended_at IS 'when it left the queue; NULL while it waits';
-COMMENT ON COLUMN line_notify.notifications.delivered_at IS 'LINE''s own time of the delivery event';
 COMMENT ON COLUMN line_notify.notifications.error IS 'why it waits or how it ended; no personal data';
 
 COMMENT ON COLUMN line_notify.attempts.id IS 'id of the message';
@@ -166,7 +129,33 @@ COMMENT ON COLUMN line_notify.reconciliation.line_count IS 'messages that LINE c
 COMMENT ON COLUMN line_notify.reconciliation.line_status IS 'what LINE said of its count: ready, unready, out_of_service';
 COMMENT ON COLUMN line_notify.reconciliation.currency IS 'currency of cost, as set_price() has it';
 
-COMMENT ON COLUMN line_notify.channels.on_silence IS 'accepted, and no delivery event: what is made of it where none come at all';
 COMMENT ON COLUMN line_notify.backlog.channel IS 'channel';
 COMMENT ON COLUMN line_notify.backlog.endpoint IS 'template or flexible: LINE limits each by itself';
 COMMENT ON COLUMN line_notify.webhook_lag.channel IS 'channel';
+
+-- a column of which nothing is said is what it is there
+DO $$
+DECLARE
+	source record;
+	c record;
+BEGIN
+	FOR source IN
+		SELECT x.there::regclass AS there, x.here::regclass AS here
+		FROM (VALUES (1, 'line_notify.channel', 'line_notify.channels'),
+			  (2, 'line_notify.outbox', 'line_notify.messages'),
+			  (3, 'line_notify.history', 'line_notify.messages'),
+			  (4, 'line_notify.outbox', 'line_notify.notifications'),
+			  (5, 'line_notify.messages', 'line_notify.notifications')) x(n, there, here)
+		ORDER BY x.n
+	LOOP
+		FOR c IN
+			SELECT h.attname AS name, col_description(t.attrelid, t.attnum) AS words
+			FROM pg_attribute h JOIN pg_attribute t ON t.attrelid = source.there AND t.attname = h.attname
+			WHERE h.attrelid = source.here AND h.attnum > 0
+			  AND col_description(h.attrelid, h.attnum) IS NULL AND col_description(t.attrelid, t.attnum) IS NOT NULL
+		LOOP
+			EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', source.here, c.name, c.words);
+		END LOOP;
+	END LOOP;
+END
+$$;
