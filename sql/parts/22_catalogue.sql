@@ -107,8 +107,6 @@ CREATE FUNCTION line_notify._refuses_unknown(channel text, caller oid) RETURNS b
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
-DECLARE
-	refuses boolean;
 BEGIN
 	IF NOT has_table_privilege($2, 'line_notify.channels', 'SELECT')
 		AND NOT EXISTS (SELECT FROM line_notify.sender s WHERE s.channel IN ('*', $1) AND pg_has_role($2, s.role, 'USAGE'))
@@ -118,13 +116,8 @@ BEGIN
 			MESSAGE = 'permission denied to check a message against a channel',
 			HINT = 'line_notify.grant_sender(role, channels) gives it; without a channel, everybody may check one.';
 	END IF;
-	SELECT c.unknown_content = 'refuse' INTO refuses FROM line_notify.channel c WHERE c.name = $1;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', line_notify._shown($1));
-	END IF;
-	RETURN refuses;
+	PERFORM line_notify._check_channel($1);
+	RETURN (SELECT c.unknown_content = 'refuse' FROM line_notify.channel c WHERE c.name = $1);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify._refuses_unknown(text, oid) FROM PUBLIC;

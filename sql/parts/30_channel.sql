@@ -209,6 +209,12 @@ CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_noti
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON line_notify.identity
 	FOR EACH STATEMENT EXECUTE FUNCTION line_notify._configuration_changed();
 
+CREATE FUNCTION line_notify._database_oid() RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$ SELECT d.oid FROM pg_database d WHERE d.datname = current_database() $$;
+REVOKE ALL ON FUNCTION line_notify._database_oid() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._database_oid() IS 'this database';
+
 CREATE FUNCTION line_notify._node() RETURNS text
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'line_notify_node';
 REVOKE ALL ON FUNCTION line_notify._node() FROM PUBLIC;
@@ -257,7 +263,7 @@ BEGIN
 		FROM line_notify.identity i
 		WHERE i.disarmed_at IS NULL
 		  AND i.system_identifier = (SELECT c.system_identifier FROM pg_control_system() c)
-		  AND i.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+		  AND i.database = line_notify._database_oid()
 		  AND line_notify._node() = ANY (i.nodes)
 	LOOP
 		IF x.fault IS NOT NULL THEN
@@ -282,7 +288,7 @@ AS $$
 				CASE WHEN i.home IS NULL THEN '(unknown)'
 					 WHEN i.system_identifier <> (SELECT c.system_identifier FROM pg_control_system() c)
 						 THEN format('(nodes %s of another cluster)', array_to_string(i.nodes, ', '))
-					 WHEN i.database <> (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+					 WHEN i.database <> line_notify._database_oid()
 						 THEN format('(nodes %s, another database)', array_to_string(i.nodes, ', '))
 					 ELSE format('(nodes %s)', array_to_string(i.nodes, ', ')) END END)
 	FROM (VALUES (home)) h(home) LEFT JOIN line_notify.identity i ON i.home = h.home
@@ -318,10 +324,9 @@ BEGIN
 	here := line_notify._local_home();
 	IF here IS NULL THEN
 		INSERT INTO line_notify.identity (home, system_identifier, database, nodes)
-		SELECT ('x' || encode(substr(decode(md5(random()::text || clock_timestamp()::text || d.oid::text), 'hex'), 1, 7), 'hex'))::bit(56)::bigint,
-			   c.system_identifier, d.oid, ARRAY[line_notify._node()]
-		FROM pg_control_system() c, pg_database d
-		WHERE d.datname = current_database()
+		SELECT ('x' || encode(substr(decode(md5(random()::text || clock_timestamp()::text || db::text), 'hex'), 1, 7), 'hex'))::bit(56)::bigint,
+			   c.system_identifier, db, ARRAY[line_notify._node()]
+		FROM pg_control_system() c, line_notify._database_oid() db
 		RETURNING home INTO here;
 	END IF;
 
@@ -342,7 +347,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	allowed text[];
-	stranger integer;
+	not_valid integer;
+	fault text;
 BEGIN
 	IF (alter_channel.api_base IS NOT NULL AND alter_channel.api_base <> 'https://api.line.me'
 		OR alter_channel.proxy IS NOT NULL OR alter_channel.ca_file IS NOT NULL)
@@ -367,15 +373,15 @@ BEGIN
 
 	-- numbers are for people to write, hashes are what is kept
 	SELECT array_agg(h.hash ORDER BY h.n), min(h.n) FILTER (WHERE h.hash IS NULL)
-	INTO allowed, stranger
+	INTO allowed, not_valid
 	FROM (SELECT u.n, CASE WHEN u.x ~ '^[0-9a-f]{64}$' THEN u.x
 					  ELSE encode(sha256(convert_to(line_notify.normalize_phone(u.x,
 						coalesce(alter_channel.region, (SELECT c.region FROM line_notify.channel c WHERE c.name = alter_channel.name))), 'UTF8')), 'hex') END AS hash
 		  FROM unnest(alter_channel.only_recipients) WITH ORDINALITY AS u(x, n)) h;
-	IF stranger IS NOT NULL THEN
+	IF not_valid IS NOT NULL THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
-			MESSAGE = format('only_recipients has an invalid phone number at position %s', stranger);
+			MESSAGE = format('only_recipients has an invalid phone number at position %s', not_valid);
 	END IF;
 
 	UPDATE line_notify.channel c SET
@@ -390,9 +396,10 @@ BEGIN
 			MESSAGE = format('channel "%s" does not exist', line_notify._shown(alter_channel.name)),
 			HINT = 'View line_notify.channels lists the channels.';
 	END IF;
-	IF line_notify._ca_fault(nullif(alter_channel.ca_file, '')) IS NOT NULL THEN
+	fault := line_notify._ca_fault(nullif(alter_channel.ca_file, ''));
+	IF fault IS NOT NULL THEN
 		RAISE WARNING USING
-			MESSAGE = format('ca_file "%s" %s', alter_channel.ca_file, line_notify._ca_fault(alter_channel.ca_file)),
+			MESSAGE = format('ca_file "%s" %s', alter_channel.ca_file, fault),
 			DETAIL = format('Channel "%s" sends nothing from this server until that is mended.', alter_channel.name),
 			HINT = 'It holds the certificates (PEM) that are trusted, and must be readable by the server''s user.';
 	END IF;
@@ -556,7 +563,7 @@ AS $$
 DECLARE
 	here bigint;
 	sysid bigint := (SELECT c.system_identifier FROM pg_control_system() c);
-	db oid := (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
+	db oid := line_notify._database_oid();
 	wanted text[] := coalesce(arm.nodes, ARRAY[line_notify._node()]);
 	former text[];
 	n bigint;

@@ -86,11 +86,7 @@ BEGIN
 			MESSAGE = format('unknown status: "%s"', line_notify._shown(set_approval.status)),
 			HINT = 'Use approved or suspended; drop_approval() removes an approval.';
 	END IF;
-	IF NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = set_approval.channel) THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', line_notify._shown(set_approval.channel));
-	END IF;
+	PERFORM line_notify._check_channel(set_approval.channel);
 	INSERT INTO line_notify.approval AS a (channel, use_case, status, reviewed_on, reference)
 	VALUES (set_approval.channel, set_approval.use_case, set_approval.status, set_approval.reviewed_on, set_approval.reference)
 	ON CONFLICT (channel, use_case) DO UPDATE SET
@@ -179,11 +175,7 @@ BEGIN
 			DETAIL = fault || '.',
 			HINT = 'A design is an array of message objects; {name} in a string is a place for any text.';
 	END IF;
-	IF NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = set_design.channel) THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', line_notify._shown(set_design.channel));
-	END IF;
+	PERFORM line_notify._check_channel(coalesce(set_design.channel, ''));
 	INSERT INTO line_notify.design AS d (channel, name, use_case, skeleton, status, reviewed_on, reference)
 	VALUES (set_design.channel, set_design.name, set_design.use_case, set_design.skeleton,
 			set_design.status, set_design.reviewed_on, set_design.reference)

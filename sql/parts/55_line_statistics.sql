@@ -215,11 +215,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	-- here, since the table would repeat what it refuses
-	IF NOT EXISTS (SELECT FROM line_notify.channel c WHERE c.name = set_price.channel) THEN
-		RAISE EXCEPTION USING
-			ERRCODE = 'undefined_object',
-			MESSAGE = format('channel "%s" does not exist', line_notify._shown(set_price.channel));
-	END IF;
+	PERFORM line_notify._check_channel(coalesce(set_price.channel, ''));
 	IF set_price.per_message IS NULL OR set_price.monthly_fee IS NULL OR set_price.per_message < 0 OR set_price.monthly_fee < 0 THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',

@@ -58,12 +58,6 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'line_notify_ca_fault';
 REVOKE ALL ON FUNCTION line_notify._ca_fault(text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._ca_fault(text) IS 'why a file of certificates cannot be used on this server, or NULL';
 
-CREATE FUNCTION line_notify._database_oid() RETURNS oid
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$ SELECT d.oid FROM pg_database d WHERE d.datname = current_database() $$;
-REVOKE ALL ON FUNCTION line_notify._database_oid() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._database_oid() IS 'this database';
-
 -- One probe for each lane that has messages.
 CREATE FUNCTION line_notify._due_channels(OUT channel text, OUT since timestamptz, OUT severity text)
 RETURNS SETOF record

@@ -29,6 +29,7 @@
 #include "utils/syscache.h"
 
 #include "base/name.h"
+#include "become.h"
 #include "compat.h"
 #include "content/encoding.h"
 #include "content/message_funcs.h"
@@ -158,32 +159,19 @@ line_notify_check_message(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/*
- * From here until become_caller() we are the owner of our tables, which the
- * caller need not be able to read.  An error ends it, too.
- */
+/* Whose our tables are: the owner of their schema. */
 static Oid
-become_owner(int *save_sec)
+our_owner(void)
 {
 	Oid			schema = get_namespace_oid("line_notify", false);
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	Oid			owner;
-	Oid			caller;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for schema %u", schema);
 	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
 	ReleaseSysCache(tuple);
-	GetUserIdAndSecContext(&caller, save_sec);
-	SetUserIdAndSecContext(owner, *save_sec | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
-	return caller;
-}
-
-static void
-become_caller(Oid caller, int save_sec)
-{
-	SetUserIdAndSecContext(caller, save_sec);
+	return owner;
 }
 
 /*
@@ -195,21 +183,20 @@ refuses_unknown(Datum channel)
 {
 	Oid			types[2] = {TEXTOID, OIDOID};
 	Datum		args[2];
-	int			sec;
-	Oid			caller;
+	LnUser		caller;
 	bool		isnull = true;
 	bool		result = false;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	caller = become_owner(&sec);
+	caller = ln_become(our_owner());
 	args[0] = channel;
-	args[1] = ObjectIdGetDatum(caller);
+	args[1] = ObjectIdGetDatum(caller.id);
 	if (SPI_execute_with_args("SELECT line_notify._refuses_unknown($1, $2)",
 							  2, types, args, NULL, true, 1)
 		!= SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "could not read a channel");
-	become_caller(caller, sec);
+	ln_become_again(caller);
 	result = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0],
 										SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
@@ -229,8 +216,7 @@ check_context(FunctionCallInfo fcinfo)
 	char		nulls[4];
 	uint64		i;
 	int			j;
-	int			sec;
-	Oid			caller;
+	LnUser		caller;
 
 	types[2] = get_fn_expr_argtype(fcinfo->flinfo, 2);
 	for (j = 0; j < 4; j++)
@@ -240,7 +226,7 @@ check_context(FunctionCallInfo fcinfo)
 	}
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	caller = become_owner(&sec);
+	caller = ln_become(our_owner());
 	if (SPI_execute_with_args("SELECT severity, path, rule, message"
 							  " FROM line_notify._context_findings($1, $2, "
 							  "$3, $4)",
@@ -258,7 +244,7 @@ check_context(FunctionCallInfo fcinfo)
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
 							 isnull);
 	}
-	become_caller(caller, sec);
+	ln_become_again(caller);
 	SPI_finish();
 }
 

@@ -79,6 +79,7 @@
 
 #include "base/crypto.h"
 #include "base/traceparent.h"
+#include "become.h"
 #include "compat.h"
 #include "content/format_funcs.h"
 #include "content/use_case.h"
@@ -405,8 +406,7 @@ insert(TriggerData *trigdata, const Rule *rule, const char *fault,
 {
 	static SPIPlanPtr plan = NULL;
 	ErrorContextCallback context;
-	Oid			save_user;
-	int			save_sec;
+	LnUser		former;
 	int			rc;
 
 	context.callback = add_context;
@@ -416,10 +416,7 @@ insert(TriggerData *trigdata, const Rule *rule, const char *fault,
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	GetUserIdAndSecContext(&save_user, &save_sec);
-	SetUserIdAndSecContext(rule->owner, save_sec |
-						   SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
+	former = ln_become(rule->owner);
 	if (plan == NULL)
 	{
 		Oid			types[NFIELDS];
@@ -442,7 +439,7 @@ insert(TriggerData *trigdata, const Rule *rule, const char *fault,
 	if (rc != SPI_OK_INSERT)
 		elog(ERROR, "could not insert a message: %s",
 			 SPI_result_code_string(rc));
-	SetUserIdAndSecContext(save_user, save_sec);
+	ln_become_again(former);
 	SPI_finish();
 	error_context_stack = context.previous;
 }

@@ -44,6 +44,7 @@
 #include "base/crypto.h"
 #include "base/name.h"
 #include "base/traceparent.h"
+#include "become.h"
 #include "compat.h"
 #include "content/approval.h"
 #include "content/message_funcs.h"
@@ -978,8 +979,7 @@ static void
 load_cache(void)
 {
 	Oid			nsp = get_namespace_oid("line_notify", false);
-	Oid			save_user;
-	int			save_sec;
+	LnUser		former;
 	MemoryContext context;
 	MemoryContext old;
 	HeapTuple	tup;
@@ -1011,9 +1011,7 @@ load_cache(void)
 		AllocSetContextCreate(CurTransactionContext, "line_notify channels",
 							  ALLOCSET_SMALL_SIZES);
 
-	GetUserIdAndSecContext(&save_user, &save_sec);
-	SetUserIdAndSecContext(owner, save_sec | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
+	former = ln_become(owner);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	old = MemoryContextSwitchTo(context);
@@ -1042,7 +1040,7 @@ load_cache(void)
 		MemoryContextSwitchTo(old);
 		PopActiveSnapshot();
 		SPI_finish();
-		SetUserIdAndSecContext(save_user, save_sec);
+		ln_become_again(former);
 		MemoryContextSetParent(context, TopMemoryContext);
 		cache.stale = cache.invalidated;
 

@@ -35,6 +35,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "become.h"
 #include "compat.h"
 #include "content/use_case.h"
 #include "db/message_columns.h"
@@ -391,8 +392,7 @@ existing(int64 id, Oid owner, TupleDesc desc, const View *v, Datum *values,
 	Datum		arg = Int64GetDatum(id);
 	char	   *state;
 	MemoryContext context = CurrentMemoryContext;
-	Oid			save_user;
-	int			save_sec;
+	LnUser		former;
 
 	for (int i = 0; i < v->natts; i++)
 		if (v->columns[i].is_secret || !v->columns[i].is_input)
@@ -402,9 +402,7 @@ existing(int64 id, Oid owner, TupleDesc desc, const View *v, Datum *values,
 		return heap_form_tuple(desc, values, nulls);
 	values[v->id - 1] = Int64GetDatum(id);
 
-	GetUserIdAndSecContext(&save_user, &save_sec);
-	SetUserIdAndSecContext(owner, save_sec | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
+	former = ln_become(owner);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 
@@ -421,6 +419,6 @@ existing(int64 id, Oid owner, TupleDesc desc, const View *v, Datum *values,
 		values[v->state - 1] = CStringGetTextDatum(state);
 	}
 	SPI_finish();
-	SetUserIdAndSecContext(save_user, save_sec);
+	ln_become_again(former);
 	return heap_form_tuple(desc, values, nulls);
 }

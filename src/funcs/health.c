@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,18 +49,12 @@ ca_fault(const char *path)
 	char	   *pem;
 	ssize_t		len;
 	int			n;
-
-	/* O_NONBLOCK: opening a pipe must not hang */
-	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	int			fd = ln_secret_open(path, &st);
 
 	if (fd < 0)
-		return errno == ENOENT ? "does not exist on this server"
+		return errno == 0 ? "is not a regular file"
+			: errno == ENOENT ? "does not exist on this server"
 			: psprintf("could not open the file: %s", strerror(errno));
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-	{
-		CloseTransientFile(fd);
-		return "is not a regular file";
-	}
 	if (st.st_size > MAX_CA_FILE)
 	{
 		CloseTransientFile(fd);

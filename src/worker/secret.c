@@ -18,6 +18,21 @@
 /* LINE's tokens are a few hundred bytes, a PEM key under 4 kB. */
 #define MAX_SECRET	8192
 
+int
+ln_secret_open(const char *path, struct stat *st)
+{
+	/* O_NONBLOCK: opening a pipe must not hang */
+	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+
+	if (fd >= 0 && (fstat(fd, st) != 0 || !S_ISREG(st->st_mode)))
+	{
+		CloseTransientFile(fd);
+		errno = 0;
+		return -1;
+	}
+	return fd;
+}
+
 char *
 ln_secret_read(const char *value, char *err, size_t errlen)
 {
@@ -32,17 +47,14 @@ ln_secret_read(const char *value, char *err, size_t errlen)
 		return pstrdup(value);
 	path = value + 5;
 
-	/* O_NONBLOCK: opening a pipe must not hang */
-	fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	fd = ln_secret_open(path, &st);
 	if (fd < 0)
 	{
-		snprintf(err, errlen, "could not open the file: %s", strerror(errno));
-		return NULL;
-	}
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-	{
-		CloseTransientFile(fd);
-		strlcpy(err, "it is not a regular file", errlen);
+		if (errno == 0)
+			strlcpy(err, "it is not a regular file", errlen);
+		else
+			snprintf(err, errlen, "could not open the file: %s",
+					 strerror(errno));
 		return NULL;
 	}
 	/* as the server does with its TLS key */

@@ -8,6 +8,14 @@
 #ifndef LN_SECRET_H
 #define LN_SECRET_H
 
+#include <sys/stat.h>
+
+/*
+ * Open a regular file, which never hangs; to be closed as a transient file.
+ * -1 = no, with errno, which is 0 for what is not a regular file.
+ */
+extern int	ln_secret_open(const char *path, struct stat *st);
+
 /*
  * The value itself; of file:/path, the first line of that file, or all of it
  * when it is a PEM key.  palloc'd, for the caller to wipe; NULL with a
