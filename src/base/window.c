@@ -37,7 +37,7 @@ use(LnWindow *w, int out)
 }
 
 int
-ln_window_room(LnWindow *w, int out, int64_t now_ms)
+ln_window_free(LnWindow *w, int out, int64_t now_ms)
 {
 	if (w->size == 0)
 	{

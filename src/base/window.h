@@ -79,7 +79,7 @@ typedef struct LnWindow
 } LnWindow;
 
 /* How many more may be started, with "out" of them unanswered. */
-extern int	ln_window_room(LnWindow *w, int out, int64_t now_ms);
+extern int	ln_window_free(LnWindow *w, int out, int64_t now_ms);
 
 /*
  * An answer came after latency_us; out = unanswered before it.  Never grows

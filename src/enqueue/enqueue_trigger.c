@@ -723,12 +723,12 @@ read_template(RuleReader *r, Template *t, const char *text)
 {
 	StringInfoData literal;
 	const char *p = text;
-	int			room = 1;
+	int			max_parts = 1;
 
 	for (const char *q = text; *q != '\0'; q++)
 		if (*q == '{')
-			room += 2;
-	t->parts = palloc0(sizeof(Part) * room);
+			max_parts += 2;
+	t->parts = palloc0(sizeof(Part) * max_parts);
 	initStringInfo(&literal);
 	for (;;)
 	{

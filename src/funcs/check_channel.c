@@ -51,7 +51,7 @@ static void destroy_client(void *arg);
 static void tell(Check *check, const char *step, bool ok, const char *detail,
 				 const char *hint);
 static bool ask(Check *check, HttpRequest *req, HttpResult *res);
-static bool get_token(Check *check, char *authorization, size_t room);
+static bool get_token(Check *check, char *authorization, size_t size);
 static bool get(Check *check, const char *path, const char *authorization,
 				HttpResult *res);
 static void check_webhook_secret(Check *check);
@@ -281,7 +281,7 @@ get(Check *check, const char *path, const char *authorization, HttpResult *res)
 
 /* The header to ask with, of the credential or issued for it. */
 static bool
-get_token(Check *check, char *authorization, size_t room)
+get_token(Check *check, char *authorization, size_t size)
 {
 	static const char *const headers[] = {
 		"Content-Type: application/x-www-form-urlencoded",
@@ -307,7 +307,7 @@ get_token(Check *check, char *authorization, size_t room)
 					  quote_literal_cstr(c->name)));
 		return false;
 	}
-	strlcpy(authorization, "Authorization: Bearer ", room);
+	strlcpy(authorization, "Authorization: Bearer ", size);
 	if (c->credential == LN_CREDENTIAL_TOKEN)
 	{
 		secret = ln_secret_read(c->credential_value, err, sizeof(err));
@@ -317,7 +317,7 @@ get_token(Check *check, char *authorization, size_t room)
 					"it must consist of printable ASCII characters without space",
 					sizeof(err));
 		ok = secret != NULL && ln_token_is_clean(secret) &&
-			strlcat(authorization, secret, room) < room;
+			strlcat(authorization, secret, size) < size;
 		if (secret != NULL)
 			explicit_bzero(secret, strlen(secret));
 		tell(check, "credential", ok,
@@ -367,7 +367,7 @@ get_token(Check *check, char *authorization, size_t room)
 	ok = !res.body_truncated &&
 		ln_token_parse(res.body, res.body_len, secret, LN_TOKEN_SIZE, &life,
 					   err, sizeof(err)) &&
-		strlcat(authorization, secret, room) < room;
+		strlcat(authorization, secret, size) < size;
 	explicit_bzero(secret, LN_TOKEN_SIZE);
 	tell(check, "token", ok,
 		 ok ? psprintf("LINE issued one for " INT64_FORMAT " s", life)

@@ -44,7 +44,7 @@ typedef struct EventList
 {
 	LnEvent    *list;
 	int			n;
-	int			room;
+	int			capacity;
 } EventList;
 
 static void hide_body(void *arg);
@@ -352,13 +352,14 @@ add_event(EventList *events, const LnBodyEvent *e)
 	CHECK_FOR_INTERRUPTS();
 	if (events->list == NULL)
 	{
-		events->room = 64;
-		events->list = palloc(sizeof(LnEvent) * events->room);
+		events->capacity = 64;
+		events->list = palloc(sizeof(LnEvent) * events->capacity);
 	}
-	else if (events->n == events->room)
+	else if (events->n == events->capacity)
 	{
-		events->room *= 2;
-		events->list = repalloc(events->list, sizeof(LnEvent) * events->room);
+		events->capacity *= 2;
+		events->list = repalloc(events->list,
+								sizeof(LnEvent) * events->capacity);
 	}
 	out = &events->list[events->n++];
 	memset(out, 0, sizeof(*out));

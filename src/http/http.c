@@ -49,7 +49,7 @@
 
 static bool transfer_prepare(Transfer *t, const HttpRequest *req,
 							 const char **why);
-static bool reserve(char **buf, size_t *room, size_t need);
+static bool reserve(char **buf, size_t *capacity, size_t need);
 static bool serve_sockets(HttpClient *client);
 static void serve_timers(HttpClient *client);
 static void serve_waiting(HttpClient *client);
@@ -104,7 +104,7 @@ ln_http_create(const HttpOptions *opt, char *err, size_t errlen)
 			why = "An epoll descriptor could not be created.";
 		else if (client->transfers == NULL || client->conns == NULL ||
 				 ln_pool_get(client) == NULL ||
-				 !ln_fd_room(client, client->epfd))
+				 !ln_fd_reserve(client, client->epfd))
 			why = "Out of memory.";
 		else
 		{
@@ -473,14 +473,14 @@ transfer_prepare(Transfer *t, const HttpRequest *req, const char **why)
 	}
 
 	*why = "Out of memory.";
-	head_len = ln_http1_head(t->out, t->out_room, req->method, &parts,
+	head_len = ln_http1_head(t->out, t->out_capacity, req->method, &parts,
 							 req->headers, req->nheaders,
 							 is_post ? (int64_t) req->body_len : -1);
-	if (head_len + req->body_len > t->out_room)
+	if (head_len + req->body_len > t->out_capacity)
 	{
-		if (!reserve(&t->out, &t->out_room, head_len + req->body_len))
+		if (!reserve(&t->out, &t->out_capacity, head_len + req->body_len))
 			return false;
-		head_len = ln_http1_head(t->out, t->out_room, req->method, &parts,
+		head_len = ln_http1_head(t->out, t->out_capacity, req->method, &parts,
 								 req->headers, req->nheaders,
 								 is_post ? (int64_t) req->body_len : -1);
 	}
@@ -517,12 +517,12 @@ transfer_prepare(Transfer *t, const HttpRequest *req, const char **why)
  * Make a buffer hold at least need bytes; its content may get lost.
  */
 static bool
-reserve(char **buf, size_t *room, size_t need)
+reserve(char **buf, size_t *capacity, size_t need)
 {
-	size_t		size = *room > 0 ? *room : 1024;
+	size_t		size = *capacity > 0 ? *capacity : 1024;
 	char	   *p;
 
-	if (need <= *room)
+	if (need <= *capacity)
 		return true;
 	while (size < need)
 		size *= 2;
@@ -531,7 +531,7 @@ reserve(char **buf, size_t *room, size_t need)
 		return false;
 	free(*buf);
 	*buf = p;
-	*room = size;
+	*capacity = size;
 	return true;
 }
 

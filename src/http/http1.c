@@ -154,31 +154,31 @@ ln_http1_url(const char *url, Http1Url *parts)
 	return true;
 }
 
-/* Where the text of a head goes; counts on when there is no room. */
+/* Where the text of a head goes; counts on when it is full. */
 typedef struct Writer
 {
 	char	   *buf;
-	size_t		room;
+	size_t		size;
 	size_t		len;
 } Writer;
 
 static inline void
 put(Writer *w, const char *text, size_t len)
 {
-	if (w->len <= w->room && len <= w->room - w->len)
+	if (w->len <= w->size && len <= w->size - w->len)
 		memcpy(w->buf + w->len, text, len);
 	else
-		w->room = 0;			/* no more */
+		w->size = 0;			/* no more */
 	w->len += len;
 }
 
 #define PUT(w, literal)		put(w, literal, sizeof(literal) - 1)
 
 size_t
-ln_http1_head(char *buf, size_t room, const char *method, const Http1Url *url,
+ln_http1_head(char *buf, size_t size, const char *method, const Http1Url *url,
 			  const char *const *headers, int nheaders, int64_t body_len)
 {
-	Writer		w = {buf, room, 0};
+	Writer		w = {buf, size, 0};
 	int			i;
 
 	put(&w, method, strlen(method));
@@ -856,14 +856,14 @@ ln_http1_date(const char *text, size_t len, int64_t *seconds)
 }
 
 void
-ln_http1_printable(char *dst, size_t room, const char *src, size_t len)
+ln_http1_printable(char *dst, size_t size, const char *src, size_t len)
 {
 	size_t		i;
 
 	while (len > 0 && (src[len - 1] == '\n' || src[len - 1] == '\r'))
 		len--;
-	if (len > room - 1)
-		len = room - 1;
+	if (len > size - 1)
+		len = size - 1;
 	for (i = 0; i < len; i++)
 		dst[i] = src[i] >= 0x20 && src[i] < 0x7F ? src[i] : '?';
 	dst[len] = '\0';

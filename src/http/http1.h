@@ -57,10 +57,10 @@ extern bool ln_http1_url(const char *url, Http1Url *parts);
 
 /*
  * Write the head of a request, with its blank line, to buf; returns its
- * length, which may be larger than room: then nothing useful was written. The
+ * length, which may be larger than size: then nothing useful was written. The
  * lines are good ones.  body_len < 0 = no body.
  */
-extern size_t ln_http1_head(char *buf, size_t room, const char *method,
+extern size_t ln_http1_head(char *buf, size_t size, const char *method,
 							const Http1Url *url, const char *const *headers,
 							int nheaders, int64_t body_len);
 
@@ -186,9 +186,9 @@ ln_http1_reusable(const Http1Answer *a)
 extern bool ln_http1_date(const char *text, size_t len, int64_t *seconds);
 
 /*
- * Copy foreign text as printable ASCII, cut to room - 1 bytes, terminated.
+ * Copy foreign text as printable ASCII, cut to size - 1 bytes, terminated.
  */
-extern void ln_http1_printable(char *dst, size_t room, const char *src,
+extern void ln_http1_printable(char *dst, size_t size, const char *src,
 							   size_t len);
 
 #endif							/* LN_HTTP1_H */

@@ -479,7 +479,7 @@ on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 			c->no_socket = errno;
 		return CURL_SOCKET_BAD;
 	}
-	if (!ln_fd_room(client, fd))
+	if (!ln_fd_reserve(client, fd))
 	{
 		close(fd);
 		return CURL_SOCKET_BAD;

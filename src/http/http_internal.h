@@ -89,7 +89,7 @@ typedef struct Transfer
 	char	   *out;			/* head and body */
 	size_t		head_len;		/* with the token in it */
 	size_t		out_len;
-	size_t		out_room;
+	size_t		out_capacity;
 	size_t		sent;			/* bytes that were accepted */
 	int			connect_timeout_ms;
 	int			total_timeout_ms;
@@ -102,7 +102,7 @@ typedef struct Transfer
 	Http1Answer answer;
 	char	   *response;
 	size_t		response_len;
-	size_t		response_room;
+	size_t		response_capacity;
 	bool		truncated;
 	HttpVerdict verdict;
 	CURLcode	code;
@@ -246,7 +246,7 @@ extern Pool *ln_pool_get(HttpClient *client);
 extern void ln_pool_free(Pool *pool);
 extern void ln_pool_sweep(HttpClient *client);
 extern void ln_pool_timer(Pool *pool);
-extern bool ln_fd_room(HttpClient *client, int fd);
+extern bool ln_fd_reserve(HttpClient *client, int fd);
 extern void ln_fd_register(HttpClient *client, int fd, uint32_t events);
 extern void ln_mask_signals(HttpClient *client);
 extern void ln_unmask_signals(HttpClient *client);

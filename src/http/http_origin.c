@@ -40,7 +40,7 @@
 #define CA_CHECK_US			1000000
 
 static void origin_check_ca(Origin *o, int64_t now);
-static bool origin_room(Origin *o);
+static bool origin_may_connect(Origin *o);
 static int	origin_max_connecting(const Origin *o);
 static bool close_idle(HttpClient *client);
 static void conn_no_socket(Conn *c);
@@ -219,7 +219,8 @@ ln_origin_serve(Origin *o, int64_t now, int *starts)
 		}
 
 		if (o->nconnecting >= o->waiting.n ||
-			o->nconnecting >= origin_max_connecting(o) || !origin_room(o))
+			o->nconnecting >= origin_max_connecting(o) ||
+			!origin_may_connect(o))
 			return;
 		if (!ln_conn_open(o, t->connect_timeout_ms))
 			origin_failed(o, CURLE_FAILED_INIT,
@@ -232,7 +233,7 @@ ln_origin_serve(Origin *o, int64_t now, int *starts)
  * room.
  */
 static bool
-origin_room(Origin *o)
+origin_may_connect(Origin *o)
 {
 	HttpClient *client = o->client;
 
@@ -305,7 +306,7 @@ ln_origin_made(Conn *c, CURLcode code)
 	 * close this one, because of a ticket for instance: once more.
 	 */
 	curl_easy_getinfo(c->easy, CURLINFO_ACTIVESOCKET, &fd);
-	if (fd == CURL_SOCKET_BAD || !ln_fd_room(client, fd))
+	if (fd == CURL_SOCKET_BAD || !ln_fd_reserve(client, fd))
 	{
 		ln_conn_close(c);
 		if (o->waiting.head != NULL &&

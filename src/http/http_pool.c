@@ -43,7 +43,7 @@ static int	on_timer(CURLM *multi, long timeout_ms, void *arg);
 /* ---------- pools ---------- */
 
 /*
- * A pool with room for a connection.  NULL = no memory.
+ * A pool that may take a connection.  NULL = no memory.
  */
 Pool *
 ln_pool_get(HttpClient *client)
@@ -159,7 +159,7 @@ ln_pool_timer(Pool *pool)
  * Make the table hold this descriptor.
  */
 bool
-ln_fd_room(HttpClient *client, int fd)
+ln_fd_reserve(HttpClient *client, int fd)
 {
 	int			n = client->nfds > 0 ? client->nfds : 64;
 	FdState    *fds;
@@ -231,7 +231,7 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
 	(void) socketp;
 
 	/* without memory for it, the connection ends with its time-out */
-	if (!ln_fd_room(client, fd))
+	if (!ln_fd_reserve(client, fd))
 		return 0;
 
 	st = &client->fds[fd];

@@ -138,19 +138,19 @@ transfer_keep(Transfer *t, const char *data, size_t len)
 
 	if (t->response_len + keep > max)
 		keep = max - t->response_len;
-	if (t->response_len + keep > t->response_room)
+	if (t->response_len + keep > t->response_capacity)
 	{
-		size_t		room = t->response_room > 0 ? t->response_room :
+		size_t		capacity = t->response_capacity > 0 ? t->response_capacity :
 		FIRST_RESPONSE_BYTES;
 		char	   *p;
 
-		while (room < t->response_len + keep)
-			room *= 2;
-		p = realloc(t->response, room);
+		while (capacity < t->response_len + keep)
+			capacity *= 2;
+		p = realloc(t->response, capacity);
 		if (p == NULL)
 			return false;
 		t->response = p;
-		t->response_room = room;
+		t->response_capacity = capacity;
 	}
 	if (keep > 0)
 		memcpy(t->response + t->response_len, data, keep);
@@ -238,17 +238,17 @@ ln_transfer_release(Transfer *t)
 	t->journal = NULL;
 	explicit_bzero(t->out, t->head_len);
 	t->head_len = 0;
-	if (t->out_room > KEEP_BUFFER_BYTES)
+	if (t->out_capacity > KEEP_BUFFER_BYTES)
 	{
 		free(t->out);
 		t->out = NULL;
-		t->out_room = 0;
+		t->out_capacity = 0;
 	}
-	if (t->response_room > KEEP_BUFFER_BYTES)
+	if (t->response_capacity > KEEP_BUFFER_BYTES)
 	{
 		free(t->response);
 		t->response = NULL;
-		t->response_room = 0;
+		t->response_capacity = 0;
 	}
 
 	/* as a stack: under low load, few buffers are used and stay warm */

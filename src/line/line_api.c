@@ -29,7 +29,7 @@
 typedef struct BodyWriter
 {
 	char	   *buf;
-	size_t		room;
+	size_t		size;
 	size_t		len;
 } BodyWriter;
 
@@ -75,7 +75,7 @@ static bool text_is(JsonText content, const char *word);
 static int32_t next_char(JsonText *content);
 static int32_t hex4(const unsigned char *p);
 static bool is_word_char(int32_t c);
-static size_t show(JsonText content, char *buf, size_t room);
+static size_t show(JsonText content, char *buf, size_t size);
 
 /*
  * What one answer says about the message.
@@ -347,9 +347,9 @@ ln_line_path(LineKind kind)
  * The request body; see line_api.h.
  */
 size_t
-ln_line_body(const LineMessage *m, char *buf, size_t room)
+ln_line_body(const LineMessage *m, char *buf, size_t size)
 {
-	BodyWriter	w = {buf, room, 0};
+	BodyWriter	w = {buf, size, 0};
 
 #define PUT(literal)	put(&w, literal, sizeof(literal) - 1)
 
@@ -386,9 +386,9 @@ ln_line_body(const LineMessage *m, char *buf, size_t room)
 
 #undef PUT
 
-	if (w.len < room)
+	if (w.len < size)
 		buf[w.len] = '\0';
-	else if (room > 0)
+	else if (size > 0)
 		buf[0] = '\0';
 	return w.len;
 }
@@ -397,7 +397,7 @@ static void
 put(BodyWriter *w, const char *text, size_t len)
 {
 	/* without overflow: len is a length in memory, as is w->len */
-	if (w->len < w->room && len < w->room - w->len)
+	if (w->len < w->size && len < w->size - w->len)
 		memcpy(w->buf + w->len, text, len);
 	w->len += len;
 }
@@ -484,7 +484,7 @@ put_string(BodyWriter *w, const char *text)
  * into the result: no intermediate buffers, no recursion, linear time.
  */
 void
-ln_line_error_text(const char *body, size_t len, char *buf, size_t room)
+ln_line_error_text(const char *body, size_t len, char *buf, size_t size)
 {
 	static const char *const before[NUM_PIECES] = {"", ": ", " ("};
 	static const char *const after[NUM_PIECES] = {"", "", ")"};
@@ -493,7 +493,7 @@ ln_line_error_text(const char *body, size_t len, char *buf, size_t room)
 	size_t		used = 0;
 	int			i;
 
-	if (room == 0)
+	if (size == 0)
 		return;
 	buf[0] = '\0';
 	if (body == NULL || len == 0)
@@ -520,11 +520,11 @@ ln_line_error_text(const char *body, size_t len, char *buf, size_t room)
 
 		if (pieces[i].pos == NULL || pieces[i].pos == pieces[i].end)
 			continue;
-		if (room - 1 - used <= leadlen + taillen)
+		if (size - 1 - used <= leadlen + taillen)
 			break;
 
 		n = show(pieces[i], buf + used + leadlen,
-				 room - 1 - used - leadlen - taillen);
+				 size - 1 - used - leadlen - taillen);
 		if (n == 0)
 			continue;
 		memcpy(buf + used, lead, leadlen);
@@ -540,13 +540,13 @@ ln_line_error_text(const char *body, size_t len, char *buf, size_t room)
  */
 bool
 ln_line_json_member(const char *json, size_t len, const char *name,
-					char *buf, size_t room)
+					char *buf, size_t size)
 {
 	JsonText	found;
 	size_t		used = 0;
 	char		type;
 
-	if (room == 0)
+	if (size == 0)
 		return false;
 	buf[0] = '\0';
 	type = find_member(json, len, name, true, &found);
@@ -562,7 +562,7 @@ ln_line_json_member(const char *json, size_t len, const char *name,
 	{
 		int32_t		c = next_char(&found);
 
-		if (c < 0x20 || c > 0x7E || used + 1 >= room)
+		if (c < 0x20 || c > 0x7E || used + 1 >= size)
 		{
 			buf[0] = '\0';
 			return false;
@@ -1036,10 +1036,10 @@ is_word_char(int32_t c)
 
 /*
  * Write the characters of a string as printable ASCII, without a terminator,
- * at most room bytes.  A character or escape is written whole or not at all.
+ * at most size bytes.  A character or escape is written whole or not at all.
  */
 static size_t
-show(JsonText content, char *buf, size_t room)
+show(JsonText content, char *buf, size_t size)
 {
 	size_t		used = 0;
 	bool		in_word = false;
@@ -1062,7 +1062,7 @@ show(JsonText content, char *buf, size_t room)
 				do
 					content = ahead;
 				while (is_word_char(next_char(&ahead)));
-				if (room - used < 3)
+				if (size - used < 3)
 					break;
 				memcpy(buf + used, "...", 3);
 				used += 3;
@@ -1098,7 +1098,7 @@ show(JsonText content, char *buf, size_t room)
 					out[n++] = base32hex[units[i] >> shift & 0x0F];
 			}
 		}
-		if (n > room - used)
+		if (n > size - used)
 			break;
 		memcpy(buf + used, out, n);
 		used += n;

@@ -124,7 +124,7 @@ extern const char *ln_line_path(LineKind kind);
  * plain strings that are escaped here (to, template_key, unit); white space
  * between their tokens is left out.  Everything is UTF-8.  Returns the length
  * without terminator.  Half a request would be worse than none: unless length
- * and terminator fit in room, buf becomes "".
+ * and terminator fit in size, buf becomes "".
  */
 typedef struct LineMessage
 {
@@ -139,7 +139,7 @@ typedef struct LineMessage
 	const char *aggregation_unit;	/* NULL = none */
 } LineMessage;
 
-extern size_t ln_line_body(const LineMessage *m, char *buf, size_t room);
+extern size_t ln_line_body(const LineMessage *m, char *buf, size_t size);
 
 /*
  * A word of LINE's error answer for the operator, as
@@ -147,7 +147,7 @@ extern size_t ln_line_body(const LineMessage *m, char *buf, size_t room);
  *		message: details[0].message (details[0].property)
  *
  * or, from the token endpoints, "error: error_description".  Printable ASCII
- * (others as \uXXXX), at most room - 1 bytes, terminated; "" when the bytes
+ * (others as \uXXXX), at most size - 1 bytes, terminated; "" when the bytes
  * are no such document.  Of a document that is cut off or malformed further
  * on, what stood complete before that place.  Long words that could be a token
  * or a recipient (hex, base64, JWT of 40 characters or more) come out as
@@ -155,7 +155,7 @@ extern size_t ln_line_body(const LineMessage *m, char *buf, size_t room);
  * bounded, never trusted, needs no terminator.
  */
 extern void ln_line_error_text(const char *body, size_t len, char *buf,
-							   size_t room);
+							   size_t size);
 
 /*
  * A member of a JSON object, not of the objects in it: what a string says, or
@@ -165,7 +165,7 @@ extern void ln_line_error_text(const char *body, size_t len, char *buf,
  * or does not fit with its terminator.  Foreign bytes, as above.
  */
 extern bool ln_line_json_member(const char *json, size_t len, const char *name,
-								char *buf, size_t room);
+								char *buf, size_t size);
 
 /*
  * The first character of the value that ln_line_json_member() would read; 0 =

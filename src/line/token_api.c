@@ -48,12 +48,12 @@ ln_token_path(LnTokenFlow flow)
 }
 
 bool
-ln_form_encode(const char *text, char *buf, size_t room)
+ln_form_encode(const char *text, char *buf, size_t size)
 {
 	static const char hex[] = "0123456789ABCDEF";
 	size_t		used = 0;
 
-	if (room == 0)
+	if (size == 0)
 		return false;
 	for (; *text != '\0'; text++)
 	{
@@ -61,7 +61,7 @@ ln_form_encode(const char *text, char *buf, size_t room)
 		bool		plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
 		(c >= 'a' && c <= 'z') || strchr("-._~", c) != NULL;
 
-		if (used + (plain ? 1 : 3) >= room)
+		if (used + (plain ? 1 : 3) >= size)
 		{
 			buf[0] = '\0';
 			return false;
@@ -81,20 +81,20 @@ ln_form_encode(const char *text, char *buf, size_t room)
 
 bool
 ln_token_form_secret(const char *channel_id, const char *secret,
-					 char *form, size_t room)
+					 char *form, size_t size)
 {
 	char		id[3 * 64 + 1];
 	size_t		n;
 
-	if (room == 0)
+	if (size == 0)
 		return false;
 	form[0] = '\0';
 	if (!ln_form_encode(channel_id, id, sizeof(id)))
 		return false;
 	n = (size_t) snprintf(
-						  form, room,
+						  form, size,
 						  "grant_type=client_credentials&client_id=%s&client_secret=", id);
-	if (n >= room || !ln_form_encode(secret, form + n, room - n))
+	if (n >= size || !ln_form_encode(secret, form + n, size - n))
 	{
 		form[0] = '\0';
 		return false;
@@ -105,7 +105,7 @@ ln_token_form_secret(const char *channel_id, const char *secret,
 bool
 ln_token_form_assertion(LnTokenFlow flow, const char *channel_id,
 						const char *pem, const char *kid, int64_t now,
-						char *form, size_t room, char *err, size_t errlen)
+						char *form, size_t size, char *err, size_t errlen)
 {
 	char		jose[MAX_JOSE];
 	uint8_t		signature[MAX_SIGNATURE];
@@ -113,7 +113,7 @@ ln_token_form_assertion(LnTokenFlow flow, const char *channel_id,
 	size_t		n;
 	char	   *assertion;
 
-	if (room == 0)
+	if (size == 0)
 		return false;
 	form[0] = '\0';
 	if (!json_safe(channel_id) || !json_safe(kid))
@@ -125,17 +125,17 @@ ln_token_form_assertion(LnTokenFlow flow, const char *channel_id,
 	}
 
 	n = (size_t) snprintf(
-						  form, room,
+						  form, size,
 						  "grant_type=client_credentials&client_assertion_type=%s&client_assertion=",
 						  ASSERTION_TYPE);
-	if (n >= room)
-		goto no_room;
+	if (n >= size)
+		goto too_long;
 	assertion = form + n;
 
 	/* base64url needs 4/3 and a terminator */
 	snprintf(jose, sizeof(jose), "{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"%s\"}", kid);
-	if (n + strlen(jose) * 4 / 3 + 4 >= room)
-		goto no_room;
+	if (n + strlen(jose) * 4 / 3 + 4 >= size)
+		goto too_long;
 	n += ln_base64url_encode((const uint8_t *) jose, strlen(jose), form + n);
 	form[n++] = '.';
 
@@ -147,8 +147,8 @@ ln_token_form_assertion(LnTokenFlow flow, const char *channel_id,
 			 "{\"iss\":\"%s\",\"sub\":\"%s\",\"aud\":\"https://api.line.me/\",\"exp\":%" PRId64 ",\"token_exp\":%d}",
 			 channel_id, channel_id, now + LN_ASSERTION_LIFE,
 			 flow == LN_FLOW_V21 ? LN_TOKEN_V21_LIFE : 900);
-	if (n + strlen(jose) * 4 / 3 + 4 >= room)
-		goto no_room;
+	if (n + strlen(jose) * 4 / 3 + 4 >= size)
+		goto too_long;
 	n += ln_base64url_encode((const uint8_t *) jose, strlen(jose), form + n);
 
 	if (!ln_rs256_sign(pem, strlen(pem), assertion,
@@ -159,12 +159,12 @@ ln_token_form_assertion(LnTokenFlow flow, const char *channel_id,
 		return false;
 	}
 	form[n++] = '.';
-	if (n + siglen * 4 / 3 + 4 >= room)
-		goto no_room;
+	if (n + siglen * 4 / 3 + 4 >= size)
+		goto too_long;
 	(void) ln_base64url_encode(signature, siglen, form + n);
 	return true;
 
-no_room:
+too_long:
 	form[0] = '\0';
 	snprintf(err, errlen, "the signed assertion is too long");
 	return false;
@@ -184,20 +184,20 @@ json_safe(const char *id)
 }
 
 void
-ln_token_error_text(const char *body, size_t len, char *buf, size_t room)
+ln_token_error_text(const char *body, size_t len, char *buf, size_t size)
 {
 	char	   *in = buf;
 	char	   *out = buf;
 
-	if (room == 0)
+	if (size == 0)
 		return;
-	ln_line_error_text(body, len, buf, room);
+	ln_line_error_text(body, len, buf, size);
 
 	/*
 	 * a word that may have been cut off tells nothing, and could be half a
 	 * secret
 	 */
-	if (strlen(buf) + 8 > room)
+	if (strlen(buf) + 8 > size)
 	{
 		size_t		end = strlen(buf);
 
@@ -242,19 +242,19 @@ ln_token_is_clean(const char *token)
 }
 
 bool
-ln_token_parse(const char *body, size_t len, char *token, size_t room,
+ln_token_parse(const char *body, size_t len, char *token, size_t size,
 			   int64_t *life, char *err, size_t errlen)
 {
 	char		word[32];
 	int64_t		seconds = 0;
 
-	if (room > 0)
+	if (size > 0)
 		token[0] = '\0';
 	*life = 0;
-	if (!ln_line_json_member(body, len, "access_token", token, room) ||
+	if (!ln_line_json_member(body, len, "access_token", token, size) ||
 		!ln_token_is_clean(token))
 	{
-		if (room > 0)
+		if (size > 0)
 			token[0] = '\0';
 		snprintf(err, errlen, "the answer holds no usable access_token");
 		return false;
@@ -263,7 +263,7 @@ ln_token_parse(const char *body, size_t len, char *token, size_t room,
 	if (!ln_line_json_member(body, len, "token_type", word, sizeof(word)) ||
 		strcasecmp(word, "bearer") != 0)
 	{
-		memset(token, 0, room);
+		memset(token, 0, size);
 		snprintf(err, errlen, "the answer's token_type is not Bearer");
 		return false;
 	}
@@ -276,7 +276,7 @@ ln_token_parse(const char *body, size_t len, char *token, size_t room,
 	}
 	if (seconds < MIN_LIFE || seconds > MAX_LIFE)
 	{
-		memset(token, 0, room);
+		memset(token, 0, size);
 		snprintf(err, errlen,
 				 "the answer's expires_in is no usable number of seconds");
 		return false;

@@ -30,8 +30,8 @@ typedef enum LnTokenFlow
 #define LN_TOKEN_SIZE		4096
 
 /*
- * room for any form: a secret of 8192 characters has up to three times as many
- * encoded
+ * enough for any form: a secret of 8192 characters has up to three times as
+ * many encoded
  */
 #define LN_TOKEN_FORM_SIZE	26000
 
@@ -56,7 +56,7 @@ extern const char *ln_token_path(LnTokenFlow flow);
  * False when it does not fit; form is "" then.
  */
 extern bool ln_token_form_secret(const char *channel_id, const char *secret,
-								 char *form, size_t room);
+								 char *form, size_t size);
 
 /*
  * The form that asks for a token by an assertion signed with RS256; pem is the
@@ -66,16 +66,16 @@ extern bool ln_token_form_secret(const char *channel_id, const char *secret,
  */
 extern bool ln_token_form_assertion(LnTokenFlow flow, const char *channel_id,
 									const char *pem, const char *kid,
-									int64_t now, char *form, size_t room,
+									int64_t now, char *form, size_t size,
 									char *err, size_t errlen);
 
 /*
- * The answer of status 200.  Fills token (room LN_TOKEN_SIZE) and its life in
+ * The answer of status 200.  Fills token (size LN_TOKEN_SIZE) and its life in
  * seconds; false with a sentence in err.  Foreign bytes: bounded, never
  * trusted; what is no clean header value is refused.
  */
 extern bool ln_token_parse(const char *body, size_t len, char *token,
-						   size_t room, int64_t *life, char *err,
+						   size_t size, int64_t *life, char *err,
 						   size_t errlen);
 
 /*
@@ -84,13 +84,13 @@ extern bool ln_token_parse(const char *body, size_t len, char *token,
  * more) comes out as "...", too.
  */
 extern void ln_token_error_text(const char *body, size_t len, char *buf,
-								size_t room);
+								size_t size);
 
 /* Is the text one that may stand behind "Bearer " in a header? */
 extern bool ln_token_is_clean(const char *token);
 
 /* Percent-encode for a form; false (and "") when it does not fit. */
-extern bool ln_form_encode(const char *text, char *buf, size_t room);
+extern bool ln_form_encode(const char *text, char *buf, size_t size);
 
 /*
  * How long after its issue a token is to be replaced (ms): between 70 and 80 %

@@ -17,7 +17,7 @@
 
 static bool read_event(const char *json, size_t len, LnBodyEvent *event);
 static bool string_member(const char *json, size_t len, const char *name,
-						  char *buf, size_t room);
+						  char *buf, size_t size);
 static bool read_time(const char *json, size_t len, int64_t *ms);
 
 bool
@@ -121,10 +121,10 @@ read_event(const char *json, size_t len, LnBodyEvent *event)
  */
 static bool
 string_member(const char *json, size_t len, const char *name,
-			  char *buf, size_t room)
+			  char *buf, size_t size)
 {
 	return ln_line_json_member_type(json, len, name) == '"' &&
-		ln_line_json_member(json, len, name, buf, room);
+		ln_line_json_member(json, len, name, buf, size);
 }
 
 /*

@@ -93,7 +93,7 @@ gather(LnChannel *c, LineKind kind, LnGateFacts *f)
 	f->unrecorded = ln_tasks_failing(TASK_RECORD) &&
 		ln_deliveries_done() >= ln_deliveries_size() / MAX_UNRECORDED;
 	f->window_full =
-		ln_window_room(&c->window, ln_deliveries_current(c),
+		ln_window_free(&c->window, ln_deliveries_current(c),
 					   mono_ns / 1000000) == 0;
 	if (c->in_flight >= c->row.max_in_flight || ln_deliveries_free() == 0)
 		f->in_flight_full = true;

@@ -394,7 +394,7 @@ ln_token_told(LnToken *t)
 }
 
 bool
-ln_token_form(const LnChannelRow *row, char *form, size_t room, char *err,
+ln_token_form(const LnChannelRow *row, char *form, size_t size, char *err,
 			  size_t errlen)
 {
 	char	   *secret;
@@ -413,7 +413,7 @@ ln_token_form(const LnChannelRow *row, char *form, size_t room, char *err,
 		return false;
 	if (row->credential == LN_CREDENTIAL_SECRET)
 	{
-		ok = ln_token_form_secret(row->line_channel_id, secret, form, room);
+		ok = ln_token_form_secret(row->line_channel_id, secret, form, size);
 		if (!ok)
 			strlcpy(err, "the channel secret is too long", errlen);
 	}
@@ -422,7 +422,7 @@ ln_token_form(const LnChannelRow *row, char *form, size_t room, char *err,
 									 row->credential_v21 ? LN_FLOW_V21 : LN_FLOW_STATELESS,
 									 row->line_channel_id, secret,
 									 row->credential_key_id ? row->credential_key_id : "",
-									 (int64) time(NULL), form, room, err, errlen);
+									 (int64) time(NULL), form, size, err, errlen);
 	explicit_bzero(secret, strlen(secret));
 	pfree(secret);
 	return ok;

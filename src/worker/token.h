@@ -100,7 +100,7 @@ extern void ln_token_told(LnToken *token);
  * buffer of LN_TOKEN_FORM_SIZE that the caller wipes.  False with a sentence
  * in err.
  */
-extern bool ln_token_form(const LnChannelRow *row, char *form, size_t room,
+extern bool ln_token_form(const LnChannelRow *row, char *form, size_t size,
 						  char *err, size_t errlen);
 
 #endif							/* LN_TOKEN_H */

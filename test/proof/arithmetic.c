@@ -182,7 +182,7 @@ window_room(void)
 	int			n;
 
 	GIVEN(out >= 0 && out <= 1000000);
-	n = ln_window_room(&w, out, any_time());
+	n = ln_window_free(&w, out, any_time());
 	CHECK(n >= 0 && (n == 0 || n + out == w.size), "room up to the window");
 	CHECK(w.size >= 1 && (old == 0 || w.size <= old), "asking opens nothing");
 	CHECK(w.size >= LN_WINDOW_FIRST || w.size == old,

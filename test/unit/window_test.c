@@ -52,7 +52,7 @@ run_link(int rate, int rtt_ms, int max, int die_ms)
 			if (now >= die_ms - 1000)
 				r.answered++;
 		}
-		while (tokens >= 1 && ln_window_room(&w, out, now) > 0)
+		while (tokens >= 1 && ln_window_free(&w, out, now) > 0)
 		{
 			due[out++] = now + rtt_ms;
 			tokens -= 1;
@@ -96,7 +96,7 @@ run_mix(int rate, int low_ms, int high_ms, int quick_percent, int max)
 			sent_at[i] = sent_at[out];
 			answered += now >= 50000;
 		}
-		while (tokens >= 1 && ln_window_room(&w, out, now) > 0)
+		while (tokens >= 1 && ln_window_free(&w, out, now) > 0)
 		{
 			seed = seed * 1103515245 + 12345;
 			sent_at[out] = now;
@@ -133,7 +133,7 @@ run_server(int pace, int rtt_ms, int max, int ms)
 			memmove(sent_at, sent_at + 1, sizeof(int) * (--out));
 			answered++;
 		}
-		for (int room = ln_window_room(&w, out, now); room > 0; room--)
+		for (int room = ln_window_free(&w, out, now); room > 0; room--)
 			sent_at[out++] = now;
 	}
 	if (answered < (ms - 500) * pace * 0.95)
@@ -168,7 +168,7 @@ slower_link(int rate, int rtt_ms, int then_ms, int max)
 			ln_window_answered(&w, out, max, (now < 15000 ? rtt_ms : then_ms) * 1000, now);
 			due[i] = due[--out];
 		}
-		while (tokens >= 1 && ln_window_room(&w, out, now) > 0)
+		while (tokens >= 1 && ln_window_free(&w, out, now) > 0)
 		{
 			due[out++] = now + (now < 15000 ? rtt_ms : then_ms);
 			tokens -= 1;
@@ -202,7 +202,7 @@ trips_to_full(int rtt_ms, int max, int batch)
 		}
 		out -= n;
 		memmove(due, due + n, sizeof(int) * out);
-		for (int room = ln_window_room(&w, out, now); room > 0; room--)
+		for (int room = ln_window_free(&w, out, now); room > 0; room--)
 			due[out++] = now + rtt_ms;
 		if (out == max)
 			return now / rtt_ms;
@@ -217,9 +217,9 @@ main(void)
 	Run			r;
 	int			i;
 
-	is_int(ln_window_room(&w, 0, 0), LN_WINDOW_FIRST, "a channel never seen to answer gets a handful");
-	is_int(ln_window_room(&w, LN_WINDOW_FIRST, 1), 0, "and no more");
-	is_int(ln_window_room(&w, LN_WINDOW_FIRST + 5, 1), 0, "never a negative number");
+	is_int(ln_window_free(&w, 0, 0), LN_WINDOW_FIRST, "a channel never seen to answer gets a handful");
+	is_int(ln_window_free(&w, LN_WINDOW_FIRST, 1), 0, "and no more");
+	is_int(ln_window_free(&w, LN_WINDOW_FIRST + 5, 1), 0, "never a negative number");
 	for (i = 0; i < LN_WINDOW_FIRST; i++)
 		ln_window_answered(&w, LN_WINDOW_FIRST, 400, 1000000, 1);
 	is_int(w.size, 2 * LN_WINDOW_FIRST, "it doubles in a round trip while it is in use");
@@ -236,11 +236,11 @@ main(void)
 	is_int(w.size, LN_WINDOW_FIRST, "down to what it began with");
 	for (i = 0; i < 10000; i++)
 		ln_window_answered(&w, w.size, 400, 1000000, 1 + i);
-	(void) ln_window_room(&w, 0, 100000);
-	(void) ln_window_room(&w, 0, 200000);
-	is_int(ln_window_room(&w, 0, 300000), LN_WINDOW_FIRST, "after a rest it begins anew");
-	(void) ln_window_room(&w, 3, 5);
-	ok(ln_window_room(&w, 0, 5) > 0, "a clock that was set back is survived");
+	(void) ln_window_free(&w, 0, 100000);
+	(void) ln_window_free(&w, 0, 200000);
+	is_int(ln_window_free(&w, 0, 300000), LN_WINDOW_FIRST, "after a rest it begins anew");
+	(void) ln_window_free(&w, 3, 5);
+	ok(ln_window_free(&w, 0, 5) > 0, "a clock that was set back is survived");
 
 	r = run_link(2000, 200, 500, 20000);
 	ok(r.answered >= 1900, "2,000/s at 200 ms: %d/s", r.answered);
