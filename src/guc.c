@@ -215,9 +215,9 @@ ln_guc_define(void)
 							-1, INT_MAX, PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
 
 	/*
-	 * The log of verbs and searches names who did what to which reference.
-	 * More than a year, so that whoever asks about the same month of last
-	 * year finds it, and not for ever.
+	 * The log of operator functions and searches names who did what to which
+	 * reference. More than a year, so that whoever asks about the same month
+	 * of last year finds it, and not for ever.
 	 */
 	DefineCustomIntVariable(
 							"line_notify.operations_retention",

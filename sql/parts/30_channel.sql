@@ -169,7 +169,7 @@ CREATE TABLE line_notify.sender (
 COMMENT ON TABLE line_notify.sender IS 'Which role may send through which channel (* = every one); see grant_sender()';
 
 -- Faults that concern one endpoint, or one template, of a channel.  What
--- waits behind them is set aside (due_at infinity), so that it does not stand
+-- waits behind them is blocked (due_at infinity), so that it does not stand
 -- in the way of the rest.
 CREATE TABLE line_notify.partial_pause (
 	channel			text COLLATE "C" NOT NULL REFERENCES line_notify.channel ON DELETE CASCADE,
@@ -400,7 +400,7 @@ BEGIN
 	IF fault IS NOT NULL THEN
 		RAISE WARNING USING
 			MESSAGE = format('ca_file "%s" %s', alter_channel.ca_file, fault),
-			DETAIL = format('Channel "%s" sends nothing from this server until that is mended.', alter_channel.name),
+			DETAIL = format('Channel "%s" sends nothing from this server until that is fixed.', alter_channel.name),
 			HINT = 'It holds the certificates (PEM) that are trusted, and must be readable by the server''s user.';
 	END IF;
 EXCEPTION WHEN check_violation THEN

@@ -65,7 +65,7 @@ BEGIN
 	IF NOT EXISTS (SELECT FROM line_notify.sender s WHERE s.role = revoke_sender.role) THEN
 		EXECUTE format('REVOKE ALL ON line_notify.outbox, line_notify.messages, line_notify.notifications, line_notify.attempts, line_notify.batches FROM %s', revoke_sender.role);
 		EXECUTE format('REVOKE ALL ON FUNCTION line_notify.take_outcomes, line_notify.wait_for FROM %s', revoke_sender.role);
-		-- what another duty of the role gives too must stay
+		-- what another role of ours gives too must stay
 		IF line_notify._has_grant(revoke_sender.role, 'cancel') THEN
 			PERFORM line_notify._grant_role_functions('operator', revoke_sender.role, true);
 		ELSIF line_notify._has_grant(revoke_sender.role, 'find_notifications') THEN

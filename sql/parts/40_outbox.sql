@@ -147,7 +147,7 @@ CREATE INDEX dedup_until ON line_notify.dedup (until);
 COMMENT ON TABLE line_notify.dedup IS 'Keys that are taken: a second message with such a key is not queued';
 COMMENT ON COLUMN line_notify.dedup.until IS 'from then on the key is free, whatever became of the message';
 
--- Rows set aside that the worker shall look at again.  A list without a unique
+-- Blocked rows that the worker shall look at again.  A list without a unique
 -- key: writers never wait for each other, and the worker reads it after they
 -- have committed, so that it sees what they did.
 CREATE TABLE line_notify.unblock (

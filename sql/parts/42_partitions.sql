@@ -211,11 +211,11 @@ COMMENT ON FUNCTION line_notify._take_back(bigint, interval) IS 'waits, in steps
 -- that is paused still holds is not: who resumes that waits for the standbys
 -- (table unblock).  Nor has the former primary sent what was not due by its
 -- clock, which may have been ahead of ours.
-CREATE FUNCTION line_notify._doubt_blocked(home bigint, moment timestamptz) RETURNS void
+CREATE FUNCTION line_notify._blocked_in_doubt(home bigint, moment timestamptz) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
-	UPDATE line_notify.outbox o SET due_at = _doubt_blocked.moment
-	WHERE o.home = _doubt_blocked.home AND o.state = 'queued' AND o.due_at > _doubt_blocked.moment
+	UPDATE line_notify.outbox o SET due_at = _blocked_in_doubt.moment
+	WHERE o.home = _blocked_in_doubt.home AND o.state = 'queued' AND o.due_at > _blocked_in_doubt.moment
 	  AND (o.due_at <= pg_last_xact_replay_timestamp()
 		   OR o.id IN (SELECT u.id FROM line_notify.unblock u WHERE u.id IS NOT NULL)
 		   OR o.due_at = 'infinity'
@@ -230,8 +230,8 @@ AS $$
 						  ELSE p.subject = coalesce(o.use_case::text, '') END)));
 	DELETE FROM line_notify.unblock u WHERE u.id IS NOT NULL;
 $$;
-REVOKE ALL ON FUNCTION line_notify._doubt_blocked(bigint, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._doubt_blocked(bigint, timestamptz) IS 'after a promotion: what was blocked is in doubt, too';
+REVOKE ALL ON FUNCTION line_notify._blocked_in_doubt(bigint, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._blocked_in_doubt(bigint, timestamptz) IS 'after a promotion: what was blocked is in doubt, too';
 
 -- A worker says where it stands.  On another timeline than the last one that
 -- sent, a standby was promoted, and claims of the last moments may be missing
@@ -297,7 +297,7 @@ BEGIN
 		WHERE x.home = _note_timeline.home;
 	END IF;
 	IF i.in_doubt_before IS DISTINCT FROM o.in_doubt_before THEN
-		PERFORM line_notify._doubt_blocked(_note_timeline.home, i.in_doubt_before);
+		PERFORM line_notify._blocked_in_doubt(_note_timeline.home, i.in_doubt_before);
 	END IF;
 	in_doubt_before := i.in_doubt_before;
 	in_doubt_until := i.in_doubt_until;
@@ -681,7 +681,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify._maintain_operations(timestamptz, interval) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._maintain_operations(timestamptz, interval) IS 'maintenance: deletes old entries of the log of verbs';
+COMMENT ON FUNCTION line_notify._maintain_operations(timestamptz, interval) IS 'maintenance: deletes old entries of the log of operator functions';
 
 -- When will there be something to do?  The worker may leave until then, and the
 -- launcher keeps the time.

@@ -15,7 +15,7 @@ DECLARE
 BEGIN
 	again := false;
 	next_at := 'infinity';
-	FOR c IN SELECT n.name, coalesce(s.silence, '-infinity') AS mark
+	FOR c IN SELECT n.name, coalesce(s.settled, '-infinity') AS mark
 			 FROM line_notify.channel n LEFT JOIN line_notify.sweep_mark s ON s.channel = n.name
 	LOOP
 		-- the next minute with messages that nothing was heard of
@@ -41,8 +41,8 @@ BEGIN
 			WHERE h.channel = c.name AND h.state = 'accepted'
 			  AND h.ended_at >= greatest(m.minute, c.mark) AND h.ended_at < upto;
 		END IF;
-		INSERT INTO line_notify.sweep_mark AS s (channel, silence) VALUES (c.name, upto)
-		ON CONFLICT (channel) DO UPDATE SET silence = excluded.silence;
+		INSERT INTO line_notify.sweep_mark AS s (channel, settled) VALUES (c.name, upto)
+		ON CONFLICT (channel) DO UPDATE SET settled = excluded.settled;
 		IF upto < horizon THEN
 			again := true;
 		ELSE

@@ -396,12 +396,12 @@ AS $$
 	FROM (SELECT c.name AS channel, 0 AS no, '' AS part, 'paused: ' || coalesce(c.pause_reason, 'by an operator') AS reason,
 				 CASE WHEN c.pause_automatic
 					THEN format('LINE refuses the access token, and is asked again by itself. Another one, by line_notify.set_credential(%1$L, ...), or SELECT line_notify.resume(%1$L); resumes at once.', c.name)
-					ELSE format('When the cause is mended: SELECT line_notify.resume(%L);', c.name) END AS hint
+					ELSE format('When the cause is fixed: SELECT line_notify.resume(%L);', c.name) END AS hint
 		  FROM line_notify.channel c WHERE c.paused_at IS NOT NULL
 		  UNION ALL
 		  SELECT q.channel, 1, q.scope || ' ' || q.subject, format('paused %s: %s', line_notify._paused_part(q.scope, q.subject), q.reason),
 				 -- no more than that part: somebody may have paused the channel, too
-				 format('When the cause is mended: SELECT line_notify.resume(%L%s);', q.channel,
+				 format('When the cause is fixed: SELECT line_notify.resume(%L%s);', q.channel,
 						CASE WHEN q.scope = 'template' THEN format(', template_key => %L', q.subject)
 							 WHEN q.scope IN ('use_case', 'design') AND q.subject <> '' THEN format(', use_case => %L', q.subject) END)
 		  FROM line_notify.partial_pause q) p
@@ -527,14 +527,14 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._health_network() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._health_network() IS 'part of health(): open circuit breakers, and what LINE said to wait for';
 
--- A message that cannot be claimed is put aside for an hour: one is its own
+-- A message that cannot be claimed is in quarantine for an hour: one is its own
 -- fault, many are ours.
 CREATE FUNCTION line_notify._health_quarantine(OUT severity text, OUT subject text, OUT reason text, OUT hint text)
 RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp ROWS 1
 AS $$
 	SELECT coalesce(d.severity, 'warning'), 'channel ' || c.name,
-		format('%s messages could not be claimed and are put aside for an hour, such as %s: %s', count(*), min(q.id), left(min(q.error), 200)),
+		format('%s messages could not be claimed and are in quarantine for an hour, such as %s: %s', count(*), min(q.id), left(min(q.error), 200)),
 		'Look for constraints, triggers and rules of others on line_notify.in_flight and line_notify.outbox; then SELECT line_notify.reschedule(...) sends them at once.'
 	FROM line_notify.channel c
 	CROSS JOIN generate_series(0, 41) l(no)
@@ -587,7 +587,7 @@ COMMENT ON FUNCTION line_notify._health_unanswered() IS 'part of health(): reque
 
 -- Accepted messages of the last day around which no event came, and among those
 -- the ones that a consumer waits for, since confirm_within is set.
-CREATE FUNCTION line_notify._health_silence(OUT severity text, OUT subject text, OUT reason text, OUT hint text)
+CREATE FUNCTION line_notify._health_delivery(OUT severity text, OUT subject text, OUT reason text, OUT hint text)
 RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp ROWS 1
 AS $$
@@ -617,8 +617,8 @@ AS $$
 	WHERE c.confirm_within IS NOT NULL AND c.on_silence = 'withhold'
 	GROUP BY c.name
 $$;
-REVOKE ALL ON FUNCTION line_notify._health_silence() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._health_silence() IS 'part of health(): accepted messages that no delivery event tells of';
+REVOKE ALL ON FUNCTION line_notify._health_delivery() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._health_delivery() IS 'part of health(): accepted messages that no delivery event tells of';
 
 CREATE FUNCTION line_notify._health_outcomes(OUT severity text, OUT subject text, OUT reason text, OUT hint text)
 RETURNS SETOF record
@@ -726,7 +726,7 @@ BEGIN
 			('leases', 'line_notify.in_flight', false),
 			('events', 'line_notify.webhook_event', false),
 			('transactions', 'open transactions', false),
-			('silence', 'delivery events', false),
+			('delivery', 'delivery events', false),
 			('outcomes', 'counts of outcomes', false),
 			('privileges', 'privileges', true),
 			('contents', 'contents', false)) v(name, looks_at, on_standby)
@@ -763,7 +763,7 @@ BEGIN
 			severity := 'warning';
 			subject := 'health';
 			reason := format('could not look at %s: %s', p.looks_at, wrong);
-			hint := 'What is wrong there is not told until this is mended.';
+			hint := 'What is wrong there is not told until this is fixed.';
 			RETURN NEXT;
 		END IF;
 	END LOOP;
@@ -771,7 +771,7 @@ BEGIN
 		severity := 'warning';
 		subject := 'health';
 		reason := format('did not look at everything, for want of time: %s', array_to_string(unseen, ', '));
-		hint := 'The server is busy, or our tables are swollen: see pg_stat_user_tables.';
+		hint := 'The server is busy, or our tables are bloated: see pg_stat_user_tables.';
 		RETURN NEXT;
 	END IF;
 END

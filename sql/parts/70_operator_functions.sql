@@ -11,19 +11,19 @@ CREATE TABLE line_notify.operations (
 	at				timestamptz NOT NULL DEFAULT clock_timestamp(),
 	role			name NOT NULL,
 	login			name NOT NULL DEFAULT session_user,
-	verb			text NOT NULL,
+	function		text NOT NULL,
 	filter			jsonb NOT NULL,
 	dry_run			boolean NOT NULL,
 	count			bigint NOT NULL
 );
 ALTER TABLE line_notify.operations ALTER filter SET STATISTICS 0;
-COMMENT ON TABLE line_notify.operations IS 'Who did what: every call of a verb, dry runs and searches of support staff included; kept for line_notify.operations_retention';
+COMMENT ON TABLE line_notify.operations IS 'Who did what: every call of an operator function, dry runs and searches of support staff included; kept for line_notify.operations_retention';
 COMMENT ON COLUMN line_notify.operations.role IS 'current user at the call: the acting role after SET ROLE, the owner of a SECURITY DEFINER function that calls';
 COMMENT ON COLUMN line_notify.operations.login IS 'session user';
 COMMENT ON COLUMN line_notify.operations.filter IS 'filters and arguments as given; no telephone number, and of ids at most the first 100';
 COMMENT ON COLUMN line_notify.operations.count IS 'messages that were changed or found; of a dry run, would have been';
 
-CREATE FUNCTION line_notify._log_operation(verb text, filter jsonb, dry_run boolean, count bigint) RETURNS void
+CREATE FUNCTION line_notify._log_operation(called text, filter jsonb, dry_run boolean, count bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -37,8 +37,8 @@ BEGIN
 			'ids', jsonb_path_query_array(filter, '$.ids[0 to 99]'),
 			'number_of_ids', jsonb_array_length(filter -> 'ids'));
 	END IF;
-	INSERT INTO line_notify.operations (role, verb, filter, dry_run, count)
-	VALUES (line_notify._caller(), verb, filter, dry_run, count);
+	INSERT INTO line_notify.operations (role, function, filter, dry_run, count)
+	VALUES (line_notify._caller(), called, filter, dry_run, count);
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify._log_operation(text, jsonb, boolean, bigint) FROM PUBLIC;
@@ -46,10 +46,10 @@ COMMENT ON FUNCTION line_notify._log_operation(text, jsonb, boolean, bigint) IS 
 
 -- What tells of a person is told to the server's log as well, before it is
 -- answered: a line of operations goes with the transaction.
-CREATE FUNCTION line_notify._log_search(verb text, what text) RETURNS void
+CREATE FUNCTION line_notify._log_search(called text, what text) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'line_notify_log_search';
 REVOKE ALL ON FUNCTION line_notify._log_search(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._log_search(text, text) IS 'logs that the caller calls a verb with a telephone number, a hash or a reference, and not which';
+COMMENT ON FUNCTION line_notify._log_search(text, text) IS 'logs that the caller calls a function with a telephone number, a hash or a reference, and not which';
 
 CREATE FUNCTION line_notify._filter(ids bigint[], batch text, reference text, dedup_key text, channel text,
 	use_case line_notify.use_case, template_key text, state line_notify.message_state,
@@ -78,7 +78,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify._filter FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._filter IS 'the filters of a verb as one value, checked';
+COMMENT ON FUNCTION line_notify._filter IS 'the filters of an operator function as one value, checked';
 
 -- The condition that a filter stands for, over a table with alias m; $1 is
 -- the array of ids.  Values are quoted as literals, so that the planner knows
@@ -403,7 +403,7 @@ BEGIN
 				INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error,
 					ended_as, revision, delivery_event)
 				SELECT h.id, h.attempts,
-					-- ended by a verb: below all others of the message, since a verb may end each of its lives
+					-- ended by an operator: below all others of the message, since an operator may end each of its lives
 					coalesce(h.token, least((SELECT min(a.token) FROM line_notify.attempt_log a WHERE a.id = h.id), 0) - 1),
 					h.sent_at, coalesce(h.delivered_at, h.ended_at),
 					CASE WHEN h.delivered_at IS NOT NULL OR h.outcome IS NULL THEN h.state::text ELSE h.outcome END,

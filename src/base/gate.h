@@ -33,7 +33,7 @@ ln_set_back(int64_t at, int64_t by)
 }
 
 /*
- * In order of what to tell first, when several hold: what somebody must mend,
+ * In order of what to tell first, when several hold: what somebody must fix,
  * before what a message waits for, before what passes by itself.  The names
  * are in gate.c, what they mean in funcs/waiting_reasons_data.h.
  */

@@ -16,7 +16,7 @@
 #define FLOOR_DIVISOR	10
 
 /*
- * Questions about a paused channel: a person who mends it shall not wait long,
+ * Questions about a paused channel: a person who fixes it shall not wait long,
  * LINE shall hardly notice.
  */
 #define CREDENTIAL_CHECK_FIRST_MS	10000

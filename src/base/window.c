@@ -51,7 +51,7 @@ ln_window_free(LnWindow *w, int out, int64_t now_ms)
 
 		if (w->size > enough)
 			w->size = enough;
-		/* after a long rest, the time before it says nothing */
+		/* after a long time without requests, the time before it says nothing */
 		w->last_peak =
 			now_ms - w->peak_since_ms < 2 * LN_WINDOW_MEMORY_MS ? w->peak : 0;
 		w->peak = out;

@@ -283,7 +283,7 @@ extern bool ln_outbox_set_back(int64 home, int64 by_us, int64 *after,
 extern TimestampTz ln_outbox_next_expiry(int64 home, TimestampTz low);
 
 /*
- * Texts of a picked message are UTF-8, whatever the database is.
+ * Texts of a locked message are UTF-8, whatever the database is.
  *
  * Lock up to limit rows of a lane that are due between low and now and not in
  * flight, in order.  Nothing is written: decide, then ln_outbox_lease() or
@@ -293,7 +293,7 @@ extern int	ln_outbox_lock_due(const char *channel, int lane, int64 home,
 							   TimestampTz low, TimestampTz now, int limit,
 							   LnMessage **rows);
 
-/* Claim picked rows: writes their leases. */
+/* Claim locked rows: writes their leases. */
 extern void ln_outbox_lease(const LnMessage *rows, int n, int64 home,
 							uint64 claimer);
 
@@ -349,13 +349,13 @@ extern void ln_outbox_quarantine(int64 id, TimestampTz until,
 								 const char *reason);
 
 /*
- * Put picked rows aside, until the head of their order_key is through or the
- * pause of their template or design ends: table release brings them back.
+ * Block locked rows, until the head of their order_key is through or the
+ * pause of their template or design ends: table unblock brings them back.
  */
 extern void ln_outbox_block(const LnMessage *rows, int n);
 
 /*
- * Let picked rows wait a moment, while a later message of their order_key is
+ * Let locked rows wait a moment, while a later message of their order_key is
  * on the wire.
  */
 extern void ln_outbox_delay(const LnMessage *rows, int n);
@@ -363,23 +363,23 @@ extern void ln_outbox_delay(const LnMessage *rows, int n);
 /* Has anybody objected to being sent notices? */
 extern bool ln_outbox_has_suppressed(void);
 
-/* Which of the picked rows are to people who objected. */
+/* Which of the locked rows are to people who objected. */
 extern bool *ln_outbox_find_suppressed(const LnMessage *rows, int n);
 
-/* End picked rows without sending them. */
+/* End locked rows without sending them. */
 extern void ln_outbox_suppress(const LnMessage *rows, int n, const char *why);
 
 /* The same, as invalid. */
 extern void ln_outbox_reject(const LnMessage *rows, int n, const char *why);
 
 /*
- * Note that what was set aside behind an order_key (NULL: in the channel) may
+ * Note that what was blocked behind an order_key (NULL: in the channel) may
  * go on.
  */
 extern void ln_outbox_note_unblock(const char *channel, const char *order_key);
 
 /*
- * Bring back up to limit rows that were set aside, or moved, and noted.  What
+ * Bring back up to limit rows that were blocked, or moved, and noted.  What
  * was freed by hand has to be known to the standbys first, for grace_s seconds
  * at most.  *rows are the lanes that have something due from first_due on.
  * Caller holds the claim lock.

@@ -23,7 +23,7 @@ ln_outbox_scan_due(int64 home, TimestampTz after, LnLaneRow **rows)
 {
 	/*
 	 * A loose index scan: one probe per lane, however many rows it has.  Rows
-	 * that are put aside (due_at infinity) do not count.
+	 * that are blocked (due_at infinity) do not count.
 	 */
 	static LnStatement st = {
 		.name = "scan due",
@@ -256,7 +256,7 @@ ln_outbox_find_suppressed(const LnMessage *rows, int n)
 }
 
 /*
- * Ends picked rows without sending: their time is over, and expiry moves them
+ * Ends locked rows without sending: their time is over, and expiry moves them
  * to history.
  */
 static void

@@ -261,8 +261,8 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
 	 * Rows that were invalid or suppressed at INSERT carry their own time as
 	 * expires_at and take the same road.
 	 */
-	static LnStatement pick = {
-		.name = "expire: pick",
+	static LnStatement lock = {
+		.name = "expire: lock",
 		.sql =
 		"SELECT o.id, o.expires_at FROM line_notify.outbox o"
 		" WHERE o.expires_at >= $2 AND o.expires_at <= $3 AND o.home = $1"
@@ -311,7 +311,7 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
 	int64		highest = PG_INT64_MIN;
 	Datum		arg;
 
-	n = (int) ln_sql_run(&pick, args, NULL, SPI_OK_SELECT);
+	n = (int) ln_sql_run(&lock, args, NULL, SPI_OK_SELECT);
 	if (n == 0)
 		return 0;
 	ids = palloc(sizeof(int64) * n);

@@ -71,7 +71,7 @@ unblock_by_id(Datum limit)
 }
 
 /*
- * The first message of each order_key that was let go, if it was set aside.  A
+ * The first message of each order_key that was let go, if it was blocked.  A
  * row that somebody has locked keeps its note, for the next time.
  */
 static int
@@ -103,7 +103,7 @@ unblock_by_key(Datum limit)
 }
 
 /*
- * Everything of a channel, also what will be set aside again.  In steps, lane
+ * Everything of a channel, also what will be blocked again.  In steps, lane
  * by lane in order of id.  Adds lanes to rows, which has room for all.
  */
 static bool

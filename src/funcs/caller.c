@@ -118,19 +118,19 @@ line_notify_caller_is_superuser(PG_FUNCTION_ARGS)
 }
 
 /*
- * _log_search(verb text, what text): what a rollback cannot take back.  The
+ * _log_search(called text, what text): what a rollback cannot take back.  The
  * statement stays away, since it has the number.
  */
 Datum
 line_notify_log_search(PG_FUNCTION_ARGS)
 {
-	char	   *verb = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *called = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char	   *what = text_to_cstring(PG_GETARG_TEXT_PP(1));
 
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("role \"%s\", session user \"%s\", calls line_notify.%s() with %s",
 					GetUserNameFromId(the_caller(), false),
-					GetUserNameFromId(GetSessionUserId(), false), verb, what),
+					GetUserNameFromId(GetSessionUserId(), false), called, what),
 			 errhidestmt(true), errhidecontext(true)));
 	PG_RETURN_VOID();
 }

@@ -5,8 +5,8 @@
  *
  * The trigger does not bring the next message forward itself.  What it can see
  * is not what will be there when its transaction commits: a message of the
- * same order_key may be committed, claimed and set aside in between, and would
- * then wait for ever.  The worker, which is the only one that sets rows aside,
+ * same order_key may be committed, claimed and blocked in between, and would
+ * then wait for ever.  The worker, which is the only one that blocks rows,
  * looks after the commit.
  *
  *-------------------------------------------------------------------------

@@ -165,7 +165,8 @@ is_ours(Oid relid, Oid schema, bool nowait)
 	return found;
 }
 
-/* LOCK TABLE: raises an error when it would lock our tables for a stranger. */
+/* LOCK TABLE: raises an error when it would lock our tables for a role
+ * that is not allowed to. */
 static void
 check_lock(LockStmt *stmt)
 {
@@ -365,7 +366,7 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 	{
 		/* which lanes, the scan will tell */
 		ln_shmem_wake(MyDatabaseId, LN_WORK_ALL & ~LN_WORK_OUTBOX, 0, 0);
-		/* it may have been a verb that ended messages */
+		/* an operator function may have ended messages */
 		ln_shmem_ended(LN_ENDINGS_ALL);
 	}
 

@@ -56,7 +56,7 @@
  * look again so often, a hundredth of a second apart.
  */
 #define BIND_LOOKS		50
-#define STRANGER_LOOKS	10
+#define OTHER_LOOKS	10
 
 /* Written in the postmaster, inherited by all. */
 static bool start_known = false;
@@ -280,7 +280,7 @@ take_place(void)
 	socklen_t	len = place_address(&address);
 	bool		ours;
 	bool		fellow;
-	int			strangers = 0;
+	int			others = 0;
 	static bool leaves = false;
 
 	if (!leaves)
@@ -307,8 +307,8 @@ take_place(void)
 			if (fellow)
 				return LN_PLACE_TAKEN;
 
-			/* a fellow that has just ended looks like a stranger, too */
-			if (++strangers == STRANGER_LOOKS)
+			/* a fellow that has just ended looks like another one, too */
+			if (++others == OTHER_LOOKS)
 				return LN_PLACE_TWIN;
 		}
 		pg_usleep(10000);

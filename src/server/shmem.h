@@ -49,7 +49,7 @@ typedef enum LnSlotState
 #define LN_WORK_CONFIG		0x04	/* channels, credentials, identity changed */
 #define LN_WORK_EXTENSION	0x08	/* extension created, dropped or updated */
 #define LN_WORK_RESCAN		0x10	/* rows changed behind the claim's back */
-#define LN_WORK_UNBLOCK		0x20	/* rows that were set aside may go on */
+#define LN_WORK_UNBLOCK		0x20	/* rows that were blocked may go on */
 #define LN_WORK_OUTCOMES	0x40	/* outcomes wait for their consumers */
 #define LN_WORK_ALL			0x7f
 #define LN_WORK_DRAIN		0x80	/* somebody waits in drain() */

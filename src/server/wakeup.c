@@ -69,7 +69,7 @@ wakeup_xact_callback(XactEvent event, void *arg)
 							  pending_work |
 							  (pending_at_end ? LN_WORK_RESCAN : 0),
 							  pending_lanes, pending_channels);
-			/* a verb may have ended messages */
+			/* an operator may have ended messages */
 			if (pending_at_end)
 				ln_shmem_ended(LN_ENDINGS_ALL);
 			forget();

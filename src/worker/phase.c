@@ -6,7 +6,7 @@
  *
  * What is on the wire survives an ERROR of any phase: deliveries live in
  * malloc'd memory of the HTTP client and in plain structs, results wait until
- * they can be recorded.  The kind of work that failed rests for a while,
+ * they can be recorded.  The kind of work that failed backs off,
  * doubling, and only it.  Its errors are sampled: whatever is broken, the log
  * stays readable, and the disk it is on does not fill.
  *

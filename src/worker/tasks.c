@@ -489,7 +489,7 @@ ln_tasks_take_notes(void)
 /* ---- the extension ---- */
 
 /*
- * Leaves the process when the extension is not in this database; stands still
+ * Leaves the process when the extension is not in this database; sends nothing
  * when it is of a version that this library does not know.
  */
 static void

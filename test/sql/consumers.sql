@@ -92,7 +92,7 @@ SELECT line_notify.set_consumer('x', 'two', role => '4294967290');
 SELECT line_notify.drop_consumer('default');
 SELECT line_notify.drop_consumer('crm', 'missing');
 SELECT line_notify.drop_consumer('sms', 'two');
-SELECT role, filter FROM line_notify.operations WHERE verb = 'set_consumer' ORDER BY seq LIMIT 3;
+SELECT role, filter FROM line_notify.operations WHERE function = 'set_consumer' ORDER BY seq LIMIT 3;
 
 -- dropped for a channel, for all, and with the channel
 SELECT line_notify.drop_consumer('crm', 'two');

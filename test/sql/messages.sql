@@ -98,7 +98,7 @@ DELETE FROM line_notify.messages WHERE reference = 'order 2';
 UPDATE line_notify.messages SET priority = 1 WHERE reference = 'order 2';
 DELETE FROM line_notify.messages WHERE dedup_key = 'b';
 RESET ROLE;
-SELECT role, verb, count FROM line_notify.operations ORDER BY seq;
+SELECT role, function, count FROM line_notify.operations ORDER BY seq;
 
 -- others see nothing, and may nothing
 SET ROLE regress_stranger;

@@ -40,7 +40,7 @@ SELECT * FROM line_notify.cancel(to_time => 'infinity');
 SELECT * FROM line_notify.reschedule(batch => 'none', send_after => '2026-01-01 00:00+00');
 SELECT * FROM line_notify.redrive(batch => 'none');
 
--- what no verb takes
+-- what no operator function takes
 SELECT * FROM line_notify.cancel();
 SELECT * FROM line_notify.cancel(reason => 'no filter');
 SELECT * FROM line_notify.cancel(channel => 'missing');
@@ -189,7 +189,7 @@ SELECT id, state FROM line_notify.find_notifications(phone => '09012345678', ref
 SELECT id FROM line_notify.find_notifications(recipient => repeat('b', 64), max => 3);
 SELECT id FROM line_notify.find_notifications(reference => 'none');
 
-SELECT verb, dry_run, count, filter FROM line_notify.operations ORDER BY seq;
+SELECT function, dry_run, count, filter FROM line_notify.operations ORDER BY seq;
 SELECT count(*) FROM line_notify.operations WHERE filter::text LIKE '%1234%';
 SELECT * FROM line_notify.cancel(ids => ARRAY(SELECT generate_series(100000, 101000)::bigint));
 SELECT jsonb_array_length(filter -> 'ids'), filter -> 'number_of_ids' FROM line_notify.operations ORDER BY seq DESC LIMIT 1;

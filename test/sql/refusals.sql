@@ -75,7 +75,7 @@ WHERE c.relnamespace = 'line_notify'::regnamespace AND c.relkind IN ('r', 'v', '
   AND has_table_privilege('regress_ln_nobody', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
 ORDER BY 1;
 
--- 2. filters.  A verb is what has ids, from_time and to_time; a filter is what all of them have
+-- 2. filters.  An operator function is what has ids, from_time and to_time; a filter is what all of them have
 INSERT INTO line_notify.outbox (phone, use_case, template_key, channel, batch, reference, dedup_key, send_after)
 SELECT '09012345678', 'reservation', 'tpl', 'shop', 'b', 'r', 'd' || i, now() + interval '1 hour' FROM generate_series(1, 3) i;
 SELECT line_notify._ensure_history(10) > 10 AS history;

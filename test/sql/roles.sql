@@ -1,6 +1,6 @@
 -- Who may do what: a role without a grant nothing, a sender its own channels,
 -- support looks, an operator acts, a monitor reads health and figures.  Every
--- verb is refused to every role that lacks the grant.
+-- operator function is refused to every role that lacks the grant.
 \set VERBOSITY terse
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS line_notify;
@@ -92,7 +92,7 @@ SELECT id, message_channel FROM line_notify.take_outcomes();
 SELECT count(*) > 0 AS health FROM line_notify.health();
 SELECT count(*) FROM line_notify.stats;
 SELECT count(*) FROM line_notify.workers;
-SELECT verb, role FROM line_notify.operations ORDER BY seq;
+SELECT function, role FROM line_notify.operations ORDER BY seq;
 SELECT recipient FROM line_notify.outbox;
 SELECT value FROM line_notify.credential;
 SELECT line_notify.create_channel('x');

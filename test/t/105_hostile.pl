@@ -117,7 +117,7 @@ like($node->safe_psql('postgres', "SELECT last_error FROM line_notify.workers WH
 $node->safe_psql('postgres', 'ALTER TABLE line_notify.history DROP CONSTRAINT picky');
 recorded('the constraint gone, they are recorded');
 
-# a row that cannot be claimed is put aside, and only that one
+# a row that cannot be claimed is in quarantine, and only that one
 $node->safe_psql('postgres', "ALTER TABLE line_notify.in_flight ADD CONSTRAINT odd CHECK (id % 10 <> 3)");
 my ($low) = $node->safe_psql('postgres', $node->insert_sql(20, first => 700) . ' RETURNING id') =~ /^(\d+)/;
 $n = 800;

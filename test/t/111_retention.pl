@@ -78,9 +78,9 @@ ok($node->poll_query_until('postgres', 'SELECT count(*) = 2 FROM line_notify.his
 unlike(slurp_file($node->logfile), qr/(PANIC|TRAP|was terminated by signal)/, 'no crash in the log');
 # the log of verbs has a retention of its own
 $node->safe_psql('postgres', q{
-INSERT INTO line_notify.operations (at, role, verb, filter, dry_run, count)
+INSERT INTO line_notify.operations (at, role, function, filter, dry_run, count)
 SELECT now() - interval '500 days', 'r', 'cancel', '{}', false, 0 FROM generate_series(1, 5000);
-INSERT INTO line_notify.operations (at, role, verb, filter, dry_run, count)
+INSERT INTO line_notify.operations (at, role, function, filter, dry_run, count)
 VALUES (now() - interval '300 days', 'r', 'cancel', '{}', false, 0), (now(), 'r', 'cancel', '{}', false, 0);
 });
 $node->reload;

@@ -87,7 +87,7 @@ unlike(slurp_file($node->logfile, $offset), qr/out of shared memory|WARNING|PANI
 sql(q{
 CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
 CREATE TRIGGER no BEFORE DELETE ON line_notify.attempt_log FOR EACH STATEMENT EXECUTE FUNCTION no();
-INSERT INTO line_notify.operations (at, role, verb, filter, dry_run, count) VALUES (now() - interval '500 days', 'r', 'cancel', '{}', false, 0);
+INSERT INTO line_notify.operations (at, role, function, filter, dry_run, count) VALUES (now() - interval '500 days', 'r', 'cancel', '{}', false, 0);
 UPDATE line_notify.attempt_log SET ended_at = now() - interval '1 year', id = 1000;
 ALTER TABLE line_notify.history DISABLE TRIGGER USER;
 UPDATE line_notify.history SET ended_at = ended_at - interval '8 days', created_at = created_at - interval '8 days';

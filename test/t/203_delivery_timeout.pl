@@ -19,7 +19,7 @@ sub sql { return $node->safe_psql('postgres', $_[0]); }
 $sim->set_recipients(default => 'blocked');
 $node->insert('postgres', 3);
 $node->wait_states('postgres', accepted => 3);
-ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.sweep_mark WHERE silence > (SELECT max(ended_at) FROM line_notify.history)"),
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.sweep_mark WHERE settled > (SELECT max(ended_at) FROM line_notify.history)"),
 	'the time of silence is over');
 is(sql("SELECT count(*) FROM line_notify.notifications WHERE state = 'accepted'"), 3, 'no evidence: they stay accepted');
 

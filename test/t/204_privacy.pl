@@ -125,7 +125,7 @@ like($text, qr/secret-content/, 'other people\'s messages are still there');
 is(sql("SELECT count(*) FROM line_notify.history WHERE recipient IS NOT NULL AND state = 'accepted'"), 2, 'they keep their recipients');
 like(sql($totals), qr/accepted 6/, 'the counts stay') or diag sql($totals);
 is(sql("SELECT line_notify.forget_recipient('$phone')"), 0, 'again: nothing left');
-is(sql("SELECT string_agg(verb, ',' ORDER BY seq) FROM line_notify.operations WHERE verb LIKE '%recipient'"),
+is(sql("SELECT string_agg(function, ',' ORDER BY seq) FROM line_notify.operations WHERE function LIKE '%recipient'"),
 	'suppress_recipient,suppress_recipient,unsuppress_recipient,forget_recipient,forget_recipient', 'recorded, without the person');
 
 $node->stop;

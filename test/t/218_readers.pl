@@ -149,7 +149,7 @@ for my $plugin (@plugins)
 # ---- columns, from the catalog -----------------------------------------------
 # Statistics of a text are a choice: either nothing personal or secret can be in
 # it, and plans need it, or there are none.
-my %harmless = map { ($_ => 1) } qw(channel batch template_key aggregation_unit consumer outcome verb region kind flow key_id status name
+my %harmless = map { ($_ => 1) } qw(channel batch template_key aggregation_unit consumer outcome function region kind flow key_id status name
 	scope subject state type time_zone quiet_hours nodes handover handover_to disarmed_why api_base line_channel_id on_silence on_invalid on_unknown
 	on_server_error on_duplicate unknown_content outcomes event_id delivery_event
 	approval.reference design.reference design.skeleton maintenance_mark.part outbox.phone price.currency

@@ -45,7 +45,7 @@ sql(q{INSERT INTO line_notify.outbox (id, channel, recipient, template_key, refe
 	SELECT line_notify.set_consumer('mail', 'other')});
 
 # ---- what each of them answers -------------------------------------------
-my $record = ["SELECT format('%s by %s', verb, role) FROM line_notify.operations ORDER BY seq DESC LIMIT 1"];
+my $record = ["SELECT format('%s by %s', function, role) FROM line_notify.operations ORDER BY seq DESC LIMIT 1"];
 my $denied = qr/^42501: permission denied to (?:set api_base|read a credential)/;
 my $number = "'090-1234-5678'";
 my %functions = (

@@ -49,7 +49,7 @@ $offset = -s $node->logfile;
 sql('SELECT public.look()');
 my $super = sql('SELECT current_user');
 ok($node->wait_for_log(qr/role "sue", session user "$super", calls line_notify\.find_notifications/, $offset), 'current and session user are named');
-is(sql('SELECT role, login, verb FROM line_notify.operations'), "sue|$super|find_notifications", 'and recorded');
+is(sql('SELECT role, login, function FROM line_notify.operations'), "sue|$super|find_notifications", 'and recorded');
 
 $node->stop;
 $sim->stop;

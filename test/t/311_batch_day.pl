@@ -127,7 +127,7 @@ is($node->safe_psql('postgres', 'SELECT state, count(*), count(DISTINCT referenc
 is($node->safe_psql('postgres', "SELECT * FROM line_notify.cancel(batch => 'day')"), "$part|0|0", 'the afternoon is called off');
 is($sim->summary->{messages}{accepted_twice}, 0, 'the simulator accepted nothing twice');
 is(scalar(my @all = $sim->requests), $sent + $part, 'and saw one request for each');
-is($node->safe_psql('postgres', 'SELECT verb, dry_run, sum(count) FROM line_notify.operations GROUP BY 1, 2 ORDER BY 1, 2'),
+is($node->safe_psql('postgres', 'SELECT function, dry_run, sum(count) FROM line_notify.operations GROUP BY 1, 2 ORDER BY 1, 2'),
 	join("\n", 'cancel|f|' . 2 * $part, "cancel|t|$part", 'pause|f|1', "redrive|f|$part", 'reschedule|f|' . 2 * $part, 'resume|f|1', 'set_consumer|f|0'),
 	'operations has it all');
 

@@ -124,7 +124,7 @@ sql(q{
 CREATE FUNCTION public.no_row() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
 CREATE TRIGGER no_row BEFORE INSERT ON line_notify.in_flight FOR EACH ROW EXECUTE FUNCTION public.no_row()});
 $node->insert('postgres', 2, first => 200);
-sees('(warning|error) . channel shop . 2 messages could not be claimed and are put aside for an hour, such as [0-9]+: in quarantine: claiming messages: not this one', 'quarantine is no secret');
+sees('(warning|error) . channel shop . 2 messages could not be claimed and are in quarantine for an hour, such as [0-9]+: in quarantine: claiming messages: not this one', 'quarantine is no secret');
 sql('DROP TRIGGER no_row ON line_notify.in_flight; SELECT line_notify.reschedule(send_after => now(), ids => ARRAY(SELECT id FROM line_notify.outbox))');
 $node->wait_states('postgres', accepted => 7);
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.health()'), 'and ends') or diag(sql($health));

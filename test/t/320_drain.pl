@@ -42,7 +42,7 @@ is(drain('postgres', "'1 min'"), '300|0', 'all that is due is sent; what is for 
 is_deeply($node->states('postgres'), { accepted => 300, queued => 1 }, 'and recorded');
 is($sim->summary->{requests}, 300, 'the simulator saw each once');
 is($node->safe_psql('postgres', $processes), '0', 'its process is gone');
-is( $node->safe_psql('postgres', "SELECT string_agg(count::text, ',' ORDER BY at) FROM line_notify.operations WHERE verb = 'drain'"),
+is( $node->safe_psql('postgres', "SELECT string_agg(count::text, ',' ORDER BY at) FROM line_notify.operations WHERE function = 'drain'"),
 	'0,300', 'both are in the operations log');
 
 # Refusals

@@ -31,10 +31,10 @@ $update .= cut(qr/^CREATE VIEW line_notify\.consumers.*?^COMMENT ON VIEW line_no
 $update .= cut(qr/^CREATE INDEX outbox_batch [^\n]*;\n/ms);
 
 # a column, with its comment
-cut(qr/,(?=\n\tsilence\t)/ms);
-cut(qr/\n\tsilence\t\t\ttimestamptz(?=\n)/ms);
-$update .= "ALTER TABLE line_notify.sweep_mark ADD COLUMN silence timestamptz;\n";
-$update .= cut(qr/^COMMENT ON COLUMN line_notify\.sweep_mark\.silence [^\n]*;\n/ms);
+cut(qr/,(?=\n\tsettled\t)/ms);
+cut(qr/\n\tsettled\t\t\ttimestamptz(?=\n)/ms);
+$update .= "ALTER TABLE line_notify.sweep_mark ADD COLUMN settled timestamptz;\n";
+$update .= cut(qr/^COMMENT ON COLUMN line_notify\.sweep_mark\.settled [^\n]*;\n/ms);
 
 # a function that does something else
 $script =~ s/^(CREATE FUNCTION line_notify\.rotate_link_key\(\).*?^\$\$;\n)/older($1)/mse
