@@ -16,7 +16,6 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
-#include "db/message_id.h"
 #include "guc.h"
 
 bool		ln_guc_enabled = true;
@@ -144,7 +143,7 @@ ln_guc_define(void)
 	DefineCustomIntVariable("line_notify.node_number",
 							"Number of this server within the ids of its messages.",
 							NULL,
-							&ln_guc_node_number, 0, 0, LN_MESSAGE_ID_MAX_NODE,
+							&ln_guc_node_number, 0, 0, LN_MAX_NODE_NUMBER,
 							PGC_SIGHUP, GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 
 	/*

@@ -26,7 +26,10 @@ extern PGDLLIMPORT int ln_guc_retention;	/* minutes, -1 = for ever */
 extern PGDLLIMPORT int ln_guc_payload_retention;	/* the same */
 extern PGDLLIMPORT int ln_guc_operations_retention; /* the same */
 extern PGDLLIMPORT int ln_guc_delivery_timeout;
-extern PGDLLIMPORT int ln_guc_node_number;	/* 0 to LN_MESSAGE_ID_MAX_NODE */
+extern PGDLLIMPORT int ln_guc_node_number;	/* 0 to LN_MAX_NODE_NUMBER */
+
+/* ten of the 53 bits of an id: see db/message_id.h */
+#define LN_MAX_NODE_NUMBER	1023
 
 #define LN_CONTENT_WARNINGS_OFF		0
 #define LN_CONTENT_WARNINGS_NOTICE	1

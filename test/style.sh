@@ -35,6 +35,13 @@ none "src/README.md says the same of the folders" \
         [ "$said" = "${below[$d]:-–}" ] || { [ "$said" = "all of these" ] && [ "$(wc -w <<<"${below[$d]}")" = $((${#below[@]} - 1)) ]; } ||
             echo "$d: $said"
     done)"
+# a .c and its .h are one; so are the files behind an internal header
+none "no file includes one that includes it, by whatever way" \
+    "$(for f in $(find src -name '*.[ch]'); do
+        sed -nE 's#^\#include "(([a-z]+/)?[a-z0-9_]+)\.h"#\1#p' "$f" | while read -r to; do
+            [ -e "src/$to.h" ] && echo "${f%.[ch]} src/$to"
+        done
+    done | sed -E 's#_internal\b##g; s#content/check_common#content/message_check#g' | awk '$1 != $2' | sort -u | tsort 2>&1 >/dev/null)"
 none "names of files are unique across folders" "$(basename -a $sources | sort | uniq -d)"
 none "server versions are tested in compat.h only" \
     "$(grep -n 'PG_VERSION_NUM' $sources | grep -v '^src/compat.h')"

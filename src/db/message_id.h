@@ -14,7 +14,6 @@
  * as doubles reads them exactly.  At 2,000 a second the count lasts 139 years.
  */
 #define LN_MESSAGE_ID_COUNT_BITS	43
-#define LN_MESSAGE_ID_MAX_NODE		1023
 
 /*
  * A new id.  None of our tables has it, or has had it as far as they still

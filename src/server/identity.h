@@ -10,17 +10,6 @@
 
 #include "datatype/timestamp.h"
 
-/* What became of the place on this host; LnShared.place. */
-typedef enum LnPlace
-{
-	LN_PLACE_UNKNOWN = 0,		/* nobody has asked yet; TAKEN or TWIN follow */
-	LN_PLACE_TAKEN,				/* ours, as long as the launcher lives */
-	LN_PLACE_TWIN				/* another server has it */
-} LnPlace;
-
-/* Room for what is known of the place: the name of the node, cut. */
-#define LN_PLACE_NODE	128
-
 /*
  * How was this server started?  From _PG_init in the postmaster, before the
  * recovery that removes the traces.

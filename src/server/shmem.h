@@ -29,7 +29,6 @@
 #include "base/gate.h"
 #include "base/histogram.h"
 #include "base/token_bucket.h"
-#include "server/identity.h"
 
 typedef enum LnSlotState
 {
@@ -164,6 +163,17 @@ typedef struct LnStats
 
 /* wait_for() sleeps on the one of these that its message's id falls on */
 #define LN_ENDINGS	16
+
+/* What became of our place on this host; see identity.h. */
+typedef enum LnPlace
+{
+	LN_PLACE_UNKNOWN = 0,		/* nobody has asked yet; TAKEN or TWIN follow */
+	LN_PLACE_TAKEN,				/* ours, as long as the launcher lives */
+	LN_PLACE_TWIN				/* another server has it */
+} LnPlace;
+
+/* What is kept of the place: the name of the node, cut. */
+#define LN_PLACE_NODE	128
 
 typedef struct LnShared
 {
