@@ -177,7 +177,7 @@ REVOKE ALL ON FUNCTION line_notify._note_unblock() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._note_unblock() IS 'trigger: notes in table unblock what a deleted row held back, wakes the worker at commit';
 
 -- However a message leaves the queue, the next one of its order_key may go.
-CREATE TRIGGER release AFTER DELETE ON line_notify.outbox
+CREATE TRIGGER unblock AFTER DELETE ON line_notify.outbox
 	FOR EACH ROW WHEN (OLD.order_key IS NOT NULL) EXECUTE FUNCTION line_notify._note_unblock();
-CREATE TRIGGER release AFTER DELETE ON line_notify.partial_pause
+CREATE TRIGGER unblock AFTER DELETE ON line_notify.partial_pause
 	FOR EACH ROW EXECUTE FUNCTION line_notify._note_unblock();

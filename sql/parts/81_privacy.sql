@@ -151,7 +151,7 @@ BEGIN
 	UPDATE line_notify.attempt_log a SET error = NULL, request_id = NULL WHERE a.id = ANY (ids || parked);
 	UPDATE line_notify.operations p SET filter = p.filter - 'reference' - 'dedup_key'
 	WHERE p.filter ->> 'reference' = ANY (refs) OR p.filter ->> 'dedup_key' = ANY (keys);
-	-- a note without a key releases the whole channel, which does no harm
+	-- a note without a key unblocks the whole channel, which does no harm
 	UPDATE line_notify.unblock r SET order_key = NULL WHERE r.order_key = ANY (order_keys);
 	-- nobody is added to a list by that: an empty one allows nobody
 	UPDATE line_notify.channel c SET only_recipients = array_remove(c.only_recipients, hash)

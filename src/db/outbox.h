@@ -193,7 +193,7 @@ typedef enum LnNotesLeft
 	LN_NOTES_LEFT				/* go on at once */
 } LnNotesLeft;
 
-/* where the release of a whole channel stands; zeroed to begin with */
+/* where the unblocking of a whole channel stands; zeroed to begin with */
 typedef struct LnUnblockScan
 {
 	int64		oldest;			/* first note of an order_key that was left */

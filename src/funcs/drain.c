@@ -132,9 +132,9 @@ ask_worker(TimestampTz deadline)
 	ConditionVariablePrepareToSleep(&ln_shared->drained);
 	while (GetCurrentTimestamp() < deadline)
 	{
-		TimestampTz resume_at = ln_shmem_drained(&recorded);
+		TimestampTz drained_until = ln_shmem_drained(&recorded);
 
-		if (resume_at > deadline)
+		if (drained_until > deadline)
 			break;
 		(void) ConditionVariableTimedSleep(
 										   &ln_shared->drained,

@@ -25,8 +25,8 @@
 PG_FUNCTION_INFO_V1(line_notify_note_unblock);
 
 /*
- * AFTER DELETE row trigger of outbox (releases the order_key) and of
- * partial_pause (has no order_key: releases the channel).
+ * AFTER DELETE row trigger of outbox (unblocks the order_key) and of
+ * partial_pause (has no order_key: unblocks the channel).
  */
 Datum
 line_notify_note_unblock(PG_FUNCTION_ARGS)

@@ -123,7 +123,7 @@ ln_shmem_find_or_make(Oid database)
 		slot->started_at = 0;
 		slot->restart_at = 0;
 		slot->next_due = DT_NOEND;
-		slot->resume_at = DT_NOBEGIN;
+		slot->drained_until = DT_NOBEGIN;
 		slot->last_error[0] = '\0';
 		slot->last_error_at = 0;
 		/* whatever was noted before is for a worker that reads everything */
@@ -144,7 +144,7 @@ ln_shmem_ask_drain(void)
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 	slot = ln_shmem_find_or_make(MyDatabaseId);
 	if (slot != NULL)
-		slot->resume_at = DT_NOBEGIN;
+		slot->drained_until = DT_NOBEGIN;
 	LWLockRelease(ln_shared->lock);
 	ln_shmem_wake(MyDatabaseId, LN_WORK_RESCAN | LN_WORK_DRAIN, 0, 0);
 	return slot != NULL;
@@ -154,35 +154,36 @@ TimestampTz
 ln_shmem_drained(uint64 *recorded)
 {
 	LnSlot	   *slot;
-	TimestampTz resume_at = DT_NOBEGIN;
+	TimestampTz drained_until = DT_NOBEGIN;
 
 	LWLockAcquire(ln_shared->lock, LW_SHARED);
 	slot = ln_shmem_find(MyDatabaseId);
 	if (slot == NULL)
-		resume_at = DT_NOEND;	/* the extension was dropped */
+		drained_until = DT_NOEND;	/* the extension was dropped */
 	else
 	{
 		*recorded = pg_atomic_read_u64(&slot->recorded);
 		if (slot->state == LN_SLOT_NO_WORKER)
-			resume_at = DT_NOEND;	/* somebody has to make room: see health() */
+			drained_until = DT_NOEND;	/* somebody has to make room: see
+										 * health() */
 		else if ((pg_atomic_read_u32(&slot->work) & LN_WORK_DRAIN) == 0)
-			resume_at = slot->resume_at;
+			drained_until = slot->drained_until;
 	}
 	LWLockRelease(ln_shared->lock);
-	return resume_at;
+	return drained_until;
 }
 
 void
-ln_shmem_note_drained(LnSlot *slot, TimestampTz resume_at)
+ln_shmem_note_drained(LnSlot *slot, TimestampTz drained_until)
 {
 	bool		changed;
 
 	/* waits for whoever is just noting work */
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 	changed =
-		pg_atomic_read_u32(&slot->work) == 0 && slot->resume_at != resume_at;
+		pg_atomic_read_u32(&slot->work) == 0 && slot->drained_until != drained_until;
 	if (changed)
-		slot->resume_at = resume_at;
+		slot->drained_until = drained_until;
 	LWLockRelease(ln_shared->lock);
 	if (changed)
 		ConditionVariableBroadcast(&ln_shared->drained);

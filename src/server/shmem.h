@@ -70,7 +70,7 @@ typedef struct LnSlot
 	TimestampTz restart_at;		/* BACKOFF, NO_WORKER: not before */
 	TimestampTz next_due;		/* IDLE: when something becomes due; DT_NOEND
 								 * = nothing */
-	TimestampTz resume_at;		/* for drain(): when something that is due
+	TimestampTz drained_until;	/* for drain(): when something that is due
 								 * already may go on; DT_NOBEGIN = at work,
 								 * DT_NOEND = nothing is */
 	char		last_error[128];
@@ -192,7 +192,7 @@ typedef struct LnShared
 	LWLock	   *rate_lock;		/* protects the table of rates, not the
 								 * buckets in it */
 	ConditionVariable endings[LN_ENDINGS];	/* a message has ended */
-	ConditionVariable drained;	/* some resume_at has changed */
+	ConditionVariable drained;	/* some drained_until has changed */
 	LnStats		stats[LN_STATS];
 	LnSlot		slots[FLEXIBLE_ARRAY_MEMBER];
 } LnShared;
@@ -242,13 +242,13 @@ extern void ln_shmem_wake_running(void);
 extern bool ln_shmem_ask_drain(void);
 
 /*
- * Its answer: resume_at of the slot, and recorded.  DT_NOBEGIN as long as there
+ * Its answer: drained_until of the slot, and recorded.  DT_NOBEGIN as long as there
  * is no worker, DT_NOEND when there will be none.
  */
 extern TimestampTz ln_shmem_drained(uint64 *recorded);
 
 /* The worker answers, if nothing new was noted for it meanwhile. */
-extern void ln_shmem_note_drained(LnSlot *slot, TimestampTz resume_at);
+extern void ln_shmem_note_drained(LnSlot *slot, TimestampTz drained_until);
 
 /*
  * Ask the worker of a database to step aside, and wait until it has (at most

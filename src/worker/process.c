@@ -66,7 +66,7 @@ take_slot(LnSlot *slot)
 	slot->pid = MyProcPid;
 	slot->procno = ln_shmem_my_procno();
 	slot->started_at = GetCurrentTimestamp();
-	slot->resume_at = DT_NOBEGIN;
+	slot->drained_until = DT_NOBEGIN;
 	slot->last_error[0] = '\0';
 
 	/* no interrupt is served before the lock is released */

@@ -184,7 +184,7 @@ wait_for_something(void)
 		ln_worker_drained = resume > W.drain_until;
 		wake = Min(wake, ln_worker_drained ? now : W.drain_until);
 	}
-	else if (W.slot->resume_at != resume)
+	else if (W.slot->drained_until != resume)
 		ln_shmem_note_drained(W.slot, resume);
 	pg_atomic_write_u32(&W.slot->in_flight, ln_deliveries_claimed() +
 						ln_deliveries_sent());

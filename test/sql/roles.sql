@@ -34,9 +34,7 @@ CREATE VIEW pg_temp.matrix AS
 			SELECT c.relname, has_table_privilege(r.oid, c.oid, 'SELECT')
 			FROM pg_class c
 			WHERE c.relnamespace = 'line_notify'::regnamespace
-			  AND c.relname IN ('notifications', 'attempts', 'batches', 'consumers', 'channels', 'operations', 'stats', 'workers',
-				'outbox', 'history', 'in_flight', 'attempt_log', 'credential', 'channel', 'identity', 'sender', 'outcome', 'consumer',
-				'dedup', 'release', 'webhook_event', 'seen_event', 'suppression', 'engagement_count', 'unit_usage', 'partial_pause', 'daily_totals', 'reconciliation', 'engagement', 'approval', 'design', 'approvals', 'designs')) o
+			  AND c.relkind IN ('r', 'p', 'v')) o
 	WHERE o.may
 	GROUP BY o.object;
 SELECT * FROM pg_temp.matrix ORDER BY object COLLATE "C";
