@@ -24,20 +24,22 @@ ln_shown(const char *text)
 							   "abcdefghijklmnopqrstuvwxyz"
 							   "0123456789_.-+/");
 
-	return len <= MAX_NAME && named == len && !ln_has_number(text)
+	return len <= MAX_NAME && named == len && !ln_has_number(text, len)
 		? text : "...";
 }
 
 bool
-ln_has_number(const char *text)
+ln_has_number(const char *text, size_t len)
 {
+	const unsigned char *p = (const unsigned char *) text;
 	int			digits = 0;
 
-	for (const unsigned char *p = (const unsigned char *) text; *p != '\0'; p++)
+	for (size_t i = 0; i < len; i++)
 	{
 		/* also full width: U+FF10 to U+FF19 */
-		if ((*p >= '0' && *p <= '9') ||
-			(p[0] == 0xEF && p[1] == 0xBC && p[2] >= 0x90 && p[2] <= 0x99))
+		if ((p[i] >= '0' && p[i] <= '9') ||
+			(len - i >= 3 && p[i] == 0xEF && p[i + 1] == 0xBC &&
+			 p[i + 2] >= 0x90 && p[i + 2] <= 0x99))
 			digits++;
 	}
 	return digits > MAX_DIGITS;

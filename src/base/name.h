@@ -13,6 +13,7 @@
 #define LN_NAME_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * The text, if it looks like the name of a channel, a setting, a value of one:
@@ -20,7 +21,10 @@
  */
 extern const char *ln_shown(const char *text);
 
-/* Has it so many digits, in whatever width (UTF-8), that it may be a number? */
-extern bool ln_has_number(const char *text);
+/*
+ * Has it so many digits, in whatever width (UTF-8), that it may be a number?  The
+ * text of a datum ends without '\0', hence the length, in bytes.
+ */
+extern bool ln_has_number(const char *text, size_t len);
 
 #endif							/* LN_NAME_H */

@@ -933,7 +933,7 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars,
 			appendStringInfo(&hint, " (%.*s)", namelen, name_db);
 	}
 
-	quoted = ln_has_number(str) ? pstrdup("...")
+	quoted = ln_has_number(str, len) ? pstrdup("...")
 		: pnstrdup(str, pg_mbcliplen(str, len, MAX_QUOTED_BYTES));
 	ereport(
 			ERROR,

@@ -83,6 +83,11 @@ CREATE TEMP TABLE t AS SELECT use_case FROM use_cases ORDER BY name_en COLLATE "
 CREATE INDEX ON t (use_case);
 SELECT use_case FROM t WHERE use_case < 'reminder' ORDER BY use_case;
 
+-- what is judged, and quoted, ends where the text ends: beside it in its row stands a number
+CREATE TEMP TABLE beside (said text, phone text);
+INSERT INTO beside VALUES ('nonsense', '09012345678');
+SELECT to_use_case(said) FROM beside;
+
 -- everybody may ask
 CREATE ROLE regress_ln_nobody;
 SET ROLE regress_ln_nobody;

@@ -28,6 +28,12 @@ static const char *const hidden[] = {
 	"\xEF", "\xEF\xBC",
 };
 
+static bool
+number(const char *text)
+{
+	return ln_has_number(text, strlen(text));
+}
+
 int
 main(void)
 {
@@ -37,10 +43,11 @@ main(void)
 		ok(strcmp(ln_shown(shown[i]), shown[i]) == 0, "shown: \"%s\"", shown[i]);
 	for (i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
 		ok(strcmp(ln_shown(hidden[i]), "...") == 0, "hidden, no. %u", i);
-	ok(ln_has_number("\xE6\xB3\xA8\xE6\x96\x87 \xEF\xBC\x90\xEF\xBC\x99\xEF\xBC\x90 12 34"),
+	ok(number("\xE6\xB3\xA8\xE6\x96\x87 \xEF\xBC\x90\xEF\xBC\x99\xEF\xBC\x90 12 34"),
 	   "seven digits, some of full width");
-	ok(!ln_has_number("\xE6\xB3\xA8\xE6\x96\x87 \xEF\xBC\x90\xEF\xBC\x99\xEF\xBC\x90 12 3"),
+	ok(!number("\xE6\xB3\xA8\xE6\x96\x87 \xEF\xBC\x90\xEF\xBC\x99\xEF\xBC\x90 12 3"),
 	   "six are none");
-	ok(!ln_has_number("\xEF\xBC\x9A\xEF\xBC\x8F\xEF"), "beside the digits; cut short");
+	ok(!number("\xEF\xBC\x9A\xEF\xBC\x8F\xEF"), "beside the digits; cut short");
+	ok(!ln_has_number("123456789", 6), "it ends where it ends");
 	return done_testing();
 }
