@@ -15,6 +15,9 @@
  * - COMMIT PREPARED publishes rows that another session inserted.
  * - LOCK TABLE of a view locks what it reads with the rights of its owner: a
  *   sender could hold up everybody.  It is for the owner of our tables.
+ * - CREATE RULE, CREATE TRIGGER, foreign keys and ATTACH PARTITION lock first
+ *   and look at privileges then: who waits for such a lock has everybody wait
+ *   behind him.  Here privileges are looked at first.
  * - What a statement that may hold a telephone number has logged is logged
  *   without the statement, the line of a COPY, and the row that a constraint
  *   refused.
@@ -190,6 +193,88 @@ check_lock(LockStmt *stmt)
 }
 
 /*
+ * Raises the server's own error, before it locks anything, when that is in our
+ * schema and the current user has not the privilege; 0: does not own it.
+ */
+static void
+check_privilege(RangeVar * rel, AclMode privilege)
+{
+	Oid			schema = get_namespace_oid("line_notify", true);
+	Oid			relid = RangeVarGetRelid(rel, NoLock, true);
+
+	if (!OidIsValid(schema) || !OidIsValid(relid) ||
+		get_rel_namespace(relid) != schema ||
+		LnRelationOwnercheck(relid, GetUserId()))
+		return;
+	if (privilege != 0 &&
+		(pg_class_aclcheck(relid, GetUserId(), privilege) == ACLCHECK_OK ||
+		 pg_attribute_aclcheck_all(relid, GetUserId(), privilege,
+								   ACLMASK_ANY) == ACLCHECK_OK))
+		return;
+	aclcheck_error(privilege != 0 ? ACLCHECK_NO_PRIV : ACLCHECK_NOT_OWNER,
+				   get_relkind_objtype(get_rel_relkind(relid)),
+				   get_rel_name(relid));
+}
+
+static void
+check_foreign_keys(List * constraints)
+{
+	ListCell   *lc;
+
+	foreach(lc, constraints)
+	{
+		Constraint *constraint = (Constraint *) lfirst(lc);
+
+		/* ALTER CONSTRAINT names no table */
+		if (IsA(constraint, Constraint) &&
+			constraint->contype == CONSTR_FOREIGN &&
+			constraint->pktable != NULL)
+			check_privilege(constraint->pktable, ACL_REFERENCES);
+	}
+}
+
+/*
+ * What the server locks before it looks at privileges.  CREATE TABLE adds its
+ * foreign keys by ALTER TABLE, which comes by here.
+ */
+static void
+check_before_lock(Node *stmt)
+{
+	ListCell   *lc;
+
+	switch (nodeTag(stmt))
+	{
+		case T_LockStmt:
+			check_lock((LockStmt *) stmt);
+			break;
+		case T_RuleStmt:
+			check_privilege(((RuleStmt *) stmt)->relation, 0);
+			break;
+		case T_CreateTrigStmt:
+			check_privilege(((CreateTrigStmt *) stmt)->relation, ACL_TRIGGER);
+			break;
+		case T_AlterTableStmt:
+			foreach(lc, ((AlterTableStmt *) stmt)->cmds)
+			{
+				Node	   *def = ((AlterTableCmd *) lfirst(lc))->def;
+
+				if (def == NULL)
+					continue;
+				if (IsA(def, Constraint))
+					check_foreign_keys(list_make1(def));
+				else if (IsA(def, ColumnDef))
+					check_foreign_keys(((ColumnDef *) def)->constraints);
+				else if (IsA(def, PartitionCmd) &&
+						 ((PartitionCmd *) def)->name != NULL)
+					check_privilege(((PartitionCmd *) def)->name, 0);
+			}
+			break;
+		default:
+			break;
+	}
+}
+
+/*
  * Databases whose worker must be away while this statement runs.  Returns
  * InvalidOid for every other statement, and when the caller has no right to
  * the command (which will then say so itself).
@@ -322,8 +407,12 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 		db = database_to_free(stmt, &soon);
 	at_once = soon;
 
-	if (IsA(stmt, LockStmt))
-		check_lock((LockStmt *) stmt);
+	/*
+	 * commands that a transaction in error refuses have no catalog to look
+	 * into
+	 */
+	if (IsTransactionState())
+		check_before_lock(stmt);
 
 	/*
 	 * From the first change to its commit no claim is made, and the worker

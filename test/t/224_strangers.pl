@@ -52,6 +52,36 @@ like(as('s_shop', q{SET statement_timeout = '30s'; BEGIN; LOCK TABLE s_shop.plai
 $alter->quit;
 is(as('s_shop', 'BEGIN; LOCK TABLE s_shop.plain NOWAIT; ROLLBACK'), '', 'and then he has it');
 
+# nor does he stand in everybody's way by asking for what he is then denied: the
+# server locks first.  PREPARE locks without a privilege, too, and holds it.
+$node->safe_psql('postgres', q{CREATE ROLE nobody LOGIN; CREATE SCHEMA nobody AUTHORIZATION nobody});
+as('nobody', q{CREATE TABLE nobody.own (id bigint); CREATE TABLE nobody.parted (id bigint) PARTITION BY LIST (id); CREATE INDEX i ON nobody.parted (id);
+	CREATE FUNCTION nobody.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'});
+my $holder = $node->background_psql('postgres');
+$holder->query_safe('SET ROLE nobody; BEGIN; PREPARE p AS DELETE FROM line_notify.outbox; PREPARE q AS DELETE FROM line_notify.history; PREPARE r AS DELETE FROM line_notify.in_flight');
+for my $table ('outbox', 'history', 'in_flight')
+{
+	like(as('nobody', "SET lock_timeout = '1s'; $_"), qr/permission denied|must be owner/, $_) for
+		"CREATE RULE r AS ON INSERT TO line_notify.$table DO NOTHING",
+		"CREATE TRIGGER t BEFORE INSERT ON line_notify.$table FOR EACH ROW EXECUTE FUNCTION nobody.f()",
+		"ALTER TABLE nobody.own ADD FOREIGN KEY (id) REFERENCES line_notify.$table (id)",
+		"ALTER TABLE nobody.own ADD COLUMN o bigint REFERENCES line_notify.$table (id)",
+		"CREATE TABLE nobody.other (id bigint REFERENCES line_notify.$table (id))",
+		"CREATE TABLE nobody.other (id bigint, FOREIGN KEY (id) REFERENCES line_notify.$table (id))",
+		"CREATE TEMP TABLE other (id bigint REFERENCES line_notify.$table (id))",
+		"ALTER TABLE nobody.parted ATTACH PARTITION line_notify.$table FOR VALUES IN (1)";
+}
+like(as('nobody', q{SET lock_timeout = '1s'; ALTER INDEX nobody.i ATTACH PARTITION line_notify.outbox_pkey}), qr/must be owner/, 'an index');
+like(as('nobody', q{SET lock_timeout = '1s'; SET search_path = line_notify; CREATE RULE r AS ON INSERT TO outbox DO NOTHING}), qr/must be owner/, 'by the short name');
+is(as('nobody', q{CREATE RULE r AS ON INSERT TO nobody.own DO NOTHING; CREATE TRIGGER t BEFORE INSERT ON nobody.own FOR EACH ROW EXECUTE FUNCTION nobody.f();
+	CREATE TABLE nobody.key (id bigint PRIMARY KEY); ALTER TABLE nobody.own ADD CONSTRAINT k FOREIGN KEY (id) REFERENCES nobody.key; ALTER TABLE nobody.own ALTER CONSTRAINT k DEFERRABLE; CREATE TABLE nobody.part (id bigint);
+	ALTER TABLE nobody.parted ATTACH PARTITION nobody.part FOR VALUES IN (1)}), '', 'with his own tables he does all that');
+$holder->quit;
+# who was given the privilege has it
+$node->safe_psql('postgres', 'GRANT REFERENCES (name) ON line_notify.channel TO nobody; GRANT TRIGGER ON line_notify.price TO nobody');
+is(as('nobody', q{CREATE TABLE nobody.notes (channel text REFERENCES line_notify.channel (name)); CREATE TRIGGER t BEFORE INSERT ON line_notify.price FOR EACH ROW EXECUTE FUNCTION nobody.f()}), '', 'REFERENCES and TRIGGER, if the owner gives them');
+$node->safe_psql('postgres', 'DROP SCHEMA nobody CASCADE; REVOKE REFERENCES (name) ON line_notify.channel FROM nobody; REVOKE TRIGGER ON line_notify.price FROM nobody');
+
 # ---- to look at everything is no right to change it
 $node->safe_psql('postgres', qq{
 INSERT INTO line_notify.outbox (channel, phone, use_case, template_key, reference, send_after)
