@@ -23,6 +23,7 @@
 #include "catalog/pg_proc.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
 
@@ -119,7 +120,8 @@ line_notify_caller_is_superuser(PG_FUNCTION_ARGS)
 
 /*
  * _log_search(called text, what text): what a rollback cannot take back.  The
- * statement stays away, since it has the number.
+ * statement stays away, since it has the number; pg_stat_activity would show it
+ * to whoever monitors, until the next statement of the session.
  */
 Datum
 line_notify_log_search(PG_FUNCTION_ARGS)
@@ -132,5 +134,7 @@ line_notify_log_search(PG_FUNCTION_ARGS)
 					GetUserNameFromId(the_caller(), false),
 					GetUserNameFromId(GetSessionUserId(), false), called, what),
 			 errhidestmt(true), errhidecontext(true)));
+	pgstat_report_activity(STATE_RUNNING,
+						   psprintf("line_notify.%s(...)", called));
 	PG_RETURN_VOID();
 }

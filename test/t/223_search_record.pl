@@ -38,6 +38,18 @@ record(sue => "find_notifications(reference => 'order-7')", 'a reference');
 record(pia => "$_('090-1234-5678')", 'a telephone number') for qw(suppress_recipient unsuppress_recipient forget_recipient);
 record(pia => "$_('$hash')", 'a recipient hash') for qw(suppress_recipient unsuppress_recipient forget_recipient);
 is(sql('SELECT count(*) FROM line_notify.operations'), 0, 'where the table has nothing');
+
+# nor does pg_stat_activity keep the number, for whoever monitors, until the session's next statement
+for my $case (['sue', "SELECT count(*) FROM line_notify.find_notifications('090-1234-5678')"],
+	map { ['pia', "SELECT line_notify.$_('090-1234-5678')"] } qw(suppress_recipient unsuppress_recipient forget_recipient))
+{
+	my ($role, $statement) = @$case;
+	my $session = $node->background_psql('postgres', extra_params => [ '-U', $role ]);
+	$session->query_safe($statement);
+	like(sql("SELECT query FROM pg_stat_activity WHERE usename = '$role'"), qr/^line_notify\.\w+\(\.\.\.\)$/, "pg_stat_activity after: $statement");
+	$session->quit;
+}
+sql('DELETE FROM line_notify.operations');
 # the caller cannot switch it off
 my $offset = -s $node->logfile;
 my ($rc, $out, $err) = $node->psql('postgres', "SET client_min_messages = error; SET log_min_messages = panic", extra_params => [ '-U', 'sue' ]);
