@@ -28,19 +28,40 @@ ln_shown(const char *text)
 		? text : "...";
 }
 
+/*
+ * Bytes of the digit that stands here, 0 = none; also of full width: U+FF10 to
+ * U+FF19.
+ */
+static int
+digit_length(const char *text, size_t len)
+{
+	const unsigned char *p = (const unsigned char *) text;
+
+	if (*p >= '0' && *p <= '9')
+		return 1;
+	return len >= 3 && p[0] == 0xEF && p[1] == 0xBC &&
+		p[2] >= 0x90 && p[2] <= 0x99 ? 3 : 0;
+}
+
 bool
 ln_has_number(const char *text, size_t len)
 {
-	const unsigned char *p = (const unsigned char *) text;
 	int			digits = 0;
 
 	for (size_t i = 0; i < len; i++)
-	{
-		/* also full width: U+FF10 to U+FF19 */
-		if ((p[i] >= '0' && p[i] <= '9') ||
-			(len - i >= 3 && p[i] == 0xEF && p[i + 1] == 0xBC &&
-			 p[i + 2] >= 0x90 && p[i + 2] <= 0x99))
-			digits++;
-	}
+		digits += digit_length(text + i, len - i) > 0;
 	return digits > MAX_DIGITS;
+}
+
+void
+ln_star_number(char *text)
+{
+	size_t		len = strlen(text);
+	int			n;
+
+	if (!ln_has_number(text, len))
+		return;
+	for (size_t i = 0; i < len; i += n > 0 ? n : 1)
+		if ((n = digit_length(text + i, len - i)) > 0)
+			memset(text + i, '*', n);
 }

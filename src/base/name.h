@@ -27,4 +27,7 @@ extern const char *ln_shown(const char *text);
  */
 extern bool ln_has_number(const char *text, size_t len);
 
+/* If it has, stars in place of its digits. */
+extern void ln_star_number(char *text);
+
 #endif							/* LN_NAME_H */

@@ -20,7 +20,8 @@
  *   behind him.  Here privileges are looked at first.
  * - What a statement that may hold a telephone number has logged is logged
  *   without the statement, the line of a COPY, and the row that a constraint
- *   refused.
+ *   refused; and where PostgreSQL repeats a value that is none of its type, a
+ *   number is not said, neither to the log nor to the client.
  *
  *-------------------------------------------------------------------------
  */
@@ -54,6 +55,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "base/name.h"
 #include "compat.h"
 #include "guc.h"
 #include "server/hooks.h"
@@ -67,8 +69,9 @@
  */
 static const char *const private_words[] = {
 	"outbox", "messages", "enqueue", "phone", "recipient", "_channel",
-	"set_credential", "find_notifications", "receive_webhook",
-	"receive_verified_events", "_link", "e164", "suppression", "history"
+	"set_credential", "notifications", "receive_webhook",
+	"receive_verified_events", "_link", "e164", "suppression", "history",
+	"wait_for", "cancel", "reschedule", "redrive", "take_outcomes"
 };
 
 static emit_log_hook_type prev_emit_log = NULL;
@@ -558,6 +561,42 @@ holds_values(const char *context)
 		strstr(context, "parameters: ") != NULL;
 }
 
+/* Does such an error repeat the value, as the types' input functions do? */
+static bool
+repeats_value(int sqlerrcode)
+{
+	switch (sqlerrcode)
+	{
+		case ERRCODE_INVALID_TEXT_REPRESENTATION:
+		case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
+		case ERRCODE_INVALID_DATETIME_FORMAT:
+		case ERRCODE_DATETIME_FIELD_OVERFLOW:
+		case ERRCODE_INTERVAL_FIELD_OVERFLOW:
+		case ERRCODE_INVALID_TIME_ZONE_DISPLACEMENT_VALUE:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Takes the number out of what a type's input function says, and out of the
+ * line of a COPY or of JSON it stood in, which follows a colon.
+ */
+static void
+hide_number(ErrorData *edata)
+{
+	char	   *values;
+
+	if (edata->message != NULL)
+		ln_star_number(edata->message);
+	if (edata->detail != NULL)
+		ln_star_number(edata->detail);
+	if (edata->context != NULL && holds_values(edata->context) &&
+		(values = strstr(edata->context, ": ")) != NULL)
+		ln_star_number(values);
+}
+
 /*
  * An error of such a statement, whoever raises it (the parser at a misspelt
  * use case, a constraint somebody added), is logged without its text.  So are
@@ -597,6 +636,9 @@ ln_emit_log(ErrorData *edata)
 		private = has_private_word(debug_query_string);
 	if (private)
 		edata->hide_stmt = true;
+	if (repeats_value(edata->sqlerrcode) && debug_query_string != NULL &&
+		(private || has_private_word(debug_query_string)))
+		hide_number(edata);
 	if (debug_query_string != NULL && edata->context != NULL &&
 		(has_private_word(edata->context) ||
 		 (private && holds_values(edata->context))))

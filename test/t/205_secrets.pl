@@ -97,7 +97,8 @@ for my $into ('"line_notify" . "outbox"', 'LINE_NOTIFY.Outbox', 'line_notify.mes
 my $given = $needle{'credential of no channel'} = 'given-to-a-channel-that-is-not-there';
 sql(q{CREATE FUNCTION public.refuse(text) RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog AS $$ BEGIN RAISE 'refused'; END $$});
 for my $bad ("SELECT * FROM find_notifications(phone => '$phone 5')", "SELECT suppress_recipient('$phone 5')",
-	"SELECT set_credential('none', 'channel_secret', '$given')", "SELECT public.refuse(m::text) FROM messages AS m UNION SELECT public.refuse('$phone')")
+	"SELECT wait_for('$phone 5')", "SELECT cancel(reference => 'x', nix => '$phone')", "SELECT 1 / 0 FROM notifications WHERE reference <> '$phone'",
+	"SELECT take_outcomes(nix => '$phone')", "SELECT set_credential('none', 'channel_secret', '$given')", "SELECT public.refuse(m::text) FROM messages AS m UNION SELECT public.refuse('$phone')")
 {
 	($rc, $out, $err) = $node->psql('postgres', "SET search_path = line_notify; $bad");
 	like($err, qr/ERROR/, 'refused within a function: ' . substr($bad, 0, 40));

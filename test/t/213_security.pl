@@ -132,6 +132,38 @@ for my $function (split /\n/, sql(q{SELECT pg_catalog.concat_ws('|', p.proname, 
 }
 cmp_ok($calls, '>', 150, "$calls calls with a number for a name");
 is(join("\n", map { "$_: $shown{$_}" } sort keys %shown), '', 'and no error repeats it');
+
+# where a value of another type is wanted it is PostgreSQL that repeats what it was given: as an
+# argument of every type that a function of ours has, in every column, in every option
+my $log_from = -s $node->logfile;
+my @typed = (split(/\n/, sql(q{SELECT DISTINCT ON (t.type) pg_catalog.format('SELECT line_notify.%I(%s)', p.proname, (
+			SELECT pg_catalog.string_agg(CASE WHEN a.i = t.i THEN '''090-1234-5678''' ELSE 'NULL' END || '::' || pg_catalog.format_type(a.type, NULL), ', ' ORDER BY a.i)
+			FROM pg_catalog.unnest(p.proargtypes) WITH ORDINALITY a(type, i)))
+		FROM pg_proc p, pg_catalog.unnest(p.proargtypes) WITH ORDINALITY t(type, i)
+		WHERE p.pronamespace = 'line_notify'::regnamespace AND p.proname !~ '^_' AND p.prokind = 'f' AND t.type NOT IN ('text'::regtype, 'text[]'::regtype, 'bytea'::regtype, 'regrole'::regtype)
+		ORDER BY t.type, p.proname})),
+	split(/\n/, sql(q{SELECT pg_catalog.format('INSERT INTO line_notify.%I (phone, %I) VALUES (''090-1234-5670'', ''090-1234-5678'')', c.relname, a.attname)
+		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		WHERE c.oid IN ('line_notify.outbox'::regclass, 'line_notify.messages'::regclass) AND a.atttypid <> 'text'::regtype})),
+	map { qq(SELECT line_notify.enqueue('090-1234-5670', 'reminder', 't', options => '{"$_": "090-1234-5678"}')) } qw(priority send_after spread expires_at notification_disabled));
+cmp_ok(scalar(@typed), '>', 30, scalar(@typed) . ' statements with a number for a value of another type');
+for my $typed (@typed)
+{
+	my ($rc, $out, $err) = $node->psql('postgres', $typed);
+	$err =~ s/^(LINE \d+:|\s*\^).*$//mg;
+	like($err, qr/ERROR/, 'refused: ' . substr($typed, 0, 60));
+	unlike($err, qr/1234-?5678/, 'without the number');
+}
+# a line of COPY, to the client as well; its number and its column are told
+($rc, $out, $err) = $node->psql('postgres', "COPY line_notify.outbox (channel, phone, use_case, template_key, priority) FROM stdin;\nshop\t1\treminder\tt\t0\nshop\t1\treminder\tt\t090-1234-5678\n\\.\n");
+like($err, qr/line 2, column priority: /, 'COPY says where');
+unlike($err, qr/1234-?5678/, 'and not what');
+unlike(slurp_file($node->logfile, $log_from), qr/1234-?5678/, 'nor does the log');
+# what is no number is said, and so is the number in a statement of others
+($rc, $out, $err) = $node->psql('postgres', "SELECT line_notify.wait_for('soon 5')");
+like($err, qr/type bigint: "soon 5"/, 'another value is repeated');
+($rc, $out, $err) = $node->psql('postgres', "SELECT '090-1234-5678'::bigint");
+like($err, qr/type bigint: "090-1234-5678"/, 'and a number elsewhere');
 for my $sql ("INSERT INTO line_notify.outbox (channel, use_case, template_key) VALUES ('090-1234-5678', 'parcel_delivery', 'x')",
 	"INSERT INTO line_notify.outbox (phone, channel, use_case, template_key) VALUES ('090-1234-5670', 'shop', '090-1234-5678'::text, 'x')",
 	"INSERT INTO line_notify.outbox (phone, channel, use_case, template_key, region) VALUES ('090-1234-5670', 'shop', 'parcel_delivery', 'x', '090-1234-5678')",

@@ -49,5 +49,15 @@ main(void)
 	   "six are none");
 	ok(!number("\xEF\xBC\x9A\xEF\xBC\x8F\xEF"), "beside the digits; cut short");
 	ok(!ln_has_number("123456789", 6), "it ends where it ends");
+	{
+		char		text[] = "type bigint: \"090-1234-5678 \xEF\xBC\x90\"";
+		char		name[] = "type int4: \"12 a\"";
+
+		ln_star_number(text);
+		ok(strcmp(text, "type bigint: \"***-****-**** ***\"") == 0,
+		   "the digits of a number, %s", text);
+		ln_star_number(name);
+		ok(strcmp(name, "type int4: \"12 a\"") == 0, "not those of others");
+	}
 	return done_testing();
 }
