@@ -4,8 +4,9 @@
 #
 # Runs the worker over so many messages (10,000) to the simulated LINE API, with
 # every kind of answer, reloads and a restart in between, asks for LINE's figures,
-# and hands in ten times as many mutilated webhook bodies: once under ASan and
-# UBSan, once under valgrind's memcheck.  Ends with 0 when nothing was found.
+# hands in ten times as many mutilated webhook bodies, and calls every function of
+# the catalog with extreme values: once under ASan and UBSan, once under valgrind's
+# memcheck.  Ends with 0 when nothing was found.
 #
 # ASan: the library is built with the sanitizers and libasan is preloaded into
 # an ordinary server.  Leaks are not reported (the server frees at exit by
@@ -268,6 +269,12 @@ for _ in $(seq 600); do
 	sleep 0.2
 done
 echo "$((messages * 10)) webhook bodies; $left left; $("${psql[@]}" -c 'SELECT count(*) FROM line_notify.engagement_count') units"
+
+# every function with extreme values, as several roles; a session that a sanitizer
+# ends takes the rest of its calls with it, and is found below
+"${psql[@]}" -v calls=10 -f "$here/test/fuzz/functions.sql" >"$work/functions.out" 2>&1 || true
+impossible=$(grep -cE 'cannot happen|connection to server was lost' "$work/functions.out" || true)
+grep -E 'cannot happen' "$work/functions.out" | cut -c1-300 | head || true
 trap - EXIT
 finish
 
@@ -278,8 +285,8 @@ else
 	found=$(cat "$reports"/* 2>/dev/null | grep -cE 'ERROR: AddressSanitizer|runtime error' || true)
 fi
 crashes=$(grep -cE 'PANIC|TRAP|was terminated by signal' "$work/log" || true)
-echo "$what: $messages messages in $((SECONDS - began)) s, $found reports that concern us, $crashes crashes"
-if [ "$found" != 0 ] || [ "$crashes" != 0 ]; then
+echo "$what: $messages messages in $((SECONDS - began)) s, $found reports that concern us, $crashes crashes, $impossible impossible errors"
+if [ "$found" != 0 ] || [ "$crashes" != 0 ] || [ "$impossible" != 0 ]; then
 	cat "$reports"/* 2>/dev/null | head -100
 	grep -E 'PANIC|TRAP|signal' "$work/log" | head
 	echo "left in $work"

@@ -300,7 +300,9 @@ line_notify_message_verdict(PG_FUNCTION_ARGS)
 		int			no = PG_GETARG_INT32(0);
 
 		if (no < 0 || no >= LN_REASONS)
-			elog(ERROR, "no such reason: %d", no);
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("no such reason: %d", no)));
 		endpoint.reason = (LnReason) no;
 		endpoint.until = time_arg(fcinfo, 1, LN_NEVER);
 		endpoint.not_before = time_arg(fcinfo, 2, LN_NOW);
