@@ -495,8 +495,9 @@ class Receiver:
                 pass
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self.part(reader, writer), 1)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass                    # the client left
+        except (ConnectionError, asyncio.IncompleteReadError,
+                asyncio.TimeoutError):
+            pass                    # the client left, or reads nothing
         finally:
             self.connections.pop(writer, None)
             writer.transport.abort()
@@ -541,7 +542,8 @@ class Receiver:
                 if method in (b"GET", b"HEAD"):
                     if path.split("?")[0] != "/health":
                         raise Refused(404 if not CHANNEL.search(path) else 405)
-                    if fields.get(b"content-length", b"0") != b"0":
+                    if (b"transfer-encoding" in fields
+                            or fields.get(b"content-length", b"0") != b"0"):
                         raise Refused(400)
                     status, answer = self.health()
                 else:
@@ -576,7 +578,8 @@ class Receiver:
         alive = alive and not self.stopping.is_set()
         writer.write(self.head(status, alive, len(answer))
                      + (answer if method != b"HEAD" else b""))
-        await writer.drain()
+        # who reads no answers would keep his place for ever
+        await asyncio.wait_for(writer.drain(), self.options.receive_timeout)
         if writer in self.connections:
             self.connections[writer] = time.monotonic()
         return alive
@@ -681,7 +684,8 @@ def main():
     parser.add_argument("--memory", type=int, default=32 << 20,
                         help="bytes for bodies above 64 KiB (default 32 MiB)")
     parser.add_argument("--receive-timeout", type=float, default=10.0,
-                        help="seconds for a client to send its request")
+                        help="seconds for a client to send its request, and to "
+                        "read the answer")
     parser.add_argument("--retry", type=float, default=5.0,
                         help="seconds between looks at the spool")
     options = parser.parse_args()

@@ -105,6 +105,7 @@ my %odd = (
 	'control characters in the signature' => [ request('shop', $empty, "\x01\x7f\xff" . 'A' x 40 . '='), 401 ],
 	'a signature of 10,000 characters' => [ request('shop', $empty, 'A' x 10000), 401 ],
 	'two signatures' => [ request('shop', $empty, signature($empty), "X-Line-Signature: x\r\n"), 400 ],
+	'a body that GET has not' => [ "GET /health HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 400 ],
 	'NUL in the path' => [ request("sh\0op", $empty, signature($empty)), 400 ],
 	'UTF-8 in the path' => [ request("\xe5\xba\x97", $empty, signature($empty)), 400 ],
 	(map { ("Content-Length: " . substr($_->[0], 0, 12) => [ "POST /line/shop HTTP/1.1\r\nContent-Length: $_->[0]\r\n\r\n", $_->[1] ]) }
@@ -320,6 +321,21 @@ my $kept = $run->{spool};
 starts('--dsn', $dsn, '--spool', $kept);
 $run->{spool} = $kept;
 ok($sim->wait_until(sub { spooled() == 0 }, 20), 'the next one hands them in');
+unlike(ends(), qr/Traceback/, 'without a traceback');
+
+# --- who reads no answers does not keep his place
+starts('--dsn', $dsn, '--receive-timeout', '1');
+{
+	local $SIG{PIPE} = 'IGNORE';
+	my $deaf = connection();
+	$deaf->blocking(0);
+	my $asks = "GET /health HTTP/1.1\r\n\r\n" x 1000;
+	ok($sim->wait_until(sub {
+		my $sent = 1;
+		$sent = syswrite $deaf, $asks while $sent;
+		!defined $sent && !$!{EAGAIN};
+	}, 20), 'who asks and never reads is dropped') or diag("$!");
+}
 unlike(ends(), qr/Traceback/, 'without a traceback');
 
 $node->stop;
