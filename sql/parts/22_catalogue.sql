@@ -72,7 +72,7 @@ BEGIN
 	ORDER BY c.source DESC, c.region
 	LIMIT 1;
 	IF NOT FOUND AND $5 THEN
-		RETURN QUERY VALUES ('error', 'templateKey', 'template_key_unlisted', format('"%s" is not in the catalogue', $1));
+		RETURN QUERY VALUES ('error', 'templateKey', 'template_key_unlisted', format('"%s" is not in the catalogue', line_notify._shown($1)));
 	ELSIF implied <> $4 THEN
 		RETURN QUERY VALUES ('warning', 'templateKey', 'use_case_mismatch', format('the catalogue says %s', implied));
 	END IF;
@@ -81,7 +81,7 @@ BEGIN
 	END IF;
 
 	RETURN QUERY
-	SELECT 'error', k.path, k.kind || '_key_unlisted', format('"%s" is not in the catalogue', k.key)
+	SELECT 'error', k.path, k.kind || '_key_unlisted', format('"%s" is not in the catalogue', line_notify._shown(k.key))
 	FROM (
 		SELECT 'item' AS kind, 'body.emphasizedItem.itemKey' AS path, $2 #>> '{emphasizedItem,itemKey}' AS key, 0 AS n
 		UNION ALL

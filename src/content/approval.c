@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
+#include "base/name.h"
 #include "compat.h"
 #include "content/approval.h"
 #include "content/design.h"
@@ -385,7 +386,8 @@ check_key(const LnApprovals *a, const char *kind, const char *region,
 	refusal->rule = kind[0] == 't' ? "template_key_unlisted" :
 		kind[0] == 'i' ? "item_key_unlisted" : "button_key_unlisted";
 	refusal->message =
-		psprintf("%s key \"%s\" is not in the catalogue", kind, key);
+		psprintf("%s key \"%s\" is not in the catalogue", kind,
+				 ln_shown(key));
 	refusal->detail =
 		psprintf("%s: the channel takes the listed keys of region %s only.",
 				 path, region);

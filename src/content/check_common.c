@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/name.h"
 #include "content/check_common.h"
 
 /*
@@ -577,15 +578,21 @@ ln_check_in_list(const char *str, size_t len, const char *list)
 
 /*
  * Appends a property name to a path: as it is when it is an identifier, else
- * quoted, without what could break a log line, and cut.
+ * quoted, without what could break a log line, and cut; a number is not said.
  */
 static size_t
 append_name(char *buf, size_t room, const char *name, size_t len, bool first)
 {
 	size_t		used = 0;
 	size_t		i;
-	bool		plain = len > 0 && len <= 64;
+	bool		plain;
 
+	if (!first && ln_has_number(name, len))
+	{
+		name = "...";
+		len = 3;
+	}
+	plain = len > 0 && len <= 64;
 	for (i = 0; plain && i < len; i++)
 	{
 		char		ch = name[i];

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/name.h"
 #include "db/quiet_time.h"
 
 PG_FUNCTION_INFO_V1(line_notify_quiet_until);
@@ -77,12 +78,13 @@ line_notify_quiet_until(PG_FUNCTION_ARGS)
 	if (!ln_quiet_parse(hours, &quiet))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid quiet hours: \"%s\"", hours),
+				 errmsg("invalid quiet hours: \"%s\"", ln_shown(hours)),
 				 errhint("Write them as HH:MM-HH:MM, for example 21:00-08:00.")));
 	if (zone == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%s\" not recognized", name)));
+				 errmsg("time zone \"%s\" not recognized",
+						ln_shown(name))));
 	if (TIMESTAMP_NOT_FINITE(at) ||
 		(until = ln_quiet_time_until(&quiet, zone, at)) == 0)
 		PG_RETURN_NULL();

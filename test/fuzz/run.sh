@@ -22,7 +22,7 @@ seconds=${2:-30}
 # fuzzer -> file, sources of ours, longest input
 declare -A file=([http1]=http1_fuzz.c [http1_oracle]=http1_oracle_fuzz.c [line_api]=line_api_fuzz.c [message_check]=message_check_fuzz.c
     [phone]=phone_fuzz.cc [token_api]=token_api_fuzz.c [webhook_body]=webhook_body_fuzz.c)
-declare -A sources=([message_check]="content/message_check.c content/flexible_check.c content/check_common.c" [phone]="phone/phone.c phone/phone_clean.c phone/phone_exact.c phone/phone_safe.c"
+declare -A sources=([message_check]="content/message_check.c content/flexible_check.c content/check_common.c base/name.c" [phone]="phone/phone.c phone/phone_clean.c phone/phone_exact.c phone/phone_safe.c"
     [token_api]="line/token_api.c line/line_api.c base/crypto.c"
     [http1]="http/http1.c" [http1_oracle]="http/http1.c" [line_api]="line/line_api.c" [webhook_body]="line/webhook_body.c line/line_api.c")
 declare -A libs=([token_api]="-lcrypto" [http1_oracle]="-lhttp_parser")

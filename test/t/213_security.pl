@@ -159,6 +159,20 @@ for my $typed (@typed)
 like($err, qr/line 2, column priority: /, 'COPY says where');
 unlike($err, qr/1234-?5678/, 'and not what');
 unlike(slurp_file($node->logfile, $log_from), qr/1234-?5678/, 'nor does the log');
+# a quiet hour, a key that is not in the catalogue, the name of a property
+sql("SELECT line_notify.alter_channel('shop', catalogue_only => true)");
+for my $sql ("SELECT line_notify._quiet_until('090-1234-5678', 'Asia/Tokyo', now())", "SELECT line_notify._quiet_until('21:00-08:00', '090-1234-5678', now())",
+	"INSERT INTO line_notify.outbox (channel, phone, use_case, template_key) VALUES ('shop', '1', 'reminder', '09012345678')")
+{
+	my ($rc, $out, $err) = $node->psql('postgres', $sql);
+	isnt($rc, 0, 'refused');
+	unlike($err =~ s/^LINE \d+:.*//mgr, qr/1234-?5678/, 'without the number: ' . substr($err, 0, 60));
+}
+unlike(sql("SELECT pg_catalog.string_agg(f::text, ' ') FROM line_notify.check_message('template', '{\"templateKey\": \"09012345678\", \"body\": {\"items\": [{\"itemKey\": \"09012345678\", \"content\": \"x\"}]}}', 'reminder', 'shop') f"),
+	qr/1234-?5678/, 'nor does check_message() say it');
+sql("SELECT line_notify.alter_channel('shop', catalogue_only => false)");
+is(sql(q{SELECT path FROM line_notify.check_message('flexible', '{"messages": [{"type": "text", "text": "x", "090-1234-5678": 1, "colour": 1}]}') ORDER BY 1}),
+	qq(messages[0].colour\nmessages[0]["..."]), 'nor does a finding about a property');
 # what is no number is said, and so is the number in a statement of others
 ($rc, $out, $err) = $node->psql('postgres', "SELECT line_notify.wait_for('soon 5')");
 like($err, qr/type bigint: "soon 5"/, 'another value is repeated');

@@ -26,7 +26,7 @@ flags=(-std=gnu99 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Werror -Wmissing-prototype
 declare -A sources=(
 	[agenda_sim]="base/gate.c base/agenda.c base/lane.c base/token_timer.c base/breaker.c"
 	[breaker]="base/breaker.c"
-	[content_corpus]="content/message_check.c content/flexible_check.c content/check_common.c"
+	[content_corpus]="content/message_check.c content/flexible_check.c content/check_common.c base/name.c"
 	[crypto]="base/crypto.c"
 	[design]="content/design.c"
 	[histogram]="base/histogram.c"
@@ -35,7 +35,7 @@ declare -A sources=(
 	[http]="http/http.c http/http_origin.c http/http_conn.c http/http_transfer.c http/http_pool.c
 		http/http1.c ../test/unit/rude_server.c"
 	[line_api]="line/line_api.c"
-	[message_check]="content/message_check.c content/flexible_check.c content/check_common.c"
+	[message_check]="content/message_check.c content/flexible_check.c content/check_common.c base/name.c"
 	[name]="base/name.c"
 	[phone]="phone/phone_clean.c phone/phone_exact.c phone/phone_safe.c"
 	[quiet]="base/quiet.c"
