@@ -37,8 +37,10 @@
 
 /* 16 replaced the ownership checks per kind of object by one */
 #if PG_VERSION_NUM >= 160000
-#define LnDatabaseOwnercheck(db, role) object_ownercheck(DatabaseRelationId, (db), (role))
-#define LnRelationOwnercheck(rel, role) object_ownercheck(RelationRelationId, (rel), (role))
+#define LnDatabaseOwnercheck(db, role) \
+	object_ownercheck(DatabaseRelationId, (db), (role))
+#define LnRelationOwnercheck(rel, role) \
+	object_ownercheck(RelationRelationId, (rel), (role))
 #else
 #define LnDatabaseOwnercheck(db, role) pg_database_ownercheck((db), (role))
 #define LnRelationOwnercheck(rel, role) pg_class_ownercheck((rel), (role))
@@ -71,7 +73,8 @@
 #if PG_VERSION_NUM >= 170000
 #define LnCreateWaitEventSet(nevents) CreateWaitEventSet(NULL, (nevents))
 #else
-#define LnCreateWaitEventSet(nevents) CreateWaitEventSet(TopMemoryContext, (nevents))
+#define LnCreateWaitEventSet(nevents) \
+	CreateWaitEventSet(TopMemoryContext, (nevents))
 #endif
 
 /*
@@ -101,7 +104,8 @@ LnFindSetting(const char *name)
 /* 16: more about what was wrong, which nobody here asks for */
 #if PG_VERSION_NUM >= 160000
 #define LnDecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz) \
-	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tz), &(DateTimeErrorExtra) {0})
+	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tz), \
+				   &(DateTimeErrorExtra) {0})
 #else
 #define LnDecodeDateTime(field, ftype, nf, dtype, tm, fsec, tz) \
 	DecodeDateTime((field), (ftype), (nf), (dtype), (tm), (fsec), (tz))

@@ -316,7 +316,9 @@ ln_outbox_note_token(const char *channel, const char *error)
 		.nargs = 1,
 		.argtypes = {TEXTOID}
 	};
-	Datum		args[] = {CStringGetTextDatum(channel), CStringGetTextDatum(error)};
+	Datum		args[] = {
+		CStringGetTextDatum(channel), CStringGetTextDatum(error)
+	};
 
 	if (error[0] != '\0')
 		(void) ln_sql_run(&note, args, NULL, SPI_OK_INSERT);
@@ -335,7 +337,9 @@ ln_outbox_pause(const char *channel, const char *reason)
 		.nargs = 2,
 		.argtypes = {TEXTOID, TEXTOID}
 	};
-	Datum		args[] = {CStringGetTextDatum(channel), CStringGetTextDatum(reason)};
+	Datum		args[] = {
+		CStringGetTextDatum(channel), CStringGetTextDatum(reason)
+	};
 
 	return ln_sql_run(&st, args, NULL, SPI_OK_UPDATE) > 0;
 }

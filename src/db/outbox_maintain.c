@@ -158,7 +158,9 @@ ln_outbox_settle_in_doubt(int64 home, bool hold, int step)
 		.nargs = 3,
 		.argtypes = {INT8OID, BOOLOID, INT4OID}
 	};
-	Datum		args[] = {Int64GetDatum(home), BoolGetDatum(hold), Int32GetDatum(step)};
+	Datum		args[] = {
+		Int64GetDatum(home), BoolGetDatum(hold), Int32GetDatum(step)
+	};
 
 	(void) ln_sql_run(&st, args, NULL, SPI_OK_SELECT);
 	return ln_sql_bool(0, 1);
@@ -394,7 +396,8 @@ ln_outbox_record_statistics(const LnStatistic *counts, int n)
 		"SELECT line_notify._record_statistic($1, $2, to_date($3, 'YYYYMMDD'),"
 		" to_date(nullif($4, ''), 'YYYYMMDD'), nullif($5, ''), $6, nullif($7, -1), nullif($8, -1))",
 		.nargs = 8,
-		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID}
+		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+		INT8OID, INT8OID}
 	};
 
 	for (int i = 0; i < n; i++)

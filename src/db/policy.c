@@ -122,9 +122,11 @@ read_member(int m, const JsonbValue *value, LnPolicy *p)
 		text = pnstrdup(value->val.string.val, value->val.string.len);
 
 	else if (value->type == jbvNumeric && members[m].kind == MEMBER_ATTEMPTS)
-		text = DatumGetCString(
-							   DirectFunctionCall1(numeric_out,
-												   NumericGetDatum(value->val.numeric)));
+	{
+		Datum		number = NumericGetDatum(value->val.numeric);
+
+		text = DatumGetCString(DirectFunctionCall1(numeric_out, number));
+	}
 
 	else
 		return false;

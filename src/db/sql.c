@@ -63,8 +63,8 @@ ln_sql_int8_array(const int64 *v, int n)
 
 	for (int i = 0; i < n; i++)
 		d[i] = Int64GetDatum(v[i]);
-	return PointerGetDatum(
-						   construct_array(d, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	return PointerGetDatum(construct_array(d, n, INT8OID, 8,
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 Datum
@@ -74,8 +74,8 @@ ln_sql_int4_array(const int *v, int n)
 
 	for (int i = 0; i < n; i++)
 		d[i] = Int32GetDatum(v[i]);
-	return PointerGetDatum(
-						   construct_array(d, n, INT4OID, 4, true, TYPALIGN_INT));
+	return PointerGetDatum(construct_array(d, n, INT4OID, 4,
+										   true, TYPALIGN_INT));
 }
 
 Datum
@@ -85,8 +85,8 @@ ln_sql_bool_array(const bool *v, int n)
 
 	for (int i = 0; i < n; i++)
 		d[i] = BoolGetDatum(v[i]);
-	return PointerGetDatum(
-						   construct_array(d, n, BOOLOID, 1, true, TYPALIGN_CHAR));
+	return PointerGetDatum(construct_array(d, n, BOOLOID, 1,
+										   true, TYPALIGN_CHAR));
 }
 
 Datum
@@ -96,8 +96,8 @@ ln_sql_text_array(const char *const *v, int n)
 
 	for (int i = 0; i < n; i++)
 		d[i] = CStringGetTextDatum(v[i] ? v[i] : "");
-	return PointerGetDatum(
-						   construct_array(d, n, TEXTOID, -1, false, TYPALIGN_INT));
+	return PointerGetDatum(construct_array(d, n, TEXTOID, -1,
+										   false, TYPALIGN_INT));
 }
 
 /* 0 stands for NULL */
@@ -113,9 +113,10 @@ ln_sql_timestamptz_array(const TimestampTz *v, int n)
 		d[i] = TimestampTzGetDatum(v[i]);
 		nulls[i] = v[i] == 0;
 	}
-	return PointerGetDatum(
-						   construct_md_array(d, nulls, 1, &n, &lower, TIMESTAMPTZOID, 8,
-											  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	return PointerGetDatum(construct_md_array(d, nulls, 1, &n, &lower,
+											  TIMESTAMPTZOID, 8,
+											  FLOAT8PASSBYVAL,
+											  TYPALIGN_DOUBLE));
 }
 
 /* Value of the last result; row from 0, col from 1. */

@@ -300,7 +300,8 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 
 				/* a message is worth more than its trace */
 				if (i == FIELD_traceparent &&
-					ln_traceparent_read(text, strlen(text)) == LN_TRACEPARENT_MALFORMED)
+					ln_traceparent_read(text, strlen(text)) ==
+					LN_TRACEPARENT_MALFORMED)
 					text = NULL;
 			}
 			if (text != NULL)
@@ -357,8 +358,8 @@ cell_fault(const Rule *rule, RuleField field, const char *text)
 			return ln_is_sha256_hex(text) ? NULL
 				: "recipient: no SHA-256 hash";
 		case FIELD_use_case:
-			return OidIsValid(
-							  ln_use_case_parse(text, len, rule->use_case_type, true))
+			return OidIsValid(ln_use_case_parse(text, len, rule->use_case_type,
+												true))
 				? NULL
 				: "use_case: unknown";
 		case FIELD_notification_disabled:
@@ -518,6 +519,7 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 	MemoryContext old;
 	RuleReader	r;
 	Rule	   *rule;
+	Datum		argument;
 	Jsonb	   *json;
 	JsonbIterator *it;
 	JsonbValue	v;
@@ -537,8 +539,8 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 	r.trigdata = trigdata;
 	r.desc = RelationGetDescr(trigdata->tg_relation);
 
-	json = DatumGetJsonbP(
-						  DirectFunctionCall1(jsonb_in, CStringGetDatum(trigger->tgargs[0])));
+	argument = CStringGetDatum(trigger->tgargs[0]);
+	json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, argument));
 	if (!JB_ROOT_IS_OBJECT(json))
 		rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
 				   "The rule is not a JSON object.", NULL);
@@ -556,6 +558,7 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 		{
 			JsonbIterator *names;
 			JsonbValue	name;
+			char	   *column;
 
 			if (v.type != jbvBinary ||
 				!JsonContainerIsArray(v.val.binary.data))
@@ -569,9 +572,8 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 				if (name.type != jbvString)
 					rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
 							   "Member \"watch\" is not an array of column names.", NULL);
-				watch = bms_add_member(
-									   watch, find_column(&r, pnstrdup(name.val.string.val,
-																	   name.val.string.len)));
+				column = pnstrdup(name.val.string.val, name.val.string.len);
+				watch = bms_add_member(watch, find_column(&r, column));
 			}
 			has_watch = true;
 			continue;
@@ -936,8 +938,8 @@ part_text(const Part *part, Datum value)
 				case TIMESTAMPTZOID:
 				case TIMEOID:
 				case TIMETZOID:
-					return pstrdup(
-								   JsonEncodeDateTime(buf, value, part->type, NULL));
+					return pstrdup(JsonEncodeDateTime(buf, value, part->type,
+													  NULL));
 				case BPCHAROID:
 					str = OutputFunctionCall(unconstify(FmgrInfo *,
 														&part->output),
@@ -1139,8 +1141,8 @@ fill_json(const RuleNode *node, TupleTableSlot *row, bool *isnull)
 	if (json != NULL)
 		return slot_getattr(row, json->attno, isnull);
 	if (node->kind == NODE_ARRAY || node->kind == NODE_OBJECT)
-		return JsonbPGetDatum(
-							  JsonbValueToJsonb(push_node(&state, node, WJB_ELEM, row)));
+		return JsonbPGetDatum(JsonbValueToJsonb(push_node(&state, node,
+														  WJB_ELEM, row)));
 
 	*isnull = node->kind == NODE_SCALAR && node->scalar.type == jbvNull;
 
@@ -1154,6 +1156,7 @@ static char *
 fill_text(const RuleNode *node, TupleTableSlot *row)
 {
 	JsonbValue	v;
+	Datum		number;
 
 	if (node->kind == NODE_STRING)
 		return fill_template(&node->string, row);
@@ -1161,9 +1164,8 @@ fill_text(const RuleNode *node, TupleTableSlot *row)
 	switch (v.type)
 	{
 		case jbvNumeric:
-			return DatumGetCString(
-								   DirectFunctionCall1(numeric_out,
-													   NumericGetDatum(v.val.numeric)));
+			number = NumericGetDatum(v.val.numeric);
+			return DatumGetCString(DirectFunctionCall1(numeric_out, number));
 		case jbvBool:
 			return pstrdup(v.val.boolean ? "true" : "false");
 		default:

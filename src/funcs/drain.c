@@ -133,12 +133,12 @@ ask_worker(TimestampTz deadline)
 	while (GetCurrentTimestamp() < deadline)
 	{
 		TimestampTz drained_until = ln_shmem_drained(&recorded);
+		long		left;
 
 		if (drained_until > deadline)
 			break;
-		(void) ConditionVariableTimedSleep(
-										   &ln_shared->drained,
-										   TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline),
+		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+		(void) ConditionVariableTimedSleep(&ln_shared->drained, left,
 										   wait_event);
 	}
 	ConditionVariableCancelSleep();
@@ -152,8 +152,10 @@ ask_worker(TimestampTz deadline)
 static void
 stop_drainer(int code, Datum handle)
 {
-	TerminateBackgroundWorker(
-							  (BackgroundWorkerHandle *) DatumGetPointer(handle));
+	BackgroundWorkerHandle *h =
+	(BackgroundWorkerHandle *) DatumGetPointer(handle);
+
+	TerminateBackgroundWorker(h);
 }
 
 /* Start a drainer and wait for its end. */

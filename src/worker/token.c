@@ -418,11 +418,15 @@ ln_token_form(const LnChannelRow *row, char *form, size_t size, char *err,
 			strlcpy(err, "the channel secret is too long", errlen);
 	}
 	else
-		ok = ln_token_form_assertion(
-									 row->credential_v21 ? LN_FLOW_V21 : LN_FLOW_STATELESS,
-									 row->line_channel_id, secret,
-									 row->credential_key_id ? row->credential_key_id : "",
-									 (int64) time(NULL), form, size, err, errlen);
+	{
+		const char *kid = row->credential_key_id ? row->credential_key_id : "";
+
+		ok = ln_token_form_assertion(row->credential_v21 ? LN_FLOW_V21
+									 : LN_FLOW_STATELESS,
+									 row->line_channel_id, secret, kid,
+									 (int64) time(NULL), form, size, err,
+									 errlen);
+	}
 	explicit_bzero(secret, strlen(secret));
 	pfree(secret);
 	return ok;

@@ -260,7 +260,8 @@ wind_up(bool at_once)
 	while (ln_deliveries_sent() > 0 && !at_once &&
 		   GetCurrentTimestamp() < ln_worker_stop_deadline)
 	{
-		long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), ln_worker_stop_deadline);
+		long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+														 ln_worker_stop_deadline);
 		long		http = ln_http_timeout_ms(W.http);
 
 		wait(http >= 0 ? Min(ms, http) : ms);
