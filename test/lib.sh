@@ -201,12 +201,14 @@ private_postgres() {
     done
     cp -a "$base"/include/postgresql/*.h "$base"/include/postgresql/internal \
         "$base"/include/postgresql/libpq "$work/pg/usr/include/postgresql/" 2>/dev/null
+    # what the server says in other languages, for those who ask
+    [ -e "$work/pg/usr/share/locale" ] || ln -s "$base/share/locale" "$work/pg/usr/share/locale"
     [ "$(id -u)" = 0 ] && chown -R "$LN_USER" "$work/pg"
     touch "$work/pg/complete-$PG_MAJOR"
     pgbin=$work/pg/usr/lib/postgresql/$PG_MAJOR/bin
     PG_CONFIG=$pgbin/pg_config
     pgxs_test=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
-    user_env=(PATH="$pgbin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" HOME="$work" LC_ALL=C.UTF-8
+    user_env=(PATH="$pgbin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" HOME="$work" LC_ALL=C.UTF-8 LANGUAGE=
         PGHOST="$work" PGDATABASE=postgres PGUSER=postgres PG_CONFIG="$PG_CONFIG")
 }
 

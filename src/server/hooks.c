@@ -552,13 +552,25 @@ has_statement_logged(int elevel)
 		: elevel >= log_min_error_statement;
 }
 
-/* Does a line of context repeat what the statement was given? */
-static bool
-holds_values(const char *context)
+/*
+ * What in a context begins what the statement was given: a line of COPY or of
+ * JSON, bound parameters, one of them; NULL = nothing.  All but these signs is
+ * translated.
+ */
+static char *
+given_values(char *context)
 {
-	return strstr(context, "COPY ") != NULL ||
-		strstr(context, "JSON data") != NULL ||
-		strstr(context, "parameters: ") != NULL;
+	static const char *const signs[] = {": ", "\xEF\xBC\x9A", " = "};
+	char	   *first = NULL;
+
+	for (int i = 0; i < (int) lengthof(signs); i++)
+	{
+		char	   *values = strstr(context, signs[i]);
+
+		if (values != NULL && (first == NULL || values < first))
+			first = values;
+	}
+	return first;
 }
 
 /* Does such an error repeat the value, as the types' input functions do? */
@@ -586,14 +598,14 @@ repeats_value(int sqlerrcode)
 static void
 hide_number(ErrorData *edata)
 {
-	char	   *values;
+	char	   *values = edata->context != NULL ? given_values(edata->context)
+	: NULL;
 
 	if (edata->message != NULL)
 		ln_star_number(edata->message);
 	if (edata->detail != NULL)
 		ln_star_number(edata->detail);
-	if (edata->context != NULL && holds_values(edata->context) &&
-		(values = strstr(edata->context, ": ")) != NULL)
+	if (values != NULL)
 		ln_star_number(values);
 }
 
@@ -641,7 +653,7 @@ ln_emit_log(ErrorData *edata)
 		hide_number(edata);
 	if (debug_query_string != NULL && edata->context != NULL &&
 		(has_private_word(edata->context) ||
-		 (private && holds_values(edata->context))))
+		 (private && given_values(edata->context) != NULL)))
 		edata->hide_ctx = true;
 	if (debug_query_string != NULL && edata->internalquery != NULL &&
 		has_private_word(edata->internalquery))

@@ -126,6 +126,48 @@ like($log, qr/deadlock detected/, 'a deadlock, in the log');
 like($log, qr/LOG: .*while waiting for/, 'and a wait for a lock');
 unlike($log, qr/0901111/, 'no number in the log: of the query in a function, of its context, of JSON, of a deadlock, of a wait');
 
+# ---- and in other languages: what stands around a number is translated
+sub in_log
+{
+	my ($language, $number) = @_;
+	my $at = -s $node->logfile;
+	local $ENV{PGOPTIONS} = '-c log_parameter_max_length_on_error=-1';
+	as('s_shop', "COPY line_notify.outbox (channel, phone, use_case, template_key, priority) FROM stdin;\nshop\t$number\tparcel_delivery\tt\tx\n\\.\n");
+	as('s_shop', qq(INSERT INTO line_notify.outbox (channel, phone, use_case, template_key, body) VALUES ('shop', '1', 'parcel_delivery', 'x', '{"a": "$number", bad}')));
+	as('s_shop', "SELECT line_notify.wait_for('$number')");
+	# bound parameters: one that is refused, and all of a statement that fails
+	for my $statement (q{INSERT INTO line_notify.outbox (channel, phone, use_case, template_key, priority) VALUES ('shop', :phone, 'parcel_delivery', 'x', :text)},
+		q{SELECT 1 / 0 FROM line_notify.find_notifications(:phone)}, q{SELECT line_notify.wait_for(:phone)})
+	{
+		my $file = PostgreSQL::Test::Utils::tempdir() . '/bind.sql';
+		append_to_file($file, "$statement;\n");
+		system_log('pgbench', '-n', '-M', 'extended', '-t', 1, '-f', $file, '-D', "phone=$number", '-D', 'text=soon',
+			$node->connstr('postgres'));
+		unlink $file;
+	}
+	my $said = slurp_file($node->logfile, $at);
+	unlike($said, qr/\Q$number\E/, "$language: no number in the log");
+	return $said;
+}
+like(in_log('English', '090-3333-0001'), qr/invalid input syntax for type smallint/, 'so it is English');
+SKIP:
+{
+	my $locale = `pg_config --localedir`;
+	chomp $locale;
+	my @there = grep { my @files = glob "$locale/$_/LC_MESSAGES/postgres-*.mo"; @files } qw(ja de fr zh_CN ko);
+	skip 'no translations of the server', 1 unless @there;
+	$node->append_conf('postgresql.conf', "lc_messages = 'C.UTF-8'\n");
+	for my $language (@there)
+	{
+		$node->stop;
+		{
+			local $ENV{LANGUAGE} = $language;
+			$node->start;
+		}
+		unlike(in_log($language, '090-3333-0002'), qr/invalid input syntax for type smallint/, "and that is $language");
+	}
+}
+
 $node->stop;
 $sim->stop;
 done_testing();
