@@ -89,7 +89,7 @@ SELECT line_notify.grant_sender('fuzz_sender'), line_notify.grant_operator('fuzz
 
 -- some calls wait, or work for long: each has its time
 \set ON_ERROR_STOP 0
-SET statement_timeout = '5s';
+SET statement_timeout = '2s';
 SET lock_timeout = '1s';
 SET client_min_messages = warning;
 SELECT count(*) > 100 AS enough FROM pg_proc WHERE pronamespace = 'line_notify'::regnamespace \gset
