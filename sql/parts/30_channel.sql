@@ -349,6 +349,7 @@ DECLARE
 	allowed text[];
 	not_valid integer;
 	fault text;
+	broken name;			-- constraint; a message would say it in the server's language
 BEGIN
 	IF (alter_channel.api_base IS NOT NULL AND alter_channel.api_base <> 'https://api.line.me'
 		OR alter_channel.proxy IS NOT NULL OR alter_channel.ca_file IS NOT NULL)
@@ -404,13 +405,13 @@ BEGIN
 			HINT = 'It holds the certificates (PEM) that are trusted, and must be readable by the server''s user.';
 	END IF;
 EXCEPTION WHEN check_violation THEN
+	GET STACKED DIAGNOSTICS broken = CONSTRAINT_NAME;
 	RAISE EXCEPTION USING
 		ERRCODE = 'invalid_parameter_value',
 		MESSAGE = 'invalid value for a channel setting',
-		DETAIL = format('The failing rule is %s: %s.', substring(sqlerrm from 'constraint "([^"]+)"'),
+		DETAIL = format('The failing rule is %s: %s.', broken,
 			(SELECT pg_get_constraintdef(k.oid) FROM pg_constraint k
-			 WHERE k.conrelid = 'line_notify.channel'::regclass
-			   AND k.conname = substring(sqlerrm from 'constraint "([^"]+)"'))),
+			 WHERE k.conrelid = 'line_notify.channel'::regclass AND k.conname = broken)),
 		HINT = 'The README lists every channel setting with its range.';
 END
 $$;
@@ -418,11 +419,12 @@ REVOKE ALL ON FUNCTION line_notify.alter_channel FROM PUBLIC;
 COMMENT ON FUNCTION line_notify.alter_channel IS 'Change settings of a channel; NULL leaves a setting as it is; '''' clears proxy, ca_file and quiet_hours, 0 clears max_attempts, daily_budget and confirm_within, {} clears only_recipients';
 
 CREATE FUNCTION line_notify.drop_channel(name text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
 AS $$
 #variable_conflict use_column
 BEGIN
-	-- whoever is just inserting into it is waited for
+	-- whoever is just inserting into it is waited for, and not for long, since
+	-- everybody waits behind us
 	LOCK TABLE line_notify.outbox IN SHARE ROW EXCLUSIVE MODE;
 	PERFORM FROM line_notify.channel c WHERE c.name = drop_channel.name FOR UPDATE;
 	IF NOT FOUND THEN

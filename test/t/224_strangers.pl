@@ -76,7 +76,11 @@ like(as('nobody', q{SET lock_timeout = '1s'; SET search_path = line_notify; CREA
 is(as('nobody', q{CREATE RULE r AS ON INSERT TO nobody.own DO NOTHING; CREATE TRIGGER t BEFORE INSERT ON nobody.own FOR EACH ROW EXECUTE FUNCTION nobody.f();
 	CREATE TABLE nobody.key (id bigint PRIMARY KEY); ALTER TABLE nobody.own ADD CONSTRAINT k FOREIGN KEY (id) REFERENCES nobody.key; ALTER TABLE nobody.own ALTER CONSTRAINT k DEFERRABLE; CREATE TABLE nobody.part (id bigint);
 	ALTER TABLE nobody.parted ATTACH PARTITION nobody.part FOR VALUES IN (1)}), '', 'with his own tables he does all that');
+# nor an operator who waits for such a lock himself
+$node->safe_psql('postgres', "SELECT line_notify.create_channel('old')");
+like(as('postgres', q{SET statement_timeout = '30s'; SELECT line_notify.drop_channel('old')}), qr/lock timeout/, 'drop_channel() gives up soon');
 $holder->quit;
+is($node->psql('postgres', "SELECT line_notify.drop_channel('old')"), 0, 'and is done when nobody is in its way');
 # who was given the privilege has it
 $node->safe_psql('postgres', 'GRANT REFERENCES (name) ON line_notify.channel TO nobody; GRANT TRIGGER ON line_notify.price TO nobody');
 is(as('nobody', q{CREATE TABLE nobody.notes (channel text REFERENCES line_notify.channel (name)); CREATE TRIGGER t BEFORE INSERT ON line_notify.price FOR EACH ROW EXECUTE FUNCTION nobody.f()}), '', 'REFERENCES and TRIGGER, if the owner gives them');
@@ -164,6 +168,7 @@ SKIP:
 			local $ENV{LANGUAGE} = $language;
 			$node->start;
 		}
+		like(as('postgres', "SELECT line_notify.alter_channel('shop', rate_limit => -1)"), qr/channel_rate_limit_check: CHECK/, "$language: which rule a setting broke");
 		unlike(in_log($language, '090-3333-0002'), qr/invalid input syntax for type smallint/, "and that is $language");
 	}
 }
