@@ -86,6 +86,7 @@ CREATE INDEX outbox_claim ON line_notify.outbox (channel, lane, due_at, id);
 CREATE INDEX outbox_expiry ON line_notify.outbox (expires_at);
 CREATE INDEX outbox_reference ON line_notify.outbox (reference) WHERE reference IS NOT NULL;
 CREATE INDEX outbox_batch ON line_notify.outbox (batch) WHERE batch IS NOT NULL;
+CREATE INDEX outbox_dedup ON line_notify.outbox (dedup_key) WHERE dedup_key IS NOT NULL;
 CREATE INDEX outbox_order ON line_notify.outbox (channel, order_key, id) WHERE order_key IS NOT NULL;
 COMMENT ON TABLE line_notify.outbox IS 'INSERT here to send a LINE notification message; holds what waits, see view notifications for everything';
 COMMENT ON COLUMN line_notify.outbox.id IS 'given by the outbox, never twice; below 2^53; grows with time';

@@ -75,15 +75,17 @@ BEGIN
 	EXECUTE (SELECT format('ALTER TABLE line_notify.%I ADD PRIMARY KEY (id)', part) || string_agg(format(', ALTER %I SET STATISTICS 0', a.attname), '')
 			 FROM pg_attribute a
 			 WHERE a.attrelid = 'line_notify.history'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget = 0);
-	-- For support and operator functions.  A reference or batch costs nothing where there
-	-- is none.  Recipients are random, so a btree or hash index would cost as
-	-- much as all the rest of a record; Bloom filters cost nearly nothing, and a
-	-- search reads 6 bytes a message.
+	-- For support, operator functions, and libraries that look for a key before they
+	-- insert.  A reference, batch or dedup_key costs nothing where there is none.
+	-- Recipients are random, so a btree or hash index would cost as much as all the
+	-- rest of a record; Bloom filters cost nearly nothing, and a search reads 6
+	-- bytes a message.
 	-- Vacuum summarizes what is new.  Not autosummarize: a worker at full speed
 	-- asks more often than autovacuum listens, and each time that is logged, with
 	-- the whole statement.
 	EXECUTE format('CREATE INDEX ON line_notify.%I (reference) WHERE reference IS NOT NULL', part);
 	EXECUTE format('CREATE INDEX ON line_notify.%I (batch) WHERE batch IS NOT NULL', part);
+	EXECUTE format('CREATE INDEX ON line_notify.%I (dedup_key) WHERE dedup_key IS NOT NULL', part);
 	EXECUTE format('CREATE INDEX ON line_notify.%I USING brin (recipient text_bloom_ops(n_distinct_per_range = -0.5))'
 				   ' WITH (pages_per_range = 32)', part);
 	-- a new index knows its first pages by heart: every insert there would rewrite the filter

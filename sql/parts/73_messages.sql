@@ -88,7 +88,8 @@ REVOKE ALL ON FUNCTION line_notify._may_change(text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._may_change(text) IS 'raises 42501 when the caller may not change messages of the channel';
 
 -- Libraries write back every column of an object that they read a while ago.
--- What they did not change is let pass, compared with what the tables have.
+-- What they did not change is let pass, compared with what the tables have:
+-- NULL, an empty text, false and JSON's null are the same where nothing is.
 CREATE FUNCTION line_notify._messages_update() RETURNS trigger
 LANGUAGE line_notify_plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -98,7 +99,9 @@ DECLARE
 	plain text;
 	changed text;
 	r record;
-	earlier CONSTANT text[] := '{queued,sending}';
+	earlier CONSTANT text[] := '{queued,sending,""}';
+	-- content that the tables do not have is not theirs to forget yet
+	waits CONSTANT boolean := OLD.state IN ('queued', 'sending');
 BEGIN
 	PERFORM line_notify._may_change(OLD.channel);
 	SELECT x.* INTO held FROM (
@@ -113,25 +116,28 @@ BEGIN
 			 LEFT JOIN line_notify.channel c ON c.name = m.channel
 		WHERE s.id = OLD.id) x;
 	-- those with words of their own are below
-	plain := (SELECT x.name FROM (VALUES @{kept|erased ('%', NEW.% IS DISTINCT FROM OLD.%)}) x(name, differs)
-			  WHERE x.differs AND x.name NOT IN ('use_case', 'aggregation_unit', 'traceparent', 'body', 'messages', 'recipient') LIMIT 1);
+	plain := (SELECT x.name FROM (VALUES @{kept|erased ('%', coalesce(NEW.%::text, '') <> coalesce(OLD.%::text, ''))}) x(name, differs)
+			  WHERE x.differs AND x.name NOT IN ('use_case', 'notification_disabled', 'aggregation_unit', 'policy', 'traceparent',
+				'body', 'messages', 'recipient') LIMIT 1);
 	changed := CASE
 		WHEN NEW.id IS DISTINCT FROM OLD.id THEN 'id'
-		WHEN NEW.channel IS DISTINCT FROM OLD.channel THEN 'channel'
-		WHEN NEW.use_case IS DISTINCT FROM OLD.use_case
+		WHEN NEW.channel <> '' AND NEW.channel <> OLD.channel THEN 'channel'
+		WHEN coalesce(NEW.use_case, '') <> coalesce(OLD.use_case, '')
 			AND line_notify.to_use_case(NEW.use_case)::text IS DISTINCT FROM OLD.use_case THEN 'use_case'
 		WHEN plain IS NOT NULL THEN plain
-		WHEN NEW.aggregation_unit IS DISTINCT FROM OLD.aggregation_unit AND NEW.aggregation_unit IS NOT NULL THEN 'aggregation_unit'
+		WHEN coalesce(NEW.notification_disabled, false) <> coalesce(OLD.notification_disabled, false) THEN 'notification_disabled'
+		WHEN NEW.aggregation_unit IS DISTINCT FROM OLD.aggregation_unit AND NEW.aggregation_unit <> '' THEN 'aggregation_unit'
+		WHEN nullif(NEW.policy, 'null') IS DISTINCT FROM OLD.policy THEN 'policy'
 		WHEN NEW.traceparent IS DISTINCT FROM OLD.traceparent
 			-- what a tracer that is off said was not kept
 			AND NOT (OLD.traceparent IS NULL AND NEW.traceparent ~ '^$|-(0{32}|0{16})-') THEN 'traceparent'
 		-- content is not read back, so an object has what it was made with.  What
 		-- the tables have forgotten (erased, past payload_retention) passes.
-		WHEN NEW.body IS NOT NULL AND NEW.body <> held.body THEN 'body'
-		WHEN NEW.messages IS NOT NULL AND NEW.messages <> held.messages THEN 'messages'
-		WHEN NEW.recipient IS NOT NULL AND NEW.recipient <> held.recipient THEN 'recipient'
-		WHEN NEW.phone IS NOT NULL AND held.recipient IS NOT NULL
-			AND line_notify.phone_hash(NEW.phone, coalesce(NEW.region, held.region, held.channel_region)) IS DISTINCT FROM held.recipient THEN 'phone'
+		WHEN NEW.body <> 'null' AND (NEW.body <> held.body OR held.body IS NULL AND waits) THEN 'body'
+		WHEN NEW.messages <> 'null' AND (NEW.messages <> held.messages OR held.messages IS NULL AND waits) THEN 'messages'
+		WHEN NEW.recipient <> '' AND NEW.recipient <> held.recipient THEN 'recipient'
+		WHEN NEW.phone <> '' AND held.recipient IS NOT NULL
+			AND line_notify.phone_hash(NEW.phone, coalesce(nullif(NEW.region, ''), held.region, held.channel_region)) IS DISTINCT FROM held.recipient THEN 'phone'
 		WHEN NEW.state IS DISTINCT FROM OLD.state AND NOT coalesce(NEW.state = ANY (earlier), true) THEN 'state'
 		END;
 	IF changed IN ('phone', 'recipient', 'body', 'messages') THEN
@@ -150,8 +156,18 @@ BEGIN
 	IF NEW.priority IS NULL THEN
 		NEW.priority := OLD.priority;
 	END IF;
-	IF NEW.expires_at IS NULL THEN
+	-- times of JavaScript have milliseconds, some of PHP and Java seconds
+	IF NEW.expires_at IS NULL OR NEW.expires_at IN (date_trunc('milliseconds', OLD.expires_at), date_trunc('second', OLD.expires_at)) THEN
 		NEW.expires_at := OLD.expires_at;
+	END IF;
+	IF NEW.send_after IN (date_trunc('milliseconds', OLD.send_after), date_trunc('second', OLD.send_after)) THEN
+		NEW.send_after := OLD.send_after;
+	END IF;
+	IF NEW.priority NOT BETWEEN -10 AND 10 THEN
+		RAISE EXCEPTION USING
+			ERRCODE = 'invalid_parameter_value',
+			MESSAGE = 'priority is out of range',
+			DETAIL = 'The range is -10 to 10; larger is sooner.';
 	END IF;
 	IF (NEW.send_after, NEW.spread, NEW.expires_at, NEW.priority) IS NOT DISTINCT FROM (OLD.send_after, OLD.spread, OLD.expires_at, OLD.priority) THEN
 		RETURN OLD;
@@ -171,7 +187,7 @@ BEGIN
 		r := line_notify.reschedule(ids => ARRAY[OLD.id],
 			send_after => CASE WHEN NEW.send_after IS DISTINCT FROM OLD.send_after THEN coalesce(NEW.send_after, clock_timestamp()) END,
 			spread => CASE WHEN NEW.spread IS DISTINCT FROM OLD.spread THEN coalesce(NEW.spread, '0') END,
-			expires_at => NEW.expires_at);
+			expires_at => CASE WHEN NEW.expires_at <> OLD.expires_at THEN NEW.expires_at END);
 		IF r.too_late > 0 THEN
 			RAISE EXCEPTION USING
 				ERRCODE = 'invalid_parameter_value',
@@ -185,6 +201,7 @@ BEGIN
 		END IF;
 	END IF;
 	IF NEW.priority <> OLD.priority THEN
+		PERFORM line_notify._assert_read_committed();
 		UPDATE line_notify.outbox o SET priority = NEW.priority
 		WHERE o.id = OLD.id AND o.state = 'queued'
 		  AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id);

@@ -1146,8 +1146,9 @@ fill_json(const RuleNode *node, TupleTableSlot *row, bool *isnull)
 
 	*isnull = node->kind == NODE_SCALAR && node->scalar.type == jbvNull;
 
-	/* a scalar is no message: let the content check say so */
-	v.type = jbvNull;
+	/* a scalar is no message: let the content check say so, of any but null */
+	v.type = jbvBool;
+	v.val.boolean = false;
 	return JsonbPGetDatum(JsonbValueToJsonb(&v));
 }
 

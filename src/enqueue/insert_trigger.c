@@ -168,6 +168,7 @@ static void check_sender(const char *channel, Oid owner);
 static void check_id(Row *row, Oid owner, Oid sequence);
 static void check_key(Row *row, OutboxColumn c);
 static void check_trace(Row *row);
+static void drop_json_null(Row *row, OutboxColumn c);
 static bool shorten_label(Row *row, OutboxColumn c);
 static void warn_of_no_preload(void);
 static bool is_allowed(const LnChannelRow *channel, const char *recipient);
@@ -299,6 +300,9 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 								 ln_guc_max_messages_per_transaction),
 						"If they shall really be sent, a superuser can SET LOCAL line_notify.max_messages_per_transaction for this transaction.");
 
+	drop_json_null(&row, COL_body);
+	drop_json_null(&row, COL_messages);
+	drop_json_null(&row, COL_policy);
 	channel = choose_channel(&row);
 	check_sender(channel->name, trigdata->tg_relation->rd_rel->relowner);
 	check_id(&row, trigdata->tg_relation->rd_rel->relowner,
@@ -602,9 +606,14 @@ check_content(Row *row, const LnChannelRow *channel,
 						"a flexible message has no body",
 						"Column body belongs to template messages.", NULL);
 	if (template && !IS_NULL(row, COL_notification_disabled))
-		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-						"a template message cannot disable the notification",
-						"LINE knows notification_disabled for flexible messages only.", NULL);
+	{
+		if (DatumGetBool(VALUE(row, COL_notification_disabled)))
+			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
+							"a template message cannot disable the notification",
+							"LINE knows notification_disabled for flexible messages only.", NULL);
+		/* what a library makes of a boolean that nobody set */
+		set_null(row, COL_notification_disabled);
+	}
 	if (!template && channel->use_case_required && IS_NULL(row, COL_use_case))
 		statement_fault(ERRCODE_NOT_NULL_VIOLATION,
 						"a flexible message needs a use case",
@@ -880,6 +889,24 @@ check_trace(Row *row)
 							"It is version, trace id, parent id and flags in lower-case hexadecimal digits: 00-<32>-<16>-<2>.",
 							"Give the header as the tracer makes it, or NULL for none.");
 	}
+}
+
+/*
+ * JSON's null is no value, either: it is what json_encode(null), Json(None) or
+ * a column of SQLAlchemy make of none.
+ */
+static void
+drop_json_null(Row *row, OutboxColumn c)
+{
+	Jsonb	   *json;
+	JsonbValue	v;
+
+	if (IS_NULL(row, c))
+		return;
+	json = DatumGetJsonbP(VALUE(row, c));
+	if (JB_ROOT_IS_SCALAR(json) && JsonbExtractScalar(&json->root, &v) &&
+		v.type == jbvNull)
+		set_null(row, c);
 }
 
 /*

@@ -56,11 +56,18 @@ static const char *const inputs[] = {
 /* what is not said back, since it points to a person */
 static const char *const secrets[] = {"phone", "recipient"};
 
+/*
+ * An empty text is what many languages have for a field that nobody set.  Not
+ * for keys: one that was computed to nothing must not pass unseen.
+ */
+static const char *const never_empty[] = {"dedup_key", "order_key"};
+
 /* One column of the view, and where it is in the outbox. */
 typedef struct ViewColumn
 {
 	int			outbox;			/* attribute number; 0 = it is not there */
 	bool		is_input;
+	bool		may_be_empty;	/* a text, and '' is no value */
 	bool		is_secret;
 	bool		is_use_case;	/* text in the view, an enum in the outbox */
 	bool		is_state;
@@ -240,6 +247,8 @@ describe(Relation view, MemoryContext context)
 			continue;
 		c->is_input = is_one_of(name, inputs, lengthof(inputs));
 		c->is_secret = is_one_of(name, secrets, lengthof(secrets));
+		c->may_be_empty = att->atttypid == TEXTOID &&
+			!is_one_of(name, never_empty, lengthof(never_empty));
 		c->is_use_case = strcmp(name, "use_case") == 0;
 		c->is_state = strcmp(name, "state") == 0;
 		c->outbox = Max(SPI_fnumber(outbox_desc, name), 0);
@@ -301,7 +310,8 @@ fill_outbox_row(const View *v, TupleTableSlot *slot, EState *estate,
 	{
 		const ViewColumn *c = &v->columns[i];
 
-		if (nulls[i])
+		if (nulls[i] ||
+			(c->may_be_empty && VARSIZE_ANY_EXHDR(DatumGetPointer(values[i])) == 0))
 			continue;
 
 		/* a state to begin with is what some libraries send; ours is the same */

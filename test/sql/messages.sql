@@ -37,6 +37,24 @@ INSERT INTO line_notify.messages (channel, phone, use_case, template_key) VALUES
 INSERT INTO line_notify.messages (id, phone, use_case, template_key) VALUES (4711, '090-1234-5678', 'reservation', 't');
 INSERT INTO line_notify.messages (phone, use_case, template_key, priority) VALUES ('090-1234-5678', 'reservation', 't', 11);
 
+-- what languages have for a field that nobody set: '' and JSON's null, false
+INSERT INTO line_notify.messages (channel, phone, region, recipient, use_case, template_key, body, messages, notification_disabled, aggregation_unit, batch, on_duplicate, reference, policy, traceparent, state, attempts, error)
+VALUES ('', '090-1234-5678', '', '', '', 't', 'null', 'null', false, '', '', '', 'fields', 'null', '', '', 0, '')
+RETURNING channel, region, use_case, body, messages, notification_disabled, aggregation_unit, batch, policy, state, attempts, error;
+INSERT INTO line_notify.messages (phone, recipient, use_case, template_key, messages, notification_disabled, reference)
+VALUES ('', line_notify.phone_hash('090-1234-5678'), 'reservation', '', '[{"type": "text", "text": "x"}]', false, 'fields, too') RETURNING state, template_key, notification_disabled;
+INSERT INTO line_notify.messages (phone, use_case, template_key, notification_disabled) VALUES ('090-1234-5678', 'reservation', 't', true);
+-- but not for a key
+INSERT INTO line_notify.messages (phone, use_case, template_key, dedup_key) VALUES ('090-1234-5678', 'reservation', 't', '');
+INSERT INTO line_notify.messages (phone, use_case, template_key, order_key) VALUES ('090-1234-5678', 'reservation', 't', '');
+-- and they are written back
+UPDATE line_notify.messages SET channel = '', phone = '', region = '', recipient = '', use_case = coalesce(use_case, ''), template_key = 't', body = 'null', messages = 'null', notification_disabled = false,
+	aggregation_unit = '', batch = '', dedup_key = '', on_duplicate = '', order_key = '', policy = 'null', traceparent = '', state = '', error = '', priority = 2 WHERE reference = 'fields' RETURNING priority;
+-- content that was not there is a change
+UPDATE line_notify.messages SET body = '{"items": []}' WHERE reference = 'fields';
+UPDATE line_notify.messages SET messages = '[]' WHERE reference = 'fields';
+UPDATE line_notify.messages SET channel = 'other' WHERE reference = 'fields';
+
 -- duplicates: the id and the state of the first, in the same statement too
 INSERT INTO line_notify.messages (phone, use_case, template_key, dedup_key, reference)
 VALUES ('090-1234-5678', 'reservation', 't', 'a', 'first'), ('090-1234-5678', 'reservation', 't', 'b', 'second'), ('090-1234-5678', 'reservation', 't', 'a', 'third')
@@ -70,7 +88,12 @@ SELECT id, reference, state, phone, recipient, body FROM line_notify.messages WH
 -- updates: times and priority
 UPDATE line_notify.messages SET send_after = '2099-01-01 00:00+00', expires_at = '2099-01-02 00:00+00' WHERE reference = 'order 1' RETURNING send_after AT TIME ZONE 'UTC' AS send_after, state;
 UPDATE line_notify.messages SET send_after = '2099-03-01' WHERE reference = 'order 1';
+UPDATE line_notify.messages SET priority = 11 WHERE reference = 'order 1';
 UPDATE line_notify.messages SET priority = 5 WHERE reference = 'order 1' RETURNING priority;
+-- an older snapshot does not show what is being sent
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+UPDATE line_notify.messages SET priority = 6 WHERE reference = 'order 1';
+ROLLBACK;
 UPDATE line_notify.messages SET send_after = NULL WHERE reference = 'order 1' RETURNING send_after <= clock_timestamp() AS now;
 SELECT state, priority, isfinite(send_after) AS finite, expires_at AT TIME ZONE 'UTC' FROM line_notify.messages WHERE reference = 'order 1';
 -- a library writes everything back, what it made the object with included
@@ -90,6 +113,11 @@ DELETE FROM line_notify.messages WHERE reference = 'order 1';
 UPDATE line_notify.messages SET priority = 1 WHERE reference = 'order 1';
 UPDATE line_notify.messages SET send_after = '2099-01-01' WHERE reference = 'order 1';
 UPDATE line_notify.messages SET priority = 6, send_after = '2001-01-01' WHERE reference = 'order 1' RETURNING state;
+-- times of JavaScript have milliseconds: not another time, for a message that ended
+DELETE FROM line_notify.messages WHERE reference = 'fields, too';
+UPDATE line_notify.messages SET expires_at = date_trunc('milliseconds', expires_at) WHERE reference = 'fields, too' RETURNING state;
+UPDATE line_notify.messages SET expires_at = date_trunc('second', expires_at) WHERE reference = 'fields, too' RETURNING state;
+UPDATE line_notify.messages SET expires_at = date_trunc('minute', expires_at) - interval '1 minute' WHERE reference = 'fields, too';
 RESET ROLE;
 INSERT INTO line_notify.in_flight (id, token, claimer, attempt, claimed_at, home) SELECT id, 1, 1, 1, now(), home FROM line_notify.outbox WHERE reference = 'order 2';
 SET ROLE regress_orm;
@@ -117,6 +145,28 @@ INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES ('090-1234
 INSERT INTO line_notify.outbox (id, phone, use_case, template_key) VALUES (4711, '090-1234-5678', 'reservation', 't');
 RESET ROLE;
 SELECT count(*) FILTER (WHERE mine = 'x') = count(*) AS own_columns_have_defaults FROM line_notify.outbox;
+
+-- what is looked for has an index, waiting or ended: those who look for a key
+-- before they insert do so for every message
+SET ROLE regress_orm;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+CREATE FUNCTION pg_temp.plan(condition text) RETURNS TABLE (searches text) LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS off) SELECT id FROM line_notify.messages WHERE ' || condition LOOP
+		searches := (regexp_match(line, 'Index.* Scan using \w+ on (?:outbox|history_)|Seq Scan on (?:outbox|history_)'))[1];
+		CONTINUE WHEN searches IS NULL;
+		RETURN NEXT;
+	END LOOP;
+END $$;
+SELECT c, count(*) FILTER (WHERE searches LIKE 'Index%') AS by_index, count(*) FILTER (WHERE searches LIKE 'Seq%') AS of_all
+FROM (VALUES ('id = 1'), ('reference = ''x'''), ('batch = ''x'''), ('dedup_key = ''x'''), ('dedup_key IN (''x'', ''y'')')) v(c), pg_temp.plan(c) GROUP BY c ORDER BY c;
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+DROP FUNCTION pg_temp.plan(text);
+RESET ROLE;
 
 -- what a tool that reads the catalog finds
 SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns
