@@ -26,6 +26,10 @@
  *
  * The attributes of the sequence (step, ends, cycle) mean nothing here.
  *
+ * Other rows of ours that an application's statement makes, the record of a
+ * DELETE from messages or the events of a webhook, have numbers from sequences
+ * that are believed; they are drawn past lastval(), too.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -57,6 +61,7 @@
 #include "guc.h"
 
 PG_FUNCTION_INFO_V1(line_notify_next_message_id);
+PG_FUNCTION_INFO_V1(line_notify_next_number);
 
 /* Values a WAL record is good for; so many are lost in a crash. */
 #define LOG_AHEAD		128
@@ -187,6 +192,27 @@ Datum
 line_notify_next_message_id(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(ln_message_id_next(our_table("message_id_seq")));
+}
+
+/* nextval() of a sequence of ours, of which lastval() does not hear */
+Datum
+line_notify_next_number(PG_FUNCTION_ARGS)
+{
+	Relation	rel = relation_open(PG_GETARG_OID(0), RowExclusiveLock);
+	SequencePage page;
+	int64		count;
+
+	if (rel->rd_rel->relkind != RELKIND_SEQUENCE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a sequence",
+						RelationGetRelationName(rel))));
+	lock_page(&page, rel);
+	count = last_count(&page) + 1;
+	write_page(&page, count, false, AHEAD(page.seq) - 1);
+	unlock_page(&page);
+	relation_close(rel, NoLock);
+	PG_RETURN_INT64(count);
 }
 
 static void

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use Digest::SHA qw(hmac_sha256_base64);
 use PostgreSQL::Test::Utils;
 use Test::More;
 use LineNotify::Node;
@@ -175,6 +176,33 @@ SELECT order_id FROM lines}), 70001, 'lastval() is of the application');
 my $none;
 $node->psql('postgres', "SELECT line_notify.enqueue('09012345678', 'reservation', 't');\n\\set VERBOSITY sqlstate\nSELECT lastval()", stderr => \$none);
 like($none, qr/55000/, 'and nothing where the application drew none');
+
+# nor do the rows hear of it that we make beside a message: records, events, what goes on
+my $events = '{"destination":"U00000000000000000000000000000000","events":[{"type":"delivery","delivery":{"data":"ln1-42-1-0000000000001"},"webhookEventId":"01J0000000000000000000000A","deliveryContext":{"isRedelivery":false},"timestamp":1750000000000,"mode":"active"}]}';
+my $signature = hmac_sha256_base64($events, 'secret') . '=';
+is($node->safe_psql('postgres', qq{
+SELECT line_notify.set_credential('shop', 'channel_secret', 'secret') \\g /dev/null
+INSERT INTO line_notify.outbox (phone, use_case, template_key, order_key, reference) SELECT '09012345678', 'reservation', 't', 'k', 'last' || i FROM generate_series(1, 2) i;
+INSERT INTO orders (phone) VALUES ('09012345678');
+UPDATE line_notify.messages SET send_after = now() + interval '1 hour' WHERE reference = 'last2';
+DELETE FROM line_notify.messages WHERE reference = 'last1';
+SELECT line_notify.receive_webhook('shop', '$events', '$signature');
+SELECT lastval() - max(id) FROM orders}), "1\n0", 'lastval() is of the application after an UPDATE, a DELETE, a webhook');
+is($node->safe_psql('postgres', q{
+SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE c.relnamespace = 'line_notify'::regnamespace AND a.attnum > 0 AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) ~ 'nextval')}),
+	'', 'no column of ours draws by nextval()');
+# and these go on after a crash
+$node->safe_psql('postgres', 'CREATE SEQUENCE numbers');
+my $number = q{SELECT line_notify._next_number('numbers')};
+my $numbers = $node->safe_psql('postgres', join(';', ($number) x 50));
+my @numbers = split /\n/, $numbers;
+is("@numbers", join(' ', 1 .. 50), 'one after the other');
+my $next = $node->safe_psql('postgres', q{SELECT nextval('numbers')});
+is($next, $numbers[49] + 1, 'nextval() goes on with them');
+$node->stop('immediate');
+$node->start;
+cmp_ok($node->safe_psql('postgres', $number), '>', $next, 'above them after a crash');
 
 # a number of the node above
 $node->append_conf('postgresql.conf', 'line_notify.node_number = 5');
