@@ -129,8 +129,8 @@ BEGIN
 		WHEN NEW.aggregation_unit IS DISTINCT FROM OLD.aggregation_unit AND NEW.aggregation_unit <> '' THEN 'aggregation_unit'
 		WHEN nullif(NEW.policy, 'null') IS DISTINCT FROM OLD.policy THEN 'policy'
 		WHEN NEW.traceparent IS DISTINCT FROM OLD.traceparent
-			-- what a tracer that is off said was not kept
-			AND NOT (OLD.traceparent IS NULL AND NEW.traceparent ~ '^$|-(0{32}|0{16})-') THEN 'traceparent'
+			-- what is none, or malformed, was not kept
+			AND (OLD.traceparent IS NOT NULL OR NEW.traceparent ~ '^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-|$)') THEN 'traceparent'
 		-- content is not read back, so an object has what it was made with.  What
 		-- the tables have forgotten (erased, past payload_retention) passes.
 		WHEN NEW.body <> 'null' AND (NEW.body <> held.body OR held.body IS NULL AND waits) THEN 'body'

@@ -78,7 +78,6 @@
 #include "utils/timestamp.h"
 
 #include "base/crypto.h"
-#include "base/traceparent.h"
 #include "become.h"
 #include "compat.h"
 #include "content/format_funcs.h"
@@ -297,12 +296,6 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 						fault = wrong;
 					text = NULL;
 				}
-
-				/* a message is worth more than its trace */
-				if (i == FIELD_traceparent &&
-					ln_traceparent_read(text, strlen(text)) ==
-					LN_TRACEPARENT_MALFORMED)
-					text = NULL;
 			}
 			if (text != NULL)
 			{

@@ -866,29 +866,32 @@ check_key(Row *row, OutboxColumn c)
 
 /*
  * A trace that is none is left out: a tracer that is switched off must not
- * keep a message from being sent.
+ * keep a message from being sent.  Nor must one that is malformed: it came in
+ * a header of whoever called the application, and the order is worth more.
+ * The W3C says the same: begin another trace.  Said once in a session.
  */
 static void
 check_trace(Row *row)
 {
+	static bool told;
 	text	   *t;
+	LnTraceparent is;
 
 	if (IS_NULL(row, COL_traceparent))
 		return;
 	t = DatumGetTextPP(VALUE(row, COL_traceparent));
-	switch (ln_traceparent_read(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t)))
-	{
-		case LN_TRACEPARENT_VALID:
-			break;
-		case LN_TRACEPARENT_NONE:
-			set_null(row, COL_traceparent);
-			break;
-		case LN_TRACEPARENT_MALFORMED:
-			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-							"invalid traceparent",
-							"It is version, trace id, parent id and flags in lower-case hexadecimal digits: 00-<32>-<16>-<2>.",
-							"Give the header as the tracer makes it, or NULL for none.");
-	}
+	is = ln_traceparent_read(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
+	if (is == LN_TRACEPARENT_VALID)
+		return;
+	set_null(row, COL_traceparent);
+	if (is == LN_TRACEPARENT_NONE || told)
+		return;
+	told = true;
+	ereport(NOTICE,
+			(errmsg("a malformed traceparent was left out"),
+			 errdetail("It is version, trace id, parent id and flags in lower-case hexadecimal digits: 00-<32>-<16>-<2>."),
+			 errhint("Give the header as the tracer makes it, or NULL for none."),
+			 errhidestmt(true), errhidecontext(true)));
 }
 
 /*

@@ -82,6 +82,37 @@ COPY line_notify.messages (phone, use_case, template_key, reference) FROM stdin;
 SELECT state, reference FROM line_notify.messages WHERE reference = 'copied' ORDER BY id;
 INSERT INTO line_notify.messages (phone, use_case, template_key) VALUES ('090-1234-5678', 'reservation', 't') ON CONFLICT DO NOTHING RETURNING state;
 INSERT INTO line_notify.messages (phone, use_case, template_key) VALUES ('090-1234-5678', 'reservation', 't') ON CONFLICT (id) DO NOTHING;
+-- MERGE: into a view with triggers from 17 on; the same to be read here, whatever the server
+BEGIN;
+DO $$
+DECLARE
+	merge CONSTANT text := 'MERGE INTO line_notify.messages m USING (VALUES (''merged''), (''merged, too'')) v(key) ON m.dedup_key = v.key
+		WHEN MATCHED AND m.priority = 3 THEN DELETE WHEN MATCHED THEN UPDATE SET priority = 3
+		WHEN NOT MATCHED THEN INSERT (phone, use_case, template_key, dedup_key) VALUES (''090-1234-5678'', ''reservation'', ''t'', v.key)';
+	got text;
+	did text[];
+BEGIN
+	IF current_setting('server_version_num')::int < 170000 THEN
+		BEGIN
+			EXECUTE merge;
+		EXCEPTION WHEN feature_not_supported OR wrong_object_type THEN
+			RETURN;
+		END;
+		RAISE 'MERGE was not refused';
+	END IF;
+	FOR i IN 1 .. 3 LOOP
+		FOR got IN EXECUTE merge || ' RETURNING concat_ws('' '', merge_action(), m.dedup_key, m.id IS NOT NULL, m.phone IS NULL, m.state, m.priority)' LOOP
+			did := did || got;
+		END LOOP;
+	END LOOP;
+	IF did IS DISTINCT FROM '{INSERT merged t t queued 0,"INSERT merged, too t t queued 0",UPDATE merged t t queued 3,"UPDATE merged, too t t queued 3",DELETE merged t t queued 3,"DELETE merged, too t t queued 3"}'
+	   OR (SELECT count(*) FROM line_notify.messages WHERE dedup_key ~ '^merged' AND state = 'cancelled') <> 2 THEN
+		RAISE 'MERGE did %', did;
+	END IF;
+	-- another's message is not there to be matched, nor to be changed
+	EXECUTE 'MERGE INTO line_notify.messages m USING (VALUES (1)) v(i) ON m.channel = ''other'' WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN DO NOTHING';
+END $$;
+ROLLBACK;
 
 -- read after write
 SELECT id, reference, state, phone, recipient, body FROM line_notify.messages WHERE reference = 'order 1';
