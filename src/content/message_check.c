@@ -58,6 +58,7 @@ static void check_template_key(LnChecker *c, const LnPathSegment *up,
 							   const char *key, size_t len);
 static void check_units(LnChecker *c, const LnPathSegment *seg,
 						uint32_t units);
+static const char *encoded_twice(const LnJsonNode *root);
 static void check_unit_name(LnChecker *c, const LnPathSegment *seg,
 							const char *unit, size_t len);
 
@@ -75,7 +76,7 @@ ln_message_check_request(LnCheck *check, LnMessageKind kind,
 	if (root->type != LN_JSON_OBJECT)
 	{
 		ln_check_report(&c, NULL, LN_RULE_PAYLOAD_TYPE,
-						"the payload must be a JSON object");
+						"the payload must be a JSON object%s", encoded_twice(root));
 		return;
 	}
 
@@ -148,6 +149,14 @@ ln_message_check_request(LnCheck *check, LnMessageKind kind,
 	}
 }
 
+/* What several drivers do to a text: they encode it as JSON. */
+static const char *
+encoded_twice(const LnJsonNode *root)
+{
+	return root->type == LN_JSON_STRING ?
+		", and is a string: perhaps it was encoded twice" : "";
+}
+
 void
 ln_message_check_template(LnCheck *check, const char *key, size_t keylen,
 						  const LnJsonTree *body)
@@ -161,7 +170,7 @@ ln_message_check_template(LnCheck *check, const char *key, size_t keylen,
 
 		if (body->nodes[0].type != LN_JSON_OBJECT)
 			ln_check_report(&c, &seg, LN_RULE_PAYLOAD_TYPE,
-							"the body must be a JSON object");
+							"the body must be a JSON object%s", encoded_twice(&body->nodes[0]));
 		else
 		{
 			check_size(&c, &seg);
@@ -179,7 +188,7 @@ ln_message_check_messages(LnCheck *check, const LnJsonTree *messages)
 	if (messages->nodes[0].type != LN_JSON_ARRAY)
 	{
 		ln_check_report(&c, &seg, LN_RULE_PAYLOAD_TYPE,
-						"the messages must be a JSON array");
+						"the messages must be a JSON array%s", encoded_twice(&messages->nodes[0]));
 		return;
 	}
 	check_size(&c, &seg);

@@ -82,5 +82,17 @@ end
 Message.connection.execute('NOTIFY outcomes')
 check('job', fallback[ids[0]] == 'expired' && Message.connection.raw_connection.wait_for_notify(10) == 'outcomes', fallback)
 
+# what is written down of the schema after each migration
+require 'open3'
+schema = StringIO.new
+ActiveRecord::SchemaDumper.dump(ActiveRecord::Base.connection, schema)
+check('job', schema.string.include?('enable_extension "line_notify"'), schema.string)
+migration('schema.rb', schema.string)
+_, words, status = Open3.capture3('pg_dump', '-s', '-U', 'app', 'postgres')
+line('migration', !status.success? && words.include?('permission denied') ? 'pg_dump is refused' : 'FAIL', 'structure.sql')
+sql, words, status = Open3.capture3('pg_dump', '-s', '-U', 'app', '--exclude-schema=line_notify', 'postgres')
+check('job', status.success? && sql.include?('CREATE EXTENSION IF NOT EXISTS line_notify'), words)
+migration("structure_dump_flags = ['--exclude-schema=line_notify']", sql[/CREATE TABLE.*/m].gsub(/(GRANT|FUNCTION|Name: ).*/, ''))
+
 message.destroy!
 check('cancel', Message.find(message.id).state == 'cancelled')

@@ -71,6 +71,12 @@ try {
     typo((string) $e, $e->getMessage(), '–');
 }
 
+// what a migration that is made from the entities would do
+$update = fn () => (new Doctrine\ORM\Tools\SchemaTool($orm))->getUpdateSchemaSql([$orm->getClassMetadata('Order')]);
+migration('doctrine:migrations:diff', $update);
+$db->getConfiguration()->setSchemaAssetsFilter(fn ($name) => !str_starts_with(is_string($name) ? $name : $name->getName(), 'line_notify.'));
+migration('schema_filter: ~^(?!line_notify\.)~', $update);
+
 $db->update('line_notify.messages', ['priority' => 5], ['id' => $message['id']]);
 $db->delete('line_notify.messages', ['id' => $message['id']]);
 check('cancel', $db->fetchOne('SELECT state FROM line_notify.messages WHERE id = ?', [$message['id']]) === 'cancelled');

@@ -13,6 +13,12 @@ if [ "$1" = Hibernate ]; then
     CLIENT_VERSION=$(dpkg-query -W -f '${Version}' libhibernate3-java | sed 's/-.*//; s/\.Final//')
     export CLIENT_VERSION
 fi
+if [ "$1" = SpringJdbc ]; then
+    for j in spring3-jdbc spring3-core spring3-beans spring3-transaction commons-logging; do
+        [ -e $jars/$j.jar ] || { echo "no $j.jar" >&2; exit 77; }
+        path=$path:$jars/$j.jar
+    done
+fi
 [ "$1" != Jpa ] || [ -e $jars/eclipselink.jar ] || { echo "no EclipseLink" >&2; exit 77; }
 cd "$(dirname "$0")/java" || exit 1
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT

@@ -83,6 +83,24 @@ def merge():
 
 line("upsert", "refused before PostgreSQL 17" if merge() == (conn.server_version >= 170000) else "FAIL", "MERGE")
 
+# FOR UPDATE locks nothing: another session changes the message
+with conn, psycopg2.connect("") as other:
+    cur.execute("SELECT id FROM line_notify.messages WHERE id = %s FOR UPDATE", [message_id])
+    with other.cursor() as c:
+        c.execute("SET lock_timeout = '10s'")
+        c.execute("UPDATE line_notify.messages SET priority = 3 WHERE id = %s", [message_id])
+        line("job", "ok" if c.rowcount == 1 else "FAIL", "FOR UPDATE")
+# and a change wants READ COMMITTED
+codes = []
+for sql in ("UPDATE line_notify.messages SET priority = 4 WHERE id = %s", "DELETE FROM line_notify.messages WHERE id = %s"):
+    try:
+        with conn:
+            cur.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+            cur.execute(sql, [message_id])
+    except psycopg2.Error as e:
+        codes.append(e.pgcode)
+line("job", "ok" if codes == ["25001", "25001"] else "FAIL", codes)
+
 with conn:
     cur.execute("UPDATE line_notify.messages SET priority = 5 WHERE id = %s", [message_id])
     cur.execute("DELETE FROM line_notify.messages WHERE id = %s", [message_id])

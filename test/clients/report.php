@@ -33,3 +33,15 @@ function upsert($call, $try)
     }
     line('upsert', $result, $call);
 }
+
+// what comes of a tool that makes migrations from what it finds, in SQL
+function migration($tool, $try)
+{
+    try {
+        $sql = implode(";\n", $try());
+        $result = preg_match('/DROP.*line_notify/', $sql) ? 'wants to drop it' : (str_contains($sql, 'line_notify') ? 'wants to change it' : 'leaves it alone');
+    } catch (Exception $e) {
+        $result = preg_match('/Unknown database type (\w+)/', $e->getMessage(), $found) ? "fails: unknown type $found[1]" : get_class($e);
+    }
+    line('migration', $result, $tool);
+}

@@ -40,3 +40,9 @@ def upsert(call, attempt):
             result = code or result
             e = e.__cause__ or e.__context__
     line("upsert", result, call)
+
+
+def migration(tool, wants):
+    """What does a tool want that makes migrations from what it finds?  As texts."""
+    ours = [x for x in wants if "line_notify" in x]
+    line("migration", "leaves it alone" if not ours else "wants to drop it" if any("remove" in x or "drop" in x.lower() for x in ours) else "wants to change it", tool)

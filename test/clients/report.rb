@@ -25,3 +25,8 @@ rescue StandardError => e
   pg = e.is_a?(PG::Error) ? e : e.cause || e.respond_to?(:wrapped_exception) && e.wrapped_exception
   line('upsert', pg.is_a?(PG::Error) ? pg.result.error_field(PG::PG_DIAG_SQLSTATE) : e.class, call)
 end
+
+# what a tool wants that writes down the schema it finds
+def migration(tool, text)
+  line('migration', text =~ /line_notify\.|create_table "(outbox|history)/ ? 'writes it down' : 'leaves it alone', tool)
+end

@@ -24,12 +24,16 @@ psycopg|psycopg 3|python3 psycopg3_client.py
 sqlalchemy|SQLAlchemy|python3 sqlalchemy_client.py
 django|Django|python3 django_client.py
 peewee|Peewee|python3 peewee_client.py
+asyncpg|asyncpg|python3 asyncpg_client.py
+pony|Pony|python3 pony_client.py
+dbi|Perl DBI|perl dbi.pl
 activerecord|ActiveRecord|ruby activerecord.rb
 sequel|Sequel|ruby sequel.rb
 pdo|PHP PDO|php pdo.php
 doctrine|Doctrine DBAL|php doctrine.php
 eloquent|Eloquent (Laravel)|php eloquent.php
 jdbc|JDBC|java.sh Jdbc
+spring-jdbc|Spring JDBC|java.sh SpringJdbc
 jpa|JPA (EclipseLink)|java.sh Jpa
 hibernate|Hibernate|java.sh Hibernate
 pq|Go lib/pq|go.sh pq
@@ -41,6 +45,9 @@ sequelize|Sequelize|node.sh sequelize_client.js
 typeorm|TypeORM|node.sh typeorm_client.js
 drizzle|Drizzle|node.sh drizzle_client.js
 prisma|Prisma|node.sh prisma_client.js
+postgres-js|postgres.js|node.sh postgresjs_client.js
+kysely|Kysely|node.sh kysely_client.js
+mikro-orm|MikroORM|node.sh mikroorm_client.js
 session-pool|psycopg2 by pgbouncer, session mode|pgbouncer.sh session python3 psycopg2_client.py
 transaction-pool|psycopg2 by pgbouncer, transaction mode|pgbouncer.sh transaction python3 psycopg2_client.py
 statement-pool|psycopg2 by pgbouncer, statement mode|pgbouncer.sh statement python3 statement_pool.py'
@@ -72,7 +79,7 @@ while IFS='|' read -r name title command; do
     PGUSER=app timeout "${CLIENT_SECONDS:-120}" $command >"$out/$name" 2>"$out/$name.err" </dev/null
     status=$?
     # a library that is not installed: no fault of ours
-    if [ $status -ne 0 ] && missing=$(grep -m1 -oE "No module named '[^']+'|cannot load such file -- [^ ]+|could not find driver|Class \"(Doctrine|Illuminate)[^\"]+\" not found" "$out/$name.err"); then
+    if [ $status -ne 0 ] && missing=$(grep -m1 -oE "No module named '[^']+'|Can't locate DB[^ ]+|cannot load such file -- [^ ]+|could not find driver|Class \"(Doctrine|Illuminate)[^\"]+\" not found" "$out/$name.err"); then
         echo "$missing" >>"$out/$name.err"
         status=77
     fi
@@ -98,7 +105,8 @@ while IFS='|' read -r name title command; do
     fi
     # each client once, not through each pooler
     case $command in *pgbouncer*) ;; *)
-        awk -F '\t' -v t="$title" '$1 == "upsert" { printf "| %s | `%s` | %s |\n", t, $3, $2 }' "$out/$name" >>"$out/table.upsert" ;;
+        awk -F '\t' -v t="$title" '$1 == "upsert" { printf "| %s | `%s` | %s |\n", t, $3, $2 }' "$out/$name" >>"$out/table.upsert"
+        awk -F '\t' -v t="$title" '$1 == "migration" { printf "| %s | `%s` | %s |\n", t, $3, $2 }' "$out/$name" >>"$out/table.migration" ;;
     esac
     if [ $status -eq 0 ] && [ ${#bad[@]} -eq 0 ]; then
         echo "ok $n - $name"
@@ -119,6 +127,7 @@ touch "$out/whole"
 [ ! -e "$out/table.clients" ] || { head_of "${checks[@]}"; cat "$out/table.clients"; } >>"$out/whole"
 [ ! -e "$out/table.bots" ] || { echo; head_of "${bot_checks[@]}"; cat "$out/table.bots"; } >>"$out/whole"
 [ ! -s "$out/table.upsert" ] || { printf '\n| | to insert or update | what comes of it |\n|---|---|---|\n'; cat "$out/table.upsert"; } >>"$out/whole"
+[ ! -s "$out/table.migration" ] || { printf '\n| | makes migrations from what it finds | what it does with `line_notify` |\n|---|---|---|\n'; cat "$out/table.migration"; } >>"$out/whole"
 sed 's/^/# /' "$out/whole"
 [ -z "${TABLE:-}" ] || cp "$out/whole" "$TABLE"
 if [ -e "$out/typos" ]; then

@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session, declarative_base
 
-from report import NUMBER, check, error, line, typo, upsert
+from report import NUMBER, check, error, line, migration, typo, upsert
 
 line("version", "ok", sa.__version__)
 
@@ -22,7 +22,7 @@ class Message(Base):
     phone = sa.Column(sa.Text)
     use_case = sa.Column(sa.Text)
     template_key = sa.Column(sa.Text)
-    body = sa.Column(JSONB(none_as_null=True))
+    body = sa.Column(JSONB)
     reference = sa.Column(sa.Text)
     dedup_key = sa.Column(sa.Text)
     batch = sa.Column(sa.Text)
@@ -117,6 +117,31 @@ upsert("insert().on_conflict_do_nothing()",
 upsert("insert().on_conflict_do_update()",
        lambda: execute(pg_insert(Message.__table__).values(row).on_conflict_do_update(index_elements=["dedup_key"], set_={"priority": 4})))
 upsert("Session.merge()", merge)
+
+
+# what a migration that is made from the models would do
+def revision(**options):
+    with engine.connect() as c:
+        found = compare_metadata(MigrationContext.configure(c, opts=options), Order.metadata)
+    return [str(x) for x in found]
+
+
+def not_ours(name, type_, parents):
+    return not (type_ == "schema" and name == "line_notify")
+
+
+try:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+except ImportError:
+    pass
+else:
+    models = sa.MetaData()
+    Order.__table__.to_metadata(models)
+    Order.metadata = models
+    migration("alembic revision --autogenerate", revision())
+    migration("include_schemas=True", revision(include_schemas=True))
+    migration("include_schemas=True, include_name=…", revision(include_schemas=True, include_name=not_ours))
 
 with Session(engine) as session, session.begin():
     session.delete(session.get(Message, message_id))

@@ -26,7 +26,8 @@ def webhook(request):
                            ["shop", request.body, request.headers.get("x-line-signature", "")])
     except DatabaseError as e:
         # 28000: not from LINE.  Anything else: LINE shall deliver it again.
-        return HttpResponse(status=401 if getattr(e.__cause__, "pgcode", None) == "28000" else 503)
+        state = getattr(e.__cause__, "sqlstate", None) or getattr(e.__cause__, "pgcode", None)      # psycopg 3, or 2
+        return HttpResponse(status=401 if state == "28000" else 503)
     events = json.loads(request.body)["events"]
     return HttpResponse(",".join(e["message"]["text"] for e in events if e["type"] == "message"))     # your bot
 

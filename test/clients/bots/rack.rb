@@ -2,6 +2,7 @@
 require 'json'
 require 'pg'
 require 'rack'
+require 'rackup' if Rack.release >= '3'
 
 bot = lambda do |env|
   request = Rack::Request.new(env)
@@ -22,4 +23,4 @@ bot = lambda do |env|
   [200, { 'Content-Type' => 'text/plain; charset=utf-8' }, messages.map { |event| event['message']['text'] }]     # your bot
 end
 
-Rack::Handler::WEBrick.run(bot, Host: '127.0.0.1', Port: ENV['BOT_PORT'].to_i, AccessLog: [], Logger: WEBrick::Log.new($stderr, 1))
+(Rack.release >= '3' ? Rackup : Rack)::Handler::WEBrick.run(bot, Host: '127.0.0.1', Port: ENV['BOT_PORT'].to_i, AccessLog: [], Logger: WEBrick::Log.new($stderr, 1))

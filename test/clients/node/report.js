@@ -29,4 +29,6 @@ async function upsert(call, attempt) {
   }
   line('upsert', result, call);
 }
-module.exports = { line, check, error, typo, upsert };
+// what a tool wants that makes migrations from what it finds, in SQL
+const migration = (tool, sql) => line('migration', /drop[^;]*line_notify/i.test(sql) ? 'wants to drop it' : /line_notify/i.test(sql) ? 'wants to change it' : 'leaves it alone', tool);
+module.exports = { line, check, error, typo, upsert, migration };

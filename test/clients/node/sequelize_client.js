@@ -1,6 +1,6 @@
 // Sequelize
 const { Sequelize, DataTypes } = require('sequelize');
-const { line, check, error, typo, upsert } = require('./report');
+const { line, check, error, typo, upsert, migration } = require('./report');
 
 async function main() {
   line('version', 'ok', require('sequelize/package.json').version);
@@ -59,6 +59,11 @@ async function main() {
   await upsert('bulkCreate({ updateOnDuplicate })', () =>
     Message.bulkCreate([key], { updateOnDuplicate: ['priority'], conflictAttributes: ['dedup_key'] }));
   await upsert('upsert()', () => Message.upsert(key, { conflictFields: ['dedup_key'] }));
+
+  // what a migration that is made from the models would do
+  const sync = [];
+  await Message.sync({ logging: (text) => sync.push(text) });
+  migration('sync()', sync.filter((text) => !/CREATE TABLE IF NOT EXISTS|SELECT/.test(text)).join(';'));
 
   await got.destroy();
   check('cancel', (await Message.findByPk(message.id)).state === 'cancelled');

@@ -1,7 +1,7 @@
 // TypeORM
 require('reflect-metadata');
 const { DataSource, EntitySchema } = require('typeorm');
-const { line, check, error, typo, upsert } = require('./report');
+const { line, check, error, typo, upsert, migration } = require('./report');
 
 const text = { type: 'text', nullable: true };
 const Order = new EntitySchema({
@@ -68,6 +68,17 @@ async function main() {
   const key = row(`typeorm ${order.id}`);
   await upsert('insert().orIgnore()', () => messages.createQueryBuilder().insert().values(key).orIgnore().execute());
   await upsert("upsert(…, ['dedup_key'])", () => messages.upsert(key, ['dedup_key']));
+
+  // what a migration that is made from the entities would do
+  const wants = async (synchronize) => {
+    const entity = new EntitySchema({ ...Message.options, synchronize });
+    const other = await new DataSource({ ...db.options, entities: [Order, entity] }).initialize();
+    const { upQueries } = await other.driver.createSchemaBuilder().log();
+    await other.destroy();
+    return upQueries.map(({ query }) => query).join(';\n');
+  };
+  migration('migration:generate', await wants(true));
+  migration('synchronize: false', await wants(false));
 
   await messages.delete({ id: message.id });
   check('cancel', (await messages.findOneBy({ id: message.id })).state === 'cancelled');
