@@ -92,14 +92,20 @@ with conn, psycopg2.connect("") as other:
         line("job", "ok" if c.rowcount == 1 else "FAIL", "FOR UPDATE")
 # and a change wants READ COMMITTED
 codes = []
-for sql in ("UPDATE line_notify.messages SET priority = 4 WHERE id = %s", "DELETE FROM line_notify.messages WHERE id = %s"):
+for sql in ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; UPDATE line_notify.messages SET priority = 4 WHERE id = %s",
+            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; DELETE FROM line_notify.messages WHERE id = %s",
+            "DELETE FROM elsewhere.messages WHERE id = %s"):      # postgres_fdw: always REPEATABLE READ
     try:
         with conn:
-            cur.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
             cur.execute(sql, [message_id])
     except psycopg2.Error as e:
         codes.append(e.pgcode)
-line("job", "ok" if codes == ["25001", "25001"] else "FAIL", codes)
+line("job", "ok" if codes == ["25001"] * 3 else "FAIL", codes)
+# from another database: all columns come, NULL where there is no value
+with conn:
+    cur.execute("""INSERT INTO elsewhere.messages (phone, use_case, template_key, dedup_key)
+        VALUES ('090-1234-5678', 'parcel_delivery', 't', %s) RETURNING id, state""", [f"psycopg2 {order_id}"])
+    line("job", "ok" if cur.fetchone() == (message_id, "queued") else "FAIL", "postgres_fdw")
 
 with conn:
     cur.execute("UPDATE line_notify.messages SET priority = 5 WHERE id = %s", [message_id])

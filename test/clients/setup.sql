@@ -16,3 +16,14 @@ ALTER TABLE orders OWNER TO app;
 CREATE OR REPLACE FUNCTION expire(bigint) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$ SELECT line_notify._finish(ARRAY[$1], 'expired', 'for the test') $$;
 GRANT EXECUTE ON FUNCTION expire(bigint) TO app;
+-- another database of the company, by postgres_fdw
+\getenv host PGHOST
+\getenv port PGPORT
+CREATE EXTENSION IF NOT EXISTS postgres_fdw;
+CREATE SERVER IF NOT EXISTS shop FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host :'host', port :'port', dbname 'postgres');
+CREATE USER MAPPING IF NOT EXISTS FOR PUBLIC SERVER shop OPTIONS (user 'app', password_required 'false');
+CREATE SCHEMA IF NOT EXISTS elsewhere;
+DROP FOREIGN TABLE IF EXISTS elsewhere.messages;
+IMPORT FOREIGN SCHEMA line_notify LIMIT TO (messages) FROM SERVER shop INTO elsewhere;
+GRANT USAGE ON SCHEMA elsewhere TO app;
+GRANT ALL ON elsewhere.messages TO app;
