@@ -105,7 +105,7 @@ BEGIN
 			did := did || got;
 		END LOOP;
 	END LOOP;
-	IF did IS DISTINCT FROM '{INSERT merged t t queued 0,"INSERT merged, too t t queued 0",UPDATE merged t t queued 3,"UPDATE merged, too t t queued 3",DELETE merged t t queued 3,"DELETE merged, too t t queued 3"}'
+	IF ARRAY(SELECT x FROM unnest(did) x ORDER BY x COLLATE "C") <> '{DELETE merged t t queued 3,"DELETE merged, too t t queued 3",INSERT merged t t queued 0,"INSERT merged, too t t queued 0",UPDATE merged t t queued 3,"UPDATE merged, too t t queued 3"}'
 	   OR (SELECT count(*) FROM line_notify.messages WHERE dedup_key ~ '^merged' AND state = 'cancelled') <> 2 THEN
 		RAISE 'MERGE did %', did;
 	END IF;
