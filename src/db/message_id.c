@@ -24,6 +24,10 @@
  * used up, each table is asked whether it has a larger id than was ever
  * drawn: a few probes of indexes for LOG_AHEAD ids.
  *
+ * Between drawing an id and writing its row, a session is seen by nobody: for
+ * one reset there is a gap above the highest id, and for a second one meanwhile
+ * the caller keeps the highest that was drawn in shared memory.
+ *
  * The attributes of the sequence (step, ends, cycle) mean nothing here.
  *
  * Other rows of ours that an application's statement makes, the record of a
@@ -60,7 +64,6 @@
 #include "db/message_id.h"
 #include "guc.h"
 
-PG_FUNCTION_INFO_V1(line_notify_next_message_id);
 PG_FUNCTION_INFO_V1(line_notify_next_number);
 
 /* Values a WAL record is good for; so many are lost in a crash. */
@@ -104,7 +107,8 @@ static void unlock_page(SequencePage *page);
 static int64 last_count(const SequencePage *page);
 static void write_page(SequencePage *page, int64 count, bool ours,
 					   int64 ahead);
-static void extend(Relation rel);
+static void note_drawn(pg_atomic_uint64 *highest, int64 count);
+static void extend(Relation rel, pg_atomic_uint64 *highest);
 static bool id_above(Range range);
 static int64 highest_id(Range range);
 static int64 look_by_index(Oid relid, Range range, bool highest, bool wait);
@@ -115,7 +119,7 @@ static Oid	our_table(const char *name);
 static int64 node_base(void);
 
 int64
-ln_message_id_next(Oid sequence)
+ln_message_id_next(Oid sequence, pg_atomic_uint64 *highest)
 {
 	Relation	rel = relation_open(sequence, RowExclusiveLock);
 	SequencePage page;
@@ -134,6 +138,7 @@ ln_message_id_next(Oid sequence)
 		{
 			count++;
 			write_page(&page, count, true, ahead - 1);
+			note_drawn(highest, count);
 			unlock_page(&page);
 			break;
 		}
@@ -145,7 +150,7 @@ ln_message_id_next(Oid sequence)
 					 errdetail("The last value of sequence line_notify.message_id_seq is " INT64_FORMAT ".",
 							   count),
 					 errhint("If somebody set it so high, set it to 1: ids go on above those in use.")));
-		extend(rel);
+		extend(rel, highest);
 	}
 
 	/* the lock lasts as long as the transaction, as that of nextval() */
@@ -186,12 +191,6 @@ ln_message_id_given(Oid sequence, int64 id, bool fresh)
 	}
 	unlock_page(&page);
 	relation_close(rel, NoLock);
-}
-
-Datum
-line_notify_next_message_id(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(ln_message_id_next(our_table("message_id_seq")));
 }
 
 /* nextval() of a sequence of ours, of which lastval() does not hear */
@@ -297,13 +296,27 @@ write_page(SequencePage *page, int64 count, bool ours, int64 ahead)
 	END_CRIT_SECTION();
 }
 
+/* The highest that was drawn; that of another database does no harm. */
+static void
+note_drawn(pg_atomic_uint64 *highest, int64 count)
+{
+	uint64		known;
+
+	if (highest == NULL)
+		return;
+	known = pg_atomic_read_u64(highest);
+	while (known < (uint64) count &&
+		   !pg_atomic_compare_exchange_u64(highest, &known, (uint64) count))
+		;
+}
+
 /*
  * Make values available: look what is in the tables, and log ahead.  One
  * session at a time; the page itself is not locked while we look, so it is
  * compared afterwards.
  */
 static void
-extend(Relation rel)
+extend(Relation rel, pg_atomic_uint64 *highest)
 {
 	LockPage(rel, 0, ExclusiveLock);
 	for (;;)
@@ -336,6 +349,12 @@ extend(Relation rel)
 			floor = Max(last, highest_id(range) - range.base);
 			if (!ours && floor > 0)
 				floor = Min(floor + UNSEEN, LAST_COUNT);
+
+			/* reset twice while somebody has an id and no row yet */
+			if (!ours && highest != NULL)
+				floor = Max(floor,
+							Min((int64) pg_atomic_read_u64(highest),
+								LAST_COUNT));
 			if (floor > last)
 				ereport(LOG,
 						(errmsg("ids of messages go on above " INT64_FORMAT ", not above " INT64_FORMAT,

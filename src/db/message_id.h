@@ -8,6 +8,8 @@
 #ifndef LN_MESSAGE_ID_H
 #define LN_MESSAGE_ID_H
 
+#include "port/atomics.h"
+
 /*
  * An id is the number of the node (line_notify.node_number), and below it a
  * count.  53 bits together: JavaScript and everything else that keeps numbers
@@ -18,9 +20,10 @@
 /*
  * A new id.  None of our tables has it, or has had it as far as they still
  * know.  Not transactional, as with every sequence; raises 2200H after the
- * last.  lastval() does not hear of it.
+ * last.  lastval() does not hear of it.  "highest" is the highest count that
+ * any session has drawn, or NULL where no memory is shared.
  */
-extern int64 ln_message_id_next(Oid sequence);
+extern int64 ln_message_id_next(Oid sequence, pg_atomic_uint64 *highest);
 
 /*
  * A row comes with an id that was not drawn: those to come go on above it.

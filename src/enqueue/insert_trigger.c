@@ -63,6 +63,7 @@
 
 PG_FUNCTION_INFO_V1(line_notify_outbox_insert);
 PG_FUNCTION_INFO_V1(line_notify_is_waiting_row);
+PG_FUNCTION_INFO_V1(line_notify_next_message_id);
 PG_FUNCTION_INFO_V1(line_notify_configuration_changed);
 PG_FUNCTION_INFO_V1(line_notify_duplicate_of);
 
@@ -158,6 +159,7 @@ typedef struct LnRowOrigin
 
 static LnRowOrigin origin;
 
+static int64 next_id(Oid sequence);
 static void load_cache(void);
 static void cache_callback(Datum arg, Oid relid);
 static void set_value(Row *row, OutboxColumn c, Datum value);
@@ -283,7 +285,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 			return PointerGetDatum(tuple);
 		}
 		set_value(&row, COL_id,
-				  Int64GetDatum(ln_message_id_next(places->id_sequence)));
+				  Int64GetDatum(next_id(places->id_sequence)));
 		return PointerGetDatum(heap_modify_tuple(tuple, row.desc, row.values,
 												 row.nulls, row.replace));
 	}
@@ -425,7 +427,7 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 
 	if (IS_NULL(&row, COL_id))
 		set_value(&row, COL_id,
-				  Int64GetDatum(ln_message_id_next(places->id_sequence)));
+				  Int64GetDatum(next_id(places->id_sequence)));
 
 	/* last, when it is certain that the row will be queued */
 	if (!IS_NULL(&row, COL_dedup_key) && fault == NULL &&
@@ -446,6 +448,20 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	tuple =
 		heap_modify_tuple(tuple, row.desc, row.values, row.nulls, row.replace);
 	return PointerGetDatum(tuple);
+}
+
+static int64
+next_id(Oid sequence)
+{
+	return ln_message_id_next(sequence,
+							  ln_shared != NULL ? &ln_shared->highest_id : NULL);
+}
+
+Datum
+line_notify_next_message_id(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(next_id(get_relname_relid("message_id_seq",
+											  get_namespace_oid("line_notify", false))));
 }
 
 /* Labels of message_state that a row of the outbox may have. */

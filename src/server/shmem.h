@@ -193,6 +193,8 @@ typedef struct LnShared
 								 * buckets in it */
 	ConditionVariable endings[LN_ENDINGS];	/* a message has ended */
 	ConditionVariable drained;	/* some drained_until has changed */
+	pg_atomic_uint64 highest_id;	/* of messages, without the node's number;
+									 * by whoever draws one */
 	LnStats		stats[LN_STATS];
 	LnSlot		slots[FLEXIBLE_ARRAY_MEMBER];
 } LnShared;

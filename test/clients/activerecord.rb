@@ -85,7 +85,7 @@ check('job', fallback[ids[0]] == 'expired' && Message.connection.raw_connection.
 # what is written down of the schema after each migration
 require 'open3'
 schema = StringIO.new
-ActiveRecord::SchemaDumper.dump(ActiveRecord::Base.connection, schema)
+ActiveRecord::SchemaDumper.dump(ActiveRecord.version >= Gem::Version.new('7.2') ? ActiveRecord::Base.connection_pool : ActiveRecord::Base.connection, schema)
 check('job', schema.string.include?('enable_extension "line_notify"'), schema.string)
 migration('schema.rb', schema.string)
 _, words, status = Open3.capture3('pg_dump', '-s', '-U', 'app', 'postgres')

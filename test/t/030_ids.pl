@@ -135,6 +135,20 @@ for my $n (1 .. 3)
 }
 is($node->safe_psql('postgres', $twice), 0, 'no id twice after crashes');
 
+# reset twice, while somebody has an id and has not written its row
+is($node->safe_psql('postgres', q{
+CREATE FUNCTION meanwhile() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF NEW.reference = 'outer' THEN
+		PERFORM setval('line_notify.message_id_seq', 1);
+		INSERT INTO line_notify.outbox (phone, use_case, template_key, reference) VALUES ('09012345678', 'reservation', 't', 'inner');
+	END IF;
+	RETURN NEW; END $$;
+CREATE TRIGGER zz_meanwhile BEFORE INSERT ON line_notify.outbox FOR EACH ROW EXECUTE FUNCTION meanwhile();
+SELECT setval('line_notify.message_id_seq', 1) \g /dev/null
+INSERT INTO line_notify.outbox (phone, use_case, template_key, reference) VALUES ('09012345678', 'reservation', 't', 'outer');
+DROP TRIGGER zz_meanwhile ON line_notify.outbox;
+SELECT count(DISTINCT id) FROM line_notify.notifications WHERE reference IN ('inner', 'outer')}), 2, 'two resets between an id and its row');
+
 # two hundred sessions, and somebody who resets sequences all the time
 my $before = $node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.outbox');
 my $script = $node->basedir . '/insert.sql';
