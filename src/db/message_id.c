@@ -76,6 +76,12 @@ PG_FUNCTION_INFO_V1(line_notify_next_number);
  */
 #define UNSEEN			10000
 
+/*
+ * What was drawn so far above where ids go on is in nobody's way: it is of
+ * another database, or of a sequence that was set too high and reset.
+ */
+#define FAR				(100 * UNSEEN)
+
 #define LAST_COUNT		((INT64CONST(1) << LN_MESSAGE_ID_COUNT_BITS) - 1)
 
 /* log_cnt of ours, and what it says */
@@ -296,7 +302,7 @@ write_page(SequencePage *page, int64 count, bool ours, int64 ahead)
 	END_CRIT_SECTION();
 }
 
-/* The highest that was drawn; that of another database does no harm. */
+/* The highest that was drawn. */
 static void
 note_drawn(pg_atomic_uint64 *highest, int64 count)
 {
@@ -352,9 +358,12 @@ extend(Relation rel, pg_atomic_uint64 *highest)
 
 			/* reset twice while somebody has an id and no row yet */
 			if (!ours && highest != NULL)
-				floor = Max(floor,
-							Min((int64) pg_atomic_read_u64(highest),
-								LAST_COUNT));
+			{
+				int64		drawn = (int64) pg_atomic_read_u64(highest);
+
+				if (drawn > floor && drawn - floor < FAR)
+					floor = Min(drawn, LAST_COUNT);
+			}
 			if (floor > last)
 				ereport(LOG,
 						(errmsg("ids of messages go on above " INT64_FORMAT ", not above " INT64_FORMAT,

@@ -453,8 +453,11 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 static int64
 next_id(Oid sequence)
 {
-	return ln_message_id_next(sequence,
-							  ln_shared != NULL ? &ln_shared->highest_id : NULL);
+	pg_atomic_uint64 *highest = NULL;
+
+	if (ln_shared != NULL)
+		highest = &ln_shared->highest_id[MyDatabaseId % LN_HIGHEST];
+	return ln_message_id_next(sequence, highest);
 }
 
 Datum

@@ -742,7 +742,8 @@ init_shared(LWLockPadded *locks, int nslots)
 	ln_shared->lock = &locks[0].lock;
 	ln_shared->rate_lock = &locks[1].lock;
 	ln_shared->nslots = nslots;
-	pg_atomic_init_u64(&ln_shared->highest_id, 0);
+	for (int i = 0; i < LN_HIGHEST; i++)
+		pg_atomic_init_u64(&ln_shared->highest_id[i], 0);
 	ln_shared->launcher_procno = -1;
 	ln_shared->scan_databases = true;
 	for (int i = 0; i < LN_ENDINGS; i++)

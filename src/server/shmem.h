@@ -175,6 +175,13 @@ typedef enum LnPlace
 /* What is kept of the place: the name of the node, cut. */
 #define LN_PLACE_NODE	128
 
+/*
+ * The highest id of a message that was drawn, without the node's number: that of
+ * a database at its OID modulo this.  Two that share one see larger gaps when
+ * ids are reset.
+ */
+#define LN_HIGHEST			64
+
 typedef struct LnShared
 {
 	LWLock	   *lock;
@@ -193,8 +200,7 @@ typedef struct LnShared
 								 * buckets in it */
 	ConditionVariable endings[LN_ENDINGS];	/* a message has ended */
 	ConditionVariable drained;	/* some drained_until has changed */
-	pg_atomic_uint64 highest_id;	/* of messages, without the node's number;
-									 * by whoever draws one */
+	pg_atomic_uint64 highest_id[LN_HIGHEST];	/* by whoever draws one */
 	LnStats		stats[LN_STATS];
 	LnSlot		slots[FLEXIBLE_ARRAY_MEMBER];
 } LnShared;
