@@ -6,9 +6,11 @@
  *		judge PORT LOG SEED FAULTS
  *
  * Listens on 127.0.0.1 at PORT and the one after it, speaks HTTP/1.1 over as many
- * connections as come, one thread.  Each request to send is decided by (SEED,
- * door, id, attempt), so that a run can be repeated; how often which fault comes stands in the file FAULTS,
- * lines of "name per_10000", read again at SIGHUP.  Knows nothing of the product
+ * connections as come, one thread.  Each request to send is decided by SEED and
+ * how many came before, so that one which comes again may fare better; how often
+ * which fault comes stands in the file FAULTS, lines of "name per_10000", read
+ * again at SIGHUP.  Answers come after 1 to 512 ms, as many in each octave, or
+ * between "min_ms N" and "max_ms N" of that file.  Knows nothing of the product
  * but its delivery tag, "ln1-ID-ATTEMPT-...".
  *
  * LOG gets a line for each request of which at least the head came:
@@ -286,8 +288,7 @@ decide(Connection * c)
 {
 	int			n;
 
-	c->dice = seed ^ (uint64_t) c->id * 1000003 ^ (uint64_t) c->attempt << 48 ^
-		(uint64_t) c->door << 56;
+	c->dice = throw_dice(&seed);
 	n = throw_dice(&c->dice) % 10000;
 	c->fault = GOOD;
 	for (int i = 1; i < NFAULTS; i++)
