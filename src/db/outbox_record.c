@@ -52,22 +52,55 @@ ln_outbox_forget(void)
 	covered = PG_INT64_MIN;
 }
 
-/* Count messages that LINE accepted or may have accepted today. */
+/* for qsort over names of channels */
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+/*
+ * Count messages that LINE accepted or may have accepted today, for all
+ * channels at once, and in one order whoever does.
+ */
 static void
-count_sent(const char *channel, int n)
+count_sent(const LnRecord *recs, int n)
 {
 	static LnStatement st = {
 		.name = "count sent",
 		.sql =
 		"INSERT INTO line_notify.daily_sent AS d (channel, day, sent)"
-		" SELECT c.name, (clock_timestamp() AT TIME ZONE c.time_zone)::date, $2"
-		" FROM line_notify.channel c WHERE c.name = $1"
+		" SELECT c.name, (clock_timestamp() AT TIME ZONE c.time_zone)::date, r.n"
+		" FROM unnest($1, $2) AS r(channel, n)"
+		" JOIN line_notify.channel c ON c.name = r.channel"
+		" WHERE c.name = ANY ($1) ORDER BY c.name"
 		" ON CONFLICT (channel, day) DO UPDATE SET sent = d.sent + excluded.sent",
 		.nargs = 2,
-		.argtypes = {TEXTOID, INT4OID}
+		.argtypes = {TEXTARRAYOID, INT4ARRAYOID}
 	};
-	Datum		args[] = {CStringGetTextDatum(channel), Int32GetDatum(n)};
+	const char **channels = palloc(sizeof(char *) * n);
+	int		   *counts = palloc(sizeof(int) * n);
+	int			nsent = 0;
+	int			nchannels = 0;
+	Datum		args[2];
 
+	for (int i = 0; i < n; i++)
+		if (recs[i].attempted && ln_line_may_have_been_sent(recs[i].outcome))
+			channels[nsent++] = recs[i].channel;
+	if (nsent == 0)
+		return;
+	qsort(channels, nsent, sizeof(char *), compare_names);
+	for (int i = 0; i < nsent; i++)
+	{
+		if (i == 0 || strcmp(channels[i], channels[nchannels - 1]) != 0)
+		{
+			channels[nchannels] = channels[i];
+			counts[nchannels++] = 0;
+		}
+		counts[nchannels - 1]++;
+	}
+	args[0] = ln_sql_text_array(channels, nchannels);
+	args[1] = ln_sql_int4_array(counts, nchannels);
 	(void) ln_sql_run(&st, args, NULL, SPI_OK_INSERT);
 }
 
@@ -239,25 +272,7 @@ ln_outbox_record(const LnRecord *recs, int n)
 		held += hit;
 	}
 
-	/* what may have been accepted counts for the day, channel by channel */
-	for (int i = 0; i < n; i++)
-	{
-		int			count = 0;
-		bool		first = true;
-
-		for (int j = 0; j < n; j++)
-		{
-			if (strcmp(recs[j].channel, recs[i].channel) != 0)
-				continue;
-			first = first && j >= i;
-			if (!first)
-				break;
-			count += recs[j].attempted &&
-				ln_line_may_have_been_sent(recs[j].outcome);
-		}
-		if (first && count > 0)
-			count_sent(recs[i].channel, count);
-	}
+	count_sent(recs, n);
 	return held;
 }
 
@@ -299,8 +314,7 @@ ln_outbox_set_aside(const LnRecord *rec, int sqlstate)
 	(void) ln_sql_run(&st, args, nulls, SPI_OK_INSERT);
 
 	/* what may have been accepted counts for the day, as when it is recorded */
-	if (rec->attempted && ln_line_may_have_been_sent(rec->outcome))
-		count_sent(rec->channel, 1);
+	count_sent(rec, 1);
 }
 
 bool
