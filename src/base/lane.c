@@ -10,7 +10,7 @@
 void
 ln_lane_init(LnLane *lane)
 {
-	lane->maybe = lane->suspect = false;
+	lane->maybe = lane->more = lane->suspect = false;
 	lane->low = lane->head = LN_NOW;
 	lane->next_due = LN_NEVER;
 }
@@ -57,7 +57,7 @@ ln_lane_claimed(LnLane *lane, int locked, bool full, int64_t last_due,
 {
 	bool		look = locked > 0 || lane->suspect;
 
-	lane->maybe = full;
+	lane->maybe = lane->more = full;
 	lane->suspect = false;
 	lane->head = last_due;
 	lane->low = safe;

@@ -17,6 +17,7 @@
 typedef struct LnLane
 {
 	bool		maybe;			/* something may be due now */
+	bool		more;			/* something is: the last claim left it */
 	bool		suspect;		/* says the scan; if nothing can be claimed,
 								 * somebody has it locked */
 	int64_t		low;			/* nothing visible or to come is due before */

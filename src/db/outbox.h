@@ -122,6 +122,7 @@ typedef struct LnSenderRow
 /* a claimed message */
 typedef struct LnMessage
 {
+	int			ask;			/* which of the lanes that were asked for */
 	int64		id;
 	uint64		token;			/* lease token */
 	int			attempt;		/* the one about to be made, from 1 */
@@ -142,6 +143,15 @@ typedef struct LnMessage
 	bool		not_utf8;		/* some text of it has no UTF-8 form, and is
 								 * as in the database */
 } LnMessage;
+
+/* a lane to claim from */
+typedef struct LnLaneAsk
+{
+	const char *channel;
+	int			lane;
+	TimestampTz low;			/* nothing in it is due before */
+	int			limit;			/* so many of it at most */
+} LnLaneAsk;
 
 /* what became of a claimed message */
 typedef struct LnRecord
@@ -285,13 +295,13 @@ extern TimestampTz ln_outbox_next_expiry(int64 home, TimestampTz low);
 /*
  * Texts of a locked message are UTF-8, whatever the database is.
  *
- * Lock up to limit rows of a lane that are due between low and now and not in
- * flight, in order.  Nothing is written: decide, then ln_outbox_lease() or
- * ln_outbox_block().
+ * Lock rows of n lanes that are due by now and not in flight, lane after lane,
+ * each in order; at most limit of all.  Where that many are found, the last
+ * lane may have more, and those after it were not looked at.  Nothing is
+ * written: decide, then ln_outbox_lease() or ln_outbox_block().
  */
-extern int	ln_outbox_lock_due(const char *channel, int lane, int64 home,
-							   TimestampTz low, TimestampTz now, int limit,
-							   LnMessage **rows);
+extern int	ln_outbox_lock_due(const LnLaneAsk *asks, int n, int64 home,
+							   TimestampTz now, int limit, LnMessage **rows);
 
 /* Claim locked rows: writes their leases. */
 extern void ln_outbox_lease(const LnMessage *rows, int n, int64 home,

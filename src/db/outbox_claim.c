@@ -63,9 +63,8 @@ ln_outbox_scan_due(int64 home, TimestampTz after, LnLaneRow **rows)
 }
 
 int
-ln_outbox_lock_due(const char *channel, int lane, int64 home,
-				   TimestampTz low, TimestampTz now, int limit,
-				   LnMessage **rows)
+ln_outbox_lock_due(const LnLaneAsk *asks, int nasks, int64 home,
+				   TimestampTz now, int limit, LnMessage **rows)
 {
 	/*
 	 * The row lock is against cancel() and friends, which delete rows; it is
@@ -75,6 +74,8 @@ ln_outbox_lock_due(const char *channel, int lane, int64 home,
 	static LnStatement st = {
 		.name = "lock due",
 		.sql =
+		"SELECT a.n::integer, m.*"
+		" FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS a(channel, lane, low, most, n), LATERAL ("
 		"SELECT o.id, o.attempts + 1, o.maybe_sent, o.order_key IS NOT NULL,"
 		" CASE WHEN o.order_key IS NULL THEN false"
 		"  ELSE EXISTS (SELECT FROM line_notify.outbox p"
@@ -85,43 +86,60 @@ ln_outbox_lock_due(const char *channel, int lane, int64 home,
 		" coalesce(o.use_case::text, ''), o.policy,"
 		" hashtextextended(o.order_key COLLATE \"C\", 0), o.expires_at"
 		" FROM line_notify.outbox o"
-		" WHERE o.channel = $1 AND o.lane = $2 AND o.due_at >= $3 AND o.due_at <= $4"
-		" AND o.home = $5 AND o.state = 'queued' AND o.expires_at > $4"
+		" WHERE o.channel = a.channel AND o.lane = a.lane::smallint"
+		" AND o.due_at >= a.low AND o.due_at <= $5"
+		" AND o.home = $6 AND o.state = 'queued' AND (o.expires_at > $5) IS TRUE"
 		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
-		" ORDER BY o.due_at, o.id LIMIT $6 FOR UPDATE OF o SKIP LOCKED",
-		.nargs = 6,
-		.argtypes = {TEXTOID, INT2OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT4OID}
+		" ORDER BY o.due_at, o.id LIMIT a.most FOR UPDATE OF o SKIP LOCKED) m"
+		" LIMIT $7",
+		.nargs = 7,
+		.argtypes = {TEXTARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID, INT8OID, INT4OID}
 	};
-	Datum		args[] = {
-		CStringGetTextDatum(channel), Int16GetDatum(lane),
-		TimestampTzGetDatum(low), TimestampTzGetDatum(now),
-		Int64GetDatum(home), Int32GetDatum(limit)
-	};
+	const char **channels = palloc(sizeof(char *) * nasks);
+	int		   *lanes = palloc(sizeof(int) * nasks);
+	TimestampTz *lows = palloc(sizeof(TimestampTz) * nasks);
+	int		   *limits = palloc(sizeof(int) * nasks);
+	Datum		args[7];
 	int			n;
 	LnMessage  *list;
 
+	for (int i = 0; i < nasks; i++)
+	{
+		channels[i] = asks[i].channel;
+		lanes[i] = asks[i].lane;
+		lows[i] = asks[i].low;
+		limits[i] = asks[i].limit;
+	}
+	args[0] = ln_sql_text_array(channels, nasks);
+	args[1] = ln_sql_int4_array(lanes, nasks);
+	args[2] = ln_sql_timestamptz_array(lows, nasks);
+	args[3] = ln_sql_int4_array(limits, nasks);
+	args[4] = TimestampTzGetDatum(now);
+	args[5] = Int64GetDatum(home);
+	args[6] = Int32GetDatum(limit);
 	n = (int) ln_sql_run(&st, args, NULL, SPI_OK_SELECT);
 	list = palloc0(sizeof(LnMessage) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 	{
 		LnMessage  *m = &list[i];
 
-		m->id = ln_sql_int8(i, 1, 0);
-		m->attempt = ln_sql_int4(i, 2, 1);
-		m->maybe_sent = ln_sql_bool(i, 3);
-		m->ordered = ln_sql_bool(i, 4);
-		m->blocked = ln_sql_bool(i, 5);
-		m->due_at = ln_sql_int8(i, 6, 0);
-		m->recipient = ln_sql_text(i, 7);
-		m->template_key = ln_sql_utf8(i, 8, &m->not_utf8);
-		m->body = ln_sql_utf8(i, 9, &m->not_utf8);
-		m->messages = ln_sql_utf8(i, 10, &m->not_utf8);
-		m->notification_disabled = ln_sql_int4(i, 11, -1);
-		m->aggregation_unit = ln_sql_utf8(i, 12, &m->not_utf8);
-		m->use_case = ln_sql_text(i, 13);
-		m->policy = ln_sql_policy(i, 14);
-		m->order_hash = ln_sql_int8(i, 15, 0);
-		m->expires_at = ln_sql_int8(i, 16, DT_NOEND);
+		m->ask = ln_sql_int4(i, 1, 1) - 1;
+		m->id = ln_sql_int8(i, 2, 0);
+		m->attempt = ln_sql_int4(i, 3, 1);
+		m->maybe_sent = ln_sql_bool(i, 4);
+		m->ordered = ln_sql_bool(i, 5);
+		m->blocked = ln_sql_bool(i, 6);
+		m->due_at = ln_sql_int8(i, 7, 0);
+		m->recipient = ln_sql_text(i, 8);
+		m->template_key = ln_sql_utf8(i, 9, &m->not_utf8);
+		m->body = ln_sql_utf8(i, 10, &m->not_utf8);
+		m->messages = ln_sql_utf8(i, 11, &m->not_utf8);
+		m->notification_disabled = ln_sql_int4(i, 12, -1);
+		m->aggregation_unit = ln_sql_utf8(i, 13, &m->not_utf8);
+		m->use_case = ln_sql_text(i, 14);
+		m->policy = ln_sql_policy(i, 15);
+		m->order_hash = ln_sql_int8(i, 16, 0);
+		m->expires_at = ln_sql_int8(i, 17, DT_NOEND);
 	}
 	*rows = list;
 	return n;

@@ -7,7 +7,8 @@
  * (ln_worker_pin_settings) leave hash joins only, and each table has an index
  * condition of its own: "id = ANY ($1)" beside the join, a scalar subquery in
  * place of NOT EXISTS.  Without them a batch of n is joined in n * n steps, or
- * a table is read whole because it was empty when it was last analyzed.
+ * a table is read whole because it was empty when it was last analyzed.  What
+ * would do as condition of another index, but shall not, is "(...) IS TRUE".
  *
  *-------------------------------------------------------------------------
  */

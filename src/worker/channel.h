@@ -115,7 +115,8 @@ typedef struct LnChannel
 	TimestampTz quiet_until;	/* to here, if quiet; 0 = not quiet */
 	LnLane		lanes[LN_LANES];
 	bool		lanes_changed;	/* the following is to be computed anew */
-	TimestampTz lanes_due[2];	/* by LineKind: when something is due */
+	TimestampTz lanes_due[2];	/* by LineKind: when something is due, */
+	bool		lanes_more[2];	/* and has the last claim left some of it? */
 
 	LnVerdict	verdict[2];		/* of the gate, by LineKind, */
 	uint64		verdict_reading[2]; /* at that reading of the clock; 0 = none */

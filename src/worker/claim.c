@@ -5,8 +5,10 @@
  *
  * A claim is a short transaction, durable before the first byte leaves.
  * Claims are as large as what can be sent soon and no more often than pays:
- * alone, a message is claimed at once; under load a batch gathers.  Channels
- * take turns, and so do the lanes of a channel.
+ * alone, a message is claimed at once; under load a batch gathers.  One claim
+ * is for all channels that may send, a slice for each; where there is more
+ * than it can take, the next one begins with the channel after the last.  The
+ * lanes of a channel take turns.
  *
  * Whether a channel may be claimed for, says the gate (facts.c); here is how
  * much of it, and what becomes of each row.
@@ -31,6 +33,13 @@
 #define CLAIM_MAX			256
 
 /*
+ * Rows of one channel in a claim that has many, at least: finding the lane
+ * costs as much as one or two.  With 200 channels that have a backlog, each is
+ * served by every second claim.
+ */
+#define CLAIM_SLICE			2
+
+/*
  * A small claim costs nearly as much as a large one: between claims pass this
  * many times the last one's duration, but at most this long (us).
  */
@@ -46,21 +55,34 @@
 /* A row that cannot be claimed is not looked at again for this long (ms). */
 #define QUARANTINE_MS		3600000
 
-/* One claim: what for, and what came of it. */
-typedef struct Claim
+/* What one claim is to take from a channel, and what it found there. */
+typedef struct Ask
 {
+	int			no;				/* of the channel, in W.channels */
 	LnChannel  *channel;
 	int			lane;
 	int			limit;
+	int			locked;
+	TimestampTz last_due;		/* of the locked ones */
+	bool		delayed;		/* rows were, by a moment */
+} Ask;
+
+/* One claim: what for, and what came of it. */
+typedef struct Claim
+{
+	Ask		   *asks;
+	int			nasks;
+	int			limit;			/* of all together */
+	int			looked;			/* so many asks were looked at: where the
+								 * limit is reached, the last one perhaps not
+								 * to its end, and those after it not at all */
 	LnMessage  *rows;			/* leased; when none is, the locked ones */
 	int			n;				/* leased */
 	int			locked;
 	bool		was_void;		/* the extension is being changed: nothing was
 								 * done */
-	bool		delayed;		/* rows were, by a moment */
 	bool		covering;		/* making room in history for their outcomes */
 	TimestampTz now;
-	TimestampTz last_due;		/* of the locked ones */
 	TransactionId xmin;			/* oldest that was running */
 } Claim;
 
@@ -123,17 +145,28 @@ ln_worker_forget_bounds(void)
 	last_claim_at = 0;			/* in the future, if the clock was set back */
 }
 
+/* What holds for all lanes of an endpoint, if that is to be found out anew. */
+static void
+look_at_lanes(LnChannel *c)
+{
+	if (!c->lanes_changed)
+		return;
+	c->lanes_due[0] = c->lanes_due[1] = DT_NOEND;
+	c->lanes_more[0] = c->lanes_more[1] = false;
+	for (int p = 0; p < LN_LANES; p++)
+	{
+		LineKind	kind = ln_lane_kind(p);
+
+		c->lanes_due[kind] = Min(c->lanes_due[kind], ln_lane_due(&c->lanes[p]));
+		c->lanes_more[kind] = c->lanes_more[kind] || c->lanes[p].more;
+	}
+	c->lanes_changed = false;
+}
+
 TimestampTz
 ln_worker_lanes_due(LnChannel *c, LineKind kind)
 {
-	if (c->lanes_changed)
-	{
-		c->lanes_due[0] = c->lanes_due[1] = DT_NOEND;
-		for (int p = 0; p < LN_LANES; p++)
-			c->lanes_due[ln_lane_kind(p)] =
-				Min(c->lanes_due[ln_lane_kind(p)], ln_lane_due(&c->lanes[p]));
-		c->lanes_changed = false;
-	}
+	look_at_lanes(c);
 	return c->lanes_due[kind];
 }
 
@@ -168,37 +201,68 @@ typedef enum Finding
  * same hash wait in vain, for a moment.
  */
 static bool
-is_overtaken(const Claim *c, const LnMessage *m)
+is_overtaken(const Ask *a, const LnMessage *m)
 {
-	return m->ordered && ln_deliveries_have_order(c->channel, m->order_hash);
+	return m->ordered && ln_deliveries_have_order(a->channel, m->order_hash);
 }
 
 static Finding
-judge(const Claim *c, const LnMessage *m, bool opted_out)
+judge(const Ask *a, const LnMessage *m, bool opted_out)
 {
 	char		subject[LN_SUBJECT_LEN];
 
 	if (m->not_utf8)
 		return UNWRITABLE;
-	if (!ln_channel_allows(c->channel, m->recipient))
+	if (!ln_channel_allows(a->channel, m->recipient))
 		return NOT_ALLOWED;
 	if (opted_out)
 		return OPTED_OUT;
 	message_subject(m, subject);
 	if (m->blocked ||
-		ln_channel_part_paused(c->channel, ln_lane_kind(c->lane), subject) ||
-		ln_channel_use_case_paused(c->channel, m->use_case))
+		ln_channel_part_paused(a->channel, ln_lane_kind(a->lane), subject) ||
+		ln_channel_use_case_paused(a->channel, m->use_case))
 		return BLOCKED;
-	if (is_overtaken(c, m))
+	if (is_overtaken(a, m))
 		return OVERTAKEN;
 	return GO;
+}
+
+/* Locks what is due, and notes of each lane how much that is. */
+static LnMessage *
+lock_due(Claim *c)
+{
+	LnLaneAsk  *lanes = palloc(sizeof(LnLaneAsk) * c->nasks);
+	LnMessage  *due;
+
+	for (int i = 0; i < c->nasks; i++)
+	{
+		Ask		   *a = &c->asks[i];
+		LnLane	   *lane = &a->channel->lanes[a->lane];
+
+		lanes[i].channel = a->channel->row.name;
+		lanes[i].lane = a->lane;
+		lanes[i].low = Max(lane->low, in_doubt_before == DT_NOBEGIN
+						   ? DT_NOBEGIN : in_doubt_before + 1);
+		lanes[i].limit = a->limit;
+		a->last_due = c->now;
+	}
+	c->locked = ln_outbox_lock_due(lanes, c->nasks, W.home, c->now, c->limit,
+								   &due);
+	for (int i = 0; i < c->locked; i++)
+	{
+		Assert(i == 0 || due[i].ask >= due[i - 1].ask);
+		c->asks[due[i].ask].locked++;
+		c->asks[due[i].ask].last_due = due[i].due_at;
+	}
+	c->looked =
+		c->locked < c->limit ? c->nasks : due[c->locked - 1].ask + 1;
+	return due;
 }
 
 static void
 claim_phase(void *arg)
 {
 	Claim	   *c = (Claim *) arg;
-	LnLane	   *lane = &c->channel->lanes[c->lane];
 	LnMessage  *due;
 	LnMessage  *found[FINDINGS];
 	int			n[FINDINGS] = {0};
@@ -224,13 +288,8 @@ claim_phase(void *arg)
 		ln_worker_forget_bounds();
 		ln_tasks_look_for_due();
 	}
-	c->locked =
-		ln_outbox_lock_due(c->channel->row.name, c->lane, W.home,
-						   Max(lane->low, in_doubt_before == DT_NOBEGIN
-							   ? DT_NOBEGIN : in_doubt_before + 1),
-						   c->now, c->limit, &due);
+	due = lock_due(c);
 	c->rows = due;
-	c->last_due = c->locked > 0 ? due[c->locked - 1].due_at : c->now;
 	c->xmin = GetActiveSnapshot()->xmin;
 
 	if (any_suppressed && c->locked > 0)
@@ -239,15 +298,16 @@ claim_phase(void *arg)
 		found[f] = palloc(sizeof(LnMessage) * Max(c->locked, 1));
 	for (int i = 0; i < c->locked; i++)
 	{
-		Finding		f = judge(c, &due[i], opted_out != NULL && opted_out[i]);
+		Ask		   *a = &c->asks[due[i].ask];
+		Finding		f = judge(a, &due[i], opted_out != NULL && opted_out[i]);
 
+		a->delayed = a->delayed || f == OVERTAKEN;
 		found[f][n[f]++] = due[i];
 	}
 	if (n[BLOCKED] > 0)
 		ln_outbox_block(found[BLOCKED], n[BLOCKED]);
 	if (n[OVERTAKEN] > 0)
 		ln_outbox_delay(found[OVERTAKEN], n[OVERTAKEN]);
-	c->delayed = n[OVERTAKEN] > 0;
 	if (n[UNWRITABLE] > 0)
 		ln_outbox_reject(found[UNWRITABLE], n[UNWRITABLE],
 						 "a text cannot be written in UTF-8");
@@ -301,7 +361,7 @@ take_claimed(Claim *c)
 	for (int i = 0; i < c->n; i++)
 	{
 		LnMessage  *m = &c->rows[i];
-		Delivery   *d = ln_delivery_claim(c->channel,
+		Delivery   *d = ln_delivery_claim(c->asks[m->ask].channel,
 										  m->template_key != NULL
 										  ? LINE_TEMPLATE : LINE_FLEXIBLE,
 										  m->expires_at);
@@ -313,7 +373,7 @@ take_claimed(Claim *c)
 		d->maybe_sent = m->maybe_sent;
 		d->ordered = m->ordered;
 		d->order_hash = m->order_hash;
-		d->lane = c->lane;
+		d->lane = c->asks[m->ask].lane;
 		d->sent_at = 0;
 		d->attempted = false;
 		message_subject(m, d->subject);
@@ -352,64 +412,69 @@ quarantine_phase(void *arg)
 }
 
 /*
- * A channel's claim failed: that channel backs off.  When a single row fails
- * again and again by its own fault, it is put in quarantine, with the reason,
- * and the others go on.
+ * A claim failed.  When a row may be the cause, its channels are claimed for
+ * one by one, and each with half as many, until a single row fails again and
+ * again: it is put in quarantine, with the reason, and the others go on.
+ * Otherwise they back off.
  */
 static void
 claim_failed(Claim *c)
 {
-	LnChannel  *channel = c->channel;
 	bool		row_fault = ln_phase_row_fault() && !c->covering;
+	bool		alone = c->limit == 1;
 	int64		skipped;
 
-	/* locks: no shorter batch would help */
-	if (row_fault || c->covering || channel->failures == 0)
-		channel->failures = Min(channel->failures + 1, CLAIM_FAILURES_MAX);
-	channel->backoff_until = 0;
-	if (!row_fault || c->limit == 1)
+	for (int i = 0; i < c->nasks; i++)
 	{
-		channel->retries = Min(channel->retries + 1, 6);
-		channel->backoff_until =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-										CLAIM_RETRY_FIRST << channel->retries);
-	}
-	if (row_fault && c->limit == 1 && c->locked == 1 && c->rows != NULL &&
-		(CLAIM_MAX >> channel->failures) == 0 &&
-		ln_phase("putting a message into quarantine", quarantine_phase, c))
-	{
-		if (ln_worker_may_log(LOG_QUARANTINE, &skipped))
-			ereport(WARNING,
-					(errmsg("message " INT64_FORMAT " is in quarantine for an hour: it cannot be claimed",
-							c->rows[0].id),
-					 skipped > 0 ? errdetail(INT64_FORMAT " more messages since the last such line.", skipped) : 0,
-					 errhint("Its column error in view line_notify.notifications has the reason.")));
+		LnChannel  *channel = c->asks[i].channel;
+
+		/* locks: no shorter batch would help, nor one for each channel */
+		if (row_fault || c->covering)
+			channel->failures = Min(channel->failures + 1, CLAIM_FAILURES_MAX);
 		channel->backoff_until = 0;
-		ln_tasks_look_for_due();
+		if (!row_fault || alone)
+		{
+			channel->retries = Min(channel->retries + 1, 6);
+			channel->backoff_until =
+				TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											CLAIM_RETRY_FIRST << channel->retries);
+		}
+		if (row_fault && alone && c->locked == 1 && c->rows != NULL &&
+			(CLAIM_MAX >> channel->failures) == 0 &&
+			ln_phase("putting a message into quarantine", quarantine_phase, c))
+		{
+			if (ln_worker_may_log(LOG_QUARANTINE, &skipped))
+				ereport(WARNING,
+						(errmsg("message " INT64_FORMAT " is in quarantine for an hour: it cannot be claimed",
+								c->rows[0].id),
+						 skipped > 0 ? errdetail(INT64_FORMAT " more messages since the last such line.", skipped) : 0,
+						 errhint("Its column error in view line_notify.notifications has the reason.")));
+			channel->backoff_until = 0;
+			ln_tasks_look_for_due();
+		}
+		ln_worker_regate(channel);
 	}
-	ln_worker_regate(channel);
 }
 
 /*
- * From here on the lane holds nothing before this, except rows of transactions
+ * From here on a lane holds nothing before this, except rows of transactions
  * that were running before: see horizon.c.
  */
 static void
-note_claimed(Claim *c)
+note_claimed(const Claim *c, const Ask *a, bool full)
 {
-	bool		full = c->locked == c->limit;
 	TimestampTz safe = ln_horizon_safe(&horizon, c->xmin,
-									   full ? c->last_due : c->now);
+									   full ? a->last_due : c->now);
 
-	if (ln_lane_claimed(&c->channel->lanes[c->lane], c->locked, full,
-						c->last_due, safe) || c->delayed)
+	if (ln_lane_claimed(&a->channel->lanes[a->lane], a->locked, full,
+						a->last_due, safe) || a->delayed)
 	{
-		if (c->locked > 0)
+		if (a->locked > 0)
 			ln_tasks_look_for_due();
 		else
 			ln_tasks_look_again();
 	}
-	c->channel->lanes_changed = true;
+	a->channel->lanes_changed = true;
 }
 
 /* ---- which, and how much ---- */
@@ -421,8 +486,10 @@ note_claimed(Claim *c)
  */
 typedef struct Shares
 {
-	int			share;			/* of each channel that may send */
+	int			share;			/* of each channel that may send; 0 = not
+								 * divided yet */
 	int			kept;			/* of all shares, not used by their channels */
+	int			free;			/* places that nobody has asked for */
 } Shares;
 
 static bool
@@ -435,7 +502,7 @@ is_usable(const LnChannel *c)
 static Shares
 divide(void)
 {
-	Shares		s = {0, 0};
+	Shares		s = {0, 0, ln_deliveries_free()};
 	int			usable = 0;
 
 	for (int i = 0; i < W.nchannels; i++)
@@ -447,14 +514,27 @@ divide(void)
 	return s;
 }
 
+/* What is kept for this channel. */
+static int
+own_share(const LnChannel *c, const Shares *s)
+{
+	return is_usable(c) ? Max(s->share - c->in_flight, 0) : 0;
+}
+
 static int
 fair_share(const LnChannel *c, const Shares *s)
 {
-	int			own = Max(s->share - c->in_flight, 0);
-	int			kept = s->kept - (is_usable(c) ? own : 0);
+	int			kept = s->kept - own_share(c, s);
 
-	return Min(ln_deliveries_free(),
-			   Max(ln_deliveries_free() - kept, s->share - c->in_flight));
+	return Min(s->free, Max(s->free - kept, s->share - c->in_flight));
+}
+
+/* It asks for so many, once. */
+static void
+take_share(const LnChannel *c, Shares *s, int n)
+{
+	s->kept -= Min(n, own_share(c, s));
+	s->free -= n;
 }
 
 /* How many rows of an endpoint may be claimed now, if the gate lets any. */
@@ -539,37 +619,78 @@ gap_ends(void)
 		Min(CLAIM_GAP_MAX_US, CLAIM_GAP_FACTOR * last_claim_us);
 }
 
-/* Claims for one channel; false = a wait for a standby was cut short. */
-static bool
-claim_for(LnChannel *channel, const Shares *s, bool *progress)
+/*
+ * For which channels is the next claim, and how much of each?  Of several, each
+ * has a slice.  One whose claim failed is alone, with fewer after each failure:
+ * a row may be the cause.
+ */
+static void
+choose(Claim *c)
+{
+	Shares		s = divide();
+	int			slice;
+	int			n = 0;
+
+	c->asks = palloc(sizeof(Ask) * Min(Max(W.nchannels, 1), CLAIM_MAX));
+	for (int k = 0; k < W.nchannels && c->nasks < CLAIM_MAX; k++)
+	{
+		Ask			a;
+
+		memset(&a, 0, sizeof(a));
+		a.no = (next_channel + k) % W.nchannels;
+		a.channel = W.channels[a.no];
+		if (a.channel->failures > 0 && c->nasks > 0)
+			break;
+		if ((a.lane = next_lane(a.channel, &s, &a.limit)) < 0)
+			continue;
+		c->asks[c->nasks++] = a;
+		if (a.channel->failures > 0)
+		{
+			c->asks[0].limit = Min(a.limit,
+								   Max(CLAIM_MAX >> a.channel->failures, 1));
+			break;
+		}
+	}
+
+	slice = Max(CLAIM_MAX / Max(c->nasks, 1), CLAIM_SLICE);
+	for (int i = 0; i < c->nasks; i++)
+	{
+		Ask			a = c->asks[i];
+
+		a.limit = Min(Min(a.limit, slice), fair_share(a.channel, &s));
+		if (a.limit <= 0)
+			continue;
+		take_share(a.channel, &s, a.limit);
+		c->limit += a.limit;
+		c->asks[n++] = a;
+	}
+	c->nasks = n;
+	c->limit = Min(c->limit, CLAIM_MAX);
+}
+
+LnTaskResult
+ln_worker_claim(TimestampTz *again)
 {
 	Claim		c;
 	instr_time	start;
 	instr_time	duration;
 
 	memset(&c, 0, sizeof(c));
-	c.channel = channel;
-	if ((c.lane = next_lane(channel, s, &c.limit)) < 0)
-		return true;
-	/* after failures, fewer at a time: one row may be the cause */
-	if (channel->failures > 0)
-		c.limit = Min(c.limit, Max(CLAIM_MAX >> channel->failures, 1));
-	if (c.limit < CLAIM_MAX && is_busy() && W.now < gap_ends())
-		return true;
-
+	choose(&c);
+	if (c.nasks == 0)
+		return LN_TASK_IDLE;
 	ln_deliveries_reserve(c.limit);
 
 	/* what follows may wait for a lock, or for a standby */
-	ln_worker_publish(channel);
+	for (int i = 0; i < c.nasks; i++)
+		ln_worker_publish(c.asks[i].channel);
 	INSTR_TIME_SET_CURRENT(start);
 	if (!ln_phase("claiming messages", claim_phase, &c))
 	{
 		claim_failed(&c);
-		*progress = true;
-		return true;
+		next_channel = (c.asks[c.nasks - 1].no + 1) % W.nchannels;
+		return LN_TASK_PROGRESS;
 	}
-	channel->failures = channel->retries = 0;
-	channel->backoff_until = 0;
 	INSTR_TIME_SET_CURRENT(duration);
 	INSTR_TIME_SUBTRACT(duration, start);
 	last_claim_at = GetCurrentTimestamp();
@@ -581,35 +702,31 @@ claim_for(LnChannel *channel, const Shares *s, bool *progress)
 	 * finds that their journal saw nothing.
 	 */
 	if (ProcDiePending || QueryCancelPending)
-		return false;
+		return LN_TASK_IDLE;
 	if (c.was_void)
-		return true;
-	*progress = *progress || c.locked > 0;
-	note_claimed(&c);
+		return LN_TASK_IDLE;
+	for (int i = 0; i < c.looked; i++)
+	{
+		Ask		   *a = &c.asks[i];
+
+		a->channel->failures = a->channel->retries = 0;
+		a->channel->backoff_until = 0;
+		note_claimed(&c, a, a->locked == a->limit ||
+					 (c.locked == c.limit && i == c.looked - 1));
+		next_channel = (a->no + 1) % W.nchannels;
+	}
 	take_claimed(&c);
-	ln_worker_regate(channel);
-	return true;
-}
-
-LnTaskResult
-ln_worker_claim(TimestampTz *again)
-{
-	Shares		s = divide();
-	bool		progress = false;
-
-	for (int k = 0; k < W.nchannels && ln_deliveries_free() > 0; k++)
-		if (!claim_for(W.channels[(next_channel + k) % W.nchannels], &s,
-					   &progress))
-			break;
-	next_channel = (next_channel + 1) % Max(W.nchannels, 1);
-	return progress ? LN_TASK_PROGRESS : LN_TASK_IDLE;
+	for (int i = 0; i < c.looked; i++)
+		ln_worker_regate(c.asks[i].channel);
+	return c.locked > 0 ? LN_TASK_PROGRESS : LN_TASK_IDLE;
 }
 
 /* When can this endpoint be claimed for?  See ln_worker_claim_due(). */
 static TimestampTz
-endpoint_due(LnChannel *c, LineKind kind, Shares *s)
+endpoint_due(LnChannel *c, LineKind kind, Shares *s, int *left)
 {
 	TimestampTz due = ln_worker_lanes_due(c, kind);
+	int			room;
 	LnVerdict	v;
 
 	if (due == DT_NOEND)
@@ -621,20 +738,25 @@ endpoint_due(LnChannel *c, LineKind kind, Shares *s)
 		return v.until;
 	if (s->share == 0)
 		*s = divide();
-	if (capacity(c, kind, s) == 0)
+	room = capacity(c, kind, s);
+	if (room == 0)
 		return DT_NOEND;		/* a place, an answer or a token comes first */
-	return is_busy() ? gap_ends() : DT_NOBEGIN;
+	if (c->lanes_more[kind])
+		*left += room;
+	/* a good claim is there: no batch has to gather */
+	return is_busy() && *left < CLAIM_MAX / 2 ? gap_ends() : DT_NOBEGIN;
 }
 
 TimestampTz
 ln_worker_claim_due(void)
 {
 	TimestampTz due = DT_NOEND;
-	Shares		s = {0, 0};
+	Shares		s = {0, 0, 0};
+	int			left = 0;		/* by the last claims, as far as known */
 
-	for (int i = 0; i < W.nchannels; i++)
+	for (int i = 0; i < W.nchannels && due > W.now; i++)
 		for (LineKind kind = LINE_TEMPLATE; kind <= LINE_FLEXIBLE; kind++)
-			due = Min(due, endpoint_due(W.channels[i], kind, &s));
+			due = Min(due, endpoint_due(W.channels[i], kind, &s, &left));
 	return due;
 }
 
