@@ -443,7 +443,8 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	warn_of_no_preload();
 	ln_wakeup_for_row(channel->name,
 					  ln_lane(priority,
-							  template ? LINE_TEMPLATE : LINE_FLEXIBLE));
+							  template ? LINE_TEMPLATE : LINE_FLEXIBLE),
+					  expires);
 
 	tuple =
 		heap_modify_tuple(tuple, row.desc, row.values, row.nulls, row.replace);

@@ -268,6 +268,37 @@ ln_shmem_wake(Oid database, uint32 work, uint64 lanes, uint64 channels)
 }
 
 bool
+ln_shmem_note_quietly(Oid database, uint64 lanes, uint64 channels,
+					  TimestampTz by)
+{
+	LnSlot	   *slot;
+	bool		quiet = false;
+
+	if (ln_shared == NULL)
+		return false;
+	LWLockAcquire(ln_shared->lock, LW_SHARED);
+	slot = ln_shmem_find(database);
+	if (slot != NULL && slot->state == LN_SLOT_RUNNING &&
+		(pg_atomic_read_u64(&slot->open_channels) & channels) == 0)
+	{
+		pg_atomic_fetch_or_u64(&slot->new_lanes, lanes);
+		pg_atomic_fetch_or_u64(&slot->new_channels, channels);
+		pg_atomic_exchange_u32(&slot->quiet, 1);	/* a full barrier */
+		quiet = (TimestampTz) pg_atomic_read_u64(&slot->wake_at) <= by;
+	}
+	LWLockRelease(ln_shared->lock);
+	return quiet;
+}
+
+bool
+ln_slot_may_sleep(LnSlot *slot, TimestampTz until)
+{
+	ln_slot_set_wake(slot, until);
+	pg_memory_barrier();
+	return pg_atomic_read_u32(&slot->quiet) == 0;
+}
+
+bool
 ln_shmem_hold(Oid database, bool at_once, int timeout_ms)
 {
 	TimestampTz deadline =
@@ -729,6 +760,8 @@ ln_shmem_init_slot(LnSlot *slot)
 	pg_atomic_init_u32(&slot->work, 0);
 	pg_atomic_init_u64(&slot->new_lanes, 0);
 	pg_atomic_init_u64(&slot->new_channels, 0);
+	pg_atomic_init_u32(&slot->quiet, 0);
+	pg_atomic_init_u64(&slot->open_channels, PG_UINT64_MAX);
 	pg_atomic_init_u64(&slot->noted_at, 0);
 	pg_atomic_init_u64(&slot->wake_at, 0);
 	pg_atomic_init_u32(&slot->in_flight, 0);

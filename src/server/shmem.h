@@ -80,6 +80,9 @@ typedef struct LnSlot
 	pg_atomic_uint32 work;		/* LN_WORK_ bits */
 	pg_atomic_uint64 new_lanes; /* bit of outbox.lane */
 	pg_atomic_uint64 new_channels;	/* bit ln_shmem_channel_bit(name) */
+	pg_atomic_uint32 quiet;		/* 1 = some of these, and nobody was woken */
+	pg_atomic_uint64 open_channels; /* by the worker: the bits of channels
+									 * that are not paused, as far as it knows */
 	pg_atomic_uint64 noted_at;	/* TimestampTz: when the first of these bits
 								 * was set */
 	pg_atomic_uint64 wake_at;	/* TimestampTz: when the worker will look
@@ -237,6 +240,24 @@ extern LnSlot *ln_shmem_find_or_make(Oid database);
  */
 extern void ln_shmem_wake(Oid database, uint32 work, uint64 lanes,
 						  uint64 channels);
+
+/*
+ * Note rows of these lanes and channels for the worker, without waking it, if
+ * it need not look at them before "by": it knows the channels as paused, and
+ * will look by then.  False = nothing was decided, use ln_shmem_wake().
+ *
+ * To be called when they are committed.  The worker does not miss them: it
+ * writes open_channels before it looks for rows, and wake_at before it looks at
+ * quiet for the last time and sleeps; see test/model/wakeup.pml.
+ */
+extern bool ln_shmem_note_quietly(Oid database, uint64 lanes, uint64 channels,
+								  TimestampTz by);
+
+/*
+ * The worker: will look again then.  False = something was noted quietly, by
+ * somebody who did not know that; it shall look at once.
+ */
+extern bool ln_slot_may_sleep(LnSlot *slot, TimestampTz until);
 
 extern void ln_shmem_wake_launcher(void);
 

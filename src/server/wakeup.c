@@ -4,7 +4,8 @@
  *		Tell the worker of this database at COMMIT that there is work.
  *
  * Not by NOTIFY, whose commit takes a lock that the whole cluster shares, and
- * not by polling: a commit callback sets the worker's latch.  The callback is
+ * not by polling: a commit callback sets the worker's latch, or leaves a note
+ * where the channel is paused.  The callback is
  * registered once per backend (callbacks are never forgotten by the server, so
  * one per transaction would grow without bound) and works on a few static
  * variables.  A rolled-back savepoint may wake for nothing; that is harmless.
@@ -32,6 +33,7 @@ static uint32 pending_work = 0;
 static bool pending_at_end = false;
 static uint64 pending_lanes = 0;
 static uint64 pending_channels = 0;
+static TimestampTz pending_expiry = DT_NOEND;	/* the first of its rows */
 static int64 pending_rows = 0;
 
 /*
@@ -55,7 +57,21 @@ forget(void)
 	pending_at_end = false;
 	pending_lanes = 0;
 	pending_channels = 0;
+	pending_expiry = DT_NOEND;
 	pending_rows = 0;
+}
+
+static void
+wake(void)
+{
+	uint32		work =
+	pending_work | (pending_at_end ? LN_WORK_RESCAN : 0);
+
+	/* of a paused channel nothing is due before it expires */
+	if (work != LN_WORK_OUTBOX ||
+		!ln_shmem_note_quietly(MyDatabaseId, pending_lanes, pending_channels,
+							   pending_expiry))
+		ln_shmem_wake(MyDatabaseId, work, pending_lanes, pending_channels);
 }
 
 static void
@@ -65,10 +81,7 @@ wakeup_xact_callback(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_COMMIT:
 			if (pending_work != 0 || pending_at_end)
-				ln_shmem_wake(MyDatabaseId,
-							  pending_work |
-							  (pending_at_end ? LN_WORK_RESCAN : 0),
-							  pending_lanes, pending_channels);
+				wake();
 			/* an operator may have ended messages */
 			if (pending_at_end)
 				ln_shmem_ended(LN_ENDINGS_ALL);
@@ -136,12 +149,13 @@ ln_wakeup_at_end(void)
 }
 
 void
-ln_wakeup_for_row(const char *channel, int lane)
+ln_wakeup_for_row(const char *channel, int lane, TimestampTz expires_at)
 {
 	ensure_registered();
 	pending_work |= LN_WORK_OUTBOX;
 	pending_lanes |= UINT64CONST(1) << lane;
 	pending_channels |= ln_shmem_channel_bit(channel);
+	pending_expiry = Min(pending_expiry, expires_at);
 }
 
 bool

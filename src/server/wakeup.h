@@ -8,11 +8,14 @@
 #ifndef LN_WAKEUP_H
 #define LN_WAKEUP_H
 
+#include "datatype/timestamp.h"
+
 /* Note work of the current transaction; told to the worker when it commits. */
 extern void ln_wakeup_at_commit(uint32 work);
 
 /* The same for a new row of the outbox. */
-extern void ln_wakeup_for_row(const char *channel, int lane);
+extern void ln_wakeup_for_row(const char *channel, int lane,
+							  TimestampTz expires_at);
 
 /*
  * Rows queued by the current transaction so far, this one included, those of

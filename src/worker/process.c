@@ -62,6 +62,8 @@ take_slot(LnSlot *slot)
 {
 	W.slot = slot;
 	generation = slot->generation;
+	/* as long as it is not known which are paused */
+	pg_atomic_write_u64(&slot->open_channels, PG_UINT64_MAX);
 	slot->state = LN_SLOT_RUNNING;
 	slot->pid = MyProcPid;
 	slot->procno = ln_shmem_my_procno();
@@ -197,7 +199,8 @@ ln_worker_leave_unless_wanted(LnSlotState state, TimestampTz next_due)
 	bool		wanted;
 
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-	wanted = pg_atomic_read_u32(&W.slot->work) != 0 || W.slot->hold_pid != 0;
+	wanted = pg_atomic_read_u32(&W.slot->work) != 0 ||
+		pg_atomic_read_u32(&W.slot->quiet) != 0 || W.slot->hold_pid != 0;
 	if (!wanted)
 	{
 		W.slot->state = state;

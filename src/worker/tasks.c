@@ -126,6 +126,7 @@ static void scan(Run *r);
 static void take_identities(Run *r);
 static void resume_if_another(LnChannel *c);
 static void scan_at_once(void);
+static void tell_open_channels(void);
 
 static LnTaskResult resume_channels(TimestampTz *again);
 static LnTaskResult note_tokens(TimestampTz *again);
@@ -451,6 +452,9 @@ ln_tasks_take_notes(void)
 {
 	uint32		work = pg_atomic_exchange_u32(&W.slot->work, 0);
 
+	/* details were noted before, see fill_lanes() */
+	if (pg_atomic_exchange_u32(&W.slot->quiet, 0) != 0)
+		work |= LN_WORK_OUTBOX;
 	if (work == 0)
 		return false;
 	if (work & LN_WORK_EXTENSION)
@@ -578,9 +582,22 @@ configure(Run *r)
 	for (int i = 0; i < W.nchannels; i++)
 		if (W.channels[i]->row.paused_automatically)
 			resume_if_another(W.channels[i]);
+	tell_open_channels();
 	/* the scan says which lanes have something */
 	ln_worker_forget_bounds();
 	scan_at_once();
+}
+
+/* Whoever queues a message for another one need not wake us. */
+static void
+tell_open_channels(void)
+{
+	uint64		bits = 0;
+
+	for (int i = 0; i < W.nchannels; i++)
+		if (!W.channels[i]->row.paused)
+			bits |= ln_shmem_channel_bit(W.channels[i]->row.name);
+	pg_atomic_write_u64(&W.slot->open_channels, bits);
 }
 
 /*

@@ -188,9 +188,8 @@ wait_for_something(void)
 		ln_shmem_note_drained(W.slot, resume);
 	pg_atomic_write_u32(&W.slot->in_flight, ln_deliveries_claimed() +
 						ln_deliveries_sent());
-	if (leave_if_idle(now, &wake))
+	if (leave_if_idle(now, &wake) || !ln_slot_may_sleep(W.slot, wake))
 		return;
-	ln_slot_set_wake(W.slot, wake);
 
 	if (wake != DT_NOEND)
 	{

@@ -16,5 +16,5 @@ while IFS='|' read -r _ model action function file _; do
     fi
     [ -n "$lines" ] || { echo "$function is not in $file (test/model/MAPPING.md)"; status=1; continue; }
     [ "${1:-}" = --check ] || echo "$model |$action| $function | $file:$lines"
-done < <(grep '^| [df]' test/model/MAPPING.md)
+done < <(grep '^| [dfw]' test/model/MAPPING.md)
 exit $status

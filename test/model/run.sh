@@ -34,7 +34,7 @@ if [ "${1:-}" = --one ]; then
     timeout "${MODEL_TIMEOUT:-900}" ./pan "${options[@]}" -E -n -m100000 -w22 >out 2>&1
     status=$?
     seconds=$(awk -v ns=$(($(date +%s%N) - start)) 'BEGIN { printf "%.1f", ns / 1e9 }')
-    broken=$(grep -m1 -oE '(once|truth|loss|clean)_broken|pan:1: non-progress cycle|invalid [a-z ]*index|too small|out of memory' out | sed 's/_broken//')
+    broken=$(grep -m1 -oE '(once|truth|loss|clean|slept)_broken|pan:1: non-progress cycle|invalid [a-z ]*index|too small|out of memory' out | sed 's/_broken//')
     states=$(awk '/states, stored/ { print $1 }' out)
     depth=$(grep -oE 'depth reached [0-9]+' out | grep -oE '[0-9]+')
     errors=$(grep -oE 'errors: [0-9]+' out | grep -oE '[0-9]+')
@@ -65,7 +65,7 @@ start=$SECONDS
 out=$(lines "$@" | tr '\n' '\0' | xargs -0 -P "${MODEL_JOBS:-2}" -n 1 bash "${BASH_SOURCE[0]}" --one)
 awk '/^(not )?ok - / { n++; sub(/ok - /, "ok " n " - ") } { print } END { print "1.." n }' <<<"$out"
 # a mutant for each MUT_ of the models
-missing=$(for f in delivery failover; do grep -oE 'MUT_[A-Z_]+' "$here/$f.pml" | grep -v 'MUT_$' | sort -u; done |
+missing=$(for f in delivery failover wakeup; do grep -oE 'MUT_[A-Z_]+' "$here/$f.pml" | grep -v 'MUT_$' | sort -u; done |
     while read -r m; do grep -q "$m=1" "$here/list" || echo "$m"; done)
 [ -z "$missing" ] || echo "not ok - mutants that are not in the list: $missing"
 echo "# $((SECONDS - start)) s"

@@ -1,0 +1,88 @@
+# An INSERT into a paused channel wakes nobody, and yet nothing is slept over:
+# what expires first ends in time, and what was queued while a channel was being
+# resumed is sent, whichever of the two commits last and whatever the worker does
+# meanwhile.
+# TAP: sessions with open transactions, a stopped worker, its context switches.
+
+use strict;
+use warnings;
+
+use Test::More;
+use List::Util qw(sum);
+use LineNotify::Sim;
+use LineNotify::Node;
+
+my $sim = LineNotify::Sim->start;
+# awake for nothing else, and no process is started for a message
+my $node = LineNotify::Node->new('main', autovacuum => 'off', 'line_notify.idle_timeout' => 0);
+$node->install('postgres', $sim);
+$node->insert('postgres', 1);
+$node->wait_states('postgres', accepted => 1);
+my $pid = $node->worker_pid('postgres');
+
+sub switches
+{
+	open my $f, '<', "/proc/$pid/status" or die $!;
+	return sum map { /^(?:non)?voluntary_ctxt_switches:\s+(\d+)/ ? $1 : 0 } <$f>;
+}
+# The worker has done what it knows of: it sleeps, and is not woken up for a while.
+sub settled
+{
+	my $before = -1;
+	for (1 .. 300)
+	{
+		my $now = switches();
+		return if $now == $before && $node->safe_psql('postgres', "SELECT wait_event FROM pg_stat_activity WHERE pid = $pid") =~ /LineNotify|Extension/;
+		$before = $now;
+		$node->poll_query_until('postgres', 'SELECT true FROM pg_sleep(1.5)');
+	}
+	die 'the worker does not come to rest';
+}
+sub pause { $node->safe_psql('postgres', "SELECT line_notify.pause('shop')"); return }
+sub resume { $node->safe_psql('postgres', "SELECT line_notify.resume('shop')"); return }
+
+# ---- nobody is woken --------------------------------------------------------
+pause();
+$node->insert('postgres', 1, first => 100);
+settled();
+my $before = switches();
+$node->safe_psql('postgres', join ';', map { "BEGIN; $_; COMMIT" } map { $node->insert_sql(1, first => 1000 + $_) } 1 .. 300);
+my $woken = switches() - $before;
+cmp_ok($woken, '<', 30, "300 messages for a paused channel do not wake the worker ($woken context switches)");
+
+# ---- but for what expires before it looks by itself ---------------------------
+$node->insert('postgres', 1, first => 2001, set => { expires_at => "clock_timestamp() + interval '1 s'" });
+ok($node->poll_query_until('postgres', q{SELECT state = 'expired' FROM line_notify.notifications WHERE reference = 'ref 2001'}),
+	'what expires first ends in time');
+
+# ---- the channel is resumed ---------------------------------------------------
+resume();
+$node->wait_states('postgres', accepted => 302, expired => 1);
+pass('all that waited is sent');
+
+# in every order: 0 = the message is committed when the worker has looked for
+# what the resumed channel holds, 1 = before that, with the worker stopped
+my $sent = 302;
+for my $round (1 .. 2)
+{
+	for my $stopped (0, 1)
+	{
+		pause();
+		settled();
+		my $session = $node->background_psql('postgres', on_error_stop => 1);
+		$session->query_safe('BEGIN');
+		$session->query_safe($node->insert_sql(1, first => 3000 + 10 * $round + $stopped));
+		kill 'STOP', $pid if $stopped;
+		resume() if !$stopped;
+		settled() if !$stopped;
+		$session->query_safe('COMMIT');
+		$session->quit;
+		resume() if $stopped;
+		kill 'CONT', $pid if $stopped;
+		$node->wait_states('postgres', accepted => ++$sent, expired => 1);
+		pass('a message that was queued while the channel was paused, ' . ($stopped ? 'committed while the worker did not run' : 'committed when it had looked'));
+	}
+}
+is($node->worker_pid('postgres'), $pid, 'all by the same process');
+
+done_testing();
