@@ -5,7 +5,8 @@
  *
  * Not by NOTIFY, whose commit takes a lock that the whole cluster shares, and
  * not by polling: a commit callback sets the worker's latch, or leaves a note
- * where the channel is paused.  The callback is
+ * where the channel is paused (as long as no open one has the same bit: with
+ * dozens of open channels it wakes the worker all the same).  The callback is
  * registered once per backend (callbacks are never forgotten by the server, so
  * one per transaction would grow without bound) and works on a few static
  * variables.  A rolled-back savepoint may wake for nothing; that is harmless.
