@@ -311,27 +311,44 @@ may_be_two(const Digits *digits)
 		(digits->gaps >> 7 & (((uint64_t) 1 << (n - 13)) - 1)) != 0;
 }
 
+/* Is "1" written before every number of the region? */
+static inline bool
+dials_1(int region)
+{
+	return region < LN_PHONE_N_REGIONS &&
+		phone_codes[phone_plans[region].code].code == 1;
+}
+
+/* 19xx, 20xx, 24xx to 26xx */
+static inline bool
+begins_with_year(const char *d)
+{
+	return (d[0] == '1' && d[1] == '9') ||
+		(d[0] == '2' && (d[1] == '0' || (d[1] >= '4' && d[1] <= '6')));
+}
+
 /*
  * What safe mode could object to in a row of digits from its shape alone: a
  * date, an IP address, a decimal fraction, two numbers.  Few texts come near,
  * and those take the long way round, where phone_safe.c looks closely.
  */
 static inline bool
-has_odd_shape(const Digits *digits, const Simple *simple)
+has_odd_shape(const Digits *digits, const Simple *simple, int region)
 {
 	const char *d = digits->d;
 	int			n = digits->n;
 	uint64_t	second = digits->gaps & (digits->gaps - 1);
 
-	/* 19xx and 20xx, at the beginning or in the middle */
+	/* years, also Thai ones, at the beginning or in the middle */
 	if (digits->gaps == 0)
 		return !digits->plus && (n == 8 || n == 12 || n == 14) &&
-			((d[0] == '1' && d[1] == '9') || (d[0] == '2' && d[1] == '0') ||
-			 (n == 8 && ((d[4] == '1' && d[5] == '9') ||
-						 (d[4] == '2' && d[5] == '0'))));
+			(begins_with_year(d) || (n == 8 && begins_with_year(d + 4)));
+	/* and "1. ", but not with all of America */
 	return (n <= 8 && second != 0) || (simple->cuts && may_be_two(digits)) ||
 		(simple->dots > 0 && d[n - 1] == '0' && ends_in_zeros(digits)) ||
 		(simple->dots >= 3 && n <= 14) ||
+		(HAS_GAP(digits, 1) && (simple->dots > 0 || simple->brackets) &&
+		 !digits->plus && !(n == 11 && dials_1(region) && d[0] == '1')) ||
 		simple->late || ln_phone_repeats_itself(digits);
 }
 
@@ -361,7 +378,7 @@ judge_digits(Digits *digits, const Simple *simple, int region, LnPhone *out)
 {
 	const char *rule = ln_phone_rule_names[simple->text_rule][DIGITS_AS_IS];
 
-	if (has_odd_shape(digits, simple))
+	if (has_odd_shape(digits, simple, region))
 		return false;
 	if (!out->valid)
 	{
@@ -384,14 +401,16 @@ judge_digits(Digits *digits, const Simple *simple, int region, LnPhone *out)
 		return true;
 	if (simple->zero > 0)
 	{
-		/* (0) in brackets may be left out, or has to stay */
+		/* (0) behind a calling code may be left out, or has to stay */
 		LnPhone		other;
 		char		d[MAX_SIMPLE];
 		Digits		without = *digits;
 
 		memcpy(d, digits->d, digits->n);
 		ln_phone_remove_digit(&without, d, simple->zero);
-		if ((ln_phone_parse_digits(&without, region, &other) &&
+		if (out->code_len == 0 ||
+			simple->zero != out->idd_len + out->code_len ||
+			(ln_phone_parse_digits(&without, region, &other) &&
 			 strcmp(other.e164, out->e164) != 0) ||
 			ln_phone_has_other_reading(&without, region, out))
 		{
@@ -529,6 +548,7 @@ read_rest(const char *utf8, size_t len, size_t used, Digits *digits,
 
 			if (digits->plus || simple->zero > 0 ||
 				has_odd_prefix(digits, region, out) ||
+				has_odd_prefix(&whole, region, out) ||
 				ln_phone_parse_digits(&whole, region, &other))
 				return false;
 		}
@@ -601,13 +621,24 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 	digits.at = identity;
 	if (scan_plain(utf8, len, d, &digits, &simple))
 	{
-		if ((parse_common(&digits, region_id, out) ||
-			 parse_any(&digits, region_id, out)) &&
-			(mode == LN_PHONE_LIBPHONENUMBER ||
-			 (!simple.brackets && !has_odd_shape(&digits, &simple) &&
-			  !has_odd_prefix(&digits, region_id, out) &&
-			  confirm(out))))
-			return true;
+		if (parse_common(&digits, region_id, out) ||
+			parse_any(&digits, region_id, out))
+		{
+			if (mode == LN_PHONE_LIBPHONENUMBER)
+				return true;
+			if (!simple.brackets && !has_odd_shape(&digits, &simple, region_id))
+			{
+				bool		odd = has_odd_prefix(&digits, region_id, out);
+
+				/* the position of a refusal is that of the first byte */
+				if (odd && byte_class[(uint8_t) *utf8] > 9 && *utf8 != '+')
+					goto look_closer;
+				if (odd && ln_phone_refuse_prefix(&digits, region_id, out))
+					return false;
+				if (confirm(out))
+					return true;
+			}
+		}
 		if (mode == LN_PHONE_SAFE && is_plain_date(utf8, len, &digits))
 		{
 			out->parse_error = LN_PARSE_NOT_A_NUMBER;
@@ -615,6 +646,7 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 		}
 	}
 
+look_closer:
 	is_simple = scan_simple(utf8, len, mode == LN_PHONE_SAFE, d, at, &digits,
 							&simple, &used);
 	if (is_simple && used < len)
@@ -1252,6 +1284,7 @@ bool
 ln_phone_has_zero_before_code(const Digits *digits, int region)
 {
 	const PhoneCode *code;
+	const PhonePlan *plan;
 	uint64_t	inside;
 	int			rest;
 
@@ -1261,9 +1294,13 @@ ln_phone_has_zero_before_code(const Digits *digits, int region)
 	rest = digits->n - 1 - code->len;
 	if (digits->d[1] != code->digits[0] ||
 		rest < 2 || rest > LN_PHONE_MAX_NSN ||
-		!length_is_possible(&phone_plans[phone_code_plans[code->first]],
-							rest) ||
 		memcmp(digits->d + 1, code->digits, code->len) != 0)
+		return false;
+	/* perhaps with a trunk 0 of its own */
+	plan = &phone_plans[phone_code_plans[code->first]];
+	if (!length_is_possible(plan, rest) &&
+		!(digits->d[1 + code->len] == '0' &&
+		  length_is_possible(plan, rest - 1)))
 		return false;
 	inside = (((uint64_t) 1 << (1 + code->len)) - 1) & ~(uint64_t) 3;
 	return digits->gaps == 0 ||
@@ -1654,15 +1691,20 @@ scan_simple(const char *utf8, size_t len, bool safe, char *d, uint8_t *at,
 			{
 				brackets = true;
 				bracket = k == B_OPEN && n > 0;
-				if (zero == 0 && k == B_CLOSE && alone > 0 && alone == n - 1 &&
+				if (k == B_CLOSE && alone > 0 && alone == n - 1 &&
 					d[alone] == '0')
-					zero = alone;
+				{
+					/* twice is odd */
+					late |= zero > 0;
+					if (zero == 0)
+						zero = alone;
+				}
 				alone = -1;
 				open = k == B_OPEN && n >= MIN_ANNOTATED;
 				behind = k == B_OPEN && n >= MIN_BEFORE_BRACKETS;
 				inside = false;
 			}
-			else
+			else if (k != B_SEP)
 			{
 				bracket = false;
 				alone = -1;

@@ -153,12 +153,17 @@ find_mask(const Clean *clean, const Trace *trace)
 	return -1;
 }
 
+/* Thailand counts from the death of the Buddha */
+#define THAI_YEARS 543
+
 static bool
-is_date(int year, int a, int b)
+is_date(int year, int a, int b, int region)
 {
 	int			low = a < b ? a : b;
 	int			high = a < b ? b : a;
 
+	if (year > 2099 && ln_phone_is_region(region, "TH"))
+		year -= THAI_YEARS;
 	return year >= 1900 && year <= 2099 && low >= 1 && low <= 12 && high <= 31;
 }
 
@@ -167,15 +172,16 @@ is_date(int year, int a, int b)
  * year, month and day, or the year behind day and month in either order?
  */
 static bool
-is_compact_date(const uint8_t *d, int n)
+is_compact_date(const uint8_t *d, int n, int region)
 {
 #define TWO(i) (d[i] * 10 + d[(i) + 1])
 	if (n >= 12 && (TWO(8) > 23 || TWO(10) > 59))
 		return false;
 	if (n == 14 && TWO(12) > 59)
 		return false;
-	return (is_date(TWO(0) * 100 + TWO(2), TWO(4), TWO(6)) && TWO(4) <= 12) ||
-		(n == 8 && is_date(TWO(4) * 100 + TWO(6), TWO(0), TWO(2)));
+	return (is_date(TWO(0) * 100 + TWO(2), TWO(4), TWO(6), region) &&
+			TWO(4) <= 12) ||
+		(n == 8 && is_date(TWO(4) * 100 + TWO(6), TWO(0), TWO(2), region));
 #undef TWO
 }
 
@@ -208,7 +214,7 @@ is_time(const Clean *clean, int i)
  * rule, or NULL.
  */
 static const char *
-find_shape(const Clean *clean)
+find_shape(const Clean *clean, int region)
 {
 	int			value[5];
 	int			len[5];
@@ -225,7 +231,7 @@ find_shape(const Clean *clean)
 		 clean->n_digits == 14) &&
 		clean->last_digit - clean->first_digit == clean->n_digits - 1)
 		return is_compact_date(clean->k + clean->first_digit,
-							   clean->n_digits) ? "date" : NULL;
+							   clean->n_digits, region) ? "date" : NULL;
 	for (i = clean->first_digit; i <= clean->last_digit;)
 	{
 		value[groups] = 0;
@@ -248,23 +254,26 @@ find_shape(const Clean *clean)
 		for (; clean->kind[i] != K_DIGIT; i++)
 		{
 			/* as cameras write it */
-			if (groups < 3 && sep[groups] == K_OTHER &&
+			if (groups < 3 &&
+				(sep[groups] == K_OTHER || sep[groups] == K_SPACE) &&
 				(clean->c[i] == ':' || clean->c[i] == 0xFF1A))
 			{
 				sep[groups] = K_HASH;
 				continue;
 			}
 			if (clean->kind[i] == K_SPACE)
+			{
+				if (sep[groups] == K_OTHER)
+					sep[groups] = K_SPACE;
 				continue;
-			if ((sep[groups] != K_OTHER &&
+			}
+			if ((sep[groups] != K_OTHER && sep[groups] != K_SPACE &&
 				 sep[groups] != (Kind) clean->kind[i]) ||
 				(clean->kind[i] != K_DASH && clean->kind[i] != K_DOT &&
 				 clean->kind[i] != K_SLASH && clean->kind[i] != K_FILL))
 				return NULL;
 			sep[groups] = (Kind) clean->kind[i];
 		}
-		if (sep[groups] == K_OTHER)
-			return NULL;
 	}
 	if (groups == 3 && sep[1] == sep[2])
 	{
@@ -274,7 +283,7 @@ find_shape(const Clean *clean)
 
 		/* year, month, day; or with the year at the end, in either order */
 		if (len[year] == 4 && len[a] <= 2 && len[b] <= 2 &&
-			is_date(value[year], value[a], value[b]) &&
+			is_date(value[year], value[a], value[b], region) &&
 			(year == 2 || value[1] <= 12))
 			return "date";
 	}
@@ -333,7 +342,8 @@ read_rewritten(const Rewritten *text, int region, int depth, const char *rule,
 
 /*
  * The number as a spreadsheet or data frame wrote it after it took it for a
- * number: digits, a full stop, zeros.  The index of the full stop, or -1.
+ * number: digits, a full stop, zeros.  Other full stops before it make groups
+ * of them all, but not of a single 0.  The index of the full stop, or -1.
  */
 static int
 find_fraction(const Clean *clean)
@@ -348,7 +358,9 @@ find_fraction(const Clean *clean)
 	if (clean->kind[i] != K_DOT || i <= clean->first_digit)
 		return -1;
 	for (k = clean->first_digit; k < i; k++)
-		if (clean->kind[k] == K_DOT)
+		if (clean->kind[k] == K_DOT &&
+			(i + 1 < clean->last_digit ||
+			 (clean->k[k + 1] == 0 && clean->kind[k + 2] != K_DIGIT)))
 			return -1;
 	return clean->kind[i - 1] == K_DIGIT ? i : -1;
 }
@@ -484,16 +496,32 @@ replace_loose_separators(const Clean *clean, Rewritten *to, uint32_t *which)
 	return true;
 }
 
-/* "(0)" from an index behind other digits on: that of the bracket, or -1. */
+/*
+ * "(0)", also "( 0 )", from an index behind other digits on: that of the
+ * bracket, and *end one behind the other bracket, or -1.
+ */
 static int
-find_bracketed_zero(const Clean *clean, int from)
+find_bracketed_zero(const Clean *clean, int from, int *end)
 {
 	int			i;
 
 	for (i = from; i > 0 && i + 2 < clean->last_digit; i++)
-		if (clean->kind[i] == K_OPEN && clean->k[i + 1] == 0 &&
-			clean->kind[i + 2] == K_CLOSE)
-			return i;
+		if (clean->kind[i] == K_OPEN)
+		{
+			int			k = i + 1;
+
+			while (clean->kind[k] == K_SPACE)
+				k++;
+			if (clean->k[k] != 0)
+				continue;
+			for (k++; clean->kind[k] == K_SPACE; k++)
+				;
+			if (k < clean->last_digit && clean->kind[k] == K_CLOSE)
+			{
+				*end = k + 1;
+				return i;
+			}
+		}
 	return -1;
 }
 
@@ -847,12 +875,38 @@ ln_phone_refuse_prefix(const Digits *digits, int region, LnPhone *out)
 	return true;
 }
 
+/*
+ * Is nothing before this index but the prefix and calling code that p was read
+ * from, or, as the rescues read it, zeros and this code, also twice?
+ */
+static bool
+stands_behind_code(const Clean *clean, int end, const LnPhone *p)
+{
+	char		d[LN_PHONE_MAX_CHARS];
+	const char *code = p->e164 + 1;
+	int			n = 0;
+	int			i;
+
+	for (i = clean->first_digit; i < end; i++)
+		if (clean->kind[i] == K_DIGIT)
+			d[n++] = (char) ('0' + clean->k[i]);
+	if (p->code_len == 0 || n == p->idd_len + p->code_len)
+		return p->code_len > 0;
+	for (i = 0; i < 2 && n >= p->code_len &&
+		 memcmp(d + n - p->code_len, code, p->code_len) == 0; i++)
+		n -= p->code_len;
+	while (i > 0 && n > 0 && d[n - 1] == '0')
+		n--;
+	return n == 0;
+}
+
 /* Takes the digit of "(0)" out of the writable arrays; false if none. */
 static bool
 remove_bracketed_zero(const Clean *clean, char *d, uint8_t *at,
 					  Digits *digits)
 {
-	int			i = find_bracketed_zero(clean, clean->first_digit + 1);
+	int			end;
+	int			i = find_bracketed_zero(clean, clean->first_digit + 1, &end);
 	int			zero = 0;
 
 	if (i < 0)
@@ -950,6 +1004,30 @@ divides_numbers(const Clean *clean, int n)
 }
 
 /*
+ * "1. 90 1234 5678": the first digit counts a list, unless the rest is the
+ * same number.  A dot alone, or a digit in brackets, only if the rest is
+ * another one.
+ */
+static bool
+is_list_item(const Clean *clean, const Digits *digits, int region,
+			 const LnPhone *p)
+{
+	int			i = clean->first_digit;
+	Digits		rest;
+	LnPhone		other;
+	bool		dot = clean->kind[i + 1] == K_DOT;
+
+	if (!HAS_GAP(digits, 1) || digits->plus ||
+		(!dot && clean->kind[i + 1] != K_CLOSE))
+		return false;
+	rest = digits_behind(digits, 1, false);
+	if (ln_phone_parse_digits(&rest, region, &other))
+		return strcmp(other.e164, p->e164) != 0;
+	return dot ? clean->kind[i + 2] == K_SPACE :
+		i == 0 || clean->kind[i - 1] != K_OPEN;
+}
+
+/*
  * Refusals of a valid answer, from the text that it was read from.
  */
 static bool
@@ -961,6 +1039,7 @@ accept(const Text *input, const Clean *clean, const Trace *trace, int region,
 	Digits		digits;
 	LnPhone		other;
 	Two			two;
+	int			end;
 	int			i;
 
 	if (trace->dialled || trace->loose_letters)
@@ -979,6 +1058,9 @@ accept(const Text *input, const Clean *clean, const Trace *trace, int region,
 							   trace->ext_start);
 	if (ln_phone_refuse_prefix(&digits, region, out))
 		return false;
+	if (is_list_item(clean, &digits, region, out))
+		return ln_phone_refuse(out, LN_PHONE_AMBIGUOUS, "two_readings",
+							   digits.first);
 	if (ln_phone_repeats_itself(&digits))
 	{
 		Digits		half = digits;
@@ -991,11 +1073,15 @@ accept(const Text *input, const Clean *clean, const Trace *trace, int region,
 								   digits.first);
 	}
 
-	/* (0) in brackets may be left out, or has to stay */
-	if (remove_bracketed_zero(clean, d, at, &digits) &&
-		((ln_phone_parse_digits(&digits, region, &other) &&
-		  strcmp(other.e164, out->e164) != 0) ||
-		 ln_phone_has_other_reading(&digits, region, out)))
+	/* (0) behind a calling code, once, may be left out, or has to stay */
+	i = find_bracketed_zero(clean, clean->first_digit + 1, &end);
+	if (i >= 0 &&
+		(!stands_behind_code(clean, i, out) ||
+		 find_bracketed_zero(clean, end, &end) >= 0 ||
+		 (remove_bracketed_zero(clean, d, at, &digits) &&
+		  ((ln_phone_parse_digits(&digits, region, &other) &&
+			strcmp(other.e164, out->e164) != 0) ||
+		   ln_phone_has_other_reading(&digits, region, out)))))
 		return ln_phone_refuse(out, LN_PHONE_AMBIGUOUS, "two_readings",
 							   digits.first);
 
@@ -1302,6 +1388,23 @@ is_near_home(const Digits *digits, int region)
 }
 
 /*
+ * "001 48 ..." in Thailand, "0014 682 ..." in Brazil, which dials a carrier:
+ * is the region's own prefix a group, and what follows no American area?
+ */
+static bool
+sets_idd_apart(const Digits *digits, int region)
+{
+	LnPhone		dialled;
+
+	if (digits->d[2] != '1' || HAS_GAP(digits, 2) ||
+		!((HAS_GAP(digits, 3) && HAS_GAP(digits, 5)) || HAS_GAP(digits, 4)))
+		return false;
+	ln_phone_parse_digits(digits, region, &dialled);
+	return dialled.idd_len > 2 && HAS_GAP(digits, dialled.idd_len) &&
+		(dialled.idd_len == 4 || dialled.code_len == 2);
+}
+
+/*
  * Rescues by the digits alone.  True if there was a reading, which may yet be
  * refused.
  */
@@ -1331,7 +1434,8 @@ ln_phone_rescue_row(const Digits *row, int region, int text_rule, LnPhone *out)
 		return false;
 
 	/* 0081 90 ...: as everybody writes it, whatever the region dials */
-	if (d[0] == '0' && d[1] == '0' && d[2] != '0')
+	if (d[0] == '0' && d[1] == '0' && d[2] != '0' &&
+		!sets_idd_apart(&digits, region))
 		try_reading(&digits, 2, true, region, text_rule, DIGITS_LEADING_00,
 					DIGITS_LEADING_00_DOUBLED, out, &found);
 
@@ -1454,9 +1558,9 @@ code_stands_apart(const Clean *clean, int plus)
 
 /*
  * Plus signs between the digits: blanks of a URL, or columns that were joined.
- * As a separator each, unless the calling code is written twice, or a part
- * alone is a number.  Returns false if there is none; else *out is filled,
- * valid or not.
+ * As a separator each, unless the calling code is written twice, a part alone
+ * is a number, or nothing but zeros stands before the first one.  Returns
+ * false if there is none; else *out, which was not valid, may have become so.
  */
 static bool
 read_plus_signs(const Clean *clean, int region, int depth, LnPhone *out)
@@ -1465,6 +1569,8 @@ read_plus_signs(const Clean *clean, int region, int depth, LnPhone *out)
 	LnPhone		part;
 	const char *rule = "plus_separator";
 	int			second = -1;
+	bool		only_zeros = true;	/* before the first of them */
+	int			before = 0;		/* digits there */
 	bool		twice;
 	int			i;
 
@@ -1478,10 +1584,22 @@ read_plus_signs(const Clean *clean, int region, int depth, LnPhone *out)
 			put(&text, ' ', C_SEPARATOR, clean->at[i]);
 		}
 		else
+		{
+			if (second < 0 && clean->kind[i] == K_DIGIT)
+			{
+				before++;
+				only_zeros &= clean->k[i] == 0;
+			}
 			put_part(&text, clean, i, i + 1);
+		}
 	if (second < 0)
 		return false;
-	read_rewritten(&text, region, depth, rule, out);
+	/* "1. +81 90..." is a list */
+	if (!only_zeros &&
+		(before > 2 || clean->kind[second - 1] == K_DIGIT ||
+		 (clean->first_digit > 0 &&
+		  clean->kind[clean->first_digit - 1] == K_PLUS)))
+		read_rewritten(&text, region, depth, rule, out);
 
 	/*
 	 * From the second one on.  "+66 +66 2..." is the code twice and nothing
@@ -1491,7 +1609,7 @@ read_plus_signs(const Clean *clean, int region, int depth, LnPhone *out)
 	put_part(&text, clean, second, clean->easy.n);
 	twice = is_code_twice(clean, second);
 	read_rewritten(&text, region, depth, rule, &part);
-	if (twice && code_stands_apart(clean, second))
+	if (only_zeros || (twice && code_stands_apart(clean, second)))
 	{
 		for (i = second + 1; i < clean->last_digit; i++)
 			if (clean->kind[i] == K_PLUS)
@@ -1501,10 +1619,12 @@ read_plus_signs(const Clean *clean, int region, int depth, LnPhone *out)
 				return true;
 			}
 		*out = part;
-		if (part.valid)
+		if (part.valid && !only_zeros)
 			out->rule = ln_phone_rule_names[TEXT_AS_IS][DIGITS_DOUBLED];
 	}
-	else if (out->valid && part.valid && strcmp(part.e164, out->e164) != 0)
+	else if (out->valid &&
+			 (part.valid ? strcmp(part.e164, out->e164) != 0 :
+			  part.status >= LN_PHONE_AMBIGUOUS))
 		ln_phone_refuse(out, LN_PHONE_AMBIGUOUS, "two_readings",
 						clean->at[second]);
 	return true;
@@ -1536,7 +1656,9 @@ read_text(const Text *input, int region, bool simple, int depth, LnPhone *out)
 	uint32_t	separator;
 	bool		valid;
 	int			text_rule = TEXT_AS_IS;
+	int			end;
 	int			i;
+	int			k;
 
 	if (simple)
 	{
@@ -1566,7 +1688,7 @@ read_text(const Text *input, int region, bool simple, int depth, LnPhone *out)
 	i = find_mask(&clean, &trace);
 	if (i >= 0)
 		return ln_phone_refuse(out, LN_PHONE_MASKED, "mask", clean.at[i]);
-	shape = find_shape(&clean);
+	shape = find_shape(&clean, region);
 	if (shape != NULL)
 		return ln_phone_refuse(out, LN_PHONE_NOT_A_NUMBER, shape,
 							   clean.at[clean.first_digit]);
@@ -1580,7 +1702,7 @@ read_text(const Text *input, int region, bool simple, int depth, LnPhone *out)
 		put_part(&rewritten, &clean, clean.last_digit + 1, clean.easy.n);
 		read_rewritten(&rewritten, region, depth, "float_text", &whole);
 		if (is_plain_integer(&clean, i) ||
-			(whole.valid && !valid && i + 1 == clean.last_digit))
+			(i + 1 == clean.last_digit && !(whole.valid && valid)))
 		{
 			*out = whole;
 			return out->valid;
@@ -1687,17 +1809,19 @@ read_text(const Text *input, int region, bool simple, int depth, LnPhone *out)
 
 	/* (g) a bracketed zero that the country does not have */
 	i = depth < MAX_DEPTH ?
-		find_bracketed_zero(&clean, clean.first_digit + 1) : -1;
+		find_bracketed_zero(&clean, clean.first_digit + 1, &end) : -1;
 	if (i >= 0 && (out->valid || !valid) &&
-		find_bracketed_zero(&clean, i + 3) < 0)
+		find_bracketed_zero(&clean, end, &k) < 0)
 	{
 		LnPhone		without;
 
 		begin_rewriting(&rewritten, &clean);
 		put_part(&rewritten, &clean, 0, i);
-		put_part(&rewritten, &clean, i + 3, clean.easy.n);
+		put_part(&rewritten, &clean, end, clean.easy.n);
+		/* it stands behind a calling code, or what is this? */
 		if (read_rewritten(&rewritten, region, depth, "bracketed_zero",
-						   &without))
+						   &without) &&
+			stands_behind_code(&clean, i, &without))
 		{
 			if (!valid)
 			{

@@ -57,12 +57,21 @@ enum
 	NATIONAL, PLUS, PLUS_ZERO, PLUS_BRACKETED, ZEROS, ZEROS_BRACKETED,
 	SPLIT_ZEROS, SPLIT_BRACKETED, SPLIT_ZERO, DOUBLED, DOUBLED_PLUS,
 	ZEROS_DOUBLED, PLUS_TRUNK, ZERO_CODE, PLUS_ZERO_CODE, BARE, CODE,
-	N_PREFIXES
+	CODE_BRACKETED, ZERO_PLUS, N_PREFIXES
 };
 static const char *const prefix_names[] = {
 	"national", "+CC", "+CC 0", "+CC (0)", "00CC", "00CC(0)", "00 CC",
 	"00 CC (0)", "00 CC 0", "+CC CC", "+CC +CC", "00CC CC", "+0 (trunk)",
-	"0CC", "+0CC", "lost zero", "CC"
+	"0CC", "+0CC", "lost zero", "CC", "CC (0)", "0+CC, 00+CC"
+};
+
+/* the trunk 0 that is left out behind a calling code */
+static const char *const zeros[] = {
+	"(0)", "（0）", "[0]", "( 0 )", "(0) ", "（０）"
+};
+
+static const char *const labels[] = {
+	"TEL: ", "携帯：", "tel:", "1. ", "① ", "Mobile "
 };
 
 /* what stands between the groups */
@@ -77,9 +86,11 @@ static const struct
 	{"U+30FC", "ー", true}, {"U+FF70", "ｰ", true}, {"_", "_", true},
 	{"U+30FB", "・", true}, {"U+FF5E", "～", true}, {"tab", "\t", true},
 	{"plus", "+", true}, {"colon", ":", false}, {"U+FF1A", "：", false},
-	{"U+3001", "、", false}, {"U+4E00", "一", false}, {"comma", ",", false},
+	{"U+3001", "�35�", false}, {"U+4E00", "�35", false}, {"comma", ",", false},
 	{"LRM", "-\xE2\x80\x8E", true}
 };
+
+#define ONE_OF(list) list[upto((int) (sizeof(list) / sizeof(list[0])))]
 
 /* what stands around the number */
 enum
@@ -102,7 +113,7 @@ typedef struct Count
 	long		none;
 	long		collisions;
 	long		wrong;
-} Count;
+}			Count;
 
 static Count by_prefix[N_PREFIXES];
 static Count by_separator[sizeof(separators) / sizeof(separators[0])];
@@ -208,7 +219,7 @@ mistype(char *nsn)
 }
 
 static void
-count(Count *c, const LnPhone *safe, bool right, bool collision)
+count(Count * c, const LnPhone *safe, bool right, bool collision)
 {
 	c->cells++;
 	if (!safe->valid)
@@ -222,7 +233,7 @@ count(Count *c, const LnPhone *safe, bool right, bool collision)
 }
 
 static void
-report(const char *kind, const char *name, const Count *c)
+report(const char *kind, const char *name, const Count * c)
 {
 	printf("%-10s %-20s %10ld %10ld %10ld %8ld %8ld\n", kind, name, c->cells,
 		   c->right, c->none, c->collisions, c->wrong);
@@ -250,10 +261,22 @@ date_cell(int regions)
 	int			region = upto(regions);
 	LnPhone		p;
 
-	switch (upto(8))
+	/* where years are counted so */
+	if (upto(8) == 0)
+	{
+		region = ln_phone_region_id("TH", 2);
+		y += 543;
+	}
+	switch (upto(10))
 	{
 		case 0:
 			snprintf(text, sizeof(text), "%04d%02d%02d.0", y, m, d);
+			break;
+		case 6:
+			snprintf(text, sizeof(text), "%04d %02d %02d", y, m, d);
+			break;
+		case 7:
+			snprintf(text, sizeof(text), "%02d.%02d.%04d", d, m, y);
 			break;
 		case 1:
 			snprintf(text, sizeof(text), "%02d%02d%04d", d, m, y);
@@ -328,7 +351,7 @@ cell(int regions)
 	region = ln_phone_region_id(home.region, strlen(home.region));
 	if (region < 0)
 	{
-		if (prefix == NATIONAL || prefix >= PLUS_TRUNK)
+		if (prefix == NATIONAL || (prefix >= PLUS_TRUNK && prefix <= CODE))
 			return false;		/* at home nowhere */
 		region = upto(regions);
 	}
@@ -338,7 +361,8 @@ cell(int regions)
 
 	/* abroad, where the form does not need the home region */
 	if (((prefix >= PLUS && prefix <= ZEROS_DOUBLED) ||
-		 prefix == PLUS_ZERO_CODE) && upto(2) == 0)
+		 prefix == PLUS_ZERO_CODE || prefix >= CODE_BRACKETED) &&
+		upto(2) == 0)
 	{
 		static const char *const some[] = {"JP", "TH", "TW", "KR", "SG", "BR"};
 
@@ -400,14 +424,15 @@ cell(int regions)
 			snprintf(number, sizeof(number), "+%s%s0%s", cc, separator, groups);
 			break;
 		case PLUS_BRACKETED:
-			snprintf(number, sizeof(number), "+%s%s(0)%s", cc,
-					 upto(2) ? " " : "", groups);
+			snprintf(number, sizeof(number), "+%s%s%s%s", cc,
+					 upto(2) ? " " : "", ONE_OF(zeros), groups);
 			break;
 		case ZEROS:
 			snprintf(number, sizeof(number), "00%s%s%s", cc, separator, groups);
 			break;
 		case ZEROS_BRACKETED:
-			snprintf(number, sizeof(number), "00%s(0)%s", cc, groups);
+			snprintf(number, sizeof(number), "00%s%s%s", cc, ONE_OF(zeros),
+					 groups);
 			break;
 		case SPLIT_ZEROS:
 			snprintf(number, sizeof(number), "00%s%s%s%s",
@@ -415,7 +440,8 @@ cell(int regions)
 					 groups);
 			break;
 		case SPLIT_BRACKETED:
-			snprintf(number, sizeof(number), "00 %s (0)%s", cc, groups);
+			snprintf(number, sizeof(number), "00 %s %s%s", cc, ONE_OF(zeros),
+					 groups);
 			break;
 		case SPLIT_ZERO:
 			snprintf(number, sizeof(number), "00 %s 0 %s", cc, groups);
@@ -441,6 +467,14 @@ cell(int regions)
 			break;
 		case BARE:
 			strcpy(number, groups);
+			break;
+		case CODE_BRACKETED:
+			snprintf(number, sizeof(number), "%s%s%s%s", cc,
+					 upto(2) ? " " : "", ONE_OF(zeros), groups);
+			break;
+		case ZERO_PLUS:
+			snprintf(number, sizeof(number), "%s+%s%s%s",
+					 upto(2) ? "0" : "00", cc, separator, groups);
 			break;
 		default:
 			snprintf(number, sizeof(number), "%s%s%s", cc, separator, groups);
@@ -488,8 +522,7 @@ cell(int regions)
 					 upto(2) ? " 自宅" : "様");
 			break;
 		case LABEL:
-			snprintf(text, sizeof(text), "%s%s", upto(2) ? "TEL: " : "携帯：",
-					 number);
+			snprintf(text, sizeof(text), "%s%s", ONE_OF(labels), number);
 			break;
 		case FULL_WIDTH:
 			replace_digits(number, "\xEF\xBC\x90", text);
@@ -534,7 +567,7 @@ cell(int regions)
 				   prefix == DOUBLED_PLUS))))
 	{
 		const char *first = prefix == ZERO_CODE || prefix == PLUS_ZERO_CODE ?
-			"0" : prefix >= DOUBLED && prefix <= ZEROS_DOUBLED ? "+" : "";
+		"0" : prefix >= DOUBLED && prefix <= ZEROS_DOUBLED ? "+" : "";
 
 		snprintf(other, sizeof(other), "%s%s%s%s", first,
 				 prefix == BARE ? "" : cc, first[0] == '+' ? cc : "", nsn);
@@ -568,7 +601,7 @@ cell(int regions)
 	/* or if the rest is mistyped, even if the 0 is in brackets */
 	if (safe.valid && !right && typo &&
 		(prefix == PLUS_BRACKETED || prefix == ZEROS_BRACKETED ||
-		 prefix == SPLIT_BRACKETED))
+		 prefix == SPLIT_BRACKETED || prefix == CODE_BRACKETED))
 	{
 		snprintf(other, sizeof(other), "+%s0%s", cc, nsn);
 		collision |= exact(other, region, &plain) &&

@@ -74,7 +74,7 @@ INSERT INTO cell (section, region, phone) VALUES
 	('ip', 'DE', '１９２．１６８．０．１'),
 	('no date', 'DE', '2024-13-15'),
 	('no date', 'DE', '2024-01.15'),
-	('no date', 'DE', '2024 01 15'),
+	('date', 'DE', '2024 01 15'),
 	('no ip', 'DE', '030.256.78.9');
 
 -- two readings, numbers that exist in Japan only, two numbers
@@ -300,6 +300,42 @@ INSERT INTO cell (section, region, phone) VALUES
 	('hours', 'JP', '090-8765-4321 平日10:00-18:00'),
 	('hours', 'DE', '030-12345678 (10-18)'),
 	('hours', 'JP', '090-8765-4321（1234-5678）');
+
+-- siblings of these that were found later
+INSERT INTO cell (section, region, phone) VALUES
+-- years of the Thai calendar, blanks
+	('date', 'TH', '2570-12-31'),
+	('date', 'TH', '25701231'),
+	('date', 'TH', '31122570'),
+	('date', 'TH', '2027 12 31'),
+	('date', 'TH', '2027 12 31 10:30'),
+	('date', 'TH', '๓๑/๑๒/๒๕๗๐'),
+	('no date', 'HK', '25701231'),
+	('no date', 'HK', '2570 1231'),
+-- a single 0 behind a full stop is a fraction, whatever the groups are
+	('float', 'HR', '+385.612.8172.0'),
+	('float', 'JP', '(+39) 899 345 399.0'),
+	('float', 'KR', '+0886 38137784.0'),
+	('no float', 'RU', '+7.495.123.00.00'),
+-- blanks in brackets; (0) behind no calling code
+	('(0)', 'IT', '+39 ( 0 )43 2005 6051'),
+	('(0)', 'JP', '+81 ( 0 )90 1234 5678'),
+	('(0)', 'CN', '66 (0)2571 3229'),
+	('(0)', 'CN', '298-(0)3785-74'),
+	('(0)', 'JP', '81 (0)90 1234 5678'),
+-- a list, a region's own prefix set apart, a comma behind 0 and the own code
+	('list', 'EG', '1. 5762 697 58'),
+	('list', 'AT', '1. +4300431117'),
+	('list', 'US', '1. 415 555 2671'),
+	('split', 'TH', '001 48 03094 016'),
+	('split', 'BR', '0014 688 0237 50'),
+	('no split', 'TH', '001 480 309 4016'),
+	('0CC', 'TW', '0886-09149,23062'),
+	('0CC', 'MD', '0373-09005,3111'),
+-- the plus sign behind zeros begins a number; one part is refused
+	('plus', 'JP', '0+81 90 1234 5678'),
+	('plus', 'IT', '0+258 8476 38529'),
+	('plus', 'IN', '+49+493327685(home)');
 
 SELECT section, c.region, replace(replace(replace(phone, E'\n', '\n'), E'\r', '\r'), E'\t', '\t') AS phone,
 	normalize_phone(phone, c.region, 'libphonenumber') AS exact,
