@@ -16,7 +16,7 @@ results=test/nightly.md
 steps=(
     "model|bash test/check.sh model"
     "proof|bash test/check.sh proof"
-    "phone|PHONE_INPUTS=10000000 bash test/check.sh phone"
+    "phone|PHONE_INPUTS=10000000 PHONE_CELLS=10000000 bash test/check.sh phone"
     "fuzz|FUZZ_SECONDS=900 bash test/check.sh fuzz"
     "ha|HA_ROUNDS=10 bash test/check.sh ha"
     "valgrind|bash test/sanitize.sh valgrind 10000"

@@ -30,6 +30,19 @@ as_user "$work/phone_bench" "$lines" >"$work/core.log" || die "the benchmark fai
 grep -v '^{' "$work/core.log"
 grep '^{' "$work/core.log" | while read -r line; do result "$line"; done
 
+if command -v valgrind >/dev/null; then
+    step "instructions a call, by callgrind, over $lines lines"
+    for which in "clean exact" "clean safe" "messy exact" "messy safe"; do
+        # shellcheck disable=SC2086
+        n=$(as_user valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=counted \
+            "$work/phone_bench" "$lines" $which 2>&1 | sed -n 's/.*Collected : //p')
+        printf '%-12s %6d\n' "$which" $((n / lines))
+        result "{\"bench\": \"phone_instructions\", \"what\": \"$which\", \"lines\": $lines, \"instructions\": $((n / lines))}"
+    done
+else
+    echo "no valgrind: instructions are not counted"
+fi
+
 step "in SQL, $rows rows, one backend, best of $rounds rounds"
 new_server data 54339 "shared_buffers = 512MB" "fsync = off" "autovacuum = off" \
     "max_wal_size = 4GB" "jit = off" "max_parallel_workers_per_gather = 0"
