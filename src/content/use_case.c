@@ -82,7 +82,6 @@ PG_FUNCTION_INFO_V1(line_notify_to_use_case);
 PG_FUNCTION_INFO_V1(line_notify_use_case_list);
 
 static void build_forms(void);
-static void notice_payout(void);
 static int	find_row(const pg_wchar *chars, int nchars);
 static int	fold(const char *utf8, int len, pg_wchar *out, int room,
 				 bool keep_hiragana);
@@ -95,6 +94,8 @@ static int	edit_distance(const pg_wchar *a, int alen,
 static int	pick_by_words(const pg_wchar *chars, int nchars,
 						  const char *utf8,
 						  int utf8len, int *picked, int n_picked);
+static void append_candidate(StringInfo hint, int row);
+pg_noreturn static void raise_payout(const char *str, int len, int payout);
 pg_noreturn static void raise_unknown(const char *str, int len,
 									  const pg_wchar *chars, int nchars,
 									  const char *utf8, int utf8len,
@@ -273,15 +274,22 @@ ln_use_case_parse(const char *str, int len, Oid enum_type, bool missing_ok)
 
 	/*
 	 * 支払完了通知 is what the company pays.  Who writes it in words of
-	 * their own may mean what the customer paid.
+	 * their own may mean what the customer paid, which is 決済完了通知.
 	 */
 	if (used == 0 &&
 		strcmp(use_case_rows[found].key, "payout_completed") == 0)
 	{
 		pg_wchar	full[MAX_FORM_CHARS];
+		int			nfull = fold(utf8, utf8len, full, MAX_FORM_CHARS, true);
 
-		if (fold(utf8, utf8len, full, MAX_FORM_CHARS, true) != nchars)
-			notice_payout();
+		/* の of のお知らせ is no such word */
+		if (nfull != nchars &&
+			!(nfull == nchars + 1 && full[nchars] == 0x306E))
+		{
+			if (missing_ok)
+				return InvalidOid;
+			raise_payout(str, len, found);
+		}
 	}
 	return value_of_key(use_case_rows[found].key, enum_type, false);
 }
@@ -627,25 +635,41 @@ edit_distance(const pg_wchar *a, int alen, const pg_wchar *b, int blen)
 	return line[blen];
 }
 
+/* Raises the error for a text that names payout_completed in own words. */
 static void
-notice_payout(void)
+raise_payout(const char *str, int len, int payout)
 {
-	int			row = 0;
-	int			len;
-	const char *name;
+	int			payment = 0;
+	StringInfoData hint;
 
-	while (strcmp(use_case_rows[row].key, "payment_completed") != 0)
-		row++;
-	name = ln_encoding_from_utf8(use_case_rows[row].name_ja,
-								 strlen(use_case_rows[row].name_ja), &len);
-	ereport(NOTICE,
-			(errmsg("use case \"payout_completed\" is for money that the"
-					" company pays to the user"),
-			 name != NULL ?
-			 errhint("For a payment by the user, use \"payment_completed\""
-					 " (%.*s).", len, name)
-			 : errhint("For a payment by the user, use"
-					   " \"payment_completed\".")));
+	while (strcmp(use_case_rows[payment].key, "payment_completed") != 0)
+		payment++;
+	initStringInfo(&hint);
+	append_candidate(&hint, payout);
+	appendStringInfoString(&hint, " or ");
+	append_candidate(&hint, payment);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("ambiguous use case: \"%s\"",
+					pnstrdup(str, pg_mbcliplen(str, len, MAX_QUOTED_BYTES))),
+			 errdetail("It may be what the company pays to the user, or what"
+					   " the user paid."),
+			 errhint("Did you mean %s?", hint.data)));
+}
+
+/* the key and the Japanese name, for a hint */
+static void
+append_candidate(StringInfo hint, int row)
+{
+	const UseCaseRow *r = &use_case_rows[row];
+	char	   *name = psprintf(r->subcategory_ja[0] ? "%s %s" : "%s",
+								r->name_ja, r->subcategory_ja);
+	int			len;
+	const char *name_db = ln_encoding_from_utf8(name, strlen(name), &len);
+
+	appendStringInfo(hint, "\"%s\"", r->key);
+	if (name_db != NULL)
+		appendStringInfo(hint, " (%.*s)", len, name_db);
 }
 
 static int
@@ -919,18 +943,9 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars,
 	initStringInfo(&hint);
 	for (i = 0; i < n_picked; i++)
 	{
-		const UseCaseRow *r = &use_case_rows[picked[i]];
-		char	   *name = psprintf(r->subcategory_ja[0] ? "%s %s" : "%s",
-									r->name_ja, r->subcategory_ja);
-		int			namelen;
-		const char *name_db =
-		ln_encoding_from_utf8(name, strlen(name), &namelen);
-
 		if (i > 0)
 			appendStringInfoString(&hint, i == n_picked - 1 ? " or " : ", ");
-		appendStringInfo(&hint, "\"%s\"", r->key);
-		if (name_db != NULL)
-			appendStringInfo(&hint, " (%.*s)", namelen, name_db);
+		append_candidate(&hint, picked[i]);
 	}
 
 	quoted = ln_has_number(str, len) ? pstrdup("...")

@@ -64,8 +64,8 @@ SELECT left(input, 20) AS input, pg_temp.try(input) AS result FROM (VALUES
 	('ユーザーが注文した修理の完了通知をする'),
 	-- which must agree
 	('21 発送完了通知'), ('22 出荷'), ('23 発送完了通知'), ('0 予約'), ('2026年の予約'),
-	-- 支払完了 is what the company pays, which surprises
-	('支払完了通知'), ('14 支払完了通知'), ('お支払完了しました'),
+	-- 支払完了 is what the company pays, which surprises: taken by its name only
+	('支払完了通知'), ('14 支払完了通知'), ('支払完了のお知らせ'), ('お支払完了しました'), ('お支払い完了'), ('支払い完了のお知らせ'),
 	-- words of the trade: never taken, only proposed
 	('出荷'), ('お届け予定'), ('停電'), ('メンテナンス'), ('予約キャンセル'), ('保険金'), ('引き落とし'), ('日時の確定'), ('請求'), ('明細'), ('invoice'), ('booking confirmation'), ('payment due'), ('クーポン'),
 	-- typos, with the nearest candidates

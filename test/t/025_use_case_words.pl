@@ -1,5 +1,5 @@
 # The words of the trade: what a clerk types is understood, or the error
-# proposes what is meant (test/content/clerk.tsv; clerk2.tsv and clerk3.tsv were
+# proposes what is meant (test/content/clerk.tsv; clerk2.tsv to clerk4.tsv were
 # written without a look at the words that the code knows); it is never silently
 # taken for something else.
 # TAP: reads files.
@@ -29,7 +29,7 @@ $node->safe_psql('postgres', q(
 		GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
 	END $$;
 ));
-for my $list ('clerk', 'clerk2', 'clerk3')
+for my $list ('clerk', 'clerk2', 'clerk3', 'clerk4')
 {
 	my $load = 'TRUNCATE clerk;';
 	for my $line (split /\n/, decode_utf8(slurp_file(dirname(dirname(__FILE__)) . "/content/$list.tsv")))
