@@ -94,7 +94,7 @@ static int	no_passphrase(char *buf, int size, int rwflag, void *arg);
 static int	base64_value(unsigned char c);
 
 #ifndef OPENSSL_NO_DEPRECATED_3_0
-/* where byte i of memory is in a word of 64 bits; the first byte the highest */
+/* where byte i of memory is in a word of 64 bits; bytes of a big-endian one */
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define BYTE_AT(i)	(56 - 8 * (i))
 #define BIG_ENDIAN_32(v)	(v)

@@ -18,11 +18,8 @@
 #include "content/check_common.h"
 
 /* Limits of LINE's reference that concern more than one property. */
-#define MAX_MESSAGES			5
 #define MAX_SUBSTITUTION_KEY	20
 #define MAX_TEMPLATE_TEXT		60	/* with a title */
-#define MAX_EMOJIS				20
-#define MAX_SUBSTITUTIONS		100
 #define MAX_LABEL				20
 #define MAX_FLEX_LABEL			40
 
@@ -63,12 +60,13 @@ typedef enum UnionId
 	N_UNIONS
 } UnionId;
 
-/* where a property stands among those of its object */
+/* where a property stands among those of its object, and its limit */
 enum
 {
 #define LN_OBJECT(object, first, count)
 #define LN_PROPERTY(object, at, name, kind, ref, required, format, least, \
-					most, words, rule, source) AT_##object##_##name = at,
+					most, words, rule, source) \
+	AT_##object##_##name = at, MOST_##object##_##name = most,
 #define LN_UNION(name)
 #define LN_MEMBER(name, type, object)
 #include "content/line_schema.h"
@@ -239,10 +237,12 @@ ln_flexible_check(LnChecker *c, const LnPathSegment *seg, uint32_t list)
 	LnPathSegment message_seg = {seg, NULL, 0, 0};
 	uint32_t	i;
 
-	if (nodes[list].count < 1 || nodes[list].count > MAX_MESSAGES)
+	if (nodes[list].count < LN_SCHEMA_LEAST_MESSAGES ||
+		nodes[list].count > LN_SCHEMA_MOST_MESSAGES)
 		ln_check_report(c, seg, LN_RULE_MESSAGES_COUNT,
-						"%u messages, 1 to %d are allowed",
-						(unsigned) nodes[list].count, MAX_MESSAGES);
+						"%u messages, %d to %d are allowed",
+						(unsigned) nodes[list].count,
+						LN_SCHEMA_LEAST_MESSAGES, LN_SCHEMA_MOST_MESSAGES);
 	for (i = list + 1;
 		 i < nodes[list].end && message_seg.index < LN_CHECK_MAX_LOOKED_AT;
 		 i = nodes[i].end, message_seg.index++)
@@ -977,13 +977,14 @@ check_emojis(LnChecker *c, const LnPathSegment *seg, uint32_t text,
 	LnPathSegment emojis_seg = {seg, LIT("emojis"), 0};
 	LnPathSegment emoji_seg = {&emojis_seg, NULL, 0, 0};
 	LnPathSegment index_seg = {&emoji_seg, LIT("index"), 0};
-	int64_t		seen[MAX_EMOJIS];
+	int64_t		seen[MOST_TextMessage_emojis];
 	uint32_t	i;
 	uint32_t	n;
 
 	if (emojis == 0)
 		return;
-	for (i = emojis + 1, n = 0; i < nodes[emojis].end && n < MAX_EMOJIS;
+	for (i = emojis + 1, n = 0;
+		 i < nodes[emojis].end && n < MOST_TextMessage_emojis;
 		 i = nodes[i].end, n++)
 	{
 		uint32_t	index = ln_json_find(c->tree, i, LIT("index"));
@@ -1025,7 +1026,7 @@ check_substitution(LnChecker *c, const LnPathSegment *seg, uint32_t text,
 	const LnJsonNode *nodes = c->tree->nodes;
 	LnPathSegment text_seg = {seg, LIT("text"), 0};
 	LnPathSegment subst_seg = {seg, LIT("substitution"), 0};
-	bool		used[MAX_SUBSTITUTIONS] = {false};
+	bool		used[MOST_TextMessageV2_substitution] = {false};
 	bool		text_ok = text != 0;
 	uint32_t	i;
 	uint32_t	n;
@@ -1074,13 +1075,13 @@ check_substitution(LnChecker *c, const LnPathSegment *seg, uint32_t text,
 					if (ln_json_key_is(&nodes[i], s + start, p - start))
 					{
 						found = true;
-						if (n < MAX_SUBSTITUTIONS)
+						if (n < MOST_TextMessageV2_substitution)
 							used[n] = true;
 						break;
 					}
 
 					/* keeps a hostile text times a hostile object cheap */
-					if (n > MAX_SUBSTITUTIONS)
+					if (n > MOST_TextMessageV2_substitution)
 						break;
 				}
 			}
@@ -1093,7 +1094,8 @@ check_substitution(LnChecker *c, const LnPathSegment *seg, uint32_t text,
 
 	if (subst == 0)
 		return;
-	for (i = subst + 1, n = 0; i < nodes[subst].end && n < MAX_SUBSTITUTIONS;
+	for (i = subst + 1, n = 0;
+		 i < nodes[subst].end && n < MOST_TextMessageV2_substitution;
 		 i = nodes[i].end, n++)
 	{
 		const LnJsonNode *node = &nodes[i];
@@ -1523,7 +1525,8 @@ check_together(LnChecker *c, const LnPathSegment *seg, ObjectId object,
 			check_template_image(c, seg,
 								 HAS(ButtonsTemplate, thumbnailImageUrl));
 			check_beside_title(c, seg, AT(ButtonsTemplate, title),
-							   AT(ButtonsTemplate, text), 160);
+							   AT(ButtonsTemplate, text),
+							   MOST_ButtonsTemplate_text);
 			return PLACE_TEMPLATE;
 		case OBJECT_ConfirmTemplate:
 			return PLACE_TEMPLATE;
@@ -1534,7 +1537,8 @@ check_together(LnChecker *c, const LnPathSegment *seg, ObjectId object,
 			check_template_image(c, seg,
 								 HAS(CarouselColumn, thumbnailImageUrl));
 			check_beside_title(c, seg, AT(CarouselColumn, title),
-							   AT(CarouselColumn, text), 120);
+							   AT(CarouselColumn, text),
+							   MOST_CarouselColumn_text);
 			return PLACE_TEMPLATE;
 		case OBJECT_FlexCarousel:
 			check_sizes(c, seg, AT(FlexCarousel, contents));

@@ -338,7 +338,8 @@ def main():
         for word, name in schema.members(union).items():
             out.append("LN_MEMBER(%s, \"%s\", %s)" % (
                 union, word, "None" if name in FORBIDDEN else name))
-    out.append(TAIL % widest)
+    messages = schema.all["PnpMessagesRequest"]["properties"]["messages"]
+    out.append(TAIL % (widest, messages["minItems"], messages["maxItems"]))
     print("\n".join(out))
 
 
@@ -375,7 +376,13 @@ TAIL = """
 #undef LN_MEMBER
 
 #undef LN_SCHEMA_WIDEST
-#define LN_SCHEMA_WIDEST	%d	/* properties of an object */"""
+#undef LN_SCHEMA_LEAST_MESSAGES
+#undef LN_SCHEMA_MOST_MESSAGES
+#define LN_SCHEMA_WIDEST	%d	/* properties of an object */
+
+/* of a request, O PnpMessagesRequest.messages */
+#define LN_SCHEMA_LEAST_MESSAGES	%d
+#define LN_SCHEMA_MOST_MESSAGES		%d"""
 
 if __name__ == "__main__":
     main()

@@ -387,4 +387,10 @@ LN_MEMBER(Template, "image_carousel", None)
 #undef LN_MEMBER
 
 #undef LN_SCHEMA_WIDEST
+#undef LN_SCHEMA_LEAST_MESSAGES
+#undef LN_SCHEMA_MOST_MESSAGES
 #define LN_SCHEMA_WIDEST	28	/* properties of an object */
+
+/* of a request, O PnpMessagesRequest.messages */
+#define LN_SCHEMA_LEAST_MESSAGES	1
+#define LN_SCHEMA_MOST_MESSAGES		5

@@ -8,9 +8,12 @@
  * proportion to the depth, both of which the builder of the tree has bounded,
  * so hostile input is as cheap as any other.
  *
- * Template messages are checked here by hand.  What stands in a flexible
- * message is checked in flexible_check.c, by a table computed from LINE's own
- * description of its API; check_common.c has what both need.
+ * What stands in a flexible message is checked in flexible_check.c, by a table
+ * computed from LINE's own description of its API.  Template messages are
+ * checked here by hand, because that description has nothing about them (of
+ * notification messages it knows POST /bot/pnp/push only): the limits are
+ * those of LINE's reference, "Send LINE notification message (template)".
+ * check_common.c has what both need.
  *
  * Properties and message types that we do not know are warnings, since LINE
  * adds some without notice; a channel may refuse them.  Lengths are UTF-16

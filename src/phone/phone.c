@@ -626,7 +626,8 @@ ln_phone_parse(const char *utf8, size_t len, int region_id, LnPhoneMode mode,
 		{
 			if (mode == LN_PHONE_LIBPHONENUMBER)
 				return true;
-			if (!simple.brackets && !has_odd_shape(&digits, &simple, region_id))
+			if (!simple.brackets &&
+				!has_odd_shape(&digits, &simple, region_id))
 			{
 				bool		odd = has_odd_prefix(&digits, region_id, out);
 
