@@ -1702,7 +1702,7 @@ scan_simple(const char *utf8, size_t len, bool safe, char *d, uint8_t *at,
 				}
 				alone = -1;
 				open = k == B_OPEN && n >= MIN_ANNOTATED;
-				behind = k == B_OPEN && n >= MIN_BEFORE_BRACKETS;
+				behind = k == B_OPEN && n >= MIN_REPEATED;
 				inside = false;
 			}
 			else if (k != B_SEP)

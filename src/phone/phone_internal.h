@@ -42,6 +42,9 @@ typedef struct PhoneCode
 /* digits in front of brackets that hold others and end the number */
 #define MIN_BEFORE_BRACKETS	5
 
+/* or fewer, if the brackets hold the same ones */
+#define MIN_REPEATED	4
+
 /* longest text that a transform rule puts in front of the digits */
 #define MAX_TRANSFORM	4
 

@@ -1028,6 +1028,34 @@ is_list_item(const Clean *clean, const Digits *digits, int region,
 }
 
 /*
+ * "16 97 (01697)": do the digits behind this bracket, but for zeros in front,
+ * stand before it, too?
+ */
+static bool
+repeats_in_brackets(const Clean *clean, int bracket)
+{
+	int			i = clean->last_digit;
+	int			k = bracket;
+	int			first = bracket + 1;
+	int			digits = 0;
+
+	while (first < i && (clean->kind[first] != K_DIGIT ||
+						 clean->k[first] == 0))
+		first++;
+	for (; i >= first; i--)
+	{
+		if (clean->kind[i] != K_DIGIT)
+			continue;
+		while (--k >= 0 && clean->kind[k] != K_DIGIT)
+			;
+		if (k < 0 || clean->k[k] != clean->k[i])
+			return false;
+		digits++;
+	}
+	return digits >= MIN_REPEATED;
+}
+
+/*
  * Refusals of a valid answer, from the text that it was read from.
  */
 static bool
@@ -1091,7 +1119,8 @@ accept(const Text *input, const Clean *clean, const Trace *trace, int region,
 		if (clean->at[i] > at[digits.n - 1])
 			continue;
 		if (clean->kind[i] == K_OPEN &&
-			part_is_number(clean, 0, i, MIN_BEFORE_BRACKETS, region))
+			(part_is_number(clean, 0, i, MIN_BEFORE_BRACKETS, region) ||
+			 repeats_in_brackets(clean, i)))
 			return ln_phone_refuse(out, LN_PHONE_AMBIGUOUS, "two_readings",
 								   clean->at[i]);
 		if (clean->kind[i] == K_OPEN || clean->kind[i] == K_CLOSE)

@@ -282,6 +282,8 @@ INSERT INTO cell (section, region, phone) VALUES
 	('twice', 'JP', '090-8765-4321 090-8765-4322'),
 	('twice', 'JP', '090 8765 4321 / 090 8765 4321 / 090 8765 4321'),
 	('twice', 'LU', '+352 3828 (3828)'),
+	('twice', 'DE', '1697 (01697)'),
+	('twice', 'AT', '43 (0)15213 (015213)'),
 -- characters that separate lists, times and extensions elsewhere
 	('loose', 'JP', '090：8765：4321'),
 	('loose', 'JP', '090:8765:4321'),
