@@ -86,7 +86,7 @@ static const struct
 	{"U+30FC", "ー", true}, {"U+FF70", "ｰ", true}, {"_", "_", true},
 	{"U+30FB", "・", true}, {"U+FF5E", "～", true}, {"tab", "\t", true},
 	{"plus", "+", true}, {"colon", ":", false}, {"U+FF1A", "：", false},
-	{"U+3001", "�35�", false}, {"U+4E00", "�35", false}, {"comma", ",", false},
+	{"U+3001", "、", false}, {"U+4E00", "一", false}, {"comma", ",", false},
 	{"LRM", "-\xE2\x80\x8E", true}
 };
 
