@@ -187,20 +187,20 @@ is_compact_date(const uint8_t *d, int n, int region)
 
 /* "12:00", "12:00:00.000" behind a date: minutes and seconds from index i */
 static bool
-is_time(const Clean *clean, int i)
+is_time(const Clean *clean, int i, int last)
 {
 	int			groups = 0;
 
-	while (i <= clean->last_digit)
+	while (i <= last)
 	{
 		int			begin = i;
 
-		while (i <= clean->last_digit && clean->kind[i] == K_DIGIT)
+		while (i <= last && clean->kind[i] == K_DIGIT)
 			i++;
 		if (i == begin || (groups < 3 && i - begin > 2))
 			return false;
 		groups++;
-		if (i > clean->last_digit)
+		if (i > last)
 			break;
 		if (clean->c[i] != ':' && clean->c[i] != 0xFF1A && groups < 3)
 			return false;
@@ -210,45 +210,53 @@ is_time(const Clean *clean, int i)
 }
 
 /*
- * Do the digits have the shape of a date or of an IP address?  The name of the
- * rule, or NULL.
+ * Do the digits before this index have the shape of a date or of an IP
+ * address?  The name of the rule, or NULL.
  */
 static const char *
-find_shape(const Clean *clean, int region)
+find_shape(const Clean *clean, int end, int region)
 {
 	int			value[5];
 	int			len[5];
 	Kind		sep[5];
 	int			groups = 0;
+	int			n_digits = 0;
+	int			last = -1;
 	int			i;
 
+	for (i = 0; i < end; i++)
+		if (clean->kind[i] == K_DIGIT)
+		{
+			n_digits++;
+			last = i;
+		}
 	for (i = clean->first_digit - 1; i >= 0 && clean->kind[i] == K_SPACE; i--)
 		;
-	if (clean->n_digits < 4 || clean->n_digits > 20 ||
+	if (n_digits < 4 || n_digits > 20 ||
 		(i >= 0 && clean->kind[i] == K_PLUS))
 		return NULL;
-	if ((clean->n_digits == 8 || clean->n_digits == 12 ||
-		 clean->n_digits == 14) &&
-		clean->last_digit - clean->first_digit == clean->n_digits - 1)
+	if ((n_digits == 8 || n_digits == 12 ||
+		 n_digits == 14) &&
+		last - clean->first_digit == n_digits - 1)
 		return is_compact_date(clean->k + clean->first_digit,
-							   clean->n_digits, region) ? "date" : NULL;
-	for (i = clean->first_digit; i <= clean->last_digit;)
+							   n_digits, region) ? "date" : NULL;
+	for (i = clean->first_digit; i <= last;)
 	{
 		value[groups] = 0;
 		len[groups] = 0;
-		for (; i <= clean->last_digit && clean->kind[i] == K_DIGIT; i++)
+		for (; i <= last && clean->kind[i] == K_DIGIT; i++)
 		{
 			if (++len[groups] > 4)
 				return NULL;
 			value[groups] = value[groups] * 10 + clean->k[i];
 		}
 		groups++;
-		if (i > clean->last_digit)
+		if (i > last)
 			break;
 		if (groups == LENGTH_OF(sep))
 			return NULL;
 		/* what follows a date behind a space is the time of day */
-		if (groups == 3 && clean->kind[i] == K_SPACE && is_time(clean, i + 1))
+		if (groups == 3 && clean->kind[i] == K_SPACE && is_time(clean, i + 1, last))
 			break;
 		sep[groups] = K_OTHER;
 		for (; clean->kind[i] != K_DIGIT; i++)
@@ -342,24 +350,28 @@ read_rewritten(const Rewritten *text, int region, int depth, const char *rule,
 
 /*
  * The number as a spreadsheet or data frame wrote it after it took it for a
- * number: digits, a full stop, zeros.  Other full stops before it make groups
- * of them all, but not of a single 0.  The index of the full stop, or -1.
+ * number: digits, a full stop, zeros up to this index.  Other full stops
+ * before it make groups of them all, but not of a single 0.  The index of the
+ * full stop, or -1.
  */
 static int
-find_fraction(const Clean *clean)
+find_fraction(const Clean *clean, int end)
 {
-	int			i = clean->last_digit;
+	int			last = end - 1;
+	int			i;
 	int			k;
 
-	if (clean->dots == 0 || i < 0 || clean->k[i] != 0)
+	if (clean->dots == 0)
 		return -1;
-	while (i > 0 && clean->k[i] == 0)
-		i--;
-	if (clean->kind[i] != K_DOT || i <= clean->first_digit)
+	while (last > 0 && clean->kind[last] != K_DIGIT)
+		last--;
+	for (i = last; i > 0 && clean->k[i] == 0; i--)
+		;
+	if (i == last || clean->kind[i] != K_DOT || i <= clean->first_digit)
 		return -1;
 	for (k = clean->first_digit; k < i; k++)
 		if (clean->kind[k] == K_DOT &&
-			(i + 1 < clean->last_digit ||
+			(i + 1 < last ||
 			 (clean->k[k + 1] == 0 && clean->kind[k + 2] != K_DIGIT)))
 			return -1;
 	return clean->kind[i - 1] == K_DIGIT ? i : -1;
@@ -371,6 +383,8 @@ is_plain_integer(const Clean *clean, int end)
 {
 	int			i;
 
+	if (end < 0)
+		return false;
 	for (i = clean->first_digit; i < end; i++)
 		if (clean->kind[i] != K_DIGIT && clean->kind[i] != K_PLUS)
 			return false;
@@ -1080,6 +1094,21 @@ accept(const Text *input, const Clean *clean, const Trace *trace, int region,
 						input->end, false, d, at, &digits))
 		return ln_phone_confirm(out);
 
+	if (trace->ext_start >= 0)
+	{
+		const char *shape;
+
+		for (i = 0; i < clean->easy.n && clean->at[i] < trace->ext_start; i++)
+			;
+		shape = find_shape(clean, i, region);
+		if (shape != NULL)
+			return ln_phone_refuse(out, LN_PHONE_NOT_A_NUMBER, shape,
+								   clean->at[clean->first_digit]);
+		i = find_fraction(clean, i);
+		if (is_plain_integer(clean, i))
+			return ln_phone_refuse(out, LN_PHONE_AMBIGUOUS, "two_readings",
+								   clean->at[i]);
+	}
 	if (trace->ext_start >= 0 &&
 		reads_on(clean, trace->ext_start, region, out))
 		return ln_phone_refuse(out, LN_PHONE_AMBIGUOUS, "two_readings",
@@ -1717,11 +1746,11 @@ read_text(const Text *input, int region, bool simple, int depth, LnPhone *out)
 	i = find_mask(&clean, &trace);
 	if (i >= 0)
 		return ln_phone_refuse(out, LN_PHONE_MASKED, "mask", clean.at[i]);
-	shape = find_shape(&clean, region);
+	shape = find_shape(&clean, clean.easy.n, region);
 	if (shape != NULL)
 		return ln_phone_refuse(out, LN_PHONE_NOT_A_NUMBER, shape,
 							   clean.at[clean.first_digit]);
-	i = find_fraction(&clean);
+	i = find_fraction(&clean, clean.easy.n);
 	if (i >= 0 && depth < MAX_DEPTH)
 	{
 		LnPhone		whole;
@@ -1813,6 +1842,19 @@ read_text(const Text *input, int region, bool simple, int depth, LnPhone *out)
 	i = cut_annotation(&clean, extension, &extension_len);
 	if (i >= 0)
 	{
+		shape = find_shape(&clean, i, region);
+		if (shape != NULL)
+			return ln_phone_refuse(out, LN_PHONE_NOT_A_NUMBER, shape,
+								   clean.at[clean.first_digit]);
+		k = find_fraction(&clean, i);
+		if (is_plain_integer(&clean, k) && depth < MAX_DEPTH)
+		{
+			begin_rewriting(&rewritten, &clean);
+			put_part(&rewritten, &clean, 0, k);
+			put_part(&rewritten, &clean, i, clean.easy.n);
+			return read_rewritten(&rewritten, region, depth, "float_text",
+								  out);
+		}
 		part.n = i;
 		if (clean.first_change >= i)
 			text_rule = TEXT_AS_IS;
@@ -1839,6 +1881,9 @@ read_text(const Text *input, int region, bool simple, int depth, LnPhone *out)
 	/* (g) a bracketed zero that the country does not have */
 	i = depth < MAX_DEPTH ?
 		find_bracketed_zero(&clean, clean.first_digit + 1, &end) : -1;
+	if (i >= 0 && valid && out->valid && !stands_behind_code(&clean, i, out))
+		return ln_phone_refuse(out, LN_PHONE_AMBIGUOUS, "two_readings",
+							   clean.at[i]);
 	if (i >= 0 && (out->valid || !valid) &&
 		find_bracketed_zero(&clean, end, &k) < 0)
 	{

@@ -74,6 +74,14 @@ static const char *const labels[] = {
 	"TEL: ", "携帯：", "tel:", "1. ", "① ", "Mobile "
 };
 
+static const char *const behind[] = {
+	"", "", "", "", "（10:00-18:00）", " ext. 5", "内線12", "x3", ",5", "（更新）"
+};
+
+static const char *const extensions[] = {
+	"内線12", " ext. 5", "x345", " #12", "分機 3", " ต่อ 5", ";ext=7"
+};
+
 /* what stands between the groups */
 static const struct
 {
@@ -300,6 +308,7 @@ date_cell(int regions)
 			snprintf(text, sizeof(text), "%04d%02d%02d", y, m, d);
 			break;
 	}
+	strcat(text, ONE_OF(behind));
 	ln_phone_parse(text, strlen(text), region, LN_PHONE_SAFE, &p);
 	count(&dates, &p, false, false);
 	count(&all, &p, false, false);
@@ -484,10 +493,10 @@ cell(int regions)
 	switch (wrap)
 	{
 		case FLOAT:
-			snprintf(text, sizeof(text), "%s.0", number);
+			snprintf(text, sizeof(text), "%s.0%s", number, ONE_OF(behind));
 			break;
 		case FLOAT_2:
-			snprintf(text, sizeof(text), "%s.00", number);
+			snprintf(text, sizeof(text), "%s.00%s", number, ONE_OF(behind));
 			break;
 		case TWICE:
 			snprintf(text, sizeof(text), "%s / %s", number, number);
@@ -551,7 +560,7 @@ cell(int regions)
 			snprintf(text, sizeof(text), "\xE2\x80\xAA%s\xE2\x80\xAC", number);
 			break;
 		case EXTENSION:
-			snprintf(text, sizeof(text), "%s内線12", number);
+			snprintf(text, sizeof(text), "%s%s", number, ONE_OF(extensions));
 			break;
 		default:
 			strcpy(text, number);
@@ -623,7 +632,8 @@ cell(int regions)
 		is_lenient = separators[sep].lenient &&
 			(prefix == NATIONAL || prefix == PLUS || prefix == BARE ||
 			 (prefix == PLUS_BRACKETED && trunk != NULL && trunk[0] == '0')) &&
-			strlen(nsn) >= 8 && wrap != TWICE_NATIONAL;
+			strlen(nsn) >= 8 && wrap != TWICE_NATIONAL &&
+			(!digits_alone || text[strlen(text) - 1] == '0');
 		if (is_lenient)
 		{
 			ln_phone_parse(e164, strlen(e164), region, LN_PHONE_SAFE, &plain);
