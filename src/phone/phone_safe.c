@@ -317,10 +317,14 @@ put(Rewritten *to, uint32_t c, uint8_t k, uint8_t at)
 static void
 put_part(Rewritten *to, const Clean *clean, int from, int end)
 {
-	int			i;
+	int			len = end - from;
 
-	for (i = from; i < end; i++)
-		put(to, clean->c[i], clean->k[i], clean->at[i]);
+	if (len <= 0)
+		return;
+	memcpy(to->c + to->text.n, clean->c + from, len * sizeof(uint32_t));
+	memcpy(to->k + to->text.n, clean->k + from, len);
+	memcpy(to->at + to->text.n, clean->at + from, len);
+	to->text.n += len;
 }
 
 static void
