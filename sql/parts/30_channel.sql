@@ -21,7 +21,7 @@ CREATE TABLE line_notify.identity (
 	handover_to		text[],
 	handover_lsn	pg_lsn,
 	disarmed_at		timestamptz,
-	disarmed_why	text CHECK (disarmed_why IN ('restored', 'twin', 'armed elsewhere'))
+	disarmed_why	text CHECK (disarmed_why IN ('restored', 'cut loose', 'twin', 'armed elsewhere'))
 );
 COMMENT ON TABLE line_notify.identity IS 'Places that may send: cluster, database and node names; written by create_channel() and arm()';
 COMMENT ON COLUMN line_notify.identity.home IS 'random number carried by channels and rows that belong here';
@@ -36,7 +36,7 @@ COMMENT ON COLUMN line_notify.identity.handover_at IS 'when';
 COMMENT ON COLUMN line_notify.identity.handover_to IS 'standbys that were attached then: slot, or application name if no other has it';
 COMMENT ON COLUMN line_notify.identity.handover_lsn IS 'taking: what they must have flushed';
 COMMENT ON COLUMN line_notify.identity.disarmed_at IS 'since then nothing is sent on the strength of this row: the server found that it is a copy, or arm() has taken its place';
-COMMENT ON COLUMN line_notify.identity.disarmed_why IS 'restored: started from a backup; twin: another server with the same identity ran on the host; armed elsewhere: arm() on another node';
+COMMENT ON COLUMN line_notify.identity.disarmed_why IS 'restored: started from a backup; cut loose: a standby that was started without standby.signal, not promoted; twin: another server with the same identity ran on the host; armed elsewhere: arm() on another node';
 COMMENT ON COLUMN line_notify.identity.nodes IS 'values of line_notify.node that may send: a base backup started on another host is not among them';
 
 CREATE TABLE line_notify.channel (
@@ -283,6 +283,7 @@ AS $$
 	SELECT format('disarmed: database "%s" on node "%s" %s', current_database(), line_notify._node(),
 		CASE coalesce(i.disarmed_why, line_notify._identity_fault(i.armed_at, i.timeline))
 			WHEN 'restored' THEN 'was restored from a backup, and the original may have sent what waits here'
+			WHEN 'cut loose' THEN 'was a standby and was not promoted, but started without standby.signal: its primary may send what waits here'
 			WHEN 'twin' THEN 'is a copy: another server with its identity was running on this host'
 			ELSE 'is not where the channel was armed ' ||
 				CASE WHEN i.home IS NULL THEN '(unknown)'

@@ -5,7 +5,7 @@
  *
  * A copy has everything that the tables can say of who we are: the system
  * identifier, the oid of the database, even the name of the node when that
- * stands in a configuration file within the data directory.  Two things tell
+ * stands in a configuration file within the data directory.  Three things tell
  * it from the original:
  *
  * - A restored server has been recovered.  When the postmaster loads us the
@@ -14,6 +14,10 @@
  *   and may be promoted one day.  Where the library was not preloaded at that
  *   start, the timeline has changed, and the settings of the recovery may
  *   still be there.
+ *
+ * - A standby that is started without its standby.signal was not promoted: it
+ *   goes on on the timeline of its primary, which may go on, too.  pg_control
+ *   still says what it was.
  *
  * - A running twin is found by its life: whoever sends holds a name in the
  *   abstract socket namespace of the host, made of system identifier and node.
@@ -40,6 +44,8 @@
 #include <unistd.h>
 
 #include "access/xlog.h"
+#include "catalog/pg_control.h"
+#include "common/controldata_utils.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -62,6 +68,7 @@
 static bool start_known = false;
 static bool start_of_standby = false;
 static bool start_of_copy = false;
+static bool start_cut_loose = false;	/* a standby before, and not promoted */
 
 /* The name we hold; -1 = none. */
 static int	place_fd = -1;
@@ -76,6 +83,19 @@ exists(const char *path)
 	return stat(path, &st) == 0;
 }
 
+static bool
+was_standby(void)
+{
+	bool		crc_ok;
+	ControlFileData *control = get_controlfile(DataDir, &crc_ok);
+	bool		was = crc_ok &&
+	(control->state == DB_SHUTDOWNED_IN_RECOVERY ||
+	 control->state == DB_IN_ARCHIVE_RECOVERY);
+
+	pfree(control);
+	return was;
+}
+
 void
 ln_identity_note_start(void)
 {
@@ -83,6 +103,7 @@ ln_identity_note_start(void)
 	start_of_standby = exists("standby.signal");
 	start_of_copy = !start_of_standby &&
 		(exists("backup_label") || exists("recovery.signal"));
+	start_cut_loose = !start_of_standby && !start_of_copy && was_standby();
 }
 
 static bool
@@ -103,6 +124,9 @@ ln_identity_fault(TimestampTz armed_at, uint32 timeline)
 	{
 		if (start_of_copy)
 			return "restored";
+		if (start_cut_loose &&
+			(timeline == 0 || timeline == GetWALInsertionTimeLine()))
+			return "cut loose";
 		if (!start_of_standby && timeline != 0 &&
 			timeline != GetWALInsertionTimeLine() &&
 			!is_set("primary_conninfo") &&

@@ -37,7 +37,7 @@ extern void ln_identity_begin(void);
 
 /*
  * Why an identity that was armed then, and was last sent from on that timeline
- * (0 = never), is not believed here: "restored", "twin"; or NULL.
+ * (0 = never), is not believed here: "restored", "cut loose", "twin"; or NULL.
  */
 extern const char *ln_identity_fault(TimestampTz armed_at, uint32 timeline);
 

@@ -205,8 +205,27 @@ unlike(health($node), qr/standby server/, 'and is content when they are named');
 ($rc, $out, $err) = $node->psql('postgres', "SELECT line_notify.arm(nodes => '{test}')");
 like($err, qr/NOTICE:  no longer armed: other/, 'a list is not shortened without a word');
 $node->safe_psql('postgres', "SELECT line_notify.arm(nodes => '{test,other}')");
-# one that was made after the last arm(): it still has the traces of its backup
+# it is cut loose: not promoted, on the timeline of its primary, which goes on
+$node->safe_psql('postgres', "SELECT line_notify.pause('shop')");
+$node->insert('postgres', 5, first => $n + 1);
+$n += 5;
+$node->wait_for_catchup($standby);
 $standby->stop;
+$standby->append_conf('postgresql.conf', "line_notify.node = 'other'");
+unlink($standby->data_dir . '/standby.signal') or die;
+$standby->start;
+$standby->safe_psql('postgres', "SELECT line_notify.resume('shop')");
+$standby->worker_left('postgres');
+like(health($standby), qr/disarmed: database "postgres" on node "other" was a standby.*5 messages wait/s, 'without its standby.signal: it knows, and says what waits');
+$standby->restart;
+$standby->worker_left('postgres');
+like(health($standby), qr/disarmed.*was a standby/, 'after a restart, too');
+my $sent = $sim->summary->{requests};
+$node->safe_psql('postgres', "SELECT line_notify.resume('shop')");
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox'), 'its primary sends');
+is($sim->summary->{requests}, $sent + 5, 'and nobody else');
+$standby->stop;
+# one that was made after the last arm(): it still has the traces of its backup
 $node->backup('standby2');
 $standby = server('standby2');
 $standby->init_from_backup($node, 'standby2', has_streaming => 1);
