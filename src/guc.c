@@ -52,6 +52,7 @@ static const struct config_enum_entry content_warnings_options[] = {
 static const struct config_enum_entry on_promotion_options[] = {
 	{"hold", LN_PROMOTION_HOLD, false},
 	{"send", LN_PROMOTION_SEND, false},
+	{"hold_all", LN_PROMOTION_HOLD_ALL, false},
 	{NULL, 0, false}
 };
 
@@ -188,11 +189,15 @@ ln_guc_define(void)
 							&ln_guc_promotion_grace, 300, 0, 86400,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 
-	/* ... and this becomes of the rest: never twice, or never lost. */
+	/*
+	 * ... and this becomes of the rest: never twice, or never lost.  hold_all
+	 * is for a standby that lacks more than the last moments: no proof
+	 * counts, and all that waits may have been sent.
+	 */
 	DefineCustomEnumVariable(
 							 "line_notify.on_promotion",
 							 "What becomes of messages in doubt after a promotion.",
-							 "hold: they end as unknown. send: they are sent, some of them again.",
+							 "hold: they end as unknown. send: they are sent, some of them again. hold_all: as hold, and everything that waits is in doubt.",
 							 &ln_guc_on_promotion, LN_PROMOTION_HOLD, on_promotion_options,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 

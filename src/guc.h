@@ -36,6 +36,7 @@ extern PGDLLIMPORT int ln_guc_node_number;	/* 0 to LN_MAX_NODE_NUMBER */
 
 #define LN_PROMOTION_HOLD	0
 #define LN_PROMOTION_SEND	1
+#define LN_PROMOTION_HOLD_ALL	2
 
 /* Define everything; called once from _PG_init. */
 extern void ln_guc_define(void);

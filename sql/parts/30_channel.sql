@@ -612,7 +612,7 @@ BEGIN
 		INSERT INTO line_notify.identity (home, system_identifier, database, nodes, handover, handover_at, handover_to)
 		SELECT ('x' || encode(substr(decode(md5(random()::text || clock_timestamp()::text || db::text), 'hex'), 1, 7), 'hex'))::bit(56)::bigint,
 			   sysid, db, wanted, t.handover, CASE WHEN t.handover IS NOT NULL THEN clock_timestamp() END,
-			   CASE WHEN t.handover IS NOT NULL THEN ARRAY(SELECT a.standby FROM line_notify._attached_standbys() a ORDER BY 1) END
+			   CASE WHEN t.handover IS NOT NULL THEN ARRAY(SELECT k.standby FROM line_notify._known_standbys() k ORDER BY 1) END
 		FROM (SELECT CASE WHEN line_notify._must_tell_standbys() THEN 'taking' END) t(handover)
 		RETURNING home INTO here;
 	END IF;

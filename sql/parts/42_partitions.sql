@@ -136,11 +136,38 @@ LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT coalesce('slot ' || s.slot_name, 'application ' || r.application_name), min(r.flush_lsn), count(*)
 	FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
-	WHERE r.state = 'streaming' AND r.replay_lsn IS NOT NULL AND s.slot_type IS DISTINCT FROM 'logical'
+	WHERE r.state IN ('streaming', 'catchup') AND r.replay_lsn IS NOT NULL AND s.slot_type IS DISTINCT FROM 'logical'
 	GROUP BY 1
 $$;
 REVOKE ALL ON FUNCTION line_notify._attached_standbys() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._attached_standbys() IS 'standbys that stream from here, and how far they have it on disk';
+
+-- Who may be promoted one day: also one that is away, and has left its slot.
+CREATE FUNCTION line_notify._known_standbys(OUT standby text, OUT flush_lsn pg_lsn)
+RETURNS SETOF record
+LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT a.standby, a.flush_lsn FROM line_notify._attached_standbys() a
+	UNION ALL
+	SELECT 'slot ' || s.slot_name, s.restart_lsn FROM pg_replication_slots s
+	WHERE s.slot_type = 'physical' AND NOT s.active AND s.restart_lsn IS NOT NULL
+$$;
+REVOKE ALL ON FUNCTION line_notify._known_standbys() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._known_standbys() IS 'standbys that stream from here, or whose slot waits for them, and how far they have it on disk';
+
+-- Those of a name that others have, too, by default: the one of all standbys, or
+-- that of the cluster, which Debian makes the same everywhere.  A standby of a
+-- standby may be called that, and has not been asked.
+CREATE FUNCTION line_notify._named_standbys() RETURNS SETOF text
+LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT a.standby FROM line_notify._attached_standbys() a
+	WHERE a.servers = 1
+	  AND a.standby NOT IN ('application walreceiver', 'application ' || current_setting('cluster_name'))
+	ORDER BY 1
+$$;
+REVOKE ALL ON FUNCTION line_notify._named_standbys() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._named_standbys() IS 'standbys that stream from here, and whose name says which server it is';
 
 CREATE FUNCTION line_notify._own_standby_name() RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -161,7 +188,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	standbys text[] := ARRAY(SELECT a.standby FROM line_notify._attached_standbys() a WHERE a.servers = 1 ORDER BY 1);
+	standbys text[] := ARRAY(SELECT line_notify._named_standbys());
 BEGIN
 	IF cardinality(standbys) > 0 AND NOT EXISTS (SELECT FROM line_notify.in_flight) THEN
 		UPDATE line_notify.identity i
@@ -193,8 +220,8 @@ BEGIN
 	END IF;
 	IF clock_timestamp() < i.handover_at + grace AND EXISTS (
 		SELECT FROM unnest(i.handover_to) w(standby)
-		WHERE NOT EXISTS (SELECT FROM line_notify._attached_standbys() a
-						  WHERE a.standby = w.standby AND a.flush_lsn >= i.handover_lsn))
+		WHERE NOT EXISTS (SELECT FROM line_notify._known_standbys() k
+						  WHERE k.standby = w.standby AND k.flush_lsn >= i.handover_lsn))
 	THEN
 		RETURN false;
 	END IF;
@@ -212,13 +239,15 @@ COMMENT ON FUNCTION line_notify._take_back(bigint, interval) IS 'waits, in steps
 -- to let it go.  It is in doubt as what was due.  Only what a part of a channel
 -- that is paused still holds is not: who resumes that waits for the standbys
 -- (table unblock).  Nor has the former primary sent what was not due by its
--- clock, which may have been ahead of ours.
+-- clock, which may have been ahead of ours.  Of a standby that lacks more than
+-- the last moments nothing of that is true: on_promotion = hold_all.
 CREATE FUNCTION line_notify._blocked_in_doubt(home bigint, moment timestamptz) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
 	UPDATE line_notify.outbox o SET due_at = _blocked_in_doubt.moment
 	WHERE o.home = _blocked_in_doubt.home AND o.state = 'queued' AND o.due_at > _blocked_in_doubt.moment
 	  AND (o.due_at <= pg_last_xact_replay_timestamp()
+		   OR current_setting('line_notify.on_promotion', true) = 'hold_all'
 		   OR o.id IN (SELECT u.id FROM line_notify.unblock u WHERE u.id IS NOT NULL)
 		   OR o.due_at = 'infinity'
 			  AND (o.order_key IS NOT NULL
@@ -252,13 +281,14 @@ DECLARE
 	i line_notify.identity;
 	o line_notify.identity;
 	moment timestamptz := clock_timestamp();
+	proof boolean := current_setting('line_notify.on_promotion', true) IS DISTINCT FROM 'hold_all';
 	me text;
 BEGIN
 	SELECT * INTO o FROM line_notify.identity x WHERE x.home = _note_timeline.home;
 	i := o;
 	IF i.timeline <> _note_timeline.timeline THEN
 		me := line_notify._own_standby_name();
-		IF i.handover = 'given' AND me = ANY (i.handover_to)
+		IF proof AND i.handover = 'given' AND me = ANY (i.handover_to)
 			AND moment BETWEEN i.handover_at - grace / 2 AND i.handover_at + grace / 2
 		THEN
 			-- the others on the list may believe it, too
@@ -266,7 +296,7 @@ BEGIN
 			i.handover := CASE WHEN cardinality(i.handover_to) > 0 THEN 'taking' END;
 			i.handover_at := moment;
 		ELSE
-			IF NOT i.synchronous THEN
+			IF NOT (proof AND i.synchronous) THEN
 				i.in_doubt_before := moment;
 				i.in_doubt_until := moment + grace;
 			END IF;
@@ -337,11 +367,28 @@ COMMENT ON FUNCTION line_notify._in_doubt_before(bigint) IS 'messages due before
 CREATE FUNCTION line_notify._must_tell_standbys() RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT EXISTS (SELECT FROM line_notify._attached_standbys())
+	SELECT EXISTS (SELECT FROM line_notify._known_standbys())
 	   AND NOT EXISTS (SELECT FROM line_notify.identity i WHERE i.home = line_notify._local_home() AND i.synchronous)
 $$;
 REVOKE ALL ON FUNCTION line_notify._must_tell_standbys() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._must_tell_standbys() IS 'do standbys have to know what is freed by hand, before it goes';
+
+-- An idle worker stays for this: its last words, should the server end in order.
+CREATE FUNCTION line_notify._would_hand_over(home bigint) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT line_notify._must_tell_standbys() AND EXISTS (
+		SELECT FROM line_notify.channel c, generate_series(0, 41) l(lane)
+		-- probes of outbox_claim: the first of a lane, the last
+		WHERE (SELECT o.due_at FROM line_notify.outbox o
+			   WHERE o.channel = c.name AND o.lane = l.lane AND o.home = _would_hand_over.home
+			   ORDER BY o.due_at LIMIT 1) <= statement_timestamp()
+		   OR (SELECT o.due_at FROM line_notify.outbox o
+			   WHERE o.channel = c.name AND o.lane = l.lane AND o.home = _would_hand_over.home
+			   ORDER BY o.due_at DESC LIMIT 1) = 'infinity')
+$$;
+REVOKE ALL ON FUNCTION line_notify._would_hand_over(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._would_hand_over(bigint) IS 'would anything be in doubt if a standby were promoted without a note?';
 
 -- The worker's part of that, in steps: who has to know, and do they?  Returns
 -- whether any note still waits.
@@ -353,13 +400,13 @@ BEGIN
 	-- once more has its note locked, maybe for long.
 	WITH a AS MATERIALIZED (
 		SELECT CASE WHEN line_notify._must_tell_standbys()
-					THEN ARRAY(SELECT s.standby FROM line_notify._attached_standbys() s) ELSE '{}' END AS standbys)
+					THEN ARRAY(SELECT s.standby FROM line_notify._known_standbys() s) ELSE '{}' END AS standbys)
 	UPDATE line_notify.unblock u
 	SET lsn = pg_current_wal_insert_lsn(), seen_at = clock_timestamp(), standbys = a.standbys
 	FROM a
 	WHERE u.seq = ANY (ARRAY(SELECT x.seq FROM line_notify.unblock x
 							 WHERE x.order_key IS NULL AND x.standbys IS NULL LIMIT 5000 FOR UPDATE SKIP LOCKED));
-	WITH a AS MATERIALIZED (SELECT s.standby, s.flush_lsn FROM line_notify._attached_standbys() s)
+	WITH a AS MATERIALIZED (SELECT s.standby, s.flush_lsn FROM line_notify._known_standbys() s)
 	UPDATE line_notify.unblock u SET standbys = '{}'
 	WHERE u.seq = ANY (ARRAY(
 		SELECT x.seq FROM line_notify.unblock x

@@ -228,7 +228,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp ROWS 1
 AS $$
 	SELECT 'warning', 'promotion',
 		format('messages due before %s may have been sent by the former primary: they wait until %s for delivery events', i.in_doubt_before, i.in_doubt_until),
-		'Then line_notify.on_promotion decides: hold ends them as unknown, send sends them. With a synchronous standby there is no doubt.'
+		'Then line_notify.on_promotion decides: hold and hold_all end them as unknown, send sends them. With a synchronous standby there is no doubt.'
 	FROM line_notify.identity i
 	WHERE i.home = line_notify._local_home() AND i.in_doubt_before IS NOT NULL
 	UNION ALL
@@ -239,9 +239,18 @@ AS $$
 		'Are these standbys up, and do they stream? See pg_stat_replication.'
 	FROM line_notify.identity i
 	WHERE i.home = line_notify._local_home() AND i.handover IS NOT NULL AND NOT pg_is_in_recovery()
+	UNION ALL
+	SELECT 'warning', 'promotion',
+		format('what was freed by hand (resume(), reschedule(), redrive() and their like) is not sent until %s have that on disk, or until %s',
+			   string_agg(DISTINCT s.standby, ', '),
+			   date_trunc('second', max(u.seen_at) + current_setting('line_notify.promotion_grace')::interval)),
+		'Are these standbys up, and do they stream? See pg_stat_replication; the slot of one that is gone for good: SELECT pg_drop_replication_slot(...);'
+	FROM line_notify.unblock u, unnest(u.standbys) s(standby)
+	WHERE u.order_key IS NULL AND NOT pg_is_in_recovery()
+	HAVING count(*) > 0
 $$;
 REVOKE ALL ON FUNCTION line_notify._health_promotion() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._health_promotion() IS 'part of health(): what waits since a promotion';
+COMMENT ON FUNCTION line_notify._health_promotion() IS 'part of health(): what waits since a promotion, or for standbys to know';
 
 -- ---- secrets that leave by logical replication
 
@@ -278,6 +287,13 @@ AS $$
 	FROM line_notify.identity i,
 		 (SELECT sum(a.servers)::integer AS n FROM line_notify._attached_standbys() a) s
 	WHERE i.home = line_notify._local_home() AND s.n >= cardinality(i.nodes)
+	UNION ALL
+	SELECT 'warning', 'nodes',
+		format('standby %s has no name of its own: when it takes over after a planned switchover, what is due is in doubt all the same', string_agg(a.standby, ', ')),
+		'Set primary_slot_name there, or application_name in primary_conninfo, to what no other standby has.'
+	FROM line_notify._attached_standbys() a, line_notify.identity i
+	WHERE i.home = line_notify._local_home() AND NOT i.synchronous AND a.standby NOT IN (SELECT line_notify._named_standbys())
+	HAVING count(*) > 0
 $$;
 REVOKE ALL ON FUNCTION line_notify._health_nodes() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._health_nodes() IS 'part of health(): standbys that could not take over';

@@ -333,6 +333,9 @@ extern void ln_outbox_note_timeline(int64 home, uint32 timeline,
 /* The worker ends in order: a standby that takes over may know. */
 extern void ln_outbox_hand_over(int64 home);
 
+/* Would it, with what waits now?  Then an idle worker stays. */
+extern bool ln_outbox_would_hand_over(int64 home);
+
 /* A step of taking that back; true = done. */
 extern bool ln_outbox_take_back(int64 home, int grace_s);
 

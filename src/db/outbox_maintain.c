@@ -133,6 +133,22 @@ ln_outbox_hand_over(int64 home)
 }
 
 bool
+ln_outbox_would_hand_over(int64 home)
+{
+	static LnStatement st = {
+		.name = "would hand over",
+		.sql =
+		"SELECT line_notify._would_hand_over($1)",
+		.nargs = 1,
+		.argtypes = {INT8OID}
+	};
+	Datum		arg = Int64GetDatum(home);
+
+	(void) ln_sql_run(&st, &arg, NULL, SPI_OK_SELECT);
+	return ln_sql_bool(0, 1);
+}
+
+bool
 ln_outbox_take_back(int64 home, int grace_s)
 {
 	static LnStatement st = {

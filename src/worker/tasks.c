@@ -863,7 +863,7 @@ settle_in_doubt(Run *r)
 		return;
 	}
 	if (ln_outbox_settle_in_doubt(W.home,
-								  ln_guc_on_promotion == LN_PROMOTION_HOLD,
+								  ln_guc_on_promotion != LN_PROMOTION_SEND,
 								  EXPIRE_BATCH))
 		r->again = DT_NOBEGIN;
 }

@@ -71,6 +71,7 @@ static void wait_for_something(void);
 static void wait(long timeout);
 static void wind_up(bool at_once);
 static void hand_over(void *arg);
+static void would_hand_over(void *arg);
 static bool leave_if_idle(TimestampTz now, TimestampTz *wake);
 
 void
@@ -157,6 +158,12 @@ hand_over(void *arg)
 }
 
 static void
+would_hand_over(void *arg)
+{
+	*(bool *) arg = ln_outbox_would_hand_over(W.home);
+}
+
+static void
 begin_turn(void)
 {
 	ln_worker_read_clock();
@@ -205,12 +212,14 @@ wait_for_something(void)
 
 /*
  * Nothing in hand, and nothing to do before a known time: then leave, after a
- * while.  True = somebody noted work just now.
+ * while, unless a standby that takes over would miss our last words.  True =
+ * somebody noted work just now.
  */
 static bool
 leave_if_idle(TimestampTz now, TimestampTz *wake)
 {
 	TimestampTz leave_at;
+	bool		stay = false;
 
 	if (ln_deliveries_claimed() + ln_deliveries_sent() +
 		ln_deliveries_done() > 0 || ln_tasks_keep() ||
@@ -231,6 +240,13 @@ leave_if_idle(TimestampTz now, TimestampTz *wake)
 	/* not for a moment: starting costs more than waiting */
 	if (*wake <= TimestampTzPlusMilliseconds(now, 1000))
 		return false;
+	if (W.home != 0 && !ln_shared->worker_wanted)
+		(void) ln_phase("looking for standbys", would_hand_over, &stay);
+	if (stay)
+	{
+		idle_since = now;
+		return false;
+	}
 	ln_worker_leave_unless_wanted(LN_SLOT_IDLE, *wake);
 	return true;
 }

@@ -24,7 +24,7 @@ sub pair
 	$sim->reset;
 	$sim->config(latency => 0.01);
 	$primary = LineNotify::Node->new("p$round", init => [ allows_streaming => 1 ],
-		'line_notify.promotion_grace' => $opt{grace} // '60s');
+		'line_notify.promotion_grace' => $opt{grace} // '60s', %{ $opt{conf} // {} });
 	$primary->install('postgres', $sim, channel => 'rate_limit => 20');
 	$primary->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('its_slot')") if $opt{slot};
 	$standby = $primary->standby("s$round", wal_retrieve_retry_interval => '100ms', $opt{slot} ? (primary_slot_name => 'its_slot') : ());
@@ -45,7 +45,7 @@ sub cut
 # The new primary sends the rest; what became of all?
 sub rest
 {
-	$standby->promote;
+	$standby->promote if $standby->safe_psql('postgres', 'SELECT pg_is_in_recovery()') eq 't';
 	$standby->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', rate_limit => 2000)");
 	return if !$standby->poll_query_until('postgres', q{SELECT count(*) = 0 FROM line_notify.outbox});
 	return $standby->states('postgres');
@@ -71,6 +71,20 @@ for my $case ([ 'fast', 0 ], [ 'fast', 1 ], [ 'smart', 0 ])
 	is($standby->safe_psql('postgres', "SELECT count(*) FROM line_notify.identity WHERE handover IS NOT NULL OR in_doubt_before IS NOT NULL"), 0, "$what: and no note is left");
 	over($what);
 }
+
+# ---- what waits is paused, and the worker has had nothing to do for long
+pair(conf => { 'line_notify.idle_timeout' => '1s' });
+$primary->safe_psql('postgres', "SELECT line_notify.pause('shop')");
+my $activity = "FROM pg_stat_activity WHERE backend_type = 'line_notify worker'";
+my $since = $primary->safe_psql('postgres', 'SELECT clock_timestamp()');
+# it has left, or has looked twice whether it may
+$primary->poll_query_until('postgres', "SELECT count(*) = 0 OR max(state_change) > timestamptz '$since' + interval '2 seconds' $activity") or die;
+is($primary->safe_psql('postgres', "SELECT count(*) $activity"), 1, 'paused: the worker stays');
+$primary->stop;
+$standby->promote;
+$standby->safe_psql('postgres', "SELECT line_notify.resume('shop')");
+is_deeply(rest(), { accepted => 300 }, 'paused: all of it is sent, nothing is unknown');
+over('paused');
 
 # ---- a crash hands nothing over
 pair(grace => '2s');
@@ -138,6 +152,56 @@ $standby->reload;
 $states = rest();
 cmp_ok($states->{unknown} // 0, '>', 200, 'then a failover is as any other: in doubt');
 over('restarted with its standby');
+
+# ---- two standbys, and the other one never follows the one that is promoted
+pair();
+my $sibling = $primary->standby('sibling');
+$primary->stop;
+$standby->promote;
+ok($standby->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.health() WHERE reason LIKE 'nothing is sent until application sibling have on disk%'"),
+	'two standbys: the promoted one waits for the other, and health() says so');
+$sibling->stop;
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM line_notify.in_flight'), 0, 'two standbys: nothing is claimed meanwhile');
+# time passes
+$standby->safe_psql('postgres', "ALTER SYSTEM SET line_notify.promotion_grace = '1s'");
+$standby->reload;
+is_deeply(rest(), { accepted => 300 }, 'two standbys: it goes on when the time is over, and nothing is unknown');
+over('two standbys');
+
+# ---- a standby of the standby that is called the same has the note, and is not asked
+pair();
+my $second = $standby->standby('second', wal_retrieve_retry_interval => '100ms');
+sub follow
+{
+	my ($who, $from, $name) = @_;
+	(my $connstr = $from->connstr) =~ s{'}{''}g;
+	$who->safe_psql('postgres', "ALTER SYSTEM SET primary_conninfo = '$connstr application_name=$name'");
+	$who->reload;
+	$from->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name = '$name' AND state = 'streaming' AND replay_lsn IS NOT NULL") or die;
+	return;
+}
+follow($standby, $primary, 'walreceiver');
+follow($second, $standby, 'walreceiver');
+like($primary->safe_psql('postgres', "SELECT reason || hint FROM line_notify.health() WHERE reason LIKE '%no name of its own%'"),
+	qr/application walreceiver has no name.*primary_slot_name/, 'a name that all have: health() says what to do');
+$primary->stop;
+$second->poll_query_until('postgres', 'SELECT pg_last_wal_replay_lsn() >= ' . "'" . $standby->safe_psql('postgres', 'SELECT pg_last_wal_receive_lsn()') . "'") or die;
+# it hears no more, under the same name
+$second->safe_psql('postgres', "ALTER SYSTEM SET primary_conninfo = 'host=/nonexistent application_name=walreceiver'");
+$second->reload;
+$second->poll_query_until('postgres', 'SELECT count(*) = 0 FROM pg_stat_wal_receiver') or die;
+$before = $sim->summary->{requests};
+$primary->start;
+ok($sim->wait_requests($before + 20, 60), 'a name that all have: the primary goes on after its restart');
+$primary->stop('immediate');
+$standby->stop;
+$standby = $second;
+$standby->promote;
+ok($standby->poll_query_until('postgres', 'SELECT in_doubt_before IS NOT NULL FROM line_notify.identity'), 'a name that all have: in doubt');
+$standby->safe_psql('postgres', 'UPDATE line_notify.identity SET in_doubt_until = clock_timestamp()');
+$states = rest();
+cmp_ok($states->{unknown} // 0, '>', 0, 'a name that all have: and unknown');
+over('a name that all have');
 
 # ---- a restart of the worker alone
 pair();

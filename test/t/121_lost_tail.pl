@@ -25,7 +25,8 @@ sub pair
 	$primary = LineNotify::Node->new("p$round", init => [ allows_streaming => 1 ],
 		'line_notify.promotion_grace' => $opt{grace} // '4s');
 	$primary->install('postgres', $sim);
-	$standby = $primary->standby("s$round");
+	$primary->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('its_slot', true)") if $opt{slot};
+	$standby = $primary->standby("s$round", $opt{slot} ? (primary_slot_name => 'its_slot') : ());
 	return;
 }
 
@@ -99,26 +100,43 @@ ok($standby->poll_query_until('postgres', "SELECT string_agg(reference, ' ' ORDE
 $standby->safe_psql('postgres', "SELECT line_notify.cancel(reference => 'ref 11')");
 over('order_key', { cancelled => 1, delivered => 2 });
 
-# ---- freed by an operator, while the standby is attached and does not hear
-pair(grace => '60s');
-$primary->safe_psql('postgres', "SELECT line_notify.pause('shop', template_key => 'shipment_completed_ja')");
-$primary->insert('postgres', 1, first => 1);
-$primary->safe_psql('postgres', q{INSERT INTO line_notify.outbox (phone, use_case, messages, reference, send_after)
-	VALUES ('09012345678', 'parcel_delivery', '[{"type": "text", "text": "x"}]', 'ref 2', now() + interval '1 hour')});
-$primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.outbox WHERE due_at = 'infinity'") or die 'not blocked';
-freeze();
-$primary->safe_psql('postgres', "SELECT line_notify.resume('shop', template_key => 'shipment_completed_ja')");
-waits_for('ref 1', 'not known to standbys yet', 'resume(): waits until the standby knows');
-is($primary->safe_psql('postgres', "SELECT rescheduled FROM line_notify.reschedule(reference => 'ref 2', send_after => now())"), 1, 'reschedule()');
-waits_for('ref 2', 'not known to standbys yet', 'reschedule(): waits until the standby knows');
-$primary->insert('postgres', 1, first => 3);
-ok($primary->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE reference = 'ref 3'"), 'what is new does not wait');
-is($sim->summary->{requests}, 1, 'and nothing else is sent');
-promote();
-# the standby takes them for blocked, rightly; the operator does it again
-$standby->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.notifications WHERE waiting_reason = 'template paused'") or die;
-$standby->safe_psql('postgres', "SELECT line_notify.resume('shop', template_key => 'shipment_completed_ja'); SELECT line_notify.reschedule(reference => 'ref 2', send_after => now())");
-over('by hand', { accepted => 2 });
+# ---- freed by an operator, while the standby is attached and does not hear, or is
+# away and has left its slot
+for my $away (0, 1)
+{
+	my $what = $away ? 'away' : 'deaf';
+	pair(grace => '60s', slot => $away);
+	$primary->safe_psql('postgres', "SELECT line_notify.pause('shop', template_key => 'shipment_completed_ja')");
+	$primary->insert('postgres', 1, first => 1);
+	$primary->safe_psql('postgres', q{INSERT INTO line_notify.outbox (phone, use_case, messages, reference, send_after)
+		VALUES ('09012345678', 'parcel_delivery', '[{"type": "text", "text": "x"}]', 'ref 2', now() + interval '1 hour')});
+	$primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.outbox WHERE due_at = 'infinity'") or die 'not blocked';
+	$away ? cut() : freeze();
+	$primary->safe_psql('postgres', "SELECT line_notify.resume('shop', template_key => 'shipment_completed_ja')");
+	waits_for('ref 1', 'not known to standbys yet', "$what: resume() waits until the standby knows");
+	is($primary->safe_psql('postgres', "SELECT rescheduled FROM line_notify.reschedule(reference => 'ref 2', send_after => now())"), 1, "$what: reschedule()");
+	waits_for('ref 2', 'not known to standbys yet', "$what: reschedule() waits until the standby knows");
+	$primary->insert('postgres', 1, first => 3);
+	ok($primary->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE reference = 'ref 3'"), "$what: what is new does not wait");
+	is($sim->summary->{requests}, 1, "$what: and nothing else is sent");
+	like($primary->safe_psql('postgres', "SELECT reason FROM line_notify.health() WHERE subject = 'promotion'"),
+		$away ? qr/by hand.*until slot its_slot have/ : qr/by hand.*until application s$round have/, "$what: health() says for whom it waits");
+	promote();
+	# the standby takes them for blocked, rightly; the operator does it again
+	$standby->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.notifications WHERE waiting_reason = 'template paused'") or die;
+	$standby->safe_psql('postgres', "SELECT line_notify.resume('shop', template_key => 'shipment_completed_ja'); SELECT line_notify.reschedule(reference => 'ref 2', send_after => now())");
+	over($what, { accepted => 2 });
+
+	# it never comes back: until the time is over
+	pair(grace => '2s', slot => $away);
+	$primary->insert('postgres', 1, set => { send_after => "now() + interval '1 hour'" });
+	$away ? cut() : freeze();
+	$primary->safe_psql('postgres', "SELECT line_notify.reschedule(reference => 'ref 1', send_after => now())");
+	ok($primary->wait_states('postgres', accepted => 1), "$what for good: it goes when promotion_grace is over");
+	is($primary->safe_psql('postgres', "SELECT count(*) FROM line_notify.health() WHERE subject = 'promotion'"), 0, "$what for good: and health() is content");
+	$standby->stop('immediate');
+	$primary->stop;
+}
 
 # ---- the same with a standby that hears, and with none
 pair(grace => '60s');
@@ -152,6 +170,65 @@ promote('line_notify.promotion_grace' => "'1s'");
 $standby->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.outbox") or die;
 $standby->safe_psql('postgres', "SELECT line_notify.cancel(reference => 'ref 2')");
 over('a note', { cancelled => 1, unknown => 1 });
+
+# ---- claims stop to wait for a standby, and it never says that it knows
+pair(grace => '60s');
+$primary->append_conf('postgresql.conf', "synchronous_standby_names = '*'");
+$primary->reload;
+$primary->poll_query_until('postgres', 'SELECT synchronous FROM line_notify.identity') or die;
+freeze();
+$primary->append_conf('postgresql.conf', "synchronous_standby_names = ''");
+$primary->reload;
+ok($primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.health() WHERE reason LIKE 'nothing is sent until application s$round have on disk%claims stopped%'"),
+	'no longer synchronous: health() says for whom it waits');
+$primary->insert('postgres', 1);
+waits_for('ref 1', 'not known to standbys yet', 'no longer synchronous: what is new waits, too');
+is($sim->summary->{requests}, 0, 'no longer synchronous: nothing is sent');
+# time passes
+$primary->append_conf('postgresql.conf', "line_notify.promotion_grace = '1s'");
+$primary->reload;
+ok($primary->wait_states('postgres', accepted => 1), 'no longer synchronous: it goes when promotion_grace is over');
+$standby->stop('immediate');
+$primary->stop;
+
+# ---- a standby that was synchronous, and was given up: it lacks what somebody freed
+# since, and what was sent, and is promoted all the same
+for my $policy ('hold', 'hold_all')
+{
+	pair(grace => '60s');
+	$primary->append_conf('postgresql.conf', "synchronous_standby_names = '*'");
+	$primary->reload;
+	$primary->poll_query_until('postgres', 'SELECT synchronous FROM line_notify.identity') or die;
+	$primary->safe_psql('postgres', "SELECT line_notify.pause('shop', template_key => 'shipment_completed_ja')");
+	$primary->insert('postgres', 1, first => 1);
+	$primary->safe_psql('postgres', q{INSERT INTO line_notify.outbox (phone, use_case, messages, reference, send_after)
+		SELECT '0901234567' || i, 'parcel_delivery', '[{"type": "text", "text": "x"}]', 'ref ' || i, now() + interval '1 hour' FROM generate_series(2, 3) i});
+	$primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.outbox WHERE due_at = 'infinity'") or die 'not blocked';
+	cut();
+	$primary->append_conf('postgresql.conf', "synchronous_standby_names = ''");
+	$primary->reload;
+	$primary->poll_query_until('postgres', 'SELECT NOT synchronous FROM line_notify.identity') or die;
+	$primary->safe_psql('postgres', "SELECT line_notify.resume('shop', template_key => 'shipment_completed_ja'); SELECT line_notify.reschedule(reference => 'ref 2', send_after => now())");
+	$primary->wait_states('postgres', accepted => 2, queued => 1);
+	# a standby is told by the way of doc/availability.md
+	if ($policy eq 'hold_all')
+	{
+		$standby->safe_psql('postgres', $_) for split /;\n/, $standby->recipe('on a standby that lacks more than the last moments, before its promotion');
+	}
+	promote();
+	if ($policy eq 'hold')
+	{
+		# the limit: it takes every claim for known
+		ok($standby->poll_query_until('postgres', 'SELECT timeline = 2 AND in_doubt_before IS NULL FROM line_notify.identity'), 'given up, hold: nothing is in doubt');
+		$standby->stop;
+		next;
+	}
+	ok($standby->poll_query_until('postgres', 'SELECT count(*) = 3 FROM line_notify.outbox o, line_notify.identity i WHERE o.due_at <= i.in_doubt_before'),
+		'given up, hold_all: everything that waits is in doubt');
+	$standby->safe_psql('postgres', "SELECT line_notify.resume('shop', template_key => 'shipment_completed_ja')");
+	$standby->safe_psql('postgres', 'UPDATE line_notify.identity SET in_doubt_until = clock_timestamp()');
+	over('given up', { unknown => 3 });
+}
 
 # ---- nothing leaves the doubt but by its end
 pair(grace => '60s');
