@@ -227,16 +227,25 @@ if wanted fuzz && [ -e "$work/src/test/fuzz/run.sh" ]; then
 fi
 
 if wanted ha; then
-    step "failover under Patroni and etcd"
+    step "failover under Patroni and etcd, and repmgr"
     # no service of theirs shall start here
     want_packages python3-psycopg2 python3-cdiff python3-click python3-dateutil python3-pkg-resources \
         python3-prettytable python3-psutil python3-urllib3 python3-yaml python3-dnspython
-    borrow_packages patroni python3-etcd etcd-server
+    borrow_packages patroni python3-etcd etcd-server "postgresql-$PG_MAJOR-repmgr"
+    [ -z "$(names ha)" ] || borrow_packages pg-auto-failover-cli "postgresql-$PG_MAJOR-auto-failover"
+    # their extensions, beside ours
+    for p in "${PG_BASE:-/usr}" "$work/borrowed/usr"; do
+        for f in "$p/lib/postgresql/$PG_MAJOR"/{bin,lib}/{repmgr,pgautofailover}* \
+            "$p/share/postgresql/$PG_MAJOR/extension"/{repmgr,pgautofailover}*; do
+            [ ! -e "$f" ] || cp "$f" "$work/pg/usr/${f#"$p"/}"
+        done
+    done
     if as_user env PYTHONPATH="$work/borrowed/usr/lib/python3/dist-packages" patroni --version >/dev/null 2>&1 &&
         as_user etcd --version >/dev/null 2>&1; then
         as_user env PYTHONPATH="$work/borrowed/usr/lib/python3/dist-packages" HA_ROUNDS="${HA_ROUNDS:-1}" \
             python3 "$work/src/test/ha/ha.py" "$work/ha" "$pgbin" $(names ha) 2>&1 | tee "$work/ha.tap" | grep --line-buffered '^#'
         count_tap "$work/ha.tap"
+        grep -q '^# skipped: repmgr' "$work/ha.tap" && skipped+=(repmgr)
         grep -q '^1\.\.' "$work/ha.tap" || { tail -5 "$work/ha.tap"; bad "ha ended early"; }
     else
         say "skipped: Patroni or etcd cannot be had"

@@ -19,6 +19,7 @@ steps=(
     "phone|PHONE_INPUTS=10000000 PHONE_CELLS=10000000 bash test/check.sh phone"
     "fuzz|FUZZ_SECONDS=900 bash test/check.sh fuzz"
     "ha|HA_ROUNDS=10 bash test/check.sh ha"
+    "autofailover|HA_ROUNDS=5 bash test/check.sh ha:autofailover"
     "valgrind|bash test/sanitize.sh valgrind 10000"
     "asan|bash test/sanitize.sh asan 200000"
     "chaos|bash test/chaos/run.sh 3000000"

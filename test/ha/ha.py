@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
-"""What real Patroni does to a queue that is being sent.
+"""What real Patroni, repmgr, pg_auto_failover do to a queue that is being sent.
 
     python3 ha.py DIRECTORY BINDIR [ROUND...]
+
+A round is a manager (sync, async: Patroni; repmgr; autofailover), an event
+(switchover, backlog, kill9, patroni, reinit), or both (async_kill9).  Without
+any, all of Patroni and repmgr.
 
 Prints TAP, and at the end a table: for each kind of event, how many messages
 were sent twice, were lost, ended as unknown, and how long it took until the
@@ -15,6 +19,8 @@ import signal
 import sys
 import time
 
+import autofailover
+import repmgr
 import rig
 
 # half of it is the time in which a hand-over is believed
@@ -36,7 +42,7 @@ class Run:
         for name in [n for n in os.environ if n.startswith("PG")]:
             del os.environ[name]        # they would lead Patroni astray
         self.judge = rig.Judge(f"{directory}/judge.log")
-        self.etcd = rig.Etcd(directory)
+        self.etcd = None
         self.next = 1
         self.tests = 0
         self.failed = 0
@@ -49,10 +55,15 @@ class Run:
               flush=True)
         return good
 
-    def cluster(self, name, synchronous):
-        c = rig.Cluster(self.directory, self.bindir, self.etcd, name,
-                        synchronous,
-                        {"line_notify.promotion_grace": f"{GRACE}s"})
+    def cluster(self, name):
+        parameters = {"line_notify.promotion_grace": f"{GRACE}s"}
+        if name in ("repmgr", "autofailover"):
+            c = globals()[name].Cluster(self.directory, self.bindir, name,
+                                        parameters)
+        else:
+            self.etcd = self.etcd or rig.Etcd(self.directory)
+            c = rig.Cluster(self.directory, self.bindir, self.etcd, name,
+                            name == "sync", parameters)
         leader = c.whole()      # health() counts who has told what it replayed
         leader.query("CREATE EXTENSION line_notify")
         leader.query("SELECT line_notify.create_channel('shop', api_base => %s,"
@@ -197,10 +208,6 @@ class Run:
         return self.failed
 
 
-def restart(node):
-    node.start()
-
-
 def events(run, cluster, mode):
     """name -> a round"""
     def switch(_):
@@ -208,13 +215,18 @@ def events(run, cluster, mode):
 
     def die(old):
         old.kill9()
+        if mode == "repmgr":
+            cluster.fail_over(old)
 
     def patroni_dies(old):
         old.patroni.kill(signal.SIGKILL)
 
     def come_back(old):
         """Patroni takes its server in hand again: demoted, rewound."""
-        old.start()
+        if mode == "repmgr":
+            cluster.rejoin(old)
+        else:
+            old.start()
 
     def reinit_then_switch(old):
         cluster.reinit(cluster.other(old))
@@ -225,13 +237,17 @@ def events(run, cluster, mode):
             cluster.wait_synchronous()
         cluster.switchover()
 
-    return {
+    rounds = {
         "switchover": lambda n: run.traffic(n, cluster, switch),
         "backlog": lambda n: run.switchover_with_backlog(n, cluster),
         "kill9": lambda n: run.traffic(n, cluster, die, come_back),
-        "patroni": lambda n: run.traffic(n, cluster, patroni_dies, come_back),
-        "reinit": lambda n: run.traffic(n, cluster, reinit_then_switch),
     }
+    if mode in ("sync", "async"):
+        rounds["patroni"] = lambda n: run.traffic(n, cluster, patroni_dies,
+                                                  come_back)
+        rounds["reinit"] = lambda n: run.traffic(n, cluster,
+                                                 reinit_then_switch)
+    return rounds
 
 
 NAMES = {
@@ -247,13 +263,18 @@ def main():
     directory, bindir, *wanted = sys.argv[1:]
     run = Run(directory, bindir)
     rounds = int(os.environ.get("HA_ROUNDS", "1"))
-    for mode in ("sync", "async"):
+    for mode in ("sync", "async", "repmgr", "autofailover"):
         names = [k for k in NAMES
-                 if not wanted or k in wanted or f"{mode}_{k}" in wanted]
+                 if k in wanted or f"{mode}_{k}" in wanted or mode in wanted
+                 or not wanted and mode != "autofailover"]
         if not names:
             continue
-        cluster = run.cluster(mode, mode == "sync")
+        if mode == "repmgr" and not os.path.exists(f"{bindir}/repmgr"):
+            print("# skipped: repmgr cannot be had")
+            continue
+        cluster = run.cluster(mode)
         table = events(run, cluster, mode)
+        names = [k for k in names if k in table]
         for key in names:
             for _ in range(rounds):
                 name = f"{mode}: {NAMES[key]}"

@@ -155,16 +155,90 @@ class Etcd:
             return False
 
 
-class Node:
+class Server:
+    """A server of ours: port and data are known."""
+
+    user = database = "postgres"
+
+    def __init__(self, port, data):
+        self.port = port
+        self.data = data
+
+    def connect(self, autocommit=True, **more):
+        c = psycopg2.connect(host="127.0.0.1", port=self.port, user=self.user,
+                             dbname=self.database, connect_timeout=3, **more)
+        c.autocommit = autocommit
+        return c
+
+    def query(self, sql, *args):
+        c = self.connect()
+        try:
+            with c.cursor() as q:
+                q.execute(sql, args or None)
+                return q.fetchall() if q.description else []
+        finally:
+            c.close()
+
+    def one(self, sql, *args):
+        return self.query(sql, *args)[0][0]
+
+    def recovers(self):
+        """None: it does not answer."""
+        try:
+            return self.one("SELECT pg_is_in_recovery()")
+        except psycopg2.Error:
+            return None
+
+    def leads(self):
+        return self.recovers() is False
+
+    def follows(self):
+        return self.recovers() is True
+
+    def postmaster(self):
+        try:
+            return int(open(f"{self.data}/postmaster.pid").readline())
+        except (OSError, ValueError):
+            return None
+
+    def alive(self):
+        pid = self.postmaster()
+        try:
+            os.kill(pid, 0)
+            return True
+        except (OSError, TypeError):
+            return False
+
+    def children(self):
+        """Processes of this server, found by their working directory."""
+        found = []
+        for p in pathlib.Path("/proc").iterdir():
+            try:
+                if p.name.isdigit() and os.readlink(p / "cwd") == self.data:
+                    found.append(int(p.name))
+            except OSError:
+                pass
+        return found
+
+    def kill_server(self):
+        """Every process of it, at once."""
+        for pid in self.children():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+        poll(f"{self.data} is nobody's", lambda: not self.children())
+
+
+class Node(Server):
     """One Patroni with its server."""
 
     def __init__(self, cluster, name, parameters):
         self.cluster = cluster
         self.name = name
-        self.port = free_port()
-        self.rest = free_port()
         self.directory = f"{cluster.directory}/{name}"
-        self.data = f"{self.directory}/data"
+        super().__init__(free_port(), f"{self.directory}/data")
+        self.rest = free_port()
         os.makedirs(self.directory, exist_ok=True)
         self.config = f"{self.directory}/patroni.yml"
         self.parameters = parameters
@@ -243,58 +317,10 @@ class Node:
         s = self.status()
         return s.get("role") == "replica" and s.get("state") == "running"
 
-    def connect(self, autocommit=True, **more):
-        c = psycopg2.connect(host="127.0.0.1", port=self.port, user="postgres",
-                             dbname="postgres", connect_timeout=3, **more)
-        c.autocommit = autocommit
-        return c
-
-    def query(self, sql, *args):
-        c = self.connect()
-        try:
-            with c.cursor() as q:
-                q.execute(sql, args or None)
-                return q.fetchall() if q.description else []
-        finally:
-            c.close()
-
-    def one(self, sql, *args):
-        return self.query(sql, *args)[0][0]
-
-    def postmaster(self):
-        try:
-            return int(open(f"{self.data}/postmaster.pid").readline())
-        except (OSError, ValueError):
-            return None
-
-    def alive(self):
-        pid = self.postmaster()
-        try:
-            os.kill(pid, 0)
-            return True
-        except (OSError, TypeError):
-            return False
-
-    def children(self):
-        """Processes of this server, found by their working directory."""
-        found = []
-        for p in pathlib.Path("/proc").iterdir():
-            try:
-                if p.name.isdigit() and os.readlink(p / "cwd") == self.data:
-                    found.append(int(p.name))
-            except OSError:
-                pass
-        return found
-
     def kill9(self):
         """The machine is gone: Patroni and every process of the server."""
         self.patroni.kill()
-        for pid in self.children():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except OSError:
-                pass
-        poll(f"{self.name} is dead", lambda: not self.children())
+        self.kill_server()
 
 
 class Cluster:
