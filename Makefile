@@ -54,6 +54,7 @@ OBJS = \
 	src/db/soft_input.o \
 	src/db/sql.o \
 	src/db/suppression.o \
+	src/db/trace.o \
 	src/enqueue/enqueue_trigger.o \
 	src/enqueue/insert_trigger.o \
 	src/enqueue/messages_view.o \

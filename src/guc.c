@@ -22,6 +22,7 @@ bool		ln_guc_enabled = true;
 bool		ln_guc_enqueue = true;
 char	   *ln_guc_default_channel = NULL;
 char	   *ln_guc_notify_outcomes = "";
+char	   *ln_guc_trace_file = "";
 int			ln_guc_max_messages_per_transaction = 1000000;
 int			ln_guc_max_databases = 64;
 int			ln_guc_max_in_flight = 512;
@@ -262,6 +263,18 @@ ln_guc_define(void)
 							   "NOTIFY channel on which it is announced that outcomes wait.",
 							   "Empty: it is not announced.", &ln_guc_notify_outcomes, "", PGC_SUSET,
 							   0, check_notify_outcomes, NULL, NULL);
+
+	/*
+	 * For developers: what was done with each message, in the order in which
+	 * it was, to be held against the model of the protocol; see trace.h.  It
+	 * grows without bound, by about 1 kB a message.
+	 */
+	DefineCustomStringVariable("line_notify.trace_file",
+							   "File to which workers append what they do with each message, for tests.",
+							   "Empty: none. A relative name is one in the data directory.",
+							   &ln_guc_trace_file, "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY |
+							   GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 
 	/* Messages on the wire at once, per worker; read when a worker starts. */
 	DefineCustomIntVariable("line_notify.max_in_flight",

@@ -26,6 +26,7 @@ extern PGDLLIMPORT int ln_guc_retention;	/* minutes, -1 = for ever */
 extern PGDLLIMPORT int ln_guc_payload_retention;	/* the same */
 extern PGDLLIMPORT int ln_guc_operations_retention; /* the same */
 extern PGDLLIMPORT int ln_guc_delivery_timeout;
+extern PGDLLIMPORT char *ln_guc_trace_file; /* "" = no trace */
 extern PGDLLIMPORT int ln_guc_node_number;	/* 0 to LN_MAX_NODE_NUMBER */
 
 /* ten of the 53 bits of an id: see db/message_id.h */

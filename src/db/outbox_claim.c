@@ -17,6 +17,7 @@
 
 #include "db/outbox.h"
 #include "db/sql.h"
+#include "db/trace.h"
 
 int
 ln_outbox_scan_due(int64 home, TimestampTz after, LnLaneRow **rows)
@@ -175,6 +176,10 @@ ln_outbox_lease(const LnMessage *rows, int n, int64 home, uint64 claimer)
 	args[4] = Int64GetDatum(home);
 	if (ln_sql_run(&st, args, NULL, SPI_OK_INSERT) != (uint64) n)
 		elog(ERROR, "could not claim all locked messages");
+	for (int i = 0; i < n; i++)
+		ln_trace("claim", INT64_FORMAT " " UINT64_FORMAT " %d %d " INT64_FORMAT,
+				 rows[i].id, rows[i].token, rows[i].attempt,
+				 rows[i].maybe_sent, home);
 }
 
 void
@@ -203,6 +208,8 @@ update_locked(LnStatement *st, const LnMessage *rows, int n)
 		ids[i] = rows[i].id;
 	arg = ln_sql_int8_array(ids, n);
 	(void) ln_sql_run(st, &arg, NULL, SPI_OK_UPDATE);
+	for (int i = 0; i < n; i++)
+		ln_trace("held", INT64_FORMAT, ids[i]);
 }
 
 void
@@ -297,6 +304,8 @@ end_locked(const LnMessage *rows, int n, const char *state, const char *why)
 	args[1] = CStringGetTextDatum(why);
 	args[2] = CStringGetTextDatum(state);
 	(void) ln_sql_run(&st, args, NULL, SPI_OK_UPDATE);
+	for (int i = 0; i < n; i++)
+		ln_trace("stopped", INT64_FORMAT " %s", ids[i], state);
 }
 
 void

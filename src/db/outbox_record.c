@@ -19,6 +19,7 @@
 #include "db/message_columns.h"
 #include "db/outbox.h"
 #include "db/sql.h"
+#include "db/trace.h"
 
 /* history has partitions for ids below this */
 static int64 covered = PG_INT64_MIN;
@@ -273,6 +274,11 @@ ln_outbox_record(const LnRecord *recs, int n)
 	}
 
 	count_sent(recs, n);
+	for (int i = 0; i < n; i++)
+		ln_trace("record", INT64_FORMAT " " UINT64_FORMAT " %s %s %d %d",
+				 recs[i].id, recs[i].token,
+				 ln_line_outcome_name(recs[i].outcome),
+				 ln_trace_next(recs[i].next), held, n);
 	return held;
 }
 
@@ -312,6 +318,9 @@ ln_outbox_set_aside(const LnRecord *rec, int sqlstate)
 	if (rec->sent_at == 0)
 		nulls[7] = 'n';
 	(void) ln_sql_run(&st, args, nulls, SPI_OK_INSERT);
+	ln_trace("aside", INT64_FORMAT " " UINT64_FORMAT " %s %s", rec->id,
+			 rec->token, ln_line_outcome_name(rec->outcome),
+			 ln_trace_next(rec->next));
 
 	/* what may have been accepted counts for the day, as when it is recorded */
 	count_sent(rec, 1);

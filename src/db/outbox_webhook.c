@@ -18,6 +18,7 @@
 #include "db/message_columns.h"
 #include "db/outbox.h"
 #include "db/sql.h"
+#include "db/trace.h"
 
 /* a webhook event while it is folded */
 typedef struct Event
@@ -284,6 +285,7 @@ fold_tagged(Event *const *list, int n)
 		ats[i] = list[i]->at;
 		events[i] = list[i]->event;
 		channels[i] = list[i]->channel;
+		ln_trace("fold", INT64_FORMAT " " UINT64_FORMAT, ids[i], tokens[i]);
 	}
 	args[0] = ln_sql_int8_array(ids, n);
 	args[1] = ln_sql_int8_array(tokens, n);
@@ -359,6 +361,7 @@ fold_untagged(const Event *e)
 		return false;
 	found[0] = Int64GetDatum(id);
 	(void) ln_sql_run(&deliver, found, NULL, SPI_OK_UPDATE);
+	ln_trace("fold", INT64_FORMAT " 0", id);
 	return true;
 }
 

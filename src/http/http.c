@@ -499,6 +499,7 @@ transfer_prepare(Transfer *t, const HttpRequest *req, const char **why)
 	t->tag = req->tag;
 	t->is_post = is_post;
 	t->journal = is_post ? req->journal : NULL;
+	t->watch = t->journal != NULL ? req->watch : NULL;
 	t->connect_timeout_ms = req->connect_timeout_ms;
 	t->total_timeout_ms = req->total_timeout_ms;
 

@@ -93,6 +93,13 @@ typedef struct HttpRequest
 	 * never cleared; may lie in shared or file-backed memory.  NULL = none.
 	 */
 	volatile uint8_t *journal;
+
+	/*
+	 * Of a POST with a journal: called before bytes are handed to libcurl,
+	 * and when it has taken some, with how many of how many it has.  NULL =
+	 * not.
+	 */
+	void		(*watch) (uint64_t tag, size_t sent, size_t of);
 } HttpRequest;
 
 typedef struct HttpResult

@@ -356,11 +356,15 @@ ln_conn_send(Conn *c)
 		 */
 		if (t->journal != NULL)
 			*t->journal = 1;
+		if (t->watch != NULL)
+			t->watch(t->tag, t->sent, t->out_len);
 		code = curl_easy_send(c->easy, t->out + t->sent, t->out_len - t->sent,
 							  &n);
 		if (code == CURLE_OK && n > 0)
 		{
 			t->sent += n;
+			if (t->watch != NULL)
+				t->watch(t->tag, t->sent, t->out_len);
 			continue;
 		}
 		if (code == CURLE_OK || code == CURLE_AGAIN)

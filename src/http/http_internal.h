@@ -86,6 +86,7 @@ typedef struct Transfer
 	uint64_t	tag;
 	bool		is_post;
 	volatile uint8_t *journal;
+	void		(*watch) (uint64_t tag, size_t sent, size_t of);
 	char	   *out;			/* head and body */
 	size_t		head_len;		/* with the token in it */
 	size_t		out_len;

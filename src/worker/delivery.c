@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "db/trace.h"
 #include "worker/state.h"
 
 /* Overdue after so many times the usual time, and not before (us). */
@@ -320,6 +321,9 @@ release(XLogRecPtr flushed)
 		kept.n--;
 		d->next = -1;
 		d->state = DELIVERY_FREE;
+		ln_trace("freed", INT64_FORMAT " " UINT64_FORMAT " %lld %lld", d->id,
+				 d->token, (long long) d->record_end,
+				 (long long) ln_trace_flushed());
 		ln_journal_free(d->journal);
 		free_list[nfree++] = ln_delivery_no(d);
 	}

@@ -31,6 +31,7 @@
 #include "utils/timestamp.h"
 
 #include "base/crypto.h"
+#include "db/trace.h"
 #include "guc.h"
 #include "worker/state.h"
 #include "worker/worker.h"
@@ -236,6 +237,7 @@ ln_worker_take_database(void)
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (W.claimer >> 32),
 						 (uint32) W.claimer, LOCK_FIELD);
 	(void) LockAcquire(&tag, ExclusiveLock, true, false);
+	ln_trace_start(W.claimer);
 }
 
 void

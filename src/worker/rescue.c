@@ -16,6 +16,7 @@
 #include "storage/lock.h"
 #include "utils/timestamp.h"
 
+#include "db/trace.h"
 #include "worker/state.h"
 
 /* Leases of another claimer that lives: is it still there? (ms) */
@@ -143,6 +144,13 @@ ln_worker_rescue(bool *progress)
 				if (strcmp(W.channels[k]->row.name, o->channel) == 0)
 					channel = W.channels[k];
 			ln_worker_reconstruct(o, e, channel, r);
+			ln_trace("rescue",
+					 INT64_FORMAT " " UINT64_FORMAT " " UINT64_FORMAT " %s %d %s %s %d %d",
+					 o->id, o->token, claimer,
+					 e == NULL ? "none" : e->complete ? "complete"
+					 : e->asked ? "asked" : "unasked", r->status,
+					 ln_line_outcome_name(r->outcome), ln_trace_next(r->next),
+					 o->attempt, o->maybe_sent);
 			counts[!r->attempted ? 0 : r->status != 0 ? 1 : 2]++;
 		}
 		nrefused = record_all(recs, m);

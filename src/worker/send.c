@@ -16,6 +16,7 @@
 
 #include "base/crypto.h"
 #include "base/retry.h"
+#include "db/trace.h"
 #include "worker/credential_check.h"
 #include "worker/questions.h"
 #include "worker/state.h"
@@ -95,6 +96,10 @@ finish(Delivery *d, LineOutcome outcome, bool attempted)
 
 	d->outcome = outcome;
 	d->next_step = attempted ? ln_line_decide(&c) : LINE_RETURN;
+	ln_trace("answered", INT64_FORMAT " " UINT64_FORMAT " %s %d %s %d %d %d",
+			 d->id, d->token, ln_line_outcome_name(outcome), d->status,
+			 ln_trace_next(d->next_step), attempted, d->journal->asked,
+			 d->journal->complete);
 	if (attempted)
 		ln_stats_answer(channel->stats[d->kind], outcome, d->next_step,
 						d->status, now, now - d->sent_at);
@@ -137,6 +142,25 @@ may_not_go(const Delivery *d)
 		ln_channel_use_case_paused(d->channel, d->use_case);
 }
 
+/* The HTTP client hands bytes of a request to the network: see http.h. */
+static void
+trace_bytes(uint64 tag, size_t sent, size_t of)
+{
+	const Delivery *d = ln_delivery((int) tag);
+	const LnChannelRow *row = &d->channel->row;
+
+	if (sent == 0)
+		ln_trace_now("asked", INT64_FORMAT " " UINT64_FORMAT " %d %d %d %d",
+					 d->id, d->token, d->journal->asked,
+					 (int) ln_policy_or(d->policy.on_unknown, row->on_unknown),
+					 (int) ln_policy_or(d->policy.on_server_error,
+										row->on_server_error),
+					 (int) ln_policy_or(d->policy.max_attempts,
+										row->max_attempts));
+	else if (sent == of)
+		ln_trace("sent", INT64_FORMAT " " UINT64_FORMAT, d->id, d->token);
+}
+
 /* The first of a queue goes out, or fails to. */
 static void
 send_first(LnChannel *channel, Delivery *d)
@@ -172,6 +196,7 @@ send_first(LnChannel *channel, Delivery *d)
 	req.ca_file = channel->row.ca_file;
 	req.proxy = channel->row.proxy;
 	req.journal = &d->journal->asked;
+	req.watch = ln_trace_on() ? trace_bytes : NULL;
 	d->token_generation = ln_token_generation(channel->token);
 	d->sent_at = GetCurrentTimestamp();
 	d->journal->sent_at = d->sent_at;

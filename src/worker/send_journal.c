@@ -24,6 +24,7 @@
 #include "storage/fd.h"
 #include "utils/memutils.h"
 
+#include "db/trace.h"
 #include "worker/send_journal.h"
 
 #define JOURNAL_MAGIC	UINT64CONST(0x326e6c7465737469)
@@ -157,6 +158,7 @@ ln_journal_claim(LnJournalEntry *e, int64 id, uint64 token)
 	e->token = token;
 	pg_write_barrier();
 	e->id = id;
+	ln_trace("entry", INT64_FORMAT " " UINT64_FORMAT, id, token);
 }
 
 void
@@ -192,6 +194,7 @@ ln_journal_destroy(LnSendJournal *w)
 {
 	if (w == NULL || w->header == NULL)
 		return;
+	ln_trace_now("left", "%lld", (long long) ln_trace_flushed());
 	(void) munmap(w->header, w->size);
 	w->header = NULL;
 	(void) unlink(w->path);
@@ -294,6 +297,8 @@ ln_journal_sweep(Oid database, const uint64 *keep, int nkeep)
 				flush_wal();
 			flushed = true;
 			journal_path(path, database, claimer);
+			ln_trace_now("swept", UINT64_FORMAT " %lld", claimer,
+						 (long long) ln_trace_flushed());
 			(void) unlink(path);
 		}
 	}

@@ -19,6 +19,7 @@
 #include "replication/walsender.h"
 #include "utils/timestamp.h"
 
+#include "db/trace.h"
 #include "guc.h"
 #include "server/identity.h"
 #include "worker/credential_check.h"
@@ -505,6 +506,8 @@ check_extension(Run *r)
 	ln_outbox_forget();
 	extension_is_gone = version == NULL;
 	W.version_mismatch = true;
+	if (extension_is_gone)
+		ln_trace("dropped", "-");
 	if (extension_is_gone)
 		return;
 	for (int i = 0; supported_versions[i] != NULL; i++)
