@@ -63,6 +63,8 @@ lines() {
 }
 start=$SECONDS
 out=$(lines "$@" | tr '\n' '\0' | xargs -0 -P "${MODEL_JOBS:-2}" -n 1 bash "${BASH_SOURCE[0]}" --one)
+# what holds traces of real runs against the model
+[ $# -gt 0 ] || out+=$'\n'$(python3 "$here/replay_test.py")
 awk '/^(not )?ok - / { n++; sub(/ok - /, "ok " n " - ") } { print } END { print "1.." n }' <<<"$out"
 # a mutant for each MUT_ of the models
 missing=$(for f in delivery failover wakeup; do grep -oE 'MUT_[A-Z_]+' "$here/$f.pml" | grep -v 'MUT_$' | sort -u; done |

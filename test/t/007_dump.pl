@@ -18,6 +18,7 @@ $node->install('postgres', $sim);
 $sim->set_recipients('+819010000002' => 'unreachable');
 $node->insert('postgres', 3, set => { traceparent => "'00-' || repeat('a', 32) || '-' || repeat('b', 16) || '-01'" });
 $node->wait_states('postgres', accepted => 2, unreachable => 1);
+$node->by_hand('postgres', 1);
 $node->safe_psql('postgres', q{
 SELECT line_notify.pause('shop');
 UPDATE line_notify.history SET state = 'delivered', delivered_at = now() WHERE id = 1;

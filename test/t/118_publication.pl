@@ -81,6 +81,7 @@ ok($sub->poll_query_until('postgres', "SELECT count(*) = 31 FROM line_notify.his
 $node->insert('postgres', 2, first => 200);
 # a new partition on the way
 $node->safe_psql('postgres', 'SELECT line_notify._ensure_history(50000000)');
+$node->by_hand('postgres', $node->safe_psql('postgres', "SELECT id FROM line_notify.history WHERE reference = 'ref 1'"));
 $node->safe_psql('postgres', "UPDATE line_notify.history SET state = 'delivered', delivered_at = now() WHERE reference = 'ref 1'");
 ok($sub->poll_query_until('postgres', "SELECT count(*) FILTER (WHERE state = 'accepted') = 32 AND count(*) FILTER (WHERE state = 'delivered') = 1 FROM line_notify.history"),
 	'and what changes');

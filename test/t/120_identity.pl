@@ -14,7 +14,7 @@ use Test::More;
 use PostgreSQL::Test::RecursiveCopy;
 use PostgreSQL::Test::Utils;
 use LineNotify::Sim;
-use LineNotify::Node;
+use LineNotify::Node (untraced => 'servers are copied, with their files');
 
 my $sim = LineNotify::Sim->start;
 my $node = LineNotify::Node->new('main', init => [ allows_streaming => 1, has_archiving => 1 ]);

@@ -154,7 +154,7 @@ for my $how ('death of the WAL writer', 'death of the worker', 'immediate shutdo
 		my $from = -s $node->logfile;
 		$node->stop('immediate');
 		undef $wal_writer;
-		unlink files() if $how =~ /loss/;
+		$node->journals_by_hand, unlink files() if $how =~ /loss/;
 		$node->start;
 		at_rest();
 		($recovered) = slurp_file($node->logfile, $from) =~ /recovered (.* unknown)/;
@@ -247,6 +247,7 @@ for my $how ('told to stop', 'idle')
 	kill 'TERM', $pid;
 	$node->wait_for_log(qr/delivery worker started/, $from) or die;
 	ok(-e $file, 'a worker leaves its file behind');
+	$node->by_hand('postgres', $other);
 	$s->query_safe("DELETE FROM line_notify.in_flight WHERE id = $other; DELETE FROM line_notify.outbox WHERE id = $other; COMMIT");
 	$sim->wait_until(sub { !-e $file }, $PostgreSQL::Test::Utils::timeout_default) or die 'the file stays';
 	is(crash(), 'nothing', 'its file goes after what it recorded is on disk');

@@ -19,6 +19,13 @@ LineNotify::Node - a server that sends, in a Perl test
 A thin layer over PostgreSQL::Test::Cluster, whose methods all work; waits
 poll, bounded, and die with what was there instead.
 
+Every server made here writes down what it does with each message, and
+done_testing() holds that, what the tables say and what the simulators saw
+against the model: test/model/replay.py.  A test that does by hand what no
+process of ours does, says so, and why:
+
+  use LineNotify::Node (untraced => 'leases are stolen by UPDATE');
+
 =cut
 
 package LineNotify::Node;
@@ -28,9 +35,30 @@ use warnings;
 
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils ();
+use IPC::Run ();
+use LineNotify::Sim ();
+use Test::More ();
 use Time::HiRes ();
 
 our @ISA = ('PostgreSQL::Test::Cluster');
+
+use constant TRACE => 'line_notify.trace';	# in the data directory
+
+my %traced;						# name => node that was started
+my $untraced;
+
+# done_testing() of the test checks the traces first.
+sub import
+{
+	my ($class, %opt) = @_;
+	my $test = caller;
+	my $plain = $test->can('done_testing') or return;
+	no strict 'refs';
+	no warnings 'redefine';
+	$untraced = $opt{untraced};
+	*{"${test}::done_testing"} = sub { check_traces(); goto &$plain; };
+	return;
+}
 
 # name => value settings come after ours; init => [...] goes to init(),
 # install_path => ... chooses another installation
@@ -49,10 +77,137 @@ shared_preload_libraries = 'line_notify'
 max_worker_processes = 20
 line_notify.node = 'test'
 log_statement = none
+line_notify.trace_file = '@{[ $untraced || ($ENV{LN_TRACE} // '') eq 'off' ? '' : TRACE ]}'
 });
 	$self->append_conf('postgresql.conf', "$_ = '$opt{$_}'") for sort keys %opt;
 	$self->start if $start;
 	return $self;
+}
+
+sub trace { return $_[0]->data_dir . '/' . TRACE; }
+
+sub start
+{
+	my ($self, @more) = @_;
+	$traced{ $self->name } = $self;
+	return $self->SUPER::start(@more);
+}
+
+sub stop
+{
+	my ($self, $mode, @more) = @_;
+	$self->look if ($mode // 'fast') ne 'immediate';
+	return $self->SUPER::stop($mode, @more);
+}
+
+# Writes what the tables say into the trace, for each database that answers.
+sub look
+{
+	my ($self) = @_;
+	return if !defined $self->{_pid} || !-s $self->trace;
+	my $ask = sub {
+		my ($db, $sql) = @_;
+		my ($rc, $out) = $self->psql($db, $sql, timeout => 60, on_error_stop => 1,
+			extra_params => [ '-F', ' ', '-c', "SET statement_timeout = '50s'; SET lock_timeout = '1s'" ]);
+		return $rc == 0 ? $out : undef;
+	};
+	my $look = PostgreSQL::Test::Utils::slurp_file("$ENV{LN_SRC}/test/model/look.sql");
+	my $dbs = eval { $ask->('postgres', 'SELECT oid, datname FROM pg_database WHERE datallowconn ORDER BY 1') } // return;
+	for (split /\n/, $dbs)
+	{
+		my ($oid, $db) = split / /, $_, 2;
+		_append($self->trace, "look 0 0 $oid begin .");
+		my $rows = eval { $ask->($db, $look) };
+		next unless $rows;
+		_append($self->trace, (map { s/^(\S+)/$1 0 0 $oid/r . ' .' } split /\n/, $rows), "look 0 0 $oid end .");
+	}
+	return;
+}
+
+# What a test does with its own hands, and no process of ours would: these
+# messages are not held against the model ...
+sub by_hand
+{
+	my ($self, $db, @ids) = @_;
+	my $oid = $self->safe_psql('postgres', "SELECT oid FROM pg_database WHERE datname = '$db'");
+	_append($self->trace, map { "hand 0 0 $oid $_ ." } @ids);
+	return;
+}
+
+# ... this one has a lease that is somebody else's ...
+sub lease_stolen
+{
+	my ($self, $db, $id) = @_;
+	my $oid = $self->safe_psql('postgres', "SELECT oid FROM pg_database WHERE datname = '$db'");
+	_append($self->trace, "stolen 0 0 $oid $id .");
+	return;
+}
+
+# ... and these files that claimers left are gone, or not theirs.
+sub journals_by_hand
+{
+	my ($self) = @_;
+	_append($self->trace, 'journals 0 0 0 - .');
+	return;
+}
+
+sub init_from_backup
+{
+	my ($self, @more) = @_;
+	$self->SUPER::init_from_backup(@more);
+	unlink $self->trace;
+	_append($self->trace, 'copy 0 0 0 - .');
+	return;
+}
+
+sub _append
+{
+	my ($file, @lines) = @_;
+	open(my $fh, '>>', $file) or die "$file: $!";
+	syswrite($fh, "\n" . join("\n", @lines) . "\n");
+	close $fh;
+	return;
+}
+
+# A test that died has no done_testing().
+END
+{
+	local $?;
+	check_traces(1);
+}
+
+# A test of its own: all traces of this test file are of the model.
+sub check_traces
+{
+	my ($died) = @_;
+	my @files;
+	for my $name (sort keys %traced)
+	{
+		my $node = $traced{$name};
+		eval { $node->look };
+		push @files, $node->trace if -s $node->trace;
+	}
+	%traced = ();
+	return if $died && !@files;
+	if ($untraced)
+	{
+		Test::More::note("no trace: $untraced");
+		return;
+	}
+	return unless @files;
+	my $requests = "$PostgreSQL::Test::Utils::tmp_check/requests.$$";
+	LineNotify::Sim::write_requests($requests);
+	my $said = '';
+	my $ok = IPC::Run::run([ LineNotify::Sim::python(), "$ENV{LN_SRC}/test/model/replay.py", '--requests', $requests, @files ],
+		'>&', \$said);
+	if ($died)
+	{
+		Test::More::diag($said);
+		return;
+	}
+	Test::More::ok($ok, 'what the servers did is what the model does') or Test::More::diag($said);
+	Test::More::note($said =~ /([^\n]*)\n\z/ ? $1 : $said);
+	return;
 }
 
 # The extension, one channel and its token in a database; more settings of

@@ -40,6 +40,7 @@ use IO::Socket::INET;
 use JSON::PP ();
 use MIME::Base64 qw(decode_base64 encode_base64);
 use POSIX qw(:sys_wait_h);
+use Scalar::Util qw(weaken);
 use Time::HiRes qw(time);
 
 # What a fresh simulator knows: LINE's published example of a signature.
@@ -48,6 +49,9 @@ use constant {
 	SECRET => '8c570fa6dd201bb328f1c1eac23a96d8',
 	TOKEN => 'line-sim-token',
 };
+
+my @all;						# simulators of this test
+my @harvest;					# what they got from line_notify: tag, accepted
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 
@@ -74,6 +78,9 @@ sub start
 	my $self = bless { owner => $$ }, $class;
 	$self->_spawn($opt{stderr}, @command);
 	$self->_wait_ready($opt{timeout} // 30);
+	$self->{judge} = !defined $opt{program};
+	$self->{harvested} = 0;
+	weaken($all[@all] = $self);
 	return $self;
 }
 
@@ -154,6 +161,7 @@ sub _wait_ready
 sub stop
 {
 	my ($self) = @_;
+	$self->_harvest;
 	my $pid = delete $self->{pid} // return;
 	kill 'TERM', $pid;
 	my $deadline = time() + 5;
@@ -167,6 +175,27 @@ sub stop
 		}
 		select(undef, undef, undef, 0.01);
 	}
+	return;
+}
+
+# Keeps what this simulator got from line_notify, before it forgets.
+sub _harvest
+{
+	my ($self) = @_;
+	return unless $self->{judge} && $self->alive;
+	my @new = eval { $self->requests(since => $self->{harvested}) };
+	$self->{harvested} += @new;
+	push @harvest, map { "$_->{tag} " . ($_->{accepted} ? 1 : 0) } grep { ($_->{tag} // '') =~ /^ln1-\d+-\d+-[0-9a-v]{13}$/ } @new;
+	return;
+}
+
+sub write_requests
+{
+	my ($file) = @_;
+	$_->_harvest for grep { defined } @all;
+	open(my $fh, '>', $file) or croak "$file: $!";
+	print $fh map { "$_\n" } @harvest;
+	close $fh;
 	return;
 }
 
@@ -462,6 +491,8 @@ sub tls
 sub reset
 {
 	my ($self) = @_;
+	$self->_harvest;
+	$self->{harvested} = 0;
 	return $self->control('POST', 'reset');
 }
 

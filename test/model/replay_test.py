@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Does replay.py see what it is for?  The trace of one message is changed in one
+place each time; prints TAP without numbers, for run.sh."""
+import os
+import subprocess
+import sys
+import tempfile
+
+# who, event and what belongs to it; times and database are filled in
+GOOD = '''
+A start 1 99
+A entry 7 70
+A claim 7 70 1 0 5
+A commit 100 100
+A asked 7 70 1 0 0 99
+A sent 7 70
+A answered 7 70 accepted 202 accepted 1 1 1
+A record 7 70 accepted accepted 1 1
+A commit 200 150
+A freed 7 70 200 200
+A left 200
+'''
+KILLED = '''
+A start 1 99
+A entry 7 70
+A claim 7 70 1 0 5
+A commit 100 100
+A asked 7 70 1 0 0 99
+A sent 7 70
+B start 1 99
+B rescue 7 70 A asked 0 ambiguous unknown 1 0
+B record 7 70 ambiguous unknown 1 1
+B commit 300 300
+B swept A 300
+B left 300
+'''
+LOST = '''
+A start 1 99
+A entry 7 70
+A claim 7 70 1 0 5
+A commit 100 100
+A asked 7 70 1 0 0 99
+A sent 7 70
+A answered 7 70 accepted 202 accepted 1 1 1
+A record 7 70 accepted accepted 1 1
+A commit 200 150
+B start 1 99
+B rescue 7 70 A complete 202 accepted accepted 1 0
+B record 7 70 accepted accepted 1 1
+B commit 220 220
+B swept A 220
+'''
+AGAIN = '''
+A start 1 99
+A entry 7 70
+A claim 7 70 1 0 5
+A commit 100 100
+A asked 7 70 1 1 0 99
+A sent 7 70
+A answered 7 70 ambiguous 0 retry 1 1 0
+A record 7 70 ambiguous retry 1 1
+A commit 200 200
+A freed 7 70 200 200
+A entry 7 71
+A claim 7 71 2 1 5
+A commit 300 300
+A asked 7 71 1 1 0 99
+A sent 7 71
+A fold 7 71
+A commit 310 310
+A answered 7 71 refused 400 unknown 1 1 1
+A record 7 71 refused unknown 1 1
+A commit 320 320
+A freed 7 71 320 320
+A left 320
+'''
+TABLE = '''
+T look begin
+T row 7 history STATE 1 0 70
+T look end
+'''
+
+CASES = [
+    # name, trace, (old, new) ..., what must be said of it (None: nothing)
+    ('a message', GOOD, None),
+    ('a message, and what the tables say', GOOD + TABLE.replace('STATE', 'accepted'), None),
+    ('a process is killed', KILLED, None),
+    ('... before it could say that it has committed', KILLED, ('A commit 100 100\nA asked 7 70 1 0 0 99\nA sent 7 70\n', ''),
+     ('asked 0 ambiguous unknown', 'unasked 0 not_sent return'), ('ambiguous unknown 1 1', 'not_sent return 1 1'), None),
+    ('... between journal and trace', KILLED, ('A asked 7 70 1 0 0 99\nA sent 7 70\n', ''), None),
+    ('a crash takes a record', LOST, None),
+    ('policy retry, and an event on the wire', AGAIN, None),
+    ('a line that was cut short', GOOD, ('asked 7 70 1 0 0 99', 'asked 7 70 1 0 0 99\nA sent 7 CUT'), None),
+    ('a line of another kind', GOOD, ('sent 7 70', 'sent 7 70 1'), 'not understood'),
+    ('the journal comes after the byte', GOOD, ('asked 7 70 1', 'asked 7 70 0'), 'the journal does not say so'),
+    ('the claim is not on disk', GOOD, ('commit 100 100', 'commit 100 90'), 'not on disk'),
+    ('the claim is not committed', GOOD, ('A commit 100 100\n', ''), 'not committed'),
+    ('the claim was rolled back', GOOD, ('commit 100 100', 'abort -'), 'never claimed'),
+    ('the journal entry comes late', GOOD, ('A entry 7 70\n', ''), 'never claimed'),
+    ('the body is given twice', GOOD, ('A sent 7 70\n', 'A sent 7 70\nA asked 7 70 1 0 0 99\n'), 'is sent, not'),
+    ('taken whole, and proved not sent', GOOD, ('accepted 202 accepted 1 1 1', 'not_sent 0 retry 1 1 0'), 'taken whole'),
+    ('half a request is accepted', GOOD, ('A sent 7 70\n', ''), 'not taken whole'),
+    ('an answer that the journal does not have', GOOD, ('accepted 202 accepted 1 1 1', 'accepted 202 accepted 1 1 0'), 'the journal does not have'),
+    ('recorded as something else', GOOD, ('record 7 70 accepted accepted', 'record 7 70 refused refused'), 'is recorded'),
+    ('recorded under another lease', GOOD, ('A answered', 'T stolen 7\nA answered'), 'under 0 leases'),
+    ('an entry is free before its record is on disk', GOOD, ('freed 7 70 200 200', 'freed 7 70 200 150'), 'not on disk'),
+    ('a claimer leaves before', GOOD, ('A freed 7 70 200 200\nA left 200', 'A left 150'), 'is not on disk'),
+    ('the file of a dead one goes before', GOOD, ('A freed 7 70 200 200\nA left 200', 'B start 1 99\nB swept A 150'), 'is not on disk'),
+    ('a return to the queue may be lost', GOOD, ('accepted 202 accepted 1 1 1', 'throttled 429 return 1 1 1'),
+     ('record 7 70 accepted accepted', 'record 7 70 throttled return'), 'may not be lost'),
+    ('the tables have something else', GOOD + TABLE.replace('STATE', 'unknown'), 'the tables have'),
+    ('a message is gone', GOOD[:GOOD.index('A asked')] + 'T look begin\nT look end\n', 'no row'),
+    ('what is unknown is sent again', AGAIN, ('1 1 0 99', '1 0 0 99'), 'decide'),
+    ('... and was decided so', AGAIN, ('1 1 0 99', '1 0 0 99'), 'once'),
+    ('maybe_sent is forgotten', AGAIN, ('claim 7 71 2 1', 'claim 7 71 2 0'), 'claim: lease'),
+    ('an attempt is counted twice', AGAIN, ('claim 7 71 2 1', 'claim 7 71 3 1'), 'claim: lease'),
+    ('refused after it perhaps went', AGAIN, ('refused 400 unknown', 'refused 400 refused'), 'decide'),
+    ('the journal is not asked', KILLED, ('asked 0 ambiguous unknown', 'unasked 0 not_sent return'), 'bytes went out'),
+    ('what the journal saw is not believed', LOST, ('complete 202 accepted accepted', 'complete 202 ambiguous unknown'), 'not believed'),
+    ('a lost record is not made again', LOST, ('complete 202 accepted accepted', 'asked 0 ambiguous unknown'), 'the journal does not have it'),
+    ('a record that is on disk is made again', LOST, ('commit 200 150', 'commit 200 200'), 'rescue: list of leases'),
+    ('who was found dead goes on', KILLED, ('B record', 'A sent 7 70\nB record'), 'session lock was found free'),
+    ('a living one is rescued', KILLED, ('A sent 7 70\nB start', 'B start'), ('B left 300', 'B left 300\nA answered 7 70 accepted 202 accepted 1 1 1'), 'session lock'),
+    ('the journal is gone', KILLED, ('A asked 0', 'A none 0'), 'its journal entry is gone'),
+    ('two claim at a time', GOOD.replace('A commit 100 100', 'B start 1 99\nB entry 8 80\nB claim 8 80 1 0 5\nA commit 100 100\nB commit 110 110'), 'two claim'),
+    ('claimed although it ended', GOOD, ('A left', 'A entry 7 71\nA claim 7 71 1 0 5\nA commit 300 300\nA left'), 'claim: lease'),
+    ('a message that arrived goes back', AGAIN, ('A answered 7 70', 'A fold 7 70\nA commit 105 105\nA answered 7 70'), 'claim: lease'),
+]
+NAMES = {'A': '1001', 'B': '1002', 'T': '0'}
+
+
+def written(text):
+    out = []
+    for line in filter(None, text.split('\n')):
+        who, event, *words = line.split()
+        words = [NAMES.get(w, w) for w in words]
+        out.append(f'\n{event} 0 {NAMES[who]} 5 {" ".join(words)} .\n'.replace(' CUT .', ''))
+    return ''.join(out)
+
+
+def main():
+    replay = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'replay.py')
+    bad = 0
+    with tempfile.TemporaryDirectory() as d:
+        for name, text, *changes, wanted in CASES:
+            for old, new in changes:
+                assert old in text, (name, old)
+                text = text.replace(old, new)
+            path = os.path.join(d, 'trace')
+            with open(path, 'w', encoding='utf-8') as f:
+                f.write(written(text))
+            r = subprocess.run([sys.executable, replay, path], capture_output=True, text=True)
+            good = r.returncode == 0 and ': 0 foreign' in r.stdout if wanted is None else r.returncode == 1 and wanted in r.stdout
+            good = good and not r.stderr
+            bad += not good
+            print(f'{"ok" if good else "not ok"} - a trace: {name} -> {wanted or "nothing foreign"}')
+            if not good:
+                print(''.join(f'#   {line}\n' for line in (r.stdout + r.stderr).splitlines()), end='')
+    return bad > 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
