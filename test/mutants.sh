@@ -5,6 +5,11 @@
 #   bash test/mutants.sh            all of test/mutants/list
 #   bash test/mutants.sh WORD...    those whose name contains one of the words
 #   bash test/mutants.sh --check    only: does each still fit the source?
+#   bash test/mutants.sh --trace [WORD...]
+#                                   those that concern the delivery ("trace" in
+#                                   the list), by the traces alone: does
+#                                   model/replay.py see a step that the model
+#                                   lacks?  Prints a table
 #
 # Each mutant replaces one piece of text, which must occur exactly once in its
 # file; the library is built with it and its tests are run until one fails.  A
@@ -19,6 +24,8 @@ if [ "${1:-}" = --check ]; then
     exec python3 test/mutants/mutant.py check test/mutants/list
 fi
 
+mode=list
+[ "${1:-}" != --trace ] || { mode=trace; shift; }
 base_packages
 need_packages perl libipc-run-perl libjson-pp-perl python3-h2
 plain_user
@@ -52,7 +59,7 @@ run_test() {
             ;;
         tap)
             rm -rf "$work/tap/tmp_check"
-            (cd "$work/tap" && as_user env "${tap_env[@]}" PG_TEST_TIMEOUT_DEFAULT=30 timeout -k 10 240 prove -Q \
+            (cd "$work/tap" && as_user env "${tap_env[@]}" PG_TEST_TIMEOUT_DEFAULT=30 timeout -k 10 "${MUTANT_SECONDS:-240}" prove $([ $mode = trace ] && echo -v || echo -Q) --merge \
                 -I "$pgxs_test/perl" -I "$work/src/test/perl" "$work/src/test/t/$name.pl")
             ;;
         *) die "unknown kind of test: $1" ;;
@@ -73,9 +80,20 @@ while IFS=$'\t' read -r number name tests; do
         continue
     fi
     caught=
+    because=
     if build PG_CFLAGS="$flags -w"; then
         for test in $tests; do
-            if ! run_test "$test"; then
+            if run_test "$test"; then failed=; else failed=1; fi
+            if [ $mode = trace ]; then
+                # the other tests of the file do not count
+                failed=
+                if grep -qE ': [1-9][0-9]* foreign$' "$work/test.log"; then
+                    failed=1
+                    because=" | $(grep -m1 -oE '(line_notify\.trace:[0-9]+: |# the simulator|# LINE ).*' "$work/test.log" |
+                        sed -E 's/^line_notify\.trace:[0-9]+: //; s/^# //; s/ (message|token) -?[0-9]+//g')"
+                fi
+            fi
+            if [ -n "$failed" ]; then
                 caught=$test
                 break
             fi
@@ -86,12 +104,15 @@ while IFS=$'\t' read -r number name tests; do
         survivors=$((survivors + 1))
     fi
     if [ -n "$caught" ]; then
-        say "$name: caught by $caught"
+        if [ $mode = trace ]; then say "| $name | ${caught#tap:}$because |"; else say "$name: caught by $caught"; fi
+    elif [ $mode = trace ] && ! grep -q ' foreign$' "$work/test.log"; then
+        say "$name: $tests did not come to a verdict"
+        survivors=$((survivors + 1))
     else
         say "$name: NOT CAUGHT by $tests"
         survivors=$((survivors + 1))
     fi
     python3 "$work/src/test/mutants/mutant.py" revert "$list" "$number" "$work/src"
-done < <(python3 "$work/src/test/mutants/mutant.py" list "$list")
+done < <(python3 "$work/src/test/mutants/mutant.py" $mode "$list")
 say "$ran mutants, $survivors not caught"
 [ $survivors -eq 0 ]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The list of mutants: see ../mutants.sh.
 
-    mutant.py list FILE                    number, name, tests (tab-separated)
+    mutant.py list|trace FILE              number, name, tests (tab-separated)
     mutant.py check FILE                   does each fit the source here?
     mutant.py apply|revert FILE N ROOT     change or restore the file of mutant N
 
@@ -12,6 +12,10 @@ A mutant is a block of lines in FILE:
     old   text that occurs once in the file
     new   text instead of it (a line that begins with a tab continues the text)
     tests unit:http tap:001_delivery
+    trace tap:003_crash
+
+The last line, which few have: what the server does in this test is not what
+the model does; see ../model/README.md.
 """
 import os
 import re
@@ -37,15 +41,16 @@ def read(path):
             m[key] += '\n' + line
             continue
         key, _, value = line.partition(' ')
-        m[key] = value.strip() if key in ('file', 'tests') else value.lstrip(' ')
+        m[key] = value.strip() if key in ('file', 'tests', 'trace') else value.lstrip(' ')
     return mutants
 
 def main():
     mode, path = sys.argv[1:3]
     mutants = read(path)
-    if mode == 'list':
+    if mode in ('list', 'trace'):
         for i, m in enumerate(mutants):
-            print(i, m['name'], m['tests'], sep='\t')
+            if mode == 'list' or 'trace' in m:
+                print(i, m['name'], m['tests' if mode == 'list' else 'trace'], sep='\t')
         return 0
     if mode == 'check':
         bad = 0
@@ -54,7 +59,7 @@ def main():
             if n != 1:
                 bad += 1
                 print(f"{m['name']}: its text occurs {n} times in {m['file']}")
-            for test in m['tests'].split():
+            for test in (m['tests'] + ' ' + m.get('trace', '')).split():
                 kind, _, name = test.partition(':')
                 file = {'unit': f'test/unit/{name}_test.c', 'regress': f'test/sql/{name}.sql',
                         'isolation': f'test/specs/{name}.spec', 'tap': f'test/t/{name}.pl'}[kind]
