@@ -15,8 +15,8 @@
 # Policies are the defaults; total_timeout is 3 s, so that what hangs does not
 # take hours, and an operator resumes what LINE's refusals have paused.
 #
-# Prints what it found; status 0 when nothing was taken twice or lost, and every
-# state is true.
+# Prints what it found; status 0 when nothing was taken twice or lost, every state
+# is true, and no step was one that the model lacks (../model/replay.py).
 
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 messages=${1:-100000}
@@ -53,7 +53,8 @@ processes+=("$judge")
 
 new_server data "$port" "shared_preload_libraries = 'line_notify'" "line_notify.node = 'chaos'" "fsync = off" \
     "full_page_writes = off" "shared_buffers = 256MB" "max_wal_size = 2GB" "restart_after_crash = on" "max_locks_per_transaction = 256" \
-    "line_notify.max_in_flight = 2000" "line_notify.shutdown_timeout = '300ms'" "autovacuum_naptime = '10s'"
+    "line_notify.max_in_flight = 2000" "line_notify.shutdown_timeout = '300ms'" "autovacuum_naptime = '10s'" \
+    "line_notify.trace_file = 'line_notify.trace'"
 log=$work/data.log
 sql() { as_user "$pgbin/psql" -X -q -At -v ON_ERROR_STOP=1 -p "$port" "$@"; }
 # until it answers: the server may be recovering
@@ -205,6 +206,18 @@ say "unknown, and what the judge noted last: $(q "SELECT string_agg(what || ' ' 
 say "requests: $(q "SELECT count(*) FROM log WHERE id <> 0"), of them $(q "SELECT count(*) FROM log WHERE door = 1") of the second database, where $(q "SELECT count(*) FROM did WHERE door = 1") of $churned messages came"
 say "$(for what in "${!done[@]}"; do printf '%s %d, ' "$what" "${done[$what]}"; done)a channel resumed $resumed times"
 say "partitions of the second database: $(sure -d churn -c "SELECT count(*) FROM pg_inherits WHERE inhparent = 'line_notify.history'::regclass")"
+# what was done, step by step, against the model
+oid=$(q "SELECT oid FROM pg_database WHERE datname = 'main'")
+trace=$work/data/line_notify.trace
+{
+    printf '\nlook 0 0 %s begin .\n' "$oid"
+    sql -d main -f "$work/src/test/model/look.sql" | sed -E "s/^([a-z]+)/\\1 0 0 $oid/; s/\$/ ./"
+    printf 'look 0 0 %s end .\n' "$oid"
+} >>"$trace"
+python3 "$work/src/test/model/replay.py" "$trace" >"$work/replay.out"
+foreign=$?
+say "against the model: $(tail -1 "$work/replay.out")"
+[ $foreign -eq 0 ] || head -20 "$work/replay.out"
 crashes=$(grep -cE 'PANIC|TRAP|was terminated by signal (6|7|8|11)' "$log")
 say "$((sent + churned)) messages in $seconds s, $((sent - rows)) lost, $twice taken twice, $again asked again after a doubt, $lies states untrue, $ends without an end, $crashes crashes"
-[ "$((sent - rows))$twice$again$lies$ends$crashes" = 000000 ]
+[ "$((sent - rows))$twice$again$lies$ends$crashes$foreign" = 0000000 ]
