@@ -49,7 +49,7 @@ for s in "${steps[@]}"; do
         status=1
         tail -20 "$log"
     fi
-    last=$(grep -v '^kept:' "$log" | grep '[^[:space:]]' | tail -1 | tr -d '|' | cut -c1-90)
+    last=$(grep -v '^kept:' "$log" | grep '[^[:space:]]' | tail -1 | tr -d '|' | cut -c1-160)
     echo "$result: $last"
     note "$name" "$command" $((SECONDS - began)) "$result: $last"
     [ $result = FAILED ] || rm -f "$log"
