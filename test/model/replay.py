@@ -244,6 +244,7 @@ class Replay:
         self.messages = {}
         self.claimers = {}
         self.flushed = 0
+        self.gone = set()           # tokens of messages that went with the extension
         self.starts = []            # (line, flushed when a claimer started)
         self.place = None
         self.evidence = set()
@@ -356,7 +357,7 @@ class Replay:
             self.abort(c)
         elif e.name == 'dropped':
             for key in [k for k in self.messages if k[0] == e.db]:
-                del self.messages[key]
+                self.gone.update(self.messages.pop(key).attempts)
         elif e.name == 'left':
             self.flushed = max(self.flushed, e.flushed)
             self.end_of_file(c, e, 'an orderly end')
@@ -392,6 +393,8 @@ class Replay:
         if e.name not in HAS_TOKEN:
             return
         a = m.attempts.get(e.token)
+        if a is None and e.token in self.gone and e.name in ('answered', 'freed'):
+            return              # its place is still the claimer's
         if a is None:
             a = Attempt(e.token, c.name if e.name != 'rescue' else e.dead, (e.db, e.id))
             if e.name != 'entry':

@@ -90,6 +90,7 @@ CASES = [
     ('... between journal and trace', KILLED, ('A asked 7 70 1 0 0 99\nA sent 7 70\n', ''), None),
     ('a crash takes a record', LOST, None),
     ('policy retry, and an event on the wire', AGAIN, None),
+    ('the extension goes before an entry', GOOD, ('A freed', 'A dropped -\nA commit 200 200\nA freed'), None),
     ('a line that was cut short', GOOD, ('asked 7 70 1 0 0 99', 'asked 7 70 1 0 0 99\nA sent 7 CUT'), None),
     ('a line of another kind', GOOD, ('sent 7 70', 'sent 7 70 1'), 'not understood'),
     ('the journal comes after the byte', GOOD, ('asked 7 70 1', 'asked 7 70 0'), 'the journal does not say so'),
