@@ -80,6 +80,7 @@ $node->safe_psql('postgres', q{UPDATE line_notify.history SET state = 'delivered
 sees('warning . channel shop . 41 messages of the last hour ended as unknown', 'ten were settled');
 is($node->safe_psql('postgres', q{SELECT * FROM line_notify.redrive(ids => ARRAY(SELECT generate_series(10000011, 10000015)), state => 'unknown', allow_duplicates => true)}), '5|0|0', 'five are sent again');
 sees('warning . channel shop . 36 messages of the last hour ended as unknown', 'and are none of them');
+$node->by_hand('postgres', split /\n/, $node->safe_psql('postgres', "SELECT id FROM line_notify.notifications WHERE state IN ('queued', 'unknown', 'cancelled')"));
 $node->safe_psql('postgres', "SELECT line_notify.cancel(from_time => '-infinity'); DELETE FROM line_notify.history WHERE id > 10000000 OR state IN ('unknown', 'cancelled'); DELETE FROM line_notify.minute_count; DELETE FROM line_notify.attempt_log; SELECT line_notify.resume()");
 is($node->safe_psql('postgres', 'SELECT * FROM line_notify.health()'), '', 'all is well again');
 
