@@ -78,6 +78,11 @@ write_out(void)
 	}
 }
 
+static void vadd(const char *event, const char *fmt, va_list args)
+			pg_attribute_printf(2, 0);
+static void add(const char *event, const char *fmt,...)
+			pg_attribute_printf(2, 3);
+
 static void
 vadd(const char *event, const char *fmt, va_list args)
 {
@@ -92,8 +97,9 @@ vadd(const char *event, const char *fmt, va_list args)
 				 me, MyDatabaseId);
 	n += vsnprintf(buffer + used + n, LONGEST_LINE - n, fmt, args);
 	used += Min(n, LONGEST_LINE - 4);
-	memcpy(buffer + used, " .\n", 3);
-	used += 3;
+	buffer[used++] = ' ';
+	buffer[used++] = '.';
+	buffer[used++] = '\n';
 }
 
 static void

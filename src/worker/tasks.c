@@ -506,10 +506,11 @@ check_extension(Run *r)
 	ln_outbox_forget();
 	extension_is_gone = version == NULL;
 	W.version_mismatch = true;
-	if (extension_is_gone)
+	if (version == NULL)
+	{
 		ln_trace("dropped", "-");
-	if (extension_is_gone)
 		return;
+	}
 	for (int i = 0; supported_versions[i] != NULL; i++)
 		known = known || strcmp(version, supported_versions[i]) == 0;
 	W.version_mismatch = !known;
