@@ -1753,7 +1753,7 @@ scan_simple(const char *utf8, size_t len, bool safe, char *d, uint8_t *at,
 		}
 		else
 		{
-			if (k != M_HIDDEN)
+			if (k != M_HIDDEN && k != B_SPACE)
 			{
 				bracket = false;
 				alone = -1;

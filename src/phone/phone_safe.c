@@ -514,6 +514,13 @@ replace_loose_separators(const Clean *clean, Rewritten *to, uint32_t *which)
 	return true;
 }
 
+/* What may stand beside the zero; scan_simple() has the same. */
+static inline bool
+is_beside_zero(const Clean *clean, int i)
+{
+	return clean->kind[i] == K_SPACE || clean->kind[i] == K_SLASH;
+}
+
 /*
  * "(0)", also "( 0 )", from an index behind other digits on: that of the
  * bracket, and *end one behind the other bracket, or -1.
@@ -528,11 +535,11 @@ find_bracketed_zero(const Clean *clean, int from, int *end)
 		{
 			int			k = i + 1;
 
-			while (clean->kind[k] == K_SPACE)
+			while (is_beside_zero(clean, k))
 				k++;
 			if (clean->k[k] != 0)
 				continue;
-			for (k++; clean->kind[k] == K_SPACE; k++)
+			for (k++; is_beside_zero(clean, k); k++)
 				;
 			if (k < clean->last_digit && clean->kind[k] == K_CLOSE)
 			{
