@@ -23,7 +23,7 @@ sub other { return $node->safe_psql('template1', shift) }
 my %text = (
 	client_encoding => [ 'SJIS', 'LATIN1' ],
 	# a superuser's, and where 18 looks for libraries
-	dynamic_library_path => [ '\$libdir:/tmp', '/tmp:\$libdir' ],
+	dynamic_library_path => [ '$libdir:/tmp', '/tmp:$libdir' ],
 	DateStyle => [ 'German', 'SQL, DMY' ],
 	TimeZone => [ 'Pacific/Kiritimati', 'America/Adak' ],
 	search_path => [ 'pg_temp', '' ],
