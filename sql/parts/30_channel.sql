@@ -297,6 +297,7 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._disarmed_reason(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._disarmed_reason(bigint) IS 'why nothing of this home is sent from here, in words';
 
+-- The parameters, here and below, are the list in src/db/channel_settings.h.
 CREATE FUNCTION line_notify.create_channel(
 	name text,
 	@{api_base.. % %type DEFAULT NULL})

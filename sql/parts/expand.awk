@@ -11,7 +11,8 @@
 #   api_base..proxy     those from one to the other
 #
 # In FORM, % is the name of the column, %type its type, %value its value.
-# A WHICH that stands for nothing is an error.
+# It is an error if a word of WHICH is no kind or no column, if a range begins in
+# two lists or does not end, and if the } is not on the same line.
 
 function fail(why)
 {
@@ -20,7 +21,7 @@ function fail(why)
 	exit 1
 }
 
-function expand(which, form,    from, to, i, on, one, all)
+function expand(which, form,    from, to, begun, i, on, one, all)
 {
 	if (which ~ /\.\./)
 	{
@@ -29,12 +30,19 @@ function expand(which, form,    from, to, i, on, one, all)
 		to = which
 		sub(/.*\.\./, "", to)
 	}
+	else
+		for (i = split(which, part, /\|/); i > 0; i--)
+			if (!(part[i] in kinds))
+				fail("@{" which "}: no column is of kind " part[i])
 	for (i = 1; i <= n; i++)
 	{
 		if (from == "")
 			on = index("|" which "|", "|" kind[i] "|") > 0
 		else if (name[i] == from)
+		{
 			on = list[i]
+			begun++
+		}
 		else if (list[i] != on)
 			on = 0
 		if (!on)
@@ -45,10 +53,15 @@ function expand(which, form,    from, to, i, on, one, all)
 		gsub(/%/, name[i], one)
 		all = all (all == "" ? "" : ", ") one
 		if (from != "" && name[i] == to)
+		{
 			on = 0
+			to = ""
+		}
 	}
-	if (all == "")
-		fail("@{" which "} stands for nothing")
+	if (from != "" && begun != 1)
+		fail("@{" which "} begins in " begun + 0 " lists")
+	if (to != "")
+		fail("@{" which "} does not end")
 	return all
 }
 
@@ -62,12 +75,15 @@ FILENAME ~ /\.h$/ {
 	else if (inside)
 	{
 		inside = $0 ~ /\\$/
+		if ($0 !~ /^\t[A-Z_]+\([a-z_]+, [^()]+\)( \\)?$/)
+			fail("not KIND(name, type[, value])")
 		n++
 		list[n] = lists
 		line = $0
 		sub(/^\t/, "", line)
 		sub(/\)( \\)?$/, "", line)
 		kind[n] = tolower(substr(line, 1, index(line, "(") - 1))
+		kinds[kind[n]]
 		split(substr(line, index(line, "(") + 1), part, /, */)
 		name[n] = part[1]
 		type[n] = part[2]
@@ -89,6 +105,8 @@ FILENAME ~ /\.h$/ {
 			expand(substr(wish, 1, space - 1), substr(wish, space + 1)) \
 			substr($0, RSTART + RLENGTH)
 	}
+	if (/@\{/)
+		fail("@{ without }")
 	print
 }
 
