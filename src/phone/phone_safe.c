@@ -230,10 +230,10 @@ find_shape(const Clean *clean, int end, int region)
 			n_digits++;
 			last = i;
 		}
-	for (i = clean->first_digit - 1; i >= 0 && clean->kind[i] == K_SPACE; i--)
+	/* a plus sign before it, whatever stands between them */
+	for (i = clean->first_digit - 1; i >= 0 && clean->kind[i] != K_PLUS; i--)
 		;
-	if (n_digits < 4 || n_digits > 20 ||
-		(i >= 0 && clean->kind[i] == K_PLUS))
+	if (n_digits < 4 || n_digits > 20 || i >= 0)
 		return NULL;
 	if ((n_digits == 8 || n_digits == 12 ||
 		 n_digits == 14) &&

@@ -319,6 +319,8 @@ INSERT INTO cell (section, region, phone) VALUES
 	('no date', 'TH', '02-027-1231 ext. 5'),
 	('no date', 'HK', '25701231'),
 	('no date', 'HK', '2570 1231'),
+	('no date', 'JP', '+201012311234'),
+	('no date', 'JP', '"+(201012311234)"'),
 -- a single 0 behind a full stop is a fraction, whatever the groups are
 	('float', 'HR', '+385.612.8172.0'),
 	('float', 'JP', '(+39) 899 345 399.0'),
