@@ -336,6 +336,9 @@ INSERT INTO cell (section, region, phone) VALUES
 	('(0)', 'CN', '66 (0)2571 3229'),
 	('(0)', 'CN', '298-(0)3785-74'),
 	('(0)', 'JP', '81 (0)90 1234 5678'),
+	('(0)', 'TH', '+81 90 1234 5(0)78'),
+	('(0)', 'AU', '0(0)49 30 12345678'),
+	('(0)', 'FR', '+49 (0)3(0)0 12345678'),
 -- a list, a region's own prefix set apart, a comma behind 0 and the own code
 	('list', 'EG', '1. 5762 697 58'),
 	('list', 'AT', '1. +4300431117'),
