@@ -7,26 +7,24 @@ import sys
 import tempfile
 
 # who, event and what belongs to it; times and database are filled in
-GOOD = '''
+SENT = '''
 A start 1 99
 A entry 7 70
 A claim 7 70 1 0 5
 A commit 100 100
 A asked 7 70 1 0 0 99
 A sent 7 70
+'''
+RECORDED = SENT + '''\
 A answered 7 70 accepted 202 accepted 1 1 1
 A record 7 70 accepted accepted 1 1
 A commit 200 150
+'''
+GOOD = RECORDED + '''\
 A freed 7 70 200 200
 A left 200
 '''
-KILLED = '''
-A start 1 99
-A entry 7 70
-A claim 7 70 1 0 5
-A commit 100 100
-A asked 7 70 1 0 0 99
-A sent 7 70
+KILLED = SENT + '''\
 B start 1 99
 B rescue 7 70 A asked 0 ambiguous unknown 1 0
 B record 7 70 ambiguous unknown 1 1
@@ -34,29 +32,14 @@ B commit 300 300
 B swept A 300
 B left 300
 '''
-LOST = '''
-A start 1 99
-A entry 7 70
-A claim 7 70 1 0 5
-A commit 100 100
-A asked 7 70 1 0 0 99
-A sent 7 70
-A answered 7 70 accepted 202 accepted 1 1 1
-A record 7 70 accepted accepted 1 1
-A commit 200 150
+LOST = RECORDED + '''\
 B start 1 99
 B rescue 7 70 A complete 202 accepted accepted 1 0
 B record 7 70 accepted accepted 1 1
 B commit 220 220
 B swept A 220
 '''
-AGAIN = '''
-A start 1 99
-A entry 7 70
-A claim 7 70 1 0 5
-A commit 100 100
-A asked 7 70 1 1 0 99
-A sent 7 70
+AGAIN = SENT.replace('1 0 0 99', '1 1 0 99') + '''\
 A answered 7 70 ambiguous 0 retry 1 1 0
 A record 7 70 ambiguous retry 1 1
 A commit 200 200
