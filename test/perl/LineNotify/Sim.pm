@@ -189,6 +189,7 @@ sub _harvest
 	return;
 }
 
+# How many there were.
 sub write_requests
 {
 	my ($file) = @_;
@@ -196,7 +197,7 @@ sub write_requests
 	open(my $fh, '>', $file) or croak "$file: $!";
 	print $fh map { "$_\n" } @harvest;
 	close $fh;
-	return;
+	return scalar @harvest;
 }
 
 sub DESTROY
