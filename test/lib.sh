@@ -218,6 +218,20 @@ build() {
         as_user make -C "$work/src" -s install with_llvm=no PG_CONFIG="$PG_CONFIG" "$@" >>"$work/build.log" 2>&1
 }
 
+# start_judge PORT LOG SEED FAULTS: chaos/judge.c, which says what these are; $judge is
+# its process
+start_judge() {
+    [ -x "$work/judge" ] || gcc -Wall -Wextra -O2 -o "$work/judge" "$work/src/test/chaos/judge.c" || die "the judge does not build"
+    : >"$work/judge.out"
+    "$work/judge" "$@" >"$work/judge.out" 2>&1 &
+    judge=$!
+    until grep -qs '^ready' "$work/judge.out"; do
+        # the port may be somebody else's, whose judge would be asked then
+        kill -0 "$judge" 2>/dev/null || die "no judge: $(cat "$work/judge.out")"
+        sleep 0.1
+    done
+}
+
 # new_server NAME PORT [config lines]: starts a throw-away cluster, socket in $work
 new_server() {
     local data=$work/$1 port=$2 line

@@ -16,7 +16,6 @@ messages=${MESSAGES:-40000}
 port=54333
 judge_port=9543
 bench_setup hanging
-gcc -O2 -o "$work/judge" "$work/src/test/chaos/judge.c" || die "the judge does not build"
 new_server data $port "shared_preload_libraries = 'line_notify'" "line_notify.node = 'bench'" "line_notify.max_in_flight = 5000"
 
 sql -c "CREATE EXTENSION line_notify" -c "
@@ -41,8 +40,7 @@ judge=
 with_faults() { # "name weight ..."
     [ -z "$judge" ] || { kill "$judge"; wait "$judge"; } 2>/dev/null
     tr ' ' '\n' <<<"$1" | paste -d' ' - - >"$work/faults"
-    "$work/judge" "$judge_port" "$work/log" 1 "$work/faults" >/dev/null &
-    judge=$!
+    start_judge "$judge_port" "$work/log" 1 "$work/faults"
     processes=("$judge")
     sql -c "SELECT line_notify.resume('shop')" >/dev/null
 }

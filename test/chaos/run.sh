@@ -39,7 +39,6 @@ make_work chaos
 private_postgres
 say "seed $seed, $messages messages"
 build PG_CFLAGS="-O2 -DUSE_ASSERT_CHECKING=1" || { tail -30 "$work/build.log"; die "the build failed"; }
-gcc -Wall -Wextra -O2 -o "$work/judge" "$work/src/test/chaos/judge.c" || die "the judge does not build"
 
 profile=0
 next_faults() {
@@ -47,8 +46,7 @@ next_faults() {
 }
 next_faults
 ulimit -n 20000
-"$work/judge" "$judge_port" "$work/judge.log" "$seed" "$work/faults" >"$work/judge.out" 2>&1 &
-judge=$!
+start_judge "$judge_port" "$work/judge.log" "$seed" "$work/faults"
 processes+=("$judge")
 
 new_server data "$port" "shared_preload_libraries = 'line_notify'" "line_notify.node = 'chaos'" "fsync = off" \
