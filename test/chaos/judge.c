@@ -282,6 +282,14 @@ answer(Connection * c, int status)
 	return say(c, text, len);
 }
 
+/* Says so much of an answer, and hangs up. */
+static void
+break_off(Connection * c, const char *text, int len, bool reset)
+{
+	say(c, text, len);
+	hang_up(c, reset);
+}
+
 /* Decides what happens to the request whose head has come. */
 static void
 decide(Connection * c)
@@ -383,20 +391,16 @@ act(Connection * c)
 	switch (c->fault)
 	{
 		case CLOSE_STATUS:
-			say(c, "HTTP/1.1 20", 11);
-			hang_up(c, false);
+			break_off(c, "HTTP/1.1 20", 11, false);
 			return;
 		case RESET_HEADERS:
-			say(c, "HTTP/1.1 202 X\r\nX-Line-Request-Id: half\r\n", 41);
-			hang_up(c, true);
+			break_off(c, "HTTP/1.1 202 X\r\nX-Line-Request-Id: half\r\n", 41, true);
 			return;
 		case CLOSE_SHORT:
-			say(c, "HTTP/1.1 202 X\r\nContent-Length: 20\r\n\r\n{}", 40);
-			hang_up(c, false);
+			break_off(c, "HTTP/1.1 202 X\r\nContent-Length: 20\r\n\r\n{}", 40, false);
 			return;
 		case GARBAGE:
-			say(c, "\0\0\1 garbage\r\n\r\n", 16);
-			hang_up(c, false);
+			break_off(c, "\0\0\1 garbage\r\n\r\n", 15, false);
 			return;
 		default:
 			ok = answer(c, c->status);
