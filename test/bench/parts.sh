@@ -97,7 +97,7 @@ parts() {
     # a sample is its frames, innermost first, and an empty line
     awk -v total="$total" '
         function part(f) {
-            if (f ~ /^ln_http|^ln_http1/) return "HTTP"
+            if (f ~ /^ln_http/) return "HTTP"
             if (f ~ /^ln_line_|^ln_json/) return "request and answer in LINE'"'"'s words"
             if (f ~ /^ln_worker_claim$|^ln_outbox_claim/) return "claim"
             if (f ~ /^ln_worker_record$|^ln_outbox_record/) return "record"
