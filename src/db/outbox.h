@@ -410,6 +410,9 @@ extern LnNotesLeft ln_outbox_unblock(int limit, int grace_s,
  */
 extern void ln_outbox_sweep_keys(int limit);
 
+/* The state of a message after that step, NULL = it returns to the queue. */
+extern const char *ln_outbox_final_state(LineNext next);
+
 /*
  * Record outcomes; n of them under their lease, and count what may have been
  * accepted for the daily budget.  Returns how many leases still held.

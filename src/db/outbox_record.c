@@ -105,8 +105,8 @@ count_sent(const LnRecord *recs, int n)
 	(void) ln_sql_run(&st, args, NULL, SPI_OK_INSERT);
 }
 
-static const char *
-final_state(LineNext next)
+const char *
+ln_outbox_final_state(LineNext next)
 {
 	switch (next)
 	{
@@ -215,7 +215,7 @@ ln_outbox_record(const LnRecord *recs, int n)
 		for (int i = 0; i < n; i++)
 		{
 			const LnRecord *r = &recs[i];
-			const char *state = final_state(r->next);
+			const char *state = ln_outbox_final_state(r->next);
 
 			if ((state != NULL) != (ends == 1))
 				continue;
@@ -298,7 +298,7 @@ ln_outbox_set_aside(const LnRecord *rec, int sqlstate)
 		.nargs = 12,
 		.argtypes = {INT8OID, INT8OID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, TEXTOID}
 	};
-	const char *state = final_state(rec->next);
+	const char *state = ln_outbox_final_state(rec->next);
 	int			flags = (rec->next == LINE_RETRY_LATER ? 1 : 0) |
 	(ln_line_may_have_been_sent(rec->outcome) ? 2 : 0) |
 	(rec->attempted ? 4 : 0);

@@ -36,6 +36,7 @@
 #include "storage/fd.h"
 #include "utils/timestamp.h"
 
+#include "db/outbox.h"
 #include "db/trace.h"
 
 #define BUFFER_SIZE		65536
@@ -69,12 +70,20 @@ write_out(void)
 	if (broken)
 		return;
 	/* one write, or lines of two processes would be mixed */
+	if (fd >= 0)
+		errno = 0;
 	if (fd < 0 || write(fd, buffer, len) != len)
 	{
 		broken = true;
+		/* what is written of it is short: as everywhere in the server */
+		if (errno == 0)
+			errno = ENOSPC;
+		/* not even an interrupt: we may be amid a step of the HTTP client */
+		HOLD_INTERRUPTS();
 		ereport(WARNING,
 				(errcode_for_file_access(),
 				 errmsg("could not write to trace file \"%s\": %m", path)));
+		RESUME_INTERRUPTS();
 	}
 }
 
@@ -140,7 +149,7 @@ ln_trace_add(bool now, const char *event, const char *fmt,...)
 	va_list		args;
 
 	if (me == 0)
-		return;					/* a session, whose verbs are in the tables */
+		return;					/* a session: what it does, the tables say */
 	va_start(args, fmt);
 	vadd(event, fmt, args);
 	va_end(args);
@@ -173,22 +182,9 @@ ln_trace_flushed(void)
 const char *
 ln_trace_next(LineNext next)
 {
-	switch (next)
-	{
-		case LINE_FINISH_ACCEPTED:
-			return "accepted";
-		case LINE_FINISH_UNREACHABLE:
-			return "unreachable";
-		case LINE_FINISH_REFUSED:
-			return "refused";
-		case LINE_FINISH_UNKNOWN:
-			return "unknown";
-		case LINE_FINISH_FAILED:
-			return "failed";
-		case LINE_RETRY_LATER:
-			return "retry";
-		case LINE_RETURN:
-			break;
-	}
-	return "return";
+	const char *state = ln_outbox_final_state(next);
+
+	if (state != NULL)
+		return state;
+	return next == LINE_RETRY_LATER ? "retry" : "return";
 }
