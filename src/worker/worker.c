@@ -212,8 +212,8 @@ wait_for_something(void)
 
 /*
  * Nothing in hand, and nothing to do before a known time: then leave, after a
- * while, unless a standby that takes over would miss our last words.  True =
- * somebody noted work just now.
+ * while, unless a standby that takes over would miss our last words, or that
+ * cannot be found out.  True = somebody noted work just now.
  */
 static bool
 leave_if_idle(TimestampTz now, TimestampTz *wake)
@@ -241,7 +241,8 @@ leave_if_idle(TimestampTz now, TimestampTz *wake)
 	if (*wake <= TimestampTzPlusMilliseconds(now, 1000))
 		return false;
 	if (W.home != 0 && !ln_shared->worker_wanted)
-		(void) ln_phase("looking for standbys", would_hand_over, &stay);
+		stay = !ln_phase("looking for standbys", would_hand_over, &stay) ||
+			stay;
 	if (stay)
 	{
 		idle_since = now;

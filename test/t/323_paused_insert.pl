@@ -85,4 +85,30 @@ for my $round (1 .. 2)
 }
 is($node->worker_pid('postgres'), $pid, 'all by the same process');
 
+# ---- the worker is about to leave ---------------------------------------------
+# It asks what a standby would miss, and waits for what the session has locked.
+sub idle_timeout
+{
+	my ($seconds) = @_;
+	$node->safe_psql('postgres', "ALTER SYSTEM SET line_notify.idle_timeout = $seconds");
+	$node->reload;
+	return;
+}
+my $waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $pid AND NOT granted) OR NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)";
+pause();
+idle_timeout(8);
+settled();
+my $session = $node->background_psql('postgres', on_error_stop => 1);
+$session->query_safe('BEGIN; LOCK TABLE line_notify.outbox');
+$node->wait_for_log(qr/line_notify worker, looking for standbys/);
+$session->query_safe($node->insert_sql(1, first => 4001, set => { expires_at => "clock_timestamp() + interval '15 s'" }));
+$node->poll_query_until('postgres', $waits) or die;
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE pid = $pid"), 1, 'a worker that could not ask stays') or die;
+idle_timeout(0);
+$session->query_safe('COMMIT');
+$session->quit;
+ok($node->poll_query_until('postgres', q{SELECT state = 'expired' FROM line_notify.notifications WHERE reference = 'ref 4001'}),
+	'what was queued when the worker was about to leave ends in time');
+is($node->worker_pid('postgres'), $pid, 'and it stayed');
+
 done_testing();
