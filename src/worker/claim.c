@@ -639,10 +639,10 @@ choose(Claim *c)
 		memset(&a, 0, sizeof(a));
 		a.no = (next_channel + k) % W.nchannels;
 		a.channel = W.channels[a.no];
-		if (a.channel->failures > 0 && c->nasks > 0)
-			break;
 		if ((a.lane = next_lane(a.channel, &s, &a.limit)) < 0)
 			continue;
+		if (a.channel->failures > 0 && c->nasks > 0)
+			break;
 		c->asks[c->nasks++] = a;
 		if (a.channel->failures > 0)
 		{

@@ -69,7 +69,24 @@ $node->safe_psql('postgres', 'BEGIN;' . one_each(6001, @big, @few) . ';' . one_e
 $node->wait_states('postgres', accepted => 126 + 80 * 39 + 3 + 83, queued => 1);
 is($node->safe_psql('postgres', q{SELECT reference, error LIKE 'in quarantine%' FROM line_notify.notifications WHERE state = 'queued'}), 'ref 6005|t',
 	'one row that cannot be claimed is in quarantine, the others are sent');
-$node->safe_psql('postgres', q{DROP TRIGGER bad ON line_notify.in_flight; SELECT line_notify.cancel(reference => 'ref 6005')});
+$node->safe_psql('postgres', q{SELECT line_notify.cancel(reference => 'ref 6005')});
+
+# nor do channels that cannot be claimed for part the claims of the others
+my @bad = map { sprintf 'c%02d', 5 * $_ } 1 .. 7;
+my %bad = map { $_ => 1 } @bad;
+my @good = grep { !$bad{$_} } @big;
+$node->safe_psql('postgres', q{CREATE OR REPLACE FUNCTION bad() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF EXISTS (SELECT FROM line_notify.outbox o WHERE o.id = NEW.id AND o.batch = 'bad') THEN RAISE check_violation; END IF; RETURN NEW; END $$});
+$offset = -s $node->logfile;
+$node->safe_psql('postgres', 'BEGIN;' . join(';', map { $node->insert_sql(300, first => 20_000 + 300 * $_, set => { channel => "'$bad[$_]'", batch => "'bad'" }) } 0 .. $#bad) . ';COMMIT');
+$node->wait_for_log(qr/in quarantine/, $offset);
+$node->safe_psql('postgres', join ';', map { "SELECT line_notify.pause('$_')" } @bad);
+$node->poll_query_until('postgres', q{SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE backend_type = 'line_notify worker'}) or die;
+$claims = $node->safe_psql('postgres', 'SELECT last_value FROM claims');
+$node->safe_psql('postgres', 'BEGIN;' . one_each(30_001, @good) . ';COMMIT');
+$node->poll_query_until('postgres', q{SELECT count(*) = 32 FROM line_notify.history WHERE reference ~ '^ref 300[0-9][0-9]$'}) or die;
+cmp_ok($node->safe_psql('postgres', 'SELECT last_value FROM claims') - $claims, '<=', 3, 'channels that failed and are paused do not part the claims of the others');
+$node->safe_psql('postgres', q{DROP TRIGGER bad ON line_notify.in_flight; SELECT line_notify.cancel(batch => 'bad')});
 
 # ---- what a claim reads ----------------------------------------------------
 # The plan is made when the worker first looks after VACUUM: here while there is
