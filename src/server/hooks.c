@@ -21,7 +21,9 @@
  * - What a statement that may hold a telephone number has logged is logged
  *   without the statement, the line of a COPY, and the row that a constraint
  *   refused; and where PostgreSQL repeats a value that is none of its type, a
- *   number is not said, neither to the log nor to the client.
+ *   number is not said, neither to the log nor to the client.  (The server
+ *   asks us of what it logs only: with log_min_messages = fatal, the client
+ *   is told it.)
  *
  *-------------------------------------------------------------------------
  */
