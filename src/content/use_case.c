@@ -9,8 +9,9 @@
  * So names are compared by a skeleton of code points: NFKC, lower case,
  * without 通知 and お知らせ, without hiragana (which carries the varying
  * okurigana and particles), long-vowel marks, spaces and punctuation.  All
- * names stay distinct under it.  The comparison works on code points and not
- * on bytes, so it is the same in every server encoding.
+ * names stay distinct under it.  Hiragana that is more than that (しません) makes
+ * a text no name.  The comparison works on code points and not on bytes, so it
+ * is the same in every server encoding.
  *
  * A number before the name ("22. 発送完了通知", as the published list pastes) must
  * agree with it.  What is no name at all is never guessed: the error proposes
@@ -82,10 +83,13 @@ PG_FUNCTION_INFO_V1(line_notify_to_use_case);
 PG_FUNCTION_INFO_V1(line_notify_use_case_list);
 
 static void build_forms(void);
-static int	find_row(const pg_wchar *chars, int nchars);
+static int	find_row(const pg_wchar *chars, int nchars, bool *described);
 static int	fold(const char *utf8, int len, pg_wchar *out, int room,
 				 bool keep_hiragana);
+static bool is_digit(pg_wchar c);
+static bool is_hiragana(pg_wchar c);
 static bool is_separator(pg_wchar c);
+static bool says_more(const pg_wchar *full, int nfull);
 static int	parse_number(const pg_wchar *chars, int len, int *used);
 static bool contains(const pg_wchar *hay, int haylen,
 					 const pg_wchar *needle, int len);
@@ -214,6 +218,9 @@ ln_use_case_parse(const char *str, int len, Oid enum_type, bool missing_ok)
 	int			number;
 	int			used;
 	int			found;
+	bool		described = true;
+	pg_wchar	full[MAX_FORM_CHARS];
+	int			nfull;
 
 	/*
 	 * the key as it is, the usual case; also a key that is newer than we are
@@ -260,11 +267,13 @@ ln_use_case_parse(const char *str, int len, Oid enum_type, bool missing_ok)
 		found = number - 1;
 	else
 	{
-		found = find_row(chars + used, nchars - used);
+		found = find_row(chars + used, nchars - used, &described);
 		if (number >= 0 && found != number - 1)
 			found = -1;
 	}
-	if (found < 0)
+	nfull = fold(utf8, utf8len, full, MAX_FORM_CHARS, true);
+	if (found < 0 ||
+		(!described && (nfull < 0 || says_more(full, nfull))))
 	{
 		if (missing_ok)
 			return InvalidOid;
@@ -279,9 +288,6 @@ ln_use_case_parse(const char *str, int len, Oid enum_type, bool missing_ok)
 	if (used == 0 &&
 		strcmp(use_case_rows[found].key, "payout_completed") == 0)
 	{
-		pg_wchar	full[MAX_FORM_CHARS];
-		int			nfull = fold(utf8, utf8len, full, MAX_FORM_CHARS, true);
-
 		/* の of のお知らせ is no such word */
 		if (nfull != nchars &&
 			!(nfull == nchars + 1 && full[nchars] == 0x306E))
@@ -294,9 +300,12 @@ ln_use_case_parse(const char *str, int len, Oid enum_type, bool missing_ok)
 	return value_of_key(use_case_rows[found].key, enum_type, false);
 }
 
-/* the use case that has this form, -1 for none and for several */
+/*
+ * The use case that has this form, -1 for none and for several; described says
+ * whether its description is in it.
+ */
 static int
-find_row(const pg_wchar *chars, int nchars)
+find_row(const pg_wchar *chars, int nchars, bool *described)
 {
 	int			found = -1;
 	int			i;
@@ -309,9 +318,53 @@ find_row(const pg_wchar *chars, int nchars)
 			if (found >= 0 && found != forms[i].row)
 				return -1;
 			found = forms[i].row;
+			*described = forms[i].described;
 		}
 	}
 	return found;
+}
+
+/*
+ * Is there more in the hiragana of a text than inflection, particles and
+ * courtesy?  決済が完了しませんでした has the skeleton of 決済完了通知, and
+ * リマインド(しはらいきげん) that of リマインド通知.
+ */
+static bool
+says_more(const pg_wchar *full, int nfull)
+{
+	int			i = 0;
+
+	while (i < nfull)
+	{
+		int			longest = 0;
+		bool		inflects = i > 0 && !is_hiragana(full[i - 1]);
+
+		if (!is_hiragana(full[i]))
+		{
+			i++;
+			continue;
+		}
+		for (int k = 0; k < (int) lengthof(use_case_particles); k++)
+		{
+			const UseCaseParticle *particle = &use_case_particles[k];
+			const unsigned char *p = (const unsigned char *) particle->text;
+			int			n = 0;
+
+			while (*p != '\0' && i + n < nfull &&
+				   utf8_to_unicode(p) == full[i + n])
+			{
+				p += pg_utf_mblen(p);
+				n++;
+			}
+			if (*p == '\0' && n > longest &&
+				(inflects || !particle->inflection))
+				longest = n;
+		}
+		if (longest == 0)
+			return true;
+		i += longest;
+	}
+	return false;
 }
 
 char *
@@ -488,6 +541,7 @@ fold(const char *utf8, int len, pg_wchar *out, int room, bool keep_hiragana)
 	pg_wchar   *p2;
 	int			nraw = 0;
 	int			n = 0;
+	bool		apart = false;
 	const unsigned char *p = (const unsigned char *) utf8;
 	const unsigned char *end = p + len;
 
@@ -510,15 +564,25 @@ fold(const char *utf8, int len, pg_wchar *out, int room, bool keep_hiragana)
 	norm = unicode_normalize(UNICODE_NFKC, raw);
 	pfree(raw);
 
-	/* first what separates, so that it cannot split a word either */
+	/*
+	 * First what separates, so that it cannot split a word either.  Between
+	 * digits it stays: "1, 2" is not 12.
+	 */
 	for (p1 = p2 = norm; *p1 != 0; p1++)
 	{
 		pg_wchar	c = *p1;
 
 		if (c >= 'A' && c <= 'Z')
 			c += 'a' - 'A';
-		if (!is_separator(c))
-			*p2++ = c;
+		if (is_separator(c))
+		{
+			apart = true;
+			continue;
+		}
+		if (apart && p2 > norm && is_digit(p2[-1]) && is_digit(c))
+			*p2++ = '.';
+		*p2++ = c;
+		apart = false;
 	}
 	*p2 = 0;
 
@@ -541,7 +605,7 @@ fold(const char *utf8, int len, pg_wchar *out, int room, bool keep_hiragana)
 			}
 		}
 		if (w < (int) lengthof(words) ||
-			(!keep_hiragana && *p1 >= 0x3041 && *p1 <= 0x309F))
+			(!keep_hiragana && is_hiragana(*p1)))
 			continue;
 		if (n == room)
 		{
@@ -552,6 +616,18 @@ fold(const char *utf8, int len, pg_wchar *out, int room, bool keep_hiragana)
 	}
 	pfree(norm);
 	return n;
+}
+
+static bool
+is_digit(pg_wchar c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+is_hiragana(pg_wchar c)
+{
+	return c >= 0x3041 && c <= 0x309F;
 }
 
 static bool
@@ -583,7 +659,7 @@ parse_number(const pg_wchar *chars, int len, int *used)
 	if (len > 2 && chars[0] == 'n' && chars[1] == 'o')
 		i = 2;
 	digits = i;
-	for (; i < len && chars[i] >= '0' && chars[i] <= '9'; i++)
+	for (; i < len && is_digit(chars[i]); i++)
 		number = Min(number * 10 + (int) (chars[i] - '0'), 100000);
 	if (i == digits)
 		return -1;
@@ -758,7 +834,7 @@ pick_by_words(const pg_wchar *chars, int nchars,
 		 * An ideograph says as much as some letters, and what comes last is
 		 * what it is about, in Japanese and mostly in English.
 		 */
-		weight = n * (word[0] < 0x80 ? 2 : word[0] < 0x3100 ? 5 : 8);
+		weight = n * (word[0] < 0x1000 ? 2 : word[0] < 0x3100 ? 5 : 8);
 		weight += weight * end / Max(total, 1);
 		for (k = 0; k < 4 && w->numbers[k] > 0; k++)
 		{
@@ -891,18 +967,20 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars,
 	bool		ambiguous = false;
 	bool		disagree = false;
 	bool		slip = false;	/* of the finger */
+	bool		more = false;	/* a name, and something else */
+	bool		described;
 	int			row;
 	StringInfoData hint;
 	char	   *quoted;
 	int			i;
 
-	row = number > 0 && nchars > 0 ? find_row(chars, nchars) : -1;
+	row = nchars > 0 ? find_row(chars, nchars, &described) : -1;
 	if (row >= 0)
 	{
-		/* both, the name first */
-		disagree = true;
 		n_picked = add_picked(picked, n_picked, row);
-		if (number <= LN_USE_CASE_COUNT)
+		disagree = number >= 0 && row != number - 1;
+		more = !disagree;
+		if (disagree && number > 0 && number <= LN_USE_CASE_COUNT)
 			n_picked = add_picked(picked, n_picked, number - 1);
 	}
 
@@ -957,6 +1035,7 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars,
 			 : errmsg("unknown use case: \"%s\"", quoted),
 			 ambiguous ? errdetail("It fits several use cases.")
 			 : disagree ? errdetail("The number and the name do not agree.")
+			 : more ? errdetail("There is more in it than the name.")
 			 : 0,
 			 n_picked > 0
 			 ? errhint("Did you mean %s?", hint.data)

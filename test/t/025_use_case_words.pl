@@ -29,7 +29,7 @@ $node->safe_psql('postgres', q(
 		GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
 	END $$;
 ));
-for my $list ('clerk', 'clerk2', 'clerk3', 'clerk4')
+for my $list ('clerk', 'clerk2', 'clerk3', 'clerk4', 'clerk5')
 {
 	my $load = 'TRUNCATE clerk;';
 	for my $line (split /\n/, decode_utf8(slurp_file(dirname(dirname(__FILE__)) . "/content/$list.tsv")))
