@@ -651,14 +651,16 @@ AS $$
 				-- some are always out of reach; most of them is another matter
 				(2, h.unreachable >= 20 AND h.unreachable * 2 > h.answered,
 				 format('%s of the %s messages that LINE answered in the last hour are unreachable (422)', h.unreachable, h.answered),
-				 'LINE answers 422 when nobody uses LINE with the number, the number is not of Japan, Thailand or Taiwan, the user has switched notification messages off, or has not accepted the privacy policy of March 2022. If nearly all are, look for a wrong region or column.')
+				 concat_ws(' ', 'LINE answers 422 when nobody uses LINE with the number, the number is not of Japan, Thailand or Taiwan, the user has switched notification messages off, or has not accepted the privacy policy of March 2022. If nearly all are, look for a wrong region or column.',
+					(SELECT '(ja) ' || s.description_ja FROM line_notify.states s WHERE s.state = 'unreachable')))
 			   ) x(no, holds, reason, hint)
 		  WHERE x.holds
 		  UNION ALL
 		  -- silence is known a day later
 		  SELECT c.name, 3, 'warning',
 				 format('%s messages of the last two days are undelivered, and %s delivered: LINE accepted them, and no delivery event came', u.undelivered, u.delivered),
-				 'LINE says so by silence when the user has blocked the account, or has not answered the question for consent or confirmed the number by SMS within 24 hours. doc/outcomes.md tells what a user can do.'
+				 concat_ws(' ', 'LINE says so by silence when the user has blocked the account, or has not answered the question for consent or confirmed the number by SMS within 24 hours. doc/outcomes.md tells what a user can do.',
+					(SELECT '(ja) ' || s.description_ja FROM line_notify.states s WHERE s.state = 'undelivered'))
 		  FROM line_notify.channel c,
 			   LATERAL (SELECT coalesce(sum(d.n) FILTER (WHERE d.outcome = 'undelivered'), 0) AS undelivered,
 							   coalesce(sum(d.n) FILTER (WHERE d.outcome = 'delivered'), 0) AS delivered

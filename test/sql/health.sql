@@ -32,9 +32,9 @@ INSERT INTO fault (cause, expected, undo) VALUES
 ('INSERT INTO line_notify.webhook_event (channel, event_id, type, event_at, received_at) VALUES (''h'', ''e'', ''delivery'', now(), now() - interval ''1 hour'')', 'warning | worker | delivery events wait since %', 'DELETE FROM line_notify.webhook_event'),
 ('INSERT INTO line_notify.history (id, channel, state, created_at, ended_at) VALUES (1, ''h'', ''unknown'', now(), now())', 'warning | channel h | 1 messages of the last hour ended as unknown%', 'WITH d AS (DELETE FROM line_notify.minute_count) DELETE FROM line_notify.history'),
 ('INSERT INTO line_notify.history (id, channel, state, http_status, created_at, ended_at) SELECT i, ''h'', CASE WHEN i % 3 > 0 THEN ''unreachable'' ELSE ''accepted'' END::line_notify.message_state, CASE WHEN i % 3 > 0 THEN 422 ELSE 202 END, now(), now() FROM generate_series(1, 60) i',
-	'warning | channel h | 40 of the 60 messages that LINE answered in the last hour are unreachable (422)', 'WITH d AS (DELETE FROM line_notify.minute_count), e AS (DELETE FROM line_notify.daily_count) DELETE FROM line_notify.history'),
+	'warning | channel h | 40 of the 60 messages that LINE answered in the last hour are unreachable (422) | unreachable', 'WITH d AS (DELETE FROM line_notify.minute_count), e AS (DELETE FROM line_notify.daily_count) DELETE FROM line_notify.history'),
 ('INSERT INTO line_notify.history (id, channel, state, http_status, created_at, ended_at) SELECT i, ''h'', CASE WHEN i % 3 > 0 THEN ''undelivered'' ELSE ''delivered'' END::line_notify.message_state, 202, now() - interval ''30 hours'', now() - interval ''30 hours'' FROM generate_series(1, 60) i',
-	'warning | channel h | 40 messages of the last two days are undelivered, and 20 delivered: %', 'WITH d AS (DELETE FROM line_notify.minute_count), e AS (DELETE FROM line_notify.daily_count) DELETE FROM line_notify.history'),
+	'warning | channel h | 40 messages of the last two days are undelivered, and 20 delivered: % | undelivered', 'WITH d AS (DELETE FROM line_notify.minute_count), e AS (DELETE FROM line_notify.daily_count) DELETE FROM line_notify.history'),
 ('INSERT INTO line_notify.outbox (id, channel, recipient, template_key, expires_at, state, due_at, home, created_at) SELECT 1, ''h'', repeat(''a'', 64), ''t'', ''2100-01-01'', ''queued'', now() - interval ''1 hour'', c.home, now() FROM line_notify.channel c',
 	'error | channel h | messages that are due wait since %', 'DELETE FROM line_notify.outbox'),
 ('INSERT INTO line_notify.outbox (id, channel, recipient, template_key, expires_at, state, due_at, home, created_at) SELECT 1, ''gone'', repeat(''a'', 64), ''t'', ''2100-01-01'', ''queued'', now(), c.home, now() FROM line_notify.channel c',
@@ -43,8 +43,10 @@ INSERT INTO fault (cause, expected, undo) VALUES
 	'info | channel h | 3 delivery events since yesterday were for messages that are not in this database', 'DELETE FROM line_notify.daily_count'),
 ('ALTER ROLE CURRENT_USER SET line_notify.enqueue = off', 'warning | server | line_notify.enqueue is off for role %', 'ALTER ROLE CURRENT_USER RESET line_notify.enqueue');
 
+-- and the state whose Japanese words the hint has
 CREATE FUNCTION pg_temp.rows() RETURNS SETOF text LANGUAGE sql AS
-	$$ SELECT concat_ws(' | ', severity, subject, reason) FROM line_notify.health() WHERE subject <> 'server' OR reason !~ 'preload' $$;
+	$$ SELECT concat_ws(' | ', severity, subject, reason, (SELECT s.state FROM line_notify.states s WHERE position(s.description_ja IN hint) > 0))
+	   FROM line_notify.health() WHERE subject <> 'server' OR reason !~ 'preload' $$;
 -- nothing but the missing preload
 SELECT * FROM pg_temp.rows();
 DO $$
