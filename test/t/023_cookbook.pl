@@ -2,7 +2,7 @@
 # messages of its use case that check_message() has nothing against, and the
 # customer reads what the page says.  All 22 use cases are there.
 # doc/recipes.md, too: every line it shows comes out of its statements or is
-# read by the customer.
+# read by the customer; and a role that may only send can use its functions.
 # TAP: reads a file of the documentation.
 
 use strict;
@@ -90,6 +90,33 @@ SELECT c.severity, c.path, c.rule, c.message FROM line_notify.outbox o, line_not
 	is(encode_utf8(join '; ', @missing), '', encode_utf8("$title: what comes out and what the customer reads")) || diag(encode_utf8($seen));
 }
 is(scalar(@recipes), 4, 'all recipes');
+
+# ... which the page says for those who may only send
+$node->safe_psql('recipes', encode_utf8(q{
+TRUNCATE line_notify.outbox;
+CREATE ROLE clerk;
+SELECT line_notify.grant_sender('clerk', '{shop}');
+GRANT EXECUTE ON FUNCTION line_notify.verify_link(text) TO clerk;
+GRANT SELECT, INSERT, UPDATE, DELETE ON customers, login_attempts, deliveries, debits, appointments TO clerk;
+SET ROLE clerk;
+INSERT INTO customers VALUES (4712, '080-1234-5678', '1991-05-02');
+SELECT begin_login(line_notify.signed_link('https://shop.example/line', '4712'), '1991-05-02');
+SELECT finish_login(state, 'U1') FROM login_attempts;
+INSERT INTO deliveries (order_no, phone, arrives_on, slot, first_day, last_day) VALUES (8, '080-1234-5678', '2027-03-05', '午前中', '2027-03-05', '2027-03-15');
+SELECT change_delivery(change_url, '2027-03-06') FROM deliveries WHERE order_no = 8;
+INSERT INTO debits VALUES (3, '080-1234-5678', '水道料金', 3000, '2027-03-29');
+SELECT announce_debits('2027-03-24');
+UPDATE debits SET result = 'done' WHERE debit_no = 3;
+INSERT INTO appointments VALUES (32, '080-1234-5678', '2097-03-20 14:00+09', 5500, '2097-03-10', '123-456-780');
+SELECT confirm_appointment(a) FROM appointments a WHERE id = 32;
+SELECT paid(32);
+SELECT paid(32);
+}));
+is($node->safe_psql('recipes', q{
+SELECT string_agg(use_case || ' ' || state, ', ' ORDER BY id) FROM line_notify.notifications WHERE reference ~ '^(7|8|3|appointment-32)$'}),
+	'parcel_delivery queued, parcel_delivery queued, reminder_payment_deadline queued, payment_completed queued, '
+	. 'reservation queued, reminder_payment_deadline cancelled, payment_completed queued', 'the functions of the recipes work for a sender');
+is($node->safe_psql('recipes', q{SELECT line_user_id FROM customers WHERE id = 4712}), 'U1', '... and the account is linked');
 
 $node->stop;
 done_testing();
