@@ -18,7 +18,7 @@
  * Properties stand in the order of jsonb.  Least and most are of the number
  * of elements, of the value of an integer, or of the length of a text in
  * UTF-16 units; most 0 is no limit.  gen_line_schema.py says what the sources
- * mean.  test/mock/content.py reads this file, too.
+ * mean.  test/mock/schema.py reads this file, too.
  *
  *-------------------------------------------------------------------------
  */
