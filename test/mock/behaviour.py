@@ -100,7 +100,7 @@ class LineApi:
         if route is None:
             return message(404, "Not found")
         method, needs_token, function = route
-        if request.method != method:
+        if request.method not in method.split(", "):
             answer = message(405, "Method not allowed")
             answer.headers.append(("Allow", method))
             return answer
@@ -368,7 +368,8 @@ ROUTES = {
     "/v2/bot/message/validate/push": ("POST", True, LineApi.validate_push),
     "/oauth2/v3/token": ("POST", False, None),
     "/oauth2/v2.1/token": ("POST", False, None),
-    "/oauth2/v2.1/verify": ("GET", False, None),
+    "/oauth2/v2.1/authorize": ("GET", False, None),
+    "/oauth2/v2.1/verify": ("GET, POST", False, None),
     "/oauth2/v2.1/tokens/kid": ("GET", False, None),
     "/oauth2/v2.1/revoke": ("POST", False, None),
     "/v2/oauth/accessToken": ("POST", False, None),

@@ -33,6 +33,8 @@ DEFAULTS = {
     "token_promise": 0.0,
     # Characters of an issued token. Tokens are opaque and can be long.
     "token_length": 240,
+    # Who agrees to a LINE Login.
+    "login_user": "U4af4980629f0e1d2c3b4a5968778695a4",
     "webhook": {
         "mode": "queue",            # queue | spool | post | off
         "url": None,                # for post; what LINE says is set

@@ -14,6 +14,7 @@ import time
 from urllib.parse import parse_qsl
 
 from http_types import Answer, json_answer
+from login import Login
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 AUDIENCE = "https://api.line.me/"
@@ -83,6 +84,7 @@ class Tokens:
         self.config = config
         self.channels = {}
         self.tokens = {}
+        self.login = Login(config, self.channels)
 
     # -- set-up ------------------------------------------------------------
 
@@ -130,7 +132,8 @@ class Tokens:
         """The answer of a token endpoint."""
         handler = {
             "/oauth2/v3/token": self.stateless,
-            "/oauth2/v2.1/token": self.by_assertion,
+            "/oauth2/v2.1/authorize": self.login.authorize,
+            "/oauth2/v2.1/token": self.token_v21,
             "/oauth2/v2.1/verify": self.verify_v21,
             "/oauth2/v2.1/tokens/kid": self.key_ids,
             "/oauth2/v2.1/revoke": self.revoke_v21,
@@ -152,8 +155,13 @@ class Tokens:
         return self.issued(channel, "stateless",
                            self.config["token_seconds"]["stateless"])
 
-    def by_assertion(self, request):
-        form = client_credentials(form_of(request))
+    def token_v21(self, request):
+        form = form_of(request)
+        if form.get("grant_type") == "authorization_code":
+            return self.login.token(self.channel_of_secret(form), form)
+        return self.by_assertion(client_credentials(form))
+
+    def by_assertion(self, form):
         channel, claims = self.channel_of_assertion(form)
         lifetime = claims.get("token_exp")
         if not is_number(lifetime) or not 0 < lifetime <= MAX_TOKEN_EXP:
@@ -185,6 +193,8 @@ class Tokens:
         return json_answer(200, body)
 
     def verify_v21(self, request):
+        if request.method == "POST":
+            return self.login.verify(form_of(request))
         value = dict(parse_qsl(request.query)).get("access_token")
         return self.verified(value, ("v2.1",))
 

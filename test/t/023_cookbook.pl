@@ -2,7 +2,8 @@
 # messages of its use case that check_message() has nothing against, and the
 # customer reads what the page says.  All 22 use cases are there.
 # doc/recipes.md, too: every line it shows comes out of its statements or is
-# read by the customer; and a role that may only send can use its functions.
+# read by the customer; a role that may only send can use its functions; and its
+# program goes through LINE Login of the simulator.
 # TAP: reads a file of the documentation.
 
 use strict;
@@ -10,10 +11,13 @@ use warnings;
 use utf8;
 
 use Encode;
+use HTTP::Tiny;
+use IPC::Run;
 use File::Basename;
 use Test::More;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use LineNotify::Sim;
 
 $ENV{PGCLIENTENCODING} = 'UTF8';
 
@@ -100,8 +104,6 @@ GRANT EXECUTE ON FUNCTION line_notify.verify_link(text) TO clerk;
 GRANT SELECT, INSERT, UPDATE, DELETE ON customers, login_attempts, deliveries, debits, appointments TO clerk;
 SET ROLE clerk;
 INSERT INTO customers VALUES (4712, '080-1234-5678', '1991-05-02');
-SELECT begin_login(line_notify.signed_link('https://shop.example/line', '4712'), '1991-05-02');
-SELECT finish_login(state, 'U1') FROM login_attempts;
 INSERT INTO deliveries (order_no, phone, arrives_on, slot, first_day, last_day) VALUES (8, '080-1234-5678', '2027-03-05', '午前中', '2027-03-05', '2027-03-15');
 SELECT change_delivery(change_url, '2027-03-06') FROM deliveries WHERE order_no = 8;
 INSERT INTO debits VALUES (3, '080-1234-5678', '水道料金', 3000, '2027-03-29');
@@ -116,7 +118,39 @@ is($node->safe_psql('recipes', q{
 SELECT string_agg(use_case || ' ' || state, ', ' ORDER BY id) FROM line_notify.notifications WHERE reference ~ '^(7|8|3|appointment-32)$'}),
 	'parcel_delivery queued, parcel_delivery queued, reminder_payment_deadline queued, payment_completed queued, '
 	. 'reservation queued, reminder_payment_deadline cancelled, payment_completed queued', 'the functions of the recipes work for a sender');
-is($node->safe_psql('recipes', q{SELECT line_user_id FROM customers WHERE id = 4712}), 'U1', '... and the account is linked');
+
+# account linking through LINE Login, of the simulator, by the page's program
+my $sim = LineNotify::Sim->start;
+$sim->config(login_user => 'U0123456789abcdef0123456789abcdef');
+my ($program) = slurp_file(dirname(__FILE__) . '/../../doc/recipes.md') =~ /^```python\n(.*?)^```/ms;
+sub line_user_id
+{
+	my ($code, $nonce, $back) = @_;
+	my $out;
+	IPC::Run::run([ LineNotify::Sim::python(), '-', $code, $nonce, $back, '1234567890', '8c570fa6dd201bb328f1c1eac23a96d8', $sim->url ],
+		'<', \"$program\nimport sys\nprint(line_user_id(*sys.argv[1:]))\n", '>', \$out, '2>', \my $err);
+	chomp($out);
+	return $out || ($err =~ /(HTTP Error 400)/)[0] || $err;
+}
+# a visit comes back with code and state, its nonce is in the database
+sub visit
+{
+	my $away = $node->safe_psql('recipes', q{
+SET ROLE clerk; SELECT begin_login(line_notify.signed_link('https://shop.example/line', '4712'), '1991-05-02')});
+	$away =~ s{^https://access\.line\.me}{$sim->url}e or die $away;
+	my $answer = HTTP::Tiny->new(max_redirect => 0)->get($away);
+	my ($back, $code, $state) = $answer->{headers}{location} =~ /^(.*)\?code=([^&]+)&state=([^&]+)$/ or die $answer->{content};
+	return ($code, $node->safe_psql('recipes', "SET ROLE clerk; SELECT nonce FROM login_attempts WHERE state = '$state' AND expires_at > now()"), $back, $state);
+}
+my ($code, $nonce, $back, $state) = visit();
+my ($code2, $nonce2) = visit();
+is(line_user_id($code2, $nonce, $back), 'HTTP Error 400', 'LINE Login: the nonce of another attempt');
+my $user = line_user_id($code, $nonce, $back);
+is($user, 'U0123456789abcdef0123456789abcdef', '... a visit leads to the user');
+is(line_user_id($code, $nonce, $back), 'HTTP Error 400', '... once');
+is($node->safe_psql('recipes', "SET ROLE clerk; SELECT finish_login('$state', '$user'); SELECT line_user_id FROM customers WHERE id = 4712"),
+	"4712\n$user", '... into the table of accounts');
+$sim->stop;
 
 $node->stop;
 done_testing();
