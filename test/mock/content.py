@@ -126,7 +126,9 @@ def check_templated(body, catalogue):
 
 def check_items(content, catalogue):
     emphasized = content.get("emphasizedItem")
-    items = content.get("items", [])
+    items = content.get("items")
+    if items is None:
+        items = []
     if not isinstance(items, list):
         yield "Must be an array", "body.items"
         items = []
@@ -164,7 +166,9 @@ def check_item(item, place, limit, seen, catalogue, invalid):
 
 
 def check_buttons(content, catalogue):
-    buttons = content.get("buttons", [])
+    buttons = content.get("buttons")
+    if buttons is None:
+        return
     if not isinstance(buttons, list):
         yield "Must be an array", "body.buttons"
         return
