@@ -29,14 +29,14 @@ $node->safe_psql('postgres', q(
 		GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
 	END $$;
 ));
-for my $list ('clerk', 'clerk2', 'clerk3', 'clerk4', 'clerk5')
+for my $list ('clerk', 'clerk2', 'clerk3', 'clerk4', 'clerk5', 'clerk6')
 {
 	my $load = 'TRUNCATE clerk;';
 	for my $line (split /\n/, decode_utf8(slurp_file(dirname(dirname(__FILE__)) . "/content/$list.tsv")))
 	{
 		next if $line =~ /^#/;
 		my ($meant, $input) = split /\t/, $line;
-		$load .= "INSERT INTO clerk (meant, input) VALUES ('$meant', '$input');\n";
+		$load .= "INSERT INTO clerk (meant, input) VALUES ('$meant', \$c\$$input\$c\$);\n";
 	}
 	$node->safe_psql('postgres', encode_utf8("SET client_min_messages = warning;\n$load"));
 	$node->safe_psql('postgres', 'SET client_min_messages = warning; DROP TABLE IF EXISTS result; CREATE TABLE result AS SELECT c.*, a.answer, a.hint FROM clerk c, ask(c.input) a');
