@@ -416,6 +416,9 @@ AS $$
 		  FROM line_notify.channel c WHERE c.paused_at IS NOT NULL
 		  UNION ALL
 		  SELECT q.channel, 1, q.scope || ' ' || q.subject, format('paused %s: %s', line_notify._paused_part(q.scope, q.subject), q.reason),
+				 CASE WHEN q.scope = 'endpoint' AND q.reason ~ '\m403\M'
+					THEN format('SELECT * FROM line_notify.check_channel(%L); asks LINE. Source IP addresses in the channel''s Security tab can be the cause, too: LINE wants none there. ', q.channel)
+					ELSE '' END ||
 				 -- no more than that part: somebody may have paused the channel, too
 				 format('When the cause is fixed: SELECT line_notify.resume(%L%s);', q.channel,
 						CASE WHEN q.scope = 'template' THEN format(', template_key => %L', q.subject)

@@ -266,7 +266,7 @@ get(Check *check, const char *path, const char *authorization, HttpResult *res)
 			"The token is wrong, expired or revoked: line_notify.set_credential().";
 	else if (res->status == 403)
 		hint =
-			"LINE has not enabled notification messages of this kind for the account, or the token belongs to another one.";
+			"LINE has not enabled notification messages of this kind for the account, the token belongs to another one, or source IP addresses are registered in the channel's Security tab, where LINE wants none.";
 	else if (res->status == 429)
 		hint =
 			"Too many requests at the moment; this says nothing about the channel.";

@@ -14,7 +14,7 @@ INSERT INTO fault (cause, expected, undo) VALUES
 ('SELECT line_notify.pause(''h'', ''why'')', 'error | channel h | paused: why%', 'SELECT line_notify.resume(''h'')'),
 ('SELECT line_notify.pause(''h'', ''why'', template_key => ''t1'')', 'error | channel h | paused messages of template t1: why%', 'SELECT line_notify.resume(''h'')'),
 ('SELECT line_notify.pause(''h'', ''why'', use_case => ''reminder'')', 'error | channel h | paused messages of use case reminder: why%', 'SELECT line_notify.resume(''h'')'),
-('INSERT INTO line_notify.partial_pause VALUES (''h'', ''endpoint'', ''flexible'', ''403'')', 'error | channel h | paused flexible messages: 403', 'DELETE FROM line_notify.partial_pause'),
+('INSERT INTO line_notify.partial_pause VALUES (''h'', ''endpoint'', ''flexible'', ''403'')', 'error | channel h | paused flexible messages: 403 | Security tab', 'DELETE FROM line_notify.partial_pause'),
 ('UPDATE line_notify.identity SET nodes = ''{elsewhere}''', 'error | channel h | disarmed: % is not where the channel was armed (nodes elsewhere)', 'SELECT line_notify.arm()'),
 ('UPDATE line_notify.channel SET home = 1', 'error | channel h | disarmed: %(unknown)', 'SELECT line_notify.arm()'),
 ('UPDATE line_notify.identity SET system_identifier = 1', 'error | channel h | disarmed: % of another cluster)', 'SELECT line_notify.arm()'),
@@ -43,9 +43,9 @@ INSERT INTO fault (cause, expected, undo) VALUES
 	'info | channel h | 3 delivery events since yesterday were for messages that are not in this database', 'DELETE FROM line_notify.daily_count'),
 ('ALTER ROLE CURRENT_USER SET line_notify.enqueue = off', 'warning | server | line_notify.enqueue is off for role %', 'ALTER ROLE CURRENT_USER RESET line_notify.enqueue');
 
--- and the state whose Japanese words the hint has
+-- and the state whose Japanese words the hint has, or the word for source IP addresses
 CREATE FUNCTION pg_temp.rows() RETURNS SETOF text LANGUAGE sql AS
-	$$ SELECT concat_ws(' | ', severity, subject, reason, (SELECT s.state FROM line_notify.states s WHERE position(s.description_ja IN hint) > 0))
+	$$ SELECT concat_ws(' | ', severity, subject, reason, (SELECT s.state FROM line_notify.states s WHERE position(s.description_ja IN hint) > 0), substring(hint FROM 'Security tab'))
 	   FROM line_notify.health() WHERE subject <> 'server' OR reason !~ 'preload' $$;
 -- nothing but the missing preload
 SELECT * FROM pg_temp.rows();

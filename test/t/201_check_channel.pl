@@ -49,6 +49,7 @@ credential("'client_secret', '$secret'");
 $sim->script({ match => { path => '/v2/bot/message/delivery/pnp/templated' },
 	answer => { status => 403, body => '{"message":"Access to this API is not available for your account"}' } });
 like(fault(), qr/^template messages: LINE answered 403: Access to this API/, 'an account without permission');
+like(sql("SELECT hint FROM line_notify.check_channel('shop') WHERE NOT ok"), qr/Security tab/, '... which may be an address that is not in the list');
 $sim->clear_script;
 
 sql("SELECT line_notify.alter_channel('shop', api_base => 'http://127.0.0.1:1')");
