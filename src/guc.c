@@ -199,7 +199,8 @@ ln_guc_define(void)
 							 "line_notify.on_promotion",
 							 "What becomes of messages in doubt after a promotion.",
 							 "hold: they end as unknown. send: they are sent, some of them again. hold_all: as hold, and everything that waits is in doubt.",
-							 &ln_guc_on_promotion, LN_PROMOTION_HOLD, on_promotion_options,
+							 &ln_guc_on_promotion, LN_PROMOTION_HOLD,
+							 on_promotion_options,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	/*
@@ -216,8 +217,10 @@ ln_guc_define(void)
 	DefineCustomIntVariable(
 							"line_notify.payload_retention",
 							"Time that the content of finished messages is kept.",
-							"-1: as long as the message.", &ln_guc_payload_retention, 7 * 24 * 60,
-							-1, INT_MAX, PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
+							"-1: as long as the message.",
+							&ln_guc_payload_retention, 7 * 24 * 60,
+							-1, INT_MAX, PGC_SUSET, GUC_UNIT_MIN, NULL, NULL,
+							NULL);
 
 	/*
 	 * The log of operator functions and searches names who did what to which
@@ -227,8 +230,10 @@ ln_guc_define(void)
 	DefineCustomIntVariable(
 							"line_notify.operations_retention",
 							"Time that the log of operations and searches is kept.",
-							"-1: for ever.", &ln_guc_operations_retention, 400 * 24 * 60, -1,
-							INT_MAX, PGC_SUSET, GUC_UNIT_MIN, NULL, NULL, NULL);
+							"-1: for ever.", &ln_guc_operations_retention,
+							400 * 24 * 60, -1,
+							INT_MAX, PGC_SUSET, GUC_UNIT_MIN, NULL, NULL,
+							NULL);
 
 	/*
 	 * A connection that was idle for longer is not used again.  Below the
@@ -261,7 +266,8 @@ ln_guc_define(void)
 	DefineCustomStringVariable(
 							   "line_notify.notify_outcomes",
 							   "NOTIFY channel on which it is announced that outcomes wait.",
-							   "Empty: it is not announced.", &ln_guc_notify_outcomes, "", PGC_SUSET,
+							   "Empty: it is not announced.",
+							   &ln_guc_notify_outcomes, "", PGC_SUSET,
 							   0, check_notify_outcomes, NULL, NULL);
 
 	/*

@@ -18,7 +18,7 @@ extern PGDLLIMPORT int ln_guc_max_databases;
 extern PGDLLIMPORT int ln_guc_max_in_flight;
 extern PGDLLIMPORT int ln_guc_shutdown_timeout;
 extern PGDLLIMPORT int ln_guc_idle_timeout;
-extern PGDLLIMPORT int ln_guc_flush_outcomes_after; /* ms, 0 = with the record */
+extern PGDLLIMPORT int ln_guc_flush_outcomes_after; /* ms, 0 = at once */
 extern PGDLLIMPORT int ln_guc_connection_idle;
 extern PGDLLIMPORT int ln_guc_promotion_grace;	/* seconds */
 extern PGDLLIMPORT int ln_guc_on_promotion; /* LN_PROMOTION_ */

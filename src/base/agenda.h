@@ -41,7 +41,7 @@ typedef struct LnTask
 {
 	const char *name;			/* as in pg_stat_activity and the log */
 	unsigned	needs;			/* LN_NEEDS_ bits */
-	bool		keeps;			/* the worker does not leave before it is done */
+	bool		keeps;			/* the worker stays until it is done */
 	bool		lazy;			/* nobody is woken up for it */
 	int64_t		due;
 	int64_t		not_before;		/* back-off; LN_NOW = none */

@@ -81,8 +81,8 @@ extern bool ln_rs256_sign(const char *pem, size_t pemlen,
 						  char *errbuf, size_t errlen);
 
 /*
- * How many certificates does a PEM text hold?  -1 = one of them cannot be read.
- * What is in between, such as keys and comments, is passed by.
+ * How many certificates does a PEM text hold?  -1 = one of them cannot be
+ * read.  What is in between, such as keys and comments, is passed by.
  */
 extern int	ln_count_certificates(const char *pem, size_t len);
 

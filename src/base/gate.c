@@ -36,7 +36,9 @@ static const struct
 	[LN_USE_CASE_PAUSED] = {"use case paused", LN_ENDS_BY_EVENT},
 	[LN_IN_DOUBT] = {"in doubt after a promotion", LN_ENDS_BY_TIME},
 	[LN_UNTOLD] = {"not known to standbys yet", LN_ENDS_BY_WORK},
-	[LN_ORDER_KEY] = {"behind another message of its order_key", LN_ENDS_BY_EVENT},
+	[LN_ORDER_KEY] = {
+		"behind another message of its order_key", LN_ENDS_BY_EVENT
+	},
 	[LN_QUARANTINE] = {"quarantine", LN_ENDS_BY_TIME},
 	[LN_NEXT_ATTEMPT] = {"next attempt", LN_ENDS_BY_TIME},
 	[LN_NOT_DUE] = {"not due yet", LN_ENDS_BY_TIME},
@@ -49,7 +51,9 @@ static const struct
 	[LN_BREAKER_OPEN] = {"circuit breaker open", LN_ENDS_BY_TIME},
 	[LN_BREAKER_HALF_OPEN] = {"circuit breaker half-open", LN_ENDS_BY_WORK},
 	[LN_OTHER_DRAIN] = {"another drain", LN_ENDS_BY_WORK},
-	[LN_SYNC_STANDBY] = {"waiting for a synchronous standby", LN_ENDS_BY_EVENT},
+	[LN_SYNC_STANDBY] = {
+		"waiting for a synchronous standby", LN_ENDS_BY_EVENT
+	},
 	[LN_LOCK] = {"waiting for a lock", LN_ENDS_BY_EVENT},
 	[LN_CLAIM_FAILED] = {"claim failed", LN_ENDS_BY_TIME},
 	[LN_RECORDING_FAILED] = {"recording failed", LN_ENDS_BY_WORK},

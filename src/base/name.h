@@ -22,8 +22,8 @@
 extern const char *ln_shown(const char *text);
 
 /*
- * Has it so many digits, in whatever width (UTF-8), that it may be a number?  The
- * text of a datum ends without '\0', hence the length, in bytes.
+ * Has it so many digits, in whatever width (UTF-8), that it may be a number?
+ * The text of a datum ends without '\0', hence the length, in bytes.
  */
 extern bool ln_has_number(const char *text, size_t len);
 

@@ -30,7 +30,7 @@ typedef struct TokenBucket
 	int64_t		updated_ns;		/* monotonic clock of the last update */
 	int64_t		ramp_since_ns;	/* when the slow start begins; 0 = none */
 	int64_t		ramp_ns;		/* how long it takes to the full limit */
-	int64_t		blocked_until_ns;	/* 429/503: nothing before this; 0 = none */
+	int64_t		blocked_until_ns;	/* 429/503: nothing before; 0 = none */
 	int32_t		limit;			/* per sliding second, as last configured */
 	int32_t		ramp_permille;	/* share of the limit at ramp_since_ns,
 								 * 1..1000 */

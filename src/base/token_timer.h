@@ -6,7 +6,7 @@
  *	none -> asked for -> here -(nearly over)-> here and asked for -> here ...
  *	              |        |
  *	   (failed) waits      +-(401)-> asked for -> on trial -(401)-> given up:
- *	   and is asked again            or re-read      |         the channel pauses
+ *	   and is asked again            or re-read      |       the channel pauses
  *	                                                 +-(other answer)-> here
  *
  * A token in a file is "asked for" by reading it, which answers at once.
@@ -63,7 +63,7 @@ extern void ln_token_timer_asked(LnTokenTimer *t);
 extern void ln_token_timer_got(LnTokenTimer *t, int64_t expires_at,
 							   int64_t renew_at);
 
-/* None came; LINE is asked again after so long (us), a file read at its pace. */
+/* None came; LINE is asked again after so long (us), a file at its pace. */
 extern void ln_token_timer_failed(LnTokenTimer *t, int64_t wait_us,
 								  int64_t now);
 

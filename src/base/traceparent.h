@@ -11,8 +11,8 @@
 #include <stddef.h>
 
 /*
- * Longest one that is kept, in bytes: version 00 has 55, and later versions may
- * append to that.
+ * Longest one that is kept, in bytes: version 00 has 55, and later versions
+ * may append to that.
  */
 #define LN_TRACEPARENT_MAX	255
 

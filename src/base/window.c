@@ -51,7 +51,7 @@ ln_window_free(LnWindow *w, int out, int64_t now_ms)
 
 		if (w->size > enough)
 			w->size = enough;
-		/* after a long time without requests, the time before it says nothing */
+		/* after long without requests, the time before it says nothing */
 		w->last_peak =
 			now_ms - w->peak_since_ms < 2 * LN_WINDOW_MEMORY_MS ? w->peak : 0;
 		w->peak = out;
@@ -123,7 +123,8 @@ climb(LnWindow *w, int64_t now_ms)
 		w->climbing = w->bound = false;
 	if (w->climbing)
 	{
-		w->climbing = w->climb_answers > w->climb_before + w->climb_before / 16;
+		w->climbing =
+			w->climb_answers > w->climb_before + w->climb_before / 16;
 		if (w->climbing)
 			w->usual_us = w->usual_us * 5 / 4;
 		else
@@ -177,7 +178,8 @@ useful(LnWindow *w, int out, int64_t latency_us, int64_t now_ms)
 	if (elapsed_ms == 0)
 		return LN_WINDOW_FLOOR;
 	size = LN_WINDOW_FLOOR +
-		2.0 * (w->answers + w->last_answers) * (usual_us / 1000.0) / elapsed_ms;
+		2.0 * (w->answers + w->last_answers) * (usual_us / 1000.0) /
+		elapsed_ms;
 	if (w->climbing)
 		size *= 1.25;
 	return size > INT32_MAX ? INT32_MAX : (int) size;

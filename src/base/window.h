@@ -13,8 +13,8 @@
  * again to a little more than what was in use.
  *
  * A full queue would use any window.  More than the answers of a second times
- * the time that one takes (Little's law) only makes them wait longer, each on a
- * connection of its own: twice that and a few is the limit.
+ * the time that one takes (Little's law) only makes them wait longer, each on
+ * a connection of its own: twice that and a few is the limit.
  *
  *-------------------------------------------------------------------------
  */

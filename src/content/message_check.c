@@ -79,7 +79,8 @@ ln_message_check_request(LnCheck *check, LnMessageKind kind,
 	if (root->type != LN_JSON_OBJECT)
 	{
 		ln_check_report(&c, NULL, LN_RULE_PAYLOAD_TYPE,
-						"the payload must be a JSON object%s", encoded_twice(root));
+						"the payload must be a JSON object%s",
+						encoded_twice(root));
 		return;
 	}
 
@@ -173,7 +174,8 @@ ln_message_check_template(LnCheck *check, const char *key, size_t keylen,
 
 		if (body->nodes[0].type != LN_JSON_OBJECT)
 			ln_check_report(&c, &seg, LN_RULE_PAYLOAD_TYPE,
-							"the body must be a JSON object%s", encoded_twice(&body->nodes[0]));
+							"the body must be a JSON object%s",
+							encoded_twice(&body->nodes[0]));
 		else
 		{
 			check_size(&c, &seg);
@@ -191,7 +193,8 @@ ln_message_check_messages(LnCheck *check, const LnJsonTree *messages)
 	if (messages->nodes[0].type != LN_JSON_ARRAY)
 	{
 		ln_check_report(&c, &seg, LN_RULE_PAYLOAD_TYPE,
-						"the messages must be a JSON array%s", encoded_twice(&messages->nodes[0]));
+						"the messages must be a JSON array%s",
+						encoded_twice(&messages->nodes[0]));
 		return;
 	}
 	check_size(&c, &seg);

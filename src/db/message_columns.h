@@ -5,7 +5,8 @@
  *
  * The one list of them, as kwlist.h is that of the keywords.  C expands it as
  * a macro; sql/parts/expand.awk reads it, and writes it out in the script,
- * where that says @{...}.  Their order is that of the table.  What they become:
+ * where that says @{...}.  Their order is that of the table.  What they
+ * become:
  *
  * SAID		is not kept as it is: history has no such column, or what moves a
  *			message says what it gets

@@ -20,13 +20,13 @@
  * writes, be it setval(), ALTER SEQUENCE or nextval().  We write it negative.
  * So its sign says whether the value is ours, over all sessions, crashes and
  * standbys.  If it is not, the next to draw looks for the highest id in all
- * our tables and goes on well above.  If it is, but the values logged ahead are
- * used up, each table is asked whether it has a larger id than was ever
+ * our tables and goes on well above.  If it is, but the values logged ahead
+ * are used up, each table is asked whether it has a larger id than was ever
  * drawn: a few probes of indexes for LOG_AHEAD ids.
  *
  * Between drawing an id and writing its row, a session is seen by nobody: for
- * one reset there is a gap above the highest id, and for a second one meanwhile
- * the caller keeps the highest that was drawn in shared memory.
+ * one reset there is a gap above the highest id, and for a second one
+ * meanwhile the caller keeps the highest that was drawn in shared memory.
  *
  * The attributes of the sequence (step, ends, cycle) mean nothing here.
  *
@@ -350,7 +350,7 @@ extend(Relation rel, pg_atomic_uint64 *highest)
 		range.above = range.base + last;
 		if (!ours || id_above(range))
 		{
-			/* whatever the sequence says, ids go on above all that are there */
+			/* whatever the sequence says, ids go on above all there are */
 			range.above = range.base;
 			floor = Max(last, highest_id(range) - range.base);
 			if (!ours && floor > 0)
@@ -401,7 +401,9 @@ id_above(Range range)
 static int64
 highest_id(Range range)
 {
-	static const char *const indexed[] = {"outbox", "in_flight", "attempt_log"};
+	static const char *const indexed[] = {
+		"outbox", "in_flight", "attempt_log"
+	};
 	static const char *const scanned[] = {"dedup", "outcome"};
 	int64		highest = range.above;
 
@@ -495,7 +497,7 @@ look_by_scan(Oid relid, Range range)
 	return highest;
 }
 
-/* As look_by_index(), in those partitions of history that the range reaches. */
+/* As look_by_index(), in the partitions of history that the range reaches. */
 static int64
 look_in_history(Range range, bool highest, bool wait)
 {

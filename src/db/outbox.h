@@ -273,7 +273,8 @@ extern void ln_outbox_subject(char *buf, LineKind kind, const char *name);
 extern void ln_outbox_load_credentials(LnChannelRow *rows, int n);
 
 /* The lanes that have rows of this home, with their first due time. */
-extern int	ln_outbox_scan_due(int64 home, TimestampTz after, LnLaneRow **rows);
+extern int	ln_outbox_scan_due(int64 home, TimestampTz after,
+							   LnLaneRow **rows);
 
 /*
  * How far (us) the newest message was queued in the future: the clock was set

@@ -144,8 +144,10 @@ ln_outbox_load_credentials(LnChannelRow *rows, int n)
 		.name = "load credentials",
 		.sql =
 		"SELECT k.channel, k.kind, k.value, k.key_id, k.flow, t.error"
-		" FROM line_notify.credential k LEFT JOIN line_notify.token_status t ON t.channel = k.channel"
-		" WHERE k.kind <> 'previous_channel_secret' OR k.set_at > now() - interval '" LN_PREVIOUS_SECRET "'",
+		" FROM line_notify.credential k LEFT JOIN line_notify.token_status t"
+		" ON t.channel = k.channel"
+		" WHERE k.kind <> 'previous_channel_secret'"
+		" OR k.set_at > now() - interval '" LN_PREVIOUS_SECRET "'",
 		.nargs = 0
 	};
 	int			m;
@@ -194,9 +196,11 @@ ln_outbox_load_flow(LnChannelRow *rows, int n)
 		.name = "load flow: sent",
 		.sql =
 		"SELECT c.name, coalesce(d.sent, 0),"
-		" ((clock_timestamp() AT TIME ZONE c.time_zone)::date + 1)::timestamp AT TIME ZONE c.time_zone"
+		" ((clock_timestamp() AT TIME ZONE c.time_zone)::date + 1)::timestamp"
+		" AT TIME ZONE c.time_zone"
 		" FROM line_notify.channel c LEFT JOIN line_notify.daily_sent d"
-		"  ON d.channel = c.name AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date",
+		"  ON d.channel = c.name"
+		" AND d.day = (clock_timestamp() AT TIME ZONE c.time_zone)::date",
 		.nargs = 0
 	};
 	int			m;
@@ -332,7 +336,8 @@ ln_outbox_pause(const char *channel, const char *reason)
 	static LnStatement st = {
 		.name = "pause",
 		.sql =
-		"UPDATE line_notify.channel SET paused_at = clock_timestamp(), pause_reason = $2, pause_automatic = true"
+		"UPDATE line_notify.channel SET paused_at = clock_timestamp(),"
+		" pause_reason = $2, pause_automatic = true"
 		" WHERE name = $1 AND paused_at IS NULL",
 		.nargs = 2,
 		.argtypes = {TEXTOID, TEXTOID}
@@ -351,8 +356,10 @@ ln_outbox_pause_part(const char *channel, const char *scope,
 	static LnStatement st = {
 		.name = "pause part",
 		.sql =
-		"INSERT INTO line_notify.partial_pause (channel, scope, subject, reason)"
-		" SELECT c.name, $2, $3, $4 FROM line_notify.channel c WHERE c.name = $1"
+		"INSERT INTO line_notify.partial_pause (channel, scope, subject,"
+		" reason)"
+		" SELECT c.name, $2, $3, $4 FROM line_notify.channel c"
+		" WHERE c.name = $1"
 		" ON CONFLICT DO NOTHING",
 		.nargs = 4,
 		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID}
@@ -371,7 +378,8 @@ ln_outbox_resume(const char *channel)
 	static LnStatement st = {
 		.name = "resume",
 		.sql =
-		"UPDATE line_notify.channel SET paused_at = NULL, pause_reason = NULL, pause_automatic = false"
+		"UPDATE line_notify.channel SET paused_at = NULL, pause_reason = NULL,"
+		" pause_automatic = false"
 		" WHERE name = $1 AND pause_automatic",
 		.nargs = 1,
 		.argtypes = {TEXTOID}

@@ -40,8 +40,10 @@ ln_outbox_scan_due(int64 home, TimestampTz after, LnLaneRow **rows)
 		" SELECT l.channel, l.lane,"
 		"  (SELECT o.due_at FROM line_notify.outbox o"
 		"   WHERE o.channel = l.channel AND o.lane = l.lane"
-		"   AND o.home = $1 AND o.due_at < 'infinity' AND o.state = 'queued' AND o.due_at > $2"
-		"   AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
+		"   AND o.home = $1 AND o.due_at < 'infinity' AND o.state = 'queued'"
+		" AND o.due_at > $2"
+		"   AND (SELECT true FROM line_notify.in_flight f"
+		" WHERE f.id = o.id) IS NULL"
 		"   ORDER BY o.due_at, o.id LIMIT 1)"
 		" FROM lane l",
 		.nargs = 2,
@@ -76,25 +78,32 @@ ln_outbox_lock_due(const LnLaneAsk *asks, int nasks, int64 home,
 		.name = "lock due",
 		.sql =
 		"SELECT a.n::integer, m.*"
-		" FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS a(channel, lane, low, most, n), LATERAL ("
+		" FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS a(channel, lane, low,"
+		" most, n), LATERAL ("
 		"SELECT o.id, o.attempts + 1, o.maybe_sent, o.order_key IS NOT NULL,"
 		" CASE WHEN o.order_key IS NULL THEN false"
 		"  ELSE EXISTS (SELECT FROM line_notify.outbox p"
 		"   WHERE p.channel = o.channel AND p.order_key = o.order_key"
 		"   AND p.id < o.id AND p.state = 'queued') END,"
-		" o.due_at, o.recipient, o.template_key, o.body::text, o.messages::text,"
+		" o.due_at, o.recipient, o.template_key, o.body::text,"
+		" o.messages::text,"
 		" o.notification_disabled, o.aggregation_unit,"
 		" coalesce(o.use_case::text, ''), o.policy,"
 		" hashtextextended(o.order_key COLLATE \"C\", 0), o.expires_at"
 		" FROM line_notify.outbox o"
 		" WHERE o.channel = a.channel AND o.lane = a.lane::smallint"
 		" AND o.due_at >= a.low AND o.due_at <= $5"
-		" AND o.home = $6 AND o.state = 'queued' AND (o.expires_at > $5) IS TRUE"
-		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
+		" AND o.home = $6 AND o.state = 'queued'"
+		" AND (o.expires_at > $5) IS TRUE"
+		" AND (SELECT true FROM line_notify.in_flight f"
+		" WHERE f.id = o.id) IS NULL"
 		" ORDER BY o.due_at, o.id LIMIT a.most FOR UPDATE OF o SKIP LOCKED) m"
 		" LIMIT $7",
 		.nargs = 7,
-		.argtypes = {TEXTARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID, TIMESTAMPTZOID, INT8OID, INT4OID}
+		.argtypes = {
+			TEXTARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID,
+			TIMESTAMPTZOID, INT8OID, INT4OID
+		}
 	};
 	const char **channels = palloc(sizeof(char *) * nasks);
 	int		   *lanes = palloc(sizeof(int) * nasks);
@@ -152,11 +161,14 @@ ln_outbox_lease(const LnMessage *rows, int n, int64 home, uint64 claimer)
 	static LnStatement st = {
 		.name = "lease",
 		.sql =
-		"INSERT INTO line_notify.in_flight (id, token, claimer, attempt, claimed_at, home)"
+		"INSERT INTO line_notify.in_flight (id, token, claimer, attempt,"
+		" claimed_at, home)"
 		" SELECT r.id, r.token, $4, r.attempt, clock_timestamp(), $5"
 		" FROM unnest($1, $2, $3) AS r(id, token, attempt)",
 		.nargs = 5,
-		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8OID, INT8OID}
+		.argtypes = {
+			INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8OID, INT8OID
+		}
 	};
 	int64	   *ids = palloc(sizeof(int64) * n);
 	int64	   *tokens = palloc(sizeof(int64) * n);
@@ -177,7 +189,8 @@ ln_outbox_lease(const LnMessage *rows, int n, int64 home, uint64 claimer)
 	if (ln_sql_run(&st, args, NULL, SPI_OK_INSERT) != (uint64) n)
 		elog(ERROR, "could not claim all locked messages");
 	for (int i = 0; i < n; i++)
-		ln_trace("claim", INT64_FORMAT " " UINT64_FORMAT " %d %d " INT64_FORMAT,
+		ln_trace("claim",
+				 INT64_FORMAT " " UINT64_FORMAT " %d %d " INT64_FORMAT,
 				 rows[i].id, rows[i].token, rows[i].attempt,
 				 rows[i].maybe_sent, home);
 }
@@ -188,11 +201,15 @@ ln_outbox_quarantine(int64 id, TimestampTz until, const char *reason)
 	static LnStatement st = {
 		.name = "quarantine",
 		.sql =
-		"UPDATE line_notify.outbox SET due_at = $2, error = 'in quarantine: ' || $3 WHERE id = $1",
+		"UPDATE line_notify.outbox SET due_at = $2,"
+		" error = 'in quarantine: ' || $3 WHERE id = $1",
 		.nargs = 3,
 		.argtypes = {INT8OID, TIMESTAMPTZOID, TEXTOID}
 	};
-	Datum		args[] = {Int64GetDatum(id), TimestampTzGetDatum(until), CStringGetTextDatum(reason)};
+	Datum		args[] = {
+		Int64GetDatum(id), TimestampTzGetDatum(until),
+		CStringGetTextDatum(reason)
+	};
 
 	(void) ln_sql_run(&st, args, NULL, SPI_OK_UPDATE);
 }
@@ -218,7 +235,8 @@ ln_outbox_block(const LnMessage *rows, int n)
 	static LnStatement st = {
 		.name = "block",
 		.sql =
-		"UPDATE line_notify.outbox SET due_at = 'infinity' WHERE id = ANY ($1)",
+		"UPDATE line_notify.outbox SET due_at = 'infinity'"
+		" WHERE id = ANY ($1)",
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};
@@ -232,7 +250,8 @@ ln_outbox_delay(const LnMessage *rows, int n)
 	static LnStatement st = {
 		.name = "delay",
 		.sql =
-		"UPDATE line_notify.outbox SET due_at = clock_timestamp() + interval '200 ms' WHERE id = ANY ($1)",
+		"UPDATE line_notify.outbox SET due_at = clock_timestamp() +"
+		" interval '200 ms' WHERE id = ANY ($1)",
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};
@@ -261,7 +280,8 @@ ln_outbox_find_suppressed(const LnMessage *rows, int n)
 	static LnStatement st = {
 		.name = "find suppressed",
 		.sql =
-		"SELECT EXISTS (SELECT FROM line_notify.suppression s WHERE s.recipient = r.recipient)"
+		"SELECT EXISTS (SELECT FROM line_notify.suppression s"
+		" WHERE s.recipient = r.recipient)"
 		" FROM unnest($1) WITH ORDINALITY AS r(recipient, n) ORDER BY r.n",
 		.nargs = 1,
 		.argtypes = {TEXTARRAYOID}
@@ -290,7 +310,8 @@ end_locked(const LnMessage *rows, int n, const char *state, const char *why)
 	static LnStatement st = {
 		.name = "end locked",
 		.sql =
-		"UPDATE line_notify.outbox SET state = $3::line_notify.message_state, error = $2, recipient = NULL,"
+		"UPDATE line_notify.outbox SET state = $3::line_notify.message_state,"
+		" error = $2, recipient = NULL,"
 		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
 		.nargs = 3,
 		.argtypes = {INT8ARRAYOID, TEXTOID, TEXTOID}

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * outbox_maintain.c
- *		What time does: expiry, doubt after a promotion, retention, LINE's figures.
+ *		What time does: expiry, what is in doubt, retention, LINE's figures.
  *
  * Each is one step of something larger, short enough for the sending path.
  *
@@ -25,8 +25,10 @@ ln_outbox_next_expiry(int64 home, TimestampTz low)
 		.name = "next expiry",
 		.sql =
 		"SELECT o.expires_at FROM line_notify.outbox o"
-		" WHERE o.home = $1 AND o.expires_at >= $2 AND o.expires_at < 'infinity'"
-		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
+		" WHERE o.home = $1 AND o.expires_at >= $2"
+		" AND o.expires_at < 'infinity'"
+		" AND (SELECT true FROM line_notify.in_flight f"
+		" WHERE f.id = o.id) IS NULL"
 		" ORDER BY o.expires_at LIMIT 1",
 		.nargs = 2,
 		.argtypes = {INT8OID, TIMESTAMPTZOID}
@@ -44,7 +46,8 @@ ln_outbox_newest_ahead(void)
 	static LnStatement st = {
 		.name = "newest ahead",
 		.sql =
-		"SELECT o.created_at FROM line_notify.outbox o ORDER BY o.id DESC LIMIT 1",
+		"SELECT o.created_at FROM line_notify.outbox o ORDER BY o.id DESC"
+		" LIMIT 1",
 		.nargs = 0
 	};
 
@@ -69,17 +72,23 @@ ln_outbox_set_back(int64 home, int64 by_us, int64 *after, int limit)
 		"  WHERE o.id > $3 ORDER BY o.id LIMIT $4 FOR UPDATE SKIP LOCKED),"
 		" n AS MATERIALIZED (SELECT x.id, x.channel, x.due_at,"
 		"  CASE WHEN x.due_at > clock_timestamp() AND x.due_at < 'infinity'"
-		"    AND (x.attempts > 0 OR coalesce(x.send_after, '-infinity') <= x.created_at)"
-		"   THEN greatest(x.due_at - $2 * interval '1 microsecond', clock_timestamp()) ELSE x.due_at END AS new_due"
+		"    AND (x.attempts > 0 OR coalesce(x.send_after,"
+		" '-infinity') <= x.created_at)"
+		"   THEN greatest(x.due_at - $2 * interval '1 microsecond',"
+		" clock_timestamp()) ELSE x.due_at END AS new_due"
 		"  FROM x WHERE x.home = $1 AND x.state = 'queued'"
-		"  AND (x.created_at > clock_timestamp() OR x.attempts > 0 AND x.due_at > clock_timestamp())),"
+		"  AND (x.created_at > clock_timestamp() OR x.attempts > 0"
+		" AND x.due_at > clock_timestamp())),"
 		" noted AS (INSERT INTO line_notify.unblock (channel, id, due_at)"
 		"  SELECT n.channel, n.id, n.new_due FROM n"
-		"  WHERE n.new_due < n.due_at AND (SELECT line_notify._must_tell_standbys()) RETURNING id),"
+		"  WHERE n.new_due < n.due_at"
+		" AND (SELECT line_notify._must_tell_standbys()) RETURNING id),"
 		" u AS (UPDATE line_notify.outbox o SET"
-		"  due_at = CASE WHEN o.id IN (SELECT t.id FROM noted t) THEN n.due_at ELSE n.new_due END,"
+		"  due_at = CASE WHEN o.id IN (SELECT t.id FROM noted t) THEN n.due_at"
+		" ELSE n.new_due END,"
 		"  created_at = least(o.created_at, clock_timestamp())"
-		"  FROM n WHERE o.id = n.id AND o.id = ANY (ARRAY(SELECT k.id FROM n k)))"
+		"  FROM n WHERE o.id = n.id AND o.id = ANY (ARRAY(SELECT k.id"
+		" FROM n k)))"
 		" SELECT max(x.id), count(*) FROM x",
 		.nargs = 4,
 		.argtypes = {INT8OID, INT8OID, INT8OID, INT4OID}
@@ -102,7 +111,9 @@ ln_outbox_note_timeline(int64 home, uint32 timeline, bool synchronous,
 	static LnStatement st = {
 		.name = "note timeline",
 		.sql =
-		"SELECT in_doubt_before, in_doubt_until, fenced FROM line_notify._note_timeline($1, $2, $3, $4 * interval '1 second')",
+		"SELECT in_doubt_before, in_doubt_until, fenced"
+		" FROM line_notify._note_timeline($1, $2, $3,"
+		" $4 * interval '1 second')",
 		.nargs = 4,
 		.argtypes = {INT8OID, INT4OID, BOOLOID, INT4OID}
 	};
@@ -227,7 +238,8 @@ ln_outbox_sweep_keys(int limit)
 		.sql =
 		"DELETE FROM line_notify.dedup d WHERE (d.channel, d.dedup_key) IN ("
 		" SELECT x.channel, x.dedup_key FROM line_notify.dedup x"
-		" WHERE x.until < clock_timestamp() ORDER BY x.until LIMIT $1 FOR UPDATE SKIP LOCKED)",
+		" WHERE x.until < clock_timestamp() ORDER BY x.until LIMIT $1"
+		" FOR UPDATE SKIP LOCKED)",
 		.nargs = 1,
 		.argtypes = {INT4OID}
 	};
@@ -244,7 +256,8 @@ ln_outbox_sweep_keys(int limit)
 		.sql =
 		"DELETE FROM line_notify.seen_event s WHERE s.event_id IN ("
 		" SELECT x.event_id FROM line_notify.seen_event x"
-		" WHERE x.seen_at < clock_timestamp() - interval '8 days' ORDER BY x.seen_at LIMIT $1)",
+		" WHERE x.seen_at < clock_timestamp() - interval '8 days'"
+		" ORDER BY x.seen_at LIMIT $1)",
 		.nargs = 1,
 		.argtypes = {INT4OID}
 	};
@@ -253,7 +266,8 @@ ln_outbox_sweep_keys(int limit)
 	static LnStatement find_secret = {
 		.name = "sweep keys: find secrets",
 		.sql =
-		"SELECT 1 FROM line_notify.credential WHERE " PREVIOUS_SECRET_IS_OLD " LIMIT 1",
+		"SELECT 1 FROM line_notify.credential WHERE " PREVIOUS_SECRET_IS_OLD
+		" LIMIT 1",
 		.nargs = 0
 	};
 	static LnStatement secrets = {
@@ -284,7 +298,8 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
 		.sql =
 		"SELECT o.id, o.expires_at FROM line_notify.outbox o"
 		" WHERE o.expires_at >= $2 AND o.expires_at <= $3 AND o.home = $1"
-		" AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
+		" AND (SELECT true FROM line_notify.in_flight f"
+		" WHERE f.id = o.id) IS NULL"
 		" ORDER BY o.expires_at LIMIT $4 FOR UPDATE OF o SKIP LOCKED",
 		.nargs = 4,
 		.argtypes = {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
@@ -292,31 +307,45 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
 	static LnStatement move = {
 		.name = "expire: move",
 		.sql =
-		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1) RETURNING o.*),"
-		" v AS MATERIALIZED (SELECT x.* FROM line_notify._endpoint_verdicts() x)"
-		" INSERT INTO line_notify.history (id, channel, priority," LN_KEPT_COLUMNS
-		"  state, attempts, maybe_sent, error, created_at, due_at, expires_at, ended_at)"
+		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1)"
+		" RETURNING o.*),"
+		" v AS MATERIALIZED (SELECT x.*"
+		" FROM line_notify._endpoint_verdicts() x)"
+		" INSERT INTO line_notify.history (id, channel, priority,"
+		LN_KEPT_COLUMNS
+		"  state, attempts, maybe_sent, error, created_at, due_at, expires_at,"
+		" ended_at)"
 		" SELECT o.id, o.channel, o.priority," LN_KEPT_COLUMNS_OF_O
 		"  CASE WHEN o.maybe_sent THEN 'unknown'"
 		"   WHEN o.state <> 'queued' THEN o.state"
-		"   WHEN o.due_at <= CASE WHEN i.handover IS NULL THEN i.in_doubt_before ELSE clock_timestamp() END THEN 'unknown'"
+		"   WHEN o.due_at <= CASE WHEN i.handover IS NULL"
+		" THEN i.in_doubt_before ELSE clock_timestamp() END THEN 'unknown'"
 		"   ELSE 'expired' END,"
 		"  o.attempts, o.maybe_sent,"
-		"  CASE WHEN o.state <> 'queued' THEN o.error ELSE coalesce(o.error || '; ', '') || 'its time was over after '"
-		"   || date_trunc('second', clock_timestamp() - o.created_at) || ', waiting for: ' || w.reason END,"
+		"  CASE WHEN o.state <> 'queued' THEN o.error"
+		" ELSE coalesce(o.error || '; ', '') || 'its time was over after '"
+		"   || date_trunc('second', clock_timestamp() -"
+		" o.created_at) || ', waiting for: ' || w.reason END,"
 		"  o.created_at, o.due_at, o.expires_at, clock_timestamp()"
 		" FROM o LEFT JOIN line_notify.identity i ON i.home = o.home"
-		" LEFT JOIN v ON v.channel = o.channel AND v.endpoint = CASE WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END"
-		" CROSS JOIN LATERAL line_notify._message_verdict(v.no, v.until, v.not_before, false,"
+		" LEFT JOIN v ON v.channel = o.channel AND v.endpoint = CASE"
+		" WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END"
+		" CROSS JOIN LATERAL line_notify._message_verdict(v.no, v.until,"
+		" v.not_before, false,"
 		"  EXISTS (SELECT FROM line_notify.partial_pause p"
-		"   WHERE p.channel = o.channel AND p.scope = 'template' AND p.subject = o.template_key),"
+		"   WHERE p.channel = o.channel AND p.scope = 'template'"
+		" AND p.subject = o.template_key),"
 		"  EXISTS (SELECT FROM line_notify.partial_pause p"
-		"   WHERE p.channel = o.channel AND (p.scope = 'use_case' OR p.scope = 'design' AND o.template_key IS NULL)"
+		"   WHERE p.channel = o.channel AND (p.scope = 'use_case'"
+		" OR p.scope = 'design' AND o.template_key IS NULL)"
 		"   AND p.subject = coalesce(o.use_case::text, '')),"
-		"  o.due_at, o.attempts > 0, o.error LIKE 'in quarantine: %', false, i.in_doubt_before, i.in_doubt_until,"
-		"  i.handover IS NOT NULL OR EXISTS (SELECT FROM line_notify.unblock u WHERE u.order_key IS NULL AND u.id = o.id)"
+		"  o.due_at, o.attempts > 0, o.error LIKE 'in quarantine: %', false,"
+		" i.in_doubt_before, i.in_doubt_until,"
+		"  i.handover IS NOT NULL OR EXISTS (SELECT FROM line_notify.unblock u"
+		" WHERE u.order_key IS NULL AND u.id = o.id)"
 		"  OR o.due_at = 'infinity' AND o.order_key IS NULL"
-		"     AND EXISTS (SELECT FROM line_notify.unblock u WHERE u.order_key IS NULL AND u.id IS NULL AND u.channel = o.channel)) w",
+		"     AND EXISTS (SELECT FROM line_notify.unblock u WHERE u.order_key"
+		" IS NULL AND u.id IS NULL AND u.channel = o.channel)) w",
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};
@@ -351,7 +380,8 @@ ln_outbox_sweep_delivery_timeout(int64 timeout_us)
 		.name = "sweep delivery timeout",
 		.sql =
 		"SELECT s.again, s.next_at"
-		" FROM line_notify._sweep_delivery_timeout($1 * interval '1 microsecond') s",
+		" FROM line_notify._sweep_delivery_timeout($1 *"
+		" interval '1 microsecond') s",
 		.nargs = 1,
 		.argtypes = {INT8OID}
 	};
@@ -367,7 +397,8 @@ ln_outbox_wanted_statistics(int64 home, LnStatistic *counts, TimestampTz *next)
 	static LnStatement st = {
 		.name = "wanted statistics",
 		.sql =
-		"SELECT w.channel, w.kind, to_char(w.day, 'YYYYMMDD'), to_char(w.upto, 'YYYYMMDD'), w.unit"
+		"SELECT w.channel, w.kind, to_char(w.day, 'YYYYMMDD'),"
+		" to_char(w.upto, 'YYYYMMDD'), w.unit"
 		" FROM line_notify._wanted_statistics($1, $2) w",
 		.nargs = 2,
 		.argtypes = {INT8OID, INT4OID}
@@ -379,7 +410,9 @@ ln_outbox_wanted_statistics(int64 home, LnStatistic *counts, TimestampTz *next)
 		.nargs = 1,
 		.argtypes = {INT8OID}
 	};
-	Datum		args[] = {Int64GetDatum(home), Int32GetDatum(LN_STATISTICS_MAX)};
+	Datum		args[] = {
+		Int64GetDatum(home), Int32GetDatum(LN_STATISTICS_MAX)
+	};
 	int			n;
 
 	n = Min((int) ln_sql_run(&st, args, NULL, SPI_OK_SELECT),
@@ -410,7 +443,8 @@ ln_outbox_record_statistics(const LnStatistic *counts, int n)
 		.name = "record statistics",
 		.sql =
 		"SELECT line_notify._record_statistic($1, $2, to_date($3, 'YYYYMMDD'),"
-		" to_date(nullif($4, ''), 'YYYYMMDD'), nullif($5, ''), $6, nullif($7, -1), nullif($8, -1))",
+		" to_date(nullif($4, ''), 'YYYYMMDD'), nullif($5, ''), $6,"
+		" nullif($7, -1), nullif($8, -1))",
 		.nargs = 8,
 		.argtypes = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
 		INT8OID, INT8OID}
@@ -468,11 +502,13 @@ ln_outbox_state(int64 id)
 		.name = "state",
 		.sql =
 		"SELECT s.state FROM ("
-		" SELECT CASE WHEN EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id OPERATOR(pg_catalog.=) $1)"
+		" SELECT CASE WHEN EXISTS (SELECT FROM line_notify.in_flight f"
+		" WHERE f.id OPERATOR(pg_catalog.=) $1)"
 		"  THEN 'sending' ELSE o.state::pg_catalog.text END AS state"
 		" FROM line_notify.outbox o WHERE o.id OPERATOR(pg_catalog.=) $1"
 		" UNION ALL"
-		" SELECT h.state::pg_catalog.text FROM line_notify.history h WHERE h.id OPERATOR(pg_catalog.=) $1) s",
+		" SELECT h.state::pg_catalog.text FROM line_notify.history h"
+		" WHERE h.id OPERATOR(pg_catalog.=) $1) s",
 		.nargs = 1,
 		.argtypes = {INT8OID}
 	};

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * outbox_record.c
- *		Recording: a lease ends, and the message leaves the queue or returns to it.
+ *		Recording: a lease ends, its message leaves the queue or returns to it.
  *
  * Recording deletes the lease, and only when that hit exactly the token it was
  * given, deletes the row and writes history.  So two processes can never both
@@ -71,11 +71,13 @@ count_sent(const LnRecord *recs, int n)
 		.name = "count sent",
 		.sql =
 		"INSERT INTO line_notify.daily_sent AS d (channel, day, sent)"
-		" SELECT c.name, (clock_timestamp() AT TIME ZONE c.time_zone)::date, r.n"
+		" SELECT c.name, (clock_timestamp() AT TIME ZONE c.time_zone)::date,"
+		" r.n"
 		" FROM unnest($1, $2) AS r(channel, n)"
 		" JOIN line_notify.channel c ON c.name = r.channel"
 		" WHERE c.name = ANY ($1) ORDER BY c.name"
-		" ON CONFLICT (channel, day) DO UPDATE SET sent = d.sent + excluded.sent",
+		" ON CONFLICT (channel, day) DO UPDATE"
+		" SET sent = d.sent + excluded.sent",
 		.nargs = 2,
 		.argtypes = {TEXTARRAYOID, INT4ARRAYOID}
 	};
@@ -140,22 +142,36 @@ ln_outbox_record(const LnRecord *recs, int n)
 		.name = "record: finish",
 		.sql =
 		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-		"  AS r(id, token, state, outcome, http_status, request_id, error, sent_at, ended_at)),"
+		"  AS r(id, token, state, outcome, http_status, request_id, error,"
+		" sent_at, ended_at)),"
 		" f AS (DELETE FROM line_notify.in_flight f USING r"
-		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token RETURNING f.*),"
-		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = ANY ($1) AND o.id = f.id RETURNING o.*)"
-		" INSERT INTO line_notify.history (id, channel, priority," LN_KEPT_COLUMNS
-		"  state, attempts, maybe_sent, token, outcome, http_status, request_id, error,"
-		"  created_at, due_at, expires_at, sent_at, ended_at, delivered_at, delivery_event)"
-		" SELECT f.id, coalesce(o.channel, '?'), coalesce(o.priority, 0)," LN_KEPT_COLUMNS_OF_O
-		"  CASE WHEN f.delivered_at IS NULL THEN r.state::line_notify.message_state ELSE 'delivered' END,"
-		"  f.attempt, coalesce(o.maybe_sent, false), f.token, r.outcome, nullif(r.http_status, 0),"
+		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token"
+		" RETURNING f.*),"
+		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = ANY ($1)"
+		" AND o.id = f.id RETURNING o.*)"
+		" INSERT INTO line_notify.history (id, channel, priority,"
+		LN_KEPT_COLUMNS
+		"  state, attempts, maybe_sent, token, outcome, http_status,"
+		" request_id, error,"
+		"  created_at, due_at, expires_at, sent_at, ended_at, delivered_at,"
+		" delivery_event)"
+		" SELECT f.id, coalesce(o.channel, '?'), coalesce(o.priority, 0),"
+		LN_KEPT_COLUMNS_OF_O
+		"  CASE WHEN f.delivered_at IS NULL"
+		" THEN r.state::line_notify.message_state ELSE 'delivered' END,"
+		"  f.attempt, coalesce(o.maybe_sent, false), f.token, r.outcome,"
+		" nullif(r.http_status, 0),"
 		"  nullif(r.request_id, ''), nullif(r.error, ''),"
-		"  coalesce(o.created_at, f.claimed_at), o.due_at, o.expires_at, r.sent_at, r.ended_at,"
+		"  coalesce(o.created_at, f.claimed_at), o.due_at, o.expires_at,"
+		" r.sent_at, r.ended_at,"
 		"  f.delivered_at, f.delivery_event"
 		" FROM f JOIN r ON r.id = f.id LEFT JOIN o ON o.id = f.id",
 		.nargs = 9,
-		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}
+		.argtypes = {
+			INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+			INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
+			TIMESTAMPTZARRAYOID
+		}
 	};
 
 	/*
@@ -166,23 +182,34 @@ ln_outbox_record(const LnRecord *recs, int n)
 	static LnStatement requeue = {
 		.name = "record: requeue",
 		.sql =
-		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-		"  AS r(id, token, outcome, http_status, request_id, error, sent_at, ended_at, retry_at, consume, ambiguous, logged)),"
+		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9,"
+		" $10, $11, $12)"
+		"  AS r(id, token, outcome, http_status, request_id, error, sent_at,"
+		" ended_at, retry_at, consume, ambiguous, logged)),"
 		" f AS (DELETE FROM line_notify.in_flight f USING r"
-		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token AND f.delivered_at IS NULL RETURNING f.*),"
+		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token"
+		" AND f.delivered_at IS NULL RETURNING f.*),"
 		" u AS (UPDATE line_notify.outbox o SET"
 		"   due_at = greatest(r.retry_at, clock_timestamp()),"
 		"   attempts = o.attempts + r.consume::integer,"
 		"   maybe_sent = o.maybe_sent OR r.ambiguous,"
 		"   error = nullif(r.error, '')"
-		"  FROM f JOIN r ON r.id = f.id WHERE o.id = ANY ($1) AND o.id = f.id),"
-		" l AS (INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error)"
-		"  SELECT f.id, f.attempt, f.token, r.sent_at, r.ended_at, r.outcome, nullif(r.http_status, 0),"
+		"  FROM f JOIN r ON r.id = f.id WHERE o.id = ANY ($1)"
+		" AND o.id = f.id),"
+		" l AS (INSERT INTO line_notify.attempt_log (id, attempt, token,"
+		" started_at, ended_at, outcome, http_status, request_id, error)"
+		"  SELECT f.id, f.attempt, f.token, r.sent_at, r.ended_at, r.outcome,"
+		" nullif(r.http_status, 0),"
 		"   nullif(r.request_id, ''), nullif(r.error, '')"
 		"  FROM f JOIN r ON r.id = f.id WHERE r.logged)"
 		" SELECT f.id FROM f",
 		.nargs = 12,
-		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID, BOOLARRAYOID, BOOLARRAYOID}
+		.argtypes = {
+			INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID,
+			TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
+			TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID,
+			BOOLARRAYOID, BOOLARRAYOID
+		}
 	};
 	int64	   *ids = palloc(sizeof(int64) * n);
 	int64	   *tokens = palloc(sizeof(int64) * n);
@@ -288,15 +315,23 @@ ln_outbox_set_aside(const LnRecord *rec, int sqlstate)
 	static LnStatement st = {
 		.name = "set aside",
 		.sql =
-		"WITH f AS (DELETE FROM line_notify.in_flight f WHERE f.id = $1 AND f.token = $2 RETURNING f.*),"
-		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = f.id RETURNING o.*)"
-		" INSERT INTO line_notify.set_aside (id, token, attempt, state, outcome, http_status, request_id, error,"
-		"  sent_at, ended_at, retry_at, consume, ambiguous, logged, delivered_at, delivery_event, message, why)"
-		" SELECT f.id, f.token, f.attempt, $3, $4, $5, $6, $7, $8, $9, $10, ($11 & 1) <> 0, ($11 & 2) <> 0, ($11 & 4) <> 0,"
+		"WITH f AS (DELETE FROM line_notify.in_flight f WHERE f.id = $1"
+		" AND f.token = $2 RETURNING f.*),"
+		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = f.id"
+		" RETURNING o.*)"
+		" INSERT INTO line_notify.set_aside (id, token, attempt, state,"
+		" outcome, http_status, request_id, error,"
+		"  sent_at, ended_at, retry_at, consume, ambiguous, logged,"
+		" delivered_at, delivery_event, message, why)"
+		" SELECT f.id, f.token, f.attempt, $3, $4, $5, $6, $7, $8, $9, $10,"
+		" ($11 & 1) <> 0, ($11 & 2) <> 0, ($11 & 4) <> 0,"
 		"  f.delivered_at, f.delivery_event, to_jsonb(o.*), $12"
 		" FROM f LEFT JOIN o ON true",
 		.nargs = 12,
-		.argtypes = {INT8OID, INT8OID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, TEXTOID}
+		.argtypes = {
+			INT8OID, INT8OID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID,
+			TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID, TEXTOID
+		}
 	};
 	const char *state = ln_outbox_final_state(rec->next);
 	int			flags = (rec->next == LINE_RETRY_LATER ? 1 : 0) |
@@ -322,7 +357,7 @@ ln_outbox_set_aside(const LnRecord *rec, int sqlstate)
 			 rec->token, ln_line_outcome_name(rec->outcome),
 			 ln_trace_next(rec->next));
 
-	/* what may have been accepted counts for the day, as when it is recorded */
+	/* what may have been accepted counts for the day, as when recorded */
 	count_sent(rec, 1);
 }
 
@@ -349,8 +384,10 @@ ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows)
 		.name = "orphans",
 		.sql =
 		"SELECT f.id, f.token, f.attempt, f.claimer, f.claimed_at,"
-		" coalesce((SELECT o.maybe_sent FROM line_notify.outbox o WHERE o.id = f.id), false),"
-		" coalesce((SELECT o.channel FROM line_notify.outbox o WHERE o.id = f.id), '?'),"
+		" coalesce((SELECT o.maybe_sent FROM line_notify.outbox o"
+		" WHERE o.id = f.id), false),"
+		" coalesce((SELECT o.channel FROM line_notify.outbox o"
+		" WHERE o.id = f.id), '?'),"
 		" (SELECT o.policy FROM line_notify.outbox o WHERE o.id = f.id)"
 		" FROM line_notify.in_flight f"
 		" WHERE f.claimer <> $2 AND f.home = $1 ORDER BY f.claimer, f.id",

@@ -39,9 +39,9 @@ ln_outbox_note_unblock(const char *channel, const char *order_key)
 /*
  * Single messages that somebody gave an earlier time.  One whose row has
  * another time by now, or is gone, needs nothing.  Not due before now: claims
- * have passed what was due until then (base/lane.h).  The note is locked before
- * the row, and nobody is waited for: who moves a message has its row locked
- * when he deletes the note.
+ * have passed what was due until then (base/lane.h).  The note is locked
+ * before the row, and nobody is waited for: who moves a message has its row
+ * locked when he deletes the note.
  */
 static int
 unblock_by_id(Datum limit)
@@ -51,16 +51,22 @@ unblock_by_id(Datum limit)
 		.sql =
 		"WITH r AS MATERIALIZED ("
 		"  SELECT u.seq, u.id, u.due_at FROM line_notify.unblock u"
-		"  WHERE u.order_key IS NULL AND u.id IS NOT NULL AND u.standbys = '{}'"
+		"  WHERE u.order_key IS NULL AND u.id IS NOT NULL"
+		" AND u.standbys = '{}'"
 		"  ORDER BY u.id, u.seq LIMIT $1 FOR UPDATE SKIP LOCKED),"
 		" w AS MATERIALIZED ("
-		"  SELECT o.id, r.due_at FROM r JOIN line_notify.outbox o ON o.id = r.id AND o.due_at > r.due_at AND o.state = 'queued'"
-		"  WHERE (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL),"
+		"  SELECT o.id, r.due_at FROM r JOIN line_notify.outbox o"
+		" ON o.id = r.id AND o.due_at > r.due_at AND o.state = 'queued'"
+		"  WHERE (SELECT true FROM line_notify.in_flight f"
+		" WHERE f.id = o.id) IS NULL),"
 		" l AS MATERIALIZED ("
-		"  SELECT o.id FROM line_notify.outbox o WHERE o.id = ANY (ARRAY(SELECT w.id FROM w)) FOR UPDATE SKIP LOCKED),"
+		"  SELECT o.id FROM line_notify.outbox o WHERE o.id"
+		" = ANY (ARRAY(SELECT w.id FROM w)) FOR UPDATE SKIP LOCKED),"
 		" d AS (DELETE FROM line_notify.unblock x WHERE x.seq = ANY (ARRAY("
-		"  SELECT r.seq FROM r WHERE r.id IN (SELECT l.id FROM l) OR r.id NOT IN (SELECT w.id FROM w))))"
-		" UPDATE line_notify.outbox o SET due_at = greatest(w.due_at, clock_timestamp())"
+		"  SELECT r.seq FROM r WHERE r.id IN (SELECT l.id FROM l)"
+		" OR r.id NOT IN (SELECT w.id FROM w))))"
+		" UPDATE line_notify.outbox o SET due_at = greatest(w.due_at,"
+		" clock_timestamp())"
 		" FROM w WHERE o.id = w.id AND w.id IN (SELECT l.id FROM l)"
 		" RETURNING o.channel, o.lane, o.due_at",
 		.nargs = 1,
@@ -81,17 +87,21 @@ unblock_by_key(Datum limit)
 		.name = "unblock: by key",
 		.sql =
 		"WITH r AS MATERIALIZED ("
-		"  SELECT r.seq, h.id, h.due_at FROM line_notify.unblock r LEFT JOIN LATERAL ("
+		"  SELECT r.seq, h.id, h.due_at FROM line_notify.unblock r"
+		" LEFT JOIN LATERAL ("
 		"   SELECT o.id, o.due_at FROM line_notify.outbox o"
-		"   WHERE o.channel = r.channel AND o.order_key = r.order_key AND o.state = 'queued'"
+		"   WHERE o.channel = r.channel AND o.order_key = r.order_key"
+		" AND o.state = 'queued'"
 		"   ORDER BY o.id LIMIT 1) h ON true"
 		"  WHERE r.order_key IS NOT NULL ORDER BY r.seq LIMIT $1),"
 		" l AS MATERIALIZED ("
 		"  SELECT o.id FROM line_notify.outbox o"
-		"  WHERE o.id = ANY (ARRAY(SELECT r.id FROM r WHERE r.due_at = 'infinity'))"
+		"  WHERE o.id = ANY (ARRAY(SELECT r.id FROM r"
+		" WHERE r.due_at = 'infinity'))"
 		"  FOR UPDATE SKIP LOCKED),"
 		" d AS (DELETE FROM line_notify.unblock x WHERE x.seq = ANY (ARRAY("
-		"  SELECT r.seq FROM r WHERE r.id IS NULL OR r.due_at < 'infinity' OR r.id IN (SELECT l.id FROM l))))"
+		"  SELECT r.seq FROM r WHERE r.id IS NULL OR r.due_at < 'infinity'"
+		" OR r.id IN (SELECT l.id FROM l))))"
 		" UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
 		" WHERE o.id = ANY (ARRAY(SELECT l.id FROM l))"
 		" RETURNING o.channel, o.lane, o.due_at",
@@ -113,7 +123,8 @@ unblock_by_lane(int limit, LnUnblockScan *scan, LnLaneRow *rows, int *nrows)
 		.name = "unblock: next",
 		.sql =
 		"SELECT r.seq, r.channel FROM line_notify.unblock r"
-		" WHERE r.order_key IS NULL AND r.id IS NULL AND r.standbys = '{}' ORDER BY r.seq LIMIT 1",
+		" WHERE r.order_key IS NULL AND r.id IS NULL AND r.standbys = '{}'"
+		" ORDER BY r.seq LIMIT 1",
 		.nargs = 0
 	};
 	static LnStatement by_lane = {
@@ -121,8 +132,10 @@ unblock_by_lane(int limit, LnUnblockScan *scan, LnLaneRow *rows, int *nrows)
 		.sql =
 		"UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
 		" WHERE o.id = ANY (ARRAY(SELECT p.id FROM line_notify.outbox p"
-		"  WHERE p.channel = $1 AND p.lane = $2 AND p.due_at = 'infinity' AND p.id > $3"
-		"  AND p.state = 'queued' ORDER BY p.id LIMIT $4 FOR UPDATE SKIP LOCKED))"
+		"  WHERE p.channel = $1 AND p.lane = $2 AND p.due_at = 'infinity'"
+		" AND p.id > $3"
+		"  AND p.state = 'queued' ORDER BY p.id LIMIT $4"
+		" FOR UPDATE SKIP LOCKED))"
 		" RETURNING o.id, o.due_at",
 		.nargs = 4,
 		.argtypes = {TEXTOID, INT2OID, INT8OID, INT4OID}
@@ -234,7 +247,8 @@ ln_outbox_unblock(int limit, int grace_s, LnUnblockScan *scan,
 	static LnStatement left = {
 		.name = "unblock: left",
 		.sql =
-		"SELECT r.seq FROM line_notify.unblock r WHERE r.order_key IS NOT NULL ORDER BY r.seq LIMIT 1",
+		"SELECT r.seq FROM line_notify.unblock r WHERE r.order_key IS NOT NULL"
+		" ORDER BY r.seq LIMIT 1",
 		.nargs = 0
 	};
 	LnNotesLeft notes = LN_NOTES_NONE;

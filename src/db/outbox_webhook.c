@@ -53,8 +53,10 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 	static LnStatement take = {
 		.name = "fold: take",
 		.sql =
-		"SELECT e.type, e.message_id, e.token, e.event_at, e.event_id, e.channel, e.recipient, e.seq"
-		" FROM line_notify.webhook_event e WHERE e.seq > $2 ORDER BY e.seq LIMIT $1 FOR UPDATE SKIP LOCKED",
+		"SELECT e.type, e.message_id, e.token, e.event_at, e.event_id,"
+		" e.channel, e.recipient, e.seq"
+		" FROM line_notify.webhook_event e WHERE e.seq > $2 ORDER BY e.seq"
+		" LIMIT $1 FOR UPDATE SKIP LOCKED",
 		.nargs = 2,
 		.argtypes = {INT4OID, INT8OID}
 	};
@@ -181,74 +183,105 @@ fold_tagged(Event *const *list, int n)
 		.name = "fold tagged: count again",
 		.sql =
 		"WITH x AS ("
-		"  SELECT e.*, h.channel, h.template_key, h.aggregation_unit, h.token = e.token AS last"
+		"  SELECT e.*, h.channel, h.template_key, h.aggregation_unit,"
+		" h.token = e.token AS last"
 		"  FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
 		"  JOIN line_notify.history h ON h.id = e.id"
-		"  WHERE h.id = ANY ($1) AND h.state = 'delivered' AND h.delivery_event IS DISTINCT FROM e.event"
+		"  WHERE h.id = ANY ($1) AND h.state = 'delivered'"
+		" AND h.delivery_event IS DISTINCT FROM e.event"
 		"  AND EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id"
-		"   AND CASE WHEN h.token = e.token THEN a.delivery_event = h.delivery_event"
+		"   AND CASE WHEN h.token = e.token"
+		" THEN a.delivery_event = h.delivery_event"
 		"    ELSE a.token = e.token AND a.delivery_event IS NULL END)),"
-		" u AS (UPDATE line_notify.history h SET delivery_event = x.event FROM x"
+		" u AS (UPDATE line_notify.history h SET delivery_event = x.event"
+		" FROM x"
 		"  WHERE h.id = ANY ($1) AND h.id = x.id AND x.last)"
-		" INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)"
+		" INSERT INTO line_notify.daily_count (channel, day, kind,"
+		" aggregation_unit, outcome, n)"
 		" SELECT x.channel, (x.at AT TIME ZONE 'Asia/Tokyo')::date,"
-		"  CASE WHEN x.template_key IS NULL THEN 'flexible' ELSE 'template' END, x.aggregation_unit, 'delivered', count(*)"
+		"  CASE WHEN x.template_key IS NULL THEN 'flexible'"
+		" ELSE 'template' END, x.aggregation_unit, 'delivered', count(*)"
 		" FROM x GROUP BY 1, 2, 3, 4",
 		.nargs = 4,
-		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
+		.argtypes = {
+			INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID
+		}
 	};
 	static LnStatement note_attempts = {
 		.name = "fold tagged: note attempts",
 		.sql =
 		"UPDATE line_notify.attempt_log a SET delivery_event = e.event"
 		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
-		" WHERE a.ctid = ANY (ARRAY(SELECT x.ctid FROM line_notify.attempt_log x"
-		"  WHERE x.id = ANY ($1) AND x.delivery_event IS NULL FOR UPDATE SKIP LOCKED))"
+		" WHERE a.ctid = ANY (ARRAY(SELECT x.ctid"
+		" FROM line_notify.attempt_log x"
+		"  WHERE x.id = ANY ($1) AND x.delivery_event IS NULL"
+		" FOR UPDATE SKIP LOCKED))"
 		" AND a.id = e.id AND a.token = e.token",
 		.nargs = 4,
-		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
+		.argtypes = {
+			INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID
+		}
 	};
 	static LnStatement fold_history = {
 		.name = "fold tagged: fold history",
 		.sql =
-		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = e.at, delivery_event = e.event,"
+		"UPDATE line_notify.history h SET state = 'delivered',"
+		" delivered_at = e.at, delivery_event = e.event,"
 		"  token = coalesce(h.token, e.token)"
 		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
 		" WHERE h.id = ANY ($1) AND h.id = e.id AND h.state <> 'delivered'"
 		/* in doubt after a promotion: the claim was never heard of here */
-		" AND (h.token = e.token OR h.token IS NULL AND h.state = 'unknown' AND NOT h.maybe_sent"
-		"  OR EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token))",
+		" AND (h.token = e.token OR h.token IS NULL AND h.state = 'unknown'"
+		" AND NOT h.maybe_sent"
+		"  OR EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id"
+		" AND a.token = e.token))",
 		.nargs = 4,
-		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
+		.argtypes = {
+			INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID
+		}
 	};
 	static LnStatement fold_in_flight = {
 		.name = "fold tagged: fold in flight",
 		.sql =
-		"UPDATE line_notify.in_flight f SET delivered_at = e.at, delivery_event = e.event"
+		"UPDATE line_notify.in_flight f SET delivered_at = e.at,"
+		" delivery_event = e.event"
 		" FROM unnest($1, $2, $3, $4) AS e(id, token, at, event)"
 		" WHERE f.id = ANY ($1) AND f.id = e.id AND f.delivered_at IS NULL"
-		" AND (f.token = e.token OR EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token))",
+		" AND (f.token = e.token"
+		" OR EXISTS (SELECT FROM line_notify.attempt_log a"
+		" WHERE a.id = e.id AND a.token = e.token))",
 		.nargs = 4,
-		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
+		.argtypes = {
+			INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID
+		}
 	};
 	static LnStatement fold_waiting = {
 		.name = "fold tagged: fold waiting",
 		.sql =
-		"WITH e AS (SELECT DISTINCT ON (e.id) e.* FROM unnest($1, $2, $3, $4) AS e(id, token, at, event) ORDER BY e.id),"
+		"WITH e AS (SELECT DISTINCT ON (e.id) e.* FROM unnest($1, $2, $3,"
+		" $4) AS e(id, token, at, event) ORDER BY e.id),"
 		" o AS (DELETE FROM line_notify.outbox o USING e"
 		"  WHERE o.id = ANY ($1) AND o.id = e.id"
-		"  AND (EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token)"
+		"  AND (EXISTS (SELECT FROM line_notify.attempt_log a"
+		" WHERE a.id = e.id AND a.token = e.token)"
 		/* after a promotion: a claim that this server never heard of */
-		"   OR o.due_at <= (SELECT i.in_doubt_before FROM line_notify.identity i WHERE i.home = o.home))"
-		"  AND (SELECT true FROM line_notify.in_flight f WHERE f.id = o.id) IS NULL"
+		"   OR o.due_at <= (SELECT i.in_doubt_before"
+		" FROM line_notify.identity i WHERE i.home = o.home))"
+		"  AND (SELECT true FROM line_notify.in_flight f"
+		" WHERE f.id = o.id) IS NULL"
 		"  RETURNING o.*, e.token, e.at, e.event)"
-		" INSERT INTO line_notify.history (id, channel, priority," LN_KEPT_COLUMNS
-		"  state, attempts, maybe_sent, token, error, created_at, due_at, expires_at, ended_at, delivered_at, delivery_event)"
+		" INSERT INTO line_notify.history (id, channel, priority,"
+		LN_KEPT_COLUMNS
+		"  state, attempts, maybe_sent, token, error, created_at, due_at,"
+		" expires_at, ended_at, delivered_at, delivery_event)"
 		" SELECT o.id, o.channel, o.priority," LN_KEPT_COLUMNS_OF_O
-		"  'delivered', o.attempts, o.maybe_sent, o.token, o.error, o.created_at, o.due_at, o.expires_at,"
+		"  'delivered', o.attempts, o.maybe_sent, o.token, o.error,"
+		" o.created_at, o.due_at, o.expires_at,"
 		"  clock_timestamp(), o.at, o.event FROM o",
 		.nargs = 4,
-		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
+		.argtypes = {
+			INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID
+		}
 	};
 
 	/*
@@ -260,14 +293,21 @@ fold_tagged(Event *const *list, int n)
 		.name = "fold tagged: count elsewhere",
 		.sql =
 		"INSERT INTO line_notify.daily_count (channel, day, kind, outcome, n)"
-		" SELECT e.channel, (e.at AT TIME ZONE 'Asia/Tokyo')::date, 'account', 'elsewhere', count(*)"
+		" SELECT e.channel, (e.at AT TIME ZONE 'Asia/Tokyo')::date, 'account',"
+		" 'elsewhere', count(*)"
 		" FROM unnest($1, $2, $3, $4, $5) AS e(id, token, at, event, channel)"
-		" WHERE NOT EXISTS (SELECT FROM line_notify.history h WHERE h.id = e.id AND h.token = e.token)"
-		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = e.id AND f.token = e.token)"
-		" AND NOT EXISTS (SELECT FROM line_notify.attempt_log a WHERE a.id = e.id AND a.token = e.token)"
+		" WHERE NOT EXISTS (SELECT FROM line_notify.history h"
+		" WHERE h.id = e.id AND h.token = e.token)"
+		" AND NOT EXISTS (SELECT FROM line_notify.in_flight f"
+		" WHERE f.id = e.id AND f.token = e.token)"
+		" AND NOT EXISTS (SELECT FROM line_notify.attempt_log a"
+		" WHERE a.id = e.id AND a.token = e.token)"
 		" GROUP BY 1, 2",
 		.nargs = 5,
-		.argtypes = {INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+		.argtypes = {
+			INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID,
+			TEXTARRAYOID
+		}
 	};
 	int64	   *ids = palloc(sizeof(int64) * n);
 	int64	   *tokens = palloc(sizeof(int64) * n);
@@ -317,8 +357,10 @@ fold_untagged(const Event *e)
 		.name = "fold untagged: find",
 		.sql =
 		"SELECT x.id FROM line_notify.history x"
-		" WHERE x.recipient = $2 AND x.channel = $1 AND x.state IN ('accepted', 'unknown', 'undelivered')"
-		" AND x.sent_at <= $3 + interval '1 minute' AND x.sent_at > $3 - interval '25 hours'"
+		" WHERE x.recipient = $2 AND x.channel = $1"
+		" AND x.state IN ('accepted', 'unknown', 'undelivered')"
+		" AND x.sent_at <= $3 + interval '1 minute'"
+		" AND x.sent_at > $3 - interval '25 hours'"
 		" AND NOT EXISTS (SELECT FROM line_notify.history y"
 		"  WHERE y.recipient = $2 AND y.delivery_event = $4)"
 		" ORDER BY x.sent_at, x.id LIMIT 1",
@@ -330,9 +372,11 @@ fold_untagged(const Event *e)
 	static LnStatement on_the_wire = {
 		.name = "fold untagged: on the wire",
 		.sql =
-		"SELECT FROM line_notify.in_flight f JOIN line_notify.outbox o ON o.id = f.id"
+		"SELECT FROM line_notify.in_flight f JOIN line_notify.outbox o"
+		" ON o.id = f.id"
 		" WHERE o.recipient = $2 AND o.channel = $1"
-		" AND f.claimed_at <= $3 + interval '1 minute' AND f.claimed_at > $3 - interval '25 hours'"
+		" AND f.claimed_at <= $3 + interval '1 minute'"
+		" AND f.claimed_at > $3 - interval '25 hours'"
 		" AND NOT EXISTS (SELECT FROM line_notify.history y"
 		"  WHERE y.recipient = $2 AND y.delivery_event = $4) LIMIT 1",
 		.nargs = 4,
@@ -341,7 +385,8 @@ fold_untagged(const Event *e)
 	static LnStatement deliver = {
 		.name = "fold untagged: deliver",
 		.sql =
-		"UPDATE line_notify.history h SET state = 'delivered', delivered_at = $2, delivery_event = $3"
+		"UPDATE line_notify.history h SET state = 'delivered',"
+		" delivered_at = $2, delivery_event = $3"
 		" WHERE h.id = $1",
 		.nargs = 3,
 		.argtypes = {INT8OID, TIMESTAMPTZOID, TEXTOID}
@@ -374,13 +419,17 @@ count_follows(Event *const *list, int n)
 		.sql =
 		"WITH fresh AS ("
 		" INSERT INTO line_notify.seen_event (event_id)"
-		" SELECT e.event FROM unnest($4) AS e(event) ON CONFLICT DO NOTHING RETURNING event_id)"
+		" SELECT e.event FROM unnest($4) AS e(event) ON CONFLICT DO NOTHING"
+		" RETURNING event_id)"
 		" INSERT INTO line_notify.daily_count (channel, day, kind, outcome, n)"
-		" SELECT e.channel, (e.at AT TIME ZONE 'Asia/Tokyo')::date, 'account', e.type, count(*)"
+		" SELECT e.channel, (e.at AT TIME ZONE 'Asia/Tokyo')::date, 'account',"
+		" e.type, count(*)"
 		" FROM unnest($1, $2, $3, $4) AS e(channel, type, at, event)"
 		" JOIN fresh f ON f.event_id = e.event GROUP BY 1, 2, 4",
 		.nargs = 4,
-		.argtypes = {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID}
+		.argtypes = {
+			TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID
+		}
 	};
 	const char **channels = palloc(sizeof(char *) * n);
 	const char **types = palloc(sizeof(char *) * n);
@@ -422,20 +471,30 @@ ln_outbox_insert_events(const char *channel, const LnEvent *events, int n)
 	static LnStatement st = {
 		.name = "insert events",
 		.sql =
-		"INSERT INTO line_notify.webhook_event (channel, event_id, type, message_id, attempt, token, recipient, event_at)"
-		" SELECT $1, e.event_id, e.type, nullif(e.message_id, 0), nullif(e.attempt, 0),"
-		"  CASE WHEN e.message_id OPERATOR(pg_catalog.<>) 0 THEN e.token END, nullif(e.recipient, ''), e.event_at"
+		"INSERT INTO line_notify.webhook_event (channel, event_id, type,"
+		" message_id, attempt, token, recipient, event_at)"
+		" SELECT $1, e.event_id, e.type, nullif(e.message_id, 0),"
+		" nullif(e.attempt, 0),"
+		"  CASE WHEN e.message_id OPERATOR(pg_catalog.<>) 0"
+		" THEN e.token END, nullif(e.recipient, ''), e.event_at"
 		" FROM unnest($2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY"
-		"  AS e(event_id, type, message_id, attempt, token, recipient, event_at, n)"
+		"  AS e(event_id, type, message_id, attempt, token, recipient,"
+		" event_at, n)"
 		" WHERE NOT EXISTS (SELECT FROM line_notify.history h"
-		"  WHERE h.id OPERATOR(pg_catalog.=) e.message_id AND h.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
+		"  WHERE h.id OPERATOR(pg_catalog.=) e.message_id"
+		" AND h.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
 		" AND NOT EXISTS (SELECT FROM line_notify.attempt_log a"
-		"  WHERE a.id OPERATOR(pg_catalog.=) e.message_id AND a.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
-		" AND NOT EXISTS (SELECT FROM line_notify.seen_event s WHERE s.event_id OPERATOR(pg_catalog.=) e.event_id)"
+		"  WHERE a.id OPERATOR(pg_catalog.=) e.message_id"
+		" AND a.delivery_event OPERATOR(pg_catalog.=) e.event_id)"
+		" AND NOT EXISTS (SELECT FROM line_notify.seen_event s"
+		" WHERE s.event_id OPERATOR(pg_catalog.=) e.event_id)"
 		" ORDER BY e.n"			/* whatever way it is joined */
 		" ON CONFLICT (event_id) DO NOTHING",
 		.nargs = 8,
-		.argtypes = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID}
+		.argtypes = {
+			TEXTOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, INT4ARRAYOID,
+			INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID
+		}
 	};
 	const char **ids = palloc(sizeof(char *) * n);
 	const char **types = palloc(sizeof(char *) * n);
@@ -477,11 +536,15 @@ find_busy(const int64 *ids, int n, int64 **busy)
 	static LnStatement st = {
 		.name = "find busy",
 		.sql =
-		"WITH h AS MATERIALIZED (SELECT h.id FROM line_notify.history h WHERE h.id = ANY ($1) FOR UPDATE SKIP LOCKED),"
-		" o AS MATERIALIZED (SELECT o.id FROM line_notify.outbox o WHERE o.id = ANY ($1) FOR UPDATE SKIP LOCKED)"
-		" SELECT DISTINCT x.id FROM (SELECT h.id FROM line_notify.history h WHERE h.id = ANY ($1)"
+		"WITH h AS MATERIALIZED (SELECT h.id FROM line_notify.history h"
+		" WHERE h.id = ANY ($1) FOR UPDATE SKIP LOCKED),"
+		" o AS MATERIALIZED (SELECT o.id FROM line_notify.outbox o"
+		" WHERE o.id = ANY ($1) FOR UPDATE SKIP LOCKED)"
+		" SELECT DISTINCT x.id FROM (SELECT h.id FROM line_notify.history h"
+		" WHERE h.id = ANY ($1)"
 		"  EXCEPT ALL SELECT h.id FROM h) x"
-		" UNION SELECT y.id FROM (SELECT o.id FROM line_notify.outbox o WHERE o.id = ANY ($1)"
+		" UNION SELECT y.id FROM (SELECT o.id FROM line_notify.outbox o"
+		" WHERE o.id = ANY ($1)"
 		"  EXCEPT ALL SELECT o.id FROM o) y"
 		" ORDER BY 1",
 		.nargs = 1,

@@ -45,22 +45,46 @@ static const struct
 }			members[] =
 
 {
-	{"max_attempts", MEMBER_ATTEMPTS, offsetof(LnPolicy, max_attempts), 0, 0, {NULL},
-	"a number from 1 to 10000, or 0 for no limit"},
-	{"on_unknown", MEMBER_WORD, offsetof(LnPolicy, on_unknown), 0, 0, {"hold", "retry"},
-	"hold or retry"},
-	{"on_server_error", MEMBER_WORD, offsetof(LnPolicy, on_server_error), 0, 0, {"hold", "retry"},
-	"hold or retry"},
-	{"on_invalid", MEMBER_WORD, offsetof(LnPolicy, on_invalid_error), 0, 0, {"park", "error"},
-	"park or error"},
-	{"backoff_base", MEMBER_MS, offsetof(LnPolicy, backoff_base_ms), 10000, USECS_PER_HOUR, {NULL},
-	"an interval from 10 ms to 1 hour"},
-	{"backoff_cap", MEMBER_MS, offsetof(LnPolicy, backoff_cap_ms), 10000, USECS_PER_DAY, {NULL},
-	"an interval from 10 ms to 1 day"},
-	{"settle_window", MEMBER_US, offsetof(LnPolicy, settle_window_us), 0, USECS_PER_DAY, {NULL},
-	"an interval from 0 to 1 day"},
-	{"dedup_window", MEMBER_US, offsetof(LnPolicy, dedup_window_us), USECS_PER_SEC, 3660 * USECS_PER_DAY, {NULL},
-	"an interval from 1 second to 3660 days"}
+	{
+		"max_attempts", MEMBER_ATTEMPTS, offsetof(LnPolicy, max_attempts), 0,
+		0, {NULL},
+		"a number from 1 to 10000, or 0 for no limit"
+	},
+	{
+		"on_unknown", MEMBER_WORD, offsetof(LnPolicy, on_unknown), 0, 0,
+		{"hold", "retry"},
+		"hold or retry"
+	},
+	{
+		"on_server_error", MEMBER_WORD, offsetof(LnPolicy, on_server_error), 0,
+		0, {"hold", "retry"},
+		"hold or retry"
+	},
+	{
+		"on_invalid", MEMBER_WORD, offsetof(LnPolicy, on_invalid_error), 0, 0,
+		{"park", "error"},
+		"park or error"
+	},
+	{
+		"backoff_base", MEMBER_MS, offsetof(LnPolicy, backoff_base_ms), 10000,
+		USECS_PER_HOUR, {NULL},
+		"an interval from 10 ms to 1 hour"
+	},
+	{
+		"backoff_cap", MEMBER_MS, offsetof(LnPolicy, backoff_cap_ms), 10000,
+		USECS_PER_DAY, {NULL},
+		"an interval from 10 ms to 1 day"
+	},
+	{
+		"settle_window", MEMBER_US, offsetof(LnPolicy, settle_window_us), 0,
+		USECS_PER_DAY, {NULL},
+		"an interval from 0 to 1 day"
+	},
+	{
+		"dedup_window", MEMBER_US, offsetof(LnPolicy, dedup_window_us),
+		USECS_PER_SEC, 3660 * USECS_PER_DAY, {NULL},
+		"an interval from 1 second to 3660 days"
+	}
 };
 
 StaticAssertDecl((int) LINE_HOLD == 0 && (int) LINE_RETRY == 1,

@@ -27,10 +27,10 @@ ln_interval_us(const Interval *i)
 }
 
 /*
- * When a message is due that shall go at a random moment of the spread_us after
- * "since".  Quiet hours (NULL = none) do not count: what would fall into them
- * goes on after them at the same pace, and not in a burst.  Before expires_at
- * (DT_NOEND = never), if "since" and the spread are.
+ * When a message is due that shall go at a random moment of the spread_us
+ * after "since".  Quiet hours (NULL = none) do not count: what would fall into
+ * them goes on after them at the same pace, and not in a burst.  Before
+ * expires_at (DT_NOEND = never), if "since" and the spread are.
  */
 extern TimestampTz ln_spread_due(const char *quiet_hours,
 								 const char *time_zone, TimestampTz since,

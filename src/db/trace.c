@@ -4,20 +4,20 @@
  *		Trace events; see trace.h.
  *
  * A line is: event, time (us since 1970), claimer, database, what belongs to
- * the event, and a full stop.  It begins and ends with a line end, so that what
- * a kill cuts short spoils no line but its own.
+ * the event, and a full stop.  It begins and ends with a line end, so that
+ * what a kill cuts short spoils no line but its own.
  *
  * The file is opened for appending by every process that traces: the kernel
  * puts their writes in one order, which agrees with whatever one of them could
  * know of another.  So the order of lines is one in which things may have
  * happened, if
  *
- * - what others can notice (a byte to the network, a file that goes) is written
- *   before it is done: ln_trace_now().  A process that dies in between has
- *   not done it, perhaps;
+ * - what others can notice (a byte to the network, a file that goes) is
+ *   written before it is done: ln_trace_now().  A process that dies in between
+ *   has not done it, perhaps;
  * - what happens in a transaction is written before that commits, and that it
- *   has committed, with the end of its record and how far WAL is on disk, right
- *   after.  Whoever sees the effect sees the lines of it;
+ *   has committed, with the end of its record and how far WAL is on disk,
+ *   right after.  Whoever sees the effect sees the lines of it;
  * - what only this process and its journal know is written with the next line
  *   of these.  When it dies before, its journal knows more than the trace.
  *
@@ -102,7 +102,8 @@ vadd(const char *event, const char *fmt, va_list args)
 		write_out();
 	n = snprintf(buffer + used, LONGEST_LINE,
 				 "\n%s " INT64_FORMAT " " UINT64_FORMAT " %u ", event,
-				 now + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY,
+				 now + (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) *
+				 USECS_PER_DAY,
 				 me, MyDatabaseId);
 	n += vsnprintf(buffer + used + n, LONGEST_LINE - n, fmt, args);
 	used += Min(n, LONGEST_LINE - 4);

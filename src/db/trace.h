@@ -42,7 +42,8 @@
 /* This process claims under that name from now on. */
 extern void ln_trace_start(uint64 claimer);
 
-extern void ln_trace_add(bool now, const char *event, const char *fmt,...) pg_attribute_printf(3, 4);
+extern void ln_trace_add(bool now, const char *event, const char *fmt,...)
+			pg_attribute_printf(3, 4);
 
 /* How a decision is called in the lines. */
 extern const char *ln_trace_next(LineNext next);

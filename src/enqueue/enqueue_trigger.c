@@ -556,7 +556,8 @@ read_rule(TriggerData *trigdata, MemoryContext context)
 			if (v.type != jbvBinary ||
 				!JsonContainerIsArray(v.val.binary.data))
 				rule_fault(trigdata, ERRCODE_INVALID_PARAMETER_VALUE,
-						   "Member \"watch\" is not an array of column names.", NULL);
+						   "Member \"watch\" is not an array of column names.",
+						   NULL);
 			names = JsonbIteratorInit(v.val.binary.data);
 			while ((tok = JsonbIteratorNext(&names, &name, true)) != WJB_DONE)
 			{

@@ -250,6 +250,8 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	places = (Places *) fcinfo->flinfo->fn_extra;
 	if (places == NULL)
 	{
+		Oid			schema;
+
 		places = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(Places));
 		for (int i = 0; i < NCOLS; i++)
 		{
@@ -260,8 +262,8 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 						 errmsg("column \"%s\" of the outbox does not exist",
 								column_names[i])));
 		}
-		places->id_sequence = get_relname_relid("message_id_seq",
-												RelationGetNamespace(trigdata->tg_relation));
+		schema = RelationGetNamespace(trigdata->tg_relation);
+		places->id_sequence = get_relname_relid("message_id_seq", schema);
 		if (!OidIsValid(places->id_sequence))
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -342,7 +344,8 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 
 		if (us < 0 || us > 366.0 * USECS_PER_DAY)
 			statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
-							"spread is out of range", "The range is 0 to 366 days.", NULL);
+							"spread is out of range",
+							"The range is 0 to 366 days.", NULL);
 		/* what is too far ahead is refused below, and could overflow here */
 		if (!TIMESTAMP_NOT_FINITE(due) && due <= now + MAX_AHEAD_US)
 		{
@@ -378,7 +381,8 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 		expires = DatumGetTimestampTz(VALUE(&row, COL_expires_at));
 		if (TIMESTAMP_NOT_FINITE(expires) && expires > 0)
 			statement_fault(
-							ERRCODE_INVALID_PARAMETER_VALUE, "expires_at must be finite",
+							ERRCODE_INVALID_PARAMETER_VALUE,
+							"expires_at must be finite",
 							NULL,
 							"Give the time after which the notice is useless, or leave it out for the channel's default_ttl.");
 		if (expires <= now && fault == NULL)
@@ -394,7 +398,8 @@ line_notify_outbox_insert(PG_FUNCTION_ARGS)
 	if (suppressed)
 		fault = "only_recipients: not on the list of the channel";
 	else if (fault == NULL && cache.any_suppressed &&
-			 ln_is_suppressed(cache.relids[TABLE_SUPPRESSION], cache.suppression_pkey,
+			 ln_is_suppressed(cache.relids[TABLE_SUPPRESSION],
+							  cache.suppression_pkey,
 							  TextDatumGetCString(VALUE(&row, COL_recipient))))
 	{
 		suppressed = true;
@@ -465,7 +470,8 @@ Datum
 line_notify_next_message_id(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(next_id(get_relname_relid("message_id_seq",
-											  get_namespace_oid("line_notify", false))));
+											  get_namespace_oid("line_notify",
+																false))));
 }
 
 /* Labels of message_state that a row of the outbox may have. */
@@ -500,8 +506,9 @@ waiting_states(FmgrInfo *flinfo)
 
 /*
  * The CHECK of the outbox: also for rows that come past the trigger, and for
- * what is updated.  Arguments: state, phone, on_duplicate, recipient, priority,
- * template_key, messages.  What is NULL and must not be, says its column.
+ * what is updated.  Arguments: state, phone, on_duplicate, recipient,
+ * priority, template_key, messages.  What is NULL and must not be, says its
+ * column.
  */
 Datum
 line_notify_is_waiting_row(PG_FUNCTION_ARGS)
@@ -574,11 +581,13 @@ read_policy(Row *row, LnPolicy *policy)
 		!ln_policy_read(DatumGetJsonbP(VALUE(row, COL_policy)), policy,
 						&member, &fault))
 		statement_fault(
-						ERRCODE_INVALID_PARAMETER_VALUE, "invalid policy of a message",
+						ERRCODE_INVALID_PARAMETER_VALUE,
+						"invalid policy of a message",
 						member[0] == '\0'
 						? psprintf("The policy %s.", fault)
 						: psprintf("Member \"%s\" %s%s.", member,
-								   strncmp(fault, "is ", 3) == 0 ? "" : "must be ",
+								   strncmp(fault, "is ", 3) == 0
+								   ? "" : "must be ",
 								   fault),
 						"Members are max_attempts, backoff_base, backoff_cap, on_unknown, on_server_error, settle_window, on_invalid and dedup_window, as of a channel.");
 }
@@ -687,7 +696,8 @@ check_content(Row *row, const LnChannelRow *channel,
 							ERRCODE_INVALID_PARAMETER_VALUE,
 							psprintf("message breaks a content rule of LINE: %s",
 									 finding.rule),
-							psprintf("%s%s%s.", finding.path, finding.path[0] ? ": " : "",
+							psprintf("%s%s%s.", finding.path,
+									 finding.path[0] ? ": " : "",
 									 finding.message),
 							"line_notify.check_message() lists everything that is wrong with a message.");
 		snprintf(buf, buflen, "%s at %s", finding.rule,
@@ -797,7 +807,8 @@ choose_channel(Row *row)
 		channel = find_channel(name);
 		if (channel == NULL)
 			statement_fault(ERRCODE_UNDEFINED_OBJECT,
-							psprintf("channel \"%s\" does not exist", ln_shown(name)),
+							psprintf("channel \"%s\" does not exist",
+									 ln_shown(name)),
 							NULL,
 							"View line_notify.channels lists the channels.");
 		return channel;
@@ -805,7 +816,8 @@ choose_channel(Row *row)
 	if (cache.nchannels != 1)
 		statement_fault(
 						ERRCODE_INVALID_PARAMETER_VALUE,
-						cache.nchannels == 0 ? "there is no channel to send through"
+						cache.nchannels == 0
+						? "there is no channel to send through"
 						: "the message names no channel",
 						cache.nchannels == 0
 						? NULL
@@ -849,7 +861,8 @@ check_sender(const char *channel, Oid owner)
 	statement_fault(
 					ERRCODE_INSUFFICIENT_PRIVILEGE,
 					psprintf("permission denied to send through channel \"%s\"", channel),
-					NULL, "line_notify.grant_sender(role, channels) gives it.");
+					NULL,
+					"line_notify.grant_sender(role, channels) gives it.");
 }
 
 /*

@@ -253,7 +253,8 @@ describe(Relation view, MemoryContext context)
 		c->is_state = strcmp(name, "state") == 0;
 		c->outbox = Max(SPI_fnumber(outbox_desc, name), 0);
 		if (c->outbox > 0 && !c->is_use_case && !c->is_state &&
-			TupleDescAttr(outbox_desc, c->outbox - 1)->atttypid != att->atttypid)
+			TupleDescAttr(outbox_desc, c->outbox - 1)->atttypid !=
+			att->atttypid)
 			elog(ERROR, "column \"%s\" has different types in view and outbox",
 				 name);
 		if (strcmp(name, "id") == 0)
@@ -311,10 +312,11 @@ fill_outbox_row(const View *v, TupleTableSlot *slot, EState *estate,
 		const ViewColumn *c = &v->columns[i];
 
 		if (nulls[i] ||
-			(c->may_be_empty && VARSIZE_ANY_EXHDR(DatumGetPointer(values[i])) == 0))
+			(c->may_be_empty &&
+			 VARSIZE_ANY_EXHDR(DatumGetPointer(values[i])) == 0))
 			continue;
 
-		/* a state to begin with is what some libraries send; ours is the same */
+		/* some libraries send a state to begin with; ours is the same */
 		if (c->is_state &&
 			strcmp(TextDatumGetCString(values[i]), "queued") != 0)
 			ereport(ERROR,
@@ -391,10 +393,14 @@ existing(int64 id, Oid owner, TupleDesc desc, const View *v, Datum *values,
 		.name = "state of a message",
 		.sql =
 		"SELECT coalesce("
-		" (SELECT 'sending' FROM line_notify.in_flight f WHERE f.id OPERATOR(pg_catalog.=) $1),"
-		" (SELECT o.state::pg_catalog.text FROM line_notify.outbox o WHERE o.id OPERATOR(pg_catalog.=) $1),"
-		" (SELECT h.state::pg_catalog.text FROM line_notify.history h WHERE h.id OPERATOR(pg_catalog.=) $1),"
-		" (SELECT coalesce(s.state, 'sending') FROM line_notify.set_aside s WHERE s.id OPERATOR(pg_catalog.=) $1 LIMIT 1))",
+		" (SELECT 'sending' FROM line_notify.in_flight f"
+		" WHERE f.id OPERATOR(pg_catalog.=) $1),"
+		" (SELECT o.state::pg_catalog.text FROM line_notify.outbox o"
+		" WHERE o.id OPERATOR(pg_catalog.=) $1),"
+		" (SELECT h.state::pg_catalog.text FROM line_notify.history h"
+		" WHERE h.id OPERATOR(pg_catalog.=) $1),"
+		" (SELECT coalesce(s.state, 'sending') FROM line_notify.set_aside s"
+		" WHERE s.id OPERATOR(pg_catalog.=) $1 LIMIT 1))",
 		.nargs = 1,
 		.argtypes = {INT8OID},
 		.read_only = true

@@ -120,8 +120,8 @@ line_notify_caller_is_superuser(PG_FUNCTION_ARGS)
 
 /*
  * _log_search(called text, what text): what a rollback cannot take back.  The
- * statement stays away, since it has the number; pg_stat_activity would show it
- * to whoever monitors, until the next statement of the session.
+ * statement stays away, since it has the number; pg_stat_activity would show
+ * it to whoever monitors, until the next statement of the session.
  */
 Datum
 line_notify_log_search(PG_FUNCTION_ARGS)
@@ -132,7 +132,8 @@ line_notify_log_search(PG_FUNCTION_ARGS)
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("role \"%s\", session user \"%s\", calls line_notify.%s() with %s",
 					GetUserNameFromId(the_caller(), false),
-					GetUserNameFromId(GetSessionUserId(), false), called, what),
+					GetUserNameFromId(GetSessionUserId(), false), called,
+					what),
 			 errhidestmt(true), errhidecontext(true)));
 	pgstat_report_activity(STATE_RUNNING,
 						   psprintf("line_notify.%s(...)", called));

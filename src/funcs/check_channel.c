@@ -6,9 +6,9 @@
  * Runs in the caller's backend, with an HTTP client of its own that lives for
  * the call, and walks the way of a message without sending one: the credential
  * can be read, the name resolves, TLS is verified, a token is issued, LINE
- * knows it, the account may use each kind of notification message (asked by the
- * harmless question how many were delivered on a day), and the channel has a
- * webhook, without which no delivery is heard of.
+ * knows it, the account may use each kind of notification message (asked by
+ * the harmless question how many were delivered on a day), and the channel has
+ * a webhook, without which no delivery is heard of.
  *
  *-------------------------------------------------------------------------
  */
@@ -256,7 +256,8 @@ get(Check *check, const char *path, const char *authorization, HttpResult *res)
 		return true;
 	if (res->status == 404 && strcmp(path, WEBHOOK_ENDPOINT) == 0)
 	{
-		tell(check, step, false, "the channel has none: no delivery event comes",
+		tell(check, step, false,
+			 "the channel has none: no delivery event comes",
 			 "Set the address of the receiver as webhook URL in LINE's console, and switch \"Use webhook\" on.");
 		return false;
 	}

@@ -137,7 +137,8 @@ ask_worker(TimestampTz deadline)
 
 		if (drained_until > deadline)
 			break;
-		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+											   deadline);
 		(void) ConditionVariableTimedSleep(&ln_shared->drained, left,
 										   wait_event);
 	}

@@ -82,10 +82,10 @@ line_notify_ca_fault(PG_FUNCTION_ARGS)
 }
 
 /*
- * _time_limit(milliseconds int): the statement is cancelled after that time, by
- * the timer of statement_timeout, unless that comes earlier.  NULL puts back
- * what was; when our time is over already, the error comes here, and not later.
- * Whatever ends the statement forgets the limit with it.
+ * _time_limit(milliseconds int): the statement is cancelled after that time,
+ * by the timer of statement_timeout, unless that comes earlier.  NULL puts
+ * back what was; when our time is over already, the error comes here, and not
+ * later.  Whatever ends the statement forgets the limit with it.
  */
 Datum
 line_notify_time_limit(PG_FUNCTION_ARGS)

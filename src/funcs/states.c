@@ -47,7 +47,8 @@ line_notify_states(PG_FUNCTION_ARGS)
 		values[1] = BoolGetDatum(s->terminal);
 		values[2] = CStringGetTextDatum(s->billed);
 		values[3] = CStringGetTextDatum(s->en);
-		values[4] = CStringGetTextDatum(pg_any_to_server(s->ja, strlen(s->ja), PG_UTF8));
+		values[4] = CStringGetTextDatum(pg_any_to_server(s->ja, strlen(s->ja),
+														 PG_UTF8));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
 							 nulls);
 	}

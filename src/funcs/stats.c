@@ -100,6 +100,7 @@ line_notify_workers(PG_FUNCTION_ARGS)
 		else
 		{
 			const LnSlot *s = &slots[i];
+			pg_atomic_uint32 *in_flight;
 
 			if (s->state == LN_SLOT_FREE)
 				continue;
@@ -113,8 +114,8 @@ line_notify_workers(PG_FUNCTION_ARGS)
 			values[5] = Int32GetDatum(s->restarts);
 			values[6] = TimestampTzGetDatum(s->next_due);
 			nulls[6] = s->state != LN_SLOT_IDLE || s->next_due == DT_NOEND;
-			values[7] = Int32GetDatum((int32) pg_atomic_read_u32(
-																 (pg_atomic_uint32 *) &s->in_flight));
+			in_flight = (pg_atomic_uint32 *) &s->in_flight;
+			values[7] = Int32GetDatum((int32) pg_atomic_read_u32(in_flight));
 			values[8] = CStringGetTextDatum(s->last_error);
 			nulls[8] = s->last_error[0] == '\0';
 			values[9] = TimestampTzGetDatum(s->last_error_at);
@@ -305,8 +306,9 @@ line_notify_stats(PG_FUNCTION_ARGS)
 
 		values[STATS_DATABASE] = ObjectIdGetDatum(database);
 		values[STATS_CHANNEL] = CStringGetTextDatum(channel);
-		values[STATS_ENDPOINT] = CStringGetTextDatum(
-													 kind == LINE_TEMPLATE ? "template" : "flexible");
+		values[STATS_ENDPOINT] =
+			CStringGetTextDatum(kind == LINE_TEMPLATE ? "template"
+								: "flexible");
 		for (int k = 0; k < LN_COUNTERS; k++)
 			values[STATS_SENT + k] = Int64GetDatum((int64) counters[k]);
 		values[STATS_IN_FLIGHT] = Int32GetDatum((int32) in_flight);
@@ -323,8 +325,10 @@ line_notify_stats(PG_FUNCTION_ARGS)
 
 		for (int k = 0; k < LN_HISTOGRAM_BUCKETS; k++)
 			latency[k] = Int64GetDatum((int64) buckets[k]);
-		values[STATS_LATENCY] = PointerGetDatum(construct_array(latency, LN_HISTOGRAM_BUCKETS, INT8OID, 8,
-																FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+		values[STATS_LATENCY] =
+			PointerGetDatum(construct_array(latency, LN_HISTOGRAM_BUCKETS,
+											INT8OID, 8, FLOAT8PASSBYVAL,
+											TYPALIGN_DOUBLE));
 		put_time(values, nulls, STATS_LAST_SUCCESS, last_success,
 				 last_success != 0);
 		put_time(values, nulls, STATS_LAST_ERROR_AT, last_error_at,

@@ -47,7 +47,8 @@ line_notify_is_restore(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(
 					   relid ==
 					   get_relname_relid("history",
-										 get_namespace_oid("line_notify", false)));
+										 get_namespace_oid("line_notify",
+														   false)));
 	}
 	PG_RETURN_BOOL(false);
 }

@@ -87,12 +87,10 @@ process_verdict(const LnSlot *slot, TimestampTz now)
 	LnVerdict	open = {LN_DUE, LN_NOW, LN_NOW};
 	PGPROC	   *proc = BackendPidGetProc(slot->pid);
 	uint32		event = proc != NULL ? proc->wait_event_info : 0;
-	TimestampTz wake_at = (TimestampTz) pg_atomic_read_u64(
-														   (pg_atomic_uint64 *) &slot->wake_at);
-	TimestampTz noted_at = (TimestampTz) pg_atomic_read_u64(
-															(pg_atomic_uint64 *) &slot->noted_at);
-	bool		noted =
-	pg_atomic_read_u32((pg_atomic_uint32 *) &slot->work) != 0;
+	LnSlot	   *s = unconstify(LnSlot *, slot);
+	TimestampTz wake_at = (TimestampTz) pg_atomic_read_u64(&s->wake_at);
+	TimestampTz noted_at = (TimestampTz) pg_atomic_read_u64(&s->noted_at);
+	bool		noted = pg_atomic_read_u32(&s->work) != 0;
 
 	if (event == WAIT_EVENT_SYNC_REP)
 		return ln_gate_verdict(LN_SYNC_STANDBY, LN_NEVER);
@@ -176,7 +174,7 @@ server_verdict(TimestampTz now, bool *running)
 	return process_verdict(&copy, now);
 }
 
-/* The verdict that the worker has published on an endpoint, if it still holds. */
+/* The verdict the worker has published on an endpoint, if it still holds. */
 static LnVerdict
 published_verdict(const char *channel, int kind, TimestampTz now)
 {
@@ -284,7 +282,8 @@ line_notify_endpoint_verdict(PG_FUNCTION_ARGS)
  * disarmed bool, template_paused bool, use_case_paused bool, due_at
  * timestamptz, attempted bool, quarantined bool, row_locked bool,
  * in_doubt_before timestamptz, in_doubt_until timestamptz, untold bool): what
- * holds a message, given the verdict of its endpoint; none = there is no such channel.
+ * holds a message, given the verdict of its endpoint; none = there is no such
+ * channel.
  */
 Datum
 line_notify_message_verdict(PG_FUNCTION_ARGS)
@@ -323,8 +322,9 @@ line_notify_message_verdict(PG_FUNCTION_ARGS)
 }
 
 /*
- * _unanswered(OUT channel text, OUT on_the_wire int, OUT overdue int, OUT since
- * timestamptz): channels of this database that have requests without answer.
+ * _unanswered(OUT channel text, OUT on_the_wire int, OUT overdue int, OUT
+ * since timestamptz): channels of this database that have requests without
+ * answer.
  */
 Datum
 line_notify_unanswered(PG_FUNCTION_ARGS)

@@ -114,8 +114,8 @@ line_notify_receive_webhook_text(PG_FUNCTION_ARGS)
 	/* bytes in hexadecimal that nobody said to be bytea; no JSON begins so */
 	if (len >= 2 && str[0] == '\\' && str[1] == 'x')
 	{
-		bytea	   *raw = DatumGetByteaPP(DirectFunctionCall1(byteain,
-															  CStringGetDatum(text_to_cstring(body))));
+		Datum		text = CStringGetDatum(text_to_cstring(body));
+		bytea	   *raw = DatumGetByteaPP(DirectFunctionCall1(byteain, text));
 
 		str = VARDATA_ANY(raw);
 		len = VARSIZE_ANY_EXHDR(raw);
@@ -319,9 +319,11 @@ take_verified_events(const char *channel, Jsonb *json)
 		v = member(event, "timestamp");
 		if (v != NULL && v->type == jbvNumeric)
 		{
-			double		ms = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
-																NumericGetDatum(v->val.numeric)));
+			Datum		number = NumericGetDatum(v->val.numeric);
+			double		ms;
 
+			number = DirectFunctionCall1(numeric_float8_no_overflow, number);
+			ms = DatumGetFloat8(number);
 			if (!ln_webhook_time(ms))
 				continue;
 			e.at_ms = (int64) ms;

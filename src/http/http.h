@@ -72,7 +72,7 @@ typedef struct HttpOptions
 typedef struct HttpRequest
 {
 	uint64_t	tag;			/* comes back in the result */
-	const char *method;			/* "POST" (body not empty) or "GET" (without) */
+	const char *method;			/* "POST", body not empty, or "GET", without */
 	const char *url;			/* http or https, no credentials in it */
 	const char *const *headers; /* complete lines "Name: value", no control
 								 * characters, no Content-Length, Expect,

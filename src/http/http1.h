@@ -100,7 +100,7 @@ typedef enum Http1State
 #define HTTP1_ODD_LENGTH	0x0010	/* the length twice, or beside chunks */
 #define HTTP1_ODD_CODING	0x0020	/* a coding other than chunked, or chunks
 									 * where HTTP/1.0 or the status has none */
-#define HTTP1_ODD_CHUNK		0x0040	/* extension or blanks after a chunk size */
+#define HTTP1_ODD_CHUNK		0x0040	/* extension or blank after a chunk size */
 #define HTTP1_ODD_VERSION	0x0080	/* neither HTTP/1.0 nor HTTP/1.1 */
 #define HTTP1_ODD_STATUS	0x0100	/* status line without its second blank,
 									 * or status above 599 */

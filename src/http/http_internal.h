@@ -158,7 +158,7 @@ struct Conn
 	int			fd;				/* -1 while connecting */
 	ConnState	state;
 	bool		used;			/* had a request */
-	int			no_socket;		/* errno, when this process could not open one */
+	int			no_socket;		/* errno, when we could not open one */
 	unsigned int generation;
 	Transfer   *transfer;		/* while CONN_BUSY */
 	int64_t		idle_us;		/* since when */

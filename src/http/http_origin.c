@@ -340,8 +340,8 @@ ln_origin_made(Conn *c, CURLcode code)
 
 /*
  * A connection did not come about because this process may open no more
- * descriptors: no fault of the server.  An idle one makes room; else what waits
- * goes over the others of its origin, and fails if there is none.
+ * descriptors: no fault of the server.  An idle one makes room; else what
+ * waits goes over the others of its origin, and fails if there is none.
  */
 static void
 conn_no_socket(Conn *c)

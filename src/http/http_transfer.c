@@ -140,8 +140,8 @@ transfer_keep(Transfer *t, const char *data, size_t len)
 		keep = max - t->response_len;
 	if (t->response_len + keep > t->response_capacity)
 	{
-		size_t		capacity = t->response_capacity > 0 ? t->response_capacity :
-		FIRST_RESPONSE_BYTES;
+		size_t		capacity = t->response_capacity > 0 ?
+		t->response_capacity : FIRST_RESPONSE_BYTES;
 		char	   *p;
 
 		while (capacity < t->response_len + keep)

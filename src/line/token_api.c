@@ -133,7 +133,8 @@ ln_token_form_assertion(LnTokenFlow flow, const char *channel_id,
 	assertion = form + n;
 
 	/* base64url needs 4/3 and a terminator */
-	snprintf(jose, sizeof(jose), "{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"%s\"}", kid);
+	snprintf(jose, sizeof(jose),
+			 "{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"%s\"}", kid);
 	if (n + strlen(jose) * 4 / 3 + 4 >= size)
 		goto too_long;
 	n += ln_base64url_encode((const uint8_t *) jose, strlen(jose), form + n);

@@ -35,7 +35,7 @@ typedef enum LnEventType
 typedef struct LnBodyEvent
 {
 	LnEventType type;
-	char		id[LN_EVENT_ID_MAX + 1];	/* webhookEventId, printable ASCII */
+	char		id[LN_EVENT_ID_MAX + 1];	/* webhookEventId, plain ASCII */
 	int64_t		at_ms;			/* its own time, ms since 1970; 0 = not told */
 
 	/* a delivery names the message by our tag, or its recipient */

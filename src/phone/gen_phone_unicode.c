@@ -7,7 +7,8 @@
  * library once and keep the answer.  To regenerate (any ICU 72, which is
  * Unicode 15.0; a later one gives a few more letters):
  *
- *		cc -o gen src/phone/gen_phone_unicode.c -licuuc && ./gen > src/phone/phone_unicode.h
+ *		cc -o gen src/phone/gen_phone_unicode.c -licuuc
+ *		./gen > src/phone/phone_unicode.h
  *
  *-------------------------------------------------------------------------
  */

@@ -18,7 +18,7 @@
 extern bool ln_phone_from_datum(Datum phone_text, int region_id,
 								LnPhoneMode mode, LnPhone *out);
 
-/* The recipient of a valid number, as text: SHA-256 in hex of its E.164 form. */
+/* Recipient of a valid number, as text: SHA-256 in hex of its E.164 form. */
 extern Datum ln_phone_hash(const LnPhone *phone);
 
 #endif							/* LN_PHONE_FUNCS_H */

@@ -256,7 +256,8 @@ find_shape(const Clean *clean, int end, int region)
 		if (groups == LENGTH_OF(sep))
 			return NULL;
 		/* what follows a date behind a space is the time of day */
-		if (groups == 3 && clean->kind[i] == K_SPACE && is_time(clean, i + 1, last))
+		if (groups == 3 && clean->kind[i] == K_SPACE &&
+			is_time(clean, i + 1, last))
 			break;
 		sep[groups] = K_OTHER;
 		for (; clean->kind[i] != K_DIGIT; i++)

@@ -509,8 +509,9 @@ has_our_schema(const char *path)
 }
 
 /*
- * Is our schema in the search path of the statement?  In a function with a path
- * of its own, as most of ours are, that is the one which comes back after it.
+ * Is our schema in the search path of the statement?  In a function with a
+ * path of its own, as most of ours are, that is the one which comes back after
+ * it.
  */
 static bool
 is_in_path(void)
@@ -544,7 +545,7 @@ has_private_word(const char *statement)
 	return false;
 }
 
-/* Is the statement logged with a message of that level?  LOG is above ERROR. */
+/* Is the statement logged with one of that level?  LOG is above ERROR. */
 static bool
 has_statement_logged(int elevel)
 {

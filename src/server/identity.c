@@ -68,7 +68,7 @@
 static bool start_known = false;
 static bool start_of_standby = false;
 static bool start_of_copy = false;
-static bool start_cut_loose = false;	/* a standby before, and not promoted */
+static bool start_cut_loose = false;	/* a standby before, not promoted */
 
 /* The name we hold; -1 = none. */
 static int	place_fd = -1;
@@ -282,7 +282,8 @@ holder(bool *ours, bool *fellow)
 	struct ucred peer;
 	socklen_t	peer_len = sizeof(peer);
 	bool		found = false;
-	int			fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int			fd = socket(AF_UNIX,
+							SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return false;
@@ -313,7 +314,8 @@ take_place(void)
 
 	for (int i = 0; i < BIND_LOOKS; i++)
 	{
-		int			fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		int			fd = socket(AF_UNIX,
+								SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 		if (fd < 0)
 			break;

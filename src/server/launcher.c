@@ -78,7 +78,7 @@ typedef struct OidList
 } OidList;
 
 static OidList to_probe;		/* databases still to be probed */
-static OidList closed;			/* that may not be connected to, or templates */
+static OidList closed;			/* not to be connected to, or templates */
 static OidList closed_before;	/* to be looked at again */
 
 static MemoryContext launcher_context;
@@ -282,7 +282,8 @@ note(OidList *list, Oid database)
 	{
 		list->capacity = Max(64, list->capacity * 2);
 		list->oids = list->oids == NULL
-			? MemoryContextAlloc(TopMemoryContext, sizeof(Oid) * list->capacity)
+			? MemoryContextAlloc(TopMemoryContext,
+								 sizeof(Oid) * list->capacity)
 			: repalloc(list->oids, sizeof(Oid) * list->capacity);
 	}
 	list->oids[list->n++] = database;
@@ -486,7 +487,8 @@ start_workers(void)
 			case LN_SLOT_BACKOFF:
 				/* no back-off is so long: the clock was set back */
 				if (slot->restart_at <= now ||
-					slot->restart_at > TimestampTzPlusMilliseconds(now, LN_LONGEST_BACKOFF))
+					TimestampTzPlusMilliseconds(now, LN_LONGEST_BACKOFF) <
+					slot->restart_at)
 					start = true;
 				else
 					wake = Min(wake, slot->restart_at);

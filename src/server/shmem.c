@@ -181,7 +181,8 @@ ln_shmem_note_drained(LnSlot *slot, TimestampTz drained_until)
 	/* waits for whoever is just noting work */
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 	changed =
-		pg_atomic_read_u32(&slot->work) == 0 && slot->drained_until != drained_until;
+		pg_atomic_read_u32(&slot->work) == 0 &&
+		slot->drained_until != drained_until;
 	if (changed)
 		slot->drained_until = drained_until;
 	LWLockRelease(ln_shared->lock);
@@ -748,7 +749,8 @@ shmem_request(void)
 		prev_shmem_request_hook();
 	RequestAddinShmemSpace(
 						   add_size(shmem_size(ln_guc_max_databases),
-									hash_estimate_size(LN_RATES, sizeof(LnRate))));
+									hash_estimate_size(LN_RATES,
+													   sizeof(LnRate))));
 	RequestNamedLWLockTranche("line_notify", 2);
 }
 

@@ -9,11 +9,11 @@
  *
  * Life of a slot:
  *
- *	FREE -> WANTED -> STARTING -> RUNNING -> IDLE      left by itself, comes back
- *	          ^  ^       |          |   |              on a wake-up or at next_due
- *	          |  |       v          |   +-> HELD       stepped aside for DDL
+ *	FREE -> WANTED -> STARTING -> RUNNING -> IDLE   left by itself, comes back
+ *	          ^  ^       |          |   |           on a wake-up or at next_due
+ *	          |  |       v          |   +-> HELD    stepped aside for DDL
  *	          |  +--- NO_WORKER     v
- *	          +------------------ BACKOFF              ended by an error
+ *	          +------------------ BACKOFF           ended by an error
  *
  *-------------------------------------------------------------------------
  */
@@ -36,7 +36,7 @@ typedef enum LnSlotState
 	LN_SLOT_WANTED,				/* the launcher shall start a worker */
 	LN_SLOT_STARTING,			/* registered, not attached yet */
 	LN_SLOT_RUNNING,
-	LN_SLOT_IDLE,				/* worker left, nothing to do before next_due */
+	LN_SLOT_IDLE,				/* worker left, nothing until next_due */
 	LN_SLOT_NO_WORKER,			/* max_worker_processes exhausted */
 	LN_SLOT_BACKOFF,			/* ended by an error, restart at restart_at */
 	LN_SLOT_HELD				/* away until the holder is done */
@@ -45,7 +45,7 @@ typedef enum LnSlotState
 /* reasons to wake a worker: bits of LnSlot.work */
 #define LN_WORK_OUTBOX		0x01	/* rows were inserted */
 #define LN_WORK_WEBHOOK		0x02	/* webhook events were inserted */
-#define LN_WORK_CONFIG		0x04	/* channels, credentials, identity changed */
+#define LN_WORK_CONFIG		0x04	/* channel, credential, identity changed */
 #define LN_WORK_EXTENSION	0x08	/* extension created, dropped or updated */
 #define LN_WORK_RESCAN		0x10	/* rows changed behind the claim's back */
 #define LN_WORK_UNBLOCK		0x20	/* rows that were blocked may go on */
@@ -61,7 +61,7 @@ typedef struct LnSlot
 	LnSlotState state;
 	int			pid;			/* worker, 0 = none */
 	int			procno;			/* its place in ProcGlobal->allProcs */
-	int			hold_pid;		/* backend whose DDL wants the database alone */
+	int			hold_pid;		/* backend whose DDL wants to be alone */
 	bool		hold_at_once;	/* do not wait for answers (DROP) */
 	bool		version_mismatch;	/* versions do not match */
 	int			failures;		/* in a row */
@@ -81,15 +81,15 @@ typedef struct LnSlot
 	pg_atomic_uint64 new_lanes; /* bit of outbox.lane */
 	pg_atomic_uint64 new_channels;	/* bit ln_shmem_channel_bit(name) */
 	pg_atomic_uint32 quiet;		/* 1 = some of these, and nobody was woken */
-	pg_atomic_uint64 open_channels; /* by the worker: the bits of channels
-									 * that are not paused, as far as it knows */
+	pg_atomic_uint64 open_channels; /* by the worker: the bits of channels not
+									 * paused, as far as it knows */
 	pg_atomic_uint64 noted_at;	/* TimestampTz: when the first of these bits
 								 * was set */
 	pg_atomic_uint64 wake_at;	/* TimestampTz: when the worker will look
 								 * again; within a turn, when that began */
 	pg_atomic_uint32 in_flight; /* written by the worker, for display */
 	pg_atomic_uint64
-				recorded;		/* attempts recorded, since the server started */
+				recorded;		/* attempts recorded since server start */
 } LnSlot;
 
 /*
@@ -100,7 +100,7 @@ typedef struct LnSlot
 typedef struct LnRate
 {
 	uint64		key;
-	slock_t		mutex;			/* protects the bucket, for a few instructions */
+	slock_t		mutex;			/* of the bucket, for a few instructions */
 	TokenBucket bucket;
 } LnRate;
 
@@ -170,7 +170,7 @@ typedef struct LnStats
 /* What became of our place on this host; see identity.h. */
 typedef enum LnPlace
 {
-	LN_PLACE_UNKNOWN = 0,		/* nobody has asked yet; TAKEN or TWIN follow */
+	LN_PLACE_UNKNOWN = 0,		/* nobody asked yet; TAKEN or TWIN follow */
 	LN_PLACE_TAKEN,				/* ours, as long as the launcher lives */
 	LN_PLACE_TWIN				/* another server has it */
 } LnPlace;
@@ -179,9 +179,9 @@ typedef enum LnPlace
 #define LN_PLACE_NODE	128
 
 /*
- * The highest id of a message that was drawn, without the node's number: that of
- * a database at its OID modulo this.  Two that share one see larger gaps when
- * ids are reset.
+ * The highest id of a message that was drawn, without the node's number: that
+ * of a database at its OID modulo this.  Two that share one see larger gaps
+ * when ids are reset.
  */
 #define LN_HIGHEST			64
 
@@ -247,8 +247,8 @@ extern void ln_shmem_wake(Oid database, uint32 work, uint64 lanes,
  * will look by then.  False = nothing was decided, use ln_shmem_wake().
  *
  * To be called when they are committed.  The worker does not miss them: it
- * writes open_channels before it looks for rows, and wake_at before it looks at
- * quiet for the last time and sleeps; see test/model/wakeup.pml.
+ * writes open_channels before it looks for rows, and wake_at before it looks
+ * at quiet for the last time and sleeps; see test/model/wakeup.pml.
  */
 extern bool ln_shmem_note_quietly(Oid database, uint64 lanes, uint64 channels,
 								  TimestampTz by);
@@ -271,8 +271,8 @@ extern void ln_shmem_wake_running(void);
 extern bool ln_shmem_ask_drain(void);
 
 /*
- * Its answer: drained_until of the slot, and recorded.  DT_NOBEGIN as long as there
- * is no worker, DT_NOEND when there will be none.
+ * Its answer: drained_until of the slot, and recorded.  DT_NOBEGIN as long as
+ * there is no worker, DT_NOEND when there will be none.
  */
 extern TimestampTz ln_shmem_drained(uint64 *recorded);
 
@@ -306,7 +306,8 @@ extern uint64 ln_shmem_channel_bit(const char *name);
  * there.
  * None at all when LN_RATES others are in use.
  */
-extern int	ln_shmem_rate_take(uint64 key, int limit, int want, int64 *wait_ns);
+extern int	ln_shmem_rate_take(uint64 key, int limit, int want,
+							   int64 *wait_ns);
 
 /* LINE said wait: for all workers.  Never shortens a pause in force. */
 extern void ln_shmem_rate_block(uint64 key, int limit, int64 pause_ns);

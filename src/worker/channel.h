@@ -61,7 +61,7 @@ typedef struct LnProbe
 	bool		asking;			/* the question is on its way */
 } LnProbe;
 
-/* Deliveries of an endpoint that are claimed and not sent, first come first. */
+/* Deliveries of an endpoint, claimed and not sent, first come first. */
 typedef struct LnQueue
 {
 	int			head;			/* index of a Delivery; -1 = empty */
@@ -74,7 +74,7 @@ typedef struct LnChannel
 {
 	MemoryContext context;		/* owns everything below */
 	LnChannelRow row;
-	bool		gone;			/* dropped; kept while deliveries refer to it */
+	bool		gone;			/* dropped; kept while deliveries need it */
 	struct LnToken *token;		/* to send with; outlives reloads */
 	uint64		rate_key[2];	/* by LineKind */
 	struct LnStats *stats[2];	/* by LineKind; in shared memory, or NULL */
@@ -119,7 +119,7 @@ typedef struct LnChannel
 	bool		lanes_more[2];	/* and has the last claim left some of it? */
 
 	LnVerdict	verdict[2];		/* of the gate, by LineKind, */
-	uint64		verdict_reading[2]; /* at that reading of the clock; 0 = none */
+	uint64		verdict_reading[2]; /* at that clock reading; 0 = none */
 	LnVerdict	published[2];	/* the last one that others were told */
 } LnChannel;
 

@@ -157,7 +157,8 @@ look_at_lanes(LnChannel *c)
 	{
 		LineKind	kind = ln_lane_kind(p);
 
-		c->lanes_due[kind] = Min(c->lanes_due[kind], ln_lane_due(&c->lanes[p]));
+		c->lanes_due[kind] = Min(c->lanes_due[kind],
+								 ln_lane_due(&c->lanes[p]));
 		c->lanes_more[kind] = c->lanes_more[kind] || c->lanes[p].more;
 	}
 	c->lanes_changed = false;
@@ -188,7 +189,7 @@ typedef enum Finding
 	GO,
 	BLOCKED,					/* not the head of its order_key, or its
 								 * template, design or use case is paused */
-	OVERTAKEN,					/* a later one of its order_key is on the wire */
+	OVERTAKEN,					/* a later one with its key is on the wire */
 	NOT_ALLOWED,				/* not on the list of the channel */
 	OPTED_OUT,					/* does not want to be sent notices */
 	UNWRITABLE,					/* a text has no UTF-8 form */
@@ -437,7 +438,8 @@ claim_failed(Claim *c)
 			channel->retries = Min(channel->retries + 1, 6);
 			channel->backoff_until =
 				TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-											CLAIM_RETRY_FIRST << channel->retries);
+											CLAIM_RETRY_FIRST <<
+											channel->retries);
 		}
 		if (row_fault && alone && c->locked == 1 && c->rows != NULL &&
 			(CLAIM_MAX >> channel->failures) == 0 &&
@@ -574,7 +576,8 @@ next_lane(LnChannel *c, const Shares *s, int *limit)
 	TimestampTz best_key = DT_NOEND;
 	int			capacities[2] = {-1, -1};
 
-	if (Min(ln_worker_lanes_due(c, LINE_TEMPLATE), ln_worker_lanes_due(c, LINE_FLEXIBLE)) > W.now)
+	if (Min(ln_worker_lanes_due(c, LINE_TEMPLATE),
+			ln_worker_lanes_due(c, LINE_FLEXIBLE)) > W.now)
 		return -1;
 	for (int p = 0; p < LN_LANES; p++)
 	{
@@ -620,9 +623,9 @@ gap_ends(void)
 }
 
 /*
- * For which channels is the next claim, and how much of each?  Of several, each
- * has a slice.  One whose claim failed is alone, with fewer after each failure:
- * a row may be the cause.
+ * For which channels is the next claim, and how much of each?  Of several,
+ * each has a slice.  One whose claim failed is alone, with fewer after each
+ * failure: a row may be the cause.
  */
 static void
 choose(Claim *c)

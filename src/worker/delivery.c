@@ -384,7 +384,7 @@ ln_deliveries_set_back(int64 by)
 	{
 		Delivery   *d = &deliveries[i];
 
-		/* the journal keeps what was read: of this one the record is durable */
+		/* the journal keeps what was read: this one's record is durable */
 		if (d->state == DELIVERY_SENT)
 			d->sent_at = ln_set_back(d->sent_at, by);
 		if (d->state == DELIVERY_DONE)

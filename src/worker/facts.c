@@ -20,10 +20,10 @@
 #include "worker/state.h"
 #include "worker/token.h"
 
-/* While recording fails, claiming stops when so many (1/x of all) wait for it. */
+/* While recording fails, claiming stops when 1/x of all wait for it. */
 #define MAX_UNRECORDED		2
 
-/* A clock that goes back by less (us) is being adjusted, and nobody's matter. */
+/* A clock that goes back by less (us) is being adjusted: nobody's matter. */
 #define CLOCK_STEP			USECS_PER_SEC
 
 void
@@ -128,7 +128,7 @@ same(const LnVerdict *a, const LnVerdict *b)
 		a->not_before == b->not_before;
 }
 
-/* Of an endpoint that nothing waits for, nothing is asked: no token, no probe. */
+/* Of an endpoint nothing waits for, nothing is asked: no token, no probe. */
 void
 ln_worker_publish(LnChannel *c)
 {

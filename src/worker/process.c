@@ -141,6 +141,7 @@ detach(int code, Datum arg)
 		if (!orderly)
 		{
 			TimestampTz now = GetCurrentTimestamp();
+			int64		wait;
 
 			/* a minute of healthy life clears the past */
 			if (TimestampDifferenceExceeds(W.slot->started_at, now, 60000))
@@ -148,9 +149,9 @@ detach(int code, Datum arg)
 			W.slot->failures++;
 			W.slot->restarts++;
 			W.slot->state = LN_SLOT_BACKOFF;
+			wait = ln_shmem_backoff_ms(W.slot->failures);
 			W.slot->restart_at =
-				TimestampTzPlusMilliseconds(now, ln_shmem_backoff_ms(
-																	 W.slot->failures));
+				TimestampTzPlusMilliseconds(now, wait);
 			if (W.slot->last_error[0] == '\0')
 				strlcpy(W.slot->last_error,
 						"ended by an error, see the server log",
@@ -405,7 +406,8 @@ ln_worker_must_stop(bool *at_once, LnSlotState *state)
 	*at_once = held && W.slot->hold_at_once;
 
 	LWLockRelease(ln_shared->lock);
-	*state = held ? LN_SLOT_HELD : W.drain_until != 0 ? LN_SLOT_IDLE : LN_SLOT_BACKOFF;
+	*state = held ? LN_SLOT_HELD :
+		W.drain_until != 0 ? LN_SLOT_IDLE : LN_SLOT_BACKOFF;
 	if (!held && !ln_worker_stopping)
 	{
 		/* the holder gave up meanwhile, which the watchdog may have seen */

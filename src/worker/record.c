@@ -29,7 +29,7 @@
 #define RECORD_DELAY_MIN_US	10000
 #define RECORD_DELAY_MAX_US	100000
 
-/* A row that the database refuses by itself is tried again so often (ms), doubling. */
+/* A row refused by itself is tried again so often (ms), doubling. */
 #define ROW_RETRY_FIRST		1000
 
 /* Failures by itself after which an outcome is set aside, seconds later. */
@@ -120,7 +120,8 @@ may_be_lost(const Delivery *d, const LnRecord *r)
 
 	if (r->next == LINE_RETRY_LATER || r->next == LINE_RETURN ||
 		ln_policy_or(d->policy.on_unknown, row->on_unknown) != LINE_HOLD ||
-		ln_policy_or(d->policy.on_server_error, row->on_server_error) != LINE_HOLD)
+		ln_policy_or(d->policy.on_server_error, row->on_server_error) !=
+		LINE_HOLD)
 		return false;
 	memset(&o, 0, sizeof(o));
 	o.attempt = d->attempt;

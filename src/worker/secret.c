@@ -22,7 +22,8 @@ int
 ln_secret_open(const char *path, struct stat *st)
 {
 	/* O_NONBLOCK: opening a pipe must not hang */
-	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	int			fd = OpenTransientFile(path,
+									   O_RDONLY | O_NONBLOCK | PG_BINARY);
 
 	if (fd >= 0 && (fstat(fd, st) != 0 || !S_ISREG(st->st_mode)))
 	{

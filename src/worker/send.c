@@ -32,8 +32,8 @@
 #define REFUSED_STREAK		20
 
 /*
- * So many identical 4xx that no message can be the cause of (409, 418, 451, 499
- * ...) pause the endpoint.
+ * So many identical 4xx that no message can be the cause of (409, 418, 451,
+ * 499 ...) pause the endpoint.
  */
 #define ODD_STREAK			5
 
@@ -60,13 +60,17 @@ ln_worker_retry_at(const LnChannelRow *row, const LnPolicy *policy,
 				   TimestampTz now)
 {
 	uint64		random = 0;
+	int64		ms;
 	TimestampTz at;
 
 	(void) ln_random_bytes(&random, sizeof(random));
-	at = TimestampTzPlusMilliseconds(now, ln_retry_delay_ms(attempt,
-															ln_policy_or(policy->backoff_base_ms, row->backoff_base_ms),
-															ln_policy_or(policy->backoff_cap_ms, row->backoff_cap_ms),
-															random));
+	ms = ln_retry_delay_ms(attempt,
+						   ln_policy_or(policy->backoff_base_ms,
+										row->backoff_base_ms),
+						   ln_policy_or(policy->backoff_cap_ms,
+										row->backoff_cap_ms),
+						   random);
+	at = TimestampTzPlusMilliseconds(now, ms);
 	/* the delivery event may still say that it arrived */
 	if (ln_line_may_have_been_sent(outcome))
 		at = Max(at, now + ln_policy_or(policy->settle_window_us,
@@ -103,7 +107,7 @@ finish(Delivery *d, LineOutcome outcome, bool attempted)
 	if (attempted)
 		ln_stats_answer(channel->stats[d->kind], outcome, d->next_step,
 						d->status, now, now - d->sent_at);
-	/* what is proved not sent would look, after a crash, as if it perhaps was */
+	/* what is proved not sent would look, after a crash, as if perhaps sent */
 	if (attempted && outcome != LINE_NOT_SENT)
 		ln_journal_ended(d->journal, now, d->error);
 	if (attempted && outcome != LINE_ACCEPTED && outcome != LINE_UNREACHABLE)
@@ -216,7 +220,7 @@ send_first(LnChannel *channel, Delivery *d)
 	ln_worker_regate(channel);
 }
 
-/* What is in hand for an endpoint goes out, waits for its turn, or goes back. */
+/* What is in hand for an endpoint goes out, waits its turn, or goes back. */
 static bool
 send_queue(LnChannel *channel, LineKind kind)
 {
@@ -371,7 +375,8 @@ pause_channel(LnChannel *channel, const Delivery *d)
 	describe(&p, d, "LINE answered");
 	if (note_pause("pausing a channel", &p))
 		ereport(WARNING,
-				(errmsg("paused channel \"%s\": %s", channel->row.name, p.reason),
+				(errmsg("paused channel \"%s\": %s", channel->row.name,
+						p.reason),
 				 errhint("It goes on by itself when LINE takes the credential again, or another one is set; or SELECT line_notify.resume('%s');",
 						 channel->row.name)));
 }
@@ -433,7 +438,8 @@ count_refusal(LnChannel *channel, const Delivery *d)
 	p.scope = d->kind == LINE_TEMPLATE ? "template" : "design";
 	p.subject = d->subject + 1;
 	describe(&p, d,
-			 psprintf("LINE refused %d messages in a row with", REFUSED_STREAK));
+			 psprintf("LINE refused %d messages in a row with",
+					  REFUSED_STREAK));
 	if (note_pause("pausing a template", &p))
 		ereport(WARNING,
 				(errmsg("paused %s \"%s\" of channel \"%s\": %s",

@@ -5,7 +5,7 @@
  *
  *	worker.c		the loop: the agenda, and the one place to wait
  *	tasks.c			the table of tasks, and those of configuration and upkeep
- *	facts.c			what the gate is asked about, and telling others its verdict
+ *	facts.c			what the gate is asked about, and telling its verdict
  *	claim.c			due rows become leases and deliveries
  *	delivery.c		the deliveries in hand
  *	send.c			deliveries become requests, answers become outcomes
@@ -169,7 +169,7 @@ extern void ln_tasks_init(void);
  */
 extern bool ln_tasks_take_notes(void);
 
-/* The clock was set back by so much (us): what waits waits no longer for it. */
+/* The clock was set back so much (us): what waits waits no longer for it. */
 extern void ln_tasks_set_back(int64 by);
 
 /* Looks for the extension; leaves the process when it is not there. */
@@ -215,7 +215,7 @@ extern LnVerdict ln_worker_gate(LnChannel *c, LineKind kind);
 /* Something has happened to a channel: ask anew. */
 extern void ln_worker_regate(LnChannel *c);
 
-/* How many more messages of a channel may be claimed, as far as its budget goes. */
+/* How many more messages of a channel may be claimed within its budget. */
 extern int	ln_worker_budget_left(const LnChannel *c);
 
 /* Tell others what holds the endpoints of a channel, or of all. */
@@ -353,10 +353,10 @@ extern int	ln_deliveries_done(void);	/* not recorded yet */
 extern Delivery *ln_delivery(int no);
 extern int	ln_delivery_no(const Delivery *d);
 
-/* The n-th free one that would be taken next, to note its lease in the journal. */
+/* The n-th free one to be taken next, to note its lease in the journal. */
 extern Delivery *ln_delivery_peek(int n);
 
-/* A free one becomes CLAIMED, at the end of its queue; channel and kind given. */
+/* A free one becomes CLAIMED, last in the queue of that channel and kind. */
 extern Delivery *ln_delivery_claim(LnChannel *c, LineKind kind,
 								   TimestampTz expires_at);
 

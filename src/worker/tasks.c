@@ -86,7 +86,7 @@ static const char *const supported_versions[] = {"1.0", NULL};
  */
 #define STATISTICS_RETRY	(10 * USECS_PER_SEC)
 
-/* Delivery time-outs are judged and counters summed up so often at most (us). */
+/* Delivery time-outs are judged, counters summed up so often at most (us). */
 #define DELIVERY_TIMEOUT_GAP	(5 * USECS_PER_SEC)
 
 /*
@@ -158,7 +158,7 @@ static const struct TaskInfo
 {
 	const char *name;
 	unsigned	needs;
-	bool		keeps;			/* the worker does not leave before it is done */
+	bool		keeps;			/* the worker stays until it is done */
 	bool		lazy;			/* nobody is woken up for it */
 	void		(*phase) (Run *r);	/* in a transaction, or */
 	LnTaskResult (*run) (TimestampTz *again);
@@ -167,30 +167,85 @@ static const struct TaskInfo
 }			infos[TASKS] =
 
 {
-	[TASK_EXTENSION] = {"checking the extension", ALWAYS, true, false, check_extension},
-	[TASK_CONFIGURE] = {"reading configuration", MATCHING, true, false, configure},
-	[TASK_SET_BACK] = {"following a clock that was set back", AT_HOME, true, false, follow_clock},
-	[TASK_RECORD] = {"recording outcomes", ALWAYS, true, false, NULL, ln_worker_record, ln_worker_record_due},
+	[TASK_EXTENSION] = {
+		"checking the extension", ALWAYS, true, false, check_extension
+	},
+	[TASK_CONFIGURE] = {
+		"reading configuration", MATCHING, true, false, configure
+	},
+	[TASK_SET_BACK] = {
+		"following a clock that was set back", AT_HOME, true, false,
+		follow_clock
+	},
+	[TASK_RECORD] = {
+		"recording outcomes", ALWAYS, true, false, NULL, ln_worker_record,
+		ln_worker_record_due
+	},
 	[TASK_RESCUE] = {"recovering claims", AT_HOME, true, false, rescue},
 	[TASK_FOLD] = {"folding webhook events", MATCHING, true, false, fold},
-	[TASK_EXPIRE] = {"ending expired messages", AT_HOME, false, false, expire,.failed = expire_failed},
-	[TASK_IN_DOUBT] = {"ending what is in doubt", AT_HOME, false, false, settle_in_doubt},
-	[TASK_DELIVERY_TIMEOUTS] = {"judging delivery time-outs", AT_HOME, false, false, judge_delivery_timeouts},
+	[TASK_EXPIRE] = {
+		"ending expired messages", AT_HOME, false, false, expire,
+		.failed = expire_failed
+	},
+	[TASK_IN_DOUBT] = {
+		"ending what is in doubt", AT_HOME, false, false, settle_in_doubt
+	},
+	[TASK_DELIVERY_TIMEOUTS] = {
+		"judging delivery time-outs", AT_HOME, false, false,
+		judge_delivery_timeouts
+	},
 	[TASK_UNBLOCK] = {"unblocking messages", AT_HOME, true, false, unblock},
-	[TASK_SWEEP_KEYS] = {"sweeping old keys", AT_HOME, false, true, sweep_keys},
+	[TASK_SWEEP_KEYS] = {
+		"sweeping old keys", AT_HOME, false, true, sweep_keys
+	},
 	[TASK_ANNOUNCE] = {"announcing outcomes", MATCHING, true, false, announce},
-	[TASK_MAINTAIN] = {"maintaining history", MATCHING, false, false, maintain,.failed = maintain_failed},
-	[TASK_SET_ASIDE] = {"recording what was set aside", MATCHING, false, false, record_set_aside},
-	[TASK_CLAIM] = {"claiming", SENDING, false, false, NULL, ln_worker_claim, ln_worker_claim_due},
-	[TASK_SCAN] = {"looking for due messages", AT_HOME, true, false, scan,.due = scan_due},
-	[TASK_RESUME] = {"resuming a channel", MATCHING, true, false, NULL, resume_channels, resume_channels_due},
-	[TASK_NOTE_TOKENS] = {"noting the state of a token", MATCHING, true, false, NULL, note_tokens, note_tokens_due},
-	[TASK_FIND_STATISTICS] = {"looking for statistics to ask for", SENDING, false, false, NULL, find_statistics},
-	[TASK_RECORD_STATISTICS] = {"recording statistics", AT_HOME, true, false, NULL, record_statistics, record_statistics_due},
-	[TASK_CREDENTIAL_FILES] = {"looking for another credential", AT_HOME, true, false, NULL, look_for_credentials, credential_files_due},
-	[TASK_QUESTIONS] = {"asking LINE", SENDING, false, false, NULL, ask_questions, questions_due},
-	[TASK_SEND] = {"sending", ALWAYS, false, false, NULL, ln_worker_send, ln_worker_send_due},
-	[TASK_FLUSH] = {"flushing outcomes", ALWAYS, false, false, NULL, flush_outcomes, flush_outcomes_due},
+	[TASK_MAINTAIN] = {
+		"maintaining history", MATCHING, false, false, maintain,
+		.failed = maintain_failed
+	},
+	[TASK_SET_ASIDE] = {
+		"recording what was set aside", MATCHING, false, false,
+		record_set_aside
+	},
+	[TASK_CLAIM] = {
+		"claiming", SENDING, false, false, NULL, ln_worker_claim,
+		ln_worker_claim_due
+	},
+	[TASK_SCAN] = {
+		"looking for due messages", AT_HOME, true, false, scan,.due = scan_due
+	},
+	[TASK_RESUME] = {
+		"resuming a channel", MATCHING, true, false, NULL, resume_channels,
+		resume_channels_due
+	},
+	[TASK_NOTE_TOKENS] = {
+		"noting the state of a token", MATCHING, true, false, NULL,
+		note_tokens, note_tokens_due
+	},
+	[TASK_FIND_STATISTICS] = {
+		"looking for statistics to ask for", SENDING, false, false, NULL,
+		find_statistics
+	},
+	[TASK_RECORD_STATISTICS] = {
+		"recording statistics", AT_HOME, true, false, NULL, record_statistics,
+		record_statistics_due
+	},
+	[TASK_CREDENTIAL_FILES] = {
+		"looking for another credential", AT_HOME, true, false, NULL,
+		look_for_credentials, credential_files_due
+	},
+	[TASK_QUESTIONS] = {
+		"asking LINE", SENDING, false, false, NULL, ask_questions,
+		questions_due
+	},
+	[TASK_SEND] = {
+		"sending", ALWAYS, false, false, NULL, ln_worker_send,
+		ln_worker_send_due
+	},
+	[TASK_FLUSH] = {
+		"flushing outcomes", ALWAYS, false, false, NULL, flush_outcomes,
+		flush_outcomes_due
+	},
 };
 
 static LnTask tasks[TASKS];
@@ -566,7 +621,9 @@ configure(Run *r)
 	}
 	if (W.home != 0)
 		ln_outbox_note_timeline(W.home, GetWALInsertionTimeLine(),
-								SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != 0,
+								SyncRepRequested() &&
+								SyncRepStandbyNames != NULL &&
+								SyncRepStandbyNames[0] != 0,
 								ln_guc_promotion_grace, &before, &until,
 								&fenced);
 	if (fenced)
@@ -1148,7 +1205,8 @@ find_statistics(TimestampTz *again)
 		ln_line_statistics_answers(&answers) > 0)
 		return LN_TASK_IDLE;
 	w = palloc(sizeof(Wanted));
-	if (!ln_phase(infos[TASK_FIND_STATISTICS].name, wanted_statistics_phase, w))
+	if (!ln_phase(infos[TASK_FIND_STATISTICS].name, wanted_statistics_phase,
+				  w))
 		return LN_TASK_FAILED;
 	*again = w->next;
 	if (w->n > 0 &&

@@ -200,12 +200,14 @@ wait_for_something(void)
 
 	if (wake != DT_NOEND)
 	{
-		long		ms = wake <= now ? 0 : TimestampDifferenceMilliseconds(now, wake);
+		long		ms = 0;
 
+		if (wake > now)
+			ms = TimestampDifferenceMilliseconds(now, wake);
 		timeout = timeout < 0 ? ms : Min(timeout, ms);
 	}
 	if (timeout < 0 || timeout > 1000)
-		pgstat_report_stat(true);	/* autovacuum shall see it before we sleep */
+		pgstat_report_stat(true);	/* for autovacuum, before we sleep */
 	if (timeout != 0)
 		wait(Min(timeout, LONGEST_WAIT));
 }
@@ -228,7 +230,7 @@ leave_if_idle(TimestampTz now, TimestampTz *wake)
 		idle_since = now;
 		return false;
 	}
-	/* at once, where nothing may be sent, or another database has no process */
+	/* at once, when nothing may be sent or another database has no process */
 	leave_at = W.home == 0 || W.nchannels == 0 || ln_shared->worker_wanted
 		? now : TimestampTzPlusMilliseconds(idle_since, ln_guc_idle_timeout *
 											INT64CONST(1000));
@@ -253,8 +255,8 @@ leave_if_idle(TimestampTz now, TimestampTz *wake)
 }
 
 /*
- * Until the latch is set, a socket of the HTTP client is ready, or so long (ms; -1 =
- * whatever it takes).
+ * Until the latch is set, a socket of the HTTP client is ready, or so long
+ * (ms; -1 = whatever it takes).
  */
 static void
 wait(long timeout)
@@ -276,8 +278,9 @@ wind_up(bool at_once)
 	while (ln_deliveries_sent() > 0 && !at_once &&
 		   GetCurrentTimestamp() < ln_worker_stop_deadline)
 	{
-		long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-														 ln_worker_stop_deadline);
+		long		ms =
+		TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+										ln_worker_stop_deadline);
 		long		http = ln_http_timeout_ms(W.http);
 
 		wait(http >= 0 ? Min(ms, http) : ms);
@@ -303,16 +306,17 @@ wind_up(bool at_once)
 }
 
 /*
- * How many messages may be on the wire at once: as many as wanted, unless there
- * are not so many descriptors for their connections.  The limit that a process
- * starts with (often 1024) is raised as far as it may be; the server's own
- * files come on top, since it opens as many as it was told to.
+ * How many messages may be on the wire at once: as many as wanted, unless
+ * there are not so many descriptors for their connections.  The limit that a
+ * process starts with (often 1024) is raised as far as it may be; the server's
+ * own files come on top, since it opens as many as it was told to.
  */
 static int
 places(int wanted)
 {
 	int			connections = wanted + LN_QUESTIONS;
-	rlim_t		need = max_files_per_process + connections + CURL_FILES(connections);
+	rlim_t		need = max_files_per_process + connections +
+	CURL_FILES(connections);
 	rlim_t		left;
 	struct rlimit limit;
 

@@ -10,8 +10,9 @@
  * transfers, reusing connections and handles.  "bare" is what a careful
  * application would write: a multi handle with socket and timer callbacks on
  * its own epoll set, the body as a memory buffer (so libcurl sends it together
- * with the head, and repeats it when it likes), the answer thrown away, nothing
- * set twice.  The rounds alternate, so that both meet the same machine.
+ * with the head, and repeats it when it likes), the answer thrown away,
+ * nothing set twice.  The rounds alternate, so that both meet the same
+ * machine.
  *
  * "floor" is what the kernel alone costs: the same bytes by send(), the answer
  * by recv(), over epoll; plain http to an address only, answers in one piece.
@@ -456,7 +457,8 @@ main(int argc, char **argv)
 		nconnections < 1 || body_bytes < 2)
 	{
 		fprintf(stderr, "usage: %s [-n requests] [-c connections] [-a ca-file]"
-				" [-b bytes] [-r rounds] [-m ours|bare|floor|both] URL\n", argv[0]);
+				" [-b bytes] [-r rounds] [-m ours|bare|floor|both] URL\n",
+				argv[0]);
 		return 2;
 	}
 	url = argv[optind];

@@ -4,7 +4,7 @@
  *		How many requests become unknown when the server closes idle
  *		connections at random, without a word?
  *
- *		http_idle_close [-n requests] [-p requests per second] [-i ms] [-s seed]
+ *		http_idle_close [-n requests] [-p per second] [-i ms] [-s seed]
  *
  * A server in a thread answers each request at once and draws, after each
  * answer, how long it will keep the connection idle: 0 to i ms.  The client
@@ -111,7 +111,8 @@ serve(void *arg)
 			conns[fd].len = 0;
 			if (send(fd, ANSWER, sizeof(ANSWER) - 1, MSG_NOSIGNAL) > 0)
 				conns[fd].close_at = now + 1 +
-					(int64_t) (rand_r(&seed) % (unsigned int) (idle_ms * 1000));
+					(int64_t) (rand_r(&seed) %
+							   (unsigned int) (idle_ms * 1000));
 		}
 		for (i = 0; i < MAX_FD; i++)
 		{
@@ -212,7 +213,8 @@ main(int argc, char **argv)
 			if (!ln_http_add(client, &req, err, sizeof(err)))
 				return 1;
 			added++;
-			next += (int64_t) (rand_r(&seed) % (2000000u / (unsigned int) per_second + 1));
+			next += (int64_t) (rand_r(&seed) %
+							   (2000000u / (unsigned int) per_second + 1));
 		}
 		ln_http_step(client);
 		while (ln_http_next(client, &res))

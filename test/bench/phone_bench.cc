@@ -179,7 +179,8 @@ static Line
 messy(void)
 {
 	static const char *const separators[] = {
-		".", " - ", "－", "ー", "―", "‐", "–", "/", "ｰ", "_", "・", "～", "\t", "  "
+		".", " - ", "－", "ー", "―", "‐", "–", "/", "ｰ", "_", "・", "～", "\t",
+		"  "
 	};
 	static const char *const before[] = {
 		"TEL: ", "携帯：", "電話 ", "Tel.", "'", "(", "自宅 ", "\xE2\x80\x8E", "โทร "
@@ -195,7 +196,8 @@ messy(void)
 	switch (upto(10))
 	{
 		case 0:
-			l.text = "+" + n.cc + " (" + (n.trunk.empty() ? "1" : n.trunk) + ")" + n.nsn;
+			l.text = "+" + n.cc + " (" +
+				(n.trunk.empty() ? "1" : n.trunk) + ")" + n.nsn;
 			break;
 		case 1:
 			l.text = "00" + n.cc + n.nsn;
@@ -247,7 +249,8 @@ static volatile unsigned sink;
 
 /* best time per line, in nanoseconds, of several candidates in turns */
 static vector<double>
-measure(const vector<Line> &lines, const vector<std::function<void(const Line &, int)>> &candidates,
+measure(const vector<Line> &lines,
+		const vector<std::function<void(const Line &, int)>> &candidates,
 		const vector<int> &repetitions)
 {
 	vector<double> best(candidates.size(), 1e9);
@@ -300,7 +303,8 @@ main(int argc, char **argv)
 		for (const Line &l : lines)
 			counted(l.text.data(), l.text.size(),
 					ln_phone_region_id(l.region.data(), l.region.size()),
-					string(argv[3]) == "safe" ? LN_PHONE_SAFE : LN_PHONE_LIBPHONENUMBER);
+					string(argv[3]) == "safe" ? LN_PHONE_SAFE
+					: LN_PHONE_LIBPHONENUMBER);
 		return 0;
 	}
 
@@ -313,7 +317,8 @@ main(int argc, char **argv)
 		PhoneNumber number;
 		string		e164;
 
-		if (util.Parse(l.text, l.region, &number) == PhoneNumberUtil::NO_PARSING_ERROR &&
+		if (util.Parse(l.text, l.region, &number) ==
+			PhoneNumberUtil::NO_PARSING_ERROR &&
 			util.IsValidNumber(number))
 		{
 			util.Format(number, PhoneNumberUtil::E164, &e164);
@@ -325,7 +330,8 @@ main(int argc, char **argv)
 		PhoneNumber number;
 		string		e164;
 
-		if (util.Parse(l.text, l.region, &number) == PhoneNumberUtil::NO_PARSING_ERROR &&
+		if (util.Parse(l.text, l.region, &number) ==
+			PhoneNumberUtil::NO_PARSING_ERROR &&
 			util.IsValidNumber(number))
 		{
 			util.Format(number, PhoneNumberUtil::E164, &e164);
@@ -336,19 +342,22 @@ main(int argc, char **argv)
 	{
 		LnPhone		phone;
 
-		ln_phone_parse(l.text.data(), l.text.size(), id, LN_PHONE_LIBPHONENUMBER, &phone);
+		ln_phone_parse(l.text.data(), l.text.size(), id,
+					   LN_PHONE_LIBPHONENUMBER, &phone);
 		sink += phone.e164_len + phone.type;
 	};
 	auto		safe = [](const Line &l, int id)
 	{
 		LnPhone		phone;
 
-		ln_phone_parse(l.text.data(), l.text.size(), id, LN_PHONE_SAFE, &phone);
+		ln_phone_parse(l.text.data(), l.text.size(), id, LN_PHONE_SAFE,
+					   &phone);
 		sink += phone.e164_len + phone.type;
 	};
 
 	printf("ns per number, best of several runs over %d lines\n", n);
-	printf("%-8s %14s %14s %14s %14s %10s %10s\n", "corpus", "library", "with type",
+	printf("%-8s %14s %14s %14s %14s %10s %10s\n", "corpus", "library",
+		   "with type",
 		   "exact", "safe", "ratio", "ratio safe");
 	for (int corpus = 0; corpus < 2; corpus++)
 	{
@@ -362,7 +371,8 @@ main(int argc, char **argv)
 		printf("%-8s %14.0f %14.0f %14.1f %14.1f %9.0fx %9.0fx\n",
 			   corpus == 0 ? "clean" : "messy", t[0], t[1], t[2], t[3],
 			   t[0] / t[2], t[0] / t[3]);
-		printf("{\"bench\": \"phone_core\", \"corpus\": \"%s\", \"lines\": %d, "
+		printf("{\"bench\": \"phone_core\", \"corpus\": \"%s\", "
+			   "\"lines\": %d, "
 			   "\"library_ns\": %.0f, \"library_with_type_ns\": %.0f, "
 			   "\"exact_ns\": %.1f, \"safe_ns\": %.1f, \"exact_ratio\": %.1f, "
 			   "\"safe_ratio\": %.1f}\n", corpus == 0 ? "clean" : "messy", n,

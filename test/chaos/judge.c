@@ -5,13 +5,13 @@
  *
  *		judge PORT LOG SEED FAULTS
  *
- * Listens on 127.0.0.1 at PORT and the one after it, speaks HTTP/1.1 over as many
- * connections as come, one thread.  Each request to send is decided by SEED and
- * how many came before, so that one which comes again may fare better; how often
- * which fault comes stands in the file FAULTS, lines of "name per_10000", read
- * again at SIGHUP.  Answers come after 1 to 512 ms, as many in each octave, or
- * between "min_ms N" and "max_ms N" of that file.  Knows nothing of the product
- * but its delivery tag, "ln1-ID-ATTEMPT-...".
+ * Listens on 127.0.0.1 at PORT and the one after it, speaks HTTP/1.1 over as
+ * many connections as come, one thread.  Each request to send is decided by
+ * SEED and how many came before, so that one which comes again may fare
+ * better; how often which fault comes stands in the file FAULTS, lines of
+ * "name per_10000", read again at SIGHUP.  Answers come after 1 to 512 ms, as
+ * many in each octave, or between "min_ms N" and "max_ms N" of that file.
+ * Knows nothing of the product but its delivery tag, "ln1-ID-ATTEMPT-...".
  *
  * LOG gets a line for each request of which at least the head came:
  *
@@ -394,10 +394,12 @@ act(Connection * c)
 			break_off(c, "HTTP/1.1 20", 11, false);
 			return;
 		case RESET_HEADERS:
-			break_off(c, "HTTP/1.1 202 X\r\nX-Line-Request-Id: half\r\n", 41, true);
+			break_off(c, "HTTP/1.1 202 X\r\nX-Line-Request-Id: half\r\n", 41,
+					  true);
 			return;
 		case CLOSE_SHORT:
-			break_off(c, "HTTP/1.1 202 X\r\nContent-Length: 20\r\n\r\n{}", 40, false);
+			break_off(c, "HTTP/1.1 202 X\r\nContent-Length: 20\r\n\r\n{}", 40,
+					  false);
 			return;
 		case GARBAGE:
 			break_off(c, "\0\0\1 garbage\r\n\r\n", 15, false);
@@ -419,7 +421,8 @@ header(const char *head, const char *name)
 {
 	size_t		len = strlen(name);
 
-	for (const char *p = strstr(head, "\r\n"); p != NULL; p = strstr(p, "\r\n"))
+	for (const char *p = strstr(head, "\r\n"); p != NULL;
+		 p = strstr(p, "\r\n"))
 	{
 		p += 2;
 		if (strncasecmp(p, name, len) == 0 && p[len] == ':')
@@ -598,7 +601,8 @@ main(int argc, char **argv)
 		int			wait = nheap > 0 ? (int) (heap[0]->at - now) : 500;
 		int			n;
 
-		n = epoll_wait(epoll, evs, 256, wait < 0 ? 0 : wait > 500 ? 500 : wait);
+		n = epoll_wait(epoll, evs, 256,
+					   wait < 0 ? 0 : wait > 500 ? 500 : wait);
 		if (hup)
 		{
 			hup = 0;

@@ -44,7 +44,8 @@ read_piece(Reading *r, const uint8_t *data, size_t len)
 	{
 		const char *body;
 		size_t		n;
-		size_t		used = ln_http1_feed(&r->a, copy + pos, len - pos, &body, &n);
+		size_t		used = ln_http1_feed(&r->a, copy + pos, len - pos, &body,
+										 &n);
 
 		MUST(used > 0 && used <= len - pos);
 		MUST(n == 0 || (body >= copy + pos && body + n <= copy + pos + used));

@@ -14,22 +14,22 @@
  *		anything with an "odd" flag: we are lenient about what cannot change a
  *		status, and never use the connection again; the oracle is strict.  Of
  *		what we call harmless it refuses blanks before a chunk extension.
- *		a header whose name only begins with	a fault of the oracle, which then
- *			Transfer-Encoding					refuses a Content-Length
+ *		a header whose name only begins with	a fault of the oracle, which
+ *			Transfer-Encoding					then refuses a Content-Length
  *	the oracle takes it, we do not
  *		empty lines before the status line		an answer begins with HTTP/
  *		HTTP/0.9, 2.0, 3.4						we asked in HTTP/1.1
  *		status below 100						there is none
  *		more lines, bytes, interim answers		our caps
  *			than we take
- *		101										never asked for; the oracle stops
+ *		101										not asked for; the oracle stops
  *		a folded Content-Length or				who unfolds it reads another
  *			Transfer-Encoding						number than who does not
  *		a length above 2^63						nor does the oracle, above 2^64
- *		CR and something else than LF, or		the oracle, as Debian builds it,
- *			any two bytes, after a chunk		takes any byte for the line end
- *		bytes above 127 in a chunk size			a fault of the oracle: its table of
- *												digits has 128 entries, the rest 0
+ *		CR and something else than LF, or		Debian's oracle takes any byte
+ *			any two bytes, after a chunk		for the line end
+ *		bytes above 127 in a chunk size			a fault of the oracle: it has a
+ *												table of 128 digits
  *	one takes it, or both, and they read otherwise
  *		a tab beside a coding					the oracle does not skip it
  *		an odd flag of ours for length, coding	the reader of such an answer

@@ -40,7 +40,8 @@ valid_utf8(const char *s)
 
 	while (*p)
 	{
-		int			n = *p < 0x80 ? 1 : *p < 0xC2 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF5 ? 4 : 0;
+		int			n = *p < 0x80 ? 1 : *p < 0xC2 ? 0 : *p < 0xE0 ? 2 :
+		*p < 0xF0 ? 3 : *p < 0xF5 ? 4 : 0;
 		int			i;
 
 		if (n == 0 || *p < ' ' || *p == 0x7F)
@@ -110,7 +111,8 @@ run(int entry, bool warnings, bool first_only, bool refuse_unknown, int max,
 			ln_message_check_messages(&check, tree);
 			break;
 		default:
-			ln_message_check_template(&check, data, size < 80 ? size : 80, tree);
+			ln_message_check_template(&check, data, size < 80 ? size : 80,
+									  tree);
 			ln_message_check_unit(&check, data, size < 40 ? size : 40);
 			break;
 	}
@@ -137,20 +139,26 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		LnCheck		b;
 		LnCheck		c;
 
-		a = run(entry, true, false, refuse, max, &tree, (const char *) data + 1, size - 1, &with);
-		b = run(entry, false, false, refuse, max, &tree, (const char *) data + 1, size - 1, &without);
-		c = run(entry, false, true, refuse, max, &tree, (const char *) data + 1, size - 1, &first);
+		a = run(entry, true, false, refuse, max, &tree,
+				(const char *) data + 1, size - 1, &with);
+		b = run(entry, false, false, refuse, max, &tree,
+				(const char *) data + 1, size - 1, &without);
+		c = run(entry, false, true, refuse, max, &tree,
+				(const char *) data + 1, size - 1, &first);
 		if (a.n_errors != b.n_errors || b.n_errors != c.n_errors)
 			broken("the number of errors does not depend on the mode");
-		if (max > 2 && (with.errors != a.n_errors || with.hash != without.hash))
+		if (max > 2 &&
+			(with.errors != a.n_errors || with.hash != without.hash))
 			broken("every error is reported, whatever the mode");
 		if (with.n > max + 1)
 			broken("no more is reported than asked for");
-		if (first.faults[LN_FAULT_STATEMENT] > 1 || first.faults[LN_FAULT_ROW] > 1)
+		if (first.faults[LN_FAULT_STATEMENT] > 1 ||
+			first.faults[LN_FAULT_ROW] > 1)
 			broken("first_only reports one of each fault");
 		if ((c.n_errors > 0) != (first.n > 0))
 			broken("first_only reports an error when there is one");
-		if (max > 2 && without.faults[LN_FAULT_STATEMENT] > 0 && first.faults[LN_FAULT_STATEMENT] != 1)
+		if (max > 2 && without.faults[LN_FAULT_STATEMENT] > 0 &&
+			first.faults[LN_FAULT_STATEMENT] != 1)
 			broken("first_only does not miss a statement fault");
 	}
 	json_text_free(&parser);

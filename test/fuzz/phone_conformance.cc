@@ -1,23 +1,23 @@
 /*-------------------------------------------------------------------------
  *
  * phone_conformance.cc
- *		Compares the "libphonenumber" mode with the C++ library, in one process.
+ *		Compares mode "libphonenumber" with the C++ library, in one process.
  *
- * The oracle is Debian's libphonenumber with ICU; our tables for this test come
- * from Debian's python3-phonenumbers of the same version, so that both sides
- * know the same numbering plans.  Inputs are built from real numbers (the
- * library's examples of every region and type, and random walks through our
- * automata) x writing styles x mutations.  Compared are: error class, and for
- * whatever could be parsed E.164, validity, type, region and extension.
+ * The oracle is Debian's libphonenumber with ICU; our tables for this test
+ * come from Debian's python3-phonenumbers of the same version, so that both
+ * sides know the same numbering plans.  Inputs are built from real numbers
+ * (the library's examples of every region and type, and random walks through
+ * our automata) x writing styles x mutations.  Compared are: error class, and
+ * for whatever could be parsed E.164, validity, type, region and extension.
  *
  * Also checks the promises of safe mode against the exact answer on the same
- * inputs: it answers nothing, or a fixed point; a valid exact answer is kept or
- * refused, never changed.  And that the shortcut for simple texts, which nearly
- * all real ones take, gives what the long way gives.
+ * inputs: it answers nothing, or a fixed point; a valid exact answer is kept
+ * or refused, never changed.  And that the shortcut for simple texts, which
+ * nearly all real ones take, gives what the long way gives.
  *
  * Usage: phone_conformance INPUTS SEED [regression file [sweep]]
- * The seed is printed; the same seed gives the same inputs.  With "sweep", also
- * every character of Unicode at five places of a number (some minutes).
+ * The seed is printed; the same seed gives the same inputs.  With "sweep",
+ * also every character of Unicode at five places of a number (some minutes).
  *
  *-------------------------------------------------------------------------
  */
@@ -110,50 +110,56 @@ static vector<string> regions;
 static vector<string> bases;	/* "+CC NSN" of examples, with a space */
 
 static const vector<string> separators = {
-	"-", "-", "-", " ", " ", ".", "/", "(", ")", "[", "]", "~", "  ", " - ", ") ",
-	" (", "‐", "‑", "‒", "–", "—", "―", "−", "ー", "－", "．", "／", "　", "\u00A0",
-	"\u00AD", "\u200B", "\u2060", "（", "）", "［", "］", "\u2053", "\u223C"};
+	"-", "-", "-", " ", " ", ".", "/", "(", ")", "[", "]", "~", "  ", " - ",
+	") ", " (", "‐", "‑", "‒", "–", "—", "―", "−", "ー", "－", "．", "／", "　",
+	"\u00A0", "\u00AD", "\u200B", "\u2060", "（", "）", "［", "］", "\u2053",
+	"\u223C"};
 
 static const vector<string> odd = {
-	"x", "X", "*", "#", ",", ";", ":", "\t", "\n", "\r", "\f", "\v", "_", "=", "+",
-	"＋", "ｰ", "・", "～", "〜", "a", "B", "k", "ſ", "K", "ｘ", "Ｘ", "＃", "ｅ", "д",
-	"Д", "о", "б", "ᲁ", "ó", "Ó", "\u0301", "é", "文", "様", "携", "ต", "\u200E",
-	"\u202A", "\u202C", "\uFEFF", "\u0001", "\u0085", "\u009F", "\u007F", "\u2028",
-	"\u2029", "\uFDD0", "\uFFFE", "\U0001FFFF", "\U0010FFFF", "\U0001F4DE",
-	"\uFFFD", "²", "①", "Ⅷ", "½", "\\", "/x", "\\ x", "/ x", "ext", "tel:", ";ext=",
-	";isub=", ";phone-context=", "\"", "'", "%", "&", "!", "?", "|", "00", "0", "1",
-	"9", "٣", "๙", "۴", "९", "𝟗", "𞥉", "３", "０"};
+	"x", "X", "*", "#", ",", ";", ":", "\t", "\n", "\r", "\f", "\v", "_", "=",
+	"+", "＋", "ｰ", "・", "～", "〜", "a", "B", "k", "ſ", "K", "ｘ", "Ｘ", "＃", "ｅ",
+	"д", "Д", "о", "б", "ᲁ", "ó", "Ó", "\u0301", "é", "文", "様", "携", "ต",
+	"\u200E", "\u202A", "\u202C", "\uFEFF", "\u0001", "\u0085", "\u009F",
+	"\u007F", "\u2028", "\u2029", "\uFDD0", "\uFFFE", "\U0001FFFF",
+	"\U0010FFFF", "\U0001F4DE", "\uFFFD", "²", "①", "Ⅷ", "½", "\\", "/x",
+	"\\ x", "/ x", "ext", "tel:", ";ext=", ";isub=", ";phone-context=", "\"",
+	"'", "%", "&", "!", "?", "|", "00", "0", "1", "9", "٣", "๙", "۴", "९", "𝟗",
+	"𞥉", "３", "０"};
 
 static const vector<string> ext_labels = {
-	" ext. ", "ext", " EXT ", " x", "x", "X", " X ", "#", " # ", ";ext=", ";EXT=",
-	",", ",,", ";", " , ", "~", "～", " ～ ", " int ", "int", " xt", " extn ",
-	" extension ", " extensió ", " extensión ", " extensio\u0301n ", "ｅｘｔｎ", "ｘｔ",
-	"ＥＸＴ", "ｘ", "Ｘ", "＃", " доб ", " ДОБ. ", "ᲁᲂб", " anexo ", "ANEXO:", "ｉｎｔ",
-	" - ", " -", "-", "  ", " ext.:", " x:", "x．", "extenſion ", " ex", " ensi ",
-	",;", ";,", ", ,", "\t,", "\u00A0x", " x -", "e.", " tension "};
+	" ext. ", "ext", " EXT ", " x", "x", "X", " X ", "#", " # ", ";ext=",
+	";EXT=", ",", ",,", ";", " , ", "~", "～", " ～ ", " int ", "int", " xt",
+	" extn ", " extension ", " extensió ", " extensión ", " extensio\u0301n ",
+	"ｅｘｔｎ", "ｘｔ", "ＥＸＴ", "ｘ", "Ｘ", "＃", " доб ", " ДОБ. ", "ᲁᲂб", " anexo ",
+	"ANEXO:", "ｉｎｔ", " - ", " -", "-", "  ", " ext.:", " x:", "x．",
+	"extenſion ", " ex", " ensi ", ",;", ";,", ", ,", "\t,", "\u00A0x", " x -",
+	"e.", " tension "};
 
 static const vector<string> before = {
 	"TEL: ", "Tel:", "tel:", "tel: ", "携帯：", "電話 ", "(", "（携帯）", "'", "\"",
-	"☎", " ", "\t", "\n", "p:", "Mob ", "เบอร์ ", "전화 ", "1) ", "*", "**", "#31#",
-	"*31*", "x", "＋", "+", "++", "00", "~", "_", "\u200E", "\uFEFF", "abc "};
+	"☎", " ", "\t", "\n", "p:", "Mob ", "เบอร์ ", "전화 ", "1) ", "*", "**",
+	"#31#", "*31*", "x", "＋", "+", "++", "00", "~", "_", "\u200E", "\uFEFF",
+	"abc "};
 
 static const vector<string> after = {
-	" ", "\t", "\n", ".", ")", "）", "（携帯）", " 自宅", "様", " home", " (Wang)", " a",
-	" ab", "abc", "#", " #", "*", "x", "\u202C", "\u200E", ",", ";", " /", " / x2303",
-	"/x12", "\\ x", "ー", "ｰ", "。", "ext", " ext.", "²", "Ⅳ", "\"", "٪", "一", "ต่อ 12",
-	"内線12", "!", "?", "\u0001", "\u00AD", " 0", " 00", "\r\n12/x", "\n/x"};
+	" ", "\t", "\n", ".", ")", "）", "（携帯）", " 自宅", "様", " home", " (Wang)",
+	" a", " ab", "abc", "#", " #", "*", "x", "\u202C", "\u200E", ",", ";",
+	" /", " / x2303", "/x12", "\\ x", "ー", "ｰ", "。", "ext", " ext.", "²", "Ⅳ",
+	"\"", "٪", "一", "ต่อ 12", "内線12", "!", "?", "\u0001", "\u00AD", " 0",
+	" 00", "\r\n12/x", "\n/x"};
 
 static const vector<string> contexts = {
-	"+81", "+1-650", "+44.20", "+(66)", "+", "+x", "example.com", "a.b.c", "a", "1a.b",
-	"a1", "a.1b", "-a.b", "a-.b", "a--b", "a.b.", "a..b", ".", "", "www.example-1.com",
-	"+８１", "tel:", "+886;ext=1", "example.com;isub=2", "+81;", "1", "+1", "+12345678901"};
+	"+81", "+1-650", "+44.20", "+(66)", "+", "+x", "example.com", "a.b.c", "a",
+	"1a.b", "a1", "a.1b", "-a.b", "a-.b", "a--b", "a.b.", "a..b", ".", "",
+	"www.example-1.com", "+８１", "tel:", "+886;ext=1", "example.com;isub=2",
+	"+81;", "1", "+1", "+12345678901"};
 
 /* "1234567" -> other scripts */
 static string
 scripts(const string &s)
 {
-	static const uint32_t zeros[] = {0xFF10, 0x660, 0x6F0, 0x966, 0xE50, 0x1D7CE,
-	0x1E950, 0x1810, 0x11F50, 0x0030};
+	static const uint32_t zeros[] = {0xFF10, 0x660, 0x6F0, 0x966, 0xE50,
+	0x1D7CE, 0x1E950, 0x1810, 0x11F50, 0x0030};
 	uint32_t	zero = zeros[upto(10)];
 	int			percent = chance(60) ? 100 : 30;
 	string		out;
@@ -169,8 +175,8 @@ scripts(const string &s)
 static string
 letters(const string &s)
 {
-	static const char *keys[] = {"", "", "ABC", "DEF", "GHI", "JKL", "MNO", "PQRS",
-	"TUV", "WXYZ"};
+	static const char *keys[] = {"", "", "ABC", "DEF", "GHI", "JKL", "MNO",
+	"PQRS", "TUV", "WXYZ"};
 	string		out;
 	int			left = 1 + upto(8);
 	int			skip = upto(6);
@@ -218,7 +224,8 @@ chars(const string &s)
 	{
 		size_t		len = 1;
 
-		while (i + len < s.size() && ((unsigned char) s[i + len] & 0xC0) == 0x80)
+		while (i + len < s.size() &&
+			   ((unsigned char) s[i + len] & 0xC0) == 0x80)
 			len++;
 		out.push_back(s.substr(i, len));
 		i += len;
@@ -246,7 +253,8 @@ mutated(const string &s)
 				c.insert(c.begin() + at, pick(odd));
 				break;
 			case 2:
-				c.insert(c.begin() + at, chance(50) ? pick(separators) : utf8('0' + upto(10)));
+				c.insert(c.begin() + at,
+						 chance(50) ? pick(separators) : utf8('0' + upto(10)));
 				break;
 			case 3:
 				if (!c.empty())
@@ -337,10 +345,12 @@ generate(string *region)
 	*region = home;
 
 	static const vector<string> idds = {
-		"00", "00", "010", "011", "001", "002", "009", "019", "0011", "810", "8~10",
+		"00", "00", "010", "011", "001", "002", "009", "019", "0011", "810",
+		"8~10",
 	"119", "0033010", "0014", "00414"};
 	static const vector<string> trunks = {
-		"0", "0", "0", "1", "8", "06", "(0)", "015", "90", "80", "0xx11", "180020", "44",
+		"0", "0", "0", "1", "8", "06", "(0)", "015", "90", "80", "0xx11",
+		"180020", "44",
 	"184", "186", "003768", "1001", "00", "000", "0 0", "183", "1831", "10"};
 
 	switch (upto(14))
@@ -398,7 +408,8 @@ generate(string *region)
 	if (chance(3))
 		s += ";isub=" + digits_only(upto(4));
 	if (chance(5))
-		s = (chance(50) ? "tel:" : "") + s + ";phone-context=" + pick(contexts);
+		s = (chance(50) ? "tel:" : "") + s +
+			";phone-context=" + pick(contexts);
 	if (chance(1))
 		s += ";ext=" + digits_only(1 + upto(4));
 	if (chance(10))
@@ -408,8 +419,9 @@ generate(string *region)
 	if (chance(6))
 	{
 		static const vector<string> rescue = {
-			"_", "・", "･", "ｰ", "〜", "～", "\t", "\n", "\u200E", "\u202C", "\uFEFF", "一",
-			"様", "（携帯）", " 自宅", "内線", "O", "l", "XX", "**", "??", "●●", "__", "n", "NN"};
+			"_", "・", "･", "ｰ", "〜", "～", "\t", "\n", "\u200E", "\u202C",
+			"\uFEFF", "一", "様", "（携帯）", " 自宅", "内線", "O", "l", "XX", "**",
+			"??", "●●", "__", "n", "NN"};
 		vector<string> c = chars(s);
 
 		for (int n = 1 + upto(2); n > 0; n--)
@@ -430,7 +442,8 @@ generate(string *region)
 	{
 		s.clear();
 		for (int n = upto(14); n > 0; n--)
-			s += chance(60) ? utf8('0' + upto(10)) : chance(50) ? pick(odd) : pick(separators);
+			s += chance(60) ? utf8('0' + upto(10)) :
+				chance(50) ? pick(odd) : pick(separators);
 	}
 	return s;
 }
@@ -483,7 +496,8 @@ check(const string &text, const string &region)
 
 	if (chars(text).size() > LN_PHONE_MAX_CHARS)
 		return;
-	ln_phone_parse(text.data(), text.size(), id, LN_PHONE_LIBPHONENUMBER, &ours);
+	ln_phone_parse(text.data(), text.size(), id, LN_PHONE_LIBPHONENUMBER,
+				   &ours);
 	if (error == PhoneNumberUtil::NO_PARSING_ERROR)
 	{
 		util.Format(number, PhoneNumberUtil::E164, &e164);
@@ -517,7 +531,8 @@ check(const string &text, const string &region)
 	ln_phone_parse(text.data(), text.size(), id, LN_PHONE_SAFE, &safe);
 	if (safe.valid)
 	{
-		if (ours.valid && (safe.rule != NULL || strcmp(safe.e164, ours.e164) != 0) &&
+		if (ours.valid &&
+			(safe.rule != NULL || strcmp(safe.e164, ours.e164) != 0) &&
 			!(safe.rule != NULL && strcmp(safe.rule, "float_text") == 0))
 			promise = "a valid answer was changed";
 		if (!ours.valid && safe.rule == NULL)
@@ -527,9 +542,11 @@ check(const string &text, const string &region)
 		if (safe.error_position != 0 || safe.status != LN_PHONE_OK)
 			promise = "an answer with an error";
 		ln_phone_parse(safe.e164, safe.e164_len, id, LN_PHONE_SAFE, &again);
-		if (!again.valid || strcmp(again.e164, safe.e164) != 0 || again.rule != NULL)
+		if (!again.valid || strcmp(again.e164, safe.e164) != 0 ||
+			again.rule != NULL)
 			promise = "not a fixed point of safe mode";
-		ln_phone_parse(safe.e164, safe.e164_len, id, LN_PHONE_LIBPHONENUMBER, &again);
+		ln_phone_parse(safe.e164, safe.e164_len, id, LN_PHONE_LIBPHONENUMBER,
+					   &again);
 		if (!again.valid || strcmp(again.e164, safe.e164) != 0)
 			promise = "not a fixed point of the library";
 		rescued += !ours.valid;
@@ -551,8 +568,10 @@ check(const string &text, const string &region)
 		const LnPhone *shortcut = mode == 0 ? &safe : &ours;
 
 		ln_long_way_parse(text.data(), text.size(), id,
-						  mode == 0 ? LN_PHONE_SAFE : LN_PHONE_LIBPHONENUMBER, &again);
-		if (again.valid != shortcut->valid || again.status != shortcut->status ||
+						  mode == 0 ? LN_PHONE_SAFE : LN_PHONE_LIBPHONENUMBER,
+						  &again);
+		if (again.valid != shortcut->valid ||
+			again.status != shortcut->status ||
 			again.type != shortcut->type || again.parsed != shortcut->parsed ||
 			again.error_position != shortcut->error_position ||
 			(again.rule == NULL) != (shortcut->rule == NULL) ||
@@ -595,7 +614,7 @@ main(int argc, char **argv)
 	long		listed = 0;
 
 	state = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-	std::cerr.rdbuf(NULL);		/* the library complains about control characters */
+	std::cerr.rdbuf(NULL);		/* it complains about control characters */
 
 	std::set<string> set;
 
@@ -607,10 +626,13 @@ main(int argc, char **argv)
 			PhoneNumber number;
 			string		nsn;
 
-			if (!util.GetExampleNumberForType(r, (PhoneNumberUtil::PhoneNumberType) type, &number))
+			auto		kind = (PhoneNumberUtil::PhoneNumberType) type;
+
+			if (!util.GetExampleNumberForType(r, kind, &number))
 				continue;
 			util.GetNationalSignificantNumber(number, &nsn);
-			bases.push_back("+" + std::to_string(number.country_code()) + " " + nsn);
+			bases.push_back("+" + std::to_string(number.country_code()) + " " +
+							nsn);
 		}
 	for (int i = 0; i < ln_sample_codes(); i++)
 	{
@@ -620,7 +642,8 @@ main(int argc, char **argv)
 		if (util.GetExampleNumberForNonGeoEntity(ln_sample_code(i), &number))
 		{
 			util.GetNationalSignificantNumber(number, &nsn);
-			bases.push_back("+" + std::to_string(number.country_code()) + " " + nsn);
+			bases.push_back("+" + std::to_string(number.country_code()) + " " +
+							nsn);
 		}
 	}
 
@@ -675,7 +698,8 @@ main(int argc, char **argv)
 	printf("phone_conformance: %ld inputs and %ld of the regression list, "
 		   "seed %s, tables %s: %ld valid, %ld differences; safe mode: %ld "
 		   "refused, %ld rescued, %ld broken promises\n",
-		   inputs, listed, argc > 2 ? argv[2] : "1", ln_phone_metadata_version(),
+		   inputs, listed, argc > 2 ? argv[2] : "1",
+		   ln_phone_metadata_version(),
 		   valid_count, differences, refused, rescued, broken);
 	return differences != 0 || broken != 0;
 }

@@ -355,7 +355,8 @@ cell(int regions)
 	snprintf(cc, sizeof(cc), "%d", ln_sample_code(code));
 	ln_sample_national(code, rnd, nsn);
 	snprintf(e164, sizeof(e164), "+%s%s", cc, nsn);
-	if (!exact(e164, LN_PHONE_REGION_ZZ, &home) || strcmp(home.e164, e164) != 0)
+	if (!exact(e164, LN_PHONE_REGION_ZZ, &home) ||
+		strcmp(home.e164, e164) != 0)
 		return false;
 	region = ln_phone_region_id(home.region, strlen(home.region));
 	if (region < 0)
@@ -430,14 +431,16 @@ cell(int regions)
 			snprintf(number, sizeof(number), "+%s%s%s", cc, separator, groups);
 			break;
 		case PLUS_ZERO:
-			snprintf(number, sizeof(number), "+%s%s0%s", cc, separator, groups);
+			snprintf(number, sizeof(number), "+%s%s0%s", cc, separator,
+					 groups);
 			break;
 		case PLUS_BRACKETED:
 			snprintf(number, sizeof(number), "+%s%s%s%s", cc,
 					 upto(2) ? " " : "", ONE_OF(zeros), groups);
 			break;
 		case ZEROS:
-			snprintf(number, sizeof(number), "00%s%s%s", cc, separator, groups);
+			snprintf(number, sizeof(number), "00%s%s%s", cc, separator,
+					 groups);
 			break;
 		case ZEROS_BRACKETED:
 			snprintf(number, sizeof(number), "00%s%s%s", cc, ONE_OF(zeros),
@@ -472,7 +475,8 @@ cell(int regions)
 			snprintf(number, sizeof(number), "0%s%s%s", cc, separator, groups);
 			break;
 		case PLUS_ZERO_CODE:
-			snprintf(number, sizeof(number), "+0%s%s%s", cc, separator, groups);
+			snprintf(number, sizeof(number), "+0%s%s%s", cc, separator,
+					 groups);
 			break;
 		case BARE:
 			strcpy(number, groups);

@@ -30,9 +30,9 @@ using i18n::phonenumbers::PhoneNumberUtil;
 #endif
 
 static const char *const regions[] = {
-	"JP", "TH", "TW", "US", "DE", "GB", "IT", "AR", "BR", "MX", "RU", "KZ", "AU",
-	"CC", "SM", "KR", "CN", "HK", "SG", "FR", "GG", "IM", "SX", "NF", "MG", "GA",
-	"LT", "BY", "FI", "AX", "CO", "CR", "FO", "LI", "UY", "ZZ"
+	"JP", "TH", "TW", "US", "DE", "GB", "IT", "AR", "BR", "MX", "RU", "KZ",
+	"AU", "CC", "SM", "KR", "CN", "HK", "SG", "FR", "GG", "IM", "SX", "NF",
+	"MG", "GA", "LT", "BY", "FI", "AX", "CO", "CR", "FO", "LI", "UY", "ZZ"
 };
 
 static void
@@ -67,31 +67,39 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	LnPhone		again;
 	char	   *text;
 	size_t		len;
+	const char *name;
 	int			region;
 
 	if (size < 1)
 		return 0;
 	len = size - 1;
-	region = ln_phone_region_id(regions[data[0] % (sizeof(regions) / sizeof(regions[0]))], 2);
+	name = regions[data[0] % (sizeof(regions) / sizeof(regions[0]))];
+	region = ln_phone_region_id(name, 2);
 	/* a copy of the exact size, for the address sanitizer */
 	text = (char *) malloc(len ? len : 1);
 	memcpy(text, data + 1, len);
 
-	check_form(&exact, ln_phone_parse(text, len, region, LN_PHONE_LIBPHONENUMBER, &exact));
+	check_form(&exact,
+			   ln_phone_parse(text, len, region, LN_PHONE_LIBPHONENUMBER,
+							  &exact));
 	check_form(&safe, ln_phone_parse(text, len, region, LN_PHONE_SAFE, &safe));
 	if (exact.rule != NULL)
 		broken("exact answers have no rule");
 	if (safe.valid)
 	{
-		if (exact.valid && (safe.rule != NULL || strcmp(safe.e164, exact.e164) != 0) &&
+		if (exact.valid &&
+			(safe.rule != NULL || strcmp(safe.e164, exact.e164) != 0) &&
 			!(safe.rule != NULL && strcmp(safe.rule, "float_text") == 0))
 			broken("a valid answer is not changed");
 		if (!exact.valid && safe.rule == NULL)
 			broken("a rescue has a name");
-		ln_phone_parse(safe.e164, safe.e164_len, region, LN_PHONE_SAFE, &again);
-		if (!again.valid || strcmp(again.e164, safe.e164) != 0 || again.rule != NULL)
+		ln_phone_parse(safe.e164, safe.e164_len, region, LN_PHONE_SAFE,
+					   &again);
+		if (!again.valid || strcmp(again.e164, safe.e164) != 0 ||
+			again.rule != NULL)
 			broken("safe mode has a fixed point");
-		ln_phone_parse(safe.e164, safe.e164_len, LN_PHONE_REGION_ZZ, LN_PHONE_LIBPHONENUMBER, &again);
+		ln_phone_parse(safe.e164, safe.e164_len, LN_PHONE_REGION_ZZ,
+					   LN_PHONE_LIBPHONENUMBER, &again);
 		if (!again.valid || strcmp(again.e164, safe.e164) != 0)
 			broken("exact mode has a fixed point");
 	}
@@ -131,7 +139,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			{
 				unsigned char c = text[i];
 				size_t		n = c < 0x80 ? 1 : c >= 0xC2 && c <= 0xDF ? 2 :
-					c >= 0xE0 && c <= 0xEF ? 3 : c >= 0xF0 && c <= 0xF4 ? 4 : 0;
+					c >= 0xE0 && c <= 0xEF ? 3 :
+					c >= 0xF0 && c <= 0xF4 ? 4 : 0;
 
 				if (n == 0 || i + n > len)
 					utf8 = false;
@@ -149,7 +158,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			}
 			if (utf8)
 			{
-				const char *name = regions[data[0] % (sizeof(regions) / sizeof(regions[0]))];
+				const char *name =
+					regions[data[0] % (sizeof(regions) / sizeof(regions[0]))];
 
 				error = util->Parse(its_text, name, &number);
 				if (error == PhoneNumberUtil::NO_PARSING_ERROR)
@@ -164,7 +174,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					its_region != exact.region)
 				{
 					fprintf(stderr, "region %s: library %d %d %d %s %s, ours %d %d %d %s %s\n",
-							name, error, valid, type, e164.c_str(), its_region.c_str(),
+							name, error, valid, type, e164.c_str(),
+							its_region.c_str(),
 							exact.parse_error, exact.valid, exact.type,
 							exact.e164, exact.region);
 					broken("the library agrees");

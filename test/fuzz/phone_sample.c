@@ -39,7 +39,8 @@ is_live(unsigned node)
 		if (OUT_TYPE(phone_nodes[node].out) != LN_PHONE_UNKNOWN)
 			live[node] = 1;
 		for (d = 0; d < 10 && node != 0; d++)
-			if (phone_nodes[node].next[d] && is_live(phone_nodes[node].next[d]))
+			if (phone_nodes[node].next[d] &&
+				is_live(phone_nodes[node].next[d]))
 				live[node] = 1;
 	}
 	return live[node] > 0;

@@ -15,6 +15,7 @@ extern int	ln_sample_codes(void);
 extern int	ln_sample_code(int index);
 
 /* a valid national number of this calling code; returns its length */
-extern int	ln_sample_national(int index, uint32_t (*random) (void), char *out);
+extern int	ln_sample_national(int index, uint32_t (*random) (void),
+							   char *out);
 
 #endif							/* LN_PHONE_SAMPLE_H */

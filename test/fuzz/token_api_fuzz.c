@@ -22,7 +22,9 @@ extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const names[] = {"access_token", "expires_in", "status", "success", ""};
+	static const char *const names[] = {
+		"access_token", "expires_in", "status", "success", ""
+	};
 	size_t		room;
 	char	   *buf;
 	char	   *body;
@@ -46,7 +48,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(buf[0] == '\0');
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 	{
-		bool		found = ln_line_json_member(body, size - 1, names[i], buf, room);
+		bool		found = ln_line_json_member(body, size - 1, names[i], buf,
+												room);
 
 		MUST(strnlen(buf, room) < room);
 		MUST(found || buf[0] == '\0');
@@ -57,8 +60,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const char *object = NULL;
 		size_t		object_len = 0;
 
-		if (ln_line_json_object(body, size - 1, "overview", &object, &object_len))
-			MUST(object > body && object_len >= 2 && object + object_len <= body + size - 1 && object[0] == '{');
+		if (ln_line_json_object(body, size - 1, "overview", &object,
+								&object_len))
+			MUST(object > body && object_len >= 2 &&
+				 object + object_len <= body + size - 1 && object[0] == '{');
 	}
 	ln_token_error_text(body, size - 1, buf, room);
 	MUST(strnlen(buf, room) < room);

@@ -21,7 +21,7 @@ extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char	   *body = malloc(size > 0 ? size : 1); /* exactly: one byte more is
+	char	   *body = malloc(size > 0 ? size : 1); /* exact: one byte more is
 													 * an error */
 	LnWebhookBody b;
 	LnBodyEvent e;
@@ -35,16 +35,21 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		while (ln_webhook_next(&b, &e))
 		{
 			n++;
-			MUST(strnlen(e.id, sizeof(e.id)) <= LN_EVENT_ID_MAX && e.id[0] != '\0');
+			MUST(strnlen(e.id, sizeof(e.id)) <= LN_EVENT_ID_MAX &&
+				 e.id[0] != '\0');
 			for (const char *p = e.id; *p != '\0'; p++)
 				MUST(*p >= 0x20 && *p < 0x7F);
-			MUST(e.at_ms == 0 || (e.at_ms >= LN_EVENT_FIRST_MS && e.at_ms <= LN_EVENT_LAST_MS));
+			MUST(e.at_ms == 0 ||
+				 (e.at_ms >= LN_EVENT_FIRST_MS &&
+				  e.at_ms <= LN_EVENT_LAST_MS));
 			if (e.type != LN_EVENT_DELIVERY)
 				MUST(!e.tagged && e.recipient[0] == '\0');
 			else if (e.tagged)
-				MUST(e.message_id > 0 && e.attempt > 0 && e.recipient[0] == '\0');
+				MUST(e.message_id > 0 && e.attempt > 0 &&
+					 e.recipient[0] == '\0');
 			else
-				MUST(strlen(e.recipient) == 64 && strspn(e.recipient, "0123456789abcdef") == 64);
+				MUST(strlen(e.recipient) == 64 &&
+					 strspn(e.recipient, "0123456789abcdef") == 64);
 		}
 		MUST(n <= size / 20);
 	}

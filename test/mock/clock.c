@@ -36,7 +36,8 @@ clock_gettime(clockid_t clock, struct timespec *ts)
 	int			rc;
 
 	if (real == NULL)
-		real = (int (*) (clockid_t, struct timespec *)) dlsym(RTLD_NEXT, "clock_gettime");
+		real = (int (*) (clockid_t, struct timespec *))
+			dlsym(RTLD_NEXT, "clock_gettime");
 	rc = real(clock, ts);
 	if (rc == 0 && clock == CLOCK_REALTIME)
 		ts->tv_sec += offset();

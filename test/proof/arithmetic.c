@@ -222,8 +222,8 @@ horizon(void)
 
 	/*
 	 * A row still to come: its transaction runs, and read the clock after it
-	 * had its id; so if that id was not yet given out at a note, the row is due
-	 * after the note.
+	 * had its id; so if that id was not yet given out at a note, the row is
+	 * due after the note.
 	 */
 	GIVEN(row_xid >= xmin && row_due >= 0);	/* no clock before 2000 */
 	for (int i = 0; i < 3; i++)

@@ -1,7 +1,8 @@
 /*
  * The token bucket never lets through more than its limit in a sliding second.
  *
- * The lemma, by induction over calls: whatever a call of ln_bucket_take() finds,
+ * The lemma, by induction over calls: whatever a call of ln_bucket_take()
+ * finds,
  *
  *		level after + taken * cost  <=  level before + time passed
  *

@@ -31,7 +31,8 @@ outcome(void)
 					? LINE_THROTTLED : LINE_SERVER_ERROR),
 			  "a 5xx may have been accepted, unless it names a time");
 	if (verdict == HTTP_STATUS && status >= 300 && status <= 499)
-		CHECK(ln_line_may_have_been_sent(o) == (status == 408 || status == 425),
+		CHECK(ln_line_may_have_been_sent(o) ==
+			  (status == 408 || status == 425),
 			  "3xx and 4xx: not accepted, unless a proxy gave up");
 }
 

@@ -1,6 +1,6 @@
 /*
- * The gate: whatever holds a message, nothing of it is claimed or sent; and what
- * nothing holds goes.  Harnesses for CBMC; see run.sh.
+ * The gate: whatever holds a message, nothing of it is claimed or sent; and
+ * what nothing holds goes.  Harnesses for CBMC; see run.sh.
  */
 #include <stddef.h>
 

@@ -1,5 +1,6 @@
 /*
- * Delivery tags: nothing that cannot be one of ours is taken for one.  Harnesses for CBMC; see run.sh.
+ * Delivery tags: nothing that cannot be one of ours is taken for one.
+ * Harnesses for CBMC; see run.sh.
  */
 #include "line/line_api.c"
 

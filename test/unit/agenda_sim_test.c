@@ -158,7 +158,8 @@ complain(const char *what, int channel, const Row *r)
 	if (channel >= 0)
 		snprintf(detail, sizeof(detail), ", verdict \"%s\", lane %s",
 				 ln_reason_name(verdict(&channels[channel]).reason),
-				 ln_lane_due(&channels[channel].lane) <= now ? "due" : "not due");
+				 ln_lane_due(&channels[channel].lane) <= now ? "due"
+				 : "not due");
 	snprintf(fault, sizeof(fault),
 			 "%s: seed %" PRIu64 ", step %ld, channel %d, now %" PRId64
 			 " ms, row due %" PRId64 " ms, free since %" PRId64
@@ -256,7 +257,8 @@ static bool
 is_busy(void)
 {
 	for (int i = 0; i < CHANNELS; i++)
-		if (count(&channels[i], CLAIMED) + count(&channels[i], ON_THE_WIRE) > 0)
+		if (count(&channels[i], CLAIMED) +
+			count(&channels[i], ON_THE_WIRE) > 0)
 			return true;
 	return false;
 }
@@ -528,9 +530,11 @@ static const struct
 {
 	{"configure", LN_NEEDS_VERSION, true, configure, NULL},
 	{"record", 0, true, record, record_due},
-	{"claim", LN_NEEDS_VERSION | LN_NEEDS_HOME | LN_NEEDS_ENABLED, false, claim, claim_due},
+	{"claim", LN_NEEDS_VERSION | LN_NEEDS_HOME | LN_NEEDS_ENABLED, false,
+	claim, claim_due},
 	{"scan", LN_NEEDS_VERSION | LN_NEEDS_HOME, true, scan, scan_due},
-	{"questions", LN_NEEDS_VERSION | LN_NEEDS_HOME | LN_NEEDS_ENABLED, false, ask, questions_due},
+	{"questions", LN_NEEDS_VERSION | LN_NEEDS_HOME | LN_NEEDS_ENABLED, false,
+	ask, questions_due},
 	{"send", 0, false, send, send_due},
 };
 
@@ -1001,7 +1005,7 @@ run_until(int64_t until)
 	}
 }
 
-/* A new message makes us look for a missing file: at once, and not too often. */
+/* A new message makes us look for a missing file: at once, not too often. */
 static void
 told_of_file(void)
 {
@@ -1013,9 +1017,11 @@ told_of_file(void)
 	ln_token_timer_asked(&t);
 	ln_token_timer_failed(&t, 0, at);
 	(void) ln_token_timer_need(&t, at);
-	ok(ln_token_timer_due(&t) == at + LN_FILE_RETRY, "a missing file is looked for later");
+	ok(ln_token_timer_due(&t) == at + LN_FILE_RETRY,
+	   "a missing file is looked for later");
 	ln_token_timer_told(&t, at + LN_FILE_RETRY_TOLD - 1);
-	ok(ln_token_timer_due(&t) == at + LN_FILE_RETRY, "a message that comes right behind changes nothing");
+	ok(ln_token_timer_due(&t) == at + LN_FILE_RETRY,
+	   "a message that comes right behind changes nothing");
 	ln_token_timer_told(&t, at + LN_FILE_RETRY_TOLD);
 	ok(ln_token_timer_due(&t) == LN_NOW, "one that comes after a second does");
 }

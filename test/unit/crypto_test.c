@@ -119,7 +119,8 @@ hmac_is(const uint8_t *key, size_t keylen, const uint8_t *data, size_t len,
 	char		hex[LN_SHA256_HEXLEN + 1];
 
 	memset(out, 0, sizeof(out));
-	ok(ln_hmac_sha256(key, keylen, data, len, out), "HMAC of %s succeeds", name);
+	ok(ln_hmac_sha256(key, keylen, data, len, out), "HMAC of %s succeeds",
+	   name);
 	ln_hex_encode(out, sizeof(out), hex);
 	hex[strlen(want)] = '\0';	/* RFC 4231 case 5 is truncated */
 	is_str(hex, want, name);

@@ -46,7 +46,8 @@ fault_is(const char *design, const char *want_path, const char *want)
 	uint32_t	where = 0;
 	char		path[64];
 
-	if (ok(json_text_parse(&p, design, strlen(design), &d), "parsed: %s", design))
+	if (ok(json_text_parse(&p, design, strlen(design), &d),
+		   "parsed: %s", design))
 	{
 		const char *what = ln_design_fault(&d, &where);
 
@@ -78,8 +79,10 @@ test_strings(void)
 	match_is("[\"{{a}}\"]", "[\"{a}\"]", "");
 	match_is("[\"{{a}}\"]", "[\"b\"]", "[0]");
 	match_is("[\"a}b\"]", "[\"a}b\"]", "");
-	match_is("[\"https://a.example/{no}\"]", "[\"https://b.example/1\"]", "[0]");
-	match_is("[\"https://a.example/{no}\"]", "[\"https://a.example/1?x=}\"]", "");
+	match_is("[\"https://a.example/{no}\"]", "[\"https://b.example/1\"]",
+			 "[0]");
+	match_is("[\"https://a.example/{no}\"]", "[\"https://a.example/1?x=}\"]",
+			 "");
 	/* a message cannot bring places of its own */
 	match_is("[\"a\"]", "[\"{a}\"]", "[0]");
 	match_is("[\"{a}\"]", "[\"{b\"]", "");
@@ -98,10 +101,14 @@ test_values(void)
 	match_is("[12]", "[\"12\"]", "[0]");
 	match_is("[true, false, null]", "[true, false, null]", "");
 	match_is("[true, false, null]", "[true, true, null]", "[1]");
-	match_is("[{\"a\": 1, \"b\": {\"c\": \"{x}\"}}]", "[{\"a\": 1, \"b\": {\"c\": \"y\"}}]", "");
-	match_is("[{\"a\": 1, \"b\": {\"c\": \"{x}\"}}]", "[{\"b\": {\"c\": \"y\"}, \"a\": 1}]", "");
-	match_is("[{\"a\": 1, \"b\": {\"c\": \"{x}\"}}]", "[{\"a\": 1, \"b\": {\"c\": true}}]", "[0].b.c");
-	match_is("[{\"a\": 1, \"b\": {\"c\": \"{x}\"}}]", "[{\"a\": 1, \"b\": {\"c\": \"y\", \"d\": 1}}]", "[0].b");
+	match_is("[{\"a\": 1, \"b\": {\"c\": \"{x}\"}}]",
+			 "[{\"a\": 1, \"b\": {\"c\": \"y\"}}]", "");
+	match_is("[{\"a\": 1, \"b\": {\"c\": \"{x}\"}}]",
+			 "[{\"b\": {\"c\": \"y\"}, \"a\": 1}]", "");
+	match_is("[{\"a\": 1, \"b\": {\"c\": \"{x}\"}}]",
+			 "[{\"a\": 1, \"b\": {\"c\": true}}]", "[0].b.c");
+	match_is("[{\"a\": 1, \"b\": {\"c\": \"{x}\"}}]",
+			 "[{\"a\": 1, \"b\": {\"c\": \"y\", \"d\": 1}}]", "[0].b");
 	match_is("[{\"a\": 1}]", "[{}]", "[0]");
 	match_is("[{\"a\": 1}]", "[{\"b\": 1}]", "[0]");
 	match_is("[{\"a\": 1}]", "[[1]]", "[0]");
@@ -122,7 +129,8 @@ test_arrays(void)
 	match_is("[\"a\", \"b\"]", "[\"a\"]", "(root)");
 	match_is("[\"a\", \"b\"]", "[\"a\", \"b\", \"c\"]", "[2]");
 	match_is("[]", "[]", "");
-	match_is("[{\"{repeat}\": \"{x}\"}, \"end\"]", "[\"a\", \"end\", \"end\"]", "");
+	match_is("[{\"{repeat}\": \"{x}\"}, \"end\"]", "[\"a\", \"end\", \"end\"]",
+			 "");
 	match_is("[{\"{repeat}\": \"{x}\"}, {\"{repeat}\": \"{x}\"}, {\"{repeat}\": \"{x}\"}, true]",
 			 "[\"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", \"a\", false]", "[10]");
 	/* what looks like a modifier, in a message, is nothing special */
@@ -141,11 +149,16 @@ test_faults(void)
 	fault_is("[\"{\"]", "[0]",
 			 "an opening brace is not closed; one that stands for itself is doubled");
 	fault_is("[\"{}\"]", "[0]", "a place has no name");
-	fault_is("[{\"{repeat}\": \"{}\"}]", "[0].{repeat}", "a place has no name");
-	fault_is("[{\"{a}\": 1}]", "[0].{a}", "the name of a member must not begin with a brace");
+	fault_is("[{\"{repeat}\": \"{}\"}]", "[0].{repeat}",
+			 "a place has no name");
+	fault_is("[{\"{a}\": 1}]", "[0].{a}",
+			 "the name of a member must not begin with a brace");
 	fault_is("[{\"{repeat}\": {\"a\": 1}}]", "", "");
-	fault_is("[{\"a\": {\"{repeat}\": 1}}]", "[0].a.{repeat}", "the name of a member must not begin with a brace");
-	fault_is("[{\"{repeat}\": {\"{optional}\": 1}}]", "[0].{repeat}.{optional}", "the name of a member must not begin with a brace");
+	fault_is("[{\"a\": {\"{repeat}\": 1}}]", "[0].a.{repeat}",
+			 "the name of a member must not begin with a brace");
+	fault_is("[{\"{repeat}\": {\"{optional}\": 1}}]",
+			 "[0].{repeat}.{optional}",
+			 "the name of a member must not begin with a brace");
 	fault_is("[{\"{repeat}\": {\"a\": \"{\"}}]", "[0].{repeat}.a",
 			 "an opening brace is not closed; one that stands for itself is doubled");
 }

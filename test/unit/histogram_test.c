@@ -26,12 +26,16 @@ enclosed(void)
 		int			b = ln_histogram_bucket(us);
 		int64_t		bound = ln_histogram_bound_us(b);
 
-		if (us >= bound || (b > 0 && b < LN_HISTOGRAM_BUCKETS - 1 && us < ln_histogram_bound_us(b - 1) && ln_histogram_bucket(ln_histogram_bound_us(b - 1) - 1) >= b))
+		if (us >= bound ||
+			(b > 0 && b < LN_HISTOGRAM_BUCKETS - 1 &&
+			 us < ln_histogram_bound_us(b - 1) &&
+			 ln_histogram_bucket(ln_histogram_bound_us(b - 1) - 1) >= b))
 			bad++;
 		if (b < last)
 			back++;
 		/* above a few units, where quarters exist */
-		if (us >= 8 * LN_HISTOGRAM_UNIT_US && b < LN_HISTOGRAM_BUCKETS - 1 && bound > us + us / 4 + LN_HISTOGRAM_UNIT_US)
+		if (us >= 8 * LN_HISTOGRAM_UNIT_US && b < LN_HISTOGRAM_BUCKETS - 1 &&
+			bound > us + us / 4 + LN_HISTOGRAM_UNIT_US)
 			wide++;
 		last = b;
 	}
@@ -44,11 +48,15 @@ enclosed(void)
 static void
 edges(void)
 {
-	ok(ln_histogram_bucket(-1) == 0 && ln_histogram_bucket(INT64_MIN) == 0, "negative times: the first bucket");
-	ok(ln_histogram_bucket(0) == 0 && ln_histogram_bucket(63) == 0, "below a unit: the first bucket");
+	ok(ln_histogram_bucket(-1) == 0 && ln_histogram_bucket(INT64_MIN) == 0,
+	   "negative times: the first bucket");
+	ok(ln_histogram_bucket(0) == 0 && ln_histogram_bucket(63) == 0,
+	   "below a unit: the first bucket");
 	ok(ln_histogram_bucket(64) == 1, "a unit: the second");
-	ok(ln_histogram_bucket(INT64_MAX) == LN_HISTOGRAM_BUCKETS - 1, "the longest time: the last");
-	ok(ln_histogram_bound_us(LN_HISTOGRAM_BUCKETS - 1) == INT64_MAX, "which has no bound");
+	ok(ln_histogram_bucket(INT64_MAX) == LN_HISTOGRAM_BUCKETS - 1,
+	   "the longest time: the last");
+	ok(ln_histogram_bound_us(LN_HISTOGRAM_BUCKETS - 1) == INT64_MAX,
+	   "which has no bound");
 }
 
 static void
@@ -60,12 +68,21 @@ quantiles(void)
 	ok(ln_histogram_quantile_us(c, 500) == -1, "of nothing: none");
 	c[ln_histogram_bucket(1000)] = 99;
 	c[ln_histogram_bucket(1000000)] = 1;
-	ok(ln_histogram_quantile_us(c, 500) == ln_histogram_bound_us(ln_histogram_bucket(1000)), "median");
-	ok(ln_histogram_quantile_us(c, 990) == ln_histogram_bound_us(ln_histogram_bucket(1000)), "p99 of 99 short and 1 long");
-	ok(ln_histogram_quantile_us(c, 991) == ln_histogram_bound_us(ln_histogram_bucket(1000000)), "just above: the long one");
-	ok(ln_histogram_quantile_us(c, 0) == ln_histogram_bound_us(ln_histogram_bucket(1000)), "p0: the first there is");
+	ok(ln_histogram_quantile_us(c, 500) ==
+	   ln_histogram_bound_us(ln_histogram_bucket(1000)), "median");
+	ok(ln_histogram_quantile_us(c, 990) ==
+	   ln_histogram_bound_us(ln_histogram_bucket(1000)),
+	   "p99 of 99 short and 1 long");
+	ok(ln_histogram_quantile_us(c, 991) ==
+	   ln_histogram_bound_us(ln_histogram_bucket(1000000)),
+	   "just above: the long one");
+	ok(ln_histogram_quantile_us(c, 0) ==
+	   ln_histogram_bound_us(ln_histogram_bucket(1000)),
+	   "p0: the first there is");
 	c[ln_histogram_bucket(1000)] = UINT64_MAX / 2000;
-	ok(ln_histogram_quantile_us(c, 500) == ln_histogram_bound_us(ln_histogram_bucket(1000)), "no overflow of large counts");
+	ok(ln_histogram_quantile_us(c, 500) ==
+	   ln_histogram_bound_us(ln_histogram_bucket(1000)),
+	   "no overflow of large counts");
 }
 
 int

@@ -40,8 +40,8 @@ typedef struct Running
 } Running;
 
 /*
- * One life of a worker.  Returns the rows that came below the bound; *tight gets
- * the looks whose bound was the time of the look itself or close to it.
+ * One life of a worker.  Returns the rows that came below the bound; *tight
+ * gets the looks whose bound was the time of the look itself or close to it.
  */
 static int
 play(uint64_t first_xid, int steps, int long_ones, int *tight)
@@ -85,7 +85,8 @@ play(uint64_t first_xid, int steps, int long_ones, int *tight)
 			xmin = next_xid;
 			for (int i = 0; i < RUNNING; i++)
 			{
-				if (running[i].xid != 0 && running[i].age-- <= 0 && running[i].has_row)
+				if (running[i].xid != 0 && running[i].age-- <= 0 &&
+					running[i].has_row)
 				{
 					/* it ends, and its row is there for the next look */
 					if (running[i].due < low)
@@ -114,17 +115,23 @@ main(void)
 	is_int(play(1000, 200000, 0, &tight), 0, "no row comes below the bound");
 	ok(tight > 20000, "and the bound follows the clock");
 	is_int(play(1000, 200000, 20, &tight), 0, "nor with long transactions");
-	is_int(play(UINT64_C(0xfffff000), 200000, 5, &tight), 0, "nor when ids pass 2^32");
-	is_int(play(UINT64_C(0x7ffffff00), 200000, 5, &tight), 0, "nor in a later epoch");
+	is_int(play(UINT64_C(0xfffff000), 200000, 5, &tight), 0,
+		   "nor when ids pass 2^32");
+	is_int(play(UINT64_C(0x7ffffff00), 200000, 5, &tight), 0,
+		   "nor in a later epoch");
 
 	memset(&h, 0, sizeof(h));
-	ok(ln_horizon_safe(&h, 100, 5000) == INT64_MIN, "nothing is known without a note");
+	ok(ln_horizon_safe(&h, 100, 5000) == INT64_MIN,
+	   "nothing is known without a note");
 	ok(!ln_horizon_note(&h, 1000, 100), "a note");
-	is_int(ln_horizon_safe(&h, 100, 900), 900, "all before it have ended: what was seen is the bound");
+	is_int(ln_horizon_safe(&h, 100, 900), 900,
+		   "all before it have ended: what was seen is the bound");
 	ok(!ln_horizon_note(&h, 2000, 200), "another");
-	is_int(ln_horizon_safe(&h, 150, 2000), 1000, "one runs that began before it: the older note");
+	is_int(ln_horizon_safe(&h, 150, 2000), 1000,
+		   "one runs that began before it: the older note");
 	is_int(ln_horizon_safe(&h, 200, 2000), 2000, "until that has ended");
-	is_int(ln_horizon_safe(&h, 150, 2000), 2000, "a bound that was safe stays safe");
+	is_int(ln_horizon_safe(&h, 150, 2000), 2000,
+		   "a bound that was safe stays safe");
 
 	ok(ln_horizon_note(&h, 500, 300), "a clock that was set back is told");
 	ok(ln_horizon_safe(&h, 250, 500) == INT64_MIN, "and ends what was known");
@@ -135,6 +142,7 @@ main(void)
 	for (int i = 0; i < 10 * HORIZON_NOTES; i++)
 		(void) ln_horizon_note(&h, 1000 + i, 1000 + (uint64_t) i);
 	ok(h.n <= HORIZON_NOTES, "notes are thinned out");
-	ok(ln_horizon_safe(&h, 1000 + 300, 100000) <= 1300, "an old transaction finds one that is not too young");
+	ok(ln_horizon_safe(&h, 1000 + 300, 100000) <= 1300,
+	   "an old transaction finds one that is not too young");
 	return done_testing();
 }

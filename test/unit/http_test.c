@@ -5,8 +5,8 @@
  *		server that follows byte-level scripts.
  *
  * After each transfer, whatever it was about, the same is asked of the server
- * as an independent judge: did it get the body once at most, did it get nothing
- * when we say "not sent", and does the journal agree?
+ * as an independent judge: did it get the body once at most, did it get
+ * nothing when we say "not sent", and does the journal agree?
  *
  * The transfers are driven as the worker drives them: poll() on the client's
  * descriptor with the client's time-out, then a step.  So a wake-up that gets
@@ -37,7 +37,8 @@
 #include "tap.h"
 
 #define OK_HEAD		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-#define OK			OK_HEAD "x-line-request-id: r-1\r\nContent-Length: 2\r\n\r\n{}"
+#define OK \
+	OK_HEAD "x-line-request-id: r-1\r\nContent-Length: 2\r\n\r\n{}"
 
 /* answers and keeps the connection */
 static const Step good[] = {READ_ALL, SEND(OK), KEEP};
@@ -289,7 +290,8 @@ test_plain(void)
 	   "a length");
 	ok(strstr(server.last_head, "\r\nContent-Type: application/json\r\n") &&
 	   strstr(server.last_head, "\r\nAuthorization: Bearer SECRET\r\n") &&
-	   strstr(server.last_head, "\r\nX-Line-Delivery-Tag: ln1-"), "our headers");
+	   strstr(server.last_head, "\r\nX-Line-Delivery-Tag: ln1-"),
+	   "our headers");
 	ok(!strcasestr(server.last_head, "\r\nExpect") &&
 	   !strcasestr(server.last_head, "\r\nTransfer-Encoding") &&
 	   !strcasestr(server.last_head, "\r\nAccept-Encoding") &&
@@ -307,7 +309,8 @@ test_plain(void)
 	t.path = "/v2/bot/info?x=1";
 	go(&t);
 	result_is(HTTP_STATUS, 200, "a GET with the same handle");
-	ok(strncmp(server.last_head, "GET /v2/bot/info?x=1 HTTP/1.1\r\n", 31) == 0 &&
+	ok(strncmp(server.last_head, "GET /v2/bot/info?x=1 HTTP/1.1\r\n",
+			   31) == 0 &&
 	   !strcasestr(server.last_head, "Content-Length"), "without a body");
 	ok(journal == 0, "without a journal");
 
@@ -584,7 +587,8 @@ test_answers(void)
 	go(&t);
 	is_int((long long) strlen(res.request_id), 79, "a long request id is cut");
 	script[1].len = (size_t) snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\n"
-									  "x-line-request-id: a\x01\x1b[31m\x7f\xff"
+									  "x-line-request-id: "
+									  "a\x01\x1b[31m\x7f\xff"
 									  "b\r\nContent-Length: 0\r\n\r\n");
 	rude_script(&server, script, NULL);
 	go(&t);
@@ -637,12 +641,15 @@ test_status_lines(void)
 	CUT(nuls, "\0\0\0\0\0\0\0\0\0\0\0\0");
 	CUT(utf8, "\xff\xfe\xc0\x80\xed\xa0\x80\r\n\r\n");
 	CUT(nul_in_line, "HTTP/1.1 200 O\0K\r\nContent-Length: 0\r\n\r\n");
-	CUT(nul_in_header, "HTTP/1.1 200 OK\r\nA: b\0c\r\nContent-Length: 0\r\n\r\n");
-	CUT(bad_header, "HTTP/1.1 200 OK\r\n\xff\xfe\xc0: \x80\r\nContent-Length: 0\r\n\r\n");
+	CUT(nul_in_header,
+		"HTTP/1.1 200 OK\r\nA: b\0c\r\nContent-Length: 0\r\n\r\n");
+	CUT(bad_header,
+		"HTTP/1.1 200 OK\r\n\xff\xfe\xc0: \x80\r\nContent-Length: 0\r\n\r\n");
 	CUT(interim_only, "HTTP/1.1 100 Continue\r\n\r\n");
 	CUT(interim_102, "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 20");
 	CUT(interim_103, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" OK);
-	CUT(switching, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nabc");
+	CUT(switching,
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nabc");
 	CUT(two_interims, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 P\r\n\r\n"
 		"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n");
 	CUT(status_as_header, "HTTP/1.1 400 Bad\r\nHTTP/1.1 200 OK\r\n"
@@ -651,7 +658,8 @@ test_status_lines(void)
 		"\r\n2\r\nab\r\n0\r\nHTTP/1.1 200 OK\r\nRetry-After: 9\r\n\r\n");
 	CUT(status_in_body, "HTTP/1.1 400 Bad\r\nContent-Length: 19\r\n\r\n"
 		"HTTP/1.1 200 OK\r\n\r\n");
-	CUT(bad_chunk, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
+	CUT(bad_chunk,
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
 	CUT(huge_chunk, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 		"ffffffffffffffff\r\nab");
 	CUT(bad_length, "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}");
@@ -672,7 +680,9 @@ test_status_lines(void)
 		"Content-Length: 0\r\n\r\n");
 	static const Step stall_after_line[] =
 	{READ_ALL, SEND("HTTP/1.1 200 OK\r\n"), STALL};
-	static const Step stall_in_line[] = {READ_ALL, SEND("HTTP/1.1 200"), STALL};
+	static const Step stall_in_line[] = {
+		READ_ALL, SEND("HTTP/1.1 200"), STALL
+	};
 	static const Step stall_after_head[] =
 	{READ_ALL, SEND("HTTP/1.1 422 No\r\nContent-Length: 5\r\n\r\n"), STALL};
 	static const Step reset_after_line[] =
@@ -691,7 +701,8 @@ test_status_lines(void)
 	script_gives(line_500, HTTP_STATUS, 500, "also 500");
 	script_gives(half_header, HTTP_STATUS, 422, "cut off in a header");
 	script_gives(head_only, HTTP_STATUS, 202, "cut off before the body");
-	ok(res.error[0] != '\0' && res.curl_code != 0, "and says so: %s", res.error);
+	ok(res.error[0] != '\0' && res.curl_code != 0,
+	   "and says so: %s", res.error);
 	script_gives(half_body, HTTP_STATUS, 202, "cut off in the body");
 	is_str(res_body, "12345", "what came of it");
 	script_gives(no_reason, HTTP_STATUS, 202, "no reason phrase");
@@ -715,8 +726,10 @@ test_status_lines(void)
 	is_str(res.request_id, "r-1", "and the headers of the second");
 	script_gives(switching, HTTP_AMBIGUOUS, 0, "101");
 	script_gives(two_interims, HTTP_STATUS, 400, "100, 102, 400");
-	script_gives(status_as_header, HTTP_STATUS, 400, "a status line as header");
-	script_gives(status_as_trailer, HTTP_STATUS, 400, "a status line as trailer");
+	script_gives(status_as_header, HTTP_STATUS, 400,
+				 "a status line as header");
+	script_gives(status_as_trailer, HTTP_STATUS, 400,
+				 "a status line as trailer");
 	is_int(res.retry_after_ms, -1, "trailers do not count");
 	script_gives(status_in_body, HTTP_STATUS, 400, "a status line as body");
 	script_gives(bad_chunk, HTTP_STATUS, 200, "malformed chunk");
@@ -747,15 +760,18 @@ test_status_lines(void)
 	script_gives(stall_after_line, HTTP_STATUS, 200, "stalled after the line");
 	ok(res.curl_code == 28, "by time-out: %s", res.error);
 	script_gives(stall_in_line, HTTP_AMBIGUOUS, 0, "stalled in the line");
-	script_gives(stall_after_head, HTTP_STATUS, 422, "stalled before the body");
+	script_gives(stall_after_head, HTTP_STATUS, 422,
+				 "stalled before the body");
 
 	/* what is left on a connection is not the next request's answer */
 	{
 		static const Step extra[] =
-		{READ_ALL, SEND(OK "HTTP/1.1 422 Stolen\r\nContent-Length: 0\r\n\r\n"), KEEP};
+		{READ_ALL, SEND(OK "HTTP/1.1 422 Stolen\r\nContent-Length: 0\r\n\r\n"),
+		KEEP};
 		static const Step late_ok[] =
 		{READ_ALL, SEND(OK), SLEEP(50), SEND("HTTP/1.1 422 Stolen\r\n"
-											 "Content-Length: 0\r\n\r\n"), SLEEP(300), END};
+											 "Content-Length: 0\r\n\r\n"),
+		SLEEP(300), END};
 		static const Step late[] =
 		{READ_ALL, SEND(OK), SLEEP(50), SEND("HTTP/1.1 408 Idle\r\n"
 											 "Content-Length: 0\r\nConnection: close\r\n\r\n"), END};
@@ -771,7 +787,8 @@ test_status_lines(void)
 		rude_script(&server, good, NULL);
 		go(&t);
 		not_stolen();
-		script_gives(late, HTTP_STATUS, 200, "a late 408 on an idle connection");
+		script_gives(late, HTTP_STATUS, 200,
+					 "a late 408 on an idle connection");
 		drive(150);
 		rude_script(&server, good, NULL);
 		go(&t);
@@ -789,18 +806,21 @@ test_floods(void)
 	static const Step before[] =
 	{READ_ALL, SEND("HTTP/1.1 102 Wait\r\n"), REPEAT("A: b\r\n", -1), END};
 	static const Step long_headers[] =
-	{READ_ALL, SEND("HTTP/1.1 200 OK\r\n"), REPEAT("A: bbbbbbbbbbbbbbbbbbbbbbbb"
-												   "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-												   "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-												   "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-												   "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-												   "\r\n", -1), END};
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\n"),
+		REPEAT("A: bbbbbbbbbbbbbbbbbbbbbbbb"
+			   "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+			   "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+			   "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+			   "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+			   "\r\n", -1), END};
 	static const Step one_line[] =
-	{READ_ALL, SEND("HTTP/1.1 200 OK\r\nA: "), REPEAT("bbbbbbbbbbbbbbbb", -1), END};
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\nA: "), REPEAT("bbbbbbbbbbbbbbbb", -1),
+	END};
 	static const Step no_line[] =
 	{READ_ALL, SEND("HTTP/1.1 200 "), REPEAT("bbbbbbbbbbbbbbbb", -1), END};
 	static const Step body[] =
-	{READ_ALL, SEND("HTTP/1.1 200 OK\r\n\r\n"), REPEAT("bbbbbbbbbbbbbbbb", -1), END};
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\n\r\n"), REPEAT("bbbbbbbbbbbbbbbb", -1),
+	END};
 	static const Step chunks[] =
 	{READ_ALL, SEND("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
 	REPEAT("1\r\nb\r\n", -1), END};
@@ -818,7 +838,8 @@ test_floods(void)
 		DRIP("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
 			 100), END};
 	static const Step slow_head[] =
-	{READ_ALL, DRIP("HTTP/1.1 200 OK OK OK OK OK OK OK OK OK OK OK", 100), END};
+	{READ_ALL, DRIP("HTTP/1.1 200 OK OK OK OK OK OK OK OK OK OK OK", 100),
+	END};
 	int64_t		t0 = now_ms();
 
 	script_gives(interims, HTTP_AMBIGUOUS, 0, "1xx for ever");
@@ -855,7 +876,9 @@ test_early_answers(void)
 	static const Step fail[] =
 	{READ_HEAD, SEND("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n"
 					 "Connection: close\r\n\r\n"), RESET};
-	static const Step unasked[] = {SEND(OK), SLEEP(300), READ_ALL, SEND(OK), KEEP};
+	static const Step unasked[] = {
+		SEND(OK), SLEEP(300), READ_ALL, SEND(OK), KEEP
+	};
 	static const Step unasked_500[] =
 	{SEND("HTTP/1.1 500 Busy\r\nContent-Length: 0\r\n\r\n"), SLEEP(100), END};
 	static const Step close_at_once[] = {END};
@@ -919,7 +942,8 @@ warm_up(int n)
 	for (i = 0; i < n; i++)
 		drive(5000);
 	if (rude_connections(&server) != n)
-		ok(false, "%d connections instead of %d", rude_connections(&server), n);
+		ok(false, "%d connections instead of %d", rude_connections(&server),
+		   n);
 }
 
 /*
@@ -1011,8 +1035,12 @@ test_copies(void)
 static void
 test_closed_meanwhile(void)
 {
-	static const Step soon_fin[] = {READ_ALL, SLEEP(150), SEND(OK), SLEEP(100), END};
-	static const Step soon_rst[] = {READ_ALL, SLEEP(150), SEND(OK), SLEEP(100), RESET};
+	static const Step soon_fin[] = {
+		READ_ALL, SLEEP(150), SEND(OK), SLEEP(100), END
+	};
+	static const Step soon_rst[] = {
+		READ_ALL, SLEEP(150), SEND(OK), SLEEP(100), RESET
+	};
 	static const Step soon_408[] =
 	{READ_ALL, SLEEP(150), SEND(OK), SLEEP(100),
 		SEND("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n"
@@ -1140,7 +1168,8 @@ getaddrinfo(const char *node, const char *service,
 
 	if (real == NULL)
 		real = (int (*) (const char *, const char *, const struct addrinfo *,
-						 struct addrinfo **)) (uintptr_t) dlsym(RTLD_NEXT, "getaddrinfo");
+						 struct addrinfo **)) (uintptr_t) dlsym(RTLD_NEXT,
+																"getaddrinfo");
 	if (node != NULL && strcmp(node, "moving.example") == 0)
 		return real(moving_to, service, hints, result);
 	if (node != NULL && strcmp(node, "slow.example") == 0)
@@ -1162,8 +1191,9 @@ getaddrinfo(const char *node, const char *service,
 static void
 test_slow_resolver(void)
 {
-	/* libcurl 7.87 brought the option; before, its end waits for the resolver */
-	bool		quick_exit = strverscmp(ln_http_version(), "libcurl/7.87") >= 0;
+	/* since libcurl 7.87; before, its end waits for the resolver */
+	bool		quick_exit = strverscmp(ln_http_version(),
+										"libcurl/7.87") >= 0;
 	Try			t;
 	sigset_t	mask;
 	int64_t		t0 = now_ms();
@@ -1315,9 +1345,13 @@ static void
 test_tls(void)
 {
 	static const Step drop[] = {READ_ALL, END};
-	static const Step garbage[] = {SEND("HTTP/1.1 400 Bad\r\n\r\n"), SLEEP(100), END};
+	static const Step garbage[] = {
+		SEND("HTTP/1.1 400 Bad\r\n\r\n"), SLEEP(100), END
+	};
 	static const Step mute[] = {STALL};
-	static const Step half[] = {SEND("\x16\x03\x03\x00\x50\x02\x00"), SLEEP(100), RESET};
+	static const Step half[] = {
+		SEND("\x16\x03\x03\x00\x50\x02\x00"), SLEEP(100), RESET
+	};
 	RudeServer	tls;
 	SSL_CTX    *ctx;
 	SSL_CTX    *other;
@@ -1433,11 +1467,13 @@ static void
 test_proxy(void)
 {
 	static const Step tunnel[] = {READ_HEAD, TUNNEL};
-#define CONNECT(name, text) static const Step name[] = {READ_HEAD, SEND(text), END}
+#define CONNECT(name, text) \
+	static const Step name[] = {READ_HEAD, SEND(text), END}
 	CONNECT(c407, "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=x\r\n"
 			"Content-Length: 0\r\n\r\n");
 	CONNECT(c502, "HTTP/1.1 502 No\r\nContent-Length: 3\r\n\r\nabc");
-	CONNECT(c503, "HTTP/1.1 503 No\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n");
+	CONNECT(c503,
+			"HTTP/1.1 503 No\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n");
 	CONNECT(c302, "HTTP/1.1 302 Go\r\nLocation: http://127.0.0.1/\r\n"
 			"Content-Length: 0\r\n\r\n");
 	CONNECT(cclose, "");
@@ -1541,7 +1577,8 @@ test_proxy(void)
 	go(&t);
 	result_is(HTTP_STATUS, 200, "plain HTTP through a tunnel");
 	ok(strncmp(proxy.last_head, "CONNECT ", 8) == 0 &&
-	   strstr(proxy.last_head, "SECRET") == NULL, "of which the proxy sees nothing");
+	   strstr(proxy.last_head, "SECRET") == NULL,
+	   "of which the proxy sees nothing");
 	ln_http_forget_connections(client);
 	rude_script(&server, good, NULL);
 	rude_script(&proxy, c502, NULL);
@@ -1808,14 +1845,15 @@ test_reset_at_the_last_moment(void)
 	rude_script(&server, good, NULL);
 	pause_after_poll_ms = 400;
 	go(&t);
-	result_is(HTTP_STATUS, 200, "reset at the last moment: over another connection");
+	result_is(HTTP_STATUS, 200,
+			  "reset at the last moment: over another connection");
 	ok(pause_after_poll_ms == 0 && res.new_connection &&
 	   rude_marked(&server) == 1, "once");
 	ln_http_destroy(client);
 	client = saved;
 }
 
-/* Answers before the request is there, by status; nothing more is sent then. */
+/* Answers before the request is there, by status; then no more is sent. */
 static void
 test_early_statuses(void)
 {
@@ -1830,7 +1868,9 @@ test_early_statuses(void)
 		{413, HTTP_STATUS}, {422, HTTP_STATUS}, {425, HTTP_NOT_SENT},
 		{429, HTTP_STATUS}, {500, HTTP_NOT_SENT}, {503, HTTP_NOT_SENT},
 	};
-	Step		script[] = {READ_HEAD, {STEP_SEND, NULL, 0, 0}, WAIT, READ_ALL, END};
+	Step		script[] = {
+		READ_HEAD, {STEP_SEND, NULL, 0, 0}, WAIT, READ_ALL, END
+	};
 	char		text[200];
 	Try			t;
 	size_t		i;
@@ -1915,7 +1955,8 @@ stops_reading(SSL_CTX * ctx, const char *ca, bool aborted)
 	{
 		bool		search = high - low > 20000;
 
-		t.body_len = search ? (low + high) / 2 : low - 16000 + (size_t) i * 1301;
+		t.body_len = search ? (low + high) / 2
+			: low - 16000 + (size_t) i * 1301;
 		rude_script(&s, waits, NULL);
 		journal = 0;
 		add(&t, (uint64_t) i, err, sizeof(err));
@@ -1962,7 +2003,9 @@ stops_reading(SSL_CTX * ctx, const char *ca, bool aborted)
 
 	/* and when it reads on in time, it gets everything */
 	{
-		static const Step in_time[] = {READ_HEAD, SLEEP(200), READ_ALL, SEND(OK), KEEP};
+		static const Step in_time[] = {
+			READ_HEAD, SLEEP(200), READ_ALL, SEND(OK), KEEP
+		};
 
 		t.body_len = 12000000;
 		rude_script(&s, in_time, NULL);
@@ -2036,7 +2079,8 @@ test_lifetime(void)
 		go(&t);
 		failed += res.verdict != HTTP_STATUS;
 	}
-	ok(rude_marked(&there) > 0 && failed == 0, "a changed address is followed");
+	ok(rude_marked(&there) > 0 && failed == 0,
+	   "a changed address is followed");
 	rude_stop(&there);
 	ln_http_destroy(client);
 	lifetime_s = 0;
@@ -2066,7 +2110,8 @@ test_tls_connections(void)
 	static const Step extra[] =
 	{READ_ALL, SEND(OK), SEND("HTTP/1.1 422 Stolen\r\nContent-Length: 0\r\n\r\n"), KEEP};
 	static const Step both[] =
-	{READ_ALL, SEND(OK "HTTP/1.1 422 Stolen\r\nContent-Length: 0\r\n\r\n"), KEEP};
+	{READ_ALL, SEND(OK "HTTP/1.1 422 Stolen\r\nContent-Length: 0\r\n\r\n"),
+	KEEP};
 	HttpClient *saved = client;
 	RudeServer	tls;
 	SSL_CTX    *ctx;
@@ -2144,7 +2189,8 @@ test_tls_connections(void)
 			   large[1].len);
 			rude_script(&tls, good, NULL);
 			go(&t);
-			ok(!res.new_connection && res.status == 200, "keeps the connection");
+			ok(!res.new_connection && res.status == 200,
+			   "keeps the connection");
 		}
 	}
 
@@ -2210,7 +2256,8 @@ test_connects_do_not_block(void)
 	is_int(good_ones, 60, "60 that cannot connect hold 60 others not up");
 	ln_http_abort_all(client);
 	for (i = 0; i < 60 && drive(100); i++)
-		good_ones -= res.tag == 1000 && res.verdict == HTTP_NOT_SENT && res.aborted;
+		good_ones -= res.tag == 1000 && res.verdict == HTTP_NOT_SENT &&
+			res.aborted;
 	is_int(good_ones, 0, "and are not sent");
 	for (i = 0; i < 16; i++)
 		close(fillers[i]);
@@ -2221,7 +2268,7 @@ test_connects_do_not_block(void)
 
 /* ---------- what a process may open ---------- */
 
-/* A server in a process of its own, which takes no descriptors from this one. */
+/* A server in a process of its own, which takes no descriptors from ours. */
 static pid_t
 server_process(SSL_CTX * tls, const Step *script, int *port)
 {
@@ -2365,11 +2412,12 @@ become_connections(int port, int n)
 }
 
 /*
- * Requests to a server that is stopped: the kernel takes connections for it, and
- * it makes no handshake.
+ * Requests to a server that is stopped: the kernel takes connections for it,
+ * and it makes no handshake.
  */
 static void
-add_stopped(HttpRequest *req, volatile uint8_t *sent, int from, int to, pid_t pid)
+add_stopped(HttpRequest *req, volatile uint8_t *sent, int from, int to,
+			pid_t pid)
 {
 	char		err[200];
 	int			status;
@@ -2522,7 +2570,8 @@ test_mixture(void)
 	{READ_ALL, SEND("HTTP/1.1 400 Bad\r\nContent-Length: 9\r\n\r\nabc"), END};
 	static const Step after[] = {READ_ALL, SEND(OK), END};
 	static const Step flood[] =
-	{READ_ALL, SEND("HTTP/1.1 200 OK\r\n\r\n"), REPEAT("bbbbbbbbbbbbbbbb", -1), END};
+	{READ_ALL, SEND("HTTP/1.1 200 OK\r\n\r\n"), REPEAT("bbbbbbbbbbbbbbbb", -1),
+	END};
 	const Step *scripts[] = {good, drop, good, reset, half, bad, after, flood};
 	HttpClient *saved = client;
 	Try			t;
@@ -2615,7 +2664,7 @@ __asan_default_options(void)
 	return "quarantine_size_mb=1:thread_local_quarantine_size_kb=64";
 }
 
-/* libcurl 8.14 leaks the name of a host that does not resolve (curl #17602). */
+/* libcurl 8.14 leaks the name of a host that is not resolved (curl #17602). */
 const char *__lsan_default_suppressions(void);
 
 const char *
@@ -2634,7 +2683,8 @@ main(void)
 	rude_start(&server, NULL);
 	client = new_client(16, 16, 30);
 
-	ok(strncmp(ln_http_version(), "libcurl/", 8) == 0, "%s", ln_http_version());
+	ok(strncmp(ln_http_version(), "libcurl/", 8) == 0, "%s",
+	   ln_http_version());
 	test_plain();
 	test_refused_requests();
 	test_limits();

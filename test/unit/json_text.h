@@ -173,7 +173,8 @@ json_text_string(JsonTextParser *j, const char **str, uint32_t *len)
 						j->p += 2;
 						low = json_text_hex4(j);
 						if (low >= 0xDC00 && low < 0xE000)
-							c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
+							c = 0x10000 + ((c - 0xD800) << 10) +
+								(low - 0xDC00);
 						else
 							j->p = back;
 					}
@@ -194,7 +195,8 @@ json_text_string(JsonTextParser *j, const char **str, uint32_t *len)
 }
 
 static bool
-json_text_value(JsonTextParser *j, const char *key, uint32_t key_len, int depth)
+json_text_value(JsonTextParser *j, const char *key, uint32_t key_len,
+				int depth)
 {
 	uint32_t	self = j->n_nodes;
 	LnJsonNode *node = json_text_node(j);
@@ -276,7 +278,8 @@ json_text_value(JsonTextParser *j, const char *key, uint32_t key_len, int depth)
 
 	node->type = LN_JSON_NUMBER;
 	node->str = j->p;
-	while (j->p < j->end && *j->p != '\0' && strchr("+-.0123456789Ee", *j->p) != NULL)
+	while (j->p < j->end && *j->p != '\0' &&
+		   strchr("+-.0123456789Ee", *j->p) != NULL)
 		j->p++;
 	node->len = (uint32_t) (j->p - node->str);
 	if (node->len == 0)
@@ -292,7 +295,8 @@ json_text_value(JsonTextParser *j, const char *key, uint32_t key_len, int depth)
 
 /* call json_text_free() in any case */
 static bool
-json_text_parse(JsonTextParser *j, const char *text, size_t len, LnJsonTree *tree)
+json_text_parse(JsonTextParser *j, const char *text, size_t len,
+				LnJsonTree *tree)
 {
 	memset(j, 0, sizeof(*j));
 	j->p = text;

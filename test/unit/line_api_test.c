@@ -206,7 +206,8 @@ test_decisions(void)
 	int			broken = 0;
 	LineCase	c;
 
-	is_int(LENGTH(decisions), LINE_OUTCOMES, "the table decides every outcome");
+	is_int(LENGTH(decisions), LINE_OUTCOMES,
+		   "the table decides every outcome");
 	for (i = 0; i < LENGTH(decisions); i++)
 	{
 		for (n = 0; n < LENGTH(counts); n++)
@@ -254,7 +255,8 @@ test_decisions(void)
 		}
 	}
 	is_int(wrong, 0, "decision for every outcome, policy, count and history");
-	is_int(broken, 0, "nothing maybe sent ends as failed, nor goes out again on hold");
+	is_int(broken, 0,
+		   "nothing maybe sent ends as failed, nor goes out again on hold");
 
 	memset(&c, 0, sizeof(c));
 	c.outcome = (LineOutcome) 99;
@@ -360,7 +362,8 @@ test_tags(void)
 	is_int(wrong, 0, "whatever is accepted is written back identically");
 }
 
-#define HASH	"f8bcd4a32a28bdcef5fb2da5c3c6cf1b3d1b3c2c2a0f4b8b2a5b9d2f5c7e8a90"
+#define HASH \
+	"f8bcd4a32a28bdcef5fb2da5c3c6cf1b3d1b3c2c2a0f4b8b2a5b9d2f5c7e8a90"
 
 static void
 body_is(const LineMessage *m, const char *want, const char *name)
@@ -404,24 +407,30 @@ test_bodies(void)
 	m.kind = LINE_TEMPLATE;
 	m.to = HASH;
 	m.template_key = "shipment_completed_ja";
-	body_is(&m, "{\"to\":\"" HASH "\",\"templateKey\":\"shipment_completed_ja\"}",
+	body_is(&m,
+			"{\"to\":\"" HASH "\",\"templateKey\":\"shipment_completed_ja\"}",
 			"template without a body");
 	m.body = " {\"a b\": \"c, d: e\\\" f\\\\\", \"g\" :\t[ 1 ,\n-2.5e+3,\r true , null, \"\" , {} ] } ";
 	m.body_len = strlen(m.body);
-	body_is(&m, "{\"to\":\"" HASH "\",\"templateKey\":\"shipment_completed_ja\","
-			"\"body\":{\"a b\":\"c, d: e\\\" f\\\\\",\"g\":[1,-2.5e+3,true,null,\"\",{}]}}",
+	body_is(&m,
+			"{\"to\":\"" HASH "\",\"templateKey\":\"shipment_completed_ja\","
+			"\"body\":{\"a b\":\"c, d: e\\\" f\\\\\","
+			"\"g\":[1,-2.5e+3,true,null,\"\",{}]}}",
 			"white space goes between tokens, and stays in strings");
 	m.body = "{\"a\": \"b\\\\\", \"c  d\": \"\343\200\200 \\\\\\\" \"}";
 	m.body_len = strlen(m.body);
-	body_is(&m, "{\"to\":\"" HASH "\",\"templateKey\":\"shipment_completed_ja\","
+	body_is(&m,
+			"{\"to\":\"" HASH "\",\"templateKey\":\"shipment_completed_ja\","
 			"\"body\":{\"a\":\"b\\\\\",\"c  d\":\"\343\200\200 \\\\\\\" \"}}",
 			"a backslash that is escaped escapes nothing");
 	m.body = "{\"items\":[]}";
 	m.body_len = strlen(m.body);
 	m.aggregation_unit = "delivery";
 	m.notification_disabled = 1;	/* not for templates */
-	body_is(&m, "{\"to\":\"" HASH "\",\"templateKey\":\"shipment_completed_ja\","
-			"\"body\":{\"items\":[]},\"customAggregationUnits\":[\"delivery\"]}",
+	body_is(&m,
+			"{\"to\":\"" HASH "\",\"templateKey\":\"shipment_completed_ja\","
+			"\"body\":{\"items\":[]},"
+			"\"customAggregationUnits\":[\"delivery\"]}",
 			"template with everything");
 
 	memset(&m, 0, sizeof(m));
@@ -430,15 +439,18 @@ test_bodies(void)
 	m.messages = "[{\"type\":\"text\",\"text\":\"\xE3\x81\x93\"}]IGNORED";
 	m.messages_len = strlen(m.messages) - 7;
 	m.notification_disabled = -1;
-	body_is(&m, "{\"to\":\"" HASH "\",\"messages\":[{\"type\":\"text\",\"text\":"
+	body_is(&m,
+			"{\"to\":\"" HASH "\",\"messages\":[{\"type\":\"text\",\"text\":"
 			"\"\xE3\x81\x93\"}]}", "flexible, UTF-8 as it is");
 	m.notification_disabled = 0;
-	body_is(&m, "{\"to\":\"" HASH "\",\"messages\":[{\"type\":\"text\",\"text\":"
+	body_is(&m,
+			"{\"to\":\"" HASH "\",\"messages\":[{\"type\":\"text\",\"text\":"
 			"\"\xE3\x81\x93\"}],\"notificationDisabled\":false}",
 			"notificationDisabled false");
 	m.notification_disabled = 1;
 	m.aggregation_unit = "a\"b\\c\n\t\x01\x1f\x7f/\xE3\x81\x93";
-	body_is(&m, "{\"to\":\"" HASH "\",\"messages\":[{\"type\":\"text\",\"text\":"
+	body_is(&m,
+			"{\"to\":\"" HASH "\",\"messages\":[{\"type\":\"text\",\"text\":"
 			"\"\xE3\x81\x93\"}],\"notificationDisabled\":true,"
 			"\"customAggregationUnits\":[\"a\\\"b\\\\c\\u000a\\u0009\\u0001"
 			"\\u001f\x7f/\xE3\x81\x93\"]}", "strings are escaped");
@@ -523,7 +535,8 @@ test_error_texts(void)
 	ERROR_IS("{\"message\":\"a\",\"message\":\"b\"}", "a", "first name wins");
 	ERROR_IS("{\"message\":\"\",\"details\":[{\"message\":\"d\"}]}", "d",
 			 "empty message");
-	ERROR_IS("{\"x\":{\"message\":\"no\"},\"y\":[[1,{\"a\":2}],true,null,-1.5e3],"
+	ERROR_IS("{\"x\":{\"message\":\"no\"},"
+			 "\"y\":[[1,{\"a\":2}],true,null,-1.5e3],"
 			 "\"message\":\"m\"}", "m", "other members are skipped");
 	ERROR_IS("{\"details\":[1,2,{\"message\":\"no\"}],\"message\":\"m\"}", "m",
 			 "details that are no objects");
@@ -544,7 +557,8 @@ test_error_texts(void)
 			 "\\u0000\\u001b[31m\\u007f", "control characters");
 	ERROR_IS("{\"message\":\"a\xff\xc0\x80\xed\xa0\x80\xf5z\"}",
 			 "a\\ufffd\\ufffd\\ufffd\\ud800\\ufffdz", "no UTF-8");
-	ERROR_IS("{\"message\":\"a\xe3\x81\"}", "a\\ufffd\\ufffd", "cut-off UTF-8");
+	ERROR_IS("{\"message\":\"a\xe3\x81\"}", "a\\ufffd\\ufffd",
+			 "cut-off UTF-8");
 
 	/* cut off or malformed: what was complete counts */
 	ERROR_IS("{\"message\":\"m\",\"details\":[{\"message\":\"d\",\"prop",

@@ -131,7 +131,8 @@ utf8(void)
 				 cases[i].bytes);
 		run(LN_MESSAGE_TEMPLATE, json, &r);
 		ok(r.n == (cases[i].valid ? 0 : 1) &&
-		   (cases[i].valid || strcmp(ln_message_rules[r.first.rule].name, "invalid_utf8") == 0),
+		   (cases[i].valid ||
+			strcmp(ln_message_rules[r.first.rule].name, "invalid_utf8") == 0),
 		   "UTF-8: %s", cases[i].what);
 	}
 }
@@ -143,18 +144,22 @@ bad_keys(void)
 	LnCheck		c;
 
 	c = run(LN_MESSAGE_TEMPLATE, "{'templateKey':'a','templateKey':5,'body':{'items':[],'items':5}}", &r);
-	ok(c.n_errors == 0, "of a key that stands twice, the first counts everywhere");
+	ok(c.n_errors == 0,
+	   "of a key that stands twice, the first counts everywhere");
 	run(LN_MESSAGE_FLEXIBLE,
 		"{'messages':[{'type':'flex','altText':'a','contents':{'type':'bubble','\xFF\xE3':{'type':'image'}}}]}", &r);
-	is_str(r.first.path, "messages[0].contents[\"??\"]", "invalid UTF-8 in a path is replaced");
+	is_str(r.first.path, "messages[0].contents[\"??\"]",
+		   "invalid UTF-8 in a path is replaced");
 }
 
 /* a bubble whose compact JSON has exactly so many bytes */
 static int
 bubble_of(size_t size, Report *r)
 {
-	static const char head[] = "{'messages':[{'type':'flex','altText':'a','contents':"
-		"{'type':'bubble','body':{'type':'box','layout':'vertical','contents':[{'type':'text','text':'";
+	static const char head[] =
+		"{'messages':[{'type':'flex','altText':'a','contents':"
+		"{'type':'bubble','body':{'type':'box','layout':'vertical',"
+		"'contents':[{'type':'text','text':'";
 	static const char tail[] = "'}]}}}]}";
 
 	/* what of head and tail belongs to the bubble */
@@ -176,12 +181,16 @@ sizes(void)
 	Report		r;
 
 	is_int(bubble_of(30000, &r), 0, "a bubble of 30000 bytes");
-	is_int(bubble_of(30001, &r), 1, "a bubble of 30001 bytes is near the limit");
-	is_str(ln_message_rules[r.first.rule].name, "size_near_limit", "and the rule says so");
+	is_int(bubble_of(30001, &r), 1,
+		   "a bubble of 30001 bytes is near the limit");
+	is_str(ln_message_rules[r.first.rule].name, "size_near_limit",
+		   "and the rule says so");
 	bubble_of(30720, &r);
-	is_str(ln_message_rules[r.first.rule].name, "size_near_limit", "a bubble of 30720 bytes is near the limit");
+	is_str(ln_message_rules[r.first.rule].name, "size_near_limit",
+		   "a bubble of 30720 bytes is near the limit");
 	bubble_of(30721, &r);
-	is_str(ln_message_rules[r.first.rule].name, "bubble_too_large", "a bubble of 30721 bytes is too large");
+	is_str(ln_message_rules[r.first.rule].name, "bubble_too_large",
+		   "a bubble of 30721 bytes is too large");
 }
 
 static void
@@ -207,7 +216,8 @@ order(void)
 	is_int(check.n_errors, 6, "every error is counted");
 	is_int(r.n, 2, "with first_only, one row fault and one statement fault are reported");
 	is_str(r.first.path, "body.items[0].content", "the first row fault");
-	is_str(r.last.path, "body.items[2].itemKey", "and the first statement fault after it");
+	is_str(r.last.path, "body.items[2].itemKey",
+		   "and the first statement fault after it");
 
 	check = begin(&r);
 	check.first_only = true;
@@ -220,17 +230,20 @@ order(void)
 	ln_message_check_template(&check, "a", 1, &tree);
 	is_int(check.n_errors, 6, "every error is counted beyond the cap");
 	is_int(r.n, 4, "the cap and one more");
-	is_str(ln_message_rules[r.last.rule].name, "too_many_findings", "which says that there are more");
+	is_str(ln_message_rules[r.last.rule].name, "too_many_findings",
+		   "which says that there are more");
 
 	check = begin(&r);
 	ln_message_check_template(&check, "a", 1, NULL);
 	is_int(r.n, 0, "a template without body");
 	check = begin(&r);
 	ln_message_check_messages(&check, &tree);
-	is_str(ln_message_rules[r.first.rule].name, "payload_type", "an object is no list of messages");
+	is_str(ln_message_rules[r.first.rule].name, "payload_type",
+		   "an object is no list of messages");
 	check = begin(&r);
 	ln_message_check_unit(&check, "a b", 3);
-	is_str(r.first.path, "customAggregationUnits[0]", "the path of an aggregation unit");
+	is_str(r.first.path, "customAggregationUnits[0]",
+		   "the path of an aggregation unit");
 	check = begin(&r);
 	ln_message_report(&check, LN_RULE_JSON_TOO_DEEP, "messages", "too deep");
 	is_str(r.first.path, "messages", "a finding of the caller");
@@ -268,13 +281,19 @@ hostile(void)
 		const char *tail;
 	}			cases[] =
 	{
-		{LN_MESSAGE_TEMPLATE, "many items", "{'templateKey':'a','body':{'items':[{}", ",{'itemKey':'a','content':''}", 30000, "]}}"},
-		{LN_MESSAGE_TEMPLATE, "many properties", "{'templateKey':'a'", ",'b':1", 90000, "}"},
-		{LN_MESSAGE_FLEXIBLE, "many messages", "{'messages':[{}", ",{'type':'text','text':''}", 30000, "]}"},
+		{LN_MESSAGE_TEMPLATE, "many items",
+			"{'templateKey':'a','body':{'items':[{}",
+				",{'itemKey':'a','content':''}", 30000, "]}}"},
+		{LN_MESSAGE_TEMPLATE, "many properties", "{'templateKey':'a'",
+			",'b':1", 90000, "}"},
+		{LN_MESSAGE_FLEXIBLE, "many messages", "{'messages':[{}",
+			",{'type':'text','text':''}", 30000, "]}"},
 		{LN_MESSAGE_FLEXIBLE, "many empty texts", "{'messages':[{'type':'flex','altText':'a','contents':{'type':'bubble','body':{'type':'box','layout':'vertical','contents':[{}", ",{'type':'text','text':''}", 30000, "]}}}]}"},
 		{LN_MESSAGE_FLEXIBLE, "many images", "{'messages':[{'type':'flex','altText':'a','contents':{'type':'bubble','body':{'type':'box','layout':'vertical','contents':[{}", ",{'type':'image'}", 45000, "]}}}]}"},
 		{LN_MESSAGE_FLEXIBLE, "many bubbles", "{'messages':[{'type':'flex','altText':'a','contents':{'type':'carousel','contents':[{}", ",{'type':'bubble','size':'x'}", 30000, "]}}]}"},
-		{LN_MESSAGE_FLEXIBLE, "many placeholders", "{'messages':[{'type':'textV2','text':'", "{a}", 300000, "','substitution':{'a':{},'b':1}}]}"},
+		{LN_MESSAGE_FLEXIBLE, "many placeholders",
+			"{'messages':[{'type':'textV2','text':'", "{a}", 300000,
+				"','substitution':{'a':{},'b':1}}]}"},
 		{LN_MESSAGE_FLEXIBLE, "many substitutions", "{'messages':[{'type':'textV2','text':'{x}{y}{z}','substitution':{'a':{}", ",'b':1", 90000, "}}]}"},
 		{LN_MESSAGE_FLEXIBLE, "many properties of a bubble", "{'messages':[{'type':'flex','altText':'a','contents':{'type':'bubble'", ",'size':'x'", 90000, "}}]}"},
 		{LN_MESSAGE_FLEXIBLE, "a long unknown name", "{'messages':[{'type':'flex','altText':'a','contents':{'type':'bubble','", "\xE3\x81\x82", 500000, "':{'type':'image'}}}]}"},
@@ -283,7 +302,8 @@ hostile(void)
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 	{
-		char	   *json = repeated(cases[i].head, cases[i].a, cases[i].n, cases[i].tail);
+		char	   *json = repeated(cases[i].head, cases[i].a, cases[i].n,
+									cases[i].tail);
 		Report		r;
 		LnCheck		c;
 		clock_t		t = clock();
@@ -293,7 +313,8 @@ hostile(void)
 
 		/* parsed, and no more reported than the cap and one */
 		ok(c.n_findings >= 0 && r.n <= 101, "hostile: %s", cases[i].what);
-		diag("%.1f ms for %zu bytes, %d errors", t * 1e3 / CLOCKS_PER_SEC, strlen(json), c.n_errors);
+		diag("%.1f ms for %zu bytes, %d errors", t * 1e3 / CLOCKS_PER_SEC,
+			 strlen(json), c.n_errors);
 		free(json);
 	}
 }

@@ -34,7 +34,8 @@ parse(const char *text, const char *region, LnPhoneMode mode)
 	LnPhone		phone;
 
 	memset(&phone, 0x55, sizeof(phone));
-	ln_phone_parse(text, strlen(text), ln_phone_region_id(region, strlen(region)),
+	ln_phone_parse(text, strlen(text),
+				   ln_phone_region_id(region, strlen(region)),
 				   mode, &phone);
 	return phone;
 }
@@ -54,7 +55,7 @@ is(const char *text, const char *region, LnPhoneMode mode, const char *e164,
 	   p.error_position == position, what);
 }
 
-/* Is this phone-context well-formed?  RFC 3966, as libphonenumber 9 checks it. */
+/* Is this phone-context well-formed?  RFC 3966, as libphonenumber 9 has it. */
 static void
 context(const char *value, bool good)
 {
@@ -184,10 +185,12 @@ main(void)
 	context("a_b", false);
 	context("é", false);
 	context("a..", false);
-	is("90-1234-5678;phone-context=+81", "US", exact, "+819012345678", "ok", 0);
-	is("tel:90-1234-5678;phone-context=+81;ext=1", "US", exact, "+819012345678", "ok", 0);
+	is("90-1234-5678;phone-context=+81", "US", exact, "+819012345678", "ok",
+	   0);
+	is("tel:90-1234-5678;phone-context=+81;ext=1", "US", exact,
+	   "+819012345678", "ok", 0);
 
-	/* rules of safe mode: status and position; the others are in phone_safe.sql */
+	/* rules of safe mode: status and position; others are in phone_safe.sql */
 	is("662582501.0", "TH", safe, "+66662582501", "ok", 0);
 	is("42345678.0", "TW", safe, "", "not_valid", 9);
 	is("携帯 00 65 (0)80 45 6789", "TH", safe, "", "ambiguous", 4);
@@ -285,7 +288,8 @@ main(void)
 	/* E.164 */
 	ok(ln_phone_is_e164("+819012345678", 13), "E.164");
 	ok(!ln_phone_is_e164("819012345678", 12), "without plus");
-	ok(!ln_phone_is_e164("+81901234567890123456789", 24), "too long for E.164");
+	ok(!ln_phone_is_e164("+81901234567890123456789", 24),
+	   "too long for E.164");
 	ok(!ln_phone_is_e164("+", 1) && !ln_phone_is_e164("", 0), "nothing");
 	ok(!ln_phone_is_e164("+999123456789", 13), "no such calling code");
 	ok(!ln_phone_is_e164("+0819012345678", 14), "leading zero");
@@ -294,11 +298,14 @@ main(void)
 	/* names */
 	for (i = LN_PHONE_OK; i <= LN_PHONE_MULTIPLE; i++)
 		ok(ln_phone_status_name((LnPhoneStatus) i)[0] != '\0', "status name");
-	ok(strcmp(ln_phone_status_name(LN_PHONE_MULTIPLE), "multiple") == 0, "last status");
-	ok(strcmp(ln_phone_type_name(LN_PHONE_UNKNOWN), "UNKNOWN") == 0, "last type");
+	ok(strcmp(ln_phone_status_name(LN_PHONE_MULTIPLE), "multiple") == 0,
+	   "last status");
+	ok(strcmp(ln_phone_type_name(LN_PHONE_UNKNOWN), "UNKNOWN") == 0,
+	   "last type");
 	ok(LENGTH_OF(status_names) == LN_PHONE_MULTIPLE + 1 &&
 	   LENGTH_OF(type_names) == LN_PHONE_UNKNOWN + 1, "a name for each value");
 
-	printf("# phone_test: %d passed, %d failed\n1..%d\n", passed, failed, passed + failed);
+	printf("# phone_test: %d passed, %d failed\n1..%d\n", passed, failed,
+		   passed + failed);
 	return failed != 0;
 }

@@ -59,9 +59,16 @@ spread_is(int attempt, int64_t base, int64_t cap, int64_t max)
 int
 main(void)
 {
-	static const int attempts[] = {INT_MIN, -1, 0, 1, 2, 62, 63, 64, 65, 1000, INT_MAX};
-	static const int64_t values[] = {INT64_MIN, -1, 0, 1, 2, 999, INT64_C(1) << 40, INT64_MAX / 2, INT64_MAX - 1, INT64_MAX};
-	static const uint64_t randoms[] = {0, 1, UINT64_MAX / 2, UINT64_MAX - 1, UINT64_MAX};
+	static const int attempts[] = {
+		INT_MIN, -1, 0, 1, 2, 62, 63, 64, 65, 1000, INT_MAX
+	};
+	static const int64_t values[] = {
+		INT64_MIN, -1, 0, 1, 2, 999, INT64_C(1) << 40, INT64_MAX / 2,
+		INT64_MAX - 1, INT64_MAX
+	};
+	static const uint64_t randoms[] = {
+		0, 1, UINT64_MAX / 2, UINT64_MAX - 1, UINT64_MAX
+	};
 	size_t		a,
 				b,
 				c,
@@ -78,7 +85,8 @@ main(void)
 
 	is_int(ln_retry_delay_ms(1, 1, 1, 0), 1, "smallest of all");
 	is_int(ln_retry_delay_ms(1, 1, 1, UINT64_MAX), 1, "whatever the dice");
-	is_int(ln_retry_delay_ms(1, 1000, 60000, 0), 100, "never below a tenth of the base");
+	is_int(ln_retry_delay_ms(1, 1000, 60000, 0), 100,
+		   "never below a tenth of the base");
 	is_int(ln_retry_delay_ms(5, 1000, 60000, 0), 100, "also later");
 	is_int(ln_retry_delay_ms(1, 1000, 50, 3), 50, "unless the cap is smaller");
 	is_int(ln_retry_delay_ms(3, 1000, 60000, 3999), 4000, "upper end");
@@ -97,10 +105,13 @@ main(void)
 				}
 	is_int(wrong, 0, "extreme arguments stay within 1 and the cap");
 
-	is_int(ln_retry_credential_check_ms(0, 0), 7500, "a paused channel: first question after 7.5 s");
+	is_int(ln_retry_credential_check_ms(0, 0), 7500,
+		   "a paused channel: first question after 7.5 s");
 	is_int(ln_retry_credential_check_ms(0, 2500), 10000, "or 10 s");
-	is_int(ln_retry_credential_check_ms(1, 0), 15000, "the second after twice that");
-	is_int(ln_retry_credential_check_ms(6, 0), 450000, "the longest is 10 minutes");
+	is_int(ln_retry_credential_check_ms(1, 0), 15000,
+		   "the second after twice that");
+	is_int(ln_retry_credential_check_ms(6, 0), 450000,
+		   "the longest is 10 minutes");
 	is_int(ln_retry_credential_check_ms(INT_MAX, 150000), 600000, "for ever");
 	is_int(ln_retry_credential_check_ms(-1, 0), 7500, "nonsense is the first");
 

@@ -329,7 +329,8 @@ serve(void *arg)
 			pthread_mutex_lock(&s->lock);
 			step = s->sequence[s->position];
 			pthread_mutex_unlock(&s->lock);
-			if ((step->kind == STEP_READ_HEAD || step->kind == STEP_READ_ALL) &&
+			if ((step->kind == STEP_READ_HEAD ||
+				 step->kind == STEP_READ_ALL) &&
 				c->len == 0 && !fill(c))
 				break;
 			step = next_script(c);

@@ -103,7 +103,7 @@ extern void rude_start_at(RudeServer *s, SSL_CTX *tls, const char *address,
 						  int port, int receive_buffer);
 extern void rude_stop(RudeServer *s);
 
-/* Set the sequence of scripts (NULL-terminated arguments), and zero the counts. */
+/* Set the sequence of scripts (up to a NULL), and zero the counts. */
 extern void rude_script(RudeServer *s, const Step *script,...);
 
 /* Let those go on that wait. */
@@ -122,6 +122,7 @@ extern int	rude_heads(RudeServer *s);
  * or a host name), valid from "from" to "to" seconds from now; the
  * certificate is also written as PEM to path.
  */
-extern SSL_CTX *rude_tls(const char *name, long from, long to, const char *path);
+extern SSL_CTX *rude_tls(const char *name, long from, long to,
+						 const char *path);
 
 #endif							/* LN_RUDE_SERVER_H */

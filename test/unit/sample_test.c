@@ -22,7 +22,8 @@ main(void)
 
 	memset(&s, 0, sizeof(s));
 	for (i = 0; i < 100; i++)
-		written += ln_sample(&s, INT64_C(1000) + i * INT64_C(13000), &skipped) && skipped == 0;
+		written += ln_sample(&s, INT64_C(1000) + i * INT64_C(13000),
+							 &skipped) && skipped == 0;
 	ok(written == 100, "a line every 13 seconds: all of them");
 
 	memset(&s, 0, sizeof(s));
@@ -32,7 +33,8 @@ main(void)
 	ok(written == SAMPLE_BURST, "the first few at once");
 	ok(!ln_sample(&s, 6, &skipped), "not the next");
 	ok(!ln_sample(&s, 60004, &skipped), "nor within the minute");
-	ok(ln_sample(&s, 60005, &skipped) && skipped == 2, "one after a minute, with the number left out");
+	ok(ln_sample(&s, 60005, &skipped) && skipped == 2,
+	   "one after a minute, with the number left out");
 	ok(!ln_sample(&s, 60006, &skipped), "and only one");
 
 	memset(&s, 0, sizeof(s));
@@ -45,8 +47,10 @@ main(void)
 			told += skipped;
 		}
 	}
-	ok(written == SAMPLE_BURST + 9, "a flood of ten minutes: a burst, then one a minute");
-	ok(written + told + s.skipped == 600000, "every line is written or counted");
+	ok(written == SAMPLE_BURST + 9,
+	   "a flood of ten minutes: a burst, then one a minute");
+	ok(written + told + s.skipped == 600000,
+	   "every line is written or counted");
 
 	memset(&s, 0, sizeof(s));
 	(void) ln_sample(&s, 1000000, &skipped);

@@ -42,7 +42,8 @@ good(const char *body, const char *want, long long want_life)
 	char		token[LN_TOKEN_SIZE];
 	int64_t		life;
 
-	ok(parse(body, strlen(body), token, sizeof(token), &life), "read: %s", body);
+	ok(parse(body, strlen(body), token, sizeof(token), &life), "read: %s",
+	   body);
 	is_str(token, want, "its token");
 	is_int(life, want_life, "its life");
 }
@@ -53,7 +54,8 @@ bad(const char *body)
 	char		token[LN_TOKEN_SIZE];
 	int64_t		life = 7;
 
-	ok(!parse(body, strlen(body), token, sizeof(token), &life) && token[0] == '\0' && life == 0,
+	ok(!parse(body, strlen(body), token, sizeof(token), &life) &&
+	   token[0] == '\0' && life == 0,
 	   "refused: %s", body);
 }
 
@@ -94,7 +96,8 @@ test_parse(void)
 	bad("{\"access_token\":\"a\",\"expires_in\":900,\"token_type\":\"Bearer\"");
 	bad("{\"access_token\":\"a\",\"expires_in\":900,\"token_type\":\"Bearer\"}}");
 
-	ok(!parse(whole, sizeof(whole) - 1, small, sizeof(small), &life) && small[0] == '\0',
+	ok(!parse(whole, sizeof(whole) - 1, small, sizeof(small), &life) &&
+	   small[0] == '\0',
 	   "a token that does not fit is refused");
 	for (size_t i = 0; i + 1 < sizeof(whole) - 1; i++)
 		accepted += parse(whole, i, token, sizeof(token), &life);
@@ -104,7 +107,8 @@ test_parse(void)
 		{
 			memcpy(changed, whole, sizeof(whole));
 			changed[i] = (char) c;
-			if (parse(changed, sizeof(whole) - 1, token, sizeof(token), &life) &&
+			if (parse(changed, sizeof(whole) - 1, token, sizeof(token),
+					  &life) &&
 				(!ln_token_is_clean(token) || life < 1))
 				accepted++;
 		}
@@ -117,13 +121,16 @@ test_forms(void)
 	char		form[LN_TOKEN_FORM_SIZE];
 	char		tight[60];
 
-	ok(ln_token_form_secret("1234567890", "s&e=c r%t+", form, sizeof(form)), "form by secret");
+	ok(ln_token_form_secret("1234567890", "s&e=c r%t+", form, sizeof(form)),
+	   "form by secret");
 	is_str(form, "grant_type=client_credentials&client_id=1234567890&client_secret=s%26e%3Dc%20r%25t%2B",
 		   "everything special is encoded");
-	ok(!ln_token_form_secret("1234567890", "secret", tight, sizeof(tight)) && tight[0] == '\0',
+	ok(!ln_token_form_secret("1234567890", "secret", tight, sizeof(tight)) &&
+	   tight[0] == '\0',
 	   "no half form");
 	ok(!ln_form_encode("a", form, 1) && ln_form_encode("a", form, 2) &&
-	   !ln_form_encode("%", form, 3) && ln_form_encode("%", form, 4), "room to the byte");
+	   !ln_form_encode("%", form, 3) &&
+	   ln_form_encode("%", form, 4), "room to the byte");
 	is_str(ln_token_path(LN_FLOW_STATELESS), "/oauth2/v3/token", "stateless");
 	is_str(ln_token_path(LN_FLOW_V21), "/oauth2/v2.1/token", "v2.1");
 }
@@ -192,7 +199,9 @@ test_assertion(void)
 
 	for (int flow = 0; flow < 2; flow++)
 	{
-		ok(ln_token_form_assertion((LnTokenFlow) flow, "1234567890", pem, "kid-1_x", 1750000000, form, sizeof(form), err, sizeof(err)),
+		ok(ln_token_form_assertion((LnTokenFlow) flow, "1234567890", pem,
+								   "kid-1_x", 1750000000, form, sizeof(form),
+								   err, sizeof(err)),
 		   "form by assertion");
 		jwt = strstr(form, "client_assertion=");
 		ok(strncmp(form, "grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&", 117) == 0 &&
@@ -208,8 +217,11 @@ test_assertion(void)
 			return;
 		n = unbase64url(jwt, (size_t) (dot1 - jwt), out, sizeof(out) - 1);
 		out[n < 0 ? 0 : n] = '\0';
-		is_str((char *) out, "{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"kid-1_x\"}", "header");
-		n = unbase64url(dot1 + 1, (size_t) (dot2 - dot1 - 1), out, sizeof(out) - 1);
+		is_str((char *) out,
+			   "{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"kid-1_x\"}",
+			   "header");
+		n = unbase64url(dot1 + 1, (size_t) (dot2 - dot1 - 1), out,
+						sizeof(out) - 1);
 		out[n < 0 ? 0 : n] = '\0';
 		is_str((char *) out,
 			   flow == LN_FLOW_V21 ?
@@ -224,13 +236,20 @@ test_assertion(void)
 		ok(system(command) == 0, "openssl verifies it");
 	}
 
-	ok(!ln_token_form_assertion(LN_FLOW_STATELESS, "1\"}", pem, "k", 0, form, sizeof(form), err, sizeof(err)) && form[0] == '\0',
+	ok(!ln_token_form_assertion(LN_FLOW_STATELESS, "1\"}", pem, "k", 0, form,
+								sizeof(form), err, sizeof(err)) &&
+	   form[0] == '\0',
 	   "a channel id that would break out of the claims");
-	ok(!ln_token_form_assertion(LN_FLOW_STATELESS, "1", pem, "", 0, form, sizeof(form), err, sizeof(err)),
+	ok(!ln_token_form_assertion(LN_FLOW_STATELESS, "1", pem, "", 0, form,
+								sizeof(form), err, sizeof(err)),
 	   "no key id");
-	ok(!ln_token_form_assertion(LN_FLOW_STATELESS, "1", "-----BEGIN NONSENSE-----", "k", 0, form, sizeof(form), err, sizeof(err)) &&
-	   form[0] == '\0' && strstr(err, "NONSENSE") == NULL, "no key; the error does not repeat it");
-	ok(!ln_token_form_assertion(LN_FLOW_STATELESS, "1", pem, "k", 0, form, 300, err, sizeof(err)) && form[0] == '\0',
+	ok(!ln_token_form_assertion(LN_FLOW_STATELESS, "1",
+								"-----BEGIN NONSENSE-----", "k", 0, form,
+								sizeof(form), err, sizeof(err)) &&
+	   form[0] == '\0' && strstr(err, "NONSENSE") == NULL,
+	   "no key; the error does not repeat it");
+	ok(!ln_token_form_assertion(LN_FLOW_STATELESS, "1", pem, "k", 0, form, 300,
+								err, sizeof(err)) && form[0] == '\0',
 	   "no room");
 	free(pem);
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
@@ -244,11 +263,13 @@ test_error(void)
 	static const char doc[] = "{\"error\":\"invalid_client\",\"error_description\":\"secret 8c570fa6dd201bb328f1c1eac23a96d8 of 1234567890 is wrong\"}";
 
 	ln_token_error_text(doc, strlen(doc), buf, sizeof(buf));
-	is_str(buf, "invalid_client: secret ... of 1234567890 is wrong", "a repeated secret is left out");
+	is_str(buf, "invalid_client: secret ... of 1234567890 is wrong",
+		   "a repeated secret is left out");
 	for (size_t room = 1; room < sizeof(buf); room++)
 	{
 		ln_token_error_text(doc, strlen(doc), buf, room);
-		if (strlen(buf) >= room || strstr(buf, "8c570fa6dd201bb328f1c1ea") != NULL)
+		if (strlen(buf) >= room ||
+			strstr(buf, "8c570fa6dd201bb328f1c1ea") != NULL)
 			break;
 		if (room == sizeof(buf) - 1)
 			ok(true, "at any room");
@@ -288,9 +309,12 @@ test_member(void)
 	ok(ln_line_json_member(doc, strlen(doc), "status", buf, sizeof(buf)) && strcmp(buf, "ready") == 0, "a string");
 	ok(ln_line_json_member(doc, strlen(doc), "success", buf, sizeof(buf)) && strcmp(buf, "9223372036854775807") == 0, "a number");
 	ok(ln_line_json_member(doc, strlen(doc), "n", buf, sizeof(buf)) && strcmp(buf, "null") == 0, "null");
-	ok(!ln_line_json_member(doc, strlen(doc), "x", buf, sizeof(buf)), "not of an inner object");
-	ok(!ln_line_json_member(doc, strlen(doc), "o", buf, sizeof(buf)), "no object");
-	ok(!ln_line_json_member(doc, strlen(doc), "success", buf, 19) && buf[0] == '\0', "no room for the terminator");
+	ok(!ln_line_json_member(doc, strlen(doc), "x", buf, sizeof(buf)),
+	   "not of an inner object");
+	ok(!ln_line_json_member(doc, strlen(doc), "o", buf, sizeof(buf)),
+	   "no object");
+	ok(!ln_line_json_member(doc, strlen(doc), "success", buf, 19) &&
+	   buf[0] == '\0', "no room for the terminator");
 }
 
 static void
@@ -302,15 +326,22 @@ test_object(void)
 	char		buf[20];
 
 	ok(ln_line_json_object(doc, strlen(doc), "overview", &inner, &len) && len == 16 && strncmp(inner, "{\"n\": 7, \"o\":{}}", len) == 0, "an object");
-	ok(ln_line_json_member(inner, len, "n", buf, sizeof(buf)) && strcmp(buf, "7") == 0, "and a member of it");
-	ok(ln_line_json_object(doc, strlen(doc) - 9, "overview", &inner, &len) && len == 16, "what follows may be cut off");
-	ok(!ln_line_json_object(doc, (size_t) (inner - doc) + 15, "overview", &inner, &len), "not the object itself");
-	ok(!ln_line_json_object(doc, strlen(doc), "a", &inner, &len), "an array is none");
-	ok(!ln_line_json_object(doc, strlen(doc), "clicks", &inner, &len), "nor is that one");
+	ok(ln_line_json_member(inner, len, "n", buf, sizeof(buf)) &&
+	   strcmp(buf, "7") == 0, "and a member of it");
+	ok(ln_line_json_object(doc, strlen(doc) - 9, "overview", &inner, &len) &&
+	   len == 16, "what follows may be cut off");
+	ok(!ln_line_json_object(doc, (size_t) (inner - doc) + 15, "overview",
+							&inner, &len), "not the object itself");
+	ok(!ln_line_json_object(doc, strlen(doc), "a", &inner, &len),
+	   "an array is none");
+	ok(!ln_line_json_object(doc, strlen(doc), "clicks", &inner, &len),
+	   "nor is that one");
 	ok(!ln_line_json_object("{}", 2, "overview", &inner, &len) && !ln_line_json_object("[]", 2, "overview", &inner, &len) &&
 	   !ln_line_json_object("", 0, "overview", &inner, &len) && !ln_line_json_object(NULL, 0, "overview", &inner, &len) &&
-	   !ln_line_json_object("{\"overview\":{}", 13, "overview", &inner, &len), "nothing there");
-	ok(ln_line_json_object("{\"overview\":{}", 14, "overview", &inner, &len) && len == 2, "an empty one");
+	   !ln_line_json_object("{\"overview\":{}", 13, "overview", &inner, &len),
+	   "nothing there");
+	ok(ln_line_json_object("{\"overview\":{}", 14, "overview", &inner, &len) &&
+	   len == 2, "an empty one");
 }
 
 int

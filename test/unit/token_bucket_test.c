@@ -307,7 +307,8 @@ test_pause(void)
 			fell++;
 	}
 	is_int(fell, 0, "slow start never falls");
-	ok(tenths[0] >= 125 && tenths[0] <= 150, "begins at a tenth: %d", tenths[0]);
+	ok(tenths[0] >= 125 && tenths[0] <= 150, "begins at a tenth: %d",
+	   tenths[0]);
 	ok(tenths[5] >= 540 && tenths[5] <= 640, "half way: %d", tenths[5]);
 	ok(tenths[11] >= 950 && tenths[11] <= 1000, "and is over: %d", tenths[11]);
 	ok(b.ramp_since_ns == 0 && b.blocked_until_ns == 0, "and forgotten");
@@ -346,7 +347,8 @@ test_pause(void)
 	memset(&b, 0, sizeof(b));
 	ln_bucket_block(&b, S, 0, 1000, now);
 	ln_bucket_configure(&b, 1000, now);
-	is_int(ln_bucket_take(&b, 10, now + S), 0, "a pause before the limit holds");
+	is_int(ln_bucket_take(&b, 10, now + S), 0,
+		   "a pause before the limit holds");
 	ok(ln_bucket_take(&b, 10, now + S + 10 * MS) > 0, "and ends");
 }
 
@@ -357,7 +359,8 @@ test_idle(void)
 	TokenBucket b;
 
 	memset(&b, 0, sizeof(b));
-	ok(ln_bucket_idle(&b, now), "nobody needs a bucket that was never configured");
+	ok(ln_bucket_idle(&b, now),
+	   "nobody needs a bucket that was never configured");
 	ln_bucket_configure(&b, 10, now);
 	ok(!ln_bucket_idle(&b, now), "an empty one is needed");
 	ok(!ln_bucket_idle(&b, now - 5 * S), "whatever the clock says");
@@ -371,7 +374,8 @@ test_idle(void)
 	ok(!ln_bucket_idle(&b, now + 49 * S), "or a slow start");
 	ok(ln_bucket_idle(&b, now + 51 * S), "but one whose slow start is over");
 	ln_bucket_block(&b, 30 * S, 0, 1000, now + 60 * S);
-	ok(!ln_bucket_idle(&b, now + 89 * S), "nor one with a pause without slow start");
+	ok(!ln_bucket_idle(&b, now + 89 * S),
+	   "nor one with a pause without slow start");
 	ok(ln_bucket_idle(&b, now + 91 * S), "until it has ended and filled");
 }
 

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * webhook_body_test.c
- *		What is read from LINE's webhook bodies: the events that concern us, and
- *		no harm from anything else.
+ *		What is read from LINE's webhook bodies: the events that concern us,
+ *		and no harm from anything else.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,7 +18,10 @@
 
 static char tag[LINE_TAG_SIZE];
 
-/* What a body says, one letter per event, or "-"; read from memory of exactly its size. */
+/*
+ * What a body says, one letter per event, or "-"; read from memory of exactly
+ * its size.
+ */
 static const char *
 says(const char *body, size_t len)
 {
@@ -34,7 +37,8 @@ says(const char *body, size_t len)
 	else
 	{
 		while (n < sizeof(letters) - 1 && ln_webhook_next(&b, &e))
-			letters[n++] = e.type == LN_EVENT_FOLLOW ? 'f' : e.type == LN_EVENT_UNFOLLOW ? 'u' : e.tagged ? 't' : 'h';
+			letters[n++] = e.type == LN_EVENT_FOLLOW ? 'f'
+				: e.type == LN_EVENT_UNFOLLOW ? 'u' : e.tagged ? 't' : 'h';
 		letters[n] = '\0';
 	}
 	free(copy);
@@ -71,19 +75,30 @@ test_whole(void)
 
 	snprintf(body, sizeof(body),
 			 "{\"destination\":\"U0\",\"events\":["
-			 "{\"type\":\"message\",\"message\":{\"type\":\"text\",\"text\":\"\\u0000 \\ud83d \xF0\x9F\x98\x80 ]}\\\"\"},\"webhookEventId\":\"M\"},"
-			 "{\"type\":\"delivery\",\"delivery\":{\"data\":\"%s\"},\"webhookEventId\":\"01J0\",\"deliveryContext\":{\"isRedelivery\":true},\"timestamp\":1750000000123,\"mode\":\"active\"},"
-			 "{\"type\":\"delivery\",\"delivery\":{\"data\":\"" HASH "\"},\"webhookEventId\":\"01J1\",\"timestamp\":1750000000124},"
-			 "{\"type\":\"follow\",\"webhookEventId\":\"01J2\",\"timestamp\":1750000000125,\"source\":{\"userId\":\"U1\"}},"
+			 "{\"type\":\"message\",\"message\":{\"type\":\"text\","
+			 "\"text\":\"\\u0000 \\ud83d \xF0\x9F\x98\x80 ]}\\\"\"},"
+			 "\"webhookEventId\":\"M\"},"
+			 "{\"type\":\"delivery\",\"delivery\":{\"data\":\"%s\"},"
+			 "\"webhookEventId\":\"01J0\","
+			 "\"deliveryContext\":{\"isRedelivery\":true},"
+			 "\"timestamp\":1750000000123,\"mode\":\"active\"},"
+			 "{\"type\":\"delivery\",\"delivery\":{\"data\":\"" HASH "\"},"
+			 "\"webhookEventId\":\"01J1\",\"timestamp\":1750000000124},"
+			 "{\"type\":\"follow\",\"webhookEventId\":\"01J2\","
+			 "\"timestamp\":1750000000125,\"source\":{\"userId\":\"U1\"}},"
 			 "{\"type\":\"unfollow\",\"webhookEventId\":\"01J3\"}]}", tag);
 	ok(ln_webhook_begin(&b, body, strlen(body)), "a body of five events");
-	ok(ln_webhook_next(&b, &e) && e.type == LN_EVENT_DELIVERY && e.tagged && e.message_id == 42 && e.attempt == 3 && e.token == 77,
+	ok(ln_webhook_next(&b, &e) && e.type == LN_EVENT_DELIVERY && e.tagged &&
+	   e.message_id == 42 && e.attempt == 3 && e.token == 77,
 	   "the message of somebody else, whatever it holds, does not hide the delivery behind it");
 	is_str(e.id, "01J0", "its id");
 	is_int(e.at_ms, 1750000000123, "its time");
-	ok(ln_webhook_next(&b, &e) && !e.tagged && strcmp(e.recipient, HASH) == 0, "one without a tag names the recipient");
-	ok(ln_webhook_next(&b, &e) && e.type == LN_EVENT_FOLLOW && !e.tagged && e.recipient[0] == '\0', "follow");
-	ok(ln_webhook_next(&b, &e) && e.type == LN_EVENT_UNFOLLOW && e.at_ms == 0, "unfollow, with no time of its own");
+	ok(ln_webhook_next(&b, &e) && !e.tagged && strcmp(e.recipient, HASH) == 0,
+	   "one without a tag names the recipient");
+	ok(ln_webhook_next(&b, &e) && e.type == LN_EVENT_FOLLOW && !e.tagged &&
+	   e.recipient[0] == '\0', "follow");
+	ok(ln_webhook_next(&b, &e) && e.type == LN_EVENT_UNFOLLOW && e.at_ms == 0,
+	   "unfollow, with no time of its own");
 	ok(!ln_webhook_next(&b, &e) && !ln_webhook_next(&b, &e), "no more");
 
 	is_str(says("{\"events\":[]}", 13), "", "no events");
@@ -98,9 +113,12 @@ static void
 test_no_body(void)
 {
 	static const char *const bodies[] = {
-		"", " ", "{", "}", "{}", "[]", "null", "1", "\"x\"", "[[[[", "{\"events\"}", "{\"events\":}", "{\"events\":null}",
-		"{\"events\":{}}", "{\"events\":\"x\"}", "{\"events\":1}", "{\"events\":[]", "{\"events\":[]}x", "{\"events\":[]}{}",
-		"{\"events\":[],}", "{events:[]}", "{\"event\":[]}", "{\"EVENTS\":[]}", "{\"events\":1,\"events\":[]}", "{\"x\":{\"events\":[]}}"
+		"", " ", "{", "}", "{}", "[]", "null", "1", "\"x\"", "[[[[",
+		"{\"events\"}", "{\"events\":}", "{\"events\":null}",
+		"{\"events\":{}}", "{\"events\":\"x\"}", "{\"events\":1}",
+		"{\"events\":[]", "{\"events\":[]}x", "{\"events\":[]}{}",
+		"{\"events\":[],}", "{events:[]}", "{\"event\":[]}", "{\"EVENTS\":[]}",
+		"{\"events\":1,\"events\":[]}", "{\"x\":{\"events\":[]}}"
 	};
 	char	   *deep = malloc(4000000);
 
@@ -122,19 +140,29 @@ test_types(void)
 {
 	char		event[600];
 	char		quoted[200];
-	static const char *const values[] = {"null", "true", "0", "-1", "1e5", "[]", "{}", "[\"delivery\"]", "{\"type\":\"delivery\"}", "\"\"", "\"x\\u0000\"", "\"\\ud800\""};
-	static const char *const times[] = {
-		"-1", "0", "1", "946684800000", "4102444800000", "9466848000000000", "1e400", "-1e400", "1e-400", "9223372036854775808",
-		"123456789012345678901234567890123456789012345678901234567890", "1750000000000x", "1-1", "0x65e0a7f0000", "1e", "1.2.3"
+	static const char *const values[] = {
+		"null", "true", "0", "-1", "1e5", "[]", "{}", "[\"delivery\"]",
+		"{\"type\":\"delivery\"}", "\"\"", "\"x\\u0000\"", "\"\\ud800\""
 	};
-	static const char *const good_times[] = {"1750000000000", "1.75e12", "1750000000000.5", "null", "\"1750000000000\"", "[]", "{}", "true", "NaN"};
+	static const char *const times[] = {
+		"-1", "0", "1", "946684800000", "4102444800000", "9466848000000000",
+		"1e400", "-1e400", "1e-400", "9223372036854775808",
+		"123456789012345678901234567890123456789012345678901234567890",
+		"1750000000000x", "1-1", "0x65e0a7f0000", "1e", "1.2.3"
+	};
+	static const char *const good_times[] = {
+		"1750000000000", "1.75e12", "1750000000000.5", "null",
+		"\"1750000000000\"", "[]", "{}", "true", "NaN"
+	};
 
 	snprintf(quoted, sizeof(quoted), "\"%s\"", tag);
 	is_str(delivery("\"a\"", quoted, "1750000000000"), "t", "a delivery");
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
 	{
-		ok(strcmp(delivery(values[i], quoted, "1750000000000"), "") == 0, "webhookEventId %s", values[i]);
-		ok(strcmp(delivery("\"a\"", values[i], "1750000000000"), "") == 0, "delivery.data %s", values[i]);
+		ok(strcmp(delivery(values[i], quoted, "1750000000000"), "") == 0,
+		   "webhookEventId %s", values[i]);
+		ok(strcmp(delivery("\"a\"", values[i], "1750000000000"), "") == 0,
+		   "delivery.data %s", values[i]);
 		snprintf(event, sizeof(event), "{\"type\":%s,\"webhookEventId\":\"a\",\"delivery\":{\"data\":%s}}", values[i], quoted);
 		is_str(one(event), "", "type");
 		snprintf(event, sizeof(event), "{\"type\":\"delivery\",\"webhookEventId\":\"a\",\"delivery\":%s}", values[i]);
@@ -142,17 +170,22 @@ test_types(void)
 		is_str(one(values[i]), "", "the event itself");
 	}
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
-		ok(strcmp(delivery("\"a\"", quoted, times[i]), "") == 0, "no time of LINE's: %s", times[i]);
+		ok(strcmp(delivery("\"a\"", quoted, times[i]), "") == 0,
+		   "no time of LINE's: %s", times[i]);
 	for (size_t i = 0; i < sizeof(good_times) / sizeof(good_times[0]); i++)
-		ok(strcmp(delivery("\"a\"", quoted, good_times[i]), "t") == 0, "a time, or none at all: %s", good_times[i]);
+		ok(strcmp(delivery("\"a\"", quoted, good_times[i]), "t") == 0,
+		   "a time, or none at all: %s", good_times[i]);
 
-	is_str(delivery("\"a\"", "\"somebody-elses-tag-0001\"", "1750000000000"), "", "a tag of somebody else");
-	is_str(delivery("\"a\"", "\"" HASH "0\"", "1750000000000"), "", "65 digits");
+	is_str(delivery("\"a\"", "\"somebody-elses-tag-0001\"", "1750000000000"),
+		   "", "a tag of somebody else");
+	is_str(delivery("\"a\"", "\"" HASH "0\"", "1750000000000"), "",
+		   "65 digits");
 	is_str(delivery("\"a\"", "\"0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef\"", "1750000000000"), "", "upper case");
 	memset(quoted, 'x', sizeof(quoted));
 	quoted[0] = quoted[65] = '"';
 	quoted[66] = '\0';
-	is_str(delivery(quoted, "\"" HASH "\"", "1750000000000"), "h", "an id of 64 characters");
+	is_str(delivery(quoted, "\"" HASH "\"", "1750000000000"), "h",
+		   "an id of 64 characters");
 	quoted[65] = 'x';
 	quoted[66] = '"';
 	quoted[67] = '\0';

@@ -63,9 +63,9 @@ run_link(int rate, int rtt_ms, int max, int die_ms)
 }
 
 /*
- * A full queue at "rate" a second on a link where answers take a time of a mix:
- * from low_ms to high_ms, and quick_percent of them 2 ms.  Answers a second, in
- * the last 10 seconds of a minute.
+ * A full queue at "rate" a second on a link where answers take a time of a
+ * mix: from low_ms to high_ms, and quick_percent of them 2 ms.  Answers a
+ * second, in the last 10 seconds of a minute.
  */
 static int
 run_mix(int rate, int low_ms, int high_ms, int quick_percent, int max)
@@ -101,7 +101,8 @@ run_mix(int rate, int low_ms, int high_ms, int quick_percent, int max)
 			seed = seed * 1103515245 + 12345;
 			sent_at[out] = now;
 			due[out++] = now + ((int) (seed >> 16) % 100 < quick_percent ? 2
-								: low_ms + (int) (seed >> 8) % (high_ms - low_ms + 1));
+								: low_ms + (int) (seed >> 8) %
+								(high_ms - low_ms + 1));
 			tokens -= 1;
 		}
 	}
@@ -109,9 +110,9 @@ run_mix(int rate, int low_ms, int high_ms, int quick_percent, int max)
 }
 
 /*
- * A full queue in front of a server that takes rtt_ms for an answer and gives at
- * most "pace" of them in a ms.  Returns how many too many are out, if any; fails
- * when the server is not kept busy.
+ * A full queue in front of a server that takes rtt_ms for an answer and gives
+ * at most "pace" of them in a ms.  Returns how many too many are out, if any;
+ * fails when the server is not kept busy.
  */
 static int
 run_server(int pace, int rtt_ms, int max, int ms)
@@ -165,7 +166,8 @@ slower_link(int rate, int rtt_ms, int then_ms, int max)
 				i++;
 				continue;
 			}
-			ln_window_answered(&w, out, max, (now < 15000 ? rtt_ms : then_ms) * 1000, now);
+			ln_window_answered(&w, out, max,
+							   (now < 15000 ? rtt_ms : then_ms) * 1000, now);
 			due[i] = due[--out];
 		}
 		while (tokens >= 1 && ln_window_free(&w, out, now) > 0)
@@ -181,8 +183,8 @@ slower_link(int rate, int rtt_ms, int then_ms, int max)
 
 /*
  * A full queue in front of a server that answers each after rtt_ms, however
- * many there are; "batch" ms pass between two looks at what has come.  How many
- * round trips until max are out.
+ * many there are; "batch" ms pass between two looks at what has come.  How
+ * many round trips until max are out.
  */
 static int
 trips_to_full(int rtt_ms, int max, int batch)
@@ -217,12 +219,15 @@ main(void)
 	Run			r;
 	int			i;
 
-	is_int(ln_window_free(&w, 0, 0), LN_WINDOW_FIRST, "a channel never seen to answer gets a handful");
+	is_int(ln_window_free(&w, 0, 0), LN_WINDOW_FIRST,
+		   "a channel never seen to answer gets a handful");
 	is_int(ln_window_free(&w, LN_WINDOW_FIRST, 1), 0, "and no more");
-	is_int(ln_window_free(&w, LN_WINDOW_FIRST + 5, 1), 0, "never a negative number");
+	is_int(ln_window_free(&w, LN_WINDOW_FIRST + 5, 1), 0,
+		   "never a negative number");
 	for (i = 0; i < LN_WINDOW_FIRST; i++)
 		ln_window_answered(&w, LN_WINDOW_FIRST, 400, 1000000, 1);
-	is_int(w.size, 2 * LN_WINDOW_FIRST, "it doubles in a round trip while it is in use");
+	is_int(w.size, 2 * LN_WINDOW_FIRST,
+		   "it doubles in a round trip while it is in use");
 	for (i = 0; i < 100; i++)
 		ln_window_answered(&w, 1, 400, 1000000, 1);
 	is_int(w.size, 2 * LN_WINDOW_FIRST, "and does not grow while it is not");
@@ -238,7 +243,8 @@ main(void)
 		ln_window_answered(&w, w.size, 400, 1000000, 1 + i);
 	(void) ln_window_free(&w, 0, 100000);
 	(void) ln_window_free(&w, 0, 200000);
-	is_int(ln_window_free(&w, 0, 300000), LN_WINDOW_FIRST, "after a rest it begins anew");
+	is_int(ln_window_free(&w, 0, 300000), LN_WINDOW_FIRST,
+		   "after a rest it begins anew");
 	(void) ln_window_free(&w, 3, 5);
 	ok(ln_window_free(&w, 0, 5) > 0, "a clock that was set back is survived");
 
@@ -248,9 +254,11 @@ main(void)
 	ok(r.answered >= 95, "100/s at 3 s: %d/s", r.answered);
 	r = run_link(2000, 50, 400, 20000);
 	ok(r.answered >= 1900, "2,000/s at 50 ms: %d/s", r.answered);
-	ok(r.lost <= 100 + 60, "which dies: %d lost, 100 were on the wire", r.lost);
+	ok(r.lost <= 100 + 60, "which dies: %d lost, 100 were on the wire",
+	   r.lost);
 	r = run_link(2000, 2, 400, 20000);
-	ok(r.answered >= 1900 && r.lost <= 4 + 60, "2,000/s at 2 ms: %d/s, %d lost", r.answered, r.lost);
+	ok(r.answered >= 1900 && r.lost <= 4 + 60,
+	   "2,000/s at 2 ms: %d/s, %d lost", r.answered, r.lost);
 	r = run_link(10, 100, 400, 20000);
 	ok(r.lost <= LN_WINDOW_FIRST + 2, "10/s at 100 ms: %d lost", r.lost);
 	i = slower_link(2000, 20, 400, 400);
@@ -258,16 +266,21 @@ main(void)
 	i = run_mix(2000, 20, 200, 0, 400);
 	ok(i >= 1850, "answers after 20 to 200 ms, evenly: %d/s of 2,000", i);
 	i = run_mix(2000, 100, 100, 10, 400);
-	ok(i >= 1850, "answers after 100 ms, and one in ten at once: %d/s of 2,000", i);
+	ok(i >= 1850,
+	   "answers after 100 ms, and one in ten at once: %d/s of 2,000", i);
 	i = run_mix(2000, 1, 200, 50, 400);
-	ok(i >= 1850, "answers after 1 to 200 ms, and half of them at once: %d/s of 2,000", i);
+	ok(i >= 1850,
+	   "answers after 1 to 200 ms, and half of them at once: %d/s of 2,000",
+	   i);
 	i = run_mix(2000, 199, 200, 80, 400);
 	ok(i >= 1850, "answers after 200 ms, and most at once: %d/s of 2,000", i);
 	for (int quick = 0; quick <= 90; quick += 10)
 		for (int high = 10; high <= 200; high += 38)
 		{
 			i = run_mix(2000, 1, high, quick, 400);
-			ok(i >= 1850, "answers after 1 to %d ms, %d %% at once: %d/s of 2,000", high, quick, i);
+			ok(i >= 1850,
+			   "answers after 1 to %d ms, %d %% at once: %d/s of 2,000", high,
+			   quick, i);
 		}
 	/* it doubles, also when the answers of a round trip come at once */
 	for (int batch = 1; batch <= 50; batch += 7)
@@ -278,7 +291,9 @@ main(void)
 		ok(i <= 14, "and 4,000 after %d", i);
 	}
 	i = run_server(12, 1, 400, 5000);
-	ok(i == 0, "a server that answers 12 in a ms: %d more on the wire than it needs", i);
+	ok(i == 0,
+	   "a server that answers 12 in a ms: %d more on the wire than it needs",
+	   i);
 	i = run_server(12, 1, 400, 60000);
 	ok(i >= 0 && i <= 60, "after a minute of it: %d more", i);
 	return done_testing();
