@@ -44,15 +44,15 @@ ln_spread_due(const char *quiet_hours, const char *time_zone,
 	(int64) (spread_us * pg_prng_double(&pg_global_prng_state));
 	pg_tz	   *zone = quiet_hours != NULL ? pg_tzset(time_zone) : NULL;
 	LnQuiet		quiet;
+	pg_time_t	at;
 	TimestampTz due;
 	TimestampTz end;
 
 	if (zone == NULL || spread_us <= 0 || !ln_quiet_parse(quiet_hours, &quiet))
 		return since + us;
-	due = time_t_to_timestamptz((pg_time_t) ln_quiet_pass(&quiet, timestamptz_to_time_t(since),
-														  us / USECS_PER_SEC,
-														  utc_offset, zone)) +
-		us % USECS_PER_SEC;
+	at = ln_quiet_pass(&quiet, timestamptz_to_time_t(since),
+					   us / USECS_PER_SEC, utc_offset, zone);
+	due = time_t_to_timestamptz(at) + us % USECS_PER_SEC;
 	if (due < expires_at)
 		return Max(due, since);
 
@@ -98,14 +98,16 @@ line_notify_quiet_until(PG_FUNCTION_ARGS)
 Datum
 line_notify_spread_due(PG_FUNCTION_ARGS)
 {
+	const char *quiet_hours = NULL;
 	Interval   *spread;
 
 	for (int i = 1; i < 5; i++)
 		if (PG_ARGISNULL(i))
 			PG_RETURN_NULL();
+	if (!PG_ARGISNULL(0))
+		quiet_hours = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	spread = PG_GETARG_INTERVAL_P(3);
-	PG_RETURN_TIMESTAMPTZ(ln_spread_due(PG_ARGISNULL(0) ? NULL
-										: text_to_cstring(PG_GETARG_TEXT_PP(0)),
+	PG_RETURN_TIMESTAMPTZ(ln_spread_due(quiet_hours,
 										text_to_cstring(PG_GETARG_TEXT_PP(1)),
 										PG_GETARG_TIMESTAMPTZ(2),
 										ln_interval_us(spread),

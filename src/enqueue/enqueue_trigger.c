@@ -221,6 +221,7 @@ Datum
 line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	HeapTuple	old;
 	Rule	   *rule;
 	TupleTableSlot *row;
 	TupleDesc	desc;
@@ -245,9 +246,9 @@ line_notify_enqueue_trigger(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(NULL);
 
 	/* not deleted: on its way to another partition */
+	old = trigdata->tg_trigtuple;
 	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) &&
-		HeapTupleHeaderIndicatesMovedPartitions(
-												trigdata->tg_trigtuple->t_data))
+		HeapTupleHeaderIndicatesMovedPartitions(old->t_data))
 		PG_RETURN_POINTER(NULL);
 
 	/*

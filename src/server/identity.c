@@ -255,6 +255,8 @@ static socklen_t
 place_address(struct sockaddr_un *address)
 {
 	const char *node = ln_guc_node();
+	uint64		hash = hash_bytes_extended((const unsigned char *) node,
+										   (int) strlen(node), 0);
 
 	memset(address, 0, sizeof(*address));
 	address->sun_family = AF_UNIX;
@@ -264,9 +266,7 @@ place_address(struct sockaddr_un *address)
 								 sizeof(address->sun_path) - 1,
 								 "line_notify/" UINT64_FORMAT "/%016llx",
 								 GetSystemIdentifier(),
-								 (unsigned long long)
-								 hash_bytes_extended((const unsigned char *) node,
-													 (int) strlen(node), 0)));
+								 (unsigned long long) hash));
 }
 
 /*

@@ -26,10 +26,12 @@ void
 ln_credential_check_schedule(LnChannel *c)
 {
 	uint64		random = 0;
+	int64		ms;
 
 	(void) ln_random_bytes(&random, sizeof(random));
-	c->credential_check.at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-														 ln_retry_credential_check_ms(c->credential_check.questions, random));
+	ms = ln_retry_credential_check_ms(c->credential_check.questions, random);
+	c->credential_check.at =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
 	c->credential_check.renewed = c->credential_check.passed = false;
 }
 
