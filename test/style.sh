@@ -91,6 +91,9 @@ none "test/README.md has every test, and no other" \
 none "the model's actions have their functions (test/model/MAPPING.md)" "$(bash test/model/mapping.sh --check)"
 none "no trailing white space" "$(grep -nE '[ 	]+$' $sources sql/parts/*.sql test/*.sh test/t/*.pl test/perl/LineNotify/*.pm Makefile | head)"
 
+none "lines of C end at column 79, unless a string literal does not (test/columns.py)" \
+    "$(find src test -name build -prune -o \( -name '*.[ch]' -o -name '*.cc' \) -print | sort | xargs python3 test/columns.py 2>&1)"
+
 # newer ones, which come with PostgreSQL 16 and later, lay out initializers otherwise
 if pg_bsd_indent --version 2>/dev/null | grep -q ' 2\.1\.1 '; then
     diffs=
