@@ -80,7 +80,7 @@ none "channel_settings.h has the columns of channel that are settings" \
     "$(diff <(listed channel_settings.h | sort) <(columns channel home paused_at | sort))"
 expanded() { LC_ALL=C awk -f sql/parts/expand.awk src/db/channel_settings.h src/db/message_columns.h -; }
 none "expand.awk refuses what it cannot mean" \
-    "$(for wish in '{kept|erasd %}' '{channel..mesages %}' '{policy..channel %}' '{on_duplicate.. %}' '{none.. %}' '{kept}' '{kept %'; do
+    "$(for wish in '{kept|erasd %}' '{channel..mesages %}' '{policy..channel %}' '{on_duplicate.. %}' '{none.. %}' '{kept}' '{LN_NO_SUCH}' '{kept %'; do
         expanded 2>&1 <<<"@$wish" | grep -q '^[^ ]*:1: ' || echo "@$wish"
     done)"
 none "README.ja.md has the sections of README.md" \

@@ -32,7 +32,7 @@ COMMENT ON FUNCTION line_notify._next_number(regclass) IS 'nextval(), but lastva
 -- What holds of every row of the outbox, however it came: the number and
 -- on_duplicate are not stored; a recipient is a SHA-256 in hex, and there is one
 -- while the row is queued; it is queued, invalid or suppressed; unless invalid or
--- suppressed, it has either a template or messages; -10 <= priority <= 10.
+-- suppressed, it has either a template or messages; its priority is in range.
 -- In C: as seven CHECKs in SQL, one with a regular expression, it cost more than
 -- all the rest of a row of a large INSERT.
 CREATE FUNCTION line_notify._is_waiting_row(state line_notify.message_state, phone text, on_duplicate text, recipient text,
@@ -74,7 +74,7 @@ CREATE TABLE line_notify.outbox (
 	home			bigint NOT NULL,
 	created_at		timestamptz NOT NULL,
 	error			text,
-	lane			smallint GENERATED ALWAYS AS ((priority + 10) * 2 + CASE WHEN template_key IS NULL THEN 1 ELSE 0 END) STORED,
+	lane			smallint GENERATED ALWAYS AS ((priority - @{LN_MIN_PRIORITY}) * 2 + CASE WHEN template_key IS NULL THEN 1 ELSE 0 END) STORED,
 	CONSTRAINT waiting_row CHECK (line_notify._is_waiting_row(state, phone, on_duplicate, recipient, priority, template_key, messages))
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000,
 		autovacuum_analyze_scale_factor = 0.0, autovacuum_analyze_threshold = 50000);
@@ -105,7 +105,7 @@ COMMENT ON COLUMN line_notify.outbox.body IS 'template message: emphasizedItem, 
 COMMENT ON COLUMN line_notify.outbox.messages IS 'flexible message: array of message objects';
 COMMENT ON COLUMN line_notify.outbox.notification_disabled IS 'flexible message: deliver without a sound on the phone';
 COMMENT ON COLUMN line_notify.outbox.aggregation_unit IS 'name for LINE''s statistics; default the use case';
-COMMENT ON COLUMN line_notify.outbox.priority IS '-10 to 10, larger is sooner';
+COMMENT ON COLUMN line_notify.outbox.priority IS '@{LN_MIN_PRIORITY} to @{LN_MAX_PRIORITY}, larger is sooner';
 COMMENT ON COLUMN line_notify.outbox.send_after IS 'not before';
 COMMENT ON COLUMN line_notify.outbox.spread IS 'a random share of this is added to send_after, never beyond expires_at';
 COMMENT ON COLUMN line_notify.outbox.expires_at IS 'not after; default the channel''s default_ttl from the time it may first be sent';
@@ -120,7 +120,7 @@ COMMENT ON COLUMN line_notify.outbox.state IS 'set by us; a row that arrives wit
 COMMENT ON COLUMN line_notify.outbox.due_at IS 'when it may be sent next';
 COMMENT ON COLUMN line_notify.outbox.attempts IS 'attempts made so far';
 COMMENT ON COLUMN line_notify.outbox.maybe_sent IS 'an earlier attempt may have reached the customer';
-COMMENT ON COLUMN line_notify.outbox.lane IS 'priority and endpoint: (priority + 10) * 2, and 1 for flexible messages';
+COMMENT ON COLUMN line_notify.outbox.lane IS 'priority and endpoint: twice the priority above @{LN_MIN_PRIORITY}, and 1 for flexible messages';
 COMMENT ON COLUMN line_notify.outbox.home IS 'identity that may send it';
 COMMENT ON COLUMN line_notify.outbox.error IS 'why it waits or is invalid; no personal data';
 

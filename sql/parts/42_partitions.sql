@@ -378,7 +378,7 @@ CREATE FUNCTION line_notify._would_hand_over(home bigint) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT line_notify._must_tell_standbys() AND EXISTS (
-		SELECT FROM line_notify.channel c, generate_series(0, 41) l(lane)
+		SELECT FROM line_notify.channel c, generate_series(0, @{LN_LANES} - 1) l(lane)
 		-- probes of outbox_claim: the first of a lane, the last
 		WHERE (SELECT o.due_at FROM line_notify.outbox o
 			   WHERE o.channel = c.name AND o.lane = l.lane AND o.home = _would_hand_over.home

@@ -272,7 +272,7 @@ AS $$
 						SELECT n.channel FROM k, LATERAL (
 							SELECT o.channel FROM line_notify.outbox o WHERE o.channel > k.channel ORDER BY o.channel LIMIT 1) n)
 					SELECT k.channel FROM k) x) c(name)
-			CROSS JOIN generate_series(0, 41) l(no)
+			CROSS JOIN generate_series(0, @{LN_LANES} - 1) l(no)
 			CROSS JOIN LATERAL (SELECT q.*, q.xmax FROM line_notify.outbox q
 						  WHERE q.channel = c.name AND q.lane = l.no::smallint AND q.state = 'queued'
 						  ORDER BY q.due_at LIMIT 10000) o

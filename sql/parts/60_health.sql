@@ -556,7 +556,7 @@ AS $$
 		format('%s messages could not be claimed and are in quarantine for an hour, such as %s: %s', count(*), min(q.id), left(min(q.error), 200)),
 		'Look for constraints, triggers and rules of others on line_notify.in_flight and line_notify.outbox; then SELECT line_notify.reschedule(...) sends them at once.'
 	FROM line_notify.channel c
-	CROSS JOIN generate_series(0, 41) l(no)
+	CROSS JOIN generate_series(0, @{LN_LANES} - 1) l(no)
 	CROSS JOIN LATERAL (SELECT o.id, o.error FROM line_notify.outbox o
 						WHERE o.channel = c.name AND o.lane = l.no::smallint AND o.due_at > clock_timestamp() AND o.due_at < clock_timestamp() + interval '1 hour'
 						ORDER BY o.due_at DESC LIMIT 1000) q

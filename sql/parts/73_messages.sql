@@ -47,7 +47,7 @@ COMMENT ON COLUMN line_notify.messages.recipient IS 'instead of phone: SHA-256 o
 COMMENT ON COLUMN line_notify.messages.use_case IS 'reviewed purpose of the message: its key, number or Japanese name; the key afterwards';
 COMMENT ON COLUMN line_notify.messages.body IS 'template message: emphasizedItem, items, buttons; content is not read back';
 COMMENT ON COLUMN line_notify.messages.messages IS 'flexible message: array of message objects; content is not read back';
-COMMENT ON COLUMN line_notify.messages.priority IS '-10 to 10, larger is sooner; default 0; can be updated while it waits';
+COMMENT ON COLUMN line_notify.messages.priority IS '@{LN_MIN_PRIORITY} to @{LN_MAX_PRIORITY}, larger is sooner; default 0; can be updated while it waits';
 COMMENT ON COLUMN line_notify.messages.send_after IS 'not before; can be updated while it waits, NULL = now';
 COMMENT ON COLUMN line_notify.messages.spread IS 'a random share of this is added to send_after; can be updated while it waits';
 COMMENT ON COLUMN line_notify.messages.expires_at IS 'not after; default the channel''s default_ttl; can be updated while it waits';
@@ -163,11 +163,11 @@ BEGIN
 	IF NEW.send_after IN (date_trunc('milliseconds', OLD.send_after), date_trunc('second', OLD.send_after)) THEN
 		NEW.send_after := OLD.send_after;
 	END IF;
-	IF NEW.priority NOT BETWEEN -10 AND 10 THEN
+	IF NEW.priority NOT BETWEEN @{LN_MIN_PRIORITY} AND @{LN_MAX_PRIORITY} THEN
 		RAISE EXCEPTION USING
 			ERRCODE = 'invalid_parameter_value',
 			MESSAGE = 'priority is out of range',
-			DETAIL = 'The range is -10 to 10; larger is sooner.';
+			DETAIL = 'The range is @{LN_MIN_PRIORITY} to @{LN_MAX_PRIORITY}; larger is sooner.';
 	END IF;
 	IF (NEW.send_after, NEW.spread, NEW.expires_at, NEW.priority) IS NOT DISTINCT FROM (OLD.send_after, OLD.spread, OLD.expires_at, OLD.priority) THEN
 		RETURN OLD;

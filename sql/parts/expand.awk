@@ -10,9 +10,11 @@
 #   policy..            those from this one to the end of its list
 #   api_base..proxy     those from one to the other
 #
-# In FORM, % is the name of the column, %type its type, %value its value.
+# In FORM, % is the name of the column, %type its type, %value its value.  And
+# @{LN_NAME} stands for the number that a LIST.h defines LN_NAME as.
 # It is an error if a word of WHICH is no kind or no column, if a range begins in
-# two lists or does not end, and if the } is not on the same line.
+# two lists or does not end, if there is no such number, and if the } is not on
+# the same line.
 
 function fail(why)
 {
@@ -90,6 +92,11 @@ FILENAME ~ /\.h$/ {
 		value[n] = part[3]
 		gsub(/"/, "'", value[n])
 	}
+	else if ($0 ~ /^#define LN_[A-Z_]+\t+\(?-?[0-9]+\)?$/)
+	{
+		number[$2] = $3
+		gsub(/[()]/, "", number[$2])
+	}
 	next
 }
 
@@ -99,11 +106,12 @@ FILENAME ~ /\.h$/ {
 	{
 		wish = substr($0, RSTART + 2, RLENGTH - 3)
 		space = index(wish, " ")
-		if (space == 0)
-			fail("@{" wish "} has no form")
-		$0 = substr($0, 1, RSTART - 1) \
-			expand(substr(wish, 1, space - 1), substr(wish, space + 1)) \
-			substr($0, RSTART + RLENGTH)
+		if (space == 0 && !(wish in number))
+			fail("@{" wish "} has no form, and is no number")
+		before = substr($0, 1, RSTART - 1)
+		after = substr($0, RSTART + RLENGTH)
+		$0 = before (space == 0 ? number[wish] : \
+			expand(substr(wish, 1, space - 1), substr(wish, space + 1))) after
 	}
 	if (/@\{/)
 		fail("@{ without }")

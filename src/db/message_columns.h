@@ -45,6 +45,14 @@
 	ERASED(traceparent, text)
 
 /*
+ * The range of priorities; and how many lanes that makes, see db/outbox.h.
+ * Numbers, not expressions: the script has them as @{LN_LANES}, too.
+ */
+#define LN_MIN_PRIORITY		(-10)
+#define LN_MAX_PRIORITY		10
+#define LN_LANES			42
+
+/*
  * In SQL: "recipient, use_case, ... traceparent," of a list of columns, and
  * the same of a row o of the outbox.
  */

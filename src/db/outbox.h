@@ -15,6 +15,7 @@
 
 #include "datatype/timestamp.h"
 
+#include "db/message_columns.h"
 #include "line/line_api.h"
 
 /* what a channel gets its access token by */
@@ -30,9 +31,8 @@ typedef enum LnCredential
 /*
  * A lane is a priority and an endpoint; the script computes outbox.lane alike.
  */
-#define LN_MIN_PRIORITY		(-10)
-#define LN_MAX_PRIORITY		10
-#define LN_LANES			((LN_MAX_PRIORITY - LN_MIN_PRIORITY + 1) * 2)
+StaticAssertDecl(LN_LANES == (LN_MAX_PRIORITY - LN_MIN_PRIORITY + 1) * 2,
+				 "a lane for each priority and endpoint");
 
 static inline int
 ln_lane(int priority, LineKind kind)

@@ -360,9 +360,11 @@ cell_fault(const Rule *rule, RuleField field, const char *text)
 			return parse_bool(text, &b) ? NULL
 				: "notification_disabled: no boolean";
 		case FIELD_priority:
-			return ln_soft_integer(text, &n) && n >= -10 && n <= 10
+			return ln_soft_integer(text, &n) && n >= LN_MIN_PRIORITY &&
+				n <= LN_MAX_PRIORITY
 				? NULL
-				: "priority: no number from -10 to 10";
+				: psprintf("priority: no number from %d to %d",
+						   LN_MIN_PRIORITY, LN_MAX_PRIORITY);
 		case FIELD_send_after:
 			return ln_soft_timestamptz(text, &at) && at != DT_NOEND
 				? NULL

@@ -526,7 +526,8 @@ line_notify_is_waiting_row(PG_FUNCTION_ARGS)
 				   PG_ARGISNULL(5) == PG_ARGISNULL(6)))
 		PG_RETURN_BOOL(false);
 	if (!PG_ARGISNULL(1) || !PG_ARGISNULL(2) ||
-		PG_GETARG_INT16(4) < -10 || PG_GETARG_INT16(4) > 10)
+		PG_GETARG_INT16(4) < LN_MIN_PRIORITY ||
+		PG_GETARG_INT16(4) > LN_MAX_PRIORITY)
 		PG_RETURN_BOOL(false);
 	PG_RETURN_BOOL(PG_ARGISNULL(3) ||
 				   ln_is_sha256_hex(TextDatumGetCString(PG_GETARG_DATUM(3))));
@@ -651,10 +652,12 @@ check_content(Row *row, const LnChannelRow *channel,
 	priority = IS_NULL(row, COL_priority)
 		? 0
 		: DatumGetInt16(VALUE(row, COL_priority));
-	if (priority < -10 || priority > 10)
+	if (priority < LN_MIN_PRIORITY || priority > LN_MAX_PRIORITY)
 		statement_fault(ERRCODE_INVALID_PARAMETER_VALUE,
 						"priority is out of range",
-						"The range is -10 to 10; larger is sooner.", NULL);
+						psprintf("The range is %d to %d; larger is sooner.",
+								 LN_MIN_PRIORITY, LN_MAX_PRIORITY),
+						NULL);
 
 	check_key(row, COL_dedup_key);
 	check_key(row, COL_order_key);
