@@ -96,6 +96,7 @@ class Control:
         fresh = script.Script()
         fresh.number = self.hub.script.number
         added = fresh.add(body)
+        self.hub.script.remove()
         self.hub.script = fresh
         return {"added": added}
 

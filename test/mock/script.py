@@ -312,6 +312,16 @@ def step_stall(_):
     return lambda x: x.stall()
 
 
+def step_hold(_):
+    return hold
+
+
+async def hold(exchange):
+    """As long as the rule is there: who made it says when to go on."""
+    while not exchange.rule.removed:
+        await exchange.sleep(0.01)
+
+
 def step_close(_):
     return lambda x: x.close()
 
@@ -420,7 +430,8 @@ def step_h2(flag):
 
 STEPS = {
     "answer": step_answer, "answer_to": step_answer_to, "delay": step_delay,
-    "stall": step_stall, "close": step_close, "reset": step_reset,
+    "stall": step_stall, "hold": step_hold, "close": step_close,
+    "reset": step_reset,
     "end_writing": step_end_writing, "stop_reading": step_stop_reading,
     "start_reading": step_start_reading,
     "drip": step_drip, "send": step_send, "inform": step_inform,
@@ -566,6 +577,7 @@ class Rule:
         need(self.times is None or is_count(self.times),
              "times must be a whole number from 1")
         self.used = 0
+        self.removed = False
         self.answer = None
         if "answer" in spec:
             need(self.at != "accept", "nothing can be answered at accept")
@@ -651,11 +663,12 @@ class Script:
         return [rule.name for rule in made]
 
     def remove(self, name=None):
-        before = len(self.rules)
-        self.rules = [r for r in self.rules
-                      if name is not None and r.name != name]
+        gone = [r for r in self.rules if name is None or r.name == name]
+        self.rules = [r for r in self.rules if r not in gone]
+        for rule in gone:
+            rule.removed = True
         self.note_phases()
-        return before - len(self.rules)
+        return len(gone)
 
     def note_phases(self):
         self.phases = frozenset(rule.at for rule in self.rules)

@@ -1077,6 +1077,29 @@ part 'every action on the wire' => sub {
 	}
 };
 
+part 'an answer that waits for a word' => sub {
+	my $one = bytes_of($TEMPLATED, template_message());
+	foreach my $word ([ 'removed', sub { $sim->clear_script('held') } ],
+		[ 'replaced', sub { $sim->script_only({ match => { nth => 9 }, answer => 500 }) } ])
+	{
+		my ($name, $release) = @$word;
+		$sim->reset;
+		$sim->script({ name => 'held', do => 'hold', times => 1 },
+			{ name => 'another', match => { nth => 9 }, answer => 500 });
+		my $socket = connect_to();
+		syswrite($socket, $one);
+		ok($sim->wait_requests(1, $WAIT), "$name: the request is there");
+		my ($others) = exchange($one, until => $USUAL);
+		like($others, $USUAL, "$name: the next one is answered");
+		$sim->clear_script('another');
+		my ($data, $how) = read_from($socket);
+		is("$data$how", 'silent', "$name: the first one waits");
+		$release->();
+		($data) = read_from($socket, until => $USUAL);
+		like($data, $USUAL, "$name: then it is answered");
+	}
+};
+
 part 'what LINE did meanwhile' => sub {
 	my $one = bytes_of($TEMPLATED, template_message());
 	my @cases = (
