@@ -50,6 +50,7 @@ as('s_shop', 'CREATE VIEW s_shop.plain AS SELECT * FROM s_shop.own');
 my $alter = $node->background_psql('postgres');
 $alter->query_safe('BEGIN; ALTER VIEW s_shop.plain SET (security_barrier = true)');
 like(as('s_shop', q{SET statement_timeout = '30s'; BEGIN; LOCK TABLE s_shop.plain IN ACCESS SHARE MODE NOWAIT}), qr/could not obtain lock on relation "plain"/, 'NOWAIT');
+$alter->query_safe('ROLLBACK');
 $alter->quit;
 is(as('s_shop', 'BEGIN; LOCK TABLE s_shop.plain NOWAIT; ROLLBACK'), '', 'and then he has it');
 
@@ -80,6 +81,7 @@ is(as('nobody', q{CREATE RULE r AS ON INSERT TO nobody.own DO NOTHING; CREATE TR
 # nor an operator who waits for such a lock himself
 $node->safe_psql('postgres', "SELECT line_notify.create_channel('old')");
 like(as('postgres', q{SET statement_timeout = '30s'; SELECT line_notify.drop_channel('old')}), qr/lock timeout/, 'drop_channel() gives up soon');
+$holder->query_safe('ROLLBACK');
 $holder->quit;
 is($node->psql('postgres', "SELECT line_notify.drop_channel('old')"), 0, 'and is done when nobody is in its way');
 # who was given the privilege has it
@@ -100,6 +102,7 @@ for my $who ('duo', 'duo2')
 	like(as($who, "SELECT id FROM line_notify.take_outcomes(10, consumer => 'bankonly')"), qr/permission denied|does not exist|^$/, "$who does not take what is kept for another role");
 }
 is(as('duo', "WITH d AS (DELETE FROM line_notify.messages WHERE reference = 'shop 1' RETURNING id) SELECT count(*) FROM d"), 1, 'of his own channel he may');
+ok($node->poll_query_until('postgres', "SELECT waiting = 1 FROM line_notify.consumers WHERE name = 'bankonly'"), 'the worker has told what was wrong');
 is(as('op', "SELECT count(*) FROM line_notify.take_outcomes(10, channel => 'bank', consumer => 'bankonly')"), 1, 'an operator may');
 
 # ---- a guess is a search
