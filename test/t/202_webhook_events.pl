@@ -107,20 +107,23 @@ verified('{"events":[' . event($hash, id => 'u2') . ',' . event('0' x 64, id => 
 becomes('same 2', 'delivered', 'the second event is about the second message');
 
 # --- overtaking: the event is folded before the answer is there
-$sim->script({ match => { path => 'send' }, do => [ { delay => 1.5 }, "answer" ], times => 1 });
+$sim->script({ match => { path => 'send' }, do => 'hold', times => 1 });
 $ref = message();
-ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.in_flight"), 'a message is on its way');
-my $early = sql('SELECT id || \'.\' || attempt || \'.\' || token FROM line_notify.in_flight');
-$sim->wait_until(sub { $sim->requests(path => 'send') >= 3 }, 10) or die;
+$sim->wait_until(sub { $sim->requests(path => 'send') >= 3 }, 60) or die;
 verified('{"events":[' . event(last_tag()) . ']}');
+folded();
+is(sql('SELECT count(*) FROM line_notify.in_flight'), 1, 'a message is on its way');
+$sim->clear_script;
 becomes($ref, 'delivered', 'an event that overtakes the answer is not lost');
 
 # the same without our tag
-$sim->script({ match => { path => 'send' }, do => [ { delay => 1.5 }, "answer" ], times => 1 });
+$sim->script({ match => { path => 'send' }, do => 'hold', times => 1 });
 sql(q{INSERT INTO line_notify.outbox (phone, use_case, template_key, body, reference) VALUES
 	('090-7777-0002', 'parcel_delivery', 'shipment_completed_ja', '{}', 'early')});
-ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.in_flight"), 'a message is on its way');
+$sim->wait_until(sub { $sim->requests(path => 'send') >= 4 }, 60) or die;
 verified('{"events":[' . event(sql("SELECT line_notify.phone_hash('090-7777-0002')")) . ']}');
+is(sql("SELECT count(*) FROM line_notify.in_flight JOIN line_notify.outbox USING (id) WHERE reference = 'early'"), 1, 'another one');
+$sim->clear_script;
 becomes('early', 'delivered', 'an untagged event that overtakes the answer is not lost');
 folded();
 
