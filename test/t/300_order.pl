@@ -60,7 +60,7 @@ for my $ref (references())
 }
 is($overtaken, 0, 'none overtook another of its key');
 is(scalar(keys %copies), $keys * $length, 'and each was sent');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.unblock'), 0, 'nothing is left to be released');
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.unblock'), 'nothing is left to be released');
 
 # the one in front fails again and again: those behind wait, others do not
 $sim->reset;
@@ -78,8 +78,8 @@ ok($node->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_noti
 	'another key is not held back');
 is($node->safe_psql('postgres', "SELECT count(*) FROM line_notify.notifications WHERE order_key = 'k' AND reference <> 'front' AND attempts > 0"),
 	0, 'those behind it wait');
-is($node->safe_psql('postgres', "SELECT DISTINCT waiting_reason FROM line_notify.notifications WHERE reference = 'ref 9003'"),
-	'behind another message of its order_key', 'and say why');
+ok($node->poll_query_until('postgres', "SELECT waiting_reason FROM line_notify.notifications WHERE reference = 'ref 9003'",
+		'behind another message of its order_key'), 'and say why');
 $sim->clear_script;
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox'), 'then they go');
 is_deeply([ grep { $_ ne 'front' && $_ ne 'ref 9101' } references() ], [ map { "ref $_" } 9002 .. 9004 ], 'in order');
@@ -113,21 +113,20 @@ for my $answer (202, 429)
 	$sim->reset;
 	put($first, 1, "late $answer", { send_after => "now() + interval '1 hour'" });
 	$node->safe_psql('postgres', "SELECT line_notify.cancel(reference => 'ref $first')");
-	$sim->script({ match => { path => 'send' }, do => [ { delay => 1 } ], times => 1,
+	$sim->script({ name => 'first', match => { path => 'send' }, do => 'hold', times => 1,
 		$answer == 202 ? () : (answer => { status => $answer, headers => { 'Retry-After' => 1 } }) },
 		{ match => { path => 'send' }, do => [ { delay => 0.5 } ] });
 	put($first + 1, 1, "late $answer");
 	$sim->wait_requests(1, 60) or die;
 	$node->safe_psql('postgres', "SELECT line_notify.redrive(reference => 'ref $first', state => 'cancelled')");
+	$sim->clear_script('first');
 	my $together = 0;
-	for (1 .. 600)
-	{
+	$sim->wait_until(sub {
 		my ($left, $wire) = split /\|/, $node->safe_psql('postgres',
 			'SELECT (SELECT count(*) FROM line_notify.outbox), (SELECT count(*) FROM line_notify.in_flight)');
 		$together++ if $wire > 1;
-		last if $left == 0;
-		select(undef, undef, undef, 0.05);
-	}
+		return $left == 0;
+	}, 120) or die 'not all are sent';
 	is($together, 0, "after $answer: a message that was redriven is not on the wire with another of its key");
 	is_deeply([ references() ], [ $answer == 202 ? () : "ref @{[ $first + 1 ]}", map { "ref $_" } $answer == 202 ? ($first + 1, $first) : ($first, $first + 1) ],
 		'and each was sent');
