@@ -60,7 +60,10 @@ $sim->script({ name => 'ill', match => { path => '/v2/bot/insight/*' }, answer =
 sql("UPDATE line_notify.engagement_count SET fetched_at = fetched_at - interval '1 day'; UPDATE line_notify.unit_usage SET fetched_at = fetched_at - interval '1 day'");
 look();
 ok($node->poll_query_until('postgres', "SELECT count(*) = 2 FROM line_notify.engagement_count WHERE fetched_at > now() - interval '10 minutes'"), 'asked again the next day');
-is(figures(), "reminder|19||||http 500|t\nshipment_completed|50|35|21|0.8750|ready|t", 'one has new figures, the other keeps its own');
+# which of them was ill, is the network's choice
+my ($ill) = grep { $_->{status} == 500 } asked();
+is(figures(), $ill->{query} =~ /=reminder/ ? "reminder|19||||http 500|t\nshipment_completed|50|35|21|0.8750|ready|t"
+	: "reminder|19||||ready|t\nshipment_completed|50|30|21|0.7500|http 500|t", 'one has new figures, the other keeps its own');
 sql("UPDATE line_notify.engagement_count SET fetched_at = fetched_at - interval '61 minutes' WHERE status <> 'ready'");
 look();
 ok($node->poll_query_until('postgres', "SELECT count(*) = 2 FROM line_notify.engagement_count WHERE status = 'ready'"), 'which is asked again within hours');
