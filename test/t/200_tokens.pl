@@ -133,11 +133,12 @@ spit('token', "$new\n");
 becomes(message(), 'accepted 1', 'a 401 makes the worker read the file again');
 is(sql('SELECT paused FROM line_notify.channels'), 'f', 'and nothing stops');
 $sim->expire_tokens(kind => 'long');
+my $offset = -s $node->logfile;
 $ref = message();
 ok($node->poll_query_until('postgres', "SELECT paused AND pause_reason LIKE '%401%' FROM line_notify.channels"),
 	'with nothing new in the file, the channel is paused');
 becomes($ref, 'queued 0', 'the message waits, its attempt does not count');
-ok($node->log_contains('paused channel'), 'and the log says so');
+ok($node->wait_for_log(qr/paused channel "shop"/, $offset), 'and the log says so');
 
 # --- a file that others can read is refused
 chmod 0644, "$dir/token";

@@ -229,6 +229,8 @@ for my $statement ("SELECT line_notify.receive_webhook(E'x\\n$forged', 'x', 'y')
 {
 	$node->psql('postgres', $statement);
 }
+# the worker writes it after its commit
+$node->wait_for_log(qr/paused .* messages of channel "shop"/, $offset);
 my $log = substr(slurp_file($node->logfile), $offset);
 like($log, qr/paused .* messages of channel "shop": LINE answered 403: bad/, 'it is quoted');
 is(join("\n", grep { index($_, $forged) == 0 } split /\n/, $log), '', 'and makes no entry of its own');
