@@ -187,7 +187,7 @@ if wanted clients; then
     # no room for a worker: what is inserted stays queued.  Java comes by TCP: a port that
     # no other such run on this machine has.
     rm -f "$work/clients.log"
-    clients_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    clients_port=$(python3 "$work/src/test/free_ports.py" 1)
     new_server clients "$clients_port" "max_connections = 50" "listen_addresses = 'localhost'" "shared_preload_libraries = 'line_notify'" "max_worker_processes = 2"
     as_user env PGPORT="$clients_port" NODE_PATH="${node_modules:-}" TABLE="$work/clients.table" TMPDIR="$work" \
         bash "$work/src/test/clients/run.sh" $(names clients) >"$work/clients.tap" 2>&1

@@ -22,8 +22,9 @@ END
 "$bouncer" -q "$dir/ini" >"$dir/out" 2>&1 &
 pid=$!
 trap 'kill $pid; wait $pid 2>/dev/null; rm -rf "$dir"' EXIT
-for _ in $(seq 500); do
-    psql -X -q -h "$dir" -p $port -U app -d postgres -c '' >/dev/null 2>&1 && break
-    kill -0 $pid 2>/dev/null || { cat "$dir/out" "$dir/log" >&2; exit 1; }
+end=$((SECONDS + 60))
+until psql -X -q -h "$dir" -p $port -U app -d postgres -c '' >/dev/null 2>&1; do
+    kill -0 $pid 2>/dev/null && [ $SECONDS -lt $end ] || { cat "$dir/out" "$dir/log" >&2; exit 1; }
+    sleep 0.05
 done
 PGHOST=$dir PGPORT=$port "$@"

@@ -76,7 +76,7 @@ while IFS='|' read -r name title command; do
     n=$((n + 1))
     case $command in *.sh\ *) command="bash $command" ;; esac
     # shellcheck disable=SC2086
-    PGUSER=app timeout "${CLIENT_SECONDS:-120}" $command >"$out/$name" 2>"$out/$name.err" </dev/null
+    PGUSER=app timeout "${CLIENT_SECONDS:-600}" $command >"$out/$name" 2>"$out/$name.err" </dev/null
     status=$?
     # a library that is not installed: no fault of ours
     if [ $status -ne 0 ] && missing=$(grep -m1 -oE "No module named '[^']+'|Can't locate DB[^ ]+|cannot load such file -- [^ ]+|could not find driver|Class \"(Doctrine|Illuminate)[^\"]+\" not found" "$out/$name.err"); then

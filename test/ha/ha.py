@@ -87,10 +87,9 @@ class Run:
     # -- what is left of the messages of a round ---------------------------
 
     def settle(self, leader):
-        """Nothing that is due waits any more."""
-        rig.poll("everything due has ended", lambda: leader.one(
-            "SELECT NOT EXISTS (SELECT FROM line_notify.outbox"
-            "  WHERE due_at <= clock_timestamp())"
+        """Nothing waits any more, not for its next attempt either."""
+        rig.poll("everything has ended", lambda: leader.one(
+            "SELECT NOT EXISTS (SELECT FROM line_notify.outbox)"
             " AND NOT EXISTS (SELECT FROM line_notify.in_flight)"
             " AND NOT EXISTS (SELECT FROM line_notify.identity"
             "  WHERE in_doubt_before IS NOT NULL)"))

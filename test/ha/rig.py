@@ -13,11 +13,11 @@ import http.server
 import json
 import os
 import pathlib
-import random
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -25,19 +25,10 @@ import urllib.request
 
 import psycopg2
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from free_ports import free_port  # noqa: E402
+
 TIMEOUT = 90          # seconds that anything may take before the run fails
-
-
-def free_port():
-    """Below the range from which the kernel takes ports for connections."""
-    while True:
-        port = random.randrange(15000, 32000)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
 
 
 def poll(what, condition, timeout=TIMEOUT, gap=0.05):

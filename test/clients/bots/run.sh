@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A bot twice, with a database and without one, and the judge: bots/run.sh COMMAND...
 cd "$(dirname "$0")" || exit 1
-port=$((PGPORT + 40))
+read -r port other < <(python3 ../../free_ports.py 2)
 dir=$(mktemp -d) && trap 'kill $a $b 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
 export PGDATABASE=postgres LINE_CHANNEL_SECRET=webhook-secret
 case $1 in
@@ -35,8 +35,8 @@ serve() { # port, port of the database
     fi
 }
 cmd=("$@")
-serve $port "$PGPORT" >&2 &
+serve "$port" "$PGPORT" >&2 &
 a=$!
-serve $((port + 1)) 1 >&2 &
+serve "$other" 1 >&2 &
 b=$!
-PGUSER=postgres python3 judge.py $port $((port + 1))
+PGUSER=postgres python3 judge.py "$port" "$other"
