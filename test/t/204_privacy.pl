@@ -12,7 +12,7 @@ use LineNotify::Node;
 
 my $sim = LineNotify::Sim->start;
 my $node = LineNotify::Node->new('main');
-$node->install('postgres', $sim);
+$node->install('postgres', $sim, channel => "total_timeout => '10 minutes'");
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 sub insert_sql
 {
@@ -73,7 +73,7 @@ sql("SELECT line_notify.cancel(reference => 'gave back')");
 sql("INSERT INTO line_notify.outbox (phone, use_case, template_key, reference, dedup_key, send_after) VALUES
 	('090-8888-0002', 'parcel_delivery', 't', 'has now', 'dedup-shared', now() + interval '1 hour')");
 # on the wire while it is erased
-$sim->script({ match => { path => 'send' }, do => [ { delay => 1 }, 'answer' ], times => 1 });
+$sim->script({ match => { path => 'send' }, do => 'hold', times => 1 });
 sql(insert_sql($phone, 'customer-79'));
 $node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.in_flight") or die;
 # parked by a fault, in a queue that is not sent from here; untagged event; staging list; note for an order_key; statistics
@@ -84,11 +84,17 @@ sql("SELECT line_notify.create_channel('staging', only_recipients => ARRAY['$pho
 sql("SELECT line_notify.create_channel('staging2', only_recipients => ARRAY['$phone', '090-1111-2222'])");
 sql("SELECT line_notify.cancel(reference => 'customer-80'); SELECT line_notify.cancel(dedup_key => 'dedup-77')");
 sql("ANALYZE line_notify.outbox; ANALYZE line_notify.history; ANALYZE line_notify.dedup; ANALYZE line_notify.operations; ANALYZE line_notify.attempt_log");
-is(sql("BEGIN;
+my $forgets = "BEGIN;
 	INSERT INTO line_notify.unblock (channel, order_key) VALUES ('shop', 'order-77');
 	INSERT INTO line_notify.webhook_event (channel, event_id, type, recipient, event_at) VALUES ('shop', 'untagged', 'delivery', '$hash', now());
 	SELECT line_notify.forget_recipient('$phone');
-	COMMIT;"), 7, 'seven messages concerned: three sent, one cancelled, one waiting, one on the wire, one invalid');
+	COMMIT;";
+$out = '';
+my $forgetting = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $forgets ], '>', \$out);
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), 'erasure waits for what is on the wire');
+$sim->clear_script;
+IPC::Run::finish($forgetting);
+is($out, "7\n", 'seven messages concerned: three sent, one cancelled, one waiting, one on the wire, one invalid');
 is(sql("SELECT count(*) FROM line_notify.notifications"), $counts + 4, 'the rows stay, to be counted');
 is(sql("SELECT count(*) FROM line_notify.dedup WHERE dedup_key = 'dedup-shared'"), 1, 'another person keeps the key that became free');
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
