@@ -38,8 +38,9 @@ for my $case ([ 429, 2 ], [ 503, 2 ], [ 429, { http_date_in => 3 } ])
 	my $before = $node->states('b')->{accepted};
 	$sim->reset;
 	$sim->script({ match => { path => 'send' }, answer => { status => $status, headers => { 'Retry-After' => $after } }, times => 1 });
+	my $began = $node->safe_psql('a', 'SELECT clock_timestamp()');
 	$node->insert('a', 1, first => $first);
-	ok($node->poll_query_until('a', "SELECT count(*) = 1 FROM line_notify.attempts WHERE outcome = 'throttled' AND http_status = $status AND started_at > now() - interval '2 seconds'"),
+	ok($node->poll_query_until('a', "SELECT count(*) = 1 FROM line_notify.attempts WHERE outcome = 'throttled' AND http_status = $status AND started_at > '$began'"),
 		"$name: database a is told to wait");
 	$node->insert('b', 20, first => $first);
 	my $from = switches($pid{b}) + switches($pid{a});
@@ -54,11 +55,11 @@ for my $case ([ 429, 2 ], [ 503, 2 ], [ 429, { http_date_in => 3 } ])
 }
 
 # ---- a slow channel ------------------------------------------------------
-$slow->config(latency => 3);
-$node->install('a', $slow, name => 'slow', channel => "max_in_flight => 1000, total_timeout => '30 s'");
+$slow->config(latency => 20);
+$node->install('a', $slow, name => 'slow', channel => "max_in_flight => 1000, total_timeout => '2 minutes'");
 $node->safe_psql('a', "ALTER DATABASE a SET line_notify.default_channel = 'shop'");
 $node->insert('a', 400, first => 5001, set => { channel => "'slow'" });
-ok($slow->wait_requests(8, 20), 'the slow channel has all the messages out that it may');
+ok($slow->wait_requests(8, 60), 'the slow channel has all the messages out that it may');
 $sim->reset;
 $node->insert('a', 300, first => 6001);
 ok($node->poll_query_until('a', "SELECT count(*) = 300 FROM line_notify.notifications WHERE channel = 'shop' AND state = 'accepted' AND reference LIKE 'ref 6%'"),
