@@ -25,6 +25,7 @@ $node->install('postgres', $sim, channel => "rate_limit => 2000, default_ttl => 
 $node->safe_psql('postgres', q{
 CREATE TABLE sms (reference text, state text, taker text);
 CREATE TABLE mail (reference text, state text);
+CREATE TABLE closing ();
 SELECT line_notify.set_consumer('mail', 'shop', outcomes => '{delivered,unreachable,expired,undelivered,unconfirmed,invalid,refused,failed,unknown}');
 SELECT line_notify.pause('shop', 'before nine');
 });
@@ -76,14 +77,14 @@ my $done = sub { $node->safe_psql('postgres', "SELECT queued + sending FROM line
 my $loop = <<'SQL';
 DO $$
 DECLARE
-	idle integer := 0;
+	closing boolean;
 BEGIN
-	WHILE idle < 300 LOOP
+	LOOP
+		closing := EXISTS (SELECT FROM public.closing);
+		COMMIT;
 		INSERT INTO sms SELECT reference, state, 'TAKER' FROM line_notify.take_outcomes(37);
-		IF FOUND THEN
-			idle := 0;
-		ELSE
-			idle := idle + 1;
+		IF NOT FOUND THEN
+			EXIT WHEN closing;
 			PERFORM pg_sleep(0.01);
 		END IF;
 		COMMIT;
@@ -100,6 +101,7 @@ $node->poll_query_until('postgres', "SELECT queued + sending = $part FROM line_n
 is(counts(), join('|', $n, $part, 0, $sent - $unreachable, 0, $unreachable, 0, $part, $part), 'the rest is sent');
 is($node->safe_psql('postgres', "SELECT rate > 0, eta > now() + '50 minutes' FROM line_notify.batches WHERE batch = 'day'"),
 	't|t', 'with a rate, and an ETA for those of the afternoon');
+$node->safe_psql('postgres', 'INSERT INTO closing DEFAULT VALUES');
 $_->finish or die 'a taker failed' for @takers;
 is($node->safe_psql('postgres', 'SELECT state, count(*), count(DISTINCT reference) FROM sms GROUP BY 1 ORDER BY 1'),
 	join("\n", join('|', 'expired', $part, $part), join('|', 'unreachable', $unreachable, $unreachable)),
