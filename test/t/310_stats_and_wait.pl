@@ -91,6 +91,8 @@ $sim->set_recipients('+819010000011' => 'unreachable', '+819010000012' => 'unrea
 $sim->script({ answer => 500, times => 2 });
 $node->insert('postgres', 40, first => 11);
 $node->poll_query_until('postgres', 'SELECT NOT EXISTS (SELECT FROM line_notify.outbox)') or die;
+# the worker publishes it when its turn ends
+$node->poll_query_until('postgres', 'SELECT bool_and(in_flight = 0) FROM line_notify.stats') or die;
 my $states = $node->states('postgres', "reference IN (SELECT 'ref ' || i FROM generate_series(11, 50) i)");
 my $s = $node->safe_psql('postgres', q{
 SELECT sent, accepted, unreachable, refused, unknown, server_error, in_flight,

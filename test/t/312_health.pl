@@ -28,6 +28,15 @@ sub sees
 	return;
 }
 
+# the worker publishes what it has done when its turn ends
+sub content
+{
+	my ($name) = @_;
+	ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.health()'), $name)
+	  or diag($node->safe_psql('postgres', 'SELECT * FROM line_notify.health()'));
+	return;
+}
+
 sub waits
 {
 	my ($why, $name) = @_;
@@ -37,7 +46,7 @@ sub waits
 
 $node->insert('postgres', 1);
 $node->wait_states('postgres', accepted => 1);
-is($node->safe_psql('postgres', 'SELECT * FROM line_notify.health()'), '', 'all is well');
+content('all is well');
 
 # ---- the kill switch, by reload
 $node->append_conf('postgresql.conf', 'line_notify.enabled = off');
@@ -56,7 +65,7 @@ sees('warning . channel shop . template messages: LINE said wait until', 'thrott
 waits('LINE said wait', 'a message says so');
 $node->safe_psql('postgres', "SELECT line_notify.resume()");
 $node->wait_states('postgres', accepted => 3);
-is($node->safe_psql('postgres', 'SELECT * FROM line_notify.health()'), '', 'resume() ends it');
+content('resume() ends it');
 
 # ---- an error of another message is not the reason of the pause
 $sim->script({ match => { path => 'send' }, answer => { status => 429, headers => { 'Retry-After' => '3600' } }, times => 1 });
@@ -82,10 +91,11 @@ is($node->safe_psql('postgres', q{SELECT * FROM line_notify.redrive(ids => ARRAY
 sees('warning . channel shop . 36 messages of the last hour ended as unknown', 'and are none of them');
 $node->by_hand('postgres', split /\n/, $node->safe_psql('postgres', "SELECT id FROM line_notify.notifications WHERE state IN ('queued', 'unknown', 'cancelled')"));
 $node->safe_psql('postgres', "SELECT line_notify.cancel(from_time => '-infinity'); DELETE FROM line_notify.history WHERE id > 10000000 OR state IN ('unknown', 'cancelled'); DELETE FROM line_notify.minute_count; DELETE FROM line_notify.attempt_log; SELECT line_notify.resume()");
-is($node->safe_psql('postgres', 'SELECT * FROM line_notify.health()'), '', 'all is well again');
+content('all is well again');
 
 # ---- nobody listens: the breaker opens, nothing is lost
-my $closed = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')->sockport;
+my $held = IO::Socket::INET->new(Proto => 'tcp', LocalAddr => '127.0.0.1');	# nobody else's, and nobody listens
+my $closed = $held->sockport;
 $node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', api_base => 'http://127.0.0.1:$closed')");
 $node->insert('postgres', 20, first => 4);
 sees('warning . channel shop . the circuit breaker is (open|half-open): a run of requests failed, last not_sent', 'the breaker is open');
@@ -97,7 +107,7 @@ $node->wait_states('postgres', accepted => 23);
 $node->safe_psql('postgres', "UPDATE pg_extension SET extversion = '9.9' WHERE extname = 'line_notify'; SELECT line_notify._wake()");
 sees('error . worker . library and extension versions do not match', 'version');
 $node->safe_psql('postgres', "UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'line_notify'; SELECT line_notify._wake()");
-ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.health()"), 'it goes on');
+content('it goes on');
 
 # ---- an error of a phase
 $node->safe_psql('postgres', q{
@@ -107,7 +117,7 @@ $node->insert('postgres', 1, first => 30);
 sees('warning . worker . the worker runs, and something failed: claiming messages: boom', 'an error of the worker');
 $node->safe_psql('postgres', 'DROP TRIGGER boom ON line_notify.in_flight; DROP FUNCTION line_notify.boom()');
 $node->wait_states('postgres', accepted => 24);
-ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.health()"), 'it is gone when it is gone');
+content('it is gone when it is gone');
 
 # ---- a standby
 my $standby = $node->standby('standby');
