@@ -65,7 +65,7 @@ for my $round (0 .. 3)
 	$session->query_safe("SELECT pg_terminate_backend($pid)") if $pid;
 	$sim->wait_until(sub { $session->query_safe("SELECT count(*) FROM pg_stat_activity WHERE pid = " . ($pid || 0)) eq '0' }) or die 'the worker stays';
 	$session->query_safe($node->insert_sql(3, first => 100 * $round + 1, set => { batch => "'round $round'" }));
-	ok($sim->wait_until(sub { $session->query_safe("SELECT count(*) FROM line_notify.notifications WHERE batch = 'round $round' AND state = 'accepted'") eq '3' }, 60),
+	ok($sim->wait_until(sub { $session->query_safe("SELECT count(*) FROM line_notify.notifications WHERE batch = 'round $round' AND state = 'accepted'") eq '3' }, 180),
 		'messages leave') or diag($session->query_safe('SELECT * FROM line_notify.health()'));
 	other('ALTER DATABASE postgres RESET ALL');
 }
