@@ -229,6 +229,7 @@ is(posts('shop', $empty, signature($empty)), 200, 'among sixty idle connections,
 my $open = descriptors();
 cmp_ok($open, '<', 45, "$open descriptors");
 my @busy;
+my $began = time();
 my $refused = 0;
 for (1 .. 100)
 {
@@ -243,7 +244,9 @@ ok($sim->wait_until(sub { posts('shop', $empty, signature($empty)) eq '200' }, 2
 my $said = ends();
 unlike($said, qr/Traceback/, 'without a traceback');
 my $lines = () = $said =~ /20 connections: no more are taken/g;
-ok($lines >= 1 && $lines <= 4, "the log does not have a line for each of them: $lines");
+# one in ten seconds
+my $most_lines = 2 + int((time() - $began) / 10);
+ok($lines >= 1 && $lines <= $most_lines, "the log does not have a line for each of them: $lines of $most_lines");
 
 # --- a secret of its own
 my $file = "$dir/shop.secret";
@@ -302,9 +305,10 @@ $lock->query_safe('BEGIN; LOCK line_notify.channel');
 my $waits = connection();
 my $half = connection();
 my $idle = connection();
-syswrite $waits, request('shop', events('last'), signature(events('last')));
 my $rest = request('shop', events('half'), signature(events('half')));
+# read before the other one, which is seen to wait
 syswrite $half, substr($rest, 0, 60);
+syswrite $waits, request('shop', events('last'), signature(events('last')));
 $node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'line_notify receiver' AND wait_event_type = 'Lock'") or die;
 $run->{h}->signal('TERM');
 is(answer($idle), '', 'SIGTERM: an idle connection is closed');
