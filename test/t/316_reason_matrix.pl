@@ -104,7 +104,7 @@ my @cases = (
 	{
 		reason => 'access token being fetched', bound => 5,
 		begin => sub {
-			$sim->script({ match => { path => 'token' }, do => [ { delay => 6 }, 'answer' ] });
+			$sim->script({ match => { path => 'token' }, do => 'hold' });
 			sql("SELECT line_notify.set_credential('shop', 'client_secret', '@{[ LineNotify::Sim::SECRET() ]}')");
 			return;
 		},
@@ -180,7 +180,7 @@ my @cases = (
 	{
 		reason => 'waiting for answers', bound => 5,
 		begin => sub {
-			$sim->script({ match => { path => 'send' }, do => [ { delay => 8 }, 'answer' ] });
+			$sim->script({ match => { path => 'send' }, do => 'hold' });
 			$node->insert('postgres', 500, first => $n + 1);
 			$n += 500;
 			return "ref $n";
@@ -192,7 +192,7 @@ my @cases = (
 		reason => 'max_in_flight reached', bound => 5,
 		begin => sub {
 			sql("SELECT line_notify.alter_channel('shop', max_in_flight => 1)");
-			$sim->script({ match => { path => 'send' }, do => [ { delay => 8 }, 'answer' ] });
+			$sim->script({ match => { path => 'send' }, do => 'hold' });
 			put();
 			return put();
 		},
@@ -510,12 +510,10 @@ for my $how ([ 'ALLOW_CONNECTIONS false', 'ALLOW_CONNECTIONS true' ], [ 'IS_TEMP
 	$small->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = 'c'");
 	$inside->query_safe($small->insert_sql(1, first => $id));
 	my $said = '';
-	for (1 .. 600)
-	{
+	$sim->wait_until(sub {
 		$said = $inside->query_safe("SELECT waiting_reason FROM line_notify.notifications WHERE reference = 'ref $id'");
-		last if $said eq 'database closed';
-		select(undef, undef, undef, 0.1);
-	}
+		return $said eq 'database closed';
+	}, 180);
 	is($said, 'database closed', "$how->[0]: waiting_reason says it");
 	$seen{$said} = 1;
 	like($inside->query_safe("SELECT concat_ws(' | ', severity, subject, reason, hint) FROM line_notify.health() WHERE reason ~ 'database closed'"),
