@@ -67,7 +67,7 @@ $node->safe_psql('postgres', q{CREATE FUNCTION bad() RETURNS trigger LANGUAGE pl
 	CREATE TRIGGER bad BEFORE INSERT ON line_notify.in_flight FOR EACH ROW EXECUTE FUNCTION bad()});
 $node->safe_psql('postgres', 'BEGIN;' . one_each(6001, @big, @few) . ';' . one_each(7001, @big, @few) . ';COMMIT');
 $node->wait_states('postgres', accepted => 126 + 80 * 39 + 3 + 83, queued => 1);
-is($node->safe_psql('postgres', q{SELECT reference, error LIKE 'in quarantine%' FROM line_notify.notifications WHERE state = 'queued'}), 'ref 6005|t',
+ok($node->poll_query_until('postgres', q{SELECT reference, error LIKE 'in quarantine%' FROM line_notify.notifications WHERE state = 'queued'}, 'ref 6005|t'),
 	'one row that cannot be claimed is in quarantine, the others are sent');
 $node->safe_psql('postgres', q{SELECT line_notify.cancel(reference => 'ref 6005')});
 
