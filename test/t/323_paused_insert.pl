@@ -96,12 +96,13 @@ sub idle_timeout
 }
 my $waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $pid AND NOT granted) OR NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)";
 pause();
-idle_timeout(8);
+# long enough for us to have the lock in time, on any machine
+idle_timeout(12);
 settled();
 my $session = $node->background_psql('postgres', on_error_stop => 1);
 $session->query_safe('BEGIN; LOCK TABLE line_notify.outbox');
 $node->wait_for_log(qr/line_notify worker, looking for standbys/);
-$session->query_safe($node->insert_sql(1, first => 4001, set => { expires_at => "clock_timestamp() + interval '15 s'" }));
+$session->query_safe($node->insert_sql(1, first => 4001, set => { expires_at => "clock_timestamp() + interval '20 s'" }));
 $node->poll_query_until('postgres', $waits) or die;
 is($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE pid = $pid"), 1, 'a worker that could not ask stays') or die;
 idle_timeout(0);
