@@ -117,7 +117,8 @@ ALTER TABLE line_notify.history ENABLE TRIGGER USER;});
 		my ($log, $metrics) = ('', '');
 		my $run = IPC::Run::start([ $exporter, "--web.listen-address=127.0.0.1:$port", "--extend.query-path=$dir/queries.yaml",
 			'--disable-default-metrics', '--disable-settings-metrics', @options ], '<', \undef, '>', \$log, '2>', \$log);
-		for (1 .. 200)
+		my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+		while (time < $deadline)
 		{
 			$run->pump_nb;
 			my $answer = $http->get("http://127.0.0.1:$port/metrics");
