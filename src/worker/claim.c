@@ -79,8 +79,8 @@ typedef struct Claim
 	LnMessage  *rows;			/* leased; when none is, the locked ones */
 	int			n;				/* leased */
 	int			locked;
-	bool		was_void;		/* the extension is being changed: nothing was
-								 * done */
+	bool		was_void;		/* the extension or a channel is being
+								 * changed: nothing was done */
 	bool		covering;		/* making room in history for their outcomes */
 	TimestampTz now;
 	TransactionId xmin;			/* oldest that was running */
@@ -290,6 +290,17 @@ claim_phase(void *arg)
 		ln_tasks_look_for_due();
 	}
 	due = lock_due(c);
+
+	/*
+	 * What was inserted after pause() has returned is among these, if we have
+	 * not been told of the pause yet; this look is younger than the news.
+	 */
+	if (c->locked > 0 &&
+		(pg_atomic_read_u32(&W.slot->work) & LN_WORK_CONFIG))
+	{
+		c->was_void = true;
+		return;
+	}
 	c->rows = due;
 	c->xmin = GetActiveSnapshot()->xmin;
 

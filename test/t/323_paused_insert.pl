@@ -85,6 +85,29 @@ for my $round (1 .. 2)
 }
 is($node->worker_pid('postgres'), $pid, 'all by the same process');
 
+# ---- pause() has returned -------------------------------------------------------
+# while the worker was in the middle of a turn: it waits for a table to record in,
+# and would claim then
+$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', max_in_flight => 1)");
+my $requests = $sim->requests(path => 'send');
+$sim->script({ match => { path => 'send' }, do => 'hold', times => 1 });
+$node->insert('postgres', 1, first => 3501);
+ok($sim->wait_until(sub { $sim->requests(path => 'send') > $requests }, 60), 'one is on the wire');
+my $locker = $node->background_psql('postgres', on_error_stop => 1);
+$locker->query_safe('BEGIN; LOCK TABLE line_notify.history IN SHARE MODE');
+$node->insert('postgres', 1, first => 3502);
+$sim->clear_script;
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_locks WHERE pid = $pid AND NOT granted") or die;
+pause();
+$node->safe_psql('postgres', q{DELETE FROM line_notify.outbox WHERE reference = 'ref 3502'; } . $node->insert_sql(1, first => 3503));
+$locker->query_safe('ROLLBACK');
+$locker->quit;
+$node->poll_query_until('postgres', q{SELECT state = 'accepted' FROM line_notify.notifications WHERE reference = 'ref 3501'}) or die;
+settled();
+is(scalar($sim->requests(path => 'send')), $requests + 1, 'what was inserted after it is not sent');
+resume();
+$node->wait_states('postgres', accepted => $sent + 2, expired => 1);
+
 # ---- the worker is about to leave ---------------------------------------------
 # It asks what a standby would miss, and waits for what the session has locked.
 sub idle_timeout
