@@ -52,6 +52,9 @@
 /* Failures of a channel are counted so far: more make no difference. */
 #define CLAIM_FAILURES_MAX	20
 
+/* A request up to this size (bytes) is written in one go. */
+#define SHORT_REQUEST		2048
+
 /* A row that cannot be claimed is not looked at again for this long (ms). */
 #define QUARANTINE_MS		3600000
 
@@ -366,6 +369,22 @@ message_subject(const LnMessage *m, char *buf)
 		ln_outbox_subject(buf, LINE_FLEXIBLE, m->use_case);
 }
 
+/* Most are short: written once, and copied to where they stay. */
+static void
+write_request(Delivery *d, const LineMessage *msg)
+{
+	char		buf[SHORT_REQUEST];
+
+	d->request_len = ln_line_body(msg, buf, sizeof(buf));
+	d->request = malloc(d->request_len + 1);
+	if (d->request == NULL)
+		return;
+	if (d->request_len < sizeof(buf))
+		memcpy(d->request, buf, d->request_len + 1);
+	else
+		(void) ln_line_body(msg, d->request, d->request_len + 1);
+}
+
 /* Move the leased rows into deliveries; no error can come between. */
 static void
 take_claimed(Claim *c)
@@ -405,10 +424,7 @@ take_claimed(Claim *c)
 		msg.messages_len = m->messages ? strlen(m->messages) : 0;
 		msg.notification_disabled = m->notification_disabled;
 		msg.aggregation_unit = m->aggregation_unit;
-		d->request_len = ln_line_body(&msg, NULL, 0);
-		d->request = malloc(d->request_len + 1);
-		if (d->request != NULL)
-			(void) ln_line_body(&msg, d->request, d->request_len + 1);
+		write_request(d, &msg);
 	}
 }
 
