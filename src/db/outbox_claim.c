@@ -161,33 +161,30 @@ ln_outbox_lease(const LnMessage *rows, int n, int64 home, uint64 claimer)
 	static LnStatement st = {
 		.name = "lease",
 		.sql =
-		"INSERT INTO line_notify.in_flight (id, token, claimer, attempt,"
-		" claimed_at, home)"
-		" SELECT r.id, r.token, $4, r.attempt, clock_timestamp(), $5"
-		" FROM unnest($1, $2, $3) AS r(id, token, attempt)",
-		.nargs = 5,
-		.argtypes = {
-			INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, INT8OID, INT8OID
-		}
+		"INSERT INTO line_notify.in_flight (id, token, claimer, attempt, claimed_at, home)"
+		" SELECT r.id, r.token, $1, r.attempt, clock_timestamp(), $2 FROM claimed r",
+		.nargs = 2,
+		.argtypes = {INT8OID, INT8OID}
 	};
-	int64	   *ids = palloc(sizeof(int64) * n);
-	int64	   *tokens = palloc(sizeof(int64) * n);
-	int		   *attempts = palloc(sizeof(int) * n);
-	Datum		args[5];
+	static const LnColumn columns[] = {
+		{"id", INT8OID}, {"token", INT8OID}, {"attempt", INT4OID}
+	};
+	LnTable    *claimed = ln_sql_table_begin("claimed", columns,
+											 lengthof(columns));
+	Datum		args[] = {Int64GetDatum((int64) claimer), Int64GetDatum(home)};
 
 	for (int i = 0; i < n; i++)
 	{
-		ids[i] = rows[i].id;
-		tokens[i] = (int64) rows[i].token;
-		attempts[i] = rows[i].attempt;
+		Datum		row[] = {
+			Int64GetDatum(rows[i].id), Int64GetDatum((int64) rows[i].token),
+			Int32GetDatum(rows[i].attempt)
+		};
+
+		ln_sql_table_add(claimed, row);
 	}
-	args[0] = ln_sql_int8_array(ids, n);
-	args[1] = ln_sql_int8_array(tokens, n);
-	args[2] = ln_sql_int4_array(attempts, n);
-	args[3] = Int64GetDatum((int64) claimer);
-	args[4] = Int64GetDatum(home);
 	if (ln_sql_run(&st, args, NULL, SPI_OK_INSERT) != (uint64) n)
 		elog(ERROR, "could not claim all locked messages");
+	ln_sql_table_end(claimed);
 	for (int i = 0; i < n; i++)
 		ln_trace("claim",
 				 INT64_FORMAT " " UINT64_FORMAT " %d %d " INT64_FORMAT,

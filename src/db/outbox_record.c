@@ -129,102 +129,139 @@ ln_outbox_final_state(LineNext next)
 	return NULL;
 }
 
+/* What a lease said, when it ended. */
+typedef struct Lease
+{
+	bool		held;			/* it was there, under this token */
+	int			attempt;
+	TimestampTz claimed_at;
+	TimestampTz delivered_at;	/* a delivery event overtook the answer; 0 =
+								 * none did */
+	char	   *delivery_event;
+} Lease;
+
+/*
+ * End the leases of records.  Who holds one, and only who does, says below what
+ * became of the message.  Returns how many were held.
+ */
+static int
+end_leases(const LnRecord *recs, int n, Lease *leases)
+{
+	static LnStatement st = {
+		.name = "record: leases",
+		.sql =
+		"DELETE FROM line_notify.in_flight f USING unnest($1, $2) WITH ORDINALITY AS r(id, token, n)"
+		" WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token"
+		" RETURNING r.n, f.attempt, f.claimed_at, f.delivered_at, f.delivery_event",
+		.nargs = 2,
+		.argtypes = {INT8ARRAYOID, INT8ARRAYOID}
+	};
+	int64	   *ids = palloc(sizeof(int64) * n);
+	int64	   *tokens = palloc(sizeof(int64) * n);
+	Datum		args[2];
+	int			held;
+
+	for (int i = 0; i < n; i++)
+	{
+		ids[i] = recs[i].id;
+		tokens[i] = (int64) recs[i].token;
+	}
+	args[0] = ln_sql_int8_array(ids, n);
+	args[1] = ln_sql_int8_array(tokens, n);
+	held = (int) ln_sql_run(&st, args, NULL, SPI_OK_DELETE_RETURNING);
+	for (int i = 0; i < held; i++)
+	{
+		Lease	   *lease = &leases[ln_sql_int8(i, 1, 0) - 1];
+
+		lease->held = true;
+		lease->attempt = ln_sql_int4(i, 2, 1);
+		lease->claimed_at = ln_sql_int8(i, 3, 0);
+		lease->delivered_at = ln_sql_int8(i, 4, 0);
+		lease->delivery_event = ln_sql_text(i, 5);
+	}
+	return held;
+}
+
+/* Table "ended": what became of messages whose leases have ended. */
+static const LnColumn ended_columns[] = {
+	{"id", INT8OID}, {"token", INT8OID}, {"attempt", INT4OID},
+	{"state", TEXTOID}, {"outcome", TEXTOID}, {"http_status", INT4OID},
+	{"request_id", TEXTOID}, {"error", TEXTOID},
+	{"sent_at", TIMESTAMPTZOID}, {"ended_at", TIMESTAMPTZOID},
+	{"retry_at", TIMESTAMPTZOID}, {"consume", BOOLOID},
+	{"ambiguous", BOOLOID}, {"logged", BOOLOID},
+	{"claimed_at", TIMESTAMPTZOID}, {"delivered_at", TIMESTAMPTZOID},
+	{"delivery_event", TEXTOID}
+};
+
+static void
+add_ended(LnTable *t, const LnRecord *r, const Lease *lease, const char *state)
+{
+	Datum		row[] = {
+		Int64GetDatum(r->id), Int64GetDatum((int64) r->token),
+		Int32GetDatum(lease->attempt),
+		ln_sql_text_datum(state),
+		ln_sql_text_datum(ln_line_outcome_name(r->outcome)),
+		Int32GetDatum(r->status),
+		ln_sql_text_datum(r->request_id), ln_sql_text_datum(r->error),
+		TimestampTzGetDatum(r->sent_at), TimestampTzGetDatum(r->ended_at),
+		TimestampTzGetDatum(r->retry_at),
+		BoolGetDatum(r->next == LINE_RETRY_LATER),
+		BoolGetDatum(ln_line_may_have_been_sent(r->outcome)),
+		BoolGetDatum(r->attempted),
+		TimestampTzGetDatum(lease->claimed_at),
+		TimestampTzGetDatum(lease->delivered_at),
+		ln_sql_text_datum(lease->delivery_event)
+	};
+
+	StaticAssertStmt(lengthof(row) == lengthof(ended_columns),
+					 "a value for each column");
+	ln_sql_table_add(t, row);
+}
+
 int
 ln_outbox_record(const LnRecord *recs, int n)
 {
 	/*
-	 * Finished: lease, row and history in one statement.  A delivery event
-	 * that overtook the answer wins.  The row may be gone (deleted by a
-	 * superuser); the message was sent all the same, so history gets what we
-	 * know.
+	 * The row may be gone (deleted by a superuser); the message was sent all
+	 * the same, so history gets what we know.
 	 */
 	static LnStatement finish = {
 		.name = "record: finish",
 		.sql =
-		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-		"  AS r(id, token, state, outcome, http_status, request_id, error,"
-		" sent_at, ended_at)),"
-		" f AS (DELETE FROM line_notify.in_flight f USING r"
-		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token"
-		" RETURNING f.*),"
-		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = ANY ($1)"
-		" AND o.id = f.id RETURNING o.*)"
-		" INSERT INTO line_notify.history (id, channel, priority,"
-		LN_KEPT_COLUMNS
-		"  state, attempts, maybe_sent, token, outcome, http_status,"
-		" request_id, error,"
-		"  created_at, due_at, expires_at, sent_at, ended_at, delivered_at,"
-		" delivery_event)"
-		" SELECT f.id, coalesce(o.channel, '?'), coalesce(o.priority, 0),"
-		LN_KEPT_COLUMNS_OF_O
-		"  CASE WHEN f.delivered_at IS NULL"
-		" THEN r.state::line_notify.message_state ELSE 'delivered' END,"
-		"  f.attempt, coalesce(o.maybe_sent, false), f.token, r.outcome,"
-		" nullif(r.http_status, 0),"
-		"  nullif(r.request_id, ''), nullif(r.error, ''),"
-		"  coalesce(o.created_at, f.claimed_at), o.due_at, o.expires_at,"
-		" r.sent_at, r.ended_at,"
-		"  f.delivered_at, f.delivery_event"
-		" FROM f JOIN r ON r.id = f.id LEFT JOIN o ON o.id = f.id",
-		.nargs = 9,
-		.argtypes = {
-			INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-			INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
-			TIMESTAMPTZARRAYOID
-		}
+		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1)"
+		"  RETURNING o.id, o.channel, o.priority," LN_KEPT_COLUMNS_OF_O
+		"  o.maybe_sent, o.created_at, o.due_at, o.expires_at)"
+		" INSERT INTO line_notify.history (id, channel, priority," LN_KEPT_COLUMNS
+		"  state, attempts, maybe_sent, token, outcome, http_status, request_id, error,"
+		"  created_at, due_at, expires_at, sent_at, ended_at, delivered_at, delivery_event)"
+		" SELECT r.id, coalesce(o.channel, '?'), coalesce(o.priority, 0)," LN_KEPT_COLUMNS_OF_O
+		"  r.state::line_notify.message_state, r.attempt, coalesce(o.maybe_sent, false),"
+		"  r.token, r.outcome, nullif(r.http_status, 0), r.request_id, r.error,"
+		"  coalesce(o.created_at, r.claimed_at), o.due_at, o.expires_at, r.sent_at, r.ended_at,"
+		"  r.delivered_at, r.delivery_event"
+		" FROM ended r LEFT JOIN o ON o.id = r.id",
+		.nargs = 1,
+		.argtypes = {INT8ARRAYOID}
 	};
-
-	/*
-	 * Back to the queue.  Unless the delivery event came meanwhile: then the
-	 * message has arrived, and a second copy is the last thing to send; such
-	 * rows are left for finish, below.
-	 */
 	static LnStatement requeue = {
 		.name = "record: requeue",
 		.sql =
-		"WITH r AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9,"
-		" $10, $11, $12)"
-		"  AS r(id, token, outcome, http_status, request_id, error, sent_at,"
-		" ended_at, retry_at, consume, ambiguous, logged)),"
-		" f AS (DELETE FROM line_notify.in_flight f USING r"
-		"  WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token"
-		" AND f.delivered_at IS NULL RETURNING f.*),"
-		" u AS (UPDATE line_notify.outbox o SET"
+		"WITH u AS (UPDATE line_notify.outbox o SET"
 		"   due_at = greatest(r.retry_at, clock_timestamp()),"
 		"   attempts = o.attempts + r.consume::integer,"
 		"   maybe_sent = o.maybe_sent OR r.ambiguous,"
-		"   error = nullif(r.error, '')"
-		"  FROM f JOIN r ON r.id = f.id WHERE o.id = ANY ($1)"
-		" AND o.id = f.id),"
-		" l AS (INSERT INTO line_notify.attempt_log (id, attempt, token,"
-		" started_at, ended_at, outcome, http_status, request_id, error)"
-		"  SELECT f.id, f.attempt, f.token, r.sent_at, r.ended_at, r.outcome,"
-		" nullif(r.http_status, 0),"
-		"   nullif(r.request_id, ''), nullif(r.error, '')"
-		"  FROM f JOIN r ON r.id = f.id WHERE r.logged)"
-		" SELECT f.id FROM f",
-		.nargs = 12,
-		.argtypes = {
-			INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID,
-			TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
-			TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, BOOLARRAYOID,
-			BOOLARRAYOID, BOOLARRAYOID
-		}
+		"   error = r.error"
+		"  FROM ended r WHERE o.id = ANY ($1) AND o.id = r.id)"
+		" INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error)"
+		" SELECT r.id, r.attempt, r.token, r.sent_at, r.ended_at, r.outcome, nullif(r.http_status, 0), r.request_id, r.error"
+		" FROM ended r WHERE r.logged",
+		.nargs = 1,
+		.argtypes = {INT8ARRAYOID}
 	};
+	Lease	   *leases = palloc0(sizeof(Lease) * n);
 	int64	   *ids = palloc(sizeof(int64) * n);
-	int64	   *tokens = palloc(sizeof(int64) * n);
-	const char **states = palloc(sizeof(char *) * n);
-	const char **outcomes = palloc(sizeof(char *) * n);
-	int		   *statuses = palloc(sizeof(int) * n);
-	const char **request_ids = palloc(sizeof(char *) * n);
-	const char **errors = palloc(sizeof(char *) * n);
-	TimestampTz *sent = palloc(sizeof(TimestampTz) * n);
-	TimestampTz *ended = palloc(sizeof(TimestampTz) * n);
-	TimestampTz *retry = palloc(sizeof(TimestampTz) * n);
-	bool	   *consume = palloc(sizeof(bool) * n);
-	bool	   *ambiguous = palloc(sizeof(bool) * n);
-	bool	   *logged = palloc(sizeof(bool) * n);
-	int			held = 0;
+	int			held;
 
 	/* after a failure, partitions may be missing: look at each */
 	if (covered == PG_INT64_MIN)
@@ -233,71 +270,38 @@ ln_outbox_record(const LnRecord *recs, int n)
 			ln_outbox_ensure_history(recs[i].id);
 	}
 
+	held = end_leases(recs, n, leases);
+
 	/* first those that go back, then those that end */
 	for (int ends = 0; ends <= 1; ends++)
 	{
+		LnTable    *ended = ln_sql_table_begin("ended", ended_columns,
+											   lengthof(ended_columns));
 		int			m = 0;
-		int			hit = 0;
 
 		for (int i = 0; i < n; i++)
 		{
-			const LnRecord *r = &recs[i];
-			const char *state = ln_outbox_final_state(r->next);
+			const char *state = ln_outbox_final_state(recs[i].next);
 
-			if ((state != NULL) != (ends == 1))
+			/*
+			 * A delivery event that overtook the answer wins: the message has
+			 * arrived, and a second copy is the last thing to send.
+			 */
+			if (leases[i].delivered_at != 0)
+				state = "delivered";
+			if (!leases[i].held || (state != NULL) != (ends == 1))
 				continue;
-			ids[m] = r->id;
-			tokens[m] = (int64) r->token;
-			states[m] = state;
-			outcomes[m] = ln_line_outcome_name(r->outcome);
-			statuses[m] = r->status;
-			request_ids[m] = r->request_id;
-			errors[m] = r->error;
-			sent[m] = r->sent_at;
-			ended[m] = r->ended_at;
-			retry[m] = r->retry_at;
-			consume[m] = r->next == LINE_RETRY_LATER;
-			ambiguous[m] = ln_line_may_have_been_sent(r->outcome);
-			logged[m] = r->attempted;
-			m++;
+			ids[m++] = recs[i].id;
+			add_ended(ended, &recs[i], &leases[i], state);
 		}
-		if (m == 0)
-			continue;
-		if (ends == 0)
+		if (m > 0)
 		{
-			Datum		args[] = {ln_sql_int8_array(ids, m),
-				ln_sql_int8_array(tokens, m),
-				ln_sql_text_array(outcomes, m),
-				ln_sql_int4_array(statuses, m),
-				ln_sql_text_array(request_ids, m),
-				ln_sql_text_array(errors, m),
-				ln_sql_timestamptz_array(sent, m),
-				ln_sql_timestamptz_array(ended, m),
-				ln_sql_timestamptz_array(retry, m),
-				ln_sql_bool_array(consume, m),
-				ln_sql_bool_array(ambiguous, m),
-			ln_sql_bool_array(logged, m)};
+			Datum		arg = ln_sql_int8_array(ids, m);
 
-			hit = (int) ln_sql_run(&requeue, args, NULL, SPI_OK_SELECT);
-			/* leases still there have a delivery event: they end after all */
-			for (int i = 0; i < m; i++)
-				states[i] = "delivered";
+			(void) ln_sql_run(ends ? &finish : &requeue, &arg, NULL,
+							  SPI_OK_INSERT);
 		}
-		if (hit < m)
-		{
-			Datum		args[] = {ln_sql_int8_array(ids, m),
-				ln_sql_int8_array(tokens, m),
-				ln_sql_text_array(states, m),
-				ln_sql_text_array(outcomes, m),
-				ln_sql_int4_array(statuses, m),
-				ln_sql_text_array(request_ids, m),
-				ln_sql_text_array(errors, m),
-				ln_sql_timestamptz_array(sent, m),
-			ln_sql_timestamptz_array(ended, m)};
-
-			hit += (int) ln_sql_run(&finish, args, NULL, SPI_OK_INSERT);
-		}
-		held += hit;
+		ln_sql_table_end(ended);
 	}
 
 	count_sent(recs, n);

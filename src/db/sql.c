@@ -18,15 +18,21 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/queryenvironment.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "compat.h"
 #include "content/encoding.h"
 #include "db/policy.h"
 #include "db/sql.h"
+
+/* The planner is told so, since the first batch is none to judge by. */
+#define TABLE_ROWS			100
 
 /* The row of a result that was read last, taken apart. */
 static HeapTuple row_read;
@@ -86,17 +92,6 @@ ln_sql_int4_array(const int *v, int n)
 }
 
 Datum
-ln_sql_bool_array(const bool *v, int n)
-{
-	Datum	   *d = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		d[i] = BoolGetDatum(v[i]);
-	return PointerGetDatum(construct_array(d, n, BOOLOID, 1,
-										   true, TYPALIGN_CHAR));
-}
-
-Datum
 ln_sql_text_array(const char *const *v, int n)
 {
 	Datum	   *d = palloc(sizeof(Datum) * Max(n, 1));
@@ -124,6 +119,68 @@ ln_sql_timestamptz_array(const TimestampTz *v, int n)
 											  TIMESTAMPTZOID, 8,
 											  FLOAT8PASSBYVAL,
 											  TYPALIGN_DOUBLE));
+}
+
+struct LnTable
+{
+	TupleDesc	desc;
+	Tuplestorestate *rows;
+	EphemeralNamedRelationData enr;
+};
+
+LnTable    *
+ln_sql_table_begin(const char *name, const LnColumn *columns, int ncolumns)
+{
+	LnTable    *t = palloc0(sizeof(LnTable));
+	int			rc;
+
+	t->desc = CreateTemplateTupleDesc(ncolumns);
+	for (int i = 0; i < ncolumns; i++)
+		TupleDescInitEntry(t->desc, i + 1, columns[i].name, columns[i].type,
+						   -1, 0);
+	t->rows = tuplestore_begin_heap(false, false, work_mem);
+	t->enr.md.name = unconstify(char *, name);
+	t->enr.md.reliddesc = InvalidOid;
+	t->enr.md.tupdesc = t->desc;
+	t->enr.md.enrtype = ENR_NAMED_TUPLESTORE;
+	t->enr.md.enrtuples = TABLE_ROWS;
+	t->enr.reldata = t->rows;
+	/* a part of this transaction that failed may have left one */
+	(void) SPI_unregister_relation(name);
+	rc = SPI_register_relation(&t->enr);
+	if (rc != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register table \"%s\": %s", name,
+			 SPI_result_code_string(rc));
+	return t;
+}
+
+void
+ln_sql_table_add(LnTable *t, Datum *row)
+{
+	bool		nulls[MaxTupleAttributeNumber];
+
+	for (int i = 0; i < t->desc->natts; i++)
+	{
+		Oid			type = TupleDescAttr(t->desc, i)->atttypid;
+
+		nulls[i] = row[i] == 0 && (type == TEXTOID || type == TIMESTAMPTZOID);
+	}
+	tuplestore_putvalues(t->rows, t->desc, row, nulls);
+}
+
+void
+ln_sql_table_end(LnTable *t)
+{
+	(void) SPI_unregister_relation(t->enr.md.name);
+	tuplestore_end(t->rows);
+	pfree(t);
+}
+
+Datum
+ln_sql_text_datum(const char *text)
+{
+	return text == NULL || text[0] == '\0'
+		? (Datum) 0 : CStringGetTextDatum(text);
 }
 
 /*

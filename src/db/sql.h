@@ -39,9 +39,30 @@ extern uint64 ln_sql_run(LnStatement *st, Datum *args, const char *nulls,
 /* Arrays as arguments; a NULL text is "", a timestamp 0 is NULL. */
 extern Datum ln_sql_int8_array(const int64 *v, int n);
 extern Datum ln_sql_int4_array(const int *v, int n);
-extern Datum ln_sql_bool_array(const bool *v, int n);
 extern Datum ln_sql_text_array(const char *const *v, int n);
 extern Datum ln_sql_timestamptz_array(const TimestampTz *v, int n);
+
+/*
+ * Rows of ours that statements read as a table of this name, as a trigger reads
+ * its transition table: a tuple each, where arrays take a call and a tuple for
+ * each value.  It is there from begin to end, or until an error.
+ * A text or timestamp of 0 is NULL.
+ */
+typedef struct LnColumn
+{
+	const char *name;
+	Oid			type;
+} LnColumn;
+
+typedef struct LnTable LnTable;
+
+extern LnTable *ln_sql_table_begin(const char *name, const LnColumn *columns,
+								   int ncolumns);
+extern void ln_sql_table_add(LnTable *t, Datum *row);
+extern void ln_sql_table_end(LnTable *t);
+
+/* 0 for NULL and "" */
+extern Datum ln_sql_text_datum(const char *text);
 
 /* Columns of the last result; rows count from 0, columns from 1. */
 extern char *ln_sql_text(int row, int col); /* NULL for NULL */
