@@ -740,29 +740,24 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	now timestamptz := clock_timestamp();
-	low timestamptz := now - payload_retention;
-	high timestamptz := now;
-	middle timestamptz;
+	following timestamptz;
 	payload timestamptz;
 	other timestamptz;
 	oldest timestamptz;
 	since timestamptz;
 	p record;
 BEGIN
-	-- Nothing that is not forgotten ended before low, found by halving.  Each step
-	-- may read all that ended since the last VACUUM, while nothing is sent: so not
-	-- closer than an eighth of the time that is left.  Who comes too early asks again.
-	IF payload_retention IS NOT NULL AND EXISTS (SELECT FROM line_notify.history h WHERE h.ended_at >= low) THEN
-		WHILE high - low > greatest(interval '1 minute', (low + payload_retention - now) / 8) LOOP
-			middle := low + (high - low) / 2;
-			IF EXISTS (SELECT FROM line_notify.history h WHERE h.ended_at >= low AND h.ended_at < middle) THEN
-				high := middle;
-			ELSE
-				low := middle;
-			END IF;
-		END LOOP;
-		payload := CASE WHEN high - low > interval '1 minute' THEN low ELSE high END + payload_retention;
-	END IF;
+	-- The content of some message, mostly the first, is to be forgotten at that time.
+	-- Does another one come before seven eighths of what is left until then?  Each
+	-- look may read all that ended since the last VACUUM, and nothing is sent
+	-- meanwhile; who comes a bit too early looks again.
+	following := (SELECT h.ended_at FROM line_notify.history h WHERE h.ended_at >= now - payload_retention LIMIT 1) + payload_retention;
+	WHILE following IS NOT NULL LOOP
+		payload := now + greatest((following - now) * 7 / 8, interval '1 minute');
+		EXIT WHEN payload <= now + interval '1 minute';
+		following := (SELECT h.ended_at FROM line_notify.history h
+					  WHERE h.ended_at >= now - payload_retention AND h.ended_at < payload - payload_retention LIMIT 1) + payload_retention;
+	END LOOP;
 	FOR p IN SELECT * FROM line_notify._history_partitions() LOOP
 		EXECUTE format('SELECT created_at FROM %s ORDER BY id LIMIT 1', p.partition) INTO since;
 		oldest := least(oldest, since);

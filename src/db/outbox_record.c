@@ -57,7 +57,10 @@ ln_outbox_forget(void)
 static int
 compare_names(const void *a, const void *b)
 {
-	return strcmp(*(const char *const *) a, *(const char *const *) b);
+	const char *name = *(const char *const *) a;
+	const char *other = *(const char *const *) b;
+
+	return name == other ? 0 : strcmp(name, other);
 }
 
 /*
@@ -150,28 +153,37 @@ end_leases(const LnRecord *recs, int n, Lease *leases)
 	static LnStatement st = {
 		.name = "record: leases",
 		.sql =
-		"DELETE FROM line_notify.in_flight f USING unnest($1, $2) WITH ORDINALITY AS r(id, token, n)"
+		"DELETE FROM line_notify.in_flight f USING recorded r"
 		" WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token"
 		" RETURNING r.n, f.attempt, f.claimed_at, f.delivered_at, f.delivery_event",
-		.nargs = 2,
-		.argtypes = {INT8ARRAYOID, INT8ARRAYOID}
+		.nargs = 1,
+		.argtypes = {INT8ARRAYOID}
 	};
+	static const LnColumn columns[] = {
+		{"n", INT4OID}, {"id", INT8OID}, {"token", INT8OID}
+	};
+	LnTable    *recorded = ln_sql_table_begin("recorded", columns,
+											  lengthof(columns));
 	int64	   *ids = palloc(sizeof(int64) * n);
-	int64	   *tokens = palloc(sizeof(int64) * n);
-	Datum		args[2];
+	Datum		arg;
 	int			held;
 
 	for (int i = 0; i < n; i++)
 	{
+		Datum		row[] = {
+			Int32GetDatum(i), Int64GetDatum(recs[i].id),
+			Int64GetDatum((int64) recs[i].token)
+		};
+
+		ln_sql_table_add(recorded, row);
 		ids[i] = recs[i].id;
-		tokens[i] = (int64) recs[i].token;
 	}
-	args[0] = ln_sql_int8_array(ids, n);
-	args[1] = ln_sql_int8_array(tokens, n);
-	held = (int) ln_sql_run(&st, args, NULL, SPI_OK_DELETE_RETURNING);
+	arg = ln_sql_int8_array(ids, n);
+	held = (int) ln_sql_run(&st, &arg, NULL, SPI_OK_DELETE_RETURNING);
+	ln_sql_table_end(recorded);
 	for (int i = 0; i < held; i++)
 	{
-		Lease	   *lease = &leases[ln_sql_int8(i, 1, 0) - 1];
+		Lease	   *lease = &leases[ln_sql_int4(i, 1, 0)];
 
 		lease->held = true;
 		lease->attempt = ln_sql_int4(i, 2, 1);

@@ -111,6 +111,14 @@ is(sql("SELECT next_due BETWEEN now() AND now() + interval '2 minutes' FROM line
 ok($node->poll_query_until($_, "SELECT bool_and(body IS NULL) FROM line_notify.history"), "it is forgotten in $_") or diag($node->safe_psql($_, 'SELECT * FROM line_notify.workers'))
   for qw(postgres);
 
+# where a later one lies before it, the first to be forgotten is found all the same
+sql(q{
+INSERT INTO line_notify.history (id, channel, template_key, body, state, created_at, ended_at)
+SELECT 2100000 + i, 'shop', 't', '{}', 'accepted', now() - interval '6 days', now() - interval '1 day' * (2 * i - 1) FROM generate_series(1, 3) i});
+is(sql("SELECT line_notify._maintain_next('100 years', '7 days', NULL) BETWEEN now() + interval '1.5 days' AND now() + interval '2 days'"), 't',
+	'the next pass is in time, and not much too early')
+  or diag(sql("SELECT now(), line_notify._maintain_next('100 years', '7 days', NULL)"));
+
 # as many rows as a large day has, at once: nothing is logged, and the indexes by
 # recipient and by time know them afterwards
 my $from = -s $node->logfile;
