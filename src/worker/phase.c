@@ -145,7 +145,8 @@ ln_phase(const char *activity, void (*work) (void *), void *arg)
 						   skipped);
 			EmitErrorReport();
 		}
-		AbortCurrentTransaction();
+		/* of a part that failed as well: whatever follows would be in there */
+		AbortOutOfAnyTransaction();
 		FlushErrorState();
 		note_failure(activity, edata->message);
 		/* gone tables: was the extension dropped? */

@@ -11,7 +11,7 @@ use LineNotify::Sim;
 use LineNotify::Node;
 
 my $sim = LineNotify::Sim->start;
-my $node = LineNotify::Node->new('main');
+my $node = LineNotify::Node->new('main', restart_after_crash => 'on', max_prepared_transactions => 1);
 $node->install('postgres', $sim, channel => "total_timeout => '1 minute'");
 
 sub sql { return $node->safe_psql('postgres', shift); }
@@ -119,6 +119,22 @@ waits("SELECT state = 'accepted' AND attempts = 2 FROM line_notify.notifications
 is(event($tags[$_], "silent $_"), 1, 'an event of each') for 1, 0;
 folded('both are folded');
 is(totals(), 'accepted 1, delivered 2', 'two deliveries');
+
+# ---- a rescue that waits for a lock in vain ------------------------------
+# The lock outlives the crash, as that of a prepared transaction does.
+$sim->reset;
+$sim->script_only({ match => { path => 'send' }, at => 'body', do => [ { delay => 600 }, 'answer' ], times => 1 });
+$node->insert('postgres', 1, first => 50);
+ok($sim->wait_requests(1, 30), 'one is on the wire');
+sql(q{BEGIN; SELECT FROM line_notify.outbox WHERE reference = 'ref 50' FOR UPDATE; PREPARE TRANSACTION 'holds'});
+my $from = -s $node->logfile;
+kill 'KILL', $node->worker_pid('postgres');
+$node->wait_for_log(qr/lock timeout.*recovering claims/s, $from);
+$node->insert('postgres', 1, first => 51);
+waits("SELECT state = 'accepted' FROM line_notify.notifications WHERE reference = 'ref 51'", 'what it could not record does not keep others from being sent');
+sql("COMMIT PREPARED 'holds'");
+waits("SELECT state = 'unknown' FROM line_notify.notifications WHERE reference = 'ref 50'", 'and is recorded when the lock is gone');
+is($sim->summary->{messages}{received_twice}, 0, 'none was sent twice');
 
 $node->stop;
 $sim->stop;
