@@ -161,8 +161,10 @@ ln_outbox_lease(const LnMessage *rows, int n, int64 home, uint64 claimer)
 	static LnStatement st = {
 		.name = "lease",
 		.sql =
-		"INSERT INTO line_notify.in_flight (id, token, claimer, attempt, claimed_at, home)"
-		" SELECT r.id, r.token, $1, r.attempt, clock_timestamp(), $2 FROM claimed r",
+		"INSERT INTO line_notify.in_flight (id, token, claimer, attempt,"
+		" claimed_at, home)"
+		" SELECT r.id, r.token, $1, r.attempt, clock_timestamp(), $2"
+		" FROM claimed r",
 		.nargs = 2,
 		.argtypes = {INT8OID, INT8OID}
 	};

@@ -144,8 +144,8 @@ typedef struct Lease
 } Lease;
 
 /*
- * End the leases of records.  Who holds one, and only who does, says below what
- * became of the message.  Returns how many were held.
+ * End the leases of records.  Who holds one, and only who does, says below
+ * what became of the message.  Returns how many were held.
  */
 static int
 end_leases(const LnRecord *recs, int n, Lease *leases)
@@ -155,7 +155,8 @@ end_leases(const LnRecord *recs, int n, Lease *leases)
 		.sql =
 		"DELETE FROM line_notify.in_flight f USING recorded r"
 		" WHERE f.id = ANY ($1) AND f.id = r.id AND f.token = r.token"
-		" RETURNING r.n, f.attempt, f.claimed_at, f.delivered_at, f.delivery_event",
+		" RETURNING r.n, f.attempt, f.claimed_at, f.delivered_at,"
+		" f.delivery_event",
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};
@@ -244,14 +245,19 @@ ln_outbox_record(const LnRecord *recs, int n)
 		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1)"
 		"  RETURNING o.id, o.channel, o.priority," LN_KEPT_COLUMNS_OF_O
 		"  o.maybe_sent, o.created_at, o.due_at, o.expires_at)"
-		" INSERT INTO line_notify.history (id, channel, priority," LN_KEPT_COLUMNS
-		"  state, attempts, maybe_sent, token, outcome, http_status, request_id, error,"
-		"  created_at, due_at, expires_at, sent_at, ended_at, delivered_at, delivery_event)"
-		" SELECT r.id, coalesce(o.channel, '?'), coalesce(o.priority, 0)," LN_KEPT_COLUMNS_OF_O
-		"  r.state::line_notify.message_state, r.attempt, coalesce(o.maybe_sent, false),"
-		"  r.token, r.outcome, nullif(r.http_status, 0), r.request_id, r.error,"
-		"  coalesce(o.created_at, r.claimed_at), o.due_at, o.expires_at, r.sent_at, r.ended_at,"
-		"  r.delivered_at, r.delivery_event"
+		" INSERT INTO line_notify.history (id, channel, priority,"
+		LN_KEPT_COLUMNS
+		"  state, attempts, maybe_sent, token, outcome, http_status,"
+		" request_id, error,"
+		"  created_at, due_at, expires_at, sent_at, ended_at, delivered_at,"
+		" delivery_event)"
+		" SELECT r.id, coalesce(o.channel, '?'), coalesce(o.priority, 0),"
+		LN_KEPT_COLUMNS_OF_O
+		"  r.state::line_notify.message_state, r.attempt,"
+		" coalesce(o.maybe_sent, false), r.token, r.outcome,"
+		" nullif(r.http_status, 0), r.request_id, r.error,"
+		"  coalesce(o.created_at, r.claimed_at), o.due_at, o.expires_at,"
+		" r.sent_at, r.ended_at, r.delivered_at, r.delivery_event"
 		" FROM ended r LEFT JOIN o ON o.id = r.id",
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
@@ -265,8 +271,10 @@ ln_outbox_record(const LnRecord *recs, int n)
 		"   maybe_sent = o.maybe_sent OR r.ambiguous,"
 		"   error = r.error"
 		"  FROM ended r WHERE o.id = ANY ($1) AND o.id = r.id)"
-		" INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error)"
-		" SELECT r.id, r.attempt, r.token, r.sent_at, r.ended_at, r.outcome, nullif(r.http_status, 0), r.request_id, r.error"
+		" INSERT INTO line_notify.attempt_log (id, attempt, token,"
+		" started_at, ended_at, outcome, http_status, request_id, error)"
+		" SELECT r.id, r.attempt, r.token, r.sent_at, r.ended_at, r.outcome,"
+		" nullif(r.http_status, 0), r.request_id, r.error"
 		" FROM ended r WHERE r.logged",
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}

@@ -43,9 +43,9 @@ extern Datum ln_sql_text_array(const char *const *v, int n);
 extern Datum ln_sql_timestamptz_array(const TimestampTz *v, int n);
 
 /*
- * Rows of ours that statements read as a table of this name, as a trigger reads
- * its transition table: a tuple each, where arrays take a call and a tuple for
- * each value.  It is there from begin to end, or until an error.
+ * Rows of ours that statements read as a table of this name, as a trigger
+ * reads its transition table: a tuple each, where arrays take a call and a
+ * tuple for each value.  It is there from begin to end, or until an error.
  * A text or timestamp of 0 is NULL.
  */
 typedef struct LnColumn

@@ -1,8 +1,8 @@
 /*
  * slow_clock.c
  *		Preloaded into a server under valgrind: its time runs SLOW_CLOCK times
- *		slower, so that what happens after so many milliseconds happens after as
- *		much work as without valgrind.
+ *		slower, so that what happens after so many milliseconds happens after
+ *		as much work as without valgrind.
  *
  * SIGRTMIN begins to count instructions, and the next one ends that and writes
  * them down; both at the next look at the clock, since callgrind does not bear
@@ -70,9 +70,11 @@ clock_gettime(clockid_t id, struct timespec *t)
 
 	if (asked)
 		toggle();
-	if (rc != 0 || slower == 0 || (id != CLOCK_REALTIME && id != CLOCK_MONOTONIC))
+	if (rc != 0 || slower == 0 ||
+		(id != CLOCK_REALTIME && id != CLOCK_MONOTONIC))
 		return rc;
-	ns = ((t->tv_sec - since[id]) * INT64_C(1000000000) + t->tv_nsec) / slower;
+	ns = ((t->tv_sec - since[id]) * INT64_C(1000000000) + t->tv_nsec) /
+		slower;
 	t->tv_sec = since[id] + ns / 1000000000;
 	t->tv_nsec = ns % 1000000000;
 	return 0;
