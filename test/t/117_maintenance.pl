@@ -113,6 +113,7 @@ ok($node->poll_query_until($_, "SELECT bool_and(body IS NULL) FROM line_notify.h
 
 # where a later one lies before it, the first to be forgotten is found all the same
 sql(q{
+SELECT line_notify._ensure_history(2100000);
 INSERT INTO line_notify.history (id, channel, template_key, body, state, created_at, ended_at)
 SELECT 2100000 + i, 'shop', 't', '{}', 'accepted', now() - interval '6 days', now() - interval '1 day' * (2 * i - 1) FROM generate_series(1, 3) i});
 is(sql("SELECT line_notify._maintain_next('100 years', '7 days', NULL) BETWEEN now() + interval '1.5 days' AND now() + interval '2 days'"), 't',
