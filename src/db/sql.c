@@ -18,7 +18,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -33,6 +32,12 @@
 
 /* The planner is told so, since the first batch is none to judge by. */
 #define TABLE_ROWS			100
+
+/*
+ * Up to this size (kB) a table of ours needs no file: a batch of outcomes takes
+ * a part of it, and no work_mem or full disk is in its way.
+ */
+#define TABLE_KB			16384
 
 /* The row of a result that was read last, taken apart. */
 static HeapTuple row_read;
@@ -138,7 +143,7 @@ ln_sql_table_begin(const char *name, const LnColumn *columns, int ncolumns)
 	for (int i = 0; i < ncolumns; i++)
 		TupleDescInitEntry(t->desc, i + 1, columns[i].name, columns[i].type,
 						   -1, 0);
-	t->rows = tuplestore_begin_heap(false, false, work_mem);
+	t->rows = tuplestore_begin_heap(false, false, TABLE_KB);
 	t->enr.md.name = unconstify(char *, name);
 	t->enr.md.reliddesc = InvalidOid;
 	t->enr.md.tupdesc = t->desc;
@@ -163,7 +168,8 @@ ln_sql_table_add(LnTable *t, Datum *row)
 	{
 		Oid			type = TupleDescAttr(t->desc, i)->atttypid;
 
-		nulls[i] = row[i] == 0 && (type == TEXTOID || type == TIMESTAMPTZOID);
+		nulls[i] = type == TIMESTAMPTZOID ? DatumGetTimestampTz(row[i]) == 0
+			: type == TEXTOID && DatumGetPointer(row[i]) == NULL;
 	}
 	tuplestore_putvalues(t->rows, t->desc, row, nulls);
 }
