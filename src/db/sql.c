@@ -34,8 +34,8 @@
 #define TABLE_ROWS			100
 
 /*
- * Up to this size (kB) a table of ours needs no file: a batch of outcomes takes
- * a part of it, and no work_mem or full disk is in its way.
+ * Up to this size (kB) a table of ours needs no file: a batch of outcomes
+ * takes a part of it, and no work_mem or full disk is in its way.
  */
 #define TABLE_KB			16384
 
