@@ -42,8 +42,8 @@ for my $case ([ 'an outcome', 200 ], [ 'a return to the queue', 500 ])
 	$node->safe_psql('postgres', "UPDATE line_notify.in_flight SET token = token + 1, claimer = 12345678901 WHERE id = $id");
 	ok($node->wait_for_log(qr/1 of 1 leases were no longer ours/, $from), "$what under a lost lease is told");
 	is($node->safe_psql('postgres',
-			"SELECT (SELECT count(*) FROM line_notify.in_flight WHERE id = $id), (SELECT count(*) FROM line_notify.outbox WHERE id = $id), (SELECT count(*) FROM line_notify.history WHERE id = $id)"),
-		'1|1|0', "$what under a lost lease changes nothing");
+			"SELECT (SELECT count(*) FROM line_notify.in_flight WHERE id = $id), (SELECT count(*) FROM line_notify.outbox WHERE id = $id AND attempts = 0 AND NOT maybe_sent), (SELECT count(*) FROM line_notify.history WHERE id = $id), (SELECT count(*) FROM line_notify.attempt_log WHERE id = $id)"),
+		'1|1|0|0', "$what under a lost lease changes nothing");
 	# the new holder is dead, and left no file: nobody knows
 	$node->restart;
 	$node->poll_query_until('postgres', "SELECT state = 'unknown' FROM line_notify.notifications WHERE id = $id") or die;
