@@ -80,6 +80,7 @@ class Listener:
         self.control = control
         self.context = context      # ssl.SSLContext or None
         self.socket = None
+        self.bound = None           # keeps the port while nobody listens
         self.reading = False
         self.held = {}              # task -> socket, scripted at accept
         self.tasks = set()
@@ -88,15 +89,21 @@ class Listener:
 
     def open(self):
         if self.socket is None:
-            self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.socket.setblocking(False)
-            self.socket.bind(("127.0.0.1", self.port))
+            self.socket = self.bound or self.bind()
+            self.bound = None
             self.port = self.socket.getsockname()[1]
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.socket.listen(BACKLOG)
         if not self.reading:
             asyncio.get_running_loop().add_reader(self.socket, self.on_ready)
             self.reading = True
+
+    def bind(self):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setblocking(False)
+        sock.bind(("127.0.0.1", self.port))
+        return sock
 
     def deafen(self):
         """The kernel goes on to complete connections; nobody accepts them."""
@@ -105,11 +112,14 @@ class Listener:
             self.reading = False
 
     def close(self):
-        """From now on, connecting is refused."""
+        """From now on, connecting is refused; and nobody else gets the port,
+        as long as it is bound by somebody who would not share it."""
         self.deafen()
         if self.socket is not None:
             self.socket.close()
             self.socket = None
+            self.bound = self.bind()
+            self.bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
 
     def state(self):
         if self.socket is None:
