@@ -285,7 +285,7 @@ sub states
 sub wait_states
 {
 	my ($self, $db, %want) = @_;
-	my $timeout = delete $want{timeout} // 60;
+	my $timeout = delete $want{timeout} // $PostgreSQL::Test::Utils::timeout_default;
 	my $want = join ',', map { "$_=$want{$_}" } sort keys %want;
 	my $deadline = Time::HiRes::time() + $timeout;
 	my $have = '';
@@ -322,11 +322,32 @@ sub recipe
 sub worker_pid
 {
 	my ($self, $db) = @_;
-	$self->poll_query_until('postgres',
-		"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = '$db'")
-	  or die "no worker for $db";
-	return $self->safe_psql('postgres',
-		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = '$db'");
+	my $deadline = Time::HiRes::time() + $PostgreSQL::Test::Utils::timeout_default;
+	while (Time::HiRes::time() < $deadline)
+	{
+		# one look: the worker of a second ago may have left
+		my ($rc, $pids) = $self->psql('postgres',
+			"SELECT pid FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = '$db'");
+		return $pids if $pids =~ /^\d+$/;
+		select(undef, undef, undef, 0.1);
+	}
+	die "no worker for $db";
+}
+
+# What health() says, a line each, of what $where selects.  On a busy machine it
+# leaves parts out, or meets a lock of the moment, and says so: then it is asked
+# again.
+sub health
+{
+	my ($self, $db, $where) = @_;
+	$where //= 'true';
+	my $deadline = Time::HiRes::time() + $PostgreSQL::Test::Utils::timeout_default;
+	while (1)
+	{
+		my $said = $self->safe_psql($db, "SELECT * FROM line_notify.health() WHERE subject = 'health' OR ($where)");
+		return $said if $said !~ /^warning\|health\|/m || Time::HiRes::time() > $deadline;
+		select(undef, undef, undef, 0.1);
+	}
 }
 
 # Feeds every webhook the simulator has due to receive_webhook(); returns the

@@ -12,7 +12,7 @@ LineNotify::Sim - the simulated LINE API in a Perl test
   $sim->set_recipients('+819012345678' => 'unreachable');
   $sim->script({ match => { path => 'send' }, answer => 500, times => 3 });
   # ... let something send to $sim->url with the token $sim->token ...
-  $sim->wait_requests(4, 30) or die "too slow";
+  $sim->wait_requests(4) or die "too slow";
   is($sim->summary->{messages}{accepted_twice}, 0, 'none sent twice');
   $sim->stop;
 
@@ -50,6 +50,10 @@ use constant {
 	TOKEN => 'line-sim-token',
 };
 
+# Seconds after which what was waited for does not come any more; as in
+# PostgreSQL's own tests.
+use constant LIMIT => $ENV{PG_TEST_TIMEOUT_DEFAULT} || 180;
+
 my @all;						# simulators of this test
 my @harvest;					# what they got from line_notify: tag, accepted
 
@@ -77,7 +81,7 @@ sub start
 
 	my $self = bless { owner => $$ }, $class;
 	$self->_spawn($opt{stderr}, @command);
-	$self->_wait_ready($opt{timeout} // 30);
+	$self->_wait_ready($opt{timeout} // LIMIT);
 	$self->{judge} = !defined $opt{program};
 	$self->{harvested} = 0;
 	weaken($all[@all] = $self);
@@ -248,11 +252,11 @@ sub control
 sub control_raw
 {
 	my ($self, $method, $path, $body, $timeout) = @_;
-	my $deadline = time() + ($timeout // 30);
+	my $deadline = time() + ($timeout // LIMIT);
 	my $socket = IO::Socket::INET->new(
 		PeerAddr => $self->{host},
 		PeerPort => $self->{control_port},
-		Timeout => 10) or croak "control interface: $@";
+		Timeout => LIMIT) or croak "control interface: $@";
 	print $socket "$method /_sim/$path HTTP/1.1\r\nHost: control\r\n"
 	  . 'Content-Length: '
 	  . length($body)
@@ -323,9 +327,9 @@ sub requests
 sub wait_requests
 {
 	my ($self, $n, $timeout) = @_;
-	$timeout //= 30;
+	$timeout //= LIMIT;
 	my $page = $self->control('GET',
-		"requests?wait=$n&timeout=$timeout&max=0", undef, $timeout + 10);
+		"requests?wait=$n&timeout=$timeout&max=0", undef, $timeout + LIMIT);
 	return $page->{total} >= $n ? $page->{total} || '0E0' : 0;
 }
 
@@ -333,7 +337,7 @@ sub wait_requests
 sub wait_until
 {
 	my ($self, $check, $timeout) = @_;
-	my $deadline = time() + ($timeout // 30);
+	my $deadline = time() + ($timeout // LIMIT);
 	while (1)
 	{
 		my $value = $check->();
