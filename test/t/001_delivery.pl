@@ -69,7 +69,7 @@ is($sim->summary->{requests}, 2, 'a rollback and a rolled-back savepoint send no
 $sim->reset;
 $node->safe_psql('postgres', q{SELECT line_notify.alter_channel('shop', rate_limit => 2000)});
 $node->insert('postgres', 10000, first => 10001);
-$node->wait_states('postgres', accepted => 10004, timeout => 120);
+$node->wait_states('postgres', accepted => 10004);
 my $s = $sim->summary;
 is($s->{requests}, 10000, 'INSERT ... SELECT of 10,000 rows: as many requests');
 is($s->{recipients}{distinct}, 10000, 'to as many people');
@@ -80,7 +80,7 @@ my $copy = "COPY line_notify.outbox (phone, use_case, template_key) FROM STDIN;\
   . join('', map { sprintf("080-%04d-%04d\tparcel_delivery\tshipment_completed_ja\n", 3000 + $_ / 10000, $_ % 10000) } 1 .. 10000)
   . "\\.\n";
 $node->safe_psql('postgres', $copy);
-$node->wait_states('postgres', accepted => 20004, timeout => 120);
+$node->wait_states('postgres', accepted => 20004);
 $s = $sim->summary;
 is($s->{requests}, 10000, 'COPY of 10,000 rows: as many requests');
 is($s->{recipients}{distinct}, 10000, 'to as many people');

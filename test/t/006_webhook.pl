@@ -17,7 +17,7 @@ $sim->set_recipients('+819010000002' => 'blocked', '+819010000003' => 'unreachab
 
 $node->insert('postgres', 4);
 $node->wait_states('postgres', accepted => 3, unreachable => 1);
-$sim->wait_webhooks(2, 10) or die;
+$sim->wait_webhooks(2) or die;
 is($node->deliver_webhooks('postgres', $sim), 2, 'two events are new');
 $node->wait_states('postgres', accepted => 1, delivered => 2, unreachable => 1);
 ok(1, 'accepted becomes delivered, the blocked one stays accepted');

@@ -17,14 +17,14 @@ $node->install('shop', $sim);
 
 $sim->script({ match => { path => 'send' }, do => ['stall'] });
 $node->insert('postgres', 5);
-$sim->wait_requests(5, 30) or die;
+$sim->wait_requests(5) or die;
 my $t = time();
 $node->safe_psql('postgres', 'DROP EXTENSION line_notify');
 note sprintf 'DROP EXTENSION during slow transfers: %.3f s', time() - $t;
 is($node->safe_psql('postgres', "SELECT count(*) FROM pg_namespace WHERE nspname = 'line_notify'"), 0, 'DROP EXTENSION during slow transfers');
 
 $node->insert('shop', 5, first => 10);
-$sim->wait_requests(10, 30) or die;
+$sim->wait_requests(10) or die;
 $t = time();
 $node->safe_psql('postgres', 'DROP DATABASE shop');
 note sprintf 'DROP DATABASE during slow transfers: %.3f s', time() - $t;
