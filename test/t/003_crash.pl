@@ -48,13 +48,16 @@ for my $how ('kill -9 of the worker', 'immediate shutdown')
 {
 	$sim->config(latency => 0.05);
 	my $before = $sim->summary->{requests};
+	my $worker = $node->worker_pid('postgres');
 	$node->insert('postgres', 600, first => $total + 1);
 	$total += 600;
-	$sim->wait_requests($before + 100, 30) or die;
+	$sim->wait_requests($before + 100) or die;
 	if ($how =~ /kill/)
 	{
-		kill 'KILL', $node->worker_pid('postgres');
-		$node->poll_query_until('postgres', 'SELECT true') or die;
+		kill 'KILL', $worker;
+		# not before the server has noticed
+		$node->poll_query_until('postgres',
+			"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND pid <> $worker") or die;
 	}
 	else
 	{

@@ -11,7 +11,7 @@ use LineNotify::Sim;
 use LineNotify::Node;
 
 my $sim = LineNotify::Sim->start;
-my $node = LineNotify::Node->new('main', 'line_notify.idle_timeout' => '1s');
+my $node = LineNotify::Node->new('main', 'line_notify.idle_timeout' => '1s', 'line_notify.shutdown_timeout' => '60s');
 $node->install('postgres', $sim);
 
 sub state_is
@@ -23,19 +23,20 @@ sub state_is
 }
 
 state_is('idle', 'an idle worker leaves');
-is($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'line_notify worker'"),
-	0, 'and its process is gone');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.health()'), 0, 'which is no fault');
+ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'line_notify worker'"),
+	'and its process goes');
+is($node->health('postgres'), '', 'which is no fault');
 
 $node->insert('postgres', 1);
 $node->wait_states('postgres', accepted => 1);
 pass('a new message brings it back');
 
 # for later: it leaves again, and is started for the time
-$node->insert('postgres', 1, first => 2, set => { send_after => "clock_timestamp() + '4 s'" });
-state_is('idle', 'leaves while a message waits for its time');
-is($node->safe_psql('postgres', "SELECT next_due > clock_timestamp() FROM line_notify.workers WHERE database = 'postgres'"),
-	't', 'knowing when to come back');
+$node->insert('postgres', 1, first => 2, set => { send_after => "clock_timestamp() + '10 s'" });
+ok($node->poll_query_until('postgres', q{
+SELECT w.state = 'idle' AND w.next_due = o.due_at FROM line_notify.workers w, line_notify.outbox o WHERE w.database = 'postgres'}),
+	'leaves while a message waits for its time, knowing when to come back')
+  or diag $node->safe_psql('postgres', 'SELECT * FROM line_notify.workers; SELECT due_at FROM line_notify.outbox');
 $node->wait_states('postgres', accepted => 2);
 is($node->safe_psql('postgres', 'SELECT min(sent_at - due_at) >= interval \'0\' FROM line_notify.history'), 't', 'never too early');
 
@@ -46,7 +47,7 @@ $node->poll_query_until('postgres', 'SELECT NOT setting::bool FROM pg_settings W
 $node->insert('postgres', 2, first => 3);
 state_is('idle', 'switched off, it leaves with messages waiting');
 is($sim->summary->{requests}, 2, 'nothing was sent');
-like($node->safe_psql('postgres', 'SELECT reason FROM line_notify.health()'), qr/switched off/, 'health says why');
+like($node->health('postgres'), qr/switched off/, 'health says why');
 $node->append_conf('postgresql.conf', "line_notify.enabled = on\nline_notify.idle_timeout = 0");
 $node->reload;
 $node->wait_states('postgres', accepted => 4);
@@ -58,20 +59,18 @@ $node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
 $node->insert('postgres', 1, first => 5);
 $node->wait_states('postgres', accepted => 5);
 is($node->worker_pid('postgres'), $pid, 'pg_cancel_backend changes nothing');
-$sim->script({ match => { path => 'send' }, at => 'body', do => [{ delay => 1 }, 'answer'] });
+$sim->script({ match => { path => 'send' }, at => 'body', do => [ 'hold', 'answer' ] });
 $node->insert('postgres', 3, first => 6);
-$sim->wait_requests(8, 20) or die;
+$sim->wait_requests(8) or die;
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+$sim->clear_script;
 $node->wait_states('postgres', accepted => 8);
 pass('pg_terminate_backend waits for the answers');
-$sim->clear_script;
 $node->insert('postgres', 1, first => 9);
 $node->wait_states('postgres', accepted => 9);
 isnt($node->worker_pid('postgres'), $pid, 'and another worker follows');
 
 # nothing to do, no idle time-out: no statement at all
-my $count = "SELECT sum(calls) FROM pg_stat_user_functions";
-my $xacts = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'template1'";
 $node->safe_psql('postgres', 'CREATE DATABASE quiet');
 $node->install('quiet', $sim);
 my $quiet = $node->worker_pid('quiet');

@@ -22,7 +22,7 @@ sub sends
 	my $before = $sim->summary->{requests};
 	$node->insert('postgres', $k, first => $n + 1, %opt);
 	$n += $k;
-	ok($sim->wait_requests($before + $k, 30), $name)
+	ok($sim->wait_requests($before + $k), $name)
 	  or diag $node->safe_psql('postgres', 'SELECT * FROM line_notify.health(); SELECT * FROM line_notify.workers');
 }
 
@@ -83,6 +83,7 @@ for my $table (qw(outbox in_flight history))
 	}
 	$lock->query_safe('COMMIT');
 	$lock->quit;
+	$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox') or die 'what was locked out is not sent';
 	sends(1, "LOCK TABLE $table, released: sends");
 	recorded('and records');
 }
@@ -94,11 +95,11 @@ sends(1, 'after VACUUM FULL, REINDEX and CLUSTER');
 $node->safe_psql('postgres', 'ALTER TABLE line_notify.outbox ADD COLUMN mine text DEFAULT \'x\'; ALTER TABLE line_notify.history ADD COLUMN theirs int; ALTER TABLE line_notify.in_flight ADD COLUMN ours int');
 sends(2, 'with added columns');
 recorded('and records');
-$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 2 }, 'answer'] });
+$sim->script_only({ match => { path => 'send' }, at => 'body', do => [ 'hold', 'answer' ] });
 my $before = $sim->summary->{requests};
 $node->insert('postgres', 2, first => $n + 1);
 $n += 2;
-$sim->wait_requests($before + 2, 20) or die;
+$sim->wait_requests($before + 2) or die;
 $node->safe_psql('postgres', 'TRUNCATE line_notify.outbox');
 $sim->script_only();
 recorded('TRUNCATE of the outbox under messages on the wire');
@@ -138,6 +139,8 @@ $stranger->query_safe("SELECT pg_advisory_lock($_)") for '1279872592, 1', '(1279
 $node->safe_psql('postgres', 'DROP TABLE line_notify.history_first');
 sends(1, 'after a partition of history was dropped');
 recorded('a new one is made, whatever advisory locks a stranger holds');
+# its process ends later than the session
+$stranger->query_safe('SELECT pg_advisory_unlock_all()');
 $stranger->quit;
 is($node->safe_psql('postgres', "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid IN (1, 2)"), 0, 'we take none that SQL can name');
 is($node->safe_psql('postgres', "SELECT string_agg(proname, ' ') FROM pg_proc WHERE pronamespace = 'line_notify'::regnamespace AND prosrc ~ 'advisory'"), '', 'nor does any function of ours');
