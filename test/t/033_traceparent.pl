@@ -101,6 +101,7 @@ my $error;
 $node->psql('postgres', "UPDATE line_notify.messages SET body = '{\"items\": []}' WHERE traceparent = '@{[ trace($aside) ]}'", stderr => \$error);
 like($error, qr/column "body" of a message cannot be changed/, 'its content cannot be changed');
 sql('ALTER TABLE line_notify.history DROP CONSTRAINT picky; SELECT line_notify.record_set_aside()');
+holds('recorded, by us or by the worker', 'SELECT count(*) = 0 FROM line_notify.set_aside');
 kept($aside, 'set aside');
 is(sql("SELECT count(*) FROM line_notify.attempts WHERE traceparent = '@{[ trace($aside) ]}'"), 1, 'its attempt is shown once');
 
@@ -111,6 +112,7 @@ $sim->script_only({ match => { path => 'send' }, times => 1, answer => { status 
 sql("SELECT line_notify.resume('shop')");
 holds('set aside, to be sent again', 'SELECT count(*) = 1 FROM line_notify.set_aside WHERE state IS NULL');
 sql("SELECT line_notify.pause('shop'); ALTER TABLE line_notify.attempt_log DROP CONSTRAINT never; SELECT line_notify.record_set_aside()");
+holds('back, by us or by the worker', 'SELECT count(*) = 0 FROM line_notify.set_aside');
 kept($back, 'set aside and back in the queue', 'outbox');
 
 # the event of an attempt comes while the message waits for another
