@@ -21,9 +21,9 @@ sub pair
 	my (%opt) = @_;
 	$round++;
 	$sim->reset;
-	$sim->config(latency => $opt{latency} // 0.01);
+	$sim->config(latency => 0.01);
 	$primary = LineNotify::Node->new("p$round", init => [ allows_streaming => 1 ],
-		'line_notify.promotion_grace' => $opt{grace} // '4s');
+		'line_notify.promotion_grace' => $opt{grace} // '10min');
 	$primary->install('postgres', $sim);
 	$primary->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('its_slot', true)") if $opt{slot};
 	$standby = $primary->standby("s$round", $opt{slot} ? (primary_slot_name => 'its_slot') : ());
@@ -64,7 +64,6 @@ sub promote
 	$standby->append_conf('postgresql.conf', "primary_conninfo = ''");
 	$standby->append_conf('postgresql.conf', "$_ = $conf{$_}") for keys %conf;
 	$standby->start;
-	$sim->config(latency => 0.01);
 	$standby->promote;
 	return;
 }
@@ -81,16 +80,20 @@ sub over
 }
 
 # ---- freed by the end of the message before it
-pair(latency => 4);
+pair();
+$sim->script({ match => { path => 'send' }, do => [ 'hold', 'answer' ] });
 $primary->insert('postgres', 2, set => { order_key => "'k'" });
 $primary->insert('postgres', 1, first => 11, set => { send_after => "now() + interval '1 hour'" });
 $primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.outbox WHERE due_at = 'infinity'") or die 'not blocked';
-$sim->wait_requests(1, 30) or die;
+$sim->wait_requests(1) or die;
 cut();
+$sim->clear_script;
 ok($primary->poll_query_until('postgres', "SELECT count(*) = 2 FROM line_notify.notifications WHERE state = 'accepted'"), 'order_key: the second is sent when the first has ended');
 promote();
 ok($standby->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.notifications WHERE waiting_reason = 'in doubt after a promotion'"),
 	'order_key: what was behind it is in doubt');
+# time passes
+$standby->safe_psql('postgres', 'UPDATE line_notify.identity SET in_doubt_until = clock_timestamp()');
 $standby->poll_query_until('postgres', "SELECT count(*) = 2 FROM line_notify.notifications WHERE state = 'unknown'") or die;
 is($standby->safe_psql('postgres', "SELECT string_agg(reference, ' ') FROM line_notify.outbox"), 'ref 11', 'order_key: what is due later is not');
 # their events come late
@@ -105,7 +108,7 @@ over('order_key', { cancelled => 1, delivered => 2 });
 for my $away (0, 1)
 {
 	my $what = $away ? 'away' : 'deaf';
-	pair(grace => '60s', slot => $away);
+	pair(grace => '10min', slot => $away);
 	$primary->safe_psql('postgres', "SELECT line_notify.pause('shop', template_key => 'shipment_completed_ja')");
 	$primary->insert('postgres', 1, first => 1);
 	$primary->safe_psql('postgres', q{INSERT INTO line_notify.outbox (phone, use_case, messages, reference, send_after)
@@ -119,7 +122,7 @@ for my $away (0, 1)
 	$primary->insert('postgres', 1, first => 3);
 	ok($primary->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE reference = 'ref 3'"), "$what: what is new does not wait");
 	is($sim->summary->{requests}, 1, "$what: and nothing else is sent");
-	like($primary->safe_psql('postgres', "SELECT reason FROM line_notify.health() WHERE subject = 'promotion'"),
+	like($primary->health('postgres', "subject = 'promotion'"),
 		$away ? qr/by hand.*until slot its_slot have/ : qr/by hand.*until application s$round have/, "$what: health() says for whom it waits");
 	promote();
 	# the standby takes them for blocked, rightly; the operator does it again
@@ -133,13 +136,13 @@ for my $away (0, 1)
 	$away ? cut() : freeze();
 	$primary->safe_psql('postgres', "SELECT line_notify.reschedule(reference => 'ref 1', send_after => now())");
 	ok($primary->wait_states('postgres', accepted => 1), "$what for good: it goes when promotion_grace is over");
-	is($primary->safe_psql('postgres', "SELECT count(*) FROM line_notify.health() WHERE subject = 'promotion'"), 0, "$what for good: and health() is content");
+	is($primary->health('postgres', "subject = 'promotion'"), '', "$what for good: and health() is content");
 	$standby->stop('immediate');
 	$primary->stop;
 }
 
 # ---- the same with a standby that hears, and with none
-pair(grace => '60s');
+pair(grace => '10min');
 for my $with ('a standby', 'no standby')
 {
 	my $first = $with eq 'a standby' ? 1 : 11;
@@ -157,7 +160,7 @@ $standby->stop;
 $primary->stop;
 
 # ---- the note came, and that it was acted upon did not: in doubt
-pair(grace => '60s');
+pair(grace => '10min');
 $primary->insert('postgres', 2, set => { send_after => "now() + interval '1 hour'" });
 my $worker = $primary->worker_pid('postgres');
 kill 'STOP', $worker;
@@ -165,14 +168,14 @@ $primary->safe_psql('postgres', "SELECT line_notify.reschedule(reference => 'ref
 is($primary->safe_psql('postgres', 'SELECT count(*) FROM line_notify.unblock'), 1, 'a note');
 cut();
 kill 'CONT', $worker;
-ok($sim->wait_requests(1, 30), 'sent, when no standby is there any more');
+ok($sim->wait_requests(1), 'sent, when no standby is there any more');
 promote('line_notify.promotion_grace' => "'1s'");
 $standby->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.outbox") or die;
 $standby->safe_psql('postgres', "SELECT line_notify.cancel(reference => 'ref 2')");
 over('a note', { cancelled => 1, unknown => 1 });
 
 # ---- claims stop to wait for a standby, and it never says that it knows
-pair(grace => '60s');
+pair(grace => '10min');
 $primary->append_conf('postgresql.conf', "synchronous_standby_names = '*'");
 $primary->reload;
 $primary->poll_query_until('postgres', 'SELECT synchronous FROM line_notify.identity') or die;
@@ -195,7 +198,7 @@ $primary->stop;
 # since, and what was sent, and is promoted all the same
 for my $policy ('hold', 'hold_all')
 {
-	pair(grace => '60s');
+	pair(grace => '10min');
 	$primary->append_conf('postgresql.conf', "synchronous_standby_names = '*'");
 	$primary->reload;
 	$primary->poll_query_until('postgres', 'SELECT synchronous FROM line_notify.identity') or die;
@@ -231,12 +234,12 @@ for my $policy ('hold', 'hold_all')
 }
 
 # ---- nothing leaves the doubt but by its end
-pair(grace => '60s');
+pair(grace => '10min');
 $primary->safe_psql('postgres', "SELECT line_notify.pause('shop')");
 $primary->insert('postgres', 3);
 cut();
 $primary->safe_psql('postgres', "SELECT line_notify.resume('shop')");
-ok($sim->wait_requests(3, 30), 'resumed, and sent, unheard');
+ok($sim->wait_requests(3), 'resumed, and sent, unheard');
 promote(shared_preload_libraries => "''");
 is($standby->safe_psql('postgres', q{BEGIN; SELECT line_notify._blocked_in_doubt(home, now() - interval '1 hour') FROM line_notify.identity;
 	SELECT count(*) FROM line_notify.outbox WHERE due_at < now() - interval '50 minutes'; ROLLBACK}), "\n3", 'what was due by the clock of the old primary is in doubt, when ours is behind');
