@@ -13,7 +13,7 @@ use LineNotify::Node;
 my $sim = LineNotify::Sim->start;
 my $node = LineNotify::Node->new('main', init => [ allows_streaming => 1 ],
 	'line_notify.shutdown_timeout' => '1s');
-$node->install('postgres', $sim, channel => "total_timeout => '30 s'");
+$node->install('postgres', $sim, channel => "total_timeout => '10 min'");
 my $n = 0;
 my %held;
 
@@ -26,15 +26,15 @@ sub insert
 
 for my $mode ('smart', 'fast', 'immediate')
 {
-	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 30 }, 'answer'] });
+	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 600 }, 'answer'] });
 	my $before = $sim->summary->{requests};
 	insert(5);
-	$sim->wait_requests($before + 5, 20) or die;
+	$sim->wait_requests($before + 5) or die;
 	my $t = time();
 	$node->stop($mode);
 	my $seconds = time() - $t;
 	note sprintf '%s shutdown with a silent endpoint: %.1f s', $mode, $seconds;
-	cmp_ok($seconds, '<', 10, "$mode shutdown is bounded");
+	cmp_ok($seconds, '<', 60, "$mode shutdown is bounded");
 	$sim->script_only();
 	$node->start;
 	$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')") or die;
@@ -47,6 +47,8 @@ my $before = $sim->summary->{requests};
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'");
 $node->reload;
 $node->poll_query_until('postgres', "SELECT setting = 'nobody' FROM pg_settings WHERE name = 'synchronous_standby_names'") or die;
+# only when the checkpointer knows does anybody wait, and this it does not begin before
+$node->safe_psql('postgres', 'CHECKPOINT');
 $node->safe_psql('postgres', 'SET synchronous_commit = local; ' . $node->insert_sql(3, first => $n + 1));
 $n += 3;
 ok($node->poll_query_until('postgres',
@@ -59,10 +61,10 @@ is($sim->summary->{requests}, $before, 'nothing is sent meanwhile');
 my $t = time();
 $node->stop('fast');
 note sprintf 'fast shutdown with a dead synchronous standby: %.1f s', time() - $t;
-cmp_ok(time() - $t, '<', 10, 'fast shutdown with a dead synchronous standby is bounded');
+cmp_ok(time() - $t, '<', 60, 'fast shutdown with a dead synchronous standby is bounded');
 is($sim->summary->{requests}, $before, 'the wait that was cut short sent nothing');
 
-$node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
+$node->append_conf('postgresql.conf', "synchronous_standby_names = ''\nline_notify.shutdown_timeout = '60s'");
 $node->start;
 $node->wait_states('postgres', unknown => $n - 3, accepted => 3);
 pass('the claim that was never sent is sent after the restart');
@@ -71,7 +73,7 @@ is($sim->summary->{recipients}{received_twice}, 0, 'nobody got two copies');
 # stopped while rows are claimed and wait for rate tokens
 $node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', rate_limit => 20)");
 insert(40);
-$sim->wait_requests($before + 3 + 5, 20) or die;
+$sim->wait_requests($before + 3 + 5) or die;
 $node->restart;
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')"), 'a restart in the middle of a batch');
 is($node->states('postgres')->{accepted}, 43, 'loses nothing');

@@ -16,19 +16,19 @@ my $sim = LineNotify::Sim->start;
 my $node = LineNotify::Node->new('main', 'line_notify.shutdown_timeout' => '500ms', max_prepared_transactions => 5);
 $node->safe_psql('postgres', "CREATE DATABASE $_") for qw(shop other);
 $node->safe_psql('postgres', 'CREATE ROLE nobody LOGIN; CREATE ROLE builder LOGIN CREATEDB');
-$node->install('shop', $sim);
+$node->install('shop', $sim, channel => "total_timeout => '10 min'");
 my $n = 0;
 
 sub slow_transfers
 {
 	my ($db) = @_;
 	$node->poll_query_until($db, "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending')") or die;
-	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 20 }, 'answer'] });
+	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 600 }, 'answer'] });
 	my $before = $sim->summary->{requests};
 	# a threshold of failures opens the breaker; stay below it
 	$node->insert($db, 2, first => $n + 1);
 	$n += 2;
-	$sim->wait_requests($before + 2, 20) or die 'nothing is sent';
+	$sim->wait_requests($before + 2) or die 'nothing is sent';
 	$sim->script_only();
 }
 
@@ -37,7 +37,7 @@ slow_transfers('shop');
 my $t = time();
 $node->safe_psql('postgres', 'DROP DATABASE other');
 note sprintf 'DROP DATABASE of another one: %.2f s', time() - $t;
-cmp_ok(time() - $t, '<', 5, 'DROP DATABASE of another one does not wait for transfers');
+cmp_ok(time() - $t, '<', 60, 'DROP DATABASE of another one does not wait for transfers');
 is($node->safe_psql('shop', "SELECT count(*) FROM line_notify.notifications WHERE state = 'sending'"), 2, 'and does not end them');
 
 my $pid = $node->worker_pid('shop');
@@ -54,7 +54,7 @@ for my $try (
 	$t = time();
 	$node->safe_psql('postgres', $sql);
 	note sprintf '%s: %.2f s', $sql, time() - $t;
-	cmp_ok(time() - $t, '<', 5, $sql);
+	cmp_ok(time() - $t, '<', 60, $sql);
 	$node->insert($db, 1, first => ++$n);
 	ok($node->poll_query_until($db, "SELECT state = 'accepted' FROM line_notify.notifications WHERE id = (SELECT max(id) FROM line_notify.notifications)"),
 		'and the worker comes back');
@@ -79,7 +79,7 @@ ok($node->poll_query_until('shop', "SELECT state = 'accepted' FROM line_notify.n
 
 # the copy: everything is there, nothing leaves
 my $before = $sim->summary->{requests};
-like($node->safe_psql('shop_copy', 'SELECT reason FROM line_notify.health()'), qr/disarmed/, 'a copy is disarmed');
+like($node->health('shop_copy'), qr/disarmed/, 'a copy is disarmed');
 $node->insert('shop_copy', 3, first => 1000);
 $node->safe_psql('shop_copy', 'SELECT line_notify._wake()');
 $node->worker_left('shop_copy');
@@ -105,14 +105,14 @@ pass('a template with a running worker can be copied by others, as templates are
 $node->safe_psql('shop', 'BEGIN; ' . $node->insert_sql(1, first => 3000, set => { priority => -10 }) . "; PREPARE TRANSACTION 'two'");
 $before = $sim->summary->{requests};
 $node->safe_psql('shop', "COMMIT PREPARED 'two'");
-ok($sim->wait_requests($before + 1, 20), 'COMMIT PREPARED wakes the worker');
+ok($sim->wait_requests($before + 1), 'COMMIT PREPARED wakes the worker');
 
 # with answers outstanding, at once
 slow_transfers('shop');
 $t = time();
 $node->safe_psql('postgres', 'DROP DATABASE shop');
 note sprintf 'DROP DATABASE of its own: %.2f s', time() - $t;
-cmp_ok(time() - $t, '<', 5, 'DROP DATABASE with transfers on the wire');
+cmp_ok(time() - $t, '<', 60, 'DROP DATABASE with transfers on the wire');
 ok($node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = 'shop')"), 'and no worker is left');
 unlike(slurp_file($node->logfile), qr/(PANIC|TRAP|was terminated by signal)/, 'no crash in the log');
 is($sim->summary->{recipients}{received_twice}, 0, 'nobody got two copies');

@@ -12,15 +12,15 @@ use LineNotify::Node;
 
 my $sim = LineNotify::Sim->start;
 my $node = LineNotify::Node->new('main', init => [ allows_streaming => 'logical' ]);
-$node->install('postgres', $sim);
+$node->install('postgres', $sim, channel => "total_timeout => '10 min'");
 $node->insert('postgres', 5);
 $node->wait_states('postgres', accepted => 5);
 
 # rows that wait, some of them due, and some in flight
-$sim->script({ match => { path => 'send' }, at => 'body', do => [{ delay => 15 }, 'answer'] });
+$sim->script({ match => { path => 'send' }, at => 'body', do => [ 'hold', 'answer' ] });
 my $before = $sim->summary->{requests};
 $node->insert('postgres', 2, first => 10);
-$sim->wait_requests($before + 2, 20) or die;
+$sim->wait_requests($before + 2) or die;
 $node->safe_psql('postgres', "SELECT line_notify.pause('shop')");
 $node->insert('postgres', 3, first => 20);
 
@@ -35,7 +35,7 @@ $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-
 is($node->safe_psql('restored', 'SELECT state, count(*) FROM line_notify.notifications GROUP BY 1 ORDER BY 1'),
 	"queued|3\nsending|2\naccepted|5", 'the dump has every row in its state');
 $node->worker_left('restored');
-like($node->safe_psql('restored', 'SELECT reason FROM line_notify.health()'), qr/disarmed/, 'a restored dump is disarmed');
+like($node->health('restored'), qr/disarmed/, 'a restored dump is disarmed');
 
 # a base backup, started elsewhere
 my $copy = PostgreSQL::Test::Cluster->new('copy');
@@ -45,7 +45,7 @@ $copy->append_conf('postgresql.conf', "line_notify.node = 'elsewhere'");
 $copy->start;
 $copy->worker_left('postgres');
 $copy->safe_psql('postgres', "SELECT line_notify.resume('shop')");
-like($copy->safe_psql('postgres', 'SELECT reason FROM line_notify.health()'), qr/disarmed.*elsewhere/s, 'a base backup elsewhere is disarmed');
+like($copy->health('postgres'), qr/disarmed.*elsewhere/s, 'a base backup elsewhere is disarmed');
 
 # a subscriber to everything
 my $sub = LineNotify::Node->new('sub', init => [ allows_streaming => 'logical' ]);
@@ -59,7 +59,7 @@ $sub->safe_psql('postgres', 'SELECT line_notify._ensure_history(1)');
 my ($rc, $out, $err) = $sub->psql('postgres', "CREATE SUBSCRIPTION everything CONNECTION '$connstr' PUBLICATION everything");
 is($rc, 0, 'a subscriber FOR ALL TABLES') or diag $err;
 ok($sub->poll_query_until('postgres', 'SELECT count(*) >= 3 FROM line_notify.outbox'), 'has the rows');
-like($sub->safe_psql('postgres', 'SELECT reason FROM line_notify.health()'), qr/disarmed/, 'and is disarmed');
+like($sub->health('postgres'), qr/disarmed/, 'and is disarmed');
 
 $before = $sim->summary->{requests};
 $node->safe_psql('postgres', "SELECT line_notify.resume('shop')");

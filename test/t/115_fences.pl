@@ -34,12 +34,13 @@ for my $case ([ 'an outcome', 200 ], [ 'a return to the queue', 500 ])
 {
 	my ($what, $status) = @$case;
 	my $from = -s $log;
-	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 1 }, 'answer'], answer => $status, times => 1 });
+	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [ 'hold', 'answer' ], answer => $status, times => 1 });
 	my $before = $sim->summary->{requests};
 	my $id = insert(1);
-	$sim->wait_requests($before + 1, 20) or die 'nothing is sent';
+	$sim->wait_requests($before + 1) or die 'nothing is sent';
 	$node->lease_stolen('postgres', $id);
 	$node->safe_psql('postgres', "UPDATE line_notify.in_flight SET token = token + 1, claimer = 12345678901 WHERE id = $id");
+	$sim->clear_script;
 	ok($node->wait_for_log(qr/1 of 1 leases were no longer ours/, $from), "$what under a lost lease is told");
 	is($node->safe_psql('postgres',
 			"SELECT (SELECT count(*) FROM line_notify.in_flight WHERE id = $id), (SELECT count(*) FROM line_notify.outbox WHERE id = $id AND attempts = 0 AND NOT maybe_sent), (SELECT count(*) FROM line_notify.history WHERE id = $id), (SELECT count(*) FROM line_notify.attempt_log WHERE id = $id)"),
@@ -52,21 +53,21 @@ for my $case ([ 'an outcome', 200 ], [ 'a return to the queue', 500 ])
 
 # ---- a delivery event that overtakes an answer after which we would send again
 {
-	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 2 }, 'answer'], answer => 500, times => 1 });
+	$sim->script_only({ match => { path => 'send' }, at => 'body', do => [ 'hold', 'answer' ], answer => 500, times => 1 });
 	my $before = $sim->summary->{requests};
 	my $id = insert(1);
-	$sim->wait_requests($before + 1, 20) or die 'nothing is sent';
+	$sim->wait_requests($before + 1) or die 'nothing is sent';
 	my ($tag) = map { $_->{tag} } grep { $_->{tag} =~ /^ln1-0*$id-/ } $sim->requests;
 	my $ms = time() * 1000;
 	is($node->safe_psql('postgres',
 			qq{SELECT line_notify.receive_verified_events('shop', '{"events":[{"type":"delivery","delivery":{"data":"$tag"},"webhookEventId":"early","timestamp":$ms}]}')}),
 		1, 'the event comes while the answer is awaited');
 	$node->poll_query_until('postgres', "SELECT delivered_at IS NOT NULL FROM line_notify.in_flight WHERE id = $id") or die 'not folded';
+	$sim->clear_script;
 	ok($node->poll_query_until('postgres', "SELECT state = 'delivered' FROM line_notify.notifications WHERE id = $id"),
 		'a message that has arrived is not queued again');
 	is($sim->summary->{requests}, $before + 1, 'and there is no second copy');
 }
-$sim->script_only();
 
 # ---- a claim is synchronous, even where the database says otherwise
 $node->safe_psql('postgres', 'ALTER DATABASE postgres SET synchronous_commit = off');
@@ -75,6 +76,8 @@ $node->worker_pid('postgres');
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'");
 $node->reload;
 $node->poll_query_until('postgres', "SELECT setting = 'nobody' FROM pg_settings WHERE name = 'synchronous_standby_names'") or die;
+# only when the checkpointer knows does anybody wait, and this it does not begin before
+$node->safe_psql('postgres', 'CHECKPOINT');
 my $before = $sim->summary->{requests};
 insert(2);
 ok($node->poll_query_until('postgres',
@@ -83,7 +86,7 @@ ok($node->poll_query_until('postgres',
 is($sim->summary->{requests}, $before, 'and nothing is sent');
 $node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
 $node->reload;
-ok($sim->wait_requests($before + 2, 20), 'until it has it');
+ok($sim->wait_requests($before + 2), 'until it has it');
 $node->safe_psql('postgres', 'ALTER DATABASE postgres RESET synchronous_commit');
 
 # ---- a claim whose wait for the standby is cut short: it is committed here, and
@@ -111,12 +114,12 @@ $node->safe_psql('postgres', 'ALTER DATABASE postgres RESET synchronous_commit')
 		"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND wait_event = 'SyncRep' AND query = 'claiming messages'"),
 		'a claim waits for the standby');
 	my $pid = $node->worker_pid('postgres');
-	is($node->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 20000)"), 't', 'pg_terminate_backend() ends the wait');
+	is($node->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 60000)"), 't', 'pg_terminate_backend() ends the wait');
 	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND pid <> $pid") or die;
 	is($sim->summary->{requests}, $before, 'the wait that was cut short sends nothing');
 	kill 'CONT', $receiver;
 	ok($node->wait_for_log(qr/recovered 3 claims of a process that died: 3 never sent/, $from), 'its successor knows that');
-	ok($sim->wait_requests($before + 3, 20), 'and sends');
+	ok($sim->wait_requests($before + 3), 'and sends');
 	$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox') or die 'not at rest';
 	is($sim->summary->{requests}, $before + 3, 'once');
 	$node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
@@ -144,11 +147,18 @@ for my $case ([ 'untouched', qr/recovered 1 claims of a process that died: 1 nev
 	$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', rate_limit => 1)");
 	my $sent = $sim->summary->{requests};
 	insert(5);
-	$sim->wait_requests($sent + 1, 20) or die 'nothing is sent';
-	$node->poll_query_until('postgres',
-		"SELECT count(*) = 4 AND (SELECT count(*) = 1 FROM line_notify.in_flight) FROM line_notify.outbox")
-	  or die 'no claim';
-	$node->stop('immediate');
+	$sim->wait_requests($sent + 1) or die 'nothing is sent';
+	# it is seen while the worker stands still, and dies with it
+	$sim->wait_until(sub {
+		my $worker = $node->worker_pid('postgres');
+		kill 'STOP', $worker;
+		my $waits = $node->safe_psql('postgres', 'SELECT count(*), (SELECT count(*) FROM line_notify.in_flight) FROM line_notify.outbox');
+		my $left = 5 + $sent - $sim->summary->{requests};
+		my $found = $left > 0 && $waits eq "$left|1";
+		kill $found ? 'KILL' : 'CONT', $worker;
+		return $found || $left == 0;
+	}) or die 'no claim';
+	$node->stop('immediate', fail_ok => 1);
 	$node->journals_by_hand if $what ne 'untouched';
 	for my $file (journal())
 	{

@@ -30,15 +30,18 @@ sub background
 
 $node->insert('postgres', 1);
 $node->wait_states('postgres', accepted => 1);
-$sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 1 }, 'answer'], times => 2 });
+$sim->script_only({ match => { path => 'send' }, at => 'body', do => [ 'hold', 'answer' ], times => 2 });
 my $before = $sim->summary->{requests};
 $node->insert('postgres', 2, first => 2);
-$sim->wait_requests($before + 2, 20) or die 'nothing is sent';
+$sim->wait_requests($before + 2) or die 'nothing is sent';
 # from here on nothing can be recorded
 my ($locker, $held) = background('BEGIN; LOCK TABLE line_notify.history IN ACCESS EXCLUSIVE MODE;');
 $locker->pump until $$held =~ /held/;
 my $from = -s $log;
+$sim->clear_script;
 ok($node->wait_for_log(qr/lock timeout/, $from), 'an outcome cannot be recorded');
+# nor the other, which may have come while the worker waited
+$node->wait_for_log(qr/lock timeout/, -s $log);
 $node->stop('immediate');
 eval { $locker->finish };
 $from = -s $log;
@@ -112,7 +115,7 @@ $node->install('other', $sim);
 $sim->script_only({ match => { path => 'send' }, at => 'body', do => [{ delay => 30 }, 'answer'] });
 $before = $sim->summary->{requests};
 $node->insert('other', 2, first => 100);
-$sim->wait_requests($before + 2, 20) or die 'nothing is sent';
+$sim->wait_requests($before + 2) or die 'nothing is sent';
 my ($rc, $o, $err) = $node->psql('postgres', 'DROP DATABASE other WITH (FORCE)');
 is($rc, 0, 'DROP DATABASE WITH (FORCE) does not wait for answers');
 $sim->script_only();
@@ -123,6 +126,15 @@ $node->install('stuck', $sim);
 $node->insert('stuck', 1, first => 200);
 $node->wait_states('stuck', accepted => 1);
 my $worker = $node->worker_pid('stuck');
+# how long a session waits for it
+sub patience
+{
+	$node->append_conf('postgresql.conf', "line_notify.shutdown_timeout = '$_[0]'");
+	$node->reload;
+	$node->poll_query_until('postgres', "SELECT current_setting('line_notify.shutdown_timeout') = '$_[0]'") or die 'not reloaded';
+	return;
+}
+patience('1min');
 kill 'STOP', $worker;
 my ($none, $said) = ('', '');
 my $rename = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'ALTER DATABASE stuck RENAME TO unstuck' ],
@@ -137,6 +149,7 @@ $node->insert('stuck', 1, first => 201);
 $node->wait_states('stuck', accepted => 2);
 pass('the worker goes on when the session that wanted it away has died');
 
+patience('0');
 $worker = $node->worker_pid('stuck');
 kill 'STOP', $worker;
 ($rc, $o, $err) = $node->psql('postgres', 'ALTER DATABASE stuck RENAME TO unstuck');
