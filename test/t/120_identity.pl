@@ -23,7 +23,7 @@ $node->insert('postgres', 5);
 $node->wait_states('postgres', accepted => 5);
 my $n = 5;
 
-sub health { return shift->safe_psql('postgres', "SELECT reason || E'\\n' || coalesce(hint, '') FROM line_notify.health()") }
+sub health { return shift->health('postgres') }
 
 # A server of its own directory and port, and the configuration of the original.
 sub server
