@@ -11,10 +11,10 @@ use LineNotify::Sim;
 use LineNotify::Node;
 
 my $sim = LineNotify::Sim->start;
-my $node = LineNotify::Node->new('main', 'line_notify.max_databases' => 3);
+my $node = LineNotify::Node->new('main', 'line_notify.max_databases' => 3, 'line_notify.shutdown_timeout' => '60s');
 $node->safe_psql('postgres', "CREATE DATABASE plain_$_") for 1 .. 5;
 $node->safe_psql('postgres', 'CREATE DATABASE shop');
-$node->install('shop', $sim);
+$node->install('shop', $sim, channel => "total_timeout => '10 min'");
 
 # ---- a snapshot from before the configuration changed
 my $s1 = $node->background_psql('shop');
@@ -29,16 +29,16 @@ ok($node->poll_query_until('shop', "SELECT count(*) = 1 FROM line_notify.notific
 
 # ---- a DROP DATABASE that fails
 $sim->reset;
-$sim->script({ match => { path => 'send' }, do => [ { delay => 1 }, 'answer' ] });
-$node->insert('shop', 10, first => 100, set => { channel => "'shop'" });
-$sim->wait_requests(10, 30) or die;
+$sim->script({ match => { path => 'send' }, do => [ { delay => 3 }, 'answer' ] });
+$node->insert('shop', 5, first => 100, set => { channel => "'shop'" });
+$sim->wait_requests(5) or die;
 my ($rc, $out, $err) = $node->psql('postgres', 'BEGIN; DROP DATABASE shop; COMMIT');
 like($err, qr/cannot run inside a transaction block/, 'DROP DATABASE in a transaction block fails');
 my $other = $node->background_psql('shop');
 ($rc, $out, $err) = $node->psql('postgres', 'DROP DATABASE shop');
 like($err, qr/being accessed by other users/, 'and so it does while somebody is connected');
 $other->quit;
-ok($node->poll_query_until('shop', "SELECT count(*) = 11 FROM line_notify.notifications WHERE state = 'accepted'"),
+ok($node->poll_query_until('shop', "SELECT count(*) = 6 FROM line_notify.notifications WHERE state = 'accepted'"),
 	'what was on the wire is accepted, nothing became unknown');
 $sim->clear_script;
 
@@ -46,7 +46,7 @@ $sim->clear_script;
 $node->restart;
 $sim->reset;
 $node->insert('shop', 3, first => 200, set => { channel => "'shop'" });
-ok($node->poll_query_until('shop', "SELECT count(*) = 14 FROM line_notify.notifications WHERE state = 'accepted'"),
+ok($node->poll_query_until('shop', "SELECT count(*) = 9 FROM line_notify.notifications WHERE state = 'accepted'"),
 	'eight databases, three places: the one that sends gets one');
 is($sim->summary->{requests}, 3, 'once each');
 
