@@ -62,7 +62,7 @@ for my $policy ('hold', 'retry')
 	my $batch = min(int($messages / 10) || 1, 1000);
 	my $pace = 400 / $rate * $batch / 100;	# as many deeds as messages make sense
 	my @deeds = ('kill worker', 'terminate worker', 'restart', 'immediate', 'connections', 'rollback', 'refuse', 'kill backend', 'reload');
-	my $deadline = time() + 60 + $messages / 20;
+	my $deadline = time() + 600 + $messages / 20;
 	my $rounds = 0;
 	while ($sent < $messages && time() < $deadline)
 	{

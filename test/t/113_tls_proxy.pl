@@ -20,7 +20,7 @@ my $proxy = LineNotify::Sim->start_proxy;
 my $node = LineNotify::Node->new('main');
 copy("$certs/ca.pem", "$certs/used.pem") or die;
 $node->install('postgres', $sim, channel =>
-	"ca_file => '$certs/used.pem', total_timeout => '2 s', connect_timeout => '1 s', backoff_base => '100 ms', backoff_cap => '200 ms', settle_window => '0'");
+	"ca_file => '$certs/used.pem', total_timeout => '60 s', connect_timeout => '20 s', backoff_base => '100 ms', backoff_cap => '200 ms', settle_window => '0'");
 my $n = 0;
 
 # messages, and not the questions that go before them when a run of them failed
