@@ -101,6 +101,18 @@ sub stop
 	return $self->SUPER::stop($mode, @more);
 }
 
+# A psql that the server refuses may have ended before its query was written.
+sub poll_query_until
+{
+	my ($self, @asked) = @_;
+	while (1)
+	{
+		my $met = eval { $self->SUPER::poll_query_until(@asked) };
+		return $met if $@ eq '';
+		die $@ unless $@ =~ /Broken pipe/;
+	}
+}
+
 # Writes what the tables say into the trace, for each database that answers.
 sub look
 {

@@ -144,11 +144,12 @@ sub _wait_ready
 	until ($line =~ /\n/)
 	{
 		my $left = $deadline - time();
-		if ($left <= 0 || !$select->can_read($left))
+		if ($left <= 0)
 		{
 			$self->stop;
 			croak "the simulator was not ready in $timeout s";
 		}
+		next unless $select->can_read($left);
 		if (!sysread($self->{stdout}, $line, 4096, length $line))
 		{
 			$self->stop;
@@ -267,8 +268,9 @@ sub control_raw
 	while (1)
 	{
 		my $left = $deadline - time();
-		croak "control interface: no answer to $method $path"
-		  if $left <= 0 || !$select->can_read($left);
+		croak "control interface: no answer to $method $path" if $left <= 0;
+		# a child that stops or goes on interrupts it
+		next unless $select->can_read($left);
 		last unless sysread($socket, $answer, 65536, length $answer);
 	}
 	my ($status, $content) = $answer =~ m{^HTTP/1\.1 (\d+).*?\r\n\r\n(.*)}s
