@@ -225,6 +225,11 @@ LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'line_notify_identity_fault';
 REVOKE ALL ON FUNCTION line_notify._identity_fault(timestamptz, integer) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._identity_fault(timestamptz, integer) IS 'restored or twin: why this server is taken for a copy of the one that was armed then; or NULL';
 
+CREATE FUNCTION line_notify._timeline_began() RETURNS timestamptz
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_timeline_began';
+REVOKE ALL ON FUNCTION line_notify._timeline_began() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._timeline_began() IS 'when this server was promoted, by its own clock: what it wrote itself is not older; or NULL';
+
 CREATE FUNCTION line_notify._twin_runs() RETURNS boolean
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'line_notify_twin_runs';
 REVOKE ALL ON FUNCTION line_notify._twin_runs() FROM PUBLIC;

@@ -234,6 +234,10 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._take_back(bigint, interval) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._take_back(bigint, interval) IS 'waits, in steps, until no standby believes in the hand-over any more';
 
+-- The promotion was at moment, and is noted later: what came due meanwhile is in
+-- doubt, too, since the former primary may have gone on for a while.  What was
+-- inserted since the promotion is in nobody's hands but ours.
+--
 -- What was blocked at a promotion may have been freed, and sent, by what this
 -- server has not heard of: the message before it has ended, somebody was about
 -- to let it go.  It is in doubt as what was due.  Only what a part of a channel
@@ -241,12 +245,13 @@ COMMENT ON FUNCTION line_notify._take_back(bigint, interval) IS 'waits, in steps
 -- (table unblock).  Nor has the former primary sent what was not due by its
 -- clock, which may have been ahead of ours.  Of a standby that lacks more than
 -- the last moments nothing of that is true: on_promotion = hold_all.
-CREATE FUNCTION line_notify._blocked_in_doubt(home bigint, moment timestamptz) RETURNS void
+CREATE FUNCTION line_notify._blocked_in_doubt(home bigint, moment timestamptz, noted timestamptz) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $$
 	UPDATE line_notify.outbox o SET due_at = _blocked_in_doubt.moment
 	WHERE o.home = _blocked_in_doubt.home AND o.state = 'queued' AND o.due_at > _blocked_in_doubt.moment
-	  AND (o.due_at <= pg_last_xact_replay_timestamp()
+	  AND o.created_at <= greatest(_blocked_in_doubt.moment, pg_last_xact_replay_timestamp())
+	  AND (o.due_at <= greatest(_blocked_in_doubt.noted, pg_last_xact_replay_timestamp())
 		   OR current_setting('line_notify.on_promotion', true) = 'hold_all'
 		   OR o.id IN (SELECT u.id FROM line_notify.unblock u WHERE u.id IS NOT NULL)
 		   OR o.due_at = 'infinity'
@@ -261,8 +266,8 @@ AS $$
 						  ELSE p.subject = coalesce(o.use_case::text, '') END)));
 	DELETE FROM line_notify.unblock u WHERE u.id IS NOT NULL;
 $$;
-REVOKE ALL ON FUNCTION line_notify._blocked_in_doubt(bigint, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._blocked_in_doubt(bigint, timestamptz) IS 'after a promotion: what was blocked is in doubt, too';
+REVOKE ALL ON FUNCTION line_notify._blocked_in_doubt(bigint, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._blocked_in_doubt(bigint, timestamptz, timestamptz) IS 'after a promotion: what was blocked, or came due since, is in doubt, too';
 
 -- A worker says where it stands.  On another timeline than the last one that
 -- sent, a standby was promoted, and claims of the last moments may be missing
@@ -297,7 +302,7 @@ BEGIN
 			i.handover_at := moment;
 		ELSE
 			IF NOT (proof AND i.synchronous) THEN
-				i.in_doubt_before := moment;
+				i.in_doubt_before := least(moment, line_notify._timeline_began());
 				i.in_doubt_until := moment + grace;
 			END IF;
 			i.handover := NULL;
@@ -329,7 +334,7 @@ BEGIN
 		WHERE x.home = _note_timeline.home;
 	END IF;
 	IF i.in_doubt_before IS DISTINCT FROM o.in_doubt_before THEN
-		PERFORM line_notify._blocked_in_doubt(_note_timeline.home, i.in_doubt_before);
+		PERFORM line_notify._blocked_in_doubt(_note_timeline.home, i.in_doubt_before, moment);
 	END IF;
 	in_doubt_before := i.in_doubt_before;
 	in_doubt_until := i.in_doubt_until;

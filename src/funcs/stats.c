@@ -32,6 +32,7 @@ PG_FUNCTION_INFO_V1(line_notify_twin_runs);
 PG_FUNCTION_INFO_V1(line_notify_wake);
 PG_FUNCTION_INFO_V1(line_notify_outcome_noted);
 PG_FUNCTION_INFO_V1(line_notify_identity_fault);
+PG_FUNCTION_INFO_V1(line_notify_timeline_began);
 PG_FUNCTION_INFO_V1(line_notify_rescan);
 PG_FUNCTION_INFO_V1(line_notify_stats);
 PG_FUNCTION_INFO_V1(line_notify_forget_words);
@@ -160,6 +161,16 @@ line_notify_identity_fault(PG_FUNCTION_ARGS)
 	if (fault == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(fault));
+}
+
+Datum
+line_notify_timeline_began(PG_FUNCTION_ARGS)
+{
+	TimestampTz began = ln_identity_timeline_began();
+
+	if (began == DT_NOBEGIN)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(began);
 }
 
 Datum

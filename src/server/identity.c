@@ -44,6 +44,7 @@
 #include <unistd.h>
 
 #include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "catalog/pg_control.h"
 #include "common/controldata_utils.h"
 #include "common/hashfn.h"
@@ -143,6 +144,25 @@ ln_identity_fault(TimestampTz armed_at, uint32 timeline)
 		fault = "twin";
 	LWLockRelease(ln_shared->lock);
 	return fault;
+}
+
+/*
+ * The promotion writes the history of its timeline before it lets anybody
+ * write, and the file stays.
+ */
+TimestampTz
+ln_identity_timeline_began(void)
+{
+	char		path[MAXPGPATH];
+	struct stat st;
+
+	if (RecoveryInProgress())
+		return DT_NOBEGIN;
+	TLHistoryFilePath(path, GetWALInsertionTimeLine());
+	if (stat(path, &st) != 0)
+		return DT_NOBEGIN;
+	return time_t_to_timestamptz(st.st_mtim.tv_sec) +
+		st.st_mtim.tv_nsec / 1000;
 }
 
 bool

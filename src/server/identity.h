@@ -41,6 +41,12 @@ extern void ln_identity_begin(void);
  */
 extern const char *ln_identity_fault(TimestampTz armed_at, uint32 timeline);
 
+/*
+ * When this server began its timeline, by its own clock: none of its own
+ * transactions is older.  DT_NOBEGIN = it did not begin one, or nobody knows.
+ */
+extern TimestampTz ln_identity_timeline_began(void);
+
 /* Does another server with our identity run on this host now? */
 extern bool ln_identity_twin_runs(void);
 

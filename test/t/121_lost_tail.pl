@@ -241,7 +241,7 @@ cut();
 $primary->safe_psql('postgres', "SELECT line_notify.resume('shop')");
 ok($sim->wait_requests(3), 'resumed, and sent, unheard');
 promote(shared_preload_libraries => "''");
-is($standby->safe_psql('postgres', q{BEGIN; SELECT line_notify._blocked_in_doubt(home, now() - interval '1 hour') FROM line_notify.identity;
+is($standby->safe_psql('postgres', q{BEGIN; SELECT line_notify._blocked_in_doubt(home, now() - interval '1 hour', now() - interval '1 hour') FROM line_notify.identity;
 	SELECT count(*) FROM line_notify.outbox WHERE due_at < now() - interval '50 minutes'; ROLLBACK}), "\n3", 'what was due by the clock of the old primary is in doubt, when ours is behind');
 is($standby->safe_psql('postgres', "SELECT r.* FROM line_notify.reschedule(reference => 'ref 1', send_after => now() + interval '1 second') r"), '0|0|1',
 	'before any worker has seen the promotion: reschedule() leaves it alone');
