@@ -15,7 +15,6 @@ void
 gate(void)
 {
 	LnGateFacts f;				/* any */
-	LnMessageFacts m;
 	int64_t		now = nondet_i64();
 	LnVerdict	v;
 	bool		held;
@@ -39,13 +38,29 @@ gate(void)
 		  "sent if nothing holds it, at the pace");
 	if (held && v.until != LN_NEVER && f.token == LN_TOKEN_READY)
 		CHECK(v.until > now, "a time to come");
+	(void) ln_gate_resume(v);
+}
 
-	v = ln_gate_message(&m, v, now);
+/* given any verdict of its endpoint */
+void
+gate_message(void)
+{
+	LnMessageFacts m;			/* any */
+	LnVerdict	endpoint;
+	LnVerdict	v;
+	int64_t		now = nondet_i64();
+	bool		held;
+
+	GIVEN(endpoint.reason >= LN_DUE && endpoint.reason < LN_REASONS);
+	GIVEN(now > 0 && now < LN_NEVER);
+
+	v = ln_gate_message(&m, endpoint, now);
+	held = m.disarmed || m.template_paused || m.use_case_paused ||
+		m.due <= m.in_doubt_before || m.untold || m.blocked || m.due > now ||
+		m.row_locked;
+
 	CHECK(v.reason >= LN_DUE && v.reason < LN_REASONS, "a reason, too");
-	if (held || m.disarmed || m.template_paused || m.use_case_paused ||
-		m.due <= m.in_doubt_before || m.blocked || m.due > now || m.row_locked)
-		CHECK(!ln_gate_may_claim(v), "its own reasons hold it");
-	else
-		CHECK(ln_gate_may_claim(v), "and nothing else does");
+	CHECK(ln_gate_may_claim(v) == (ln_gate_may_claim(endpoint) && !held),
+		  "its own reasons hold it, and nothing else does");
 	(void) ln_gate_resume(v);
 }

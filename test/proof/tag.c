@@ -1,6 +1,6 @@
 /*
- * Delivery tags: nothing that cannot be one of ours is taken for one.
- * Harnesses for CBMC; see run.sh.
+ * Delivery tags: nothing that cannot be one of ours is taken for one, and one
+ * of ours has its length.  Harnesses for CBMC; see run.sh.
  */
 #include "line/line_api.c"
 
@@ -30,4 +30,19 @@ tag_read(void)
 			  "numbers that we give");
 		CHECK(len >= 21 && len <= 42, "a length that we give");
 	}
+}
+
+void
+tag_write(void)
+{
+	char		text[LINE_TAG_SIZE];
+	size_t		len = 0;
+	int64_t		id = nondet_i64();
+	int			attempt = nondet_int();
+
+	GIVEN(id > 0 && attempt >= 1);
+	ln_line_tag(text, id, attempt, nondet_u64());
+	while (len < LINE_TAG_SIZE && text[len] != '\0')
+		len++;
+	CHECK(len >= 21 && len <= 42, "a length that is taken for one of ours");
 }
