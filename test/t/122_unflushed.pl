@@ -21,11 +21,12 @@ my @settings = (
 my $node = LineNotify::Node->new('main', init => [ allows_streaming => 1 ], @settings);
 $node->install('postgres', $sim, channel => "total_timeout => '60 s', connect_timeout => '20 s', backoff_base => '1 h'");
 my $n = 0;
-my ($wal_writer, $standby);
+my ($wal_writer, $launcher, $standby);
 END
 {
 	local $?;
 	kill 'KILL', $wal_writer if $wal_writer;
+	kill 'CONT', $launcher if $launcher;
 	$standby->kill_kill if $standby;
 }
 
@@ -243,12 +244,16 @@ for my $how ('told to stop', 'idle')
 	my ($file) = files();
 	$sim->end_connections('close');
 	until_true("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE backend_type = 'line_notify worker'");
-	my $from = -s $node->logfile;
+	# its successor comes when there is no lease any more, so that it records nothing
+	$launcher = sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'line_notify launcher'");
+	kill 'STOP', $launcher;
 	kill 'TERM', $pid;
-	$node->wait_for_log(qr/delivery worker started/, $from) or die;
+	until_true("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
 	ok(-e $file, 'a worker leaves its file behind');
 	$node->by_hand('postgres', $other);
 	$s->query_safe("DELETE FROM line_notify.in_flight WHERE id = $other; DELETE FROM line_notify.outbox WHERE id = $other; COMMIT");
+	kill 'CONT', $launcher;
+	undef $launcher;
 	$sim->wait_until(sub { !-e $file }) or die 'the file stays';
 	is(crash(), 'nothing', 'its file goes after what it recorded is on disk');
 	is(rows($id), $row, 'as it was');
