@@ -218,6 +218,16 @@ ok($sim->wait_requests($before + 20), 'a worker that was terminated: its success
 $primary->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', rate_limit => 2000)");
 ok($primary->poll_query_until('postgres', q{SELECT count(*) = 0 FROM line_notify.outbox}), 'to the end');
 is($sim->summary->{messages}{received_twice}, 0, 'once');
+
+# ---- nobody says that nothing is on the wire over a lease, which may be another claimer's
+for my $case ([ 'no lease', 'given' ], [ 'a lease', 'none' ])
+{
+	my ($what, $note) = @$case;
+	is($primary->safe_psql('postgres', qq{BEGIN;
+		INSERT INTO line_notify.in_flight (id, token, claimer, attempt, claimed_at, home) SELECT 1, 1, 1, 1, now(), home FROM line_notify.identity WHERE '$what' = 'a lease';
+		SELECT line_notify._hand_over(home) FROM line_notify.identity;
+		SELECT coalesce(handover, 'none') FROM line_notify.identity; ROLLBACK}), "\n$note", "$what: the note is $note");
+}
 $standby->stop;
 $primary->stop;
 $sim->stop;
