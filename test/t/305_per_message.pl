@@ -37,6 +37,12 @@ sub fails { $sim->reset; $sim->script_only({ match => { path => 'send' }, @_ });
 # ---- 5xx -----------------------------------------------------------------
 fails(answer => 500, times => 2);
 becomes(put('{"on_server_error": "retry", "settle_window": "0"}'), 'accepted', 3, '5xx: retried, where the channel holds');
+for my $then (400, 422)
+{
+	$sim->reset;
+	$sim->script_only(map { { match => { path => 'send' }, times => 1, answer => $_ } } 500, $then);
+	becomes(put('{"on_server_error": "retry", "settle_window": "0"}'), 'unknown', 2, "5xx, then $then: the first may have arrived");
+}
 fails(answer => 500, times => 1);
 becomes(put(), 'unknown', 1, 'its neighbour is held');
 sql("SELECT line_notify.alter_channel('shop', on_server_error => 'retry', on_unknown => 'retry', settle_window => '0')");
