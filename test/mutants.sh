@@ -25,7 +25,8 @@ if [ "${1:-}" = --check ]; then
 fi
 
 mode=list
-[ "${1:-}" != --trace ] || { mode=trace; shift; }
+# a test that has failed goes on here: what it does then is wanted, too
+[ "${1:-}" != --trace ] || { mode=trace; MUTANT_SECONDS=${MUTANT_SECONDS:-900}; shift; }
 base_packages
 need_packages perl libipc-run-perl libjson-pp-perl python3-h2
 plain_user
@@ -89,8 +90,8 @@ while IFS=$'\t' read -r number name tests; do
                 failed=
                 if grep -qE ': [1-9][0-9]* foreign$' "$work/test.log"; then
                     failed=1
-                    because=" | $(grep -m1 -oE '(line_notify\.trace:[0-9]+: |# the simulator|# LINE ).*' "$work/test.log" |
-                        sed -E 's/^line_notify\.trace:[0-9]+: //; s/^# //; s/ (message|token) -?[0-9]+//g')"
+                    because=" | $(grep -m1 -oE '(line_notify\.trace:([0-9]+:)? |# the simulator|# LINE ).*' "$work/test.log" |
+                        sed -E 's/^line_notify\.trace:([0-9]+:)? //; s/^# //; s/ (message|token) -?[0-9]+//g')"
                 fi
             fi
             if [ -n "$failed" ]; then

@@ -16,8 +16,9 @@
  *   written before it is done: ln_trace_now().  A process that dies in between
  *   has not done it, perhaps;
  * - what happens in a transaction is written before that commits, and that it
- *   has committed, with the end of its record and how far WAL is on disk,
- *   right after.  Whoever sees the effect sees the lines of it;
+ *   has committed, with the end of its record, how far WAL is on disk and
+ *   whether it has waited for a standby, right after.  Whoever sees the effect
+ *   sees the lines of it;
  * - what only this process and its journal know is written with the next line
  *   of these.  When it dies before, its journal knows more than the trace.
  *
@@ -33,6 +34,7 @@
 #include "access/xlog.h"
 #include "common/file_perm.h"
 #include "miscadmin.h"
+#include "replication/syncrep.h"
 #include "storage/fd.h"
 #include "utils/timestamp.h"
 
@@ -122,6 +124,18 @@ add(const char *event, const char *fmt,...)
 	va_end(args);
 }
 
+/*
+ * Are there synchronous standbys, and was the wait for one cut short?  Such a
+ * commit looks like any other (SyncRepWaitForLSN()).
+ */
+static const char *
+standby(void)
+{
+	if (SyncRepStandbyNames == NULL || SyncRepStandbyNames[0] == '\0')
+		return "none";
+	return ProcDiePending ? "cut" : "set";
+}
+
 static void
 at_end(XactEvent event, void *arg)
 {
@@ -131,8 +145,8 @@ at_end(XactEvent event, void *arg)
 		write_out();
 	else if (event == XACT_EVENT_COMMIT)
 	{
-		add("commit", "%lld %lld", (long long) XactLastCommitEnd,
-			(long long) ln_trace_flushed());
+		add("commit", "%lld %lld %s", (long long) XactLastCommitEnd,
+			(long long) ln_trace_flushed(), standby());
 		write_out();
 		in_transaction = false;
 	}

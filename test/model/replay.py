@@ -160,21 +160,22 @@ FIELDS = {name: [(f.rstrip(':'), f[-1] == ':') for f in fields.split()] for name
     'freed': 'id token end flushed',
     'rescue': 'id token dead: journal: status outcome: next: attempt maybe',
     'fold': 'id token', 'held': 'id', 'stopped': 'id state:',
-    'start': 'timeline inode', 'commit': 'end flushed', 'abort': 'nothing:',
+    'start': 'timeline inode', 'commit': 'end flushed standby:', 'abort': 'nothing:',
     'left': 'flushed', 'swept': 'dead: flushed', 'dropped': 'nothing:',
     # of the tests: look.sql, LineNotify::Node
     'look': 'what:', 'row': 'id place: state: attempts maybe token', 'op': 'verb: duplicates', 'doubt': 'nothing:',
-    'hand': 'id', 'stolen': 'id', 'journals': 'nothing:', 'copy': 'nothing:',
+    'hand': 'id', 'stolen': 'id', 'journals': 'nothing:', 'copy': 'of inode', 'resend': 'nothing:',
 }.items()}
 HAS_ID = {name for name, fields in FIELDS.items() if ('id', False) in fields}
 HAS_TOKEN = {name for name, fields in FIELDS.items() if ('token', False) in fields}
 
 
 class Event:
-    __slots__ = ['name', 'who', 'db', 'line'] + sorted({f for fields in FIELDS.values() for f, _ in fields})
+    __slots__ = ['name', 'at', 'who', 'db', 'line'] + sorted({f for fields in FIELDS.values() for f, _ in fields})
 
     def __init__(self, words, line):
-        self.name, _, self.who, self.db = words[:4]
+        self.name, at, self.who, self.db = words[:4]
+        self.at = int(at)
         self.line = line
         fields = FIELDS[self.name]
         if len(words) != len(fields) + 5:
@@ -186,7 +187,7 @@ class Event:
 class Attempt:
     """A place of a claimer with its entry in the journal."""
     __slots__ = ('token', 'who', 'phase', 'number', 'maybe', 'outcome', 'next', 'on_unknown', 'on_server_error',
-                 'limit', 'committed', 'lsn', 'freed', 'asked', 'complete', 'status', 'key', 'whole', 'rescued')
+                 'limit', 'committed', 'cut', 'lsn', 'freed', 'asked', 'asked_at', 'complete', 'status', 'key', 'whole', 'rescued')
 
     def __init__(self, token, who, key):
         self.token, self.who, self.key = token, who, key
@@ -196,6 +197,8 @@ class Attempt:
         self.committed = None       # end of the claim's commit record
         self.lsn = None             # of its record
         self.freed = self.asked = self.whole = self.rescued = False
+        self.cut = False            # that commit did not wait for its standby
+        self.asked_at = None        # by a line of its own
         self.complete = self.status = 0
 
     def may_have_left(self):
@@ -256,16 +259,22 @@ class Replay:
         self.looks = 0
         self.compared = 0
         self.look = {}
+        self.of = None              # a copy: of which server
+        self.inodes = set()
+        self.attempts = []          # all that there ever were
+        self.rows = {}              # what the tables said last
 
     def run(self):
         # what verbs were used is known when the tables are looked at
-        for e in self.lines(('op ', 'doubt ', 'hand ')):
+        for e in self.lines(('op ', 'doubt ', 'hand ', 'resend ')):
             if e.name == 'op':
                 self.evidence.add('redrive')
                 if e.duplicates:
                     self.evidence.add('duplicates')
             elif e.name == 'doubt':
                 self.evidence.add('doubt')
+            elif e.name == 'resend':
+                self.evidence.add('resend')
             elif e.name == 'hand':
                 self.by_hand.add((e.db, e.id))
         for e in self.lines():
@@ -312,10 +321,12 @@ class Replay:
     # ---- steps ----
 
     def step(self, e):
-        if e.name in ('op', 'doubt', 'hand'):
+        if e.name in ('op', 'doubt', 'hand', 'resend'):
             return
         if e.name == 'copy':
             self.adopting = True
+            self.of = e.of
+            self.inodes.add(e.inode)
             return
         if e.name == 'stolen':
             m = self.message(e)
@@ -377,6 +388,7 @@ class Replay:
             raise Foreign('it has started before')
         c.known = True
         place = (e.timeline, e.inode)
+        self.inodes.add(e.inode)
         if self.place is not None and place != self.place:
             # a copy, or a promotion: other commits than these are the past
             self.messages.clear()
@@ -410,6 +422,7 @@ class Replay:
                 if e.name == 'answered':
                     a.phase = 'sent'
             m.attempts[e.token] = a
+            self.attempts.append(a)
             self.tokens.setdefault(e.token, a)
         action, before, after = PLACE[e.name]
         if e.name == 'freed' and a.freed:
@@ -443,6 +456,8 @@ class Replay:
                 raise Foreign('bytes go out, and the claim is not committed')
             if a.committed > self.flushed:
                 raise Foreign('bytes go out, and the claim is not on disk')
+            if a.cut:
+                raise Foreign('bytes go out, and the wait of the claim for its standby was cut short')
             if a.whole:
                 raise Foreign('the request was taken whole already')
             if m.worlds is not None and not any(w.lease == a.token for w in m.worlds) and \
@@ -454,6 +469,7 @@ class Replay:
                     'duplicates' not in self.evidence:
                 raise Foreign(f'once: attempt {other.number} (token {other.token}, {other.outcome or "no answer"}) may have left')
         a.asked = True
+        a.asked_at = e.at
 
     def check_sent(self, c, m, a, e, phase):
         a.whole = True
@@ -574,7 +590,7 @@ class Replay:
         hits = perhaps = 0
         for x in batch if end is not None and end > e.flushed else ():
             a = self.message(x).attempts.get(x.token)
-            if a is not None and (x.next in BACK or a.on_unknown or a.on_server_error):
+            if a is not None and (x.next in BACK or a.on_unknown or a.on_server_error or e.standby != 'none'):
                 self.complain(x, 'its record is not on disk, and may not be lost')
         for x in batch:
             if (x.db, x.id) in self.by_hand:
@@ -603,6 +619,7 @@ class Replay:
                 return
             if x.name == 'claim':
                 a.committed = end if end is not None else 0
+                a.cut = e.name == 'commit' and e.standby == 'cut'
             else:
                 a.lsn = end
         if m.worlds is None:
@@ -707,9 +724,8 @@ class Replay:
             return
         look = self.look.pop(e.db)
         self.looks += 1
-        rows = {}
-        for r in look['rows']:
-            rows[r.id] = r
+        rows = {r.id: r for r in look['rows']}
+        self.rows[e.db] = rows
         for (db, mid), m in self.messages.items():
             if db != e.db or (db, mid) in self.by_hand or m.worlds is None or m.touched > look['line'] or m.open:
                 continue
@@ -798,6 +814,51 @@ def check_requests(path, tokens, complain):
     return n
 
 
+NOT_SENT = END_OF_WAITING | {'refused', 'unreachable', 'invalid'}
+
+
+def check_copies(replays, complain):
+    """once and truth of failover.pml, over servers of which one is a copy of another."""
+    by_inode = {inode: r for r in replays for inode in r.inodes}
+
+    def originals(r):
+        found = []
+        while (r := by_inode.get(r.of)) is not None and r not in found:
+            found.append(r)
+        return found
+
+    families = defaultdict(list)
+    for r in replays:
+        families[(originals(r) or [r])[-1].path].append(r)
+    for family in families.values():
+        if len(family) < 2 or any({'duplicates', 'resend'} & r.evidence for r in family):
+            continue
+        asked = defaultdict(list)
+        rescued = {}
+        for r in family:
+            for a in r.attempts:
+                if a.asked_at is not None:
+                    asked[a.key].append((r, a))
+                if a.rescued:
+                    rescued[a.token] = a
+        for (db, mid), attempts in asked.items():
+            for server, a in attempts:
+                if a.outcome is None and a.token in rescued:
+                    a.outcome, a.next = rescued[a.token].outcome, rescued[a.token].next
+                if not a.may_have_left() or a.again():
+                    continue
+                for other, b in attempts:
+                    if other is not server and b.asked_at > a.asked_at:
+                        complain(f'{other.path}: once: message {mid} token {b.token} is sent, and attempt {a.number} '
+                                 f'token {a.token} of another server may have left: {a.outcome or "no answer"}')
+                for copy in family:
+                    row = copy.rows.get(db, {}).get(mid)
+                    if row is not None and row.place == 'history' and row.state in NOT_SENT and not row.maybe and \
+                            server in originals(copy):
+                        complain(f'{copy.path}: truth: the tables have message {mid} {row.state}, and attempt {a.number} '
+                                 f'token {a.token} of another server may have left: {a.outcome or "no answer"}')
+
+
 def main(args):
     if args[:1] == ['--events']:
         known = [(name, rule[0]) for name, rule in PLACE.items()] + list(PROCESS.items()) + \
@@ -810,6 +871,7 @@ def main(args):
     tokens = {}
     replays = [Replay(path, tokens).run() for path in args]
     foreign = [f for r in replays for f in r.foreign]
+    check_copies(replays, foreign.append)
     n = check_requests(requests, tokens, foreign.append) if requests else 0
     for line in foreign[:40]:
         print(line)

@@ -172,7 +172,8 @@ sub init_from_backup
 	my ($self, @more) = @_;
 	$self->SUPER::init_from_backup(@more);
 	unlink $self->trace;
-	_append($self->trace, 'copy 0 0 0 - .');
+	# of which one, and which one itself is, as they call themselves in their traces
+	_append($self->trace, join ' ', 'copy 0 0 0', (map { (stat $_->data_dir)[1] } $more[0], $self), '.');
 	return;
 }
 
