@@ -228,6 +228,15 @@ for my $case ([ 'no lease', 'given' ], [ 'a lease', 'none' ])
 		SELECT line_notify._hand_over(home) FROM line_notify.identity;
 		SELECT coalesce(handover, 'none') FROM line_notify.identity; ROLLBACK}), "\n$note", "$what: the note is $note");
 }
+
+# ---- an attached standby does not know what it has not on disk yet
+for my $case ([ '0/1', 't' ], [ 'FFFFFFFF/0', 'f' ])
+{
+	my ($lsn, $done) = @$case;
+	is($primary->safe_psql('postgres', qq{BEGIN;
+		UPDATE line_notify.identity SET handover = 'taking', handover_at = clock_timestamp(), handover_to = ARRAY(SELECT line_notify._named_standbys()), handover_lsn = '$lsn';
+		SELECT cardinality(handover_to), line_notify._take_back(home, '1 hour') FROM line_notify.identity; ROLLBACK}), "1|$done", "a note at $lsn: taken back $done");
+}
 $standby->stop;
 $primary->stop;
 $sim->stop;
