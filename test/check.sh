@@ -4,8 +4,7 @@
 #
 #   bash test/check.sh                    all
 #   bash test/check.sh unit regress       these groups only:
-#                                         style unit regress tap clients phone fuzz model ha,
-#                                         and by name only: proof
+#                                         style unit regress tap clients phone fuzz model proof ha
 #   bash test/check.sh tap:001_delivery,003_crash regress:outbox
 #                                         these tests of a group only
 #   bash test/check.sh --keep tap:001_delivery
@@ -22,7 +21,7 @@ set -u
 keep=
 [ "${1:-}" != --keep ] || { keep=1; shift; }
 groups=("$@")
-[ ${#groups[@]} -eq 0 ] && groups=(style unit regress tap clients phone fuzz model ha)
+[ ${#groups[@]} -eq 0 ] && groups=(style unit regress tap clients phone fuzz model proof ha)
 wanted() { local g; for g in "${groups[@]}"; do [ "${g%%:*}" = "$1" ] && return 0; done; return 1; }
 # names GROUP: the tests of it that were asked for, or nothing for all
 names() { local g; for g in "${groups[@]}"; do [ "${g%%:*}" = "$1" ] && [ "$g" != "$1" ] && tr , ' ' <<<"${g#*:}"; done; }
