@@ -45,8 +45,9 @@ extern Datum ln_sql_timestamptz_array(const TimestampTz *v, int n);
 /*
  * Rows of ours that statements read as a table of this name, as a trigger
  * reads its transition table: a tuple each, where arrays take a call and a
- * tuple for each value.  It is there from begin to end, or until an error.
- * A text or timestamp of 0 is NULL.
+ * tuple for each value.  It is there from begin to end, or until an error, and
+ * lives in the memory context of its beginning; what is added is copied.  A
+ * text or timestamp of 0 is NULL.
  */
 typedef struct LnColumn
 {
