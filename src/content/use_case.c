@@ -218,7 +218,7 @@ ln_use_case_parse(const char *str, int len, Oid enum_type, bool missing_ok)
 	int			number;
 	int			used;
 	int			found;
-	bool		described = true;
+	bool		described = false;
 	pg_wchar	full[MAX_FORM_CHARS];
 	int			nfull;
 
@@ -974,7 +974,8 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars,
 	char	   *quoted;
 	int			i;
 
-	row = nchars > 0 ? find_row(chars, nchars, &described) : -1;
+	row = nchars > 0 ? find_row(chars, nchars, &described)
+		: number <= LN_USE_CASE_COUNT ? number - 1 : -1;
 	if (row >= 0)
 	{
 		n_picked = add_picked(picked, n_picked, row);

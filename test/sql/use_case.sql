@@ -68,6 +68,7 @@ SELECT left(input, 20) AS input, pg_temp.try(input) AS result FROM (VALUES
 	('1, 2'), ('1.2'), ('2-2'), ('2 2 発送完了通知'), ('22, 11'),
 	-- hiragana that says more than inflection and courtesy does is heard
 	('決済が完了いたしましたのでお知らせします'), ('決済が完了しました'), ('障害つうち'), ('決済が完了しませんでした'), ('19 決済が完了していません'),
+	('3です'), ('19 ではありません'), ('19 していません'),
 	('リマインド(しはらいきげん)'), ('予約(しんかんせん)'), ('予約りまいんど'), ('発送完了まえ'), ('発送完了のみ'), ('発送もれ'), ('障害なし'),
 	-- 支払完了 is what the company pays, which surprises: taken by its name only
 	('支払完了通知'), ('14 支払完了通知'), ('支払完了のお知らせ'), ('お支払完了しました'), ('お支払い完了'), ('支払い完了のお知らせ'),
