@@ -91,7 +91,7 @@ static bool is_hiragana(pg_wchar c);
 static bool is_separator(pg_wchar c);
 static bool says_more(const pg_wchar *full, int nfull);
 static int	parse_number(const pg_wchar *chars, int len, int *used);
-static bool contains(const pg_wchar *hay, int haylen,
+static int	find_end(const pg_wchar *hay, int haylen,
 					 const pg_wchar *needle, int len);
 static int	edit_distance(const pg_wchar *a, int alen,
 						  const pg_wchar *b, int blen);
@@ -406,25 +406,15 @@ join(pg_wchar *out, const pg_wchar *a, int alen, const pg_wchar *b, int blen)
 	return alen + blen;
 }
 
-/* out = hay without the first occurrence of needle, of which there is one */
+/* out = hay without needle, which is in it once at most */
 static int
 cut(pg_wchar *out, const pg_wchar *hay, int haylen,
 	const pg_wchar *needle, int len)
 {
-	int			i;
+	int			end = find_end(hay, haylen, needle, len);
+	int			begin = end > 0 ? end - len : 0;
 
-	for (i = 0; i + len <= haylen; i++)
-	{
-		if (memcmp(hay + i, needle, len * sizeof(pg_wchar)) == 0)
-		{
-			memcpy(out, hay, i * sizeof(pg_wchar));
-			memcpy(out + i, hay + i + len,
-				   (haylen - i - len) * sizeof(pg_wchar));
-			return haylen - len;
-		}
-	}
-	memcpy(out, hay, haylen * sizeof(pg_wchar));
-	return haylen;
+	return join(out, hay, begin, hay + end, haylen - end);
 }
 
 static void
@@ -511,8 +501,8 @@ build_forms(void)
 			for (other = 0; other < LN_USE_CASE_COUNT; other++)
 			{
 				if (other != row &&
-					contains(longest[other].chars, longest[other].len,
-							 rest, restlen))
+					find_end(longest[other].chars, longest[other].len,
+							 rest, restlen) > 0)
 					break;
 			}
 			if (other == LN_USE_CASE_COUNT)
@@ -634,7 +624,7 @@ static bool
 is_separator(pg_wchar c)
 {
 	if (c < 0x80)
-		return !((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'));
+		return !((c >= 'a' && c <= 'z') || is_digit(c));
 	return c < 0xC0 ||			/* Latin-1 punctuation */
 		(c >= 0x2000 && c <= 0x206F) || /* general punctuation */
 		(c >= 0x3000 && c <= 0x3004) || (c >= 0x3008 && c <= 0x3040) ||
@@ -669,17 +659,18 @@ parse_number(const pg_wchar *chars, int len, int *used)
 	return number;
 }
 
-static bool
-contains(const pg_wchar *hay, int haylen, const pg_wchar *needle, int len)
+/* where the last occurrence of a word ends, 0 when there is none */
+static int
+find_end(const pg_wchar *hay, int haylen, const pg_wchar *needle, int len)
 {
 	int			i;
 
-	for (i = 0; i + len <= haylen; i++)
+	for (i = haylen - len; i >= 0; i--)
 	{
 		if (memcmp(hay + i, needle, len * sizeof(pg_wchar)) == 0)
-			return true;
+			return i + len;
 	}
-	return false;
+	return 0;
 }
 
 /* Levenshtein, all costs 1 */
@@ -761,20 +752,6 @@ add_picked(int *picked, int n_picked, int row)
 	if (n_picked < MAX_CANDIDATES)
 		picked[n_picked++] = row;
 	return n_picked;
-}
-
-/* where the last occurrence of a word ends, 0 when there is none */
-static int
-find_end(const pg_wchar *hay, int haylen, const pg_wchar *needle, int len)
-{
-	int			i;
-
-	for (i = haylen - len; i >= 0; i--)
-	{
-		if (memcmp(hay + i, needle, len * sizeof(pg_wchar)) == 0)
-			return i + len;
-	}
-	return 0;
 }
 
 /* Is all of it one of the words of the trade, and so no slip of the finger? */
@@ -939,7 +916,7 @@ pick_by_description(const pg_wchar *chars, int nchars,
 		int			n = 0;
 
 		for (k = 0; k + 1 < nchars; k++)
-			n += contains(forms[i].chars, forms[i].len, chars + k, 2);
+			n += find_end(forms[i].chars, forms[i].len, chars + k, 2) > 0;
 		share[forms[i].row] = Max(share[forms[i].row], n);
 		best = Max(best, n);
 	}
@@ -995,7 +972,8 @@ raise_unknown(const char *str, int len, const pg_wchar *chars, int nchars,
 			{
 				/* of a description, a part is no name */
 				if (forms[i].row == row && !forms[i].described &&
-					contains(forms[i].chars, forms[i].len, chars, nchars))
+					find_end(forms[i].chars, forms[i].len, chars,
+							 nchars) > 0)
 				{
 					picked[n_picked++] = row;
 					break;
