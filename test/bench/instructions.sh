@@ -6,7 +6,7 @@
 #
 # A burn-down over plain HTTP, one channel; the worker's own instructions and those of
 # its libraries, not the kernel's.  The clock is slowed down as much as valgrind slows
-# the worker down (slow_clock.c), so that batches are what they are without it.  Two
+# the worker down (../mock/clock.c), so that batches are what they are without it.  Two
 # runs of one build differ by half a percent; a pass of maintenance (other tasks) may
 # fall into one of them.  The functions: callgrind_annotate on the file that is named.
 
@@ -17,12 +17,14 @@ KEEP=1
 bench_setup instructions
 start_nginx
 need_packages valgrind
-as_user gcc -O2 -shared -fPIC -o "$work/slow_clock.so" "$work/src/test/bench/slow_clock.c" || die "the slow clock does not build"
+for part in bench/count mock/clock; do
+    as_user gcc -O2 -shared -fPIC -o "$work/${part#*/}.so" "$work/src/test/$part.c" -ldl || die "$part.c does not build"
+done
 new_server data $port "shared_preload_libraries = 'line_notify'" "shared_buffers = 256MB" "line_notify.node = 'bench'" \
     "line_notify.max_in_flight = 5000" "autovacuum = off" "checkpoint_timeout = '1d'"
 as_user "$pgbin/pg_ctl" -D "$work/data" -m fast -w stop >/dev/null
-as_user bash -c 'ulimit -n $(ulimit -Hn); exec "$@"' bash env SLOW_CLOCK=60 SLOW_REALTIME="$(date +%s)" SLOW_MONOTONIC="$(cut -d. -f1 /proc/uptime)" \
-    LD_PRELOAD="$work/slow_clock.so" valgrind --tool=callgrind --instr-atstart=no --callgrind-out-file="$work/callgrind.%p" \
+as_user bash -c 'ulimit -n $(ulimit -Hn); exec "$@"' bash env SLOW_CLOCK=60 \
+    LD_PRELOAD="$work/count.so $work/clock.so" valgrind --tool=callgrind --instr-atstart=no --callgrind-out-file="$work/callgrind.%p" \
     --log-file="$work/valgrind.%p" "$pgbin/postgres" -D "$work/data" >"$work/data.log" 2>&1 &
 for _ in $(seq 200); do as_user "$pgbin/pg_isready" -q -p $port && break; read -rt 0.3 <> <(:); done
 
@@ -47,6 +49,7 @@ burn() { # messages
 burn $((messages / 2 + 1))      # plans, connections, the first partition
 burn "$messages"
 for _ in $(seq 300); do [ -s "$work/callgrind.$pid.1" ] && break; read -rt 0.1 <> <(:); done
+[ -s "$work/callgrind.$pid.1" ] || die "nothing was counted"
 callgrind_annotate --inclusive=yes --threshold=100 "$work/callgrind.$pid.1" 2>/dev/null | awk -v n="$messages" '
     BEGIN {
         name["ln_worker_record"] = "record"; name["ln_worker_claim"] = "claim"; name["ln_http_step"] = "HTTP, answers"

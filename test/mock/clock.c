@@ -1,26 +1,45 @@
 /*
  * The server's clock, ahead or behind by the seconds that the file CLOCK_FILE
- * says.  For LD_PRELOAD; the monotonic clock is left alone.
+ * says; the monotonic clock is left alone.  With SLOW_CLOCK=n both run n times
+ * slower than they do, from the start of the program on, as the program itself
+ * does under valgrind.  For LD_PRELOAD.
  *
  *	cc -shared -fPIC -o clock.so clock.c -ldl
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
+static const char *path;
+static int64_t slower;			/* 0 = not at all */
+static struct timespec since[2];	/* by clock: CLOCK_REALTIME is 0 */
+
+__attribute__((constructor))
+static void
+start(void)
+{
+	const char *file = getenv("CLOCK_FILE");
+	const char *slow = getenv("SLOW_CLOCK");
+
+	if (file != NULL)
+		path = realpath(file, NULL);
+	clock_gettime(CLOCK_REALTIME, &since[CLOCK_REALTIME]);
+	clock_gettime(CLOCK_MONOTONIC, &since[CLOCK_MONOTONIC]);
+	if (slow != NULL)
+		slower = atol(slow);
+}
+
 static long
 offset(void)
 {
-	static const char *path;
 	char		text[32] = "";
 	int			fd;
 
-	if (path == NULL && (path = getenv("CLOCK_FILE")) != NULL)
-		path = realpath(path, NULL);
 	if (path == NULL || (fd = open(path, O_RDONLY)) < 0)
 		return 0;
 	if (read(fd, text, sizeof(text) - 1) < 0)
@@ -39,6 +58,17 @@ clock_gettime(clockid_t clock, struct timespec *ts)
 		real = (int (*) (clockid_t, struct timespec *))
 			dlsym(RTLD_NEXT, "clock_gettime");
 	rc = real(clock, ts);
+	if (rc == 0 && slower > 0 &&
+		(clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC))
+	{
+		int64_t		ns;
+
+		ns = (ts->tv_sec - since[clock].tv_sec) * INT64_C(1000000000) +
+			ts->tv_nsec - since[clock].tv_nsec;
+		ns = since[clock].tv_nsec + ns / slower;
+		ts->tv_sec = since[clock].tv_sec + ns / 1000000000;
+		ts->tv_nsec = ns % 1000000000;
+	}
 	if (rc == 0 && clock == CLOCK_REALTIME)
 		ts->tv_sec += offset();
 	return rc;
