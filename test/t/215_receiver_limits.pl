@@ -327,6 +327,27 @@ $run->{spool} = $kept;
 ok($sim->wait_until(sub { spooled() == 0 }, 20), 'the next one hands them in');
 unlike(ends(), qr/Traceback/, 'without a traceback');
 
+# --- a database that takes connections and says nothing: who found out, did so for all
+my $silent = IO::Socket::INET->new(Listen => 16, LocalAddr => '127.0.0.1') or die;
+my @taken;
+sub taken
+{
+	push @taken, scalar $silent->accept while IO::Select->new($silent)->can_read(0);
+	return scalar @taken;
+}
+starts('--dsn', 'host=127.0.0.1 dbname=postgres user=line_webhook port=' . $silent->sockport, '--retry', 600);
+is(posts('shop', $empty, signature($empty)), 200, 'a database that does not answer: spooled');
+ok($sim->wait_until(sub {
+	my $asks = connection();
+	syswrite $asks, "GET /health HTTP/1.1\r\n\r\n";
+	sysread $asks, my $health, 4096;
+	$health =~ /databases 0 of 1/;
+}, 20), 'and it is known to be away');
+is(taken(), 1, 'after one connection');
+is(posts('shop', $empty, signature($empty)), 200, 'spooled, too') for 1 .. 5;
+is(taken(), 1, 'nobody waits for it again');
+unlike(ends(), qr/Traceback/, 'without a traceback');
+
 # --- who reads no answers does not keep his place
 starts('--dsn', $dsn, '--receive-timeout', '1');
 {
