@@ -105,11 +105,16 @@ sub stop
 sub poll_query_until
 {
 	my ($self, @asked) = @_;
+	my $deadline = Time::HiRes::time() + $PostgreSQL::Test::Utils::timeout_default;
 	while (1)
 	{
+		my $left = $deadline - Time::HiRes::time();
+		# one limit for all of them, also where each ends so
+		local $PostgreSQL::Test::Utils::timeout_default = $left > 1 ? $left : 1;
 		my $met = eval { $self->SUPER::poll_query_until(@asked) };
 		return $met if $@ eq '';
-		die $@ unless $@ =~ /Broken pipe/;
+		die $@ if $@ !~ /Broken pipe/ || $left <= 0;
+		select(undef, undef, undef, 0.1);
 	}
 }
 
