@@ -363,7 +363,8 @@ sub health
 	while (1)
 	{
 		my $said = $self->safe_psql($db, "SELECT * FROM line_notify.health() WHERE subject = 'health' OR ($where)");
-		return $said if $said !~ /^warning\|health\|/m || Time::HiRes::time() > $deadline;
+		return $said if $said !~ /^warning\|health\|/m;
+		die "health() does not see everything:\n$said" if Time::HiRes::time() > $deadline;
 		select(undef, undef, undef, 0.1);
 	}
 }
