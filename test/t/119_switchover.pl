@@ -113,8 +113,7 @@ ok($primary->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.
 # the standby is gone for good: after the time it goes on
 for ($primary, $standby)
 {
-	$_->safe_psql('postgres', "ALTER SYSTEM SET line_notify.promotion_grace = '2s'") if $_ == $primary;
-	$_->append_conf('postgresql.conf', "line_notify.promotion_grace = '2s'") if $_ == $standby;
+	$_->append_conf('postgresql.conf', "line_notify.promotion_grace = '2s'");
 	$_->reload;
 }
 ok($sim->wait_requests($before + 20), 'restarted: and after the time it sends');

@@ -108,7 +108,7 @@ over('order_key', { cancelled => 1, delivered => 2 });
 for my $away (0, 1)
 {
 	my $what = $away ? 'away' : 'deaf';
-	pair(grace => '10min', slot => $away);
+	pair(slot => $away);
 	$primary->safe_psql('postgres', "SELECT line_notify.pause('shop', template_key => 'shipment_completed_ja')");
 	$primary->insert('postgres', 1, first => 1);
 	$primary->safe_psql('postgres', q{INSERT INTO line_notify.outbox (phone, use_case, messages, reference, send_after)
@@ -142,7 +142,7 @@ for my $away (0, 1)
 }
 
 # ---- the same with a standby that hears, and with none
-pair(grace => '10min');
+pair();
 for my $with ('a standby', 'no standby')
 {
 	my $first = $with eq 'a standby' ? 1 : 11;
@@ -160,7 +160,7 @@ $standby->stop;
 $primary->stop;
 
 # ---- the note came, and that it was acted upon did not: in doubt
-pair(grace => '10min');
+pair();
 $primary->insert('postgres', 2, set => { send_after => "now() + interval '1 hour'" });
 my $worker = $primary->worker_pid('postgres');
 kill 'STOP', $worker;
@@ -175,7 +175,7 @@ $standby->safe_psql('postgres', "SELECT line_notify.cancel(reference => 'ref 2')
 over('a note', { cancelled => 1, unknown => 1 });
 
 # ---- claims stop to wait for a standby, and it never says that it knows
-pair(grace => '10min');
+pair();
 $primary->append_conf('postgresql.conf', "synchronous_standby_names = '*'");
 $primary->reload;
 $primary->poll_query_until('postgres', 'SELECT synchronous FROM line_notify.identity') or die;
@@ -198,7 +198,7 @@ $primary->stop;
 # since, and what was sent, and is promoted all the same
 for my $policy ('hold', 'hold_all')
 {
-	pair(grace => '10min');
+	pair();
 	$primary->append_conf('postgresql.conf', "synchronous_standby_names = '*'");
 	$primary->reload;
 	$primary->poll_query_until('postgres', 'SELECT synchronous FROM line_notify.identity') or die;
@@ -234,7 +234,7 @@ for my $policy ('hold', 'hold_all')
 }
 
 # ---- nothing leaves the doubt but by its end
-pair(grace => '10min');
+pair();
 $primary->safe_psql('postgres', "SELECT line_notify.pause('shop')");
 $primary->insert('postgres', 3);
 cut();
