@@ -32,7 +32,7 @@ skipped=()
 ok() { passed=$((passed + 1)); }
 bad() { failed=$((failed + 1)); say "FAILED: $1"; }
 
-# count_tap FILE: adds the top-level "ok" and "not ok" lines
+# count_tap FILE: adds the top-level "ok" and "not ok" lines; one without a plan ended early
 count_tap() {
     local good ill
     good=$(grep -c '^ok' "$1")
@@ -40,6 +40,7 @@ count_tap() {
     passed=$((passed + good))
     failed=$((failed + ill))
     [ "$ill" -eq 0 ] || grep '^not ok' "$1" | sed 's/^/FAILED: /'
+    grep -q '^1\.\.' "$1" || { tail -5 "$1"; bad "$(basename "$1" .tap) ended early"; }
 }
 
 began=$SECONDS
@@ -192,7 +193,6 @@ if wanted clients; then
         bash "$work/src/test/clients/run.sh" $(names clients) >"$work/clients.tap" 2>&1
     grep -vE '^ok|^1\.\.' "$work/clients.tap"
     count_tap "$work/clients.tap"
-    grep -q '^1\.\.' "$work/clients.tap" || bad "the clients did not run to their end"
     # nor does the server's own log hold the number of a message that was wrong
     if grep -qE '8765-?4321' "$work/clients.log"; then bad "a telephone number is in the server's log"; else ok; fi
     skipped_clients=$(sed -n 's/^ok .* - \(.*\) # SKIP \(.*\)/\1 (\2)/p' "$work/clients.tap" | paste -sd, -)
@@ -218,7 +218,7 @@ if wanted fuzz && [ -e "$work/src/test/fuzz/run.sh" ]; then
     want_packages libhttp-parser-dev
     if as_user bash "$work/src/test/fuzz/run.sh" all "${FUZZ_SECONDS:-30}" >"$work/fuzz.log" 2>&1; then
         ok
-        tail -5 "$work/fuzz.log"
+        grep inputs "$work/fuzz.log"
     else
         tail -40 "$work/fuzz.log"
         bad "fuzz"
@@ -245,7 +245,6 @@ if wanted ha; then
             python3 "$work/src/test/ha/ha.py" "$work/ha" "$pgbin" $(names ha) 2>&1 | tee "$work/ha.tap" | grep --line-buffered '^#'
         count_tap "$work/ha.tap"
         grep -q '^# skipped: repmgr' "$work/ha.tap" && skipped+=(repmgr)
-        grep -q '^1\.\.' "$work/ha.tap" || { tail -5 "$work/ha.tap"; bad "ha ended early"; }
     else
         say "skipped: Patroni or etcd cannot be had"
         skipped+=(ha)

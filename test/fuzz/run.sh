@@ -6,9 +6,9 @@
 #
 # The time is per fuzzer.  A corpus grows in $LN_FUZZ_CORPUS/NAME (default:
 # test/fuzz/build/corpus), from the seeds in NAME_seeds; what breaks a promise
-# is left in test/fuzz/build/NAME-*.  Status 0 = nothing was found.  Needs clang
-# and its libFuzzer (packages clang-14 libclang-rt-14-dev); for http1_oracle also
-# libhttp-parser-dev.
+# is left in test/fuzz/build/NAME-*.  Status 0 = nothing was found; the last line
+# says how many inputs there were.  Needs clang and its libFuzzer (packages clang-14
+# libclang-rt-14-dev); for http1_oracle also libhttp-parser-dev.
 #
 set -u
 
@@ -41,6 +41,7 @@ fi
 flags=(-g -O1 -fno-omit-frame-pointer -Wall -Wextra -fsanitize=fuzzer,address,undefined
     -fno-sanitize-recover=all "-I$root/src")
 failed=0
+total=0
 mkdir -p "$build" || exit 1
 
 for name in "${order[@]}"; do
@@ -77,7 +78,9 @@ for name in "${order[@]}"; do
     if "$build/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
         -max_len="${longest[$name]}" -print_final_stats=1 "-artifact_prefix=$build/$name-" \
         "${dict[@]}" "$corpus/$name" "${seeds[@]}" >"$log" 2>&1; then
-        echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs," \
+        n=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+        total=$((total + n))
+        echo "$name: $n inputs," \
             "$(grep -c . < <(ls "$corpus/$name")) in the corpus, nothing found"
     else
         grep -vE '^#[0-9]+' "$log" | tail -40
@@ -85,4 +88,5 @@ for name in "${order[@]}"; do
         failed=1
     fi
 done
+echo "$total inputs"
 exit $failed
