@@ -29,9 +29,9 @@
  *		bytes above 127 in a chunk size			a fault of the oracle: it has a
  *												table of 128 digits
  *	one takes it, or both, and they read otherwise
- *		a header whose name only begins with	a fault of the oracle, which then
- *			Transfer-Encoding					refuses a Content-Length, and takes
- *												what follows a 204 for its body
+ *		a header whose name only begins with	a fault of the oracle: it takes
+ *			Transfer-Encoding					what follows a 204 for a body
+ *												and refuses Content-Length
  *		a tab beside a coding					the oracle does not skip it
  *		an odd flag of ours for length, coding	the reader of such an answer
  *			or header								may choose; we close
