@@ -38,6 +38,9 @@ if [ -z "$clang" ]; then
     exit 1
 fi
 
+# an input is a few kilobytes, and is run again to see where it was allocated
+export ASAN_OPTIONS=${ASAN_OPTIONS:-malloc_context_size=1:quarantine_size_mb=8}
+
 flags=(-g -O1 -fno-omit-frame-pointer -Wall -Wextra -fsanitize=fuzzer,address,undefined
     -fno-sanitize-recover=all "-I$root/src")
 failed=0
