@@ -33,11 +33,14 @@
 #define CLAIM_MAX			256
 
 /*
- * Rows of one channel in a claim that has many, at least: finding the lane
- * costs as much as one or two.  With 200 channels that have a backlog, each is
- * served by every second claim.
+ * Rows of one channel in a claim that has many, at least.  At first two, since
+ * it may have no more, and others wait.  Where there is known to be more,
+ * eight: a lane has to be found, a page of the index is read to its end for
+ * however few, and what is recorded is counted for each channel.  With 200
+ * channels that have a backlog, each is served by every seventh claim.
  */
 #define CLAIM_SLICE			2
+#define CLAIM_SLICE_MORE	8
 
 /*
  * A small claim costs nearly as much as a large one: between claims pass this
@@ -682,12 +685,14 @@ choose(Claim *c)
 		}
 	}
 
-	slice = Max(CLAIM_MAX / Max(c->nasks, 1), CLAIM_SLICE);
+	slice = CLAIM_MAX / Max(c->nasks, 1);
 	for (int i = 0; i < c->nasks; i++)
 	{
 		Ask			a = c->asks[i];
 
-		a.limit = Min(Min(a.limit, slice), fair_share(a.channel, &s));
+		a.limit = Min(a.limit, Max(slice, a.channel->lanes[a.lane].more
+								   ? CLAIM_SLICE_MORE : CLAIM_SLICE));
+		a.limit = Min(a.limit, fair_share(a.channel, &s));
 		if (a.limit <= 0)
 			continue;
 		take_share(a.channel, &s, a.limit);

@@ -5,7 +5,9 @@
 #
 #   MESSAGES=38000 ROUNDS=3 PAUSE=0.02 bash test/bench/run.sh channels
 #
-# Messages come in portions, PAUSE seconds apart, as in daily life.
+# Twice: with all messages in one transaction, so that each channel has a backlog;
+# and in portions of 190, PAUSE seconds apart, so that a claim and a record find one
+# message of each of 190 channels.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 messages=${MESSAGES:-38000}
@@ -28,22 +30,24 @@ insert() { # channels, from, to
             'shipment_completed_ja', '{\"items\": [{\"itemKey\": \"number_001_ja\", \"content\": \"4321\"}]}'
         FROM generate_series($2, $3) i"
 }
-portion=190
+all_gone() { sql -c "DO \$\$ BEGIN WHILE EXISTS (SELECT FROM line_notify.outbox) LOOP PERFORM pg_sleep(0.05); COMMIT; END LOOP; END \$\$"; }
+cost() { # channels, messages of a portion, what that is called
+    local before each from
+    sql -c "$(insert "$1" 1 400)"
+    all_gone
+    before=$(cpu)
+    for from in $(seq 1 "$2" "$messages"); do
+        echo "$(insert "$1" "$from" $((from + $2 - 1))); SELECT pg_sleep(${PAUSE:-0.02});"
+    done >"$work/insert.sql"
+    sql -f "$work/insert.sql" >/dev/null
+    all_gone
+    each=$(awk -v t="$(($(cpu) - before))" -v hz="$(getconf CLK_TCK)" -v n="$messages" 'BEGIN {printf "%.1f", 1e6 * t / hz / n}')
+    say "round $round, $3, $1 channels: $each us of the worker's CPU a message"
+    result "{\"bench\": \"channels\", \"how\": \"$3\", \"channels\": $1, \"messages\": $messages, \"cpu_us\": $each, \"date\": \"$(date +%F)\"}"
+}
 for round in $(seq "$rounds"); do
-    for n in 1 10 190; do
-        sql -c "$(insert "$n" 1 100)" -c "DO \$\$ BEGIN WHILE EXISTS (SELECT FROM line_notify.outbox) LOOP PERFORM pg_sleep(0.05); COMMIT; END LOOP; END \$\$"
-        before=$(cpu)
-        {
-            for from in $(seq 1 $portion "$messages"); do
-                echo "$(insert "$n" "$from" $((from + portion - 1))); SELECT pg_sleep(${PAUSE:-0.02});"
-            done
-        } >"$work/insert.sql"
-        sql -f "$work/insert.sql" >/dev/null
-        sql -c "DO \$\$ BEGIN WHILE EXISTS (SELECT FROM line_notify.outbox) LOOP PERFORM pg_sleep(0.05); COMMIT; END LOOP; END \$\$"
-        each=$(awk -v t="$(($(cpu) - before))" -v hz="$(getconf CLK_TCK)" -v n="$messages" 'BEGIN {printf "%.1f", 1e6 * t / hz / n}')
-        say "round $round, $n channels: $each us of the worker's CPU a message"
-        result "{\"bench\": \"channels\", \"channels\": $n, \"messages\": $messages, \"cpu_us\": $each, \"date\": \"$(date +%F)\"}"
-    done
+    for n in 1 10 190; do cost "$n" "$messages" backlog; done
+    for n in 1 10 190; do cost "$n" 190 portions; done
 done
 # c200 has ten messages among 199 channels with fifty
 for round in $(seq "$rounds"); do
