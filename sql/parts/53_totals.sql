@@ -98,31 +98,31 @@ BEGIN
 	IF line_notify._is_restore() THEN
 		RETURN NULL;
 	END IF;
-	-- one pass over the rows, and the rest over a handful of groups
+	-- one pass over the rows; what is left are summands
 	WITH g AS MATERIALIZED (
-		SELECT r.channel, r.template_key IS NULL AS flexible, r.aggregation_unit, r.state, r.outcome,
-			   date_bin('1 minute', r.ended_at, '2000-01-01 00:00+00') AS ended,
+		SELECT r.channel, CASE WHEN r.template_key IS NULL THEN 'flexible' ELSE 'template' END AS kind, r.aggregation_unit, r.state,
+			   r.outcome, date_bin('1 minute', r.ended_at, '2000-01-01 00:00+00') AS ended,
 			   date_bin('1 minute', r.delivered_at, '2000-01-01 00:00+00') AS delivered, count(*) AS n,
 			   count(r.http_status) AS answered
 		FROM new_rows r
 		GROUP BY 1, 2, 3, 4, 5, 6, 7),
 	m AS (
 		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown, answered, unreachable)
-		SELECT g.channel, g.ended, coalesce(sum(g.n) FILTER (WHERE g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted'), 0),
-			   coalesce(sum(g.n) FILTER (WHERE g.state = 'delivered' AND g.outcome = 'accepted'), 0),
-			   coalesce(sum(g.n) FILTER (WHERE g.state = 'unknown'), 0),
-			   sum(g.answered), coalesce(sum(g.n) FILTER (WHERE g.state = 'unreachable'), 0)
+		SELECT g.channel, g.ended, CASE WHEN g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted' THEN g.n ELSE 0 END,
+			   CASE WHEN g.state = 'delivered' AND g.outcome = 'accepted' THEN g.n ELSE 0 END,
+			   CASE WHEN g.state = 'unknown' THEN g.n ELSE 0 END,
+			   g.answered, CASE WHEN g.state = 'unreachable' THEN g.n ELSE 0 END
 		FROM g
-		WHERE g.answered > 0 OR g.state = 'unknown' OR g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted'
-		GROUP BY 1, 2)
+		WHERE g.answered > 0 OR g.state = 'unknown' OR g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted')
 	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
-	SELECT g.channel, (o.at AT TIME ZONE 'Asia/Tokyo')::date,
-		   CASE WHEN g.flexible THEN 'flexible' ELSE 'template' END, g.aggregation_unit, o.outcome, sum(g.n)
-	FROM g,
-		 LATERAL (SELECT g.state::text, CASE WHEN g.state = 'delivered' THEN coalesce(g.delivered, g.ended) ELSE g.ended END
-				  -- the event overtook the answer
-				  UNION ALL SELECT 'accepted', g.ended WHERE g.state = 'delivered' AND g.outcome = 'accepted') o(outcome, at)
-	GROUP BY 1, 2, 3, 4, 5;
+	SELECT g.channel, (CASE WHEN g.state = 'delivered' THEN coalesce(g.delivered, g.ended) ELSE g.ended END AT TIME ZONE 'Asia/Tokyo')::date,
+		   g.kind, g.aggregation_unit, g.state::text, g.n
+	FROM g
+	UNION ALL
+	-- the event overtook the answer
+	SELECT g.channel, (g.ended AT TIME ZONE 'Asia/Tokyo')::date, g.kind, g.aggregation_unit, 'accepted', g.n
+	FROM g
+	WHERE g.state = 'delivered' AND g.outcome = 'accepted';
 	RETURN NULL;
 END
 $$;
