@@ -101,11 +101,21 @@ $node->safe_psql('postgres', 'ALTER DATABASE child IS_TEMPLATE true');
 $node->safe_psql('postgres', 'SET ROLE builder; CREATE DATABASE grandchild TEMPLATE child');
 pass('a template with a running worker can be copied by others, as templates are');
 
-# two-phase commit, in the last of the lanes
+# two-phase commit, in the last of the lanes: a look at which lanes have something,
+# not one into each of 42
+sub lanes_read
+{
+	# the worker tells before it sleeps
+	$node->poll_query_until('shop', "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = 'shop'") or die;
+	return $node->safe_psql('shop', "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'outbox_claim'");
+}
 $node->safe_psql('shop', 'BEGIN; ' . $node->insert_sql(1, first => 3000, set => { priority => -10 }) . "; PREPARE TRANSACTION 'two'");
 $before = $sim->summary->{requests};
+my $lanes = lanes_read();
 $node->safe_psql('shop', "COMMIT PREPARED 'two'");
 ok($sim->wait_requests($before + 1), 'COMMIT PREPARED wakes the worker');
+$lanes = lanes_read() - $lanes;
+cmp_ok($lanes, '<', 20, 'which finds the row at once');
 
 # with answers outstanding, at once
 slow_transfers('shop');
