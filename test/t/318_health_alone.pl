@@ -78,6 +78,11 @@ my ($rc, $out, $err) = $node->psql('postgres', "SET statement_timeout = '100ms';
 like($err, qr/canceling statement due to statement timeout/, 'statement_timeout is obeyed within it');
 ($rc, $out, $err) = $node->psql('postgres', "SET statement_timeout = '2s'; SELECT h.n, pg_sleep(600) FROM (SELECT count(*) AS n FROM line_notify.health() OFFSET 0) h");
 like($err, qr/canceling statement due to statement timeout/, 'and behind it');
+# at once, within the part, however slow the machine is
+(my $cancelled = $body) =~ s/\$function\$.*\$function\$/\$function\$ SELECT 'info', 'x', 'y', 'z' FROM pg_cancel_backend(pg_backend_pid()), pg_sleep(600) \$function\$/s;
+sql($cancelled);
+($rc, $out, $err) = $node->psql('postgres', $health);
+like($err, qr/canceling statement due to user request/, 'nor does it take what comes meanwhile for its own limit');
 sql($body);
 is(sql($health), '', 'all is well again');
 
