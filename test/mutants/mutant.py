@@ -75,7 +75,8 @@ def main():
         os.replace(file + '.kept', file)
         os.utime(file)
         return 0
-    new, n = place(m['old']).subn(lambda found: m['new'], text)
+    # what stands before the old text's first word stays
+    new, n = place(m['old']).subn(lambda found: m['new'].lstrip(), text)
     if n != 1:
         print(f"{m['name']}: its text occurs {n} times in {m['file']}")
         return 1
