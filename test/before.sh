@@ -7,8 +7,8 @@
 #   bash test/before.sh --list OLD..NEW   only which tests those are
 #
 # For each commit that changes the product as well as tests (TAP, regress,
-# isolation), the tests of the commit, with what they expect, run over the product
-# of the commit before.
+# isolation), the tests of the commit, with what they expect and the documents that
+# some of them read, run over the product of the commit before, which is built once.
 # One that passes there shows nothing of the change: either it was changed for
 # another reason, or it proves too little.  Prints a row of a table for each
 # commit; status 1 when no test of some commit has failed.
@@ -27,7 +27,8 @@ tests_of() {
 }
 
 tree=
-trap 'rm -rf "$tree"' EXIT
+kept=
+trap 'rm -rf "$tree" "$kept"' EXIT
 commits=()
 for arg in "$@"; do
     case $arg in
@@ -48,17 +49,19 @@ for c in "${commits[@]}"; do
 
     tree=$(mktemp -d /tmp/line_notify-before.XXXXXX)
     git -C "$root" archive "$c^" | tar -xf - -C "$tree"
-    rm -rf "$tree/test" "$tree/expected"
-    git -C "$root" archive "$c" test expected | tar -xf - -C "$tree"
+    rm -rf "$tree/test" "$tree/expected" "$tree/doc"
+    git -C "$root" archive "$c" test expected doc | tar -xf - -C "$tree"
     fails=()
     passes=()
     for test in "${tests[@]}"; do
         # check.sh runs isolation tests with the regression tests
         wanted=${test/#isolation:/regress:}
-        if bash "$tree/test/check.sh" "$wanted" >"$tree/log" 2>&1; then passes+=("${test#*:}"); else fails+=("${test#*:}"); fi
+        if bash "$tree/test/check.sh" --keep "$wanted" >"$tree/log" 2>&1; then passes+=("${test#*:}"); else fails+=("${test#*:}"); fi
         grep -q '^built with' "$tree/log" || fails[${#fails[@]}-1]+=" (does not build)"
+        # what --keep leaves for the next test
+        kept=$(sed -n 's/^kept: //p' "$tree/log")
     done
-    rm -rf "$tree"
+    rm -rf "$tree" "$kept"
     echo "| $title | ${fails[*]:-} | ${passes[*]:-} |"
     [ ${#fails[@]} -gt 0 ] || silent=$((silent + 1))
 done
