@@ -175,6 +175,23 @@ for my $how ('death of the WAL writer', 'death of the worker', 'immediate shutdo
 	$sim->script_only();
 }
 
+# ---- the journal has two leases of one message: the entry of the first lives until
+# somebody sees that its record is on disk
+{
+	stop_wal_writer();
+	my $what = { match => { path => 'send' }, times => 1 };
+	$sim->script_only({ %$what, answer => 400 }, { %$what, at => 'body', do => ['stall'] });
+	my $before = $sim->summary->{requests};
+	my ($id) = insert(1);
+	like(ended($id), qr/refused/, 'a message is refused');
+	sql("SELECT line_notify.redrive(ids => ARRAY[$id])");
+	$sim->wait_requests($before + 2) or die 'it is not sent again';
+	is(entries(), 2, 'both attempts are in the journal');
+	is(crash(), '1 claims of a process that died: 0 never sent, 0 answered, 1 unknown', 'the answer to the first is none to the second');
+	like(ended($id), qr/unknown/, 'it is unknown');
+	$sim->script_only();
+}
+
 # ---- who frees, reuses or removes an entry flushes first
 # a place is needed again
 $node->append_conf('postgresql.conf', 'line_notify.max_in_flight = 1');
