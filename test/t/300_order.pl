@@ -118,15 +118,20 @@ for my $answer (202, 429)
 		{ match => { path => 'send' }, do => [ { delay => 0.5 } ] });
 	put($first + 1, 1, "late $answer");
 	$sim->wait_requests(1, 60) or die;
-	$node->safe_psql('postgres', "SELECT line_notify.redrive(reference => 'ref $first', state => 'cancelled')");
-	$sim->clear_script('first');
+	my ($before) = $node->safe_psql('postgres',
+		"BEGIN; SELECT line_notify.redrive(reference => 'ref $first', state => 'cancelled'); SELECT due_at FROM line_notify.outbox WHERE reference = 'ref $first'; COMMIT")
+	  =~ /(\S.*)\z/;
 	my $together = 0;
-	$sim->wait_until(sub {
-		my ($left, $wire) = split /\|/, $node->safe_psql('postgres',
-			'SELECT (SELECT count(*) FROM line_notify.outbox), (SELECT count(*) FROM line_notify.in_flight)');
+	my $look = sub {
+		my ($left, $wire, $due) = split /\|/, $node->safe_psql('postgres',
+			"SELECT (SELECT count(*) FROM line_notify.outbox), (SELECT count(*) FROM line_notify.in_flight), (SELECT due_at FROM line_notify.outbox WHERE reference = 'ref $first')");
 		$together++ if $wire > 1;
-		return $left == 0;
-	}, 120) or die 'not all are sent';
+		return ($left, $due);
+	};
+	# it is put off, since the other has no answer yet
+	$sim->wait_until(sub { my (undef, $due) = $look->(); return $together || $due ne $before; }, 120) or die 'nobody looks at it';
+	$sim->clear_script('first');
+	$sim->wait_until(sub { my ($left) = $look->(); return $left == 0; }, 120) or die 'not all are sent';
 	is($together, 0, "after $answer: a message that was redriven is not on the wire with another of its key");
 	is_deeply([ references() ], [ $answer == 202 ? () : "ref @{[ $first + 1 ]}", map { "ref $_" } $answer == 202 ? ($first + 1, $first) : ($first, $first + 1) ],
 		'and each was sent');
