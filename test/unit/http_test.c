@@ -1323,6 +1323,16 @@ test_forget(void)
 	   "a running transfer ends on its connection");
 	ok(drive(3000) && res.verdict == HTTP_STATUS && res.tag == 2 &&
 	   res.new_connection, "a new one does not use it");
+
+	rude_script(&server, slow, NULL);
+	add(&t, 3, err, sizeof(err));
+	drive(50);
+	ln_http_forget_connections(client);
+	ok(drive(3000) && res.verdict == HTTP_STATUS && res.tag == 3,
+	   "another that was running");
+	rude_script(&server, good, NULL);
+	go(&t);
+	ok(res.new_connection, "nor does one that comes when that has ended");
 	ln_http_destroy(client);
 	client = saved;
 }
