@@ -188,6 +188,7 @@ inline check() {
 		:: d[i].st == QUEUED && d[i].lease == 0 && !d[i].maybe && !d[i].delivered &&
 			(copies[i] > 0 || stray[i] > 0) -> truth_broken = 1
 		:: (d[i].st == UNKNOWN || d[i].maybe) && !amb[i] -> truth_broken = 1
+		:: known[i] && d[i].st != DELIVERED && d[i].st != QUEUED -> truth_broken = 1
 		:: else
 		fi;
 		i++
@@ -210,7 +211,11 @@ inline decide(how, nth, before) {
 #endif
 	:: how == O_THROTTLED || how == O_DROP -> next = QUEUED
 	:: how == O_NOT_SENT || how == O_SHORT ->
+#ifdef MUT_MAYBE_FAILED
+		next = (nth < MAXA -> QUEUED : FAILED)
+#else
 		next = (nth < MAXA -> QUEUED : (before -> UNKNOWN : FAILED))
+#endif
 	:: how == O_SERVER_ERROR || how == O_AMBIGUOUS ->
 #ifdef MUT_RETRY_UNKNOWN
 		next = (nth < MAXA -> QUEUED : UNKNOWN)
@@ -225,6 +230,11 @@ inline decide(how, nth, before) {
 #define ARRIVED(row)	false
 #else
 #define ARRIVED(row)	(d[row].delivered)
+#endif
+#ifdef MUT_FORGET_EVENT
+#define HEARD(row)		false
+#else
+#define HEARD(row)		(d[row].delivered)
 #endif
 #ifdef MUT_NO_TOKEN
 #define HELD(row, lease_token)	(d[row].st == QUEUED)
@@ -254,7 +264,7 @@ inline write_record(row, lease_token, how, nth) {
 			:: else
 			fi
 		:: next != QUEUED ->
-			d[row].st = (d[row].delivered -> DELIVERED : next); d[row].att = 0; d[row].maybe = 0
+			d[row].st = (HEARD(row) -> DELIVERED : next); d[row].att = 0; d[row].maybe = 0
 		fi;
 		d[row].delivered = 0
 	:: else
@@ -304,12 +314,26 @@ inline remove_file(inc) {
 }
 
 #define CLAIMABLE(x)	(d[x].st == QUEUED && d[x].lease == 0)
-#define LOCKED(x)		(claim_lock != 0 && claim_m == x)
 byte claim_m;				/* the row that an open claim has locked */
+#ifdef MUT_TWO_CLAIM
+#define MAY_CLAIM		true
+#else
+#define MAY_CLAIM		(claim_lock == 0)
+#endif
+#ifdef MUT_ROW_UNLOCKED
+#define LOCKED(x)		false
+#else
+#define LOCKED(x)		(claim_lock != 0 && claim_m == x)
+#endif
 #ifdef MUT_CLOCK_RESCUE
 #define ORPHAN(y)		(d[y].lease != 0 && d[y].owner != cur[x] + 1)
 #else
 #define ORPHAN(y)		(d[y].lease != 0 && d[y].owner != cur[x] + 1 && !alive[d[y].owner - 1])
+#endif
+#ifdef MUT_OTHER_LEASE
+#define SAME_LEASE(q)	true
+#else
+#define SAME_LEASE(q)	(je[q].tok == r_tok)
 #endif
 #define HAS_LEASE(inc)	(d[0].lease != 0 && d[0].owner == inc + 1 || d[M-1].lease != 0 && d[M-1].owner == inc + 1)
 /* the first and last place of process x, and a choice between them */
@@ -331,6 +355,11 @@ byte claim_m;				/* the row that an open claim has locked */
 #define ANSWERED(q)		(pm[q].state == P_SENT && pm[q].net > N_TAKEN)
 #define DONE(q)			(pm[q].state == P_DONE)
 #define EMPTY(q)		(pm[q].state == P_FREE || pm[q].state == P_KEPT)
+#ifdef MUT_QUIT_FULL
+#define EMPTY_HANDS		true
+#else
+#define EMPTY_HANDS		(EMPTY(P0) && EMPTY(P1))
+#endif
 #ifdef MUT_DEADLINE_FIRST
 #define SILENT(q)		(pm[q].state == P_SENT)
 #else
@@ -357,13 +386,16 @@ proctype Claimer(byte x) {
 	:: atomic { !LIVE(x) && incs < INC && !(ALONE && SOME(LIVING)) -> cur[x] = incs; alive[incs] = 1; file[incs] = 1; incs++ }
 
 	/* claim: entries, then the leases, durable */
-	:: atomic { claim_lock == 0 && ANY_M(CLAIMABLE) && ANY(USABLE) ->
+	:: atomic { MAY_CLAIM && ANY_M(CLAIMABLE) && ANY(USABLE) ->
 		CHOOSE_M(CLAIMABLE);
 		if :: USABLE(P0) -> p = P0 :: else -> p = P1 fi;
 		set_free(p);
 		claim_lock = x + 1; claim_m = m;
 		pm[p].state = P_ENTRY; pm[p].m = m; pm[p].tok = next_token; next_token++;
-		pm[p].att = d[m].att + 1; pm[p].maybe = d[m].maybe;
+		pm[p].att = d[m].att + 1;
+#ifndef MUT_CLAIM_FORGETS
+		pm[p].maybe = d[m].maybe;
+#endif
 		/* what was heard of as arrived is not claimed again */
 		if :: known[m] -> once_broken = 1 :: else fi;
 #ifndef MUT_ENTRY_LATE
@@ -477,7 +509,7 @@ proctype Claimer(byte x) {
 			do
 			:: k < PL -> p = AT(r_own, k);
 				if
-				:: believed && je[p].id == r_m + 1 && je[p].tok == r_tok ->
+				:: believed && je[p].id == r_m + 1 && SAME_LEASE(p) ->
 					if
 					:: !je[p].asked -> o = O_DROP
 					:: je[p].asked && je[p].complete -> o = je[p].status
@@ -491,7 +523,11 @@ proctype Claimer(byte x) {
 			if :: o == O_AMBIGUOUS -> o = O_DROP :: else fi;
 #endif
 			t = d[r_m].att + 1;
+#ifdef MUT_RESCUE_FORGETS
+			decide(o, t, 0);
+#else
 			decide(o, t, d[r_m].maybe);
+#endif
 			write_record(r_m, r_tok, o, t);
 #if !ASYNC
 			flush();
@@ -504,7 +540,9 @@ proctype Claimer(byte x) {
 #endif
 
 	/* sweep: files of the dead that have no leases */
-#ifdef MUT_SWEEP_LIVING
+#ifdef MUT_SWEEP_LEASED
+#define LEFT(j)			(j < incs && file[j] && j != cur[x] && !alive[j])
+#elif defined(MUT_SWEEP_LIVING)
 #define LEFT(j)			(j < incs && file[j] && j != cur[x] && !HAS_LEASE(j))
 #else
 #define LEFT(j)			(j < incs && file[j] && j != cur[x] && !HAS_LEASE(j) && !alive[j])
@@ -518,7 +556,7 @@ proctype Claimer(byte x) {
 		remove_file(me); end_step() }
 
 	/* orderly end: everything recorded */
-	:: atomic { LIVE(x) && quits < QUIT && EMPTY(P0) && EMPTY(P1) -> quits++;
+	:: atomic { LIVE(x) && quits < QUIT && EMPTY_HANDS -> quits++;
 #ifndef MUT_QUIT_UNFLUSHED
 		flush();
 #endif
