@@ -47,6 +47,9 @@ retry(void)
 	CHECK(delay <= (cap < 1 ? 1 : cap), "never above the cap");
 	if (attempt <= 1)
 		CHECK(delay <= (base < 1 ? 1 : base), "the first within the base");
+	if (attempt <= 2 && base <= cap / 2)
+		CHECK(delay <= (base < 1 ? 2 : 2 * base), "the second within twice");
+	CHECK(delay >= (base < cap ? base : cap) / 10, "a tenth of the base");
 }
 
 void
@@ -103,6 +106,8 @@ breaker(void)
 			CHECK(n == 0 || n == 1 || n == want, "none, a probe, or all");
 			if (old.state == BREAKER_OPEN && now < old.until_ms)
 				CHECK(n == 0, "open: nothing before the pause is over");
+			if (old.state == BREAKER_OPEN && now >= old.until_ms && want > 0)
+				CHECK(n == 1, "then a probe");
 			if (b.state == BREAKER_HALF_OPEN)
 				CHECK(n <= 1 && (n == 0 || !b.probing), "one probe");
 			if (old.state == BREAKER_CLOSED && want > 0)
@@ -123,7 +128,8 @@ breaker(void)
 				CHECK(b.state == BREAKER_OPEN, "a failed probe opens it");
 			if (b.state == BREAKER_OPEN && old.state != BREAKER_OPEN)
 				CHECK(b.until_ms - now >= BREAKER_FIRST_MS &&
-					  b.until_ms - now <= BREAKER_LAST_MS, "pause in bounds");
+					  b.until_ms - now <= BREAKER_LAST_MS &&
+					  b.openings == old.openings + 1, "pause in bounds");
 			break;
 		case 2:
 			ln_breaker_success(&b);
@@ -156,6 +162,14 @@ quiet_parse(void)
 			  "minutes of a day");
 		CHECK(text[11] == '\0' && text[5] == '-', "and no more than that");
 	}
+	else
+		CHECK(!(text[0] == '0' && text[1] == '7' && text[2] == ':' &&
+				text[3] == '5' && text[4] == '9' && text[5] == '-' &&
+				(text[6] == '0' || text[6] == '1') &&
+				text[7] >= '0' && text[7] <= '9' && text[8] == ':' &&
+				text[9] >= '0' && text[9] <= '5' &&
+				text[10] >= '0' && text[10] <= '9' && text[11] == '\0'),
+			  "a time of the day is taken");
 }
 
 static LnWindow
@@ -183,7 +197,7 @@ window_room(void)
 
 	GIVEN(out >= 0 && out <= 1000000);
 	n = ln_window_free(&w, out, any_time());
-	CHECK(n >= 0 && (n == 0 || n + out == w.size), "room up to the window");
+	CHECK(n == (out < w.size ? w.size - out : 0), "room up to the window");
 	CHECK(w.size >= 1 && (old == 0 || w.size <= old), "asking opens nothing");
 	CHECK(w.size >= LN_WINDOW_FIRST || w.size == old,
 		  "never closed by rest below the first size");
@@ -219,6 +233,9 @@ horizon(void)
 	GIVEN(xmin >= 3 && xmin <= next[2] && next[2] - xmin < UINT64_C(1) << 31);
 	safe = ln_horizon_safe(&h, (uint32_t) xmin, seen);
 	CHECK(safe <= seen, "not past what was seen");
+	if (xmin == next[2])
+		CHECK(safe >= (seen < at[2] ? seen : at[2]),
+			  "nothing runs: up to the last note");
 
 	/*
 	 * A row still to come: its transaction runs, and read the clock after it

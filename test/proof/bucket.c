@@ -42,6 +42,7 @@ take(void)
 	int64_t		level;
 	int64_t		updated;
 	int64_t		now = nondet_i64();
+	int			want = nondet_int();
 	int64_t		n;
 
 	b.limit = LIMIT;
@@ -54,8 +55,11 @@ take(void)
 	level = b.level_ns;
 	updated = b.updated_ns;
 
-	n = ln_bucket_take(&b, nondet_int(), now);
+	n = ln_bucket_take(&b, want, now);
 	CHECK(n >= 0, "no negative number");
+	if (want > 0)
+		CHECK(n == want || (n < want && b.level_ns < cost),
+			  "all that there is, and no more than wanted");
 	CHECK(b.level_ns >= 0 && b.level_ns <= cost + LATE_NS, "level in bounds");
 	if (b.updated_ns >= updated)
 		CHECK(b.level_ns + n * cost <= level + (b.updated_ns - updated),
@@ -73,13 +77,18 @@ block(void)
 	int64_t		pause = nondet_i64();
 	int64_t		later = nondet_i64();
 
+	int64_t		earlier = nondet_i64();
+
 	b.limit = LIMIT;
 	b.level_ns = nondet_i64();
 	b.updated_ns = nondet_i64();
 	GIVEN(b.level_ns >= 0 && b.level_ns <= token_cost(&b) + LATE_NS);
 	GIVEN(b.updated_ns >= 0 && b.updated_ns <= now && now <= CLOCK_MAX);
+	GIVEN(earlier == 0 || (earlier > now && earlier <= CLOCK_MAX));
+	b.blocked_until_ns = b.ramp_since_ns = earlier;
 	ln_bucket_block(&b, pause, 0, 1000, now);
 	CHECK(b.blocked_until_ns == 0 || b.blocked_until_ns >= now, "in time");
+	CHECK(b.blocked_until_ns >= earlier, "a longer pause stays");
 	GIVEN(later >= now && later < b.blocked_until_ns);
 	CHECK(ln_bucket_take(&b, nondet_int(), later) == 0, "nothing in a pause");
 }

@@ -30,6 +30,13 @@ outcome(void)
 		CHECK(o == (status == 503 && retry_after
 					? LINE_THROTTLED : LINE_SERVER_ERROR),
 			  "a 5xx may have been accepted, unless it names a time");
+	CHECK((o == LINE_THROTTLED) ==
+		  (verdict == HTTP_STATUS &&
+		   (status == 429 || (status == 503 && retry_after))),
+		  "throttled is what names a time, and nothing else");
+	CHECK((o == LINE_UNREACHABLE) ==
+		  (verdict == HTTP_STATUS && status == 422),
+		  "unreachable is a 422, and nothing else");
 	if (verdict == HTTP_STATUS && status >= 300 && status <= 499)
 		CHECK(ln_line_may_have_been_sent(o) ==
 			  (status == 408 || status == 425),
@@ -59,8 +66,18 @@ decide(void)
 	CHECK(n >= LINE_FINISH_ACCEPTED && n <= LINE_RETURN, "total");
 	CHECK((n == LINE_FINISH_ACCEPTED) == (c.outcome == LINE_ACCEPTED),
 		  "accepted by a 2xx only, and always");
-	if (sent && c.on_unknown == LINE_HOLD && c.on_server_error == LINE_HOLD)
+	if (sent &&
+		(c.outcome == LINE_SERVER_ERROR ? c.on_server_error
+		 : c.on_unknown) == LINE_HOLD)
 		CHECK(!again, "hold: what may have been sent is never sent again");
+	else if (sent || c.outcome == LINE_NOT_SENT)
+		CHECK((n == LINE_RETRY_LATER) == (c.outcome != LINE_ACCEPTED &&
+										  c.attempt < c.max_attempts),
+			  "otherwise it is, as often as there are attempts");
+	CHECK((n == LINE_RETURN) ==
+		  (c.outcome == LINE_THROTTLED || c.outcome == LINE_UNAUTHORIZED ||
+		   c.outcome == LINE_MISCONFIGURED),
+		  "what is no fault of the message goes back as it came");
 	if (n == LINE_FINISH_UNKNOWN)
 		CHECK(c.maybe_sent || sent, "unknown only when ambiguous");
 	if (c.maybe_sent)

@@ -43,23 +43,39 @@ get_cbmc() {
     "${cbmc[@]}" --version >/dev/null 2>&1
 }
 
-# name | file | options | source, what is replaced, by what: the mutant
+# name | file | options | source, what is replaced, by what: the mutant.  A harness that
+# cannot fail proves nothing, and one that is content with a function that never does
+# anything proves little: several have a mutant of each kind.
 list="
 outcome | decide.c | | src/line/line_api.c | has_retry_after ? LINE_THROTTLED : LINE_SERVER_ERROR | has_retry_after ? LINE_REFUSED : LINE_SERVER_ERROR
+outcome | decide.c | | src/line/line_api.c | return LINE_THROTTLED; | return LINE_REFUSED;
+outcome | decide.c | | src/line/line_api.c | return LINE_UNREACHABLE; | return LINE_REFUSED;
 decide | decide.c | | src/line/line_api.c | c->on_unknown == LINE_RETRY && again | again
-tag_read | tag.c | --unwindset tag_read.0:49,memcmp.0:5,parse_number.0:20,ln_line_parse_tag.0:14 | src/line/line_api.c | if (end - p != 13) | if (end - p < 13)
+decide | decide.c | | src/line/line_api.c | c->on_unknown == LINE_RETRY && again | c->on_server_error == LINE_RETRY && again
+decide | decide.c | | src/line/line_api.c | c->on_server_error == LINE_RETRY && again | c->on_server_error == LINE_RETRY && c->attempt == 0
+decide | decide.c | | src/line/line_api.c | return LINE_RETURN; | return c->maybe_sent ? LINE_FINISH_UNKNOWN : LINE_RETURN;
+tag_read | tag.c | --unwindset tag_read.0:49,tag_read.1:14,memcmp.0:5,parse_number.0:20,ln_line_parse_tag.0:14 | src/line/line_api.c | if (end - p != 13) | if (end - p < 13)
+tag_read | tag.c | --unwindset tag_read.0:49,tag_read.1:14,memcmp.0:5,parse_number.0:20,ln_line_parse_tag.0:14 | src/line/line_api.c | if (end - p != 13) | if (end - p == 13)
 tag_write | tag.c | --unwind 49 | src/line/line_api.c | if (attempt > LINE_TAG_MAX_ATTEMPT) | if (attempt < 0)
 gate | gate.c | | src/base/gate.c | holds_until(&v, LN_LINE_SAID_WAIT, f->line_wait_until, now); | holds_until(&v, LN_LINE_SAID_WAIT, f->budget_until, now);
 gate_message | gate.c | | src/base/gate.c | holds(&v, LN_UNTOLD, LN_NEVER); | holds(&v, LN_DUE, LN_NEVER);
 retry | arithmetic.c | --unwind 42 | src/base/retry.c | delay = 1 + (int64_t) | delay = (int64_t)
+retry | arithmetic.c | --unwind 42 | src/base/retry.c | max > cap_ms / 2 ? cap_ms : max * 2 | cap_ms
 retry_question | arithmetic.c | --unwind 10 | src/base/retry.c | (wait / 4 + 1) | (wait / 4 + 9)
 breaker | arithmetic.c | --unwind 8 | src/base/breaker.c | pause > BREAKER_LAST_MS | pause < 0
+breaker | arithmetic.c | --unwind 8 | src/base/breaker.c | b->state = BREAKER_HALF_OPEN; | b->until_ms = now_ms + 1;
+breaker | arithmetic.c | --unwind 8 | src/base/breaker.c | b->openings++; | ;
+quiet_parse | arithmetic.c | --unwind 14 | src/base/quiet.c | part[i] < 0 | part[i] >= 0
 quiet_parse | arithmetic.c | --unwind 14 | src/base/quiet.c | i % 2 == 0 ? 23 : 59 | i % 2 == 0 ? 29 : 59
 window_room | arithmetic.c | | src/base/window.c | w->size > out ? w->size - out : 0 | w->size - out
+window_room | arithmetic.c | | src/base/window.c | w->size > out ? w->size - out : 0 | 0
 horizon | arithmetic.c | --unwind 5 | src/base/horizon.c | next_xid <= xmin64 | next_xid <= xmin64 + 1
+horizon | arithmetic.c | --unwind 5 | src/base/horizon.c | h->safe = h->notes[k].at; | ;
 horizon_full | arithmetic.c | --unwind 34 | src/base/horizon.c | if (h->n == HORIZON_NOTES) | if (h->n > HORIZON_NOTES)
 take | bucket.c | -DLIMIT=1 | src/base/token_bucket.c | |
 take | bucket.c | -DLIMIT=2000 | src/base/token_bucket.c | b->level_ns + credit; | b->level_ns + credit + 1;
+take | bucket.c | -DLIMIT=2000 | src/base/token_bucket.c | n = b->level_ns / cost; | n = b->level_ns / cost / 2;
+block | bucket.c | --unwind 3 | src/base/token_bucket.c | if (until < b->blocked_until_ns) | if (until < 0)
 block | bucket.c | --unwind 3 | src/base/token_bucket.c | b->blocked_until_ns = until; | b->blocked_until_ns = until - 1;
 "
 flags=(--bounds-check --pointer-check --signed-overflow-check --div-by-zero-check --unwinding-assertions)
@@ -81,10 +97,12 @@ say() { # 0/1 text
         grep -q '^VERIFICATION' "$my/out" || echo "#   no verdict"
     fi
 }
-harness() { # name file options source old new
+harness() { # name file options source old new, prove?
     local start=$SECONDS
-    prove "$2" "$1" "$root/src" "$3"
-    say $? "$1 $3: proven ($((SECONDS - start)) s)"
+    if [ -n "$7" ]; then
+        prove "$2" "$1" "$root/src" "$3"
+        say $? "$1 $3: proven ($((SECONDS - start)) s)"
+    fi
     [ -n "$5" ] || return
     cp -r "$root/src" "$my/src"
     if ! python3 - "$my/$4" "$5" "$6" <<'P'
@@ -105,6 +123,7 @@ P
 n=0
 running=0
 expected=0      # lines
+seen=
 begin=$SECONDS
 while IFS='|' read -r name file options source old new; do
     read -r name <<<"$name"
@@ -116,8 +135,12 @@ while IFS='|' read -r name file options source old new; do
     mkdir "$my"
     read -r file <<<"$file"; read -r options <<<"$options"; read -r source <<<"$source"
     read -r old <<<"$old"; read -r new <<<"$new"
-    expected=$((expected + 1 + (${#old} > 0)))
-    harness "$name" "$file" "$options" "$source" "$old" "$new" >"$my/tap" &
+    # proven once, however many mutants it has
+    first=1
+    [[ $seen != *"|$name $options|"* ]] || first=
+    seen+="|$name $options|"
+    expected=$((expected + ${#first} + (${#old} > 0)))
+    harness "$name" "$file" "$options" "$source" "$old" "$new" "$first" >"$my/tap" &
 done <<<"$list"
 wait
 if [ $# -eq 0 ]; then

@@ -30,6 +30,18 @@ tag_read(void)
 			  "numbers that we give");
 		CHECK(len >= 21 && len <= 42, "a length that we give");
 	}
+	else
+	{
+		bool		ours = len == 21 && text[0] == 'l' && text[1] == 'n' &&
+			text[2] == '1' && text[3] == '-' && text[4] == '7' &&
+			text[5] == '-' && text[6] == '1' && text[7] == '-' &&
+			text[8] >= '0' && text[8] <= '9';
+
+		for (int i = 9; i < 21; i++)
+			ours = ours && ((text[i] >= '0' && text[i] <= '9') ||
+							(text[i] >= 'a' && text[i] <= 'v'));
+		CHECK(!ours, "one of ours is taken");
+	}
 }
 
 void
