@@ -114,6 +114,11 @@ $node->safe_psql('postgres', 'ALTER DATABASE postgres RESET synchronous_commit')
 		"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND wait_event = 'SyncRep' AND query = 'claiming messages'"),
 		'a claim waits for the standby');
 	my $pid = $node->worker_pid('postgres');
+	$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+	sleep 1;
+	is($node->safe_psql('postgres', "SELECT wait_event FROM pg_stat_activity WHERE pid = $pid AND query = 'claiming messages'"), 'SyncRep',
+		'pg_cancel_backend() does not end the wait');
+	is($sim->summary->{requests}, $before, 'and nothing is sent');
 	is($node->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 60000)"), 't', 'pg_terminate_backend() ends the wait');
 	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND pid <> $pid") or die;
 	is($sim->summary->{requests}, $before, 'the wait that was cut short sends nothing');
