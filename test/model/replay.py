@@ -378,6 +378,9 @@ class Replay:
             dead = self.claimer(e.db, e.dead)
             if dead is c:
                 raise Foreign('its own file')
+            for x in c.transaction:
+                if x.name in ('record', 'aside') and x.token in dead.live:
+                    self.complain(e, f'the sweep: the record of message {x.id} has not committed')
             self.end_of_file(dead, e, 'the sweep')
             dead.dead = dead.dead or 'file was swept'
         else:

@@ -111,6 +111,7 @@ CASES = [
     ('an entry is free before its record is on disk', GOOD, ('freed 7 70 200 200', 'freed 7 70 200 150'), 'not on disk'),
     ('a claimer leaves before', GOOD, ('A freed 7 70 200 200\nA left 200', 'A left 150'), 'is not on disk'),
     ('the file of a dead one goes before', GOOD, ('A freed 7 70 200 200\nA left 200', 'B start 1 99\nB swept A 150'), 'is not on disk'),
+    ('... before its record has committed', LOST, ('B commit 220 220 none\nB swept A 220', 'B swept A 220\nB commit 220 220 none'), 'has not committed'),
     ('a return to the queue may be lost', GOOD, ('accepted 202 accepted 1 1 1', 'throttled 429 return 1 1 1'),
      ('record 7 70 accepted accepted', 'record 7 70 throttled return'), 'may not be lost'),
     ('the wait for a standby is cut short', GOOD, ('commit 100 100 none', 'commit 100 100 cut'), 'cut short'),
