@@ -1633,6 +1633,60 @@ test_proxy(void)
 	client = saved;
 }
 
+/* TLS to the proxy: it is verified as a server is, by the CA file. */
+static void
+test_tls_proxy(void)
+{
+	static const Step tunnel[] = {READ_HEAD, TUNNEL, END};
+	static const struct
+	{
+		const char *certified;
+		bool		other_ca;
+		HttpVerdict verdict;
+		const char *name;
+	}			cases[] =
+	{
+		{"127.0.0.1", false, HTTP_STATUS, "a proxy over TLS"},
+		{"127.0.0.1", true, HTTP_NOT_SENT, "a proxy of another authority"},
+		{"localhost", false, HTTP_NOT_SENT, "a proxy with another name"},
+	};
+	HttpClient *saved = client;
+	char		ca[200];
+	char		other_ca[200];
+	size_t		i;
+
+	snprintf(ca, sizeof(ca), "%s/proxy.pem", dir);
+	snprintf(other_ca, sizeof(other_ca), "%s/other_proxy.pem", dir);
+	SSL_CTX_free(rude_tls("127.0.0.1", -3600, 3600, other_ca));
+	client = new_client(4, 4, 10);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		SSL_CTX    *ctx = rude_tls(cases[i].certified, -3600, 3600, ca);
+		RudeServer	proxy;
+		char		proxy_url[200];
+		Try			t;
+
+		rude_start(&proxy, ctx);
+		rude_script(&proxy, tunnel, NULL);
+		rude_script(&server, good, NULL);
+		snprintf(proxy_url, sizeof(proxy_url), "https://127.0.0.1:%d",
+				 proxy.port);
+		memset(&t, 0, sizeof(t));
+		t.proxy = proxy_url;
+		t.ca_file = cases[i].other_ca ? other_ca : ca;
+		t.connect_ms = 1500;
+		go(&t);
+		result_is(cases[i].verdict,
+				  cases[i].verdict == HTTP_STATUS ? 200 : 0, cases[i].name);
+		diag("%s", res.error);
+		ln_http_forget_connections(client);
+		rude_stop(&proxy);
+		SSL_CTX_free(ctx);
+	}
+	ln_http_destroy(client);
+	client = saved;
+}
+
 /* ---------- whose silence ---------- */
 
 /*
@@ -2709,6 +2763,7 @@ main(void)
 	test_forget();
 	test_tls();
 	test_proxy();
+	test_tls_proxy();
 	test_our_own_stall();
 	test_unread_answer();
 	test_reset_at_the_last_moment();

@@ -254,7 +254,7 @@ tunnel(Conn *c)
 				continue;
 			if (p[0].revents)
 			{
-				n = recv(c->fd, buf, sizeof(buf), 0);
+				n = conn_read(c, buf, sizeof(buf));
 				if (n <= 0 || send(fd, buf, (size_t) n, MSG_NOSIGNAL) != n)
 					break;
 			}
