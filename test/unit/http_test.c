@@ -884,6 +884,8 @@ test_early_answers(void)
 	static const Step close_at_once[] = {END};
 	static const Step reset_at_once[] = {RESET};
 	static const Step reset_after_head[] = {READ_HEAD, RESET};
+	static const Step begin_to_answer[] =
+	{READ_HEAD, SEND("HTTP/1.1 100 Continue\r\n\r\n"), SLEEP(100), RESET};
 	Try			t;
 	int			i;
 	int			odd = 0;
@@ -904,6 +906,23 @@ test_early_answers(void)
 	result_is(HTTP_NOT_SENT, 0, "500 and reset in the middle of a large body");
 	ok(rude_marked(&server) == 0 && journal == 1,
 	   "which no server has, though the journal cannot know: %s", res.error);
+
+	/* what only half left begins anew over a kept connection that was dead */
+	t.total_ms = 15000;
+	rude_script(&server, reset_after_head, NULL);
+	ln_http_forget_connections(client);
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "a reset in the middle of a large body");
+	is_int(rude_connections(&server), 1, "no other connection is tried");
+	rude_script(&server, good, NULL);
+	go(&t);
+	result_is(HTTP_STATUS, 200, "a connection that is kept");
+	rude_script(&server, begin_to_answer, NULL);
+	go(&t);
+	result_is(HTTP_NOT_SENT, 0, "it begins to answer, and is reset");
+	ok(!res.new_connection && rude_connections(&server) == 0,
+	   "nor then: %d new ones", rude_connections(&server));
+	t.total_ms = 1500;
 	free((char *) t.body);
 	t.body = NULL;
 
