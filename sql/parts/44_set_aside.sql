@@ -68,6 +68,7 @@ DECLARE
 	remark text;
 	returns boolean;
 	due timestamptz;
+	written boolean;
 	tell_by interval := CASE WHEN line_notify._must_tell_standbys() THEN current_setting('line_notify.promotion_grace')::interval END;
 BEGIN
 	PERFORM line_notify._note_promotion();
@@ -91,9 +92,11 @@ BEGIN
 				WHERE d.channel = m.channel AND d.dedup_key = m.dedup_key AND d.id = r.id;
 			END IF;
 			PERFORM line_notify._ensure_history(new_id);
+			written := true;
 			IF returns AND r.logged THEN
 				INSERT INTO line_notify.attempt_log (id, attempt, token, started_at, ended_at, outcome, http_status, request_id, error)
 				VALUES (new_id, r.attempt, r.token, r.sent_at, r.ended_at, r.outcome, nullif(r.http_status, 0), nullif(r.request_id, ''), nullif(r.error, ''));
+				written := FOUND;
 			END IF;
 			IF returns AND r.message IS NULL THEN
 				NULL;	-- somebody deleted its row: there is nothing to send again
@@ -107,6 +110,7 @@ BEGIN
 				VALUES (new_id, m.channel, m.priority, m.send_after, m.spread, m.expires_at, @{kept|erased m.%},
 					'queued', greatest(due, clock_timestamp() + tell_by), m.attempts + r.consume::integer, m.maybe_sent OR r.ambiguous,
 					m.home, m.created_at, nullif(concat_ws('; ', nullif(r.error, ''), remark), ''));
+				written := written AND FOUND;
 			ELSE
 				INSERT INTO line_notify.history (id, channel, priority, @{kept|erased %}, state, attempts, maybe_sent, token,
 					outcome, http_status, request_id, error, created_at, due_at, expires_at, sent_at, ended_at, delivered_at, delivery_event)
@@ -115,6 +119,10 @@ BEGIN
 					r.attempt, coalesce(m.maybe_sent, false), r.token, r.outcome, nullif(r.http_status, 0), nullif(r.request_id, ''),
 					nullif(concat_ws('; ', nullif(r.error, ''), remark), ''), coalesce(m.created_at, r.sent_at, r.ended_at), m.due_at, m.expires_at,
 					r.sent_at, r.ended_at, r.delivered_at, r.delivery_event);
+				written := FOUND;
+			END IF;
+			IF NOT written THEN
+				RAISE EXCEPTION USING ERRCODE = 'triggered_data_change_violation', MESSAGE = 'a trigger keeps a row from being written';
 			END IF;
 			recorded := recorded + 1;
 		EXCEPTION WHEN OTHERS THEN

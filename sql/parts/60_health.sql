@@ -355,8 +355,8 @@ RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp ROWS 1
 AS $$
 	SELECT 'error', 'database', format('%s outcomes cannot be recorded (SQLSTATE %s)', count(*), string_agg(DISTINCT s.why, ', ')),
-		'Somebody changed our tables: look for constraints, triggers and rules of others on line_notify.outbox, history and attempt_log.'
-		' The messages were sent as line_notify.set_aside says; they are recorded when that is undone.'
+		'Somebody changed our tables: look for constraints, triggers and rules of others on line_notify.outbox, history, attempt_log and in_flight.'
+		' What became of the messages says line_notify.set_aside; it is recorded when that is undone.'
 	FROM line_notify.set_aside s HAVING count(*) > 0
 $$;
 REVOKE ALL ON FUNCTION line_notify._health_set_aside() FROM PUBLIC;

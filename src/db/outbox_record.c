@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "db/message_columns.h"
@@ -132,6 +133,35 @@ ln_outbox_final_state(LineNext next)
 	return NULL;
 }
 
+/*
+ * A trigger of the owner's may keep a row and say nothing: RETURN NEW in one
+ * BEFORE DELETE does.  To believe that the row is gone would be to send its
+ * message again.
+ */
+void
+ln_outbox_kept(const char *table)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+			 errmsg("a trigger on line_notify.%s keeps a row from being written or deleted",
+					table)));
+}
+
+/* How many of these messages have a row in outbox? */
+static uint64
+count_waiting(Datum ids)
+{
+	static LnStatement st = {
+		.name = "record: waiting",
+		.sql =
+		"SELECT FROM line_notify.outbox o WHERE o.id = ANY ($1)",
+		.nargs = 1,
+		.argtypes = {INT8ARRAYOID}
+	};
+
+	return ln_sql_run(&st, &ids, NULL, SPI_OK_SELECT);
+}
+
 /* What a lease said, when it ended. */
 typedef struct Lease
 {
@@ -160,6 +190,14 @@ end_leases(const LnRecord *recs, int n, Lease *leases)
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};
+	static LnStatement kept = {
+		.name = "record: kept leases",
+		.sql =
+		"SELECT FROM line_notify.in_flight f JOIN recorded r ON f.id = r.id"
+		" WHERE f.id = ANY ($1) AND f.token = r.token",
+		.nargs = 1,
+		.argtypes = {INT8ARRAYOID}
+	};
 	static const LnColumn columns[] = {
 		{"n", INT4OID}, {"id", INT8OID}, {"token", INT8OID}
 	};
@@ -181,7 +219,6 @@ end_leases(const LnRecord *recs, int n, Lease *leases)
 	}
 	arg = ln_sql_int8_array(ids, n);
 	held = (int) ln_sql_run(&st, &arg, NULL, SPI_OK_DELETE_RETURNING);
-	ln_sql_table_end(recorded);
 	for (int i = 0; i < held; i++)
 	{
 		Lease	   *lease = &leases[ln_sql_int4(i, 1, 0)];
@@ -192,6 +229,9 @@ end_leases(const LnRecord *recs, int n, Lease *leases)
 		lease->delivered_at = ln_sql_int8(i, 4, 0);
 		lease->delivery_event = ln_sql_text(i, 5);
 	}
+	if (held < n && ln_sql_run(&kept, &arg, NULL, SPI_OK_SELECT) > 0)
+		ln_outbox_kept("in_flight");
+	ln_sql_table_end(recorded);
 	return held;
 }
 
@@ -244,8 +284,8 @@ ln_outbox_record(const LnRecord *recs, int n)
 		.sql =
 		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1)"
 		"  RETURNING o.id, o.channel, o.priority," LN_KEPT_COLUMNS_OF_O
-		"  o.maybe_sent, o.created_at, o.due_at, o.expires_at)"
-		" INSERT INTO line_notify.history (id, channel, priority,"
+		"  o.maybe_sent, o.created_at, o.due_at, o.expires_at),"
+		" h AS (INSERT INTO line_notify.history (id, channel, priority,"
 		LN_KEPT_COLUMNS
 		"  state, attempts, maybe_sent, token, outcome, http_status,"
 		" request_id, error,"
@@ -258,7 +298,8 @@ ln_outbox_record(const LnRecord *recs, int n)
 		" nullif(r.http_status, 0), r.request_id, r.error,"
 		"  coalesce(o.created_at, r.claimed_at), o.due_at, o.expires_at,"
 		" r.sent_at, r.ended_at, r.delivered_at, r.delivery_event"
-		" FROM ended r LEFT JOIN o ON o.id = r.id",
+		" FROM ended r LEFT JOIN o ON o.id = r.id RETURNING 1)"
+		" SELECT (SELECT count(*) FROM o), (SELECT count(*) FROM h)",
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};
@@ -270,12 +311,13 @@ ln_outbox_record(const LnRecord *recs, int n)
 		"   attempts = o.attempts + r.consume::integer,"
 		"   maybe_sent = o.maybe_sent OR r.ambiguous,"
 		"   error = r.error"
-		"  FROM ended r WHERE o.id = ANY ($1) AND o.id = r.id)"
-		" INSERT INTO line_notify.attempt_log (id, attempt, token,"
+		"  FROM ended r WHERE o.id = ANY ($1) AND o.id = r.id RETURNING 1),"
+		" l AS (INSERT INTO line_notify.attempt_log (id, attempt, token,"
 		" started_at, ended_at, outcome, http_status, request_id, error)"
 		" SELECT r.id, r.attempt, r.token, r.sent_at, r.ended_at, r.outcome,"
 		" nullif(r.http_status, 0), r.request_id, r.error"
-		" FROM ended r WHERE r.logged",
+		" FROM ended r WHERE r.logged RETURNING 1)"
+		" SELECT (SELECT count(*) FROM u), (SELECT count(*) FROM l)",
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};
@@ -298,6 +340,7 @@ ln_outbox_record(const LnRecord *recs, int n)
 		LnTable    *ended = ln_sql_table_begin("ended", ended_columns,
 											   lengthof(ended_columns));
 		int			m = 0;
+		int			to_write = 0;	/* rows of history, or attempt_log */
 
 		for (int i = 0; i < n; i++)
 		{
@@ -312,14 +355,24 @@ ln_outbox_record(const LnRecord *recs, int n)
 			if (!leases[i].held || (state != NULL) != (ends == 1))
 				continue;
 			ids[m++] = recs[i].id;
+			to_write += ends || recs[i].attempted;
 			add_ended(ended, &recs[i], &leases[i], state);
 		}
 		if (m > 0)
 		{
 			Datum		arg = ln_sql_int8_array(ids, m);
+			uint64		changed;
+			int64		written;
 
 			(void) ln_sql_run(ends ? &finish : &requeue, &arg, NULL,
-							  SPI_OK_INSERT);
+							  SPI_OK_SELECT);
+			changed = ln_sql_int8(0, 1, 0);
+			written = ln_sql_int8(0, 2, 0);
+			/* the rest are gone, or were kept */
+			if (changed < m && count_waiting(arg) > (ends ? 0 : changed))
+				ln_outbox_kept("outbox");
+			if (written < to_write)
+				ln_outbox_kept(ends ? "history" : "attempt_log");
 		}
 		ln_sql_table_end(ended);
 	}
@@ -333,6 +386,22 @@ ln_outbox_record(const LnRecord *recs, int n)
 	return held;
 }
 
+/*
+ * Whatever triggers, rules and foreign keys others have put on our tables,
+ * they do not fire for what is set aside, nor do ours.
+ */
+static void
+run_unhindered(LnStatement *st, Datum *args, const char *nulls)
+{
+	int			level = NewGUCNestLevel();
+
+	/* of a source above that of the pinned settings, see ln_phase_set() */
+	(void) set_config_option("session_replication_role", "replica", PGC_SUSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) ln_sql_run(st, args, nulls, SPI_OK_INSERT);
+	AtEOXact_GUC(true, level);
+}
+
 void
 ln_outbox_set_aside(const LnRecord *rec, int sqlstate)
 {
@@ -342,7 +411,10 @@ ln_outbox_set_aside(const LnRecord *rec, int sqlstate)
 		"WITH f AS (DELETE FROM line_notify.in_flight f WHERE f.id = $1"
 		" AND f.token = $2 RETURNING f.*),"
 		" o AS (DELETE FROM line_notify.outbox o USING f WHERE o.id = f.id"
-		" RETURNING o.*)"
+		" RETURNING o.*),"
+		/* as its trigger does */
+		" u AS (INSERT INTO line_notify.unblock (channel, order_key)"
+		" SELECT o.channel, o.order_key FROM o WHERE o.order_key IS NOT NULL)"
 		" INSERT INTO line_notify.set_aside (id, token, attempt, state,"
 		" outcome, http_status, request_id, error,"
 		"  sent_at, ended_at, retry_at, consume, ambiguous, logged,"
@@ -376,7 +448,7 @@ ln_outbox_set_aside(const LnRecord *rec, int sqlstate)
 		nulls[2] = 'n';
 	if (rec->sent_at == 0)
 		nulls[7] = 'n';
-	(void) ln_sql_run(&st, args, nulls, SPI_OK_INSERT);
+	run_unhindered(&st, args, nulls);
 	ln_trace("aside", INT64_FORMAT " " UINT64_FORMAT " %s %s", rec->id,
 			 rec->token, ln_line_outcome_name(rec->outcome),
 			 ln_trace_next(rec->next));

@@ -222,6 +222,7 @@ set_aside(Delivery *d, const LnRecord *rec, int sqlstate)
 		return false;
 	ln_tasks_by(TASK_SET_ASIDE,
 				TimestampTzPlusMilliseconds(W.now, SET_ASIDE_GAP));
+	ln_tasks_by(TASK_UNBLOCK, DT_NOBEGIN);
 	if (ln_worker_may_log(LOG_SET_ASIDE, &skipped))
 		ereport(WARNING,
 				(errmsg("the outcome of message " INT64_FORMAT " cannot be recorded and was set aside",

@@ -165,7 +165,10 @@ ln_worker_rescue(bool *progress)
 							 nrefused)
 				 : 0));
 		if (nrefused > 0)
+		{
 			ln_tasks_by(TASK_SET_ASIDE, DT_NOBEGIN);
+			ln_tasks_by(TASK_UNBLOCK, DT_NOBEGIN);
+		}
 	}
 
 	/*

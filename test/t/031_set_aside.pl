@@ -41,7 +41,8 @@ sub put { $node->safe_psql('postgres', $node->insert_sql($_[1], first => $_[0]) 
 $node->safe_psql('postgres', q{
 CREATE TABLE went (reference text);
 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.went VALUES (NEW.message ->> 'reference'); RETURN NULL; END $$;
-CREATE TRIGGER note AFTER INSERT ON line_notify.set_aside FOR EACH ROW EXECUTE FUNCTION note()});
+CREATE TRIGGER note AFTER INSERT ON line_notify.set_aside FOR EACH ROW EXECUTE FUNCTION note();
+ALTER TABLE line_notify.set_aside ENABLE ALWAYS TRIGGER note});
 
 my $at = 0;
 for my $o (@obstacles)

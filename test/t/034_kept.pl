@@ -1,0 +1,59 @@
+# A trigger of the owner that keeps a row, and says nothing (RETURN NEW in a
+# BEFORE DELETE trigger does): nothing is sent again, nothing is lost, the
+# channel goes on, health() says so.  TAP: a worker.
+
+use strict;
+use warnings;
+
+use Test::More;
+use LineNotify::Node (untraced => 'what a trigger keeps is not where the model has it');
+use LineNotify::Sim;
+
+my $sim = LineNotify::Sim->start;
+my $node = LineNotify::Node->new('main');
+$node->install('postgres', $sim);
+my $aside = sub { $node->poll_query_until('postgres', "SELECT count(*) = $_[0] FROM line_notify.set_aside") };
+my $accepted = sub { $node->poll_query_until('postgres', "SELECT count(*) = $_[0] FROM line_notify.history WHERE state = 'accepted' AND reference ~ '$_[1]'") };
+my $health = sub { $node->health('postgres', "reason ~ 'cannot be recorded'") };
+my $worker_again = sub {
+	my $pid = $node->worker_pid('postgres');
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.workers WHERE database = 'postgres' AND pid <> $pid");
+};
+
+$node->safe_psql('postgres', q{
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE FUNCTION keep_lease() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RETURN CASE WHEN EXISTS (SELECT FROM line_notify.outbox o WHERE o.id = OLD.id AND o.reference ~ TG_ARGV[0]) THEN NULL ELSE OLD END; END $$;
+CREATE FUNCTION raise() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$});
+
+my $at = 0;
+for my $o (
+	[ 'a DELETE on outbox', q{BEFORE DELETE ON line_notify.outbox FOR EACH ROW WHEN (OLD.reference ~ '%s') EXECUTE FUNCTION keep()} ],
+	[ 'an INSERT on history', q{BEFORE INSERT ON line_notify.history FOR EACH ROW WHEN (NEW.reference ~ '%s') EXECUTE FUNCTION keep()} ],
+	[ 'a DELETE on in_flight', q{BEFORE DELETE ON line_notify.in_flight FOR EACH ROW EXECUTE FUNCTION keep_lease('%s')} ],
+	[ 'a DELETE on outbox that raises', q{BEFORE DELETE ON line_notify.outbox FOR EACH ROW WHEN (OLD.reference ~ '%s') EXECUTE FUNCTION raise()} ])
+{
+	my ($name, $trigger) = @$o;
+	$trigger =~ s/%s/@{[ $at + 2 ]}\$/;
+	my ($range, $table) = (join('|', $at + 1 .. $at + 4), $trigger =~ /ON (\S+)/);
+	$node->safe_psql('postgres', "CREATE TRIGGER keep $trigger");
+	$node->insert('postgres', 4, first => $at + 1, set => { order_key => "'of ' || i" });
+	ok($accepted->(3, "^ref ($range)\$"), "$name: the others are recorded");
+	ok($aside->(1), "$name: the one goes aside");
+	is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM line_notify.outbox), (SELECT count(*) FROM line_notify.in_flight)'), '0|0', "$name: and is nowhere else");
+	like($health->(), qr/^error\|[^|]*\|1 outcomes cannot be recorded/, "$name: health() says so");
+	# a worker that knows of nothing, and looks for what is due
+	$worker_again->() or die 'no worker';
+	$node->insert('postgres', 1, first => $at + 9, set => { order_key => "'of ' || " . ($at + 2) });
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 2 FROM line_notify.notifications WHERE order_key = 'of @{[ $at + 2 ]}' AND state = 'accepted'"), "$name: what waits behind it is sent");
+	$node->safe_psql('postgres', "DROP TRIGGER keep ON $table; SELECT line_notify.record_set_aside()");
+	ok($aside->(0), "$name: gone, it is recorded");
+	ok($accepted->(4, "^ref ($range)\$"), "$name: as the others");
+	is($sim->summary->{recipients}{received_twice}, 0, "$name: nothing was sent twice");
+	$at += 20;
+}
+
+$node->stop;
+$sim->stop;
+done_testing();
