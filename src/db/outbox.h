@@ -459,6 +459,10 @@ extern bool ln_outbox_resume(const char *channel);
 extern int	ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now,
 							 int limit, TimestampTz *last);
 
+/* The first of them goes aside, since history refuses it. */
+extern void ln_outbox_expire_aside(int64 home, TimestampTz low,
+								   TimestampTz now, int sqlstate);
+
 /* Claims of claimers other than "me", of this home. */
 extern int	ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows);
 

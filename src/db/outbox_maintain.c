@@ -285,15 +285,15 @@ ln_outbox_sweep_keys(int limit)
 		(void) ln_sql_run(&secrets, NULL, NULL, SPI_OK_DELETE);
 }
 
-int
-ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
-				 TimestampTz *last)
+/*
+ * Rows that were invalid or suppressed at INSERT carry their own time as
+ * expires_at and take the same road.  Returns how many are locked.
+ */
+static int
+lock_expired(int64 home, TimestampTz low, TimestampTz now, int limit,
+			 int64 **ids, TimestampTz *last)
 {
-	/*
-	 * Rows that were invalid or suppressed at INSERT carry their own time as
-	 * expires_at and take the same road.
-	 */
-	static LnStatement lock = {
+	static LnStatement st = {
 		.name = "expire: lock",
 		.sql =
 		"SELECT o.id, o.expires_at FROM line_notify.outbox o"
@@ -304,73 +304,124 @@ ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
 		.nargs = 4,
 		.argtypes = {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID}
 	};
+	Datum		args[] = {
+		Int64GetDatum(home), TimestampTzGetDatum(low),
+		TimestampTzGetDatum(now), Int32GetDatum(limit)
+	};
+	int			n = (int) ln_sql_run(&st, args, NULL, SPI_OK_SELECT);
+
+	*ids = palloc(sizeof(int64) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		(*ids)[i] = ln_sql_int8(i, 1, 0);
+		*last = ln_sql_int8(i, 2, DT_NOEND);
+	}
+	return n;
+}
+
+/* What ends (o), and what its channel waits for (v). */
+#define EXPIRED \
+	"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1)" \
+	" RETURNING o.*)," \
+	" v AS MATERIALIZED (SELECT x.* FROM line_notify._endpoint_verdicts() x)"
+
+#define EXPIRED_STATE \
+	" CASE WHEN o.maybe_sent THEN 'unknown'" \
+	"  WHEN o.state <> 'queued' THEN o.state" \
+	"  WHEN o.due_at <= CASE WHEN i.handover IS NULL" \
+	" THEN i.in_doubt_before ELSE clock_timestamp() END THEN 'unknown'" \
+	"  ELSE 'expired' END"
+
+#define EXPIRED_ERROR \
+	" CASE WHEN o.state <> 'queued' THEN o.error" \
+	" ELSE coalesce(o.error || '; ', '') || 'its time was over after '" \
+	"  || date_trunc('second', clock_timestamp() - o.created_at)" \
+	" || ', waiting for: ' || w.reason END"
+
+#define FROM_EXPIRED \
+	" FROM o LEFT JOIN line_notify.identity i ON i.home = o.home" \
+	" LEFT JOIN v ON v.channel = o.channel AND v.endpoint = CASE" \
+	" WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END" \
+	" CROSS JOIN LATERAL line_notify._message_verdict(v.no, v.until," \
+	" v.not_before, false," \
+	"  EXISTS (SELECT FROM line_notify.partial_pause p" \
+	"   WHERE p.channel = o.channel AND p.scope = 'template'" \
+	" AND p.subject = o.template_key)," \
+	"  EXISTS (SELECT FROM line_notify.partial_pause p" \
+	"   WHERE p.channel = o.channel AND (p.scope = 'use_case'" \
+	" OR p.scope = 'design' AND o.template_key IS NULL)" \
+	"   AND p.subject = coalesce(o.use_case::text, ''))," \
+	"  o.due_at, o.attempts > 0, o.error LIKE 'in quarantine: %', false," \
+	" i.in_doubt_before, i.in_doubt_until," \
+	"  i.handover IS NOT NULL OR EXISTS (SELECT FROM line_notify.unblock u" \
+	" WHERE u.order_key IS NULL AND u.id = o.id)" \
+	"  OR o.due_at = 'infinity' AND o.order_key IS NULL" \
+	"     AND EXISTS (SELECT FROM line_notify.unblock u WHERE u.order_key" \
+	" IS NULL AND u.id IS NULL AND u.channel = o.channel)) w"
+
+int
+ln_outbox_expire(int64 home, TimestampTz low, TimestampTz now, int limit,
+				 TimestampTz *last)
+{
 	static LnStatement move = {
 		.name = "expire: move",
 		.sql =
-		"WITH o AS (DELETE FROM line_notify.outbox o WHERE o.id = ANY ($1)"
-		" RETURNING o.*),"
-		" v AS MATERIALIZED (SELECT x.*"
-		" FROM line_notify._endpoint_verdicts() x)"
+		EXPIRED
 		" INSERT INTO line_notify.history (id, channel, priority,"
 		LN_KEPT_COLUMNS
 		"  state, attempts, maybe_sent, error, created_at, due_at, expires_at,"
 		" ended_at)"
 		" SELECT o.id, o.channel, o.priority," LN_KEPT_COLUMNS_OF_O
-		"  CASE WHEN o.maybe_sent THEN 'unknown'"
-		"   WHEN o.state <> 'queued' THEN o.state"
-		"   WHEN o.due_at <= CASE WHEN i.handover IS NULL"
-		" THEN i.in_doubt_before ELSE clock_timestamp() END THEN 'unknown'"
-		"   ELSE 'expired' END,"
-		"  o.attempts, o.maybe_sent,"
-		"  CASE WHEN o.state <> 'queued' THEN o.error"
-		" ELSE coalesce(o.error || '; ', '') || 'its time was over after '"
-		"   || date_trunc('second', clock_timestamp() -"
-		" o.created_at) || ', waiting for: ' || w.reason END,"
+		EXPIRED_STATE ", o.attempts, o.maybe_sent," EXPIRED_ERROR ","
 		"  o.created_at, o.due_at, o.expires_at, clock_timestamp()"
-		" FROM o LEFT JOIN line_notify.identity i ON i.home = o.home"
-		" LEFT JOIN v ON v.channel = o.channel AND v.endpoint = CASE"
-		" WHEN o.template_key IS NULL THEN 'flexible' ELSE 'template' END"
-		" CROSS JOIN LATERAL line_notify._message_verdict(v.no, v.until,"
-		" v.not_before, false,"
-		"  EXISTS (SELECT FROM line_notify.partial_pause p"
-		"   WHERE p.channel = o.channel AND p.scope = 'template'"
-		" AND p.subject = o.template_key),"
-		"  EXISTS (SELECT FROM line_notify.partial_pause p"
-		"   WHERE p.channel = o.channel AND (p.scope = 'use_case'"
-		" OR p.scope = 'design' AND o.template_key IS NULL)"
-		"   AND p.subject = coalesce(o.use_case::text, '')),"
-		"  o.due_at, o.attempts > 0, o.error LIKE 'in quarantine: %', false,"
-		" i.in_doubt_before, i.in_doubt_until,"
-		"  i.handover IS NOT NULL OR EXISTS (SELECT FROM line_notify.unblock u"
-		" WHERE u.order_key IS NULL AND u.id = o.id)"
-		"  OR o.due_at = 'infinity' AND o.order_key IS NULL"
-		"     AND EXISTS (SELECT FROM line_notify.unblock u WHERE u.order_key"
-		" IS NULL AND u.id IS NULL AND u.channel = o.channel)) w",
+		FROM_EXPIRED,
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};
-	Datum		args[] = {
-		Int64GetDatum(home), TimestampTzGetDatum(low),
-		TimestampTzGetDatum(now), Int32GetDatum(limit)
-	};
-	int			n;
 	int64	   *ids;
 	int64		highest = PG_INT64_MIN;
+	int			n = lock_expired(home, low, now, limit, &ids, last);
 	Datum		arg;
 
-	n = (int) ln_sql_run(&lock, args, NULL, SPI_OK_SELECT);
 	if (n == 0)
 		return 0;
-	ids = palloc(sizeof(int64) * n);
 	for (int i = 0; i < n; i++)
-	{
-		ids[i] = ln_sql_int8(i, 1, 0);
 		highest = Max(highest, ids[i]);
-		*last = ln_sql_int8(i, 2, DT_NOEND);
-	}
 	(void) ln_outbox_ensure_history(highest);
 	arg = ln_sql_int8_array(ids, n);
-	return (int) ln_sql_run(&move, &arg, NULL, SPI_OK_INSERT);
+	if (ln_sql_run(&move, &arg, NULL, SPI_OK_INSERT) != n)
+		ln_outbox_kept("outbox or history");
+	return n;
+}
+
+void
+ln_outbox_expire_aside(int64 home, TimestampTz low, TimestampTz now,
+					   int sqlstate)
+{
+	static LnStatement st = {
+		.name = "expire: aside",
+		.sql =
+		EXPIRED ","
+		/* as its trigger does */
+		" u AS (INSERT INTO line_notify.unblock (channel, order_key)"
+		" SELECT o.channel, o.order_key FROM o WHERE o.order_key IS NOT NULL)"
+		" INSERT INTO line_notify.set_aside (id, attempt, state, error,"
+		"  ended_at, consume, ambiguous, logged, message, why)"
+		" SELECT o.id, o.attempts," EXPIRED_STATE "," EXPIRED_ERROR ","
+		"  clock_timestamp(), false, false, false, to_jsonb(o.*), $2"
+		FROM_EXPIRED,
+		.nargs = 2,
+		.argtypes = {INT8ARRAYOID, TEXTOID}
+	};
+	int64	   *ids;
+	TimestampTz last;
+	int			n = lock_expired(home, low, now, 1, &ids, &last);
+	Datum		args[] = {
+		ln_sql_int8_array(ids, n),
+		CStringGetTextDatum(unpack_sql_state(sqlstate))
+	};
+
+	(void) ln_sql_run_unhindered(&st, args, NULL, SPI_OK_INSERT);
 }
 
 TimestampTz

@@ -14,7 +14,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "db/message_columns.h"
@@ -386,22 +385,6 @@ ln_outbox_record(const LnRecord *recs, int n)
 	return held;
 }
 
-/*
- * Whatever triggers, rules and foreign keys others have put on our tables,
- * they do not fire for what is set aside, nor do ours.
- */
-static void
-run_unhindered(LnStatement *st, Datum *args, const char *nulls)
-{
-	int			level = NewGUCNestLevel();
-
-	/* of a source above that of the pinned settings, see ln_phase_set() */
-	(void) set_config_option("session_replication_role", "replica", PGC_SUSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) ln_sql_run(st, args, nulls, SPI_OK_INSERT);
-	AtEOXact_GUC(true, level);
-}
-
 void
 ln_outbox_set_aside(const LnRecord *rec, int sqlstate)
 {
@@ -448,7 +431,7 @@ ln_outbox_set_aside(const LnRecord *rec, int sqlstate)
 		nulls[2] = 'n';
 	if (rec->sent_at == 0)
 		nulls[7] = 'n';
-	run_unhindered(&st, args, nulls);
+	(void) ln_sql_run_unhindered(&st, args, nulls, SPI_OK_INSERT);
 	ln_trace("aside", INT64_FORMAT " " UINT64_FORMAT " %s %s", rec->id,
 			 rec->token, ln_line_outcome_name(rec->outcome),
 			 ln_trace_next(rec->next));

@@ -20,6 +20,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/queryenvironment.h"
 #include "utils/timestamp.h"
@@ -72,6 +73,21 @@ ln_sql_run(LnStatement *st, Datum *args, const char *nulls, int expect)
 			 SPI_result_code_string(rc));
 	MemoryContextSwitchTo(ctx);
 	return SPI_processed;
+}
+
+uint64
+ln_sql_run_unhindered(LnStatement *st, Datum *args, const char *nulls,
+					  int expect)
+{
+	int			level = NewGUCNestLevel();
+	uint64		n;
+
+	/* of a source above that of the pinned settings, see ln_phase_set() */
+	(void) set_config_option("session_replication_role", "replica", PGC_SUSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	n = ln_sql_run(st, args, nulls, expect);
+	AtEOXact_GUC(true, level);
+	return n;
 }
 
 Datum

@@ -36,6 +36,13 @@ struct LnPolicy;
 extern uint64 ln_sql_run(LnStatement *st, Datum *args, const char *nulls,
 						 int expect);
 
+/*
+ * The same, and no trigger, rule or foreign key on our tables fires, neither
+ * of others nor of ours.  For a superuser.
+ */
+extern uint64 ln_sql_run_unhindered(LnStatement *st, Datum *args,
+									const char *nulls, int expect);
+
 /* Arrays as arguments; a NULL text is "", a timestamp 0 is NULL. */
 extern Datum ln_sql_int8_array(const int64 *v, int n);
 extern Datum ln_sql_int4_array(const int *v, int n);

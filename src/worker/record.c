@@ -35,9 +35,6 @@
 /* Failures by itself after which an outcome is set aside, seconds later. */
 #define SET_ASIDE_AFTER		3
 
-/* Then recording it is tried again after so long (ms). */
-#define SET_ASIDE_GAP		10000
-
 static int64 delay_us = RECORD_DELAY_MIN_US;	/* how long results may wait */
 static int	nrefused = 0;		/* deliveries that the database refused */
 

@@ -470,6 +470,9 @@ extern void ln_worker_send_nothing(void);
 
 /* record.c --------------------------------------------------------------- */
 
+/* To record what was set aside is tried again after so long (ms). */
+#define SET_ASIDE_GAP		10000
+
 /*
  * Task: write down what came of finished deliveries, when enough of them wait
  * or one waits long enough.

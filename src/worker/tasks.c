@@ -819,13 +819,23 @@ expire(Run *r)
 	passed_by = 0;
 }
 
+static void
+expire_aside(void *arg)
+{
+	ln_outbox_expire_aside(W.home, expiry_low, GetCurrentTimestamp(),
+						   *(int *) arg);
+	ln_phase_ended_messages();
+}
+
 /*
  * Expiry failed: halve the batch, until a row that cannot be moved stands
- * alone.  The other rows need not wait for the one that is at fault.
+ * alone.  That goes aside: others may have the same time.
  */
 static bool
 expire_failed(void)
 {
+	int			sqlstate = ln_phase_sqlstate();
+
 	if (!ln_phase_row_fault())
 		return false;
 	if (expire_limit > 1)
@@ -835,6 +845,14 @@ expire_failed(void)
 	}
 	if (expiry_last == DT_NOBEGIN)
 		return false;			/* no row was found: it is none's fault */
+	if (ln_phase("setting an expired message aside", expire_aside, &sqlstate))
+	{
+		ln_tasks_by(TASK_SET_ASIDE,
+					TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												SET_ASIDE_GAP));
+		ln_tasks_by(TASK_UNBLOCK, DT_NOBEGIN);
+		return true;
+	}
 	/* pass it by; the next configuration or restart tries again */
 	expiry_low = expiry_last + 1;
 	return ++passed_by < EXPIRE_PASS_BY;

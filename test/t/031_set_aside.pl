@@ -66,6 +66,22 @@ is($sim->summary->{messages}{received_twice}, 0, 'nothing was sent twice');
 is($node->safe_psql('postgres', "SELECT count(*) FROM went WHERE reference ~ '^odd'"), 3 * @obstacles, 'what went aside was seen');
 $node->safe_psql('postgres', 'DROP TRIGGER note ON line_notify.set_aside');
 
+# what ends without being sent: others end beside it, also at the same moment
+$node->safe_psql('postgres', "SELECT line_notify.pause('shop'); $obstacles[0][1]");
+my $expired = sub {
+	$node->poll_query_until('postgres', "SELECT count(*) = $_[0] FROM line_notify.history WHERE state = 'expired' AND error ~ 'waiting for: channel paused'");
+};
+$node->safe_psql('postgres', $node->insert_sql(12, first => $at + 1, set => { expires_at => "now() + interval '2 seconds'" })
+	=~ s/'ref ' \|\| i/CASE i % 12 WHEN 0 THEN 'odd ' ELSE 'even ' END || i/r);
+ok($expired->(11), 'one message that cannot end keeps no other from that');
+ok($aside->(1), 'it goes aside');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.outbox'), 0, 'and does not wait any more');
+like($health->(), qr/^error\|[^|]*\|1 outcomes/, 'health() says so');
+$node->safe_psql('postgres', $obstacles[0][2]);
+ok($expired->(12), 'the obstacle gone, it ends as the others');
+$node->safe_psql('postgres', "SELECT line_notify.resume('shop')");
+$at += 12;
+
 # the worker itself tries again
 $node->safe_psql('postgres', $obstacles[0][1]);
 put($at + 1, 4);
