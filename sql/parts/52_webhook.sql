@@ -14,11 +14,13 @@ CREATE TABLE line_notify.webhook_event (
 	token			bigint,
 	recipient		text,
 	event_at		timestamptz NOT NULL,
-	received_at		timestamptz NOT NULL DEFAULT clock_timestamp()
+	received_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	why				text
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 10000);
 ALTER TABLE line_notify.webhook_event ALTER recipient SET STATISTICS 0;
 COMMENT ON TABLE line_notify.webhook_event IS 'Delivery events from LINE that the worker has not folded into history yet';
 COMMENT ON COLUMN line_notify.webhook_event.event_id IS 'LINE''s webhookEventId, the same on redelivery';
+COMMENT ON COLUMN line_notify.webhook_event.why IS 'SQLSTATE with which the tables refused what it says of its message; it is tried again';
 
 CREATE TABLE line_notify.seen_event (
 	event_id		text COLLATE "C" PRIMARY KEY,

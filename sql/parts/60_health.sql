@@ -189,8 +189,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp ROWS 1
 AS $$
 	SELECT 'warning', 'worker', format('delivery events wait since %s', date_trunc('second', e.received_at)),
 		'The worker of this database folds them into the messages; see view workers.'
-	FROM (SELECT w.received_at FROM line_notify.webhook_event w ORDER BY w.seq LIMIT 1) e
+	FROM (SELECT w.received_at FROM line_notify.webhook_event w WHERE w.why IS NULL ORDER BY w.seq LIMIT 1) e
 	WHERE e.received_at < clock_timestamp() - interval '5 minutes'
+	UNION ALL
+	SELECT 'error', 'database', format('what %s delivery events say of their messages cannot be recorded (SQLSTATE %s)', count(*), string_agg(DISTINCT e.why, ', ')),
+		'Somebody changed our tables: look for constraints, triggers and rules of others on line_notify.history, in_flight, outbox and daily_count. They are tried again by themselves.'
+	FROM (SELECT w.why FROM line_notify.webhook_event w ORDER BY w.seq LIMIT 10000) e
+	WHERE e.why IS NOT NULL
+	HAVING count(*) > 0
 $$;
 REVOKE ALL ON FUNCTION line_notify._health_events() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._health_events() IS 'part of health(): delivery events that are not folded';

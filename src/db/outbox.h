@@ -470,9 +470,12 @@ extern int	ln_outbox_orphans(int64 home, uint64 me, LnOrphan **rows);
  * Fold up to limit webhook events into the messages they are of; returns how
  * many were taken.  *left: some stay because somebody has their message
  * locked.  *after is where to go on, 0 to begin with: that it is not 0
- * afterwards says that there may be more at once.
+ * afterwards says that there may be more at once, also after an error.
  */
 extern int	ln_outbox_fold(int limit, int64 *after, bool *left);
+
+/* Note, for health(), that the tables refuse to fold this event. */
+extern void ln_outbox_refused_event(int64 seq, int sqlstate);
 
 /*
  * Judge the silence after one more minute of accepted messages of each

@@ -159,6 +159,23 @@ ln_outbox_fold(int limit, int64 *after, bool *left)
 	return ntaken;
 }
 
+void
+ln_outbox_refused_event(int64 seq, int sqlstate)
+{
+	static LnStatement st = {
+		.name = "refused event",
+		.sql =
+		"UPDATE line_notify.webhook_event SET why = $2 WHERE seq = $1",
+		.nargs = 2,
+		.argtypes = {INT8OID, TEXTOID}
+	};
+	Datum		args[] = {
+		Int64GetDatum(seq), CStringGetTextDatum(unpack_sql_state(sqlstate))
+	};
+
+	(void) ln_sql_run(&st, args, NULL, SPI_OK_UPDATE);
+}
+
 /*
  * Delivery events with our tag: the message may wait, be on the wire, or have
  * ended.

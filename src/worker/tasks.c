@@ -80,6 +80,9 @@ static const char *const supported_versions[] = {"1.0", NULL};
 /* Webhook events folded in one transaction. */
 #define FOLD_BATCH			1000
 
+/* So many that are refused are passed by in a row, as with expiry. */
+#define FOLD_PASS_BY		100
+
 /*
  * LINE's statistics are asked for again after so long (us) when there was no
  * token.
@@ -112,6 +115,7 @@ static void configure(Run *r);
 static void follow_clock(Run *r);
 static void rescue(Run *r);
 static void fold(Run *r);
+static bool fold_failed(void);
 static void expire(Run *r);
 static bool expire_failed(void);
 static void settle_in_doubt(Run *r);
@@ -182,7 +186,10 @@ static const struct TaskInfo
 		ln_worker_record_due
 	},
 	[TASK_RESCUE] = {"recovering claims", AT_HOME, true, false, rescue},
-	[TASK_FOLD] = {"folding webhook events", MATCHING, true, false, fold},
+	[TASK_FOLD] = {
+		"folding webhook events", MATCHING, true, false, fold,
+		.failed = fold_failed
+	},
 	[TASK_EXPIRE] = {
 		"ending expired messages", AT_HOME, false, false, expire,
 		.failed = expire_failed
@@ -259,6 +266,18 @@ static TimestampTz credential_files_at = DT_NOEND;
 
 static int64 set_back_by;		/* (us); 0 = by what the newest message says */
 static int64 set_back_after = PG_INT64_MIN; /* ids up to here know */
+
+static struct
+{
+	int			limit;			/* events of the next transaction */
+	int64		after;			/* seq where it begins; 0 = at the first event */
+	int64		from;			/* where the last one began */
+	int64		reached;		/* and ended; 0 = there were no more */
+	int64		refused;		/* last event that the tables refuse: those up
+								 * to here are left until ... */
+	TimestampTz refused_until;
+	int			passed_by;		/* refused ones in a row */
+}			folding = {.limit = FOLD_BATCH};
 
 static int	maintenance_part;	/* the next one of this pass */
 static TimestampTz last_scan;
@@ -413,6 +432,7 @@ ln_tasks_set_back(int64 by)
 	}
 	ln_deliveries_set_back(by);
 	credential_files_at = ln_set_back(credential_files_at, by);
+	folding.refused_until = ln_set_back(folding.refused_until, by);
 	W.drain_until = ln_set_back(W.drain_until, by);
 	ln_worker_forget_bounds();
 	set_back_by += by;
@@ -894,25 +914,75 @@ rescue(Run *r)
 static void
 fold(Run *r)
 {
-	static int64 after = 0;		/* seq; 0 = from the first event on */
 	static bool some_stayed = false;	/* since somebody had them locked */
+	TimestampTz now = GetCurrentTimestamp();
 	bool		stay;
-	int64		from = after;
-	int			n = ln_outbox_fold(FOLD_BATCH, &from, &stay);
+	int			n;
+
+	if (folding.refused_until <= now)
+		folding.refused = 0;
+	folding.from = folding.reached =
+		folding.after != 0 ? folding.after : folding.refused;
+	n = ln_outbox_fold(folding.limit, &folding.reached, &stay);
+	folding.limit = Min(FOLD_BATCH, folding.limit * 2);
+	folding.passed_by = 0;
 
 	stay = stay || some_stayed;
-	r->progress = n > 0 || from != after;
-	if (stay && from == 0 && n == 0)
-		r->again =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOCKED_RETRY);
-	else if (stay || from != 0 || after != 0)
+	r->progress = n > 0 || folding.reached != folding.from;
+	if (stay && folding.reached == 0 && n == 0)
+		r->again = TimestampTzPlusMilliseconds(now, LOCKED_RETRY);
+	else if (stay || folding.reached != 0 || folding.after != 0)
 		r->again = DT_NOBEGIN;	/* also from the beginning: others came late,
 								 * or waited for the first of their message */
-	some_stayed = stay && from != 0;
-	after = from;
+	if (folding.refused != 0)
+		r->again = Min(r->again, folding.refused_until);
+	some_stayed = stay && folding.reached != 0;
+	folding.after = folding.reached;
 	if (n > 0)
 		ln_phase_ended_messages();
 	ln_tasks_counted();
+}
+
+typedef struct RefusedEvent
+{
+	int64		seq;
+	int			sqlstate;
+} RefusedEvent;
+
+static void
+note_refused_event(void *arg)
+{
+	RefusedEvent *e = (RefusedEvent *) arg;
+
+	ln_outbox_refused_event(e->seq, e->sqlstate);
+}
+
+/*
+ * Folding failed: halve the batch, until the event that the tables object to
+ * stands alone.  It stays, for some seconds those behind it are folded, and
+ * then it is tried again.
+ */
+static bool
+fold_failed(void)
+{
+	RefusedEvent e = {folding.reached, ln_phase_sqlstate()};
+
+	if (!ln_phase_row_fault())
+		return false;
+	if (folding.limit > 1)
+	{
+		folding.limit /= 2;
+		return true;
+	}
+	if (folding.reached == folding.from)
+		return false;			/* there was none: it is none's fault */
+	(void) ln_phase("noting an event that is refused", note_refused_event,
+					&e);
+	if (folding.refused == 0)
+		folding.refused_until =
+			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SET_ASIDE_GAP);
+	folding.refused = folding.after = folding.reached;
+	return ++folding.passed_by < FOLD_PASS_BY;
 }
 
 /* What nobody wakes us for: silence after messages; sums. */

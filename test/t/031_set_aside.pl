@@ -82,6 +82,28 @@ ok($expired->(12), 'the obstacle gone, it ends as the others');
 $node->safe_psql('postgres', "SELECT line_notify.resume('shop')");
 $at += 12;
 
+# what events say of a message: others learn of theirs, and of what comes later
+my $events = sub {
+	my ($n, $new) = ($_[0], 0);
+	$sim->wait_until(sub { ($new += $node->deliver_webhooks('postgres', $sim)) >= $n }, 60) or die 'no events';
+};
+my $delivered = sub { $node->poll_query_until('postgres', "SELECT count(*) = $_[0] FROM line_notify.history WHERE state = 'delivered' AND reference ~ '$_[1]'") };
+$sim->webhooks;
+put($at + 1, 12);
+ok($accepted->(12, sprintf('^(odd|even) (%s)$', join '|', $at + 1 .. $at + 12)), 'sent, with events to come');
+$node->safe_psql('postgres', "ALTER TABLE line_notify.history ADD CONSTRAINT stays CHECK (state <> 'delivered' OR reference !~ 'odd') NOT VALID");
+$events->(12);
+ok($delivered->(9, sprintf('^even (%s)$', join '|', $at + 1 .. $at + 12)), 'events that the tables refuse keep no other from being folded');
+is($node->safe_psql('postgres', 'SELECT count(*), string_agg(DISTINCT why, $$ $$) FROM line_notify.webhook_event'), '3|23514', 'they stay');
+like($node->health('postgres', "reason ~ 'delivery events'"), qr/^error\|database\|what 3 delivery events say/, 'health() says so');
+put($at + 21, 2);
+$events->(2);
+ok($delivered->(2, sprintf('^even (%s)$', join '|', $at + 21, $at + 22)), 'nor those that come later');
+$node->safe_psql('postgres', 'ALTER TABLE line_notify.history DROP CONSTRAINT stays');
+ok($delivered->(3, sprintf('^odd (%s)$', join '|', $at + 1 .. $at + 12)), 'the obstacle gone, they are folded');
+is($node->health('postgres', "reason ~ 'delivery events'"), '', 'health() is content again');
+$at += 24;
+
 # the worker itself tries again
 $node->safe_psql('postgres', $obstacles[0][1]);
 put($at + 1, 4);
