@@ -420,6 +420,12 @@ extern const char *ln_outbox_final_state(LineNext next);
  */
 extern int	ln_outbox_record(const LnRecord *recs, int n);
 
+/*
+ * Count, for the daily budget, messages that LINE accepted or may have
+ * accepted today.
+ */
+extern void ln_outbox_count_sent(const LnRecord *recs, int n);
+
 /* Raises, as a fault of a row: a trigger of somebody else kept it. */
 extern void ln_outbox_kept(const char *table) pg_attribute_noreturn();
 

@@ -63,12 +63,9 @@ compare_names(const void *a, const void *b)
 	return name == other ? 0 : strcmp(name, other);
 }
 
-/*
- * Count messages that LINE accepted or may have accepted today, for all
- * channels at once, and in one order whoever does.
- */
-static void
-count_sent(const LnRecord *recs, int n)
+/* For all channels at once, and in one order whoever does. */
+void
+ln_outbox_count_sent(const LnRecord *recs, int n)
 {
 	static LnStatement st = {
 		.name = "count sent",
@@ -376,7 +373,7 @@ ln_outbox_record(const LnRecord *recs, int n)
 		ln_sql_table_end(ended);
 	}
 
-	count_sent(recs, n);
+	ln_outbox_count_sent(recs, n);
 	for (int i = 0; i < n; i++)
 		ln_trace("record", INT64_FORMAT " " UINT64_FORMAT " %s %s %d %d",
 				 recs[i].id, recs[i].token,
@@ -435,9 +432,6 @@ ln_outbox_set_aside(const LnRecord *rec, int sqlstate)
 	ln_trace("aside", INT64_FORMAT " " UINT64_FORMAT " %s %s", rec->id,
 			 rec->token, ln_line_outcome_name(rec->outcome),
 			 ln_trace_next(rec->next));
-
-	/* what may have been accepted counts for the day, as when recorded */
-	count_sent(rec, 1);
 }
 
 bool

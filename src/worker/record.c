@@ -189,9 +189,23 @@ refused(Delivery *d)
 	d->record_failures++;
 }
 
+static void
+count_part(void *arg)
+{
+	ln_outbox_count_sent((LnRecord *) arg, 1);
+}
+
+void
+ln_worker_set_aside(LnRecord *rec, int sqlstate)
+{
+	ln_outbox_set_aside(rec, sqlstate);
+	/* it counts for the day all the same, unless that is what is refused */
+	(void) ln_phase_part(count_part, rec);
+}
+
 typedef struct Aside
 {
-	const LnRecord *rec;
+	LnRecord   *rec;
 	int			sqlstate;
 } Aside;
 
@@ -200,7 +214,7 @@ set_aside_phase(void *arg)
 {
 	Aside	   *a = (Aside *) arg;
 
-	ln_outbox_set_aside(a->rec, a->sqlstate);
+	ln_worker_set_aside(a->rec, a->sqlstate);
 }
 
 /*
@@ -209,7 +223,7 @@ set_aside_phase(void *arg)
  * failed, too.
  */
 static bool
-set_aside(Delivery *d, const LnRecord *rec, int sqlstate)
+set_aside(Delivery *d, LnRecord *rec, int sqlstate)
 {
 	Aside		aside = {rec, sqlstate};
 	int64		skipped;

@@ -24,11 +24,11 @@
 
 typedef struct Part
 {
-	const LnRecord *recs;
+	LnRecord   *recs;
 	int			n;
 } Part;
 
-static int	record_all(const LnRecord *recs, int n);
+static int	record_all(LnRecord *recs, int n);
 
 void
 ln_worker_reconstruct(const LnOrphan *o, const LnJournalEntry *e,
@@ -201,7 +201,7 @@ record_part(void *arg)
  * not keep the others from being rescued.  Returns how many did.
  */
 static int
-record_all(const LnRecord *recs, int n)
+record_all(LnRecord *recs, int n)
 {
 	Part		part = {recs, n};
 	int			sqlstate = n > 0 ? ln_phase_part(record_part, &part) : 0;
@@ -211,7 +211,7 @@ record_all(const LnRecord *recs, int n)
 		return 0;
 	if (n == 1)
 	{
-		ln_outbox_set_aside(recs, sqlstate);
+		ln_worker_set_aside(recs, sqlstate);
 		return 1;
 	}
 	nrefused = record_all(recs, n / 2);

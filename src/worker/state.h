@@ -486,6 +486,9 @@ extern TimestampTz ln_worker_record_due(void);
  */
 extern TimestampTz ln_worker_record_set_aside(void);
 
+/* Within a phase: an outcome that the tables refuse goes aside. */
+extern void ln_worker_set_aside(LnRecord *rec, int sqlstate);
+
 /* Something is to be recorded soon: others wait for it. */
 extern void ln_worker_record_soon(void);
 

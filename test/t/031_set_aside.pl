@@ -66,6 +66,15 @@ is($sim->summary->{messages}{received_twice}, 0, 'nothing was sent twice');
 is($node->safe_psql('postgres', "SELECT count(*) FROM went WHERE reference ~ '^odd'"), 3 * @obstacles, 'what went aside was seen');
 $node->safe_psql('postgres', 'DROP TRIGGER note ON line_notify.set_aside');
 
+# the count of the day refuses all of them
+$node->safe_psql('postgres', 'ALTER TABLE line_notify.daily_sent ADD CONSTRAINT few CHECK (sent < 0) NOT VALID');
+put($at + 1, 4);
+ok($aside->(4), 'what cannot be counted for the day goes aside');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM line_notify.in_flight'), 0, 'nothing stays in flight');
+$node->safe_psql('postgres', 'ALTER TABLE line_notify.daily_sent DROP CONSTRAINT few');
+ok($accepted->(4, sprintf('^(odd|even) (%s)$', join '|', $at + 1 .. $at + 4)), 'and is recorded');
+$at += 4;
+
 # what ends without being sent: others end beside it, also at the same moment
 $node->safe_psql('postgres', "SELECT line_notify.pause('shop'); $obstacles[0][1]");
 my $expired = sub {
