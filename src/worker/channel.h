@@ -106,9 +106,8 @@ typedef struct LnChannel
 	LnStreak	streaks[LN_STREAKS];	/* identical refusals by template or
 										 * design */
 	int			next_streak;
-	int			odd_status[2];	/* by LineKind: the last answer 4xx that is
-								 * not about the message; 0 = it was another */
-	int			odd_length[2];	/* of these in a row */
+	int			odd_length[2];	/* by LineKind: answers 4xx in a row that are
+								 * not about the message */
 	LnQuiet		quiet;
 	pg_tz	   *zone;
 	TimestampTz quiet_checked;	/* what quiet_until says holds from here */

@@ -452,16 +452,14 @@ count_refusal(LnChannel *channel, const Delivery *d)
 
 /*
  * An answer that LINE does not document: something between us and LINE gives
- * it, or LINE to everybody.  A few in a row, and the others wait.
+ * it, or LINE to everybody.  A few in a row, of whatever status, and the
+ * others wait.
  */
 static void
 count_odd(LnChannel *channel, const Delivery *d)
 {
 	int			kind = d->kind;
 
-	if (channel->odd_status[kind] != d->status)
-		channel->odd_length[kind] = 0;
-	channel->odd_status[kind] = d->status;
 	if (++channel->odd_length[kind] < ODD_STREAK)
 		return;
 	channel->odd_length[kind] = 0;
@@ -541,7 +539,7 @@ learn(LnChannel *channel, const HttpResult *res, const Delivery *d,
 			if (outcome == LINE_REFUSED && !is_about_message(res->status))
 				count_odd(channel, d);
 			else
-				channel->odd_status[d->kind] = 0;
+				channel->odd_length[d->kind] = 0;
 			if (res->status == 400)
 				count_refusal(channel, d);
 			else if ((streak = find_streak(channel, d->subject)) != NULL)

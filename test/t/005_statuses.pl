@@ -70,6 +70,18 @@ for my $status (402, 406, 409, 410, 418, 423, 451, 499)
 	ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.outbox"), 'the others go on');
 }
 
+# also where they take turns
+$node->safe_psql('postgres', 'TRUNCATE line_notify.history');
+$sim->script_only(map { { match => { path => 'send', tag => "^ln1-[0-9]*[$_->[0]]-" }, answer => $_->[1] } } [ '01', 402 ], [ '23', 409 ], [ '45', 418 ], [ '67', 451 ], [ '89', 499 ]);
+$node->insert('postgres', 300, first => $n + 1);
+$n += 300;
+ok($node->poll_query_until('postgres', "SELECT count(*) > 0 FROM line_notify.health() WHERE severity = 'error' AND reason ~ 'paused template messages: LINE answered 4(02|09|18|51|99)'"),
+	'statuses that take turns: the endpoint pauses')
+  or diag($node->safe_psql('postgres', 'SELECT * FROM line_notify.health()'));
+$sim->clear_script;
+$node->safe_psql('postgres', "SELECT line_notify.resume('shop')");
+ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.outbox"), 'the others go on');
+
 # what every message would meet pauses the channel and says so
 for my $status (301, 401, 403, 404, 405, 407, 415, 426)
 {
