@@ -270,7 +270,7 @@ static int64 set_back_after = PG_INT64_MIN; /* ids up to here know */
 static struct
 {
 	int			limit;			/* events of the next transaction */
-	int64		after;			/* seq where it begins; 0 = at the first event */
+	int64		after;			/* seq; 0 = from the first event on */
 	int64		from;			/* where the last one began */
 	int64		reached;		/* and ended; 0 = there were no more */
 	int64		refused;		/* last event that the tables refuse: those up
