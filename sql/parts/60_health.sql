@@ -511,6 +511,11 @@ AS $$
 	SELECT 'error', 'channel ' || t.channel, format('no access token since %s: %s', date_trunc('second', t.since), t.error),
 		format('It is asked for again by itself, every minute at least; SELECT * FROM line_notify.check_channel(%L) tries each step now.', t.channel)
 	FROM line_notify.token_status t
+	-- a file that is good by now is read when there is something to send
+	WHERE t.error NOT LIKE 'its file cannot be read: %'
+	   OR EXISTS (SELECT FROM line_notify.credential k
+				  WHERE k.channel = t.channel AND k.kind = 'access_token' AND k.value LIKE 'file:%'
+					AND line_notify._secret_fault(k.value) IS NOT NULL)
 	ORDER BY t.channel
 $$;
 REVOKE ALL ON FUNCTION line_notify._health_tokens() FROM PUBLIC;

@@ -71,6 +71,9 @@ ln_token_timer_failed(LnTokenTimer *t, int64_t wait_us, int64_t now)
 	{
 		t->read_at = now;
 		wait_us = LN_FILE_RETRY;
+		/* the one at hand may be the one before */
+		if (t->here)
+			t->renew_at = LN_NOW;
 	}
 	t->retry_at = now + wait_us;
 }

@@ -20,9 +20,9 @@
 #include "base/gate.h"
 
 /*
- * A file that could not be read is looked at again so often (us), while a
- * message waits for it; and at once when another one comes, but no more often
- * than that.
+ * A file that could not be read is looked at again so often (us), while there
+ * are messages to send; and, if one waits for it, at once when another one
+ * comes, but no more often than that.
  */
 #define LN_FILE_RETRY		INT64_C(10000000)
 #define LN_FILE_RETRY_TOLD	INT64_C(1000000)

@@ -146,6 +146,30 @@ $node->reload;
 ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.token_status WHERE error LIKE '%0600%'"),
 	'a secret that others can read is refused');
 
+# --- a file that is bad for a while: what was read before goes on, the next one is
+# taken without a reload, and health() is content as soon as it is good
+$token = $sim->issue_token(channel => $id, kind => 'long');
+spit('token', "$token\n");
+sql("SELECT line_notify.resume('shop')");
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox'), 'a good one sends what waited');
+my $health = sub { $node->health('postgres', "reason ~ 'access.token'") };
+spit('token', '');
+$node->reload;
+ok($node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM line_notify.token_status'), 'an empty file is seen at the reload');
+becomes(message(), 'accepted 1', 'the token that was read before goes on');
+like($health->(), qr/the file of credential access_token/, 'health() says so');
+$new = $sim->issue_token(channel => $id, kind => 'long');
+spit('token', "$new\n");
+is($health->(), '', 'a good file, and health() is content, though nothing had to be sent yet');
+my $read;
+for (1 .. 60)
+{
+	becomes(message(), 'accepted 1', 'messages go on');
+	last if ($read = sql('SELECT count(*) = 0 FROM line_notify.token_status')) eq 't';
+	sleep 1;
+}
+is($read, 't', 'it is read without another reload');
+
 $node->stop;
 $sim->stop;
 done_testing();
