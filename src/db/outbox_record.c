@@ -131,8 +131,8 @@ ln_outbox_final_state(LineNext next)
 
 /*
  * A trigger of the owner's may keep a row and say nothing: RETURN NEW in one
- * BEFORE DELETE does.  To believe that the row is gone would be to send its
- * message again.
+ * BEFORE DELETE does, or RETURN OLD in one BEFORE UPDATE.  To believe that the
+ * row is gone, or waits for its time, would be to send its message again.
  */
 void
 ln_outbox_kept(const char *table)
@@ -307,13 +307,15 @@ ln_outbox_record(const LnRecord *recs, int n)
 		"   attempts = o.attempts + r.consume::integer,"
 		"   maybe_sent = o.maybe_sent OR r.ambiguous,"
 		"   error = r.error"
-		"  FROM ended r WHERE o.id = ANY ($1) AND o.id = r.id RETURNING 1),"
+		"  FROM ended r WHERE o.id = ANY ($1) AND o.id = r.id"
+		"  RETURNING coalesce(o.due_at >= r.retry_at, true) AS moved),"
 		" l AS (INSERT INTO line_notify.attempt_log (id, attempt, token,"
 		" started_at, ended_at, outcome, http_status, request_id, error)"
 		" SELECT r.id, r.attempt, r.token, r.sent_at, r.ended_at, r.outcome,"
 		" nullif(r.http_status, 0), r.request_id, r.error"
 		" FROM ended r WHERE r.logged RETURNING 1)"
-		" SELECT (SELECT count(*) FROM u), (SELECT count(*) FROM l)",
+		" SELECT (SELECT count(*) FROM u WHERE u.moved),"
+		" (SELECT count(*) FROM l)",
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};

@@ -54,6 +54,21 @@ for my $o (
 	$at += 20;
 }
 
+# what is to be sent again later does not go at once, nor without an end
+$node->install('postgres', $sim, name => 'again', channel => "on_server_error => 'retry', settle_window => '1 hour', max_attempts => 2");
+$node->safe_psql('postgres', q{
+CREATE FUNCTION keep_old() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN OLD; END $$;
+CREATE TRIGGER keep BEFORE UPDATE ON line_notify.outbox FOR EACH ROW EXECUTE FUNCTION keep_old()});
+$sim->reset;
+$sim->script({ match => { path => 'send' }, answer => 500 });
+$node->insert('postgres', 1, first => 900, set => { channel => "'again'" });
+ok($aside->(1), 'an UPDATE on outbox that changes nothing: what returns to the queue goes aside');
+$worker_again->() or die 'no worker';
+is($sim->summary->{requests}, 1, 'and is not sent again');
+$node->safe_psql('postgres', 'DROP TRIGGER keep ON line_notify.outbox; SELECT line_notify.record_set_aside()');
+ok($aside->(0), 'gone, it returns');
+is($node->safe_psql('postgres', q{SELECT attempts, due_at > now() + interval '30 minutes' FROM line_notify.outbox WHERE channel = 'again'}), '1|t', 'and waits for its time');
+
 $node->stop;
 $sim->stop;
 done_testing();
