@@ -127,8 +127,8 @@ sub look
 		my ($db, $sql) = @_;
 		my ($rc, $out, $err) = $self->psql($db, "SET statement_timeout = '50s'; SET lock_timeout = '1s'; $sql",
 			timeout => 60, on_error_stop => 1, extra_params => [ '-F', ' ' ]);
-		# a lock that a test holds is nothing to look at
-		$look_failed = "$db: $err" if $rc != 0 && $err =~ /does not exist|syntax error/;
+		# a lock that a test holds is nothing to look at, nor a database that it has dropped meanwhile
+		$look_failed = "$db: $err" if $rc != 0 && $err =~ /does not exist|syntax error/ && $err !~ /FATAL: +database "\Q$db\E" does not exist/;
 		return $rc == 0 ? $out : undef;
 	};
 	my $look = PostgreSQL::Test::Utils::slurp_file("$ENV{LN_SRC}/test/model/look.sql");
