@@ -158,14 +158,15 @@ $node->safe_psql('fresh', 'CREATE EXTENSION line_notify');
 
 # ---- the objects are newer: updated under a library that does not know them
 my $requests = $sim->summary->{requests};
-$sim->script_only({ match => { path => 'send' }, at => 'body', do => [ { delay => 3 }, 'answer' ] });
+$sim->script_only({ match => { path => 'send' }, at => 'body', do => [ 'hold', 'answer' ] });
 $node->insert('old', 2, first => 10);
 ok($sim->wait_requests($requests + 2, 30), 'two messages are on the wire');
 $node->safe_psql('old', "ALTER EXTENSION line_notify UPDATE TO '1.1test'");
 versions_differ('old', '1.1test');
+is($node->safe_psql('old', 'SELECT count(*) FROM line_notify.in_flight'), 2, 'they are still on the wire');
+$sim->clear_script;
 $node->wait_states('old', %every, accepted => 6, unknown => 2);
 ok(1, 'what was on the wire is recorded');
-$sim->script_only();
 $node->insert('old', 3, first => 20);
 is($node->states('old')->{queued}, 3, 'INSERTs are taken by the older library');
 is($node->safe_psql('old', "CALL line_notify.drain('1 h', NULL, NULL)", timeout => $PostgreSQL::Test::Utils::timeout_default), '0|3', 'and wait');
