@@ -12,7 +12,7 @@ use LineNotify::Node;
 
 my $sim = LineNotify::Sim->start;
 my $node = LineNotify::Node->new('main', restart_after_crash => 'on');
-$node->install('postgres', $sim, channel => "backoff_base => '20 ms', backoff_cap => '40 ms', total_timeout => '2 s'");
+$node->install('postgres', $sim, channel => "backoff_base => '20 ms', backoff_cap => '40 ms', total_timeout => '1 minute'");
 my $n = 0;
 
 sub sql { return $node->safe_psql('postgres', shift); }
@@ -78,7 +78,6 @@ $sim->listen('on');
 sql("SELECT line_notify.resume('shop')");
 
 # ---- a crash while it is on the wire -------------------------------------
-sql("SELECT line_notify.alter_channel('shop', total_timeout => '1 minute')");
 fails(do => ['stall'], times => 2);
 my $held = put();
 my $retried = put('{"on_unknown": "retry", "settle_window": "1 hour"}');
