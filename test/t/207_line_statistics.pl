@@ -9,8 +9,10 @@ use Test::More;
 use LineNotify::Sim;
 use LineNotify::Node;
 
-my $sim = LineNotify::Sim->start;
-my $node = LineNotify::Node->new('main');
+my %noon = LineNotify::Node::noon();
+my $sim = do { local %ENV = (%ENV, %noon); LineNotify::Sim->start };
+my $node = LineNotify::Node->new('main', start => 0);
+{ local %ENV = (%ENV, %noon); $node->start; }
 $node->install('postgres', $sim);
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 sub day { return sql("SELECT to_char((now() AT TIME ZONE 'Asia/Tokyo')::date - $_[0], 'YYYYMMDD')"); }
@@ -55,9 +57,9 @@ sql("UPDATE line_notify.delivered_counts SET fetched_at = now() - interval '2 ho
 is(sql("SELECT line_notify._next_statistics($home) > now() + interval '5 seconds'"), 't', 'nor when its hour is over');
 sql("UPDATE line_notify.delivered_counts SET fetched_at = now()");
 sql("SELECT line_notify.resume('shop')");
-sql("UPDATE line_notify.delivered_counts SET fetched_at = now() - interval '59 minutes 59 seconds'");
 $sim->set_counts(date => day(2), kind => 'templated', status => 'ready', success => 3);
 $sim->set_counts(date => day(2), kind => 'flexible', status => 'ready', success => 1);
+sql("UPDATE line_notify.delivered_counts SET fetched_at = now() - interval '59 minutes 59 seconds'");
 look();
 ok($node->poll_query_until('postgres', "SELECT count(*) = 4 FROM line_notify.delivered_counts WHERE status = 'ready'"), 'then it is, by itself');
 is(asked(), $n + 2, 'only what was not ready');

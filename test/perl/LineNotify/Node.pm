@@ -85,6 +85,20 @@ line_notify.trace_file = '@{[ $untraced || ($ENV{LN_TRACE} // '') eq 'off' ? '' 
 	return $self;
 }
 
+# What LD_PRELOAD says of a clock that is so many seconds ahead, for %ENV of
+# a server or a simulator.
+sub clock
+{
+	my ($seconds) = @_;
+	my $dir = PostgreSQL::Test::Utils::tempdir();
+	PostgreSQL::Test::Utils::append_to_file("$dir/clock", "$seconds\n");
+	PostgreSQL::Test::Utils::system_or_bail('cc', '-shared', '-fPIC', '-o', "$dir/clock.so", "$ENV{LN_SRC}/test/mock/clock.c", '-ldl');
+	return (LD_PRELOAD => "$dir/clock.so", CLOCK_FILE => "$dir/clock");
+}
+
+# The same, for noon in Tokyo: no day ends while the test runs.
+sub noon { return clock(12 * 3600 - (time + 9 * 3600) % 86400); }
+
 sub trace { return $_[0]->data_dir . '/' . TRACE; }
 
 sub start
