@@ -26,7 +26,7 @@ for my $how ([ '500 to everything', { answer => 500 } ], [ 'silence', { do => ['
 	my ($name, $rule) = @$how;
 	patience('500 ms') if $name eq 'silence';
 	$sim->reset;
-	sql('TRUNCATE line_notify.history');
+	sql('DELETE FROM line_notify.history');
 	$sim->script($rule);
 	$node->insert('postgres', 200, first => $first);
 	$first += 200;
@@ -50,7 +50,7 @@ for my $how ([ '500 to everything', { answer => 500 } ], [ 'silence', { do => ['
 
 # only messages fail: the question is answered, one message probes
 $sim->reset;
-sql('TRUNCATE line_notify.history');
+sql('DELETE FROM line_notify.history');
 $sim->script({ match => { path => 'send' }, answer => 500 });
 $node->insert('postgres', 200, first => $first);
 ok($node->poll_query_until('postgres', "SELECT bool_or(breaker = 'open') FROM line_notify.stats"), 'messages only: the breaker opens');
