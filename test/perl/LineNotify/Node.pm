@@ -332,6 +332,27 @@ sub wait_states
 	die "states are $have, not $want\n$health\n";
 }
 
+# The worker, if there is one, has done what it knows of, and waits.
+sub asleep
+{
+	my ($self, $db) = @_;
+	$self->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = '$db' AND wait_event_type IS DISTINCT FROM 'Extension'")
+	  or die "the worker for $db has no rest";
+	return;
+}
+
+# Does $do, and waits until the worker, who slept before, has looked and sleeps again.
+sub turn
+{
+	my ($self, $db, $do) = @_;
+	$self->asleep($db);
+	my $since = $self->safe_psql('postgres', 'SELECT clock_timestamp()');
+	$do->();
+	$self->poll_query_until('postgres', "SELECT state = 'idle' AND state_change > '$since' AND wait_event_type = 'Extension' FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = '$db'")
+	  or die "the worker for $db does not look";
+	return;
+}
+
 # The worker of a database that is disarmed has looked, and left.
 sub worker_left
 {
