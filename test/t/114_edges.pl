@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use IPC::Run;
 use Test::More;
 use LineNotify::Sim;
 use LineNotify::Node;
@@ -29,18 +30,22 @@ ok($node->poll_query_until('shop', "SELECT count(*) = 1 FROM line_notify.notific
 
 # ---- a DROP DATABASE that fails
 $sim->reset;
-$sim->script({ match => { path => 'send' }, do => [ { delay => 3 }, 'answer' ] });
+$sim->script({ match => { path => 'send' }, do => 'hold' });
 $node->insert('shop', 5, first => 100, set => { channel => "'shop'" });
 $sim->wait_requests(5) or die;
 my ($rc, $out, $err) = $node->psql('postgres', 'BEGIN; DROP DATABASE shop; COMMIT');
 like($err, qr/cannot run inside a transaction block/, 'DROP DATABASE in a transaction block fails');
 my $other = $node->background_psql('shop');
-($rc, $out, $err) = $node->psql('postgres', 'DROP DATABASE shop');
-like($err, qr/being accessed by other users/, 'and so it does while somebody is connected');
+# our worker is asked to leave, and waits for its answers
+my $drop = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'DROP DATABASE shop' ], '>', \$out, '2>', \$err);
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE query = 'DROP DATABASE shop' AND wait_event_type = 'Extension'"), 'another one waits for the worker');
+like($other->query_safe('SELECT count(*) FROM line_notify.in_flight'), qr/^5$/m, 'with five on the wire');
+$sim->clear_script;
+$drop->finish;
+like($err, qr/being accessed by other users/, 'and fails while somebody is connected');
 $other->quit;
 ok($node->poll_query_until('shop', "SELECT count(*) = 6 FROM line_notify.notifications WHERE state = 'accepted'"),
 	'what was on the wire is accepted, nothing became unknown');
-$sim->clear_script;
 
 # ---- more databases than places
 $node->restart;
