@@ -348,10 +348,15 @@ sub wait_until
 	}
 }
 
+# Without the questions for LINE's own counts: no test knows whether one comes,
+# since a worker asks for those of a day when it is over.
 sub summary
 {
 	my ($self, $since) = @_;
-	return $self->control('GET', 'summary?since=' . ($since // 0));
+	my $summary = $self->control('GET', 'summary?since=' . ($since // 0));
+	$summary->{requests} -= $summary->{by_path}{$_}{count}
+	  for grep { m{^GET /v2/bot/message/delivery/pnp} } keys %{ $summary->{by_path} };
+	return $summary;
 }
 
 # Requests that never became complete.
