@@ -10,8 +10,10 @@ use Test::More;
 use LineNotify::Sim;
 use LineNotify::Node;
 
-my $sim = LineNotify::Sim->start;
-my $node = LineNotify::Node->new('main');
+my %noon = LineNotify::Node::noon();
+my $sim = do { local %ENV = (%ENV, %noon); LineNotify::Sim->start };
+my $node = LineNotify::Node->new('main', start => 0);
+{ local %ENV = (%ENV, %noon); $node->start; }
 $node->install('postgres', $sim);
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 # the worker looks again after a change of configuration
