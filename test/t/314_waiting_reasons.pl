@@ -45,7 +45,8 @@ waits_for("ref $n", 'not due yet', 'u = due_at');
 waits_for(put(), 'quiet hours', "u BETWEEN now() + interval '58 minutes' AND now() + interval '60 minutes'");
 gone();
 sql("SELECT line_notify.alter_channel('shop', quiet_hours => '')");
-sql("INSERT INTO line_notify.daily_sent SELECT 'shop', (now() AT TIME ZONE 'Asia/Tokyo')::date, 5; SELECT line_notify.alter_channel('shop', daily_budget => 5)");
+# of tomorrow, too, which may begin at any moment
+sql("INSERT INTO line_notify.daily_sent SELECT 'shop', (now() AT TIME ZONE 'Asia/Tokyo')::date + i, 5 FROM generate_series(0, 1) i; SELECT line_notify.alter_channel('shop', daily_budget => 5)");
 waits_for(put(), 'daily budget used up', "u AT TIME ZONE 'Asia/Tokyo' = (now() AT TIME ZONE 'Asia/Tokyo')::date + 1");
 gone();
 sql("SELECT line_notify.alter_channel('shop', daily_budget => 0)");
@@ -69,8 +70,9 @@ for my $case (
 put(set => { order_key => "'k'", send_after => "now() + interval '1 hour'" });
 waits_for(put(set => { order_key => "'k'" }), 'behind another message of its order_key', $now);
 gone();
-$sim->script({ match => { path => 'send' }, answer => { status => 429, headers => { 'Retry-After' => '60' } } });
-waits_for(put(), 'LINE said wait', "u BETWEEN now() + interval '50 seconds' AND now() + interval '61 seconds'");
+$sim->script({ match => { path => 'send' }, answer => { status => 429, headers => { 'Retry-After' => '600' } } });
+my $asked = sql('SELECT clock_timestamp()');
+waits_for(put(), 'LINE said wait', "u BETWEEN '$asked'::timestamptz + interval '599 seconds' AND now() + interval '601 seconds'");
 gone();
 $sim->clear_script;
 sql("SELECT line_notify.resume('shop')");
@@ -88,10 +90,12 @@ $node->insert('postgres', 200, first => 1001);
 waits_for('ref 1200', 'rate limit', "u BETWEEN now() - interval '5 seconds' AND now() + interval '5 seconds'");
 gone();
 sql("SELECT line_notify.alter_channel('shop', rate_limit => 2000)");
-# half-open is a moment: the probe is on the wire
+# half-open is as long as the probe is on the wire
 $sim->script({ match => { path => 'send' }, do => ['stall'] });
 sql("SELECT line_notify.alter_channel('shop', total_timeout => '2 seconds', max_in_flight => 5)");
 $node->insert('postgres', 40, first => 2001);
+$node->poll_query_until('postgres', "SELECT bool_or(breaker = 'open') FROM line_notify.stats") or die 'the breaker does not open';
+sql("SELECT line_notify.alter_channel('shop', total_timeout => '10 minutes')");
 waits_for('ref 2040', 'circuit breaker half-open', $now);
 gone();
 $sim->clear_script;
