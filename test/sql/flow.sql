@@ -80,17 +80,18 @@ SELECT '09012345678', 'reservation', 't', 'spread', '2 hours', now() + interval 
 SELECT state, count(*), bool_and(due_at < expires_at) AS in_time, max(due_at) - min(due_at) > '30 seconds' AS spread FROM line_notify.outbox WHERE batch = 'spread' GROUP BY 1;
 DELETE FROM line_notify.outbox WHERE batch = 'spread';
 -- quiet hours do not count as time of a spread: what would fall into them goes on after them, in no burst
+SELECT current_date AS today \gset
 SELECT line_notify.alter_channel('flow', quiet_hours => '21:00-08:00', time_zone => 'Asia/Tokyo');
 INSERT INTO line_notify.outbox (phone, use_case, template_key, batch, send_after, spread)
-SELECT '09012345678', 'reservation', 't', 'night', ((current_date + 1) + time '20:00') AT TIME ZONE 'Asia/Tokyo', '4 hours' FROM generate_series(1, 800);
+SELECT '09012345678', 'reservation', 't', 'night', ((date :'today' + 1) + time '20:00') AT TIME ZONE 'Asia/Tokyo', '4 hours' FROM generate_series(1, 800);
 CREATE VIEW night AS
-SELECT (due_at AT TIME ZONE 'Asia/Tokyo')::date - current_date AS day, extract(hour FROM due_at AT TIME ZONE 'Asia/Tokyo') AS hour, count(*) BETWEEN 100 AND 300 AS about_a_quarter
+SELECT (due_at AT TIME ZONE 'Asia/Tokyo')::date - date :'today' AS day, extract(hour FROM due_at AT TIME ZONE 'Asia/Tokyo') AS hour, count(*) BETWEEN 100 AND 300 AS about_a_quarter
 FROM line_notify.outbox WHERE batch = 'night' GROUP BY 1, 2 ORDER BY 1, 2;
 SELECT * FROM night;
-SELECT rescheduled FROM line_notify.reschedule(batch => 'night', send_after => ((current_date + 3) + time '23:00') AT TIME ZONE 'Asia/Tokyo', spread => '4 hours', expires_at => now() + interval '10 days');
+SELECT rescheduled FROM line_notify.reschedule(batch => 'night', send_after => ((date :'today' + 3) + time '23:00') AT TIME ZONE 'Asia/Tokyo', spread => '4 hours', expires_at => now() + interval '10 days');
 SELECT * FROM night;
 -- all of what is left of their life, when that is not enough
-SELECT rescheduled FROM line_notify.reschedule(batch => 'night', send_after => ((current_date + 3) + time '23:00') AT TIME ZONE 'Asia/Tokyo', spread => '4 hours', expires_at => ((current_date + 4) + time '10:00') AT TIME ZONE 'Asia/Tokyo');
+SELECT rescheduled FROM line_notify.reschedule(batch => 'night', send_after => ((date :'today' + 3) + time '23:00') AT TIME ZONE 'Asia/Tokyo', spread => '4 hours', expires_at => ((date :'today' + 4) + time '10:00') AT TIME ZONE 'Asia/Tokyo');
 SELECT day, hour FROM night;
 DROP VIEW night;
 DELETE FROM line_notify.outbox WHERE batch = 'night';

@@ -21,7 +21,7 @@ INSERT INTO fault (cause, expected, undo) VALUES
 ('UPDATE line_notify.identity SET database = 1', 'error | channel h | disarmed: %, another database)', 'SELECT line_notify.arm()'),
 ('SELECT line_notify.alter_channel(''h'', quiet_hours => to_char(now() AT TIME ZONE ''Asia/Tokyo'' - interval ''1 hour'', ''HH24:MI'') || ''-'' || to_char(now() AT TIME ZONE ''Asia/Tokyo'' + interval ''1 hour'', ''HH24:MI''))',
 	'info | channel h | quiet hours until %', 'SELECT line_notify.alter_channel(''h'', quiet_hours => '''')'),
-('WITH d AS (INSERT INTO line_notify.daily_sent SELECT ''h'', (now() AT TIME ZONE ''Asia/Tokyo'')::date, 5) SELECT line_notify.alter_channel(''h'', daily_budget => 5)',
+('WITH d AS (INSERT INTO line_notify.daily_sent SELECT ''h'', (now() AT TIME ZONE ''Asia/Tokyo'')::date + i, 5 FROM generate_series(0, 1) i) SELECT line_notify.alter_channel(''h'', daily_budget => 5)',
 	'warning | channel h | the daily budget of 5 messages is used up', 'SELECT line_notify.alter_channel(''h'', daily_budget => 0)'),
 ('SELECT line_notify.set_credential(''h'', ''access_token'', NULL)', 'error | channel h | no credential to send with', 'SELECT line_notify.set_credential(''h'', ''access_token'', ''secret'')'),
 ('SELECT line_notify.set_credential(''h'', ''access_token'', ''file:/nonexistent/token'')', 'error | channel h | the file of credential access_token: could not open the file: %', 'SELECT line_notify.set_credential(''h'', ''access_token'', ''secret'')'),
