@@ -130,7 +130,7 @@ my @cases = (
 	{
 		reason => 'daily budget used up', bound => 2, drain => 1,
 		begin => sub {
-			sql("INSERT INTO line_notify.daily_sent VALUES ('shop', (now() AT TIME ZONE 'Asia/Tokyo')::date, 100000) ON CONFLICT (channel, day) DO UPDATE SET sent = 100000; SELECT line_notify.alter_channel('shop', daily_budget => 5)");
+			sql("INSERT INTO line_notify.daily_sent VALUES ('shop', (now() AT TIME ZONE 'Asia/Tokyo')::date, 100000), ('shop', (now() AT TIME ZONE 'Asia/Tokyo')::date + 1, 100000) ON CONFLICT (channel, day) DO UPDATE SET sent = 100000; SELECT line_notify.alter_channel('shop', daily_budget => 5)");
 			return;
 		},
 		health => [ 'warning', 'channel shop', 'daily budget of 5', 'alter_channel' ],
@@ -173,9 +173,12 @@ my @cases = (
 			sql("SELECT line_notify.alter_channel('shop', total_timeout => '2 seconds', max_in_flight => 5)");
 			$node->insert('postgres', 40, first => $n + 1);
 			$n += 40;
+			# half-open is as long as the probe is on the wire
+			$node->poll_query_until('postgres', "SELECT bool_or(breaker = 'open') FROM line_notify.stats") or die 'the breaker does not open';
+			sql("SELECT line_notify.alter_channel('shop', total_timeout => '10 minutes')");
 			return "ref $n";
 		},
-		end => sub { $sim->clear_script; $sim->end_connections('close'); sql("SELECT line_notify.alter_channel('shop', total_timeout => '20 seconds', max_in_flight => 400); SELECT line_notify.resume('shop')") },
+		end => sub { $sim->clear_script; $sim->end_connections('close'); sql("SELECT line_notify.alter_channel('shop', max_in_flight => 400); SELECT line_notify.resume('shop')") },
 	},
 	{
 		reason => 'waiting for answers', bound => 5,
@@ -204,8 +207,8 @@ my @cases = (
 		reason => 'rate limit', bound => 5,
 		begin => sub {
 			sql("SELECT line_notify.alter_channel('shop', rate_limit => 1)");
-			$node->insert('postgres', 30, first => $n + 1);
-			$n += 30;
+			$node->insert('postgres', 300, first => $n + 1);
+			$n += 300;
 			return "ref $n";
 		},
 		end => sub { sql("SELECT line_notify.alter_channel('shop', rate_limit => 2000)") },
@@ -290,8 +293,24 @@ my @cases = (
 		end => sub { sql('DROP TRIGGER full_disk ON line_notify.history; DROP FUNCTION full_disk()') },
 	},
 	{
+		# for five seconds, then the worker does not respond: who looks too late tries again
 		reason => 'due', bound => 2,
-		begin => sub { my $pid = $node->worker_pid('postgres'); kill 'STOP', $pid; $worker = $pid; return put(); },
+		begin => sub {
+			my ($ref, $said);
+			$sim->wait_until(sub {
+				$worker = $node->worker_pid('postgres');
+				kill 'STOP', $worker;
+				$ref = put();
+				$said = reason_of($ref);
+				return 1 if $said eq 'due';
+				kill 'CONT', $worker;
+				$node->poll_query_until('postgres', "SELECT state = 'accepted' FROM line_notify.notifications WHERE reference = '$ref'") or die;
+				return 0;
+			});
+			is($said, 'due', 'worker: due: waiting_reason says it');
+			return $ref;
+		},
+		seen_by_itself => 1,
 		end => sub { kill 'CONT', $worker },
 	},
 	{
@@ -325,8 +344,8 @@ my @cases = (
 			sql("SELECT line_notify.pause('shop')");
 			my $ref = put();
 			my $inside = $node->background_psql('postgres');
-			for (1 .. 5)
-			{
+			# each time for five seconds
+			$sim->wait_until(sub {
 				my $out = '';
 				my $run = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('template1'), '-c', 'CREATE DATABASE copy TEMPLATE postgres' ], '>', \$out, '2>&1');
 				until ($out =~ /being accessed/)
@@ -339,8 +358,8 @@ my @cases = (
 					last if !$run->pumpable;
 				}
 				$run->finish;
-				last if $seen_held;
-			}
+				return $seen_held;
+			});
 			$inside->quit;
 			ok($seen_held, 'worker: worker held: waiting_reason and health() say it');
 			return $ref;
@@ -349,13 +368,10 @@ my @cases = (
 		end => sub { sql("SELECT line_notify.resume('shop')") },
 	},
 	{
+		# for five seconds, too
 		reason => 'no launcher', bound => 30,
-		begin => sub {
-			sql("SELECT line_notify.pause('shop')");
-			my $ref = put();
-			kill 'TERM', sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'line_notify launcher'");
-			return $ref;
-		},
+		begin => sub { sql("SELECT line_notify.pause('shop')"); return put(); },
+		again => sub { kill 'TERM', split /\n/, sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'line_notify launcher'") },
 		health => [ 'error', 'server', 'launcher is not running', 'restarts by itself' ],
 		end => sub { sql("SELECT line_notify.resume('shop')") },
 	},
@@ -365,10 +381,11 @@ sub reason_of { my ($ref) = @_; return sql("SELECT waiting_reason FROM line_noti
 
 sub poll
 {
-	my ($seconds, $query) = @_;
+	my ($seconds, $query, $again) = @_;
 	my $deadline = Time::HiRes::time() + $seconds;
 	while (Time::HiRes::time() < $deadline)
 	{
+		$again->() if $again;
 		return 1 if sql($query) eq 't';
 		select(undef, undef, undef, 0.05);
 	}
@@ -391,13 +408,13 @@ sub try_case
 		# what is blocked or not due is none of its business
 		like($drained->(), qr/^0\|/, "$name: drain() comes back, and sent nothing");
 	}
-	my $said = $c->{seen_by_itself} || poll(40, "SELECT count(*) = 1 FROM line_notify.notifications WHERE reference = '$ref' AND waiting_reason = '$c->{reason}'");
+	my $said = $c->{seen_by_itself} || poll(40, "SELECT count(*) = 1 FROM line_notify.notifications WHERE reference = '$ref' AND waiting_reason = '$c->{reason}'", $c->{again});
 	ok($said, "$name: waiting_reason says it") or diag(reason_of($ref), sql('SELECT * FROM line_notify.health()'));
 	$seen{ $c->{reason} } = 1 if $said;
 	if ($c->{health})
 	{
 		my ($severity, $subject, $reason, $hint) = @{ $c->{health} };
-		ok( poll(20, "SELECT count(*) > 0 FROM line_notify.health() WHERE severity = '$severity' AND subject = '$subject' AND reason ~ '$reason' AND coalesce(hint, '') ~ '$hint'"),
+		ok( poll(20, "SELECT count(*) > 0 FROM line_notify.health() WHERE severity = '$severity' AND subject = '$subject' AND reason ~ '$reason' AND coalesce(hint, '') ~ '$hint'", $c->{again}),
 			"$name: health() says it and what to do")
 		  or diag(sql('SELECT * FROM line_notify.health()'));
 	}
@@ -414,7 +431,8 @@ sub try_case
 	return;
 }
 
-my @channel = (channel => "backoff_base => '1 s', backoff_cap => '1 s'");
+# what the simulator holds does not end by itself
+my @channel = (channel => "backoff_base => '1 s', backoff_cap => '1 s', total_timeout => '10 minutes'");
 $node = LineNotify::Node->new('worker', init => [ allows_streaming => 1 ]);
 $node->install('postgres', $sim, @channel);
 try_case($_, 'worker') for @cases;
@@ -478,8 +496,8 @@ $small->safe_psql('postgres', "CREATE DATABASE $_") for qw(a b c d);
 # two workers have something on the wire
 $sim->reset;
 $sim->script({ match => { path => 'send' }, do => ['stall'] });
-for my $db (qw(a b)) { $small->install($db, $sim); $small->insert($db, 1, first => $db eq 'a' ? 501 : 502); $small->worker_pid($db); }
-$sim->wait_requests(2, 60) or die;
+for my $db (qw(a b)) { $small->install($db, $sim, @channel); $small->insert($db, 1, first => $db eq 'a' ? 501 : 502); $small->worker_pid($db); }
+$sim->wait_requests(2) or die;
 $small->install('c', $sim);
 $small->insert('c', 1, first => 1);
 says($small, 'c', 'ref 1', 'no worker slot', 'error . worker . no free background worker slot.*max_worker_processes');
@@ -513,7 +531,7 @@ for my $how ([ 'ALLOW_CONNECTIONS false', 'ALLOW_CONNECTIONS true' ], [ 'IS_TEMP
 	$sim->wait_until(sub {
 		$said = $inside->query_safe("SELECT waiting_reason FROM line_notify.notifications WHERE reference = 'ref $id'");
 		return $said eq 'database closed';
-	}, 180);
+	});
 	is($said, 'database closed', "$how->[0]: waiting_reason says it");
 	$seen{$said} = 1;
 	like($inside->query_safe("SELECT concat_ws(' | ', severity, subject, reason, hint) FROM line_notify.health() WHERE reason ~ 'database closed'"),
