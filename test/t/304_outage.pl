@@ -25,7 +25,7 @@ my $certs = PostgreSQL::Test::Utils::tempdir();
 system('sh', dirname(__FILE__) . '/../mock/certs.sh', $certs) == 0 or plan skip_all => 'no openssl command';
 my $sim = LineNotify::Sim->start(tls => [ "$certs/good.pem", "$certs/good.key" ]);
 my $node = LineNotify::Node->new('main');
-my ($rate, $patience) = $rows > 1000 ? (1000, '5 s') : (150, '500 ms');	# the outage must find some left
+my ($rate, $patience) = $rows > 1000 ? (1000, '5 s') : (150, '500 ms');
 # in which LINE, being well, answers on any machine
 my $enough = '20 s';
 $node->install('postgres', $sim,
@@ -36,11 +36,12 @@ sub sql { return $node->safe_psql('postgres', shift); }
 my $token = $sim->token;
 my $url = $sim->url;
 
-# Nobody listens any more.  What is on the wire is answered, the last of its connection: else it is these answers
-# that the breaker opens for, and health() names.
-sub refuse
+# Who connects finds another world.  What is on the wire is answered, the last of its connection: else it is these
+# answers that the breaker opens for, and health() names.
+sub change
 {
-	$sim->listen('off');
+	my ($how) = @_;
+	$how->();
 	$sim->script({ match => { path => 'send' }, do => [ 'answer', 'close' ] });
 	$sim->end_connections('close', idle => 1);
 	return;
@@ -48,7 +49,7 @@ sub refuse
 
 # A kind: how it begins and ends, and what health() says of it, as reason and hint.
 my @kinds = (
-	{ name => 'refused connections', begin => \&refuse,
+	{ name => 'refused connections', begin => sub { change(sub { $sim->listen('off') }) },
 		end => sub { $sim->clear_script; $sim->listen('on'); },
 		reason => 'breaker.*not_sent.*onnect', hint => 'can this server reach' },
 	{ name => 'time-outs', begin => sub { $sim->script({ match => { path => 'send' }, do => ['stall'] }); sql("SELECT line_notify.alter_channel('shop', total_timeout => '$patience')"); },
@@ -78,8 +79,8 @@ my @kinds = (
 	{ name => 'a name that cannot be resolved', begin => sub { sql("SELECT line_notify.alter_channel('shop', api_base => 'https://nowhere.invalid')"); },
 		end => sub { sql("SELECT line_notify.alter_channel('shop', api_base => '$url')"); },
 		reason => 'breaker.*not_sent.*resolv', hint => 'nowhere.invalid cannot be resolved' },
-	{ name => 'an expired certificate', begin => sub { $sim->tls(cert => "$certs/expired.pem", key => "$certs/expired.key"); $sim->end_connections('close'); },
-		end => sub { $sim->tls(cert => "$certs/good.pem", key => "$certs/good.key"); },
+	{ name => 'an expired certificate', begin => sub { change(sub { $sim->tls(cert => "$certs/expired.pem", key => "$certs/expired.key") }) },
+		end => sub { $sim->clear_script; $sim->tls(cert => "$certs/good.pem", key => "$certs/good.key"); },
 		reason => 'breaker.*not_sent.*certificate', hint => 'certificate of the other side' },
 );
 
@@ -95,11 +96,14 @@ for my $kind (@kinds)
 	next if $ENV{LN_OUTAGE_KIND} && $name !~ /$ENV{LN_OUTAGE_KIND}/;
 	$sim->reset;
 	sql('DELETE FROM line_notify.history; DELETE FROM line_notify.attempt_log');
+	# LINE answers so many, and the next ones when the outage has begun: it finds some left
+	$sim->script({ match => { path => 'send' }, do => 'answer', times => $rows / 10 }, { name => 'batch', match => { path => 'send' }, do => 'hold' });
 	$node->insert('postgres', $rows, first => $first);
 	$first += $rows;
 	ok($sim->wait_requests($rows / 10, 30), "$name: in the middle of a batch");
 	my $began = time;
 	$kind->{begin}->();
+	$sim->clear_script('batch');
 	ok($node->poll_query_until('postgres', "SELECT bool_or(reason ~ '$kind->{reason}' AND hint ~ '$kind->{hint}') FROM line_notify.health() WHERE subject = 'channel shop'"),
 		'health() names it')
 	  or diag(sql('SELECT * FROM line_notify.health()'), sql('SELECT * FROM line_notify.stats'));
