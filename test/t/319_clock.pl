@@ -28,7 +28,7 @@ sub sql { return $node->safe_psql('postgres', $_[0]); }
 
 set_clock('+0');
 start_with_clock();
-$node->install('postgres', $sim, channel => "backoff_base => '2 minutes', backoff_cap => '2 minutes', total_timeout => '5 s'");
+$node->install('postgres', $sim, channel => "backoff_base => '2 minutes', backoff_cap => '2 minutes', total_timeout => '1 minute'");
 $node->insert('postgres', 1);
 $node->wait_states('postgres', accepted => 1);
 
