@@ -246,7 +246,8 @@ class Node(Server):
             "etcd3": {"host": f"127.0.0.1:{c.etcd.port}"},
             "bootstrap": {
                 "dcs": {
-                    "ttl": 8, "loop_wait": 1, "retry_timeout": 3,
+                    # who stands still for less keeps his place
+                    "ttl": 24, "loop_wait": 1, "retry_timeout": 10,
                     "maximum_lag_on_failover": 100 << 20,
                     "master_start_timeout": 30,
                     "synchronous_mode": c.synchronous,
