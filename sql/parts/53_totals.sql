@@ -77,10 +77,14 @@ CREATE TABLE line_notify.sweep_mark (
 	channel			text COLLATE "C" PRIMARY KEY,
 	unconfirmed		timestamptz,
 	withheld		timestamptz,
+	refused			bigint NOT NULL DEFAULT 0,
+	why				text,
 	settled			timestamptz
 );
 COMMENT ON TABLE line_notify.sweep_mark IS 'How far messages without a delivery event have been judged';
 COMMENT ON COLUMN line_notify.sweep_mark.settled IS 'messages answered before this are settled';
+COMMENT ON COLUMN line_notify.sweep_mark.refused IS 'messages of the minute after settled that the tables keep from becoming undelivered';
+COMMENT ON COLUMN line_notify.sweep_mark.why IS 'the SQLSTATE with which they do; it is tried again';
 COMMENT ON COLUMN line_notify.sweep_mark.unconfirmed IS 'messages answered before this have been looked at for confirm_within';
 COMMENT ON COLUMN line_notify.sweep_mark.withheld IS 'the first minute whose messages were not handed out as unconfirmed, since no delivery event came at that time; see on_silence';
 

@@ -1,4 +1,52 @@
 
+-- Is it a row that such an error is about?  As ln_is_row_fault() says.
+CREATE FUNCTION line_notify._is_row_fault(sqlstate text) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT left(sqlstate, 2) <> ALL ('{40,53,55,57,58,XX}') AND sqlstate <> ALL ('{42P01,42883,3F000}')
+$$;
+REVOKE ALL ON FUNCTION line_notify._is_row_fault(text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._is_row_fault(text) IS 'is a row at fault, not a lock, a disk or a shutdown';
+
+-- Messages of a time become undelivered.  Where the tables refuse one of them, it
+-- alone stays as it is.
+CREATE FUNCTION line_notify._end_undelivered(of_channel text, since timestamptz, upto timestamptz, OUT refused bigint, OUT why text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	one bigint;
+BEGIN
+	BEGIN
+		UPDATE line_notify.history h SET state = 'undelivered'
+		WHERE h.channel = of_channel AND h.state = 'accepted' AND h.ended_at >= since AND h.ended_at < upto;
+	EXCEPTION WHEN OTHERS THEN
+		IF NOT line_notify._is_row_fault(SQLSTATE) THEN
+			RAISE;
+		END IF;
+		FOR one IN SELECT h.id FROM line_notify.history h
+				   WHERE h.channel = of_channel AND h.state = 'accepted' AND h.ended_at >= since AND h.ended_at < upto
+		LOOP
+			BEGIN
+				UPDATE line_notify.history h SET state = 'undelivered' WHERE h.id = one AND h.state = 'accepted';
+			EXCEPTION WHEN OTHERS THEN
+				IF NOT line_notify._is_row_fault(SQLSTATE) THEN
+					RAISE;
+				END IF;
+				why := SQLSTATE;
+			END;
+		END LOOP;
+	END;
+	-- also those that a trigger keeps without a word
+	SELECT count(*) INTO refused FROM line_notify.history h
+	WHERE h.channel = of_channel AND h.state = 'accepted' AND h.ended_at >= since AND h.ended_at < upto;
+	IF refused > 0 AND why IS NULL THEN
+		why := '27000';
+	END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._end_undelivered(text, timestamptz, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._end_undelivered(text, timestamptz, timestamptz) IS 'ends messages of a time as undelivered; says how many the tables keep from that, and with which SQLSTATE';
+
 -- No delivery event means not delivered only if events were arriving: one for
 -- another message of the channel, answered within 15 minutes of this one.
 -- Otherwise the silence proves nothing, and the message stays as it is.
@@ -11,7 +59,7 @@ DECLARE
 	c record;
 	m record;
 	upto timestamptz;
-	ids bigint[];
+	left_over record;
 BEGIN
 	again := false;
 	next_at := 'infinity';
@@ -37,12 +85,18 @@ BEGIN
 				   WHERE x.channel = c.name AND x.delivered > 0
 					 AND x.minute BETWEEN m.minute - interval '15 minutes' AND m.minute + interval '15 minutes')
 		THEN
-			UPDATE line_notify.history h SET state = 'undelivered'
-			WHERE h.channel = c.name AND h.state = 'accepted'
-			  AND h.ended_at >= greatest(m.minute, c.mark) AND h.ended_at < upto;
+			SELECT e.refused, e.why INTO left_over
+			FROM line_notify._end_undelivered(c.name, greatest(m.minute, c.mark), upto) e;
+			IF left_over.refused > 0 THEN
+				-- this channel waits here for whoever changed our tables, and no other
+				INSERT INTO line_notify.sweep_mark AS s (channel, refused, why) VALUES (c.name, left_over.refused, left_over.why)
+				ON CONFLICT (channel) DO UPDATE SET refused = excluded.refused, why = excluded.why;
+				next_at := least(next_at, clock_timestamp() + interval '10 seconds');
+				CONTINUE;
+			END IF;
 		END IF;
 		INSERT INTO line_notify.sweep_mark AS s (channel, settled) VALUES (c.name, upto)
-		ON CONFLICT (channel) DO UPDATE SET settled = excluded.settled;
+		ON CONFLICT (channel) DO UPDATE SET settled = excluded.settled, refused = 0, why = NULL;
 		IF upto < horizon THEN
 			again := true;
 		ELSE

@@ -197,6 +197,11 @@ AS $$
 	FROM (SELECT w.why FROM line_notify.webhook_event w ORDER BY w.seq LIMIT 10000) e
 	WHERE e.why IS NOT NULL
 	HAVING count(*) > 0
+	UNION ALL
+	SELECT 'error', 'channel ' || s.channel, format('%s messages cannot become undelivered (SQLSTATE %s), and those after them wait', s.refused, s.why),
+		'Somebody changed our tables: look for constraints, triggers and rules of others on line_notify.history, outcome, daily_count and minute_count. It is tried again by itself.'
+	FROM line_notify.sweep_mark s
+	WHERE s.refused > 0
 $$;
 REVOKE ALL ON FUNCTION line_notify._health_events() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._health_events() IS 'part of health(): delivery events that are not folded';

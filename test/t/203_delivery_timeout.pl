@@ -1,7 +1,7 @@
 # Silence becomes "undelivered" only where delivery events of other messages
 # were arriving; without such evidence the message stays accepted and health()
 # shows the gap; a late event still wins.  Totals survive the messages and a
-# restore does not count them twice.  TAP: worker, and time scaled by a setting.
+# restore does not count them twice.  What the tables refuse stops no other channel.  TAP: worker, and time scaled by a setting.
 
 use strict;
 use warnings;
@@ -79,6 +79,31 @@ my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
 $node->command_ok([ 'pg_dump', '-f', $dump, 'postgres' ], 'dumped');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, 'copy' ], 'restored');
 is($node->safe_psql('copy', $totals), 'accepted 9, delivered 2, undelivered 4', 'the same totals');
+
+# what the tables refuse keeps its own channel only, and that until they take it
+sql(sprintf q{SELECT line_notify.create_channel('next', api_base => '%s', line_channel_id => '%s'), line_notify.set_credential('next', 'access_token', '%s')},
+	$sim->url, LineNotify::Sim::CHANNEL(), $sim->token);
+for my $fault (
+	[ '23514', q{ALTER TABLE line_notify.history ADD CONSTRAINT never CHECK (reference IS DISTINCT FROM 'ref 21' OR state <> 'undelivered') NOT VALID},
+		'ALTER TABLE line_notify.history DROP CONSTRAINT never' ],
+	[ '27000', q{CREATE FUNCTION public.keeps() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN CASE WHEN NEW.state = ''undelivered'' THEN OLD ELSE NEW END; END';
+		CREATE TRIGGER keeps BEFORE UPDATE ON line_notify.history FOR EACH ROW WHEN (NEW.reference = 'ref 21') EXECUTE FUNCTION public.keeps()},
+		'DROP FUNCTION public.keeps() CASCADE' ])
+{
+	my ($state, $do, $undo) = @$fault;
+	my $become = sub { $node->poll_query_until('postgres', "SELECT string_agg(state::text, ' ' ORDER BY reference) = '$_[0]' FROM line_notify.history WHERE reference ~ '^ref (2[123]|31)\$'") };
+	sql("DELETE FROM line_notify.history WHERE reference ~ '^ref (2[123]|31)\$'; $do");
+	sql(join ';', $node->insert_sql(3, first => 21, set => { channel => "'shop'" }), $node->insert_sql(1, first => 31, set => { channel => "'next'" }));
+	$node->poll_query_until('postgres', q{SELECT count(*) = 4 FROM line_notify.history WHERE reference ~ '^ref (2[123]|31)$'}) or die;
+	# the evidence: others were heard of
+	sql("INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered) SELECT unnest('{shop,next}'::text[]), date_trunc('minute', now()), 1, 1");
+	ok($become->('accepted undelivered undelivered undelivered'), "$state: one message is refused, the others are undelivered, of another channel too");
+	my $refused = q{SELECT count(*) = %d FROM line_notify.health() WHERE severity = 'error' AND subject = 'channel shop' AND reason = '1 messages cannot become undelivered (SQLSTATE %s), and those after them wait'};
+	ok($node->poll_query_until('postgres', sprintf $refused, 1, $state), "$state: health() says so");
+	sql($undo);
+	ok($become->('undelivered undelivered undelivered undelivered'), "$state: undelivered when the tables take it");
+	ok($node->poll_query_until('postgres', sprintf $refused, 0, $state), "$state: and health() is quiet");
+}
 
 $node->stop;
 $sim->stop;
