@@ -64,5 +64,13 @@ ok($node->wait_for_log(qr/role "sue", session user "$super", calls line_notify\.
 is(sql('SELECT role, login, function FROM line_notify.operations'), "sue|$super|find_notifications", 'and recorded');
 
 $node->stop;
+
+# where the library is not preloaded, nobody else keeps statements out of the log
+$node = LineNotify::Node->new('bare', shared_preload_libraries => '', log_error_verbosity => 'verbose');
+$node->install('postgres', $sim);
+sql(q{CREATE ROLE sue LOGIN; SELECT line_notify.grant_support('sue')});
+record(sue => "find_notifications('090-1234-5678')", 'a telephone number');
+
+$node->stop;
 $sim->stop;
 done_testing();
