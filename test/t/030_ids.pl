@@ -242,5 +242,15 @@ $node->safe_psql('postgres', "SELECT setval('line_notify.message_id_seq', 1)");
 cmp_ok($node->safe_psql('postgres', q{INSERT INTO line_notify.outbox (phone, use_case, template_key) VALUES ('09012345678', 'reservation', 't') RETURNING id & 8796093022207}), '<', 8000000000000, 'set to 1, ids go on');
 
 $node->stop;
+
+# where the library is not preloaded, the rows that were rolled back are all that
+# knows these ids
+my $bare = LineNotify::Node->new('bare', shared_preload_libraries => '', autovacuum => 'off');
+$bare->install('postgres', $sim);
+$gone = $bare->safe_psql('postgres', 'BEGIN; ' . $bare->insert_sql(12000) . ' RETURNING id; ROLLBACK');
+$gone = (split /\n/, $gone)[-1];
+$bare->safe_psql('postgres', "SELECT setval('line_notify.message_id_seq', 1)");
+cmp_ok($bare->safe_psql('postgres', $bare->insert_sql(1) . ' RETURNING id'), '>', $gone, 'ids that were rolled back do not come again, not preloaded');
+$bare->stop;
 $sim->stop;
 done_testing();
