@@ -27,7 +27,7 @@ COMMENT ON SEQUENCE line_notify.message_id_seq IS 'Count within the ids of messa
 CREATE FUNCTION line_notify._next_number(sequence regclass) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT AS 'MODULE_PATHNAME', 'line_notify_next_number';
 REVOKE ALL ON FUNCTION line_notify._next_number(regclass) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._next_number(regclass) IS 'nextval(), but lastval() stays what the application''s own tables made it';
+COMMENT ON FUNCTION line_notify._next_number(regclass) IS 'nextval() of sequence TABLE_seq_seq, but lastval() stays what the application''s own tables made it, and after a reset it goes on above the rows of the table';
 
 -- What holds of every row of the outbox, however it came: the number and
 -- on_duplicate are not stored; a recipient is a SHA-256 in hex, and there is one

@@ -30,9 +30,10 @@
  *
  * The attributes of the sequence (step, ends, cycle) mean nothing here.
  *
- * Other rows of ours that an application's statement makes, the record of a
- * DELETE from messages or the events of a webhook, have numbers from sequences
- * that are believed; they are drawn past lastval(), too.
+ * Other rows of ours, the record of an operator's call or the events of a
+ * webhook, have numbers in column seq, from a sequence TABLE_seq_seq.  They
+ * are drawn past lastval(), too, and after a reset go on above those of the
+ * table.
  *
  *-------------------------------------------------------------------------
  */
@@ -118,7 +119,7 @@ static void extend(Relation rel, pg_atomic_uint64 *highest);
 static bool id_above(Range range);
 static int64 highest_id(Range range);
 static int64 look_by_index(Oid relid, Range range, bool highest, bool wait);
-static int64 look_by_scan(Oid relid, Range range);
+static int64 look_by_scan(Oid relid, const char *column, Range range);
 static int64 look_in_history(Range range, bool highest, bool wait);
 static bool has_id(Oid relid, int64 id);
 static Oid	our_table(const char *name);
@@ -199,12 +200,30 @@ ln_message_id_given(Oid sequence, int64 id, bool fresh)
 	relation_close(rel, NoLock);
 }
 
+/*
+ * The highest number of the table that the sequence is for, 0 if it has none,
+ * or there is no such table.
+ */
+static int64
+highest_number(Relation sequence)
+{
+	char	   *name = pstrdup(RelationGetRelationName(sequence));
+	char	   *suffix = strstr(name, "_seq_seq");
+	Range		all = {0, 0, PG_INT64_MAX, false};
+
+	if (suffix == NULL)
+		return 0;
+	*suffix = '\0';
+	return look_by_scan(our_table(name), "seq", all);
+}
+
 /* nextval() of a sequence of ours, of which lastval() does not hear */
 Datum
 line_notify_next_number(PG_FUNCTION_ARGS)
 {
 	Relation	rel = relation_open(PG_GETARG_OID(0), RowExclusiveLock);
 	SequencePage page;
+	int64		highest = -1;	/* nobody has looked */
 	int64		count;
 
 	if (rel->rd_rel->relkind != RELKIND_SEQUENCE)
@@ -213,8 +232,19 @@ line_notify_next_number(PG_FUNCTION_ARGS)
 				 errmsg("\"%s\" is not a sequence",
 						RelationGetRelationName(rel))));
 	lock_page(&page, rel);
-	count = last_count(&page) + 1;
-	write_page(&page, count, false, AHEAD(page.seq) - 1);
+	if (!IS_OURS(page.seq))
+	{
+		/* new, or reset */
+		unlock_page(&page);
+		highest = highest_number(rel);
+		lock_page(&page, rel);
+	}
+	count = last_count(&page);
+	if (!IS_OURS(page.seq) && highest > count)
+		count = highest + UNSEEN;
+	count++;
+	write_page(&page, count, true,
+			   IS_OURS(page.seq) ? AHEAD(page.seq) - 1 : -1);
 	unlock_page(&page);
 	relation_close(rel, NoLock);
 	PG_RETURN_INT64(count);
@@ -414,7 +444,8 @@ highest_id(Range range)
 
 	/* these have no index to ask, and this is rare */
 	for (int i = 0; i < lengthof(scanned); i++)
-		highest = Max(highest, look_by_scan(our_table(scanned[i]), range));
+		highest = Max(highest,
+					  look_by_scan(our_table(scanned[i]), "id", range));
 	return highest;
 }
 
@@ -472,10 +503,10 @@ look_by_index(Oid relid, Range range, bool highest, bool wait)
 }
 
 static int64
-look_by_scan(Oid relid, Range range)
+look_by_scan(Oid relid, const char *column, Range range)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
-	AttrNumber	attno = get_attnum(relid, "id");
+	AttrNumber	attno = get_attnum(relid, column);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false,
 										  SnapshotAny, 0, NULL);
 	HeapTuple	tuple;

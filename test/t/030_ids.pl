@@ -251,6 +251,29 @@ $gone = $bare->safe_psql('postgres', 'BEGIN; ' . $bare->insert_sql(12000) . ' RE
 $gone = (split /\n/, $gone)[-1];
 $bare->safe_psql('postgres', "SELECT setval('line_notify.message_id_seq', 1)");
 cmp_ok($bare->safe_psql('postgres', $bare->insert_sql(1) . ' RETURNING id'), '>', $gone, 'ids that were rolled back do not come again, not preloaded');
+
+# the other numbers of ours, by the catalog: reset, they go on above what is there
+my %row = (
+	operations => "(seq, role, function, filter, dry_run, count) VALUES (5000, 'x', 'x', '{}', false, 0)",
+	outcome => "(seq, consumer, id, channel, outcome, revision, correction) VALUES (5000, 'x', 1, 'shop', 'failed', 1, false)",
+	unblock => "(seq, channel) VALUES (5000, 'shop')",
+	webhook_event => "(seq, channel, event_id, type, event_at) VALUES (5000, 'shop', 'x', 'delivery', now())");
+my @numbered = split /\n/, $bare->safe_psql('postgres', q{
+SELECT c.relname FROM pg_attrdef d JOIN pg_class c ON c.oid = d.adrelid WHERE pg_get_expr(d.adbin, d.adrelid) ~ '_next_number' ORDER BY 1});
+is("@numbered", join(' ', sort keys %row), 'tables with numbers of ours');
+$bare->safe_psql('postgres', "INSERT INTO line_notify.$_ $row{$_}") for @numbered;
+for my $reset (q{'SELECT setval(%L, 1, false)'}, q{'ALTER SEQUENCE %s RESTART'})
+{
+	$bare->safe_psql('postgres', sprintf $all, $reset);
+	for my $table (@numbered)
+	{
+		my ($one, $two) = split /\n/, $bare->safe_psql('postgres', "SELECT line_notify._next_number('line_notify.${table}_seq_seq') FROM generate_series(1, 2)");
+		cmp_ok($one, '>', 5000, "$table: above its rows after $reset");
+		is($two, $one + 1, "$table: and goes on");
+	}
+}
+$bare->safe_psql('postgres', "SELECT line_notify.pause('shop')");
+is($bare->safe_psql('postgres', 'SELECT seq > 5000 FROM line_notify.operations ORDER BY at DESC LIMIT 1'), 't', 'an operator can pause');
 $bare->stop;
 $sim->stop;
 done_testing();
