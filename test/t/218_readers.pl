@@ -151,7 +151,7 @@ for my $plugin (@plugins)
 # it, and plans need it, or there are none.
 my %harmless = map { ($_ => 1) } qw(channel batch template_key aggregation_unit consumer outcome function region kind flow key_id status name
 	scope subject state type time_zone quiet_hours nodes handover handover_to disarmed_why api_base line_channel_id on_silence on_invalid on_unknown
-	on_server_error on_duplicate unknown_content outcomes event_id delivery_event
+	on_server_error on_duplicate unknown_content outcomes event_id delivery_event why
 	approval.reference design.reference design.skeleton maintenance_mark.part outbox.phone price.currency
 	template_catalogue.description template_catalogue.key template_catalogue.label template_catalogue.source);
 is(join(' ', grep { !$harmless{$_} && !$harmless{ (split /\./)[1] } } split /\n/, sql(q{

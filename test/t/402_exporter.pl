@@ -48,7 +48,7 @@ for my $alert ($rules =~ /- alert: (\w+)/g)
 	like($tested, qr/alertname: $alert\n\s+exp_alerts:\n\s+- exp_labels/, 'and one in which it fires');
 }
 my $outages = slurp_file("$ENV{LN_SRC}/test/t/304_outage.pl");
-like($tested, qr/outage: \Q$_\E\n/, "an outage by $_ rings") for $outages =~ /\{ name => '([^']+)'/g;
+like($tested, qr/outage: \Q$_\E\n/, "an outage by $_ rings") for $outages =~ /^\t*\{ name => '([^']+)'/gm;
 cmp_ok(scalar @asked, '>', 15, 'the dashboard and the rules ask for something');
 for my $asked (@asked)
 {
