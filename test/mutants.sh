@@ -14,7 +14,7 @@
 # Each mutant replaces one piece of text, which must occur exactly once in its
 # file; the library is built with it and its tests are run until one fails.  A
 # mutant that no test notices, or that fits no longer, makes the status 1.
-# A full run takes about half an hour on two cores.
+# A full run takes some three hours, most of them waiting.
 
 set -u
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
