@@ -290,15 +290,15 @@ note(OidList *list, Oid database)
 }
 
 /*
- * Those that initdb made are closed for good.  The rest may be opened again,
- * and then has messages that nobody would wake us for.
+ * The templates that initdb made are closed for good.  The rest may be opened
+ * again, and then has messages that nobody would wake us for.
  */
 static bool
 note_candidate(Form_pg_database row, void *arg)
 {
 	if (is_candidate(row))
 		note(&to_probe, row->oid);
-	else if (row->oid >= FirstNormalObjectId)
+	else if (row->oid >= FirstNormalObjectId || row->oid == PostgresDbOid)
 		note(&closed, row->oid);
 	return true;
 }

@@ -101,6 +101,16 @@ $node->safe_psql('postgres', 'ALTER DATABASE child IS_TEMPLATE true');
 $node->safe_psql('postgres', 'SET ROLE builder; CREATE DATABASE grandchild TEMPLATE child');
 pass('a template with a running worker can be copied by others, as templates are');
 
+# the one that initdb made for everybody's use is closed while the server starts,
+# and opened; who else is closed is in 316_reason_matrix.pl
+$node->install('postgres', $sim, name => 'ours');
+$node->insert('postgres', 1, first => 2100, set => { send_after => "clock_timestamp() + interval '3 s'" });
+$node->safe_psql('shop', 'ALTER DATABASE postgres ALLOW_CONNECTIONS false');
+$node->restart;
+$node->poll_query_until('shop', q{SELECT pid IS NOT NULL FROM line_notify.workers WHERE database = 'shop'}) or die 'no worker looks';
+$node->safe_psql('shop', 'ALTER DATABASE postgres ALLOW_CONNECTIONS true');
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM line_notify.history WHERE state = 'accepted'}), 'postgres is closed, and opened: its messages leave');
+
 # two-phase commit, in the last of the lanes: a look at which lanes have something,
 # not one into each of 42
 sub lanes_read
