@@ -125,6 +125,7 @@ ln_launcher_main(Datum arg)
 	bool		scan_wanted = false;
 	TimestampTz last_scan = 0;
 	TimestampTz last_look = 0;
+	int64		ahead = 0;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -160,6 +161,12 @@ ln_launcher_main(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			wake_idle();
+		}
+		if (ln_clock_set_back(GetCurrentTimestamp(), &ahead) > 0)
+		{
+			/* all of these times are of the clock as it was before */
+			last_scan = last_look = 0;
 			wake_idle();
 		}
 		ln_identity_step();
@@ -215,8 +222,9 @@ launcher_exit(int code, Datum arg)
 }
 
 /*
- * Settings changed: the kill switch, the name of the node, files of secrets.
- * Workers that left because there was nothing to do have another look.
+ * Settings changed: the kill switch, the name of the node, files of secrets;
+ * or the clock was set back, so that what is due is due earlier than they
+ * said.  Workers that left because there was nothing to do have another look.
  */
 static void
 wake_idle(void)

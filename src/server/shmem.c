@@ -30,6 +30,9 @@
 /* How long to wait when all places for rate limits are taken. */
 #define RATE_FULL_NS	INT64CONST(1000000000)
 
+/* A clock that goes back by less (us) is being adjusted: nobody's matter. */
+#define CLOCK_STEP			USECS_PER_SEC
+
 typedef enum RateMake
 {
 	RATE_FIND,
@@ -733,6 +736,15 @@ ln_monotonic_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64) ts.tv_sec * INT64CONST(1000000000) + ts.tv_nsec;
+}
+
+int64
+ln_clock_set_back(TimestampTz now, int64 *ahead)
+{
+	int64		was = *ahead;
+
+	*ahead = now - ln_monotonic_ns() / 1000;
+	return was != 0 && *ahead < was - CLOCK_STEP ? was - *ahead : 0;
 }
 
 static Size

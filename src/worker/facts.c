@@ -23,20 +23,17 @@
 /* While recording fails, claiming stops when 1/x of all wait for it. */
 #define MAX_UNRECORDED		2
 
-/* A clock that goes back by less (us) is being adjusted: nobody's matter. */
-#define CLOCK_STEP			USECS_PER_SEC
-
 void
 ln_worker_read_clock(void)
 {
-	static int64 ahead;			/* of the monotonic clock; 0 = not read yet */
-	int64		was = ahead;
+	static int64 ahead;
+	int64		by;
 
 	W.now = GetCurrentTimestamp();
 	W.reading++;
-	ahead = W.now - ln_monotonic_ns() / 1000;
-	if (was != 0 && ahead < was - CLOCK_STEP)
-		ln_tasks_set_back(was - ahead);
+	by = ln_clock_set_back(W.now, &ahead);
+	if (by > 0)
+		ln_tasks_set_back(by);
 }
 
 int

@@ -83,6 +83,33 @@ ok($node->poll_query_until('postgres', "SELECT bool_or(breaker = 'open') FROM li
 cmp_ok(sql("SELECT count(*) FROM line_notify.history WHERE state = 'unknown'"), '<', 60, 'and few are unknown');
 is($sim->summary->{messages}{accepted_twice}, 0, 'none twice');
 
+# the worker has left, and so nobody but the launcher can see it
+sql(q{SELECT line_notify.alter_channel('shop', settle_window => '5 s', backoff_cap => '5 s')});
+$sim->script_only();
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM line_notify.outbox}), 'the outage is over')
+  or diag(sql('SELECT now(), * FROM line_notify.outbox'));
+sql(q{ALTER SYSTEM SET line_notify.idle_timeout = '1s'; SELECT pg_reload_conf(); CREATE DATABASE other});
+$sim->script({ match => { path => 'send' }, answer => { status => 503 }, times => 1 });
+$node->insert('postgres', 1, first => 200);
+ok($node->poll_query_until('postgres', q{SELECT state = 'idle' AND (SELECT attempts = 1 FROM line_notify.outbox) FROM line_notify.workers WHERE database = 'postgres'}),
+	'the worker has left until the next attempt');
+set_clock('-14400');
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM line_notify.history WHERE reference = 'ref 200' AND state = 'accepted'}), 'which comes in time')
+  or diag(sql('SELECT now(), * FROM line_notify.notifications; SELECT * FROM line_notify.workers'));
+
+# nor when a database is opened again, which it looks for
+$node->install('other', $sim);
+for my $by (undef, '-18000')
+{
+	$node->insert('other', 1, first => 201, set => { send_after => "clock_timestamp() + interval '3 s'" });
+	$node->worker_left('other');
+	sql('ALTER DATABASE other ALLOW_CONNECTIONS false');
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM line_notify.workers WHERE database = 'other'}), 'a database is closed');
+	set_clock($by) if defined $by;
+	sql('ALTER DATABASE other ALLOW_CONNECTIONS true');
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM line_notify.workers WHERE database = 'other'}), 'and is found again' . ($by ? ', set back or not' : ''));
+}
+
 $node->stop;
 $sim->stop;
 done_testing();
