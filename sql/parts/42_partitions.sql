@@ -637,13 +637,14 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	began timestamptz := clock_timestamp();
-	reached timestamptz := (SELECT m.mark FROM line_notify.maintenance_mark m WHERE m.part = 'payloads');
+	-- one that lies ahead is void: the clock was set back, or payload_retention raised
+	reached timestamptz := (SELECT m.mark FROM line_notify.maintenance_mark m WHERE m.part = 'payloads' AND m.mark <= cutoff);
 	span interval;
 	n bigint;
 	forgotten bigint;
 BEGIN
 	-- ids grow with time, more or less
-	reached := coalesce(reached, (SELECT h.created_at - interval '1 day' FROM line_notify.history h ORDER BY h.id LIMIT 1), cutoff);
+	reached := coalesce(reached, least((SELECT h.created_at - interval '1 day' FROM line_notify.history h ORDER BY h.id LIMIT 1), cutoff));
 	<<windows>>
 	WHILE reached < cutoff AND clock_timestamp() < began + budget LOOP
 		-- a day in which nothing ended, or as much as one window can do
@@ -676,7 +677,7 @@ BEGIN
 		reached := least(reached + span, cutoff);
 	END LOOP;
 	INSERT INTO line_notify.maintenance_mark AS m (part, mark) VALUES ('payloads', reached)
-	ON CONFLICT (part) DO UPDATE SET mark = excluded.mark WHERE m.mark < excluded.mark;
+	ON CONFLICT (part) DO UPDATE SET mark = excluded.mark WHERE m.mark <> excluded.mark;
 	RETURN reached < cutoff;
 END
 $$;

@@ -110,6 +110,19 @@ for my $by (undef, '-18000')
 	ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM line_notify.workers WHERE database = 'other'}), 'and is found again' . ($by ? ', set back or not' : ''));
 }
 
+# ahead by ten days, and set right again: what ended since is forgotten in time
+sql(q{ALTER SYSTEM SET line_notify.payload_retention = 1; SELECT pg_reload_conf()});
+set_clock('+864000');
+$node->reload;
+ok($node->poll_query_until('postgres', q{SELECT bool_and(mark > now() - interval '1 hour') FROM line_notify.maintenance_mark}), 'the clock is ahead');
+set_clock('-18000');
+$node->insert('postgres', 1, first => 202);
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM line_notify.history WHERE reference = 'ref 202' AND body IS NOT NULL}), 'and is set right again');
+set_clock('-17880');
+$node->reload;
+ok($node->poll_query_until('postgres', q{SELECT body IS NULL FROM line_notify.history WHERE reference = 'ref 202'}), 'content is forgotten in time')
+  or diag(sql('SELECT now(), * FROM line_notify.maintenance_mark; SELECT * FROM line_notify.workers'));
+
 $node->stop;
 $sim->stop;
 done_testing();
