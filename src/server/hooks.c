@@ -471,6 +471,19 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 	 */
 	if (alter_extension)
 		ln_wakeup_at_commit(LN_WORK_EXTENSION);
+
+	/*
+	 * a copy of more than what initdb made may have content to forget, and
+	 * nobody who inserts
+	 */
+	if (IsA(stmt, CreatedbStmt) &&
+		(db >= FirstNormalObjectId || db == PostgresDbOid))
+	{
+		const char *name = ((CreatedbStmt *) stmt)->dbname;
+
+		CommandCounterIncrement();
+		ln_wakeup_new_database(get_database_oid(name, true));
+	}
 }
 
 static void

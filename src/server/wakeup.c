@@ -36,6 +36,7 @@ static uint64 pending_lanes = 0;
 static uint64 pending_channels = 0;
 static TimestampTz pending_expiry = DT_NOEND;	/* the first of its rows */
 static int64 pending_rows = 0;
+static Oid	pending_database = InvalidOid;	/* a new one */
 
 /*
  * Subtransactions that queued rows, the innermost first; in
@@ -60,6 +61,7 @@ forget(void)
 	pending_channels = 0;
 	pending_expiry = DT_NOEND;
 	pending_rows = 0;
+	pending_database = InvalidOid;
 }
 
 static void
@@ -83,6 +85,8 @@ wakeup_xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 			if (pending_work != 0 || pending_at_end)
 				wake();
+			if (OidIsValid(pending_database))
+				ln_shmem_wake(pending_database, LN_WORK_ALL, 0, 0);
 			/* an operator may have ended messages */
 			if (pending_at_end)
 				ln_shmem_ended(LN_ENDINGS_ALL);
@@ -140,6 +144,13 @@ ln_wakeup_at_commit(uint32 work)
 {
 	ensure_registered();
 	pending_work |= work;
+}
+
+void
+ln_wakeup_new_database(Oid database)
+{
+	ensure_registered();
+	pending_database = database;
 }
 
 void

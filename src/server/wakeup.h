@@ -17,6 +17,9 @@ extern void ln_wakeup_at_commit(uint32 work);
 extern void ln_wakeup_for_row(const char *channel, int lane,
 							  TimestampTz expires_at);
 
+/* The current transaction makes a database that may need a worker. */
+extern void ln_wakeup_new_database(Oid database);
+
 /*
  * Rows queued by the current transaction so far, this one included, those of
  * rolled-back savepoints not.

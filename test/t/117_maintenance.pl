@@ -99,7 +99,8 @@ ok($node->poll_query_until('postgres', "SELECT bool_and(body IS NULL) FROM line_
 sql('DROP TRIGGER no ON line_notify.attempt_log');
 is_sent('messages are sent');
 
-# the worker has left; content goes when its time comes
+# the worker has left; content goes when its time comes, also in copies, which
+# may not send, and in which nobody does anything
 sql(q{
 ALTER SYSTEM SET line_notify.payload_retention = 1;
 ALTER SYSTEM SET line_notify.idle_timeout = '1s';
@@ -107,8 +108,13 @@ SELECT pg_reload_conf()});
 ok($node->poll_query_until('postgres', "SELECT state = 'idle' AND pid IS NULL AND next_due BETWEEN now() AND now() + interval '2 minutes' FROM line_notify.workers WHERE database = 'postgres'"),
 	'the worker leaves, and the launcher knows when there is content to forget')
   or diag(sql('SELECT * FROM line_notify.workers'));
+$node->safe_psql('template1', 'CREATE DATABASE copy TEMPLATE postgres');
+$node->safe_psql('template1', 'ALTER DATABASE copy IS_TEMPLATE true');
+$node->safe_psql('template1', 'CREATE DATABASE copy_2 TEMPLATE copy');
+$node->safe_psql('template1', 'ALTER DATABASE copy IS_TEMPLATE false');
+is($node->safe_psql($_, 'SELECT count(body) > 0 FROM line_notify.history'), 't', "there is content in $_") for qw(copy copy_2);
 ok($node->poll_query_until($_, "SELECT bool_and(body IS NULL) FROM line_notify.history"), "it is forgotten in $_") or diag($node->safe_psql($_, 'SELECT * FROM line_notify.workers'))
-  for qw(postgres);
+  for qw(postgres copy copy_2);
 
 # where a later one lies before it, the first to be forgotten is found all the same
 sql(q{
