@@ -427,7 +427,7 @@ extern int	ln_outbox_record(const LnRecord *recs, int n);
 extern void ln_outbox_count_sent(const LnRecord *recs, int n);
 
 /* Raises, as a fault of a row: a trigger of somebody else kept it. */
-extern void ln_outbox_kept(const char *table) pg_attribute_noreturn();
+extern void ln_outbox_kept(const char *table);
 
 /*
  * An outcome that the tables refuse goes where nothing refuses it; sqlstate
