@@ -115,7 +115,11 @@ $node->safe_psql('postgres', 'ALTER DATABASE postgres RESET synchronous_commit')
 		'a claim waits for the standby');
 	my $pid = $node->worker_pid('postgres');
 	$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
-	sleep 1;
+	# the signal is neither pending nor being handled
+	$sim->wait_until(sub {
+		my $status = slurp_file("/proc/$pid/status");
+		return $status =~ /^State:\s+S/m && !grep { hex(substr $_, -1) & 2 } $status =~ /^S\w*Pnd:\s+(\w+)/mg;
+	}) or die 'the signal is pending';
 	is($node->safe_psql('postgres', "SELECT wait_event FROM pg_stat_activity WHERE pid = $pid AND query = 'claiming messages'"), 'SyncRep',
 		'pg_cancel_backend() does not end the wait');
 	is($sim->summary->{requests}, $before, 'and nothing is sent');
@@ -147,23 +151,10 @@ for my $case ([ 'untouched', qr/recovered 1 claims of a process that died: 1 nev
 	[ 'of another boot', qr/recovered 1 claims of a process that died: 0 never sent, 0 answered, 1 unknown/ ])
 {
 	my ($what, $want) = @$case;
-	# a message a second: one is always claimed and waits for its token
 	$node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.outbox') or die 'not at rest';
 	$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', rate_limit => 1)");
-	my $sent = $sim->summary->{requests};
-	insert(5);
-	$sim->wait_requests($sent + 1) or die 'nothing is sent';
-	# it is seen while the worker stands still, and stands until it dies with the server
-	$sim->wait_until(sub {
-		my $worker = $node->worker_pid('postgres');
-		kill 'STOP', $worker;
-		my $waits = $node->safe_psql('postgres', 'SELECT count(*), (SELECT count(*) FROM line_notify.in_flight) FROM line_notify.outbox');
-		my $left = 5 + $sent - $sim->summary->{requests};
-		return 1 if $left > 0 && $waits eq "$left|1";
-		kill 'CONT', $worker;
-		die 'all sent, and no claim seen' if $left == 0;
-		return 0;
-	}) or die 'no claim';
+	# it stands until it dies with the server
+	$node->in_hand('postgres', $sim, \&insert);
 	$node->stop('immediate');
 	$node->journals_by_hand if $what ne 'untouched';
 	for my $file (journal())

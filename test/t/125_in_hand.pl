@@ -11,7 +11,6 @@ use LineNotify::Node;
 
 my $sim = LineNotify::Sim->start;
 my $node = LineNotify::Node->new('main');
-# a message a second: one is always claimed and waits for its token
 $node->install('postgres', $sim, channel => 'rate_limit => 1');
 my $worker;
 END { local $?; kill 'CONT', $worker if $worker }
@@ -22,24 +21,12 @@ for my $what ('', ", template_key => 'shipment_completed_ja'", ", use_case => 'p
 {
 	my $name = $what || ', the whole channel';
 	$name =~ s/, //;
+	$worker = $node->in_hand('postgres', $sim, sub { $node->insert('postgres', $_[0]) });
 	my $sent = $sim->summary->{requests};
-	$node->insert('postgres', 5);
-	$sim->wait_requests($sent + 1) or die 'nothing is sent';
-	# it is seen while the worker stands still
-	$sim->wait_until(sub {
-		$worker = $node->worker_pid('postgres');
-		kill 'STOP', $worker;
-		my $waits = sql('SELECT count(*), (SELECT count(*) FROM line_notify.in_flight) FROM line_notify.outbox');
-		my $left = 5 + $sent - $sim->summary->{requests};
-		return 1 if $left > 0 && $waits eq "$left|1";
-		kill 'CONT', $worker;
-		die 'all sent, and no claim seen' if $left == 0;
-		return 0;
-	}) or die 'no claim';
-	$sent = $sim->summary->{requests};
+	my $stands = sql('SELECT clock_timestamp()');
 	sql("SELECT line_notify.pause('shop'$what)");
 	# its token has come, too, when it looks again
-	sleep 2;
+	$node->poll_query_until('postgres', "SELECT clock_timestamp() > '$stands'::timestamptz + interval '2 s'") or die;
 	kill 'CONT', $worker;
 	ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM line_notify.in_flight'), "$name: nothing stays in hand");
 	is($sim->summary->{requests}, $sent, "$name: nothing is sent");

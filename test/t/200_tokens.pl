@@ -161,14 +161,10 @@ like($health->(), qr/the file of credential access_token/, 'health() says so');
 $new = $sim->issue_token(channel => $id, kind => 'long');
 spit('token', "$new\n");
 is($health->(), '', 'a good file, and health() is content, though nothing had to be sent yet');
-my $read;
-for (1 .. 60)
-{
+ok($sim->wait_until(sub {
 	becomes(message(), 'accepted 1', 'messages go on');
-	last if ($read = sql('SELECT count(*) = 0 FROM line_notify.token_status')) eq 't';
-	sleep 1;
-}
-is($read, 't', 'it is read without another reload');
+	return sql('SELECT count(*) = 0 FROM line_notify.token_status') eq 't';
+}), 'it is read without another reload');
 
 $node->stop;
 $sim->stop;

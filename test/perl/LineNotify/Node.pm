@@ -341,6 +341,29 @@ sub asleep
 	return;
 }
 
+# Of five messages, at one a second (rate_limit => 1), one is always claimed and waits
+# for its token: it is seen while the worker stands still.  Returns the worker's
+# process id: it still does.
+sub in_hand
+{
+	my ($self, $db, $sim, $insert) = @_;
+	my $sent = $sim->summary->{requests};
+	my $worker;
+	$insert->(5);
+	$sim->wait_requests($sent + 1) or die 'nothing is sent';
+	$sim->wait_until(sub {
+		$worker = $self->worker_pid($db);
+		kill 'STOP', $worker;
+		my $waits = $self->safe_psql($db, 'SELECT count(*), (SELECT count(*) FROM line_notify.in_flight) FROM line_notify.outbox');
+		my $left = 5 + $sent - $sim->summary->{requests};
+		return 1 if $left > 0 && $waits eq "$left|1";
+		kill 'CONT', $worker;
+		die 'all sent, and no claim seen' if $left == 0;
+		return 0;
+	}) or die 'no claim';
+	return $worker;
+}
+
 # Does $do, and waits until the worker, who slept before, has looked and sleeps again.
 sub turn
 {
