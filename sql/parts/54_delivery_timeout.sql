@@ -1,10 +1,6 @@
 
--- Is it a row that such an error is about?  As ln_is_row_fault() says.
 CREATE FUNCTION line_notify._is_row_fault(sqlstate text) RETURNS boolean
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT left(sqlstate, 2) <> ALL ('{40,53,55,57,58,XX}') AND sqlstate <> ALL ('{42P01,42883,3F000}')
-$$;
+LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'line_notify_is_row_fault';
 REVOKE ALL ON FUNCTION line_notify._is_row_fault(text) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._is_row_fault(text) IS 'is a row at fault, not a lock, a disk or a shutdown';
 

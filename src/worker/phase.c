@@ -18,9 +18,11 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -28,6 +30,8 @@
 
 #include "base/sample.h"
 #include "worker/state.h"
+
+PG_FUNCTION_INFO_V1(line_notify_is_row_fault);
 
 /* No more activities than these; what comes later shares the last place. */
 #define MAX_ACTIVITIES	40
@@ -245,4 +249,19 @@ ln_is_row_fault(int sqlstate)
 				sqlstate != ERRCODE_UNDEFINED_FUNCTION &&
 				sqlstate != ERRCODE_INVALID_SCHEMA_NAME;
 	}
+}
+
+/* The same for functions of ours, by the five characters of an SQLSTATE. */
+Datum
+line_notify_is_row_fault(PG_FUNCTION_ARGS)
+{
+	const char *state = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	if (strlen(state) != 5 ||
+		strspn(state, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is not an SQLSTATE", state)));
+	PG_RETURN_BOOL(ln_is_row_fault(MAKE_SQLSTATE(state[0], state[1], state[2],
+												 state[3], state[4])));
 }
