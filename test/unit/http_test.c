@@ -2148,7 +2148,8 @@ test_lifetime(void)
 	/* so that a changed address is followed */
 	moving_to = "127.0.0.1";
 	t.host = "moving.example";
-	rude_start_at(&there, NULL, "127.0.0.2", server.port, 0);
+	rude_start_at(&there, NULL, "127.0.0.2", server.port,
+				  RECEIVE_BUFFER);
 	rude_script(&there, good, NULL);
 	rude_script(&server, good, NULL);
 	go(&t);

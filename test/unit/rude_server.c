@@ -477,7 +477,7 @@ on_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
 void
 rude_start(RudeServer *s, SSL_CTX *tls)
 {
-	rude_start_at(s, tls, "127.0.0.1", 0, 0);
+	rude_start_at(s, tls, "127.0.0.1", 0, RECEIVE_BUFFER);
 }
 
 void
@@ -497,9 +497,8 @@ rude_start_at(RudeServer *s, SSL_CTX *tls, const char *address, int port,
 	addr.sin_family = AF_INET;
 	addr.sin_addr.s_addr = inet_addr(address);
 	addr.sin_port = htons((uint16_t) port);
-	if (receive_buffer > 0)
-		setsockopt(s->listen_fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer,
-				   sizeof(receive_buffer));
+	setsockopt(s->listen_fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer,
+			   sizeof(receive_buffer));
 	if (tls != NULL)
 		SSL_CTX_set_alpn_select_cb(tls, on_alpn, s);
 	if (bind(s->listen_fd, (struct sockaddr *) &addr, sizeof(addr)) != 0 ||

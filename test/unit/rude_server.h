@@ -97,8 +97,11 @@ extern void rude_start(RudeServer *s, SSL_CTX *tls);
 
 /*
  * The same on a given address (of the loopback network) and port (0 = any
- * free one), with a receive buffer of so many bytes (0 = the usual).
+ * free one), with a receive buffer of so many bytes.  It is always given: one
+ * that grows, on a kept connection to as much as tcp_rmem allows, takes the
+ * whole of a body that the server has not read.
  */
+#define RECEIVE_BUFFER 131072
 extern void rude_start_at(RudeServer *s, SSL_CTX *tls, const char *address,
 						  int port, int receive_buffer);
 extern void rude_stop(RudeServer *s);
