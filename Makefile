@@ -85,6 +85,7 @@ OBJS = \
 	src/phone/phone_exact.o \
 	src/phone/phone_funcs.o \
 	src/phone/phone_safe.o \
+	src/server/clock.o \
 	src/server/hooks.o \
 	src/server/identity.o \
 	src/server/launcher.o \

@@ -41,6 +41,7 @@
 
 #include "compat.h"
 #include "guc.h"
+#include "server/clock.h"
 #include "server/identity.h"
 #include "server/launcher.h"
 #include "server/shmem.h"
@@ -89,6 +90,9 @@ static MemoryContext launcher_context;
  */
 static BackgroundWorkerHandle **handles;
 
+static int	clock_watch;
+
+static void wait(long timeout, uint32 wait_event);
 static void launcher_exit(int code, Datum arg);
 static void wake_idle(void);
 static void list_databases(void);
@@ -146,6 +150,7 @@ ln_launcher_main(Datum arg)
 	handles = MemoryContextAllocZero(TopMemoryContext,
 									 sizeof(BackgroundWorkerHandle *) *
 									 ln_shared->nslots);
+	clock_watch = ln_clock_watch();
 	wait_event = LnWaitEvent("LineNotifyLauncherMain");
 	ereport(LOG, (errmsg("delivery launcher started")));
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -203,13 +208,33 @@ ln_launcher_main(Datum arg)
 			timeout = timeout < 0 ? CLOSED_RETRY : Min(timeout, CLOSED_RETRY);
 		MemoryContextReset(launcher_context);
 
-		(void) WaitLatchOrSocket(MyLatch,
-								 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
-								 (ln_identity_socket() >= 0
-								  ? WL_SOCKET_READABLE : 0) |
-								 (timeout >= 0 ? WL_TIMEOUT : 0),
-								 ln_identity_socket(), timeout, wait_event);
+		wait(timeout, wait_event);
 	}
+}
+
+/*
+ * Until the latch is set, somebody asks who holds the place of this server,
+ * the clock is set, or so long (ms; -1 = whatever it takes).
+ */
+static void
+wait(long timeout, uint32 wait_event)
+{
+	WaitEventSet *events = LnCreateWaitEventSet(4);
+	WaitEvent	event;
+
+	AddWaitEventToSet(events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL,
+					  NULL);
+	if (ln_identity_socket() >= 0)
+		AddWaitEventToSet(events, WL_SOCKET_READABLE, ln_identity_socket(),
+						  NULL, NULL);
+	if (clock_watch >= 0)
+		AddWaitEventToSet(events, WL_SOCKET_READABLE, clock_watch, NULL,
+						  NULL);
+	if (WaitEventSetWait(events, timeout, &event, 1, wait_event) > 0 &&
+		event.events == WL_SOCKET_READABLE && event.fd == clock_watch)
+		ln_clock_seen(clock_watch);
+	FreeWaitEventSet(events);
 }
 
 static void

@@ -7,8 +7,6 @@
  */
 #include "postgres.h"
 
-#include <time.h>
-
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -25,13 +23,11 @@
 #include "compat.h"
 #include "guc.h"
 #include "line/line_api.h"
+#include "server/clock.h"
 #include "server/shmem.h"
 
 /* How long to wait when all places for rate limits are taken. */
 #define RATE_FULL_NS	INT64CONST(1000000000)
-
-/* A clock that goes back by less (us) is being adjusted: nobody's matter. */
-#define CLOCK_STEP			USECS_PER_SEC
 
 typedef enum RateMake
 {
@@ -727,24 +723,6 @@ ln_shmem_ended(uint32 endings)
 	for (int i = 0; i < LN_ENDINGS; i++)
 		if (endings & ((uint32) 1 << i))
 			ConditionVariableBroadcast(&ln_shared->endings[i]);
-}
-
-int64
-ln_monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64) ts.tv_sec * INT64CONST(1000000000) + ts.tv_nsec;
-}
-
-int64
-ln_clock_set_back(TimestampTz now, int64 *ahead)
-{
-	int64		was = *ahead;
-
-	*ahead = now - ln_monotonic_ns() / 1000;
-	return was != 0 && *ahead < was - CLOCK_STEP ? was - *ahead : 0;
 }
 
 static Size

@@ -386,13 +386,4 @@ ln_shmem_ending(int64 id)
 
 extern void ln_shmem_ended(uint32 endings);
 
-/* monotonic clock */
-extern int64 ln_monotonic_ns(void);
-
-/*
- * By how much (us) was the clock set back since *ahead was noted?  That is 0
- * at first; returns 0 when it was not.
- */
-extern int64 ln_clock_set_back(TimestampTz now, int64 *ahead);
-
 #endif							/* LN_SHMEM_H */

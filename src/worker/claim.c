@@ -26,6 +26,7 @@
 
 #include "base/crypto.h"
 #include "base/horizon.h"
+#include "server/clock.h"
 #include "worker/state.h"
 #include "worker/token.h"
 

@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "guc.h"
+#include "server/clock.h"
 #include "worker/probe.h"
 #include "worker/state.h"
 #include "worker/token.h"

@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "base/sample.h"
+#include "server/clock.h"
 #include "worker/state.h"
 
 PG_FUNCTION_INFO_V1(line_notify_is_row_fault);

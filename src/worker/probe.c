@@ -14,6 +14,7 @@
 
 #include "utils/timestamp.h"
 
+#include "server/clock.h"
 #include "server/shmem.h"
 #include "worker/probe.h"
 #include "worker/questions.h"

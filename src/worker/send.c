@@ -17,6 +17,7 @@
 #include "base/crypto.h"
 #include "base/retry.h"
 #include "db/trace.h"
+#include "server/clock.h"
 #include "worker/credential_check.h"
 #include "worker/questions.h"
 #include "worker/state.h"

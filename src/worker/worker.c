@@ -40,6 +40,7 @@
 #include "utils/timestamp.h"
 
 #include "guc.h"
+#include "server/clock.h"
 #include "worker/questions.h"
 #include "worker/state.h"
 #include "worker/worker.h"
@@ -58,7 +59,8 @@
 
 LnWorker	ln_worker;
 
-static WaitEventSet *events;	/* latch, postmaster, HTTP client */
+static WaitEventSet *events;	/* latch, postmaster, HTTP client, clock */
+static int	clock_watch;
 static uint32 wait_event;
 static TimestampTz idle_since;
 
@@ -255,15 +257,17 @@ leave_if_idle(TimestampTz now, TimestampTz *wake)
 }
 
 /*
- * Until the latch is set, a socket of the HTTP client is ready, or so long
- * (ms; -1 = whatever it takes).
+ * Until the latch is set, a socket of the HTTP client is ready, the clock is
+ * set, or so long (ms; -1 = whatever it takes).
  */
 static void
 wait(long timeout)
 {
 	WaitEvent	event;
 
-	(void) WaitEventSetWait(events, timeout, &event, 1, wait_event);
+	if (WaitEventSetWait(events, timeout, &event, 1, wait_event) > 0 &&
+		event.events == WL_SOCKET_READABLE && event.fd == clock_watch)
+		ln_clock_seen(clock_watch);
 }
 
 /* Stop claiming, wait a bounded time for answers, record. */
@@ -381,12 +385,16 @@ start(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("could not start the HTTP client: %s", err)));
-	events = LnCreateWaitEventSet(3);
+	events = LnCreateWaitEventSet(4);
 	AddWaitEventToSet(events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL,
 					  NULL);
 	AddWaitEventToSet(events, WL_SOCKET_READABLE, ln_http_fd(W.http), NULL,
 					  NULL);
+	clock_watch = ln_clock_watch();
+	if (clock_watch >= 0)
+		AddWaitEventToSet(events, WL_SOCKET_READABLE, clock_watch, NULL,
+						  NULL);
 	idle_since = W.now;
 	ereport(LOG, (errmsg("delivery worker started for database %u",
 						 MyDatabaseId)));

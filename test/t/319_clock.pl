@@ -1,7 +1,8 @@
 # The clock is set back by an hour, while the worker runs and while it does not:
 # what was queued before, or waits for its next attempt, does not wait for that
-# hour; what was to be sent at a time of the day is sent at that time.  TAP: a
-# server whose clock is ours (test/mock/clock.c).
+# hour; what was to be sent at a time of the day is sent at that time.  And it is
+# set forward, or the machine slept: what has come due goes, also when everybody
+# sleeps until then.  TAP: a server whose clock is ours (test/mock/clock.c).
 
 use strict;
 use warnings;
@@ -96,6 +97,20 @@ ok($node->poll_query_until('postgres', q{SELECT state = 'idle' AND (SELECT attem
 set_clock('-14400');
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM line_notify.history WHERE reference = 'ref 200' AND state = 'accepted'}), 'which comes in time')
   or diag(sql('SELECT now(), * FROM line_notify.notifications; SELECT * FROM line_notify.workers'));
+
+# set forward: whoever sleeps wakes, and the launcher for him who has left
+for my $case ([ 'the worker sleeps', '1h', '-13200', 300 ], [ 'the worker has left', '1s', '-12000', 301 ])
+{
+	my ($what, $idle_timeout, $clock, $first) = @$case;
+	sql("ALTER SYSTEM SET line_notify.idle_timeout = '$idle_timeout'");
+	$node->reload;
+	$node->insert('postgres', 1, first => $first, set => { send_after => "clock_timestamp() + interval '19 minutes'" });
+	my $state = $idle_timeout eq '1h' ? 'running' : 'idle';
+	ok($node->poll_query_until('postgres', qq{SELECT state = '$state' FROM line_notify.workers WHERE database = 'postgres'}), "$what until the time of a message");
+	set_clock($clock);
+	ok($node->poll_query_until('postgres', qq{SELECT count(*) = 1 FROM line_notify.history WHERE reference = 'ref $first' AND state = 'accepted'}), "$what, and the clock is set forward: it goes")
+	  or diag(sql('SELECT now(), * FROM line_notify.notifications; SELECT * FROM line_notify.workers; SELECT * FROM line_notify.health()'));
+}
 
 # nor when a database is opened again, which it looks for
 $node->install('other', $sim);
