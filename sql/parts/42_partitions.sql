@@ -457,10 +457,12 @@ COMMENT ON FUNCTION line_notify._settle_in_doubt(bigint, boolean, integer) IS 'a
 -- for a lock.  Returns whether there is more to do now.
 CREATE TABLE line_notify.maintenance_mark (
 	part			text COLLATE "C" PRIMARY KEY,
-	mark			timestamptz NOT NULL
+	mark			timestamptz NOT NULL,
+	left_over		bigint[] NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE line_notify.maintenance_mark IS 'How far maintenance has come';
 COMMENT ON COLUMN line_notify.maintenance_mark.part IS 'payloads: the content of messages that ended before is forgotten';
+COMMENT ON COLUMN line_notify.maintenance_mark.left_over IS 'but for these: a session had them locked, or a trigger kept them as they were';
 
 CREATE FUNCTION line_notify._newest_id() RETURNS bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -507,9 +509,10 @@ BEGIN
 	LOOP
 		EXIT WHEN cutoff IS NULL;
 		-- ids grow with time, so one row tells; a row with an old id that came
-		-- late does not speak for the partitions after its own
+		-- late does not speak for the partitions after its own, nor one that
+		-- was made while the clock was ahead for any
 		EXECUTE format('SELECT created_at FROM %s ORDER BY id LIMIT 1', p.partition) INTO since;
-		CONTINUE WHEN since > cutoff;
+		CONTINUE WHEN since > cutoff AND since <= clock_timestamp();
 		-- what has to be looked at closely
 		looks := looks + 1;
 		EXIT WHEN looks > 20;
@@ -545,18 +548,21 @@ DECLARE
 	began timestamptz := clock_timestamp();
 	p record;
 	since timestamptz;
-	n bigint;
+	found bigint;
+	deleted bigint;
 BEGIN
 	FOR p IN SELECT * FROM line_notify._history_partitions() x ORDER BY x.low
 	LOOP
 		EXIT WHEN cutoff IS NULL;
 		EXECUTE format('SELECT created_at FROM %s ORDER BY id LIMIT 1', p.partition) INTO since;
-		CONTINUE WHEN since IS NULL OR since > cutoff;
+		CONTINUE WHEN since IS NULL OR since > cutoff AND since <= clock_timestamp();
 		LOOP
-			EXECUTE format('DELETE FROM %1$s WHERE ctid = ANY (ARRAY(SELECT x.ctid FROM %1$s x WHERE x.ended_at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED))', p.partition)
-				USING cutoff;
-			GET DIAGNOSTICS n = ROW_COUNT;
-			EXIT WHEN n < 1000;
+			EXECUTE format('WITH x AS MATERIALIZED (SELECT x.ctid FROM %1$s x WHERE x.ended_at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED),
+				d AS (DELETE FROM %1$s WHERE ctid = ANY (ARRAY(SELECT x.ctid FROM x)) RETURNING 1)
+				SELECT (SELECT count(*) FROM x), (SELECT count(*) FROM d)', p.partition)
+				INTO found, deleted USING cutoff;
+			-- what a trigger of the owner's keeps is not ours to delete
+			EXIT WHEN found < 1000 OR deleted = 0;
 			IF clock_timestamp() > began + budget THEN
 				RETURN true;
 			END IF;
@@ -628,6 +634,27 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._maintain_outcomes(timestamptz, interval) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._maintain_outcomes(timestamptz, interval) IS 'maintenance: deletes outcomes that nobody took';
 
+-- Ids grow with time, more or less: a row that came late, or restored, may have
+-- the first id of all.
+CREATE FUNCTION line_notify._oldest_history() RETURNS timestamptz
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+	SET enable_bitmapscan = on SET enable_seqscan = off SET jit = off
+AS $$
+DECLARE
+	oldest timestamptz;
+	since timestamptz;
+	p record;
+BEGIN
+	FOR p IN SELECT * FROM line_notify._history_partitions() LOOP
+		EXECUTE format('SELECT created_at FROM %s ORDER BY id LIMIT 1', p.partition) INTO since;
+		oldest := least(oldest, since, clock_timestamp());
+	END LOOP;
+	RETURN oldest;
+END
+$$;
+REVOKE ALL ON FUNCTION line_notify._oldest_history() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._oldest_history() IS 'maintenance: about when the oldest message of history was made';
+
 -- Window after window, by the time that messages ended, so that what is forgotten
 -- is not looked at again.  Rows come into history at the time they end; a
 -- restored one comes with the mark unset.
@@ -639,14 +666,22 @@ DECLARE
 	began timestamptz := clock_timestamp();
 	-- one that lies ahead is void: the clock was set back, or payload_retention raised
 	reached timestamptz := (SELECT m.mark FROM line_notify.maintenance_mark m WHERE m.part = 'payloads' AND m.mark <= cutoff);
+	-- what cannot be forgotten does not hold up what ended after it
+	left_over bigint[] := coalesce((SELECT m.left_over FROM line_notify.maintenance_mark m WHERE m.part = 'payloads' AND m.mark <= cutoff), '{}');
+	most_left CONSTANT integer := 1000;
 	span interval;
 	n bigint;
-	forgotten bigint;
+	kept bigint[];
 BEGIN
-	-- ids grow with time, more or less
-	reached := coalesce(reached, least((SELECT h.created_at - interval '1 day' FROM line_notify.history h ORDER BY h.id LIMIT 1), cutoff));
+	IF left_over <> '{}' THEN
+		UPDATE line_notify.history h SET body = NULL, messages = NULL
+		WHERE h.id = ANY (ARRAY(SELECT z.id FROM line_notify.history z WHERE z.id = ANY (left_over) FOR UPDATE SKIP LOCKED));
+		left_over := ARRAY(SELECT h.id FROM line_notify.history h
+						   WHERE h.id = ANY (left_over) AND (h.body IS NOT NULL OR h.messages IS NOT NULL));
+	END IF;
+	reached := coalesce(reached, least(line_notify._oldest_history() - interval '1 day', cutoff));
 	<<windows>>
-	WHILE reached < cutoff AND clock_timestamp() < began + budget LOOP
+	WHILE reached < cutoff AND cardinality(left_over) < most_left AND clock_timestamp() < began + budget LOOP
 		-- a day in which nothing ended, or as much as one window can do
 		span := interval '1 day';
 		LOOP
@@ -661,24 +696,24 @@ BEGIN
 				SELECT h.id FROM line_notify.history h
 				WHERE h.ended_at >= reached AND h.ended_at < least(reached + span, cutoff)
 				  AND (h.body IS NOT NULL OR h.messages IS NOT NULL)
+				  AND h.id <> ALL (left_over)
 				LIMIT 200),
 			u AS (
 				UPDATE line_notify.history h SET body = NULL, messages = NULL
 				WHERE h.id = ANY (ARRAY(SELECT z.id FROM line_notify.history z
 										WHERE z.id = ANY (ARRAY(SELECT x.id FROM x)) FOR UPDATE SKIP LOCKED))
-				RETURNING 1)
-			SELECT (SELECT count(*) FROM x), (SELECT count(*) FROM u) INTO n, forgotten;
-			-- somebody has one of them locked: the next time
-			IF forgotten < n AND forgotten = 0 THEN
-				RETURN false;
-			END IF;
-			EXIT windows WHEN n > 0 AND clock_timestamp() > began + budget;
+				RETURNING h.id)
+			SELECT count(*), coalesce(array_agg(x.id) FILTER (WHERE u.id IS NULL), '{}') INTO n, kept
+			FROM x LEFT JOIN u USING (id);
+			left_over := left_over || kept;
+			EXIT windows WHEN cardinality(left_over) >= most_left OR n > 0 AND clock_timestamp() > began + budget;
 		END LOOP;
 		reached := least(reached + span, cutoff);
 	END LOOP;
-	INSERT INTO line_notify.maintenance_mark AS m (part, mark) VALUES ('payloads', reached)
-	ON CONFLICT (part) DO UPDATE SET mark = excluded.mark WHERE m.mark <> excluded.mark;
-	RETURN reached < cutoff;
+	INSERT INTO line_notify.maintenance_mark AS m (part, mark, left_over) VALUES ('payloads', reached, left_over)
+	ON CONFLICT (part) DO UPDATE SET mark = excluded.mark, left_over = excluded.left_over
+	WHERE (m.mark, m.left_over) <> (excluded.mark, excluded.left_over);
+	RETURN reached < cutoff AND cardinality(left_over) < most_left;
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify._maintain_payloads(timestamptz, interval) FROM PUBLIC;
@@ -749,9 +784,6 @@ DECLARE
 	following timestamptz;
 	payload timestamptz;
 	other timestamptz;
-	oldest timestamptz;
-	since timestamptz;
-	p record;
 BEGIN
 	-- The content of some message, mostly the first, is to be forgotten at that time.
 	-- Does another one come before seven eighths of what is left until then?  Each
@@ -764,13 +796,9 @@ BEGIN
 		following := (SELECT h.ended_at FROM line_notify.history h
 					  WHERE h.ended_at >= now - payload_retention AND h.ended_at < payload - payload_retention LIMIT 1) + payload_retention;
 	END LOOP;
-	FOR p IN SELECT * FROM line_notify._history_partitions() LOOP
-		EXECUTE format('SELECT created_at FROM %s ORDER BY id LIMIT 1', p.partition) INTO since;
-		oldest := least(oldest, since);
-	END LOOP;
 	payload := least(payload, (SELECT min(line_notify._set_aside_end(s)) + payload_retention FROM line_notify.set_aside s
 							   WHERE s.message ?| '{body,messages}'));
-	other := least(oldest + retention + line_notify._retention_grace(retention),
+	other := least(line_notify._oldest_history() + retention + line_notify._retention_grace(retention),
 				   (SELECT min(line_notify._set_aside_end(s)) + retention FROM line_notify.set_aside s),
 				   (SELECT min(x.at) + retention FROM (SELECT DISTINCT k.name FROM line_notify.consumer k) c,
 						LATERAL (SELECT q.at FROM line_notify.outcome q WHERE q.consumer = c.name ORDER BY q.seq LIMIT 1) x),
@@ -815,7 +843,11 @@ BEGIN
 		WHEN 4 THEN
 			more := line_notify._maintain_outcomes(cutoff, budget);
 			more := line_notify._maintain_set_aside(cutoff, clock_timestamp() - payload_retention, budget) OR more;
-		WHEN 5 THEN more := payload_retention IS NOT NULL AND line_notify._maintain_payloads(clock_timestamp() - payload_retention, budget);
+		WHEN 5 THEN
+			more := payload_retention IS NOT NULL AND line_notify._maintain_payloads(clock_timestamp() - payload_retention, budget);
+			IF EXISTS (SELECT FROM line_notify.maintenance_mark m WHERE m.left_over <> '{}') THEN
+				next_at := clock_timestamp() + interval '30 seconds';
+			END IF;
 		WHEN 6 THEN more := line_notify._maintain_operations(clock_timestamp() - operations_retention, budget);
 		WHEN 7 THEN next_at := line_notify._maintain_next(retention, payload_retention, operations_retention);
 	END CASE;
@@ -825,16 +857,21 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._maintain(integer, interval, interval, interval, interval, bigint) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._maintain(integer, interval, interval, interval, interval, bigint) IS 'a part of maintenance, for a few milliseconds; more: there is more of it, next_at: when to begin again';
 
--- For monitoring: by how much the oldest message has outlived line_notify.retention.
-CREATE FUNCTION line_notify._retention_lag() RETURNS interval
+-- For monitoring: by how much the oldest message has outlived line_notify.retention,
+-- or its content line_notify.payload_retention.
+CREATE FUNCTION line_notify._retention_lag(OUT messages interval, OUT contents interval)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT greatest(statement_timestamp() - min(h.ended_at) - s.kept - line_notify._retention_grace(s.kept), '0')
-	FROM (SELECT current_setting('line_notify.retention', true)::interval) s(kept),
-		 LATERAL (SELECT x.ended_at FROM line_notify.history x ORDER BY x.id LIMIT 1) h
-	WHERE s.kept > '0'
-	GROUP BY s.kept
+	SELECT (SELECT greatest(statement_timestamp() - h.ended_at - s.kept - line_notify._retention_grace(s.kept), '0')
+			FROM (SELECT x.ended_at FROM line_notify.history x WHERE x.ended_at <= statement_timestamp() ORDER BY x.id LIMIT 1) h
+			WHERE s.kept > '0'),
+		   (SELECT greatest(statement_timestamp() - min(h.ended_at) - s.content_kept, '0')
+			FROM line_notify.maintenance_mark m, line_notify.history h
+			WHERE m.left_over <> '{}' AND h.id = ANY (m.left_over) AND (h.body IS NOT NULL OR h.messages IS NOT NULL)
+			  AND s.content_kept > '0' HAVING count(*) > 0)
+	FROM (SELECT current_setting('line_notify.retention', true)::interval,
+				 current_setting('line_notify.payload_retention', true)::interval) s(kept, content_kept)
 $$;
 REVOKE ALL ON FUNCTION line_notify._retention_lag() FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._retention_lag() IS 'by how much the oldest message has outlived line_notify.retention, and a day (a tenth of a shorter one) that it may wait for the others of its partition; NULL when there is none';
+COMMENT ON FUNCTION line_notify._retention_lag() IS 'by how much the oldest message has outlived line_notify.retention, and a day (a tenth of a shorter one) that it may wait for the others of its partition; and content that is left over line_notify.payload_retention; NULL when there is none';
 GRANT EXECUTE ON FUNCTION line_notify._retention_lag() TO pg_monitor;

@@ -17,10 +17,10 @@ COMMENT ON VIEW line_notify.workers IS 'The launcher (no database) and the deliv
 GRANT EXECUTE ON FUNCTION line_notify._workers() TO pg_monitor;
 GRANT SELECT ON line_notify.workers TO pg_monitor;
 
-CREATE FUNCTION line_notify._secret_fault(value text) RETURNS text
+CREATE FUNCTION line_notify._secret_fault(kind text, value text) RETURNS text
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'line_notify_secret_fault';
-REVOKE ALL ON FUNCTION line_notify._secret_fault(text) FROM PUBLIC;
-COMMENT ON FUNCTION line_notify._secret_fault(text) IS 'why the file of a credential cannot be read on this server, or NULL';
+REVOKE ALL ON FUNCTION line_notify._secret_fault(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._secret_fault(text, text) IS 'why the file of a credential cannot be used on this server, or NULL';
 
 -- What to look at when requests get no answer, or a bad one.
 CREATE FUNCTION line_notify._outage_hint(kind text, words text, api_base text, proxy text, total_timeout interval) RETURNS text
@@ -331,6 +331,22 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._health_history() FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._health_history() IS 'part of health(): is there room to record outcomes, and what stands in the way';
 
+-- What was to be forgotten, and is still there.
+CREATE FUNCTION line_notify._health_retention(OUT severity text, OUT subject text, OUT reason text, OUT hint text)
+RETURNS SETOF record
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp ROWS 1
+AS $$
+	SELECT 'warning', 'retention', format('messages are kept %s longer than line_notify.retention', justify_hours(date_trunc('hour', r.messages))),
+		'Is there a transaction that holds line_notify.history, or a trigger of yours on it? The server log may have an error of maintenance.'
+	FROM line_notify._retention_lag() r WHERE r.messages > '1 day'
+	UNION ALL
+	SELECT 'warning', 'retention', format('the content of messages is kept %s longer than line_notify.payload_retention', date_trunc('minute', r.contents)),
+		'Does a session hold their rows of line_notify.history locked, or does a trigger of yours keep them as they are? SELECT left_over FROM line_notify.maintenance_mark; has their ids.'
+	FROM line_notify._retention_lag() r WHERE r.contents > '10 minutes'
+$$;
+REVOKE ALL ON FUNCTION line_notify._health_retention() FROM PUBLIC;
+COMMENT ON FUNCTION line_notify._health_retention() IS 'part of health(): what was to be forgotten, and is still there';
+
 -- Who was given everything?  Nobody is given these two functions, nor these tables,
 -- by the functions grant_...().  ALTER DEFAULT PRIVILEGES has its say when the
 -- extension, or a partition, is made.
@@ -469,7 +485,7 @@ AS $$
 	UNION ALL
 	SELECT 'error', 'channel ' || k.channel, format('the file of credential %s: %s', k.kind, f.fault),
 		'The file must be readable by the server''s user, and by nobody else, on every node that may send.'
-	FROM line_notify.credential k, LATERAL line_notify._secret_fault(k.value) f(fault)
+	FROM line_notify.credential k, LATERAL line_notify._secret_fault(k.kind, k.value) f(fault)
 	WHERE k.value LIKE 'file:%' AND f.fault IS NOT NULL
 $$;
 REVOKE ALL ON FUNCTION line_notify._health_credentials() FROM PUBLIC;
@@ -516,11 +532,8 @@ AS $$
 	SELECT 'error', 'channel ' || t.channel, format('no access token since %s: %s', date_trunc('second', t.since), t.error),
 		format('It is asked for again by itself, every minute at least; SELECT * FROM line_notify.check_channel(%L) tries each step now.', t.channel)
 	FROM line_notify.token_status t
-	-- a file that is good by now is read when there is something to send
+	-- a bad file has a row of its own, also while a token read before goes on
 	WHERE t.error NOT LIKE 'its file cannot be read: %'
-	   OR EXISTS (SELECT FROM line_notify.credential k
-				  WHERE k.channel = t.channel AND k.kind = 'access_token' AND k.value LIKE 'file:%'
-					AND line_notify._secret_fault(k.value) IS NOT NULL)
 	ORDER BY t.channel
 $$;
 REVOKE ALL ON FUNCTION line_notify._health_tokens() FROM PUBLIC;
@@ -769,6 +782,7 @@ BEGIN
 			('transactions', 'open transactions', false),
 			('delivery', 'delivery events', false),
 			('outcomes', 'counts of outcomes', false),
+			('retention', 'what is to be forgotten', false),
 			('privileges', 'privileges', true),
 			('contents', 'contents', false)) v(name, looks_at, on_standby)
 		WHERE v.on_standby OR NOT pg_is_in_recovery()

@@ -311,14 +311,8 @@ get_token(Check *check, char *authorization, size_t size)
 	strlcpy(authorization, "Authorization: Bearer ", size);
 	if (c->credential == LN_CREDENTIAL_TOKEN)
 	{
-		secret = ln_secret_read(c->credential_value, err, sizeof(err));
-		if (secret != NULL && !ln_token_is_clean(secret))
-			strlcpy(
-					err,
-					"it must consist of printable ASCII characters without space",
-					sizeof(err));
-		ok = secret != NULL && ln_token_is_clean(secret) &&
-			strlcat(authorization, secret, size) < size;
+		secret = ln_secret_read_token(c->credential_value, err, sizeof(err));
+		ok = secret != NULL && strlcat(authorization, secret, size) < size;
 		if (secret != NULL)
 			explicit_bzero(secret, strlen(secret));
 		tell(check, "credential", ok,

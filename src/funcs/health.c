@@ -27,13 +27,16 @@ PG_FUNCTION_INFO_V1(line_notify_time_limit);
 /* A list of all public authorities has about 220 kB. */
 #define MAX_CA_FILE		(4 * 1024 * 1024)
 
-/* Can the file of a credential be read here, as the worker would? */
+/* Can the file of a credential be used here, as the worker would? */
 Datum
 line_notify_secret_fault(PG_FUNCTION_ARGS)
 {
-	char	   *value = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *kind = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *value = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	char		err[256] = "";
-	char	   *secret = ln_secret_read(value, err, sizeof(err));
+	char	   *secret = strcmp(kind, "access_token") == 0
+	? ln_secret_read_token(value, err, sizeof(err))
+	: ln_secret_read(value, err, sizeof(err));
 
 	if (secret == NULL)
 		PG_RETURN_TEXT_P(cstring_to_text(err));

@@ -24,7 +24,7 @@
 /* While recording fails, claiming stops when 1/x of all wait for it. */
 #define MAX_UNRECORDED		2
 
-void
+bool
 ln_worker_read_clock(void)
 {
 	static int64 ahead;
@@ -35,6 +35,7 @@ ln_worker_read_clock(void)
 	by = ln_clock_set_back(W.now, &ahead);
 	if (by > 0)
 		ln_tasks_set_back(by);
+	return by > 0;
 }
 
 int

@@ -172,7 +172,7 @@ ln_phase(const char *activity, void (*work) (void *), void *arg)
 	pgstat_report_stat(!ok);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	/* it may have waited for a lock, or for a standby */
-	ln_worker_read_clock();
+	(void) ln_worker_read_clock();
 	if (ok)
 		note_success(activity);
 	if (ok && ended_messages)

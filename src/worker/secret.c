@@ -13,6 +13,7 @@
 
 #include "storage/fd.h"
 
+#include "line/token_api.h"
 #include "worker/secret.h"
 
 /* LINE's tokens are a few hundred bytes, a PEM key under 4 kB. */
@@ -89,4 +90,19 @@ ln_secret_read(const char *value, char *err, size_t errlen)
 	secret = pstrdup(buf);
 	explicit_bzero(buf, sizeof(buf));
 	return secret;
+}
+
+char *
+ln_secret_read_token(const char *value, char *err, size_t errlen)
+{
+	char	   *token = ln_secret_read(value, err, errlen);
+
+	if (token == NULL || ln_token_is_clean(token))
+		return token;
+	explicit_bzero(token, strlen(token));
+	pfree(token);
+	strlcpy(err,
+			"it must consist of printable ASCII characters without space",
+			errlen);
+	return NULL;
 }

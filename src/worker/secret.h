@@ -23,4 +23,7 @@ extern int	ln_secret_open(const char *path, struct stat *st);
  */
 extern char *ln_secret_read(const char *value, char *err, size_t errlen);
 
+/* The same of an access token, which has to fit into a header. */
+extern char *ln_secret_read_token(const char *value, char *err, size_t errlen);
+
 #endif							/* LN_SECRET_H */

@@ -206,8 +206,11 @@ extern void ln_tasks_expires(TimestampTz at);	/* a message, which waits
 
 /* facts.c ---------------------------------------------------------------- */
 
-/* Read the clock: what was said of endpoints before is to be asked anew. */
-extern void ln_worker_read_clock(void);
+/*
+ * Read the clock: what was said of endpoints before is to be asked anew.
+ * True = it was set back, and so were the times of our agenda.
+ */
+extern bool ln_worker_read_clock(void);
 
 /* The verdict of the gate on an endpoint, now. */
 extern LnVerdict ln_worker_gate(LnChannel *c, LineKind kind);

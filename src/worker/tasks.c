@@ -112,6 +112,7 @@ typedef struct Run
 
 static void check_extension(Run *r);
 static void configure(Run *r);
+static void begin_maintenance(void);
 static void follow_clock(Run *r);
 static void rescue(Run *r);
 static void fold(Run *r);
@@ -280,6 +281,7 @@ static struct
 }			folding = {.limit = FOLD_BATCH};
 
 static int	maintenance_part;	/* the next one of this pass */
+static TimestampTz next_pass = DT_NOEND;	/* as far as its parts have said */
 static TimestampTz last_scan;
 static int64 scan_us;			/* what it cost */
 static TimestampTz expiry_low = DT_NOBEGIN; /* nothing that waits expires
@@ -438,6 +440,7 @@ ln_tasks_set_back(int64 by)
 	set_back_by += by;
 	set_back_after = PG_INT64_MIN;
 	ln_tasks_by(TASK_SET_BACK, DT_NOBEGIN);
+	begin_maintenance();
 	ereport(LOG,
 			(errmsg("the clock of this server was set back by %d s",
 					(int) (by / USECS_PER_SEC))));
@@ -627,8 +630,7 @@ configure(Run *r)
 	TimestampTz until = DT_NOEND;
 
 	fenced = false;
-	maintenance_part = 0;		/* retention may have changed */
-	ln_tasks_by(TASK_MAINTAIN, DT_NOBEGIN);
+	begin_maintenance();		/* retention may have changed */
 	ln_tasks_by(TASK_DELIVERY_TIMEOUTS, DT_NOBEGIN);	/* on_silence, too */
 	W.home = ln_outbox_take_home();
 	/* if not, there is a twin, or the launcher has yet to look, and tells */
@@ -1017,6 +1019,15 @@ settle_in_doubt(Run *r)
 		r->again = DT_NOBEGIN;
 }
 
+/* What the parts of a pass have said is of settings, or of a clock, that were. */
+static void
+begin_maintenance(void)
+{
+	maintenance_part = 0;
+	next_pass = DT_NOEND;
+	ln_tasks_by(TASK_MAINTAIN, DT_NOBEGIN);
+}
+
 /*
  * A pass goes through the parts of maintenance, each in transactions of its
  * own.  Also where nothing may be sent: retention is a promise.  The parts say
@@ -1026,20 +1037,19 @@ settle_in_doubt(Run *r)
 static void
 maintain(Run *r)
 {
-	static TimestampTz pass_at = DT_NOEND;	/* when the next pass begins */
 	TimestampTz next_at;
 	bool		more =
 	ln_outbox_maintain(maintenance_part, ln_guc_retention,
 					   ln_guc_payload_retention, ln_guc_operations_retention,
 					   MAINTENANCE_BUDGET, &next_at);
 
-	pass_at = Min(pass_at, next_at);
+	next_pass = Min(next_pass, next_at);
 	if (!more)
 		maintenance_part = (maintenance_part + 1) % LN_MAINTENANCE_PARTS;
 	if (!more && maintenance_part == 0)
 	{
-		r->again = pass_at;
-		pass_at = DT_NOEND;
+		r->again = next_pass;
+		next_pass = DT_NOEND;
 	}
 	else
 		r->again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),

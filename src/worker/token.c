@@ -457,7 +457,7 @@ static void
 read_issued(LnToken *t)
 {
 	char		err[200];
-	char	   *token = ln_secret_read(t->value, err, sizeof(err));
+	char	   *token = ln_secret_read_token(t->value, err, sizeof(err));
 
 	if (token == NULL)
 	{
@@ -467,15 +467,8 @@ read_issued(LnToken *t)
 		ln_token_timer_failed(&t->timer, 0, GetCurrentTimestamp());
 		return;
 	}
-	if (!ln_token_is_clean(token))
-	{
-		strlcpy(t->error,
-				"it must consist of printable ASCII characters without space",
-				sizeof(t->error));
-		ln_token_timer_failed(&t->timer, 0, GetCurrentTimestamp());
-	}
-	else if (t->authorization == NULL ||
-			 strcmp(strrchr(t->authorization, ' ') + 1, token) != 0)
+	if (t->authorization == NULL ||
+		strcmp(strrchr(t->authorization, ' ') + 1, token) != 0)
 		adopt(t, token, DT_NOEND, DT_NOEND);
 	else
 	{

@@ -168,7 +168,7 @@ would_hand_over(void *arg)
 static void
 begin_turn(void)
 {
-	ln_worker_read_clock();
+	(void) ln_worker_read_clock();
 	ln_slot_set_wake(W.slot, W.now);
 	MemoryContextReset(W.batch);
 }
@@ -217,7 +217,7 @@ wait_for_something(void)
 /*
  * Nothing in hand, and nothing to do before a known time: then leave, after a
  * while, unless a standby that takes over would miss our last words, or that
- * cannot be found out.  True = somebody noted work just now.
+ * cannot be found out.  True = somebody noted work, or set the clock, just now.
  */
 static bool
 leave_if_idle(TimestampTz now, TimestampTz *wake)
@@ -232,6 +232,7 @@ leave_if_idle(TimestampTz now, TimestampTz *wake)
 		idle_since = now;
 		return false;
 	}
+	idle_since = Min(idle_since, now);	/* the clock was set back */
 	/* at once, when nothing may be sent or another database has no process */
 	leave_at = W.home == 0 || W.nchannels == 0 || ln_shared->worker_wanted
 		? now : TimestampTzPlusMilliseconds(idle_since, ln_guc_idle_timeout *
@@ -252,7 +253,9 @@ leave_if_idle(TimestampTz now, TimestampTz *wake)
 		idle_since = now;
 		return false;
 	}
-	ln_worker_leave_unless_wanted(LN_SLOT_IDLE, *wake);
+	/* *wake is of the clock as it was when this turn began */
+	if (!ln_worker_read_clock())
+		ln_worker_leave_unless_wanted(LN_SLOT_IDLE, *wake);
 	return true;
 }
 

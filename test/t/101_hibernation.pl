@@ -77,20 +77,13 @@ my $quiet = $node->worker_pid('quiet');
 $node->poll_query_until('postgres',
 	"SELECT state = 'idle' AND state_change < clock_timestamp() - interval '2 s' FROM pg_stat_activity WHERE pid = $quiet") or die;
 my $seen = $node->safe_psql('postgres', "SELECT state_change FROM pg_stat_activity WHERE pid = $quiet");
-my $wakes = switches($quiet);
+my $wakes = $node->switches($quiet);
 $node->safe_psql('postgres', 'SELECT pg_sleep(3)');
 is($node->safe_psql('postgres', "SELECT state_change FROM pg_stat_activity WHERE pid = $quiet"), $seen, 'idle: no statement');
-cmp_ok(switches($quiet) - $wakes, '<=', 1, 'idle: no wake-up');
+cmp_ok($node->switches($quiet) - $wakes, '<=', 1, 'idle: no wake-up');
 
 is($sim->summary->{recipients}{received_twice}, 0, 'nobody got two copies');
 unlike(PostgreSQL::Test::Utils::slurp_file($node->logfile), qr/(PANIC|TRAP|was terminated by signal)/, 'no crash in the log');
 $node->stop;
 $sim->stop;
 done_testing();
-
-sub switches
-{
-	my ($pid) = @_;
-	return 0 unless -r "/proc/$pid/status";
-	return PostgreSQL::Test::Utils::slurp_file("/proc/$pid/status") =~ /^voluntary_ctxt_switches:\s*(\d+)/m ? $1 : 0;
-}

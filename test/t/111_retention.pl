@@ -68,6 +68,74 @@ SELECT line_notify._wake();
 });
 ok($node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM line_notify.history WHERE id = 50'), 'a partition is made again for a row that came late');
 
+# a row that somebody has locked, and one that a trigger of the owner's keeps as
+# it is, do not keep the content of what ended after them
+$node->safe_psql('postgres', q{
+INSERT INTO line_notify.history (id, channel, recipient, template_key, body, state, created_at, ended_at)
+SELECT 300010 + i, 'shop', repeat('a', 64), 't', '{}', 'accepted', now(), now() - interval '29 days' + i * interval '1 hour' FROM generate_series(0, 599) i;
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN CASE OLD.id WHEN 300011 THEN NULL ELSE NEW END; END $$;
+CREATE TRIGGER keep BEFORE UPDATE ON line_notify.h3 FOR EACH ROW EXECUTE FUNCTION keep();
+DELETE FROM line_notify.maintenance_mark;});
+my $holder = $node->background_psql('postgres');
+$holder->query_safe('BEGIN; SELECT FROM line_notify.history WHERE id = 300010 FOR UPDATE');
+$node->reload;
+ok($node->poll_query_until('postgres', q{SELECT string_agg(id::text, ' ' ORDER BY id) = '300010 300011' FROM line_notify.history WHERE body IS NOT NULL AND ended_at < now() - interval '7 days'}),
+	'all content but theirs is forgotten')
+  or diag($node->safe_psql('postgres', q{SELECT count(*) FROM line_notify.history WHERE body IS NOT NULL AND ended_at < now() - interval '7 days'; SELECT * FROM line_notify.maintenance_mark}));
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM line_notify.health() WHERE subject = 'retention' AND reason ~ 'content of messages is kept 2[12] days .*longer' AND hint ~ 'locked.*trigger'}),
+	'health() says so') or diag($node->safe_psql('postgres', 'SELECT * FROM line_notify.health()'));
+$holder->query_safe('COMMIT');
+$holder->quit;
+ok($node->poll_query_until('postgres', 'SELECT body IS NULL FROM line_notify.history WHERE id = 300010'), 'it is looked at again soon');
+$node->safe_psql('postgres', 'DROP TRIGGER keep ON line_notify.h3');
+$node->reload;
+ok($node->poll_query_until('postgres', 'SELECT body IS NULL FROM line_notify.history WHERE id = 300011'), 'so is the other');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM line_notify.health() WHERE subject = 'retention'}), 0, 'and health() has nothing more to say');
+
+# more of them than are remembered: nothing is passed by, and little is done
+is($node->safe_psql('postgres', q{
+BEGIN;
+INSERT INTO line_notify.history (id, channel, recipient, template_key, body, state, created_at, ended_at)
+SELECT 400000 + i, 'shop', repeat('a', 64), 't', '{}', 'accepted', now(), now() - interval '20 days' + i * interval '1 s' FROM generate_series(1, 3000) i;
+CREATE FUNCTION keep_all() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER keep_all BEFORE UPDATE ON line_notify.h3 FOR EACH ROW EXECUTE FUNCTION keep_all();
+DELETE FROM line_notify.maintenance_mark;
+SELECT line_notify._maintain_payloads(now() - interval '7 days', '1 minute');
+SELECT line_notify._maintain_payloads(now() - interval '7 days', '1 minute');
+SELECT mark < now() - interval '19 days', cardinality(left_over) FROM line_notify.maintenance_mark;
+DROP TRIGGER keep_all ON line_notify.h3;
+SELECT line_notify._maintain_payloads(now() - interval '7 days', '1 minute');
+SELECT mark = now() - interval '7 days', left_over FROM line_notify.maintenance_mark;
+SELECT count(body) FROM line_notify.history WHERE ended_at < now() - interval '7 days';
+ROLLBACK}), "f\nf\nt|1000\nf\nt|{}\n0", 'more than are remembered');
+
+# the clock was ahead as the first row of a partition was made
+$node->safe_psql('postgres', q{
+CREATE TABLE line_notify.h4 PARTITION OF line_notify.history FOR VALUES FROM (5000000) TO (5010000);
+CREATE TABLE line_notify.h5 PARTITION OF line_notify.history FOR VALUES FROM (5010000) TO (5020000);
+SELECT setval('line_notify.message_id_seq', 6000000);
+INSERT INTO line_notify.history (id, channel, recipient, template_key, body, state, created_at, ended_at)
+VALUES (5000001, 'shop', repeat('a', 64), 't', '{}', 'accepted', now() + interval '10 years', now() - interval '100 days'),
+	(5000002, 'shop', repeat('a', 64), 't', '{}', 'accepted', now() - interval '100 days', now() - interval '100 days'),
+	(5010001, 'shop', repeat('a', 64), 't', '{}', 'accepted', now() + interval '10 years', now() + interval '10 years'),
+	(5010002, 'shop', repeat('a', 64), 't', '{}', 'accepted', now() - interval '100 days', now() - interval '100 days');});
+is($node->safe_psql('postgres', q{SELECT messages >= '60 days' FROM line_notify._retention_lag()}), 'f', 'the first row of all is young');
+$node->reload;
+ok($node->poll_query_until('postgres', q{SELECT to_regclass('line_notify.h4') IS NULL}), 'its partition is dropped all the same')
+  or diag($node->safe_psql('postgres', 'SELECT id, created_at, ended_at FROM line_notify.history WHERE id BETWEEN 5000000 AND 5020000'));
+ok($node->poll_query_until('postgres', q{SELECT array_agg(id) = '{5010001}' FROM line_notify.history WHERE id BETWEEN 5000000 AND 5020000}), 'or the old rows of it deleted');
+
+# what a trigger of the owner's keeps does not keep the rest
+is($node->safe_psql('postgres', q{
+BEGIN;
+INSERT INTO line_notify.history (id, channel, recipient, template_key, body, state, created_at, ended_at)
+SELECT 5010010 + i, 'shop', repeat('a', 64), 't', '{}', 'accepted', now() - interval '1 year', now() - interval '1 year' FROM generate_series(1, 3000) i;
+CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN CASE WHEN OLD.id > 5010100 THEN OLD END; END $$;
+CREATE TRIGGER hold BEFORE DELETE ON line_notify.h5 FOR EACH ROW EXECUTE FUNCTION hold();
+SELECT line_notify._maintain_rows(now() - interval '1 month', '1 minute');
+SELECT count(*) FROM line_notify.history WHERE id BETWEEN 5010010 AND 5020000;
+ROLLBACK}), "f\n90", 'what a trigger keeps does not keep the others');
+
 # the edges of bigint
 $node->safe_psql('postgres', q{
 INSERT INTO line_notify.outbox (id, channel, recipient, template_key, body, state, due_at, expires_at, home, created_at)

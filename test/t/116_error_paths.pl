@@ -96,7 +96,7 @@ for my $case ([ pipe => 'it is not a regular file' ], [ '' => 'it is not a regul
 	[ open => "it must belong to the server's user and be accessible to nobody else (0600), or to root (0640)" ],
 	[ none => 'could not open the file: No such file or directory' ])
 {
-	is($node->safe_psql('postgres', "SELECT line_notify._secret_fault('file:$dir/$case->[0]')"), $case->[1], "no secret: $case->[1]");
+	is($node->safe_psql('postgres', "SELECT line_notify._secret_fault('channel_secret', 'file:$dir/$case->[0]')"), $case->[1], "no secret: $case->[1]");
 }
 
 # ---- many at once with one key: a look before the insertion is not enough

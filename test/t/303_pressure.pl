@@ -18,13 +18,6 @@ my $node = LineNotify::Node->new('main', 'line_notify.max_in_flight' => 40);
 $node->safe_psql('postgres', "CREATE DATABASE $_") for qw(a b);
 $node->install($_, $sim) for qw(a b);
 
-sub switches
-{
-	my ($pid) = @_;
-	open my $f, '<', "/proc/$pid/status" or die $!;
-	return sum map { /^(?:non)?voluntary_ctxt_switches:\s+(\d+)/ ? $1 : 0 } <$f>;
-}
-
 # ---- 429 and 503 with Retry-After, in both forms -------------------------
 # warm both up, so that all workers are there
 $node->insert($_, 5) for qw(a b);
@@ -43,11 +36,11 @@ for my $case ([ 429, 2 ], [ 503, 2 ], [ 429, { http_date_in => 3 } ])
 	ok($node->poll_query_until('a', "SELECT count(*) = 1 FROM line_notify.attempts WHERE outcome = 'throttled' AND http_status = $status AND started_at > '$began'"),
 		"$name: database a is told to wait");
 	$node->insert('b', 20, first => $first);
-	my $from = switches($pid{b}) + switches($pid{a});
+	my $from = $node->switches($pid{a}, $pid{b});
 	ok($node->poll_query_until('a', 'SELECT count(*) = 0 FROM line_notify.in_flight'), 'its row is back in the queue');
 	ok($node->poll_query_until('b', 'SELECT count(*) = 0 FROM line_notify.outbox'), 'the messages of b are sent');
 	ok($node->poll_query_until('a', 'SELECT count(*) = 0 FROM line_notify.outbox'), 'and that of a');
-	my $woken = switches($pid{b}) + switches($pid{a}) - $from;
+	my $woken = $node->switches($pid{a}, $pid{b}) - $from;
 	my @at = map { $_->{mono} } $sim->requests(path => 'send');
 	cmp_ok(min(@at[1 .. $#at]) - $at[0], '>=', ref $after ? 1.9 : 1.95, 'but by nobody before the time was over');
 	cmp_ok($woken, '<', 1000, "no spinning meanwhile ($woken context switches)");

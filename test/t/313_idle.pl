@@ -26,21 +26,6 @@ $node->wait_states('busy', accepted => 5, queued => 1);
 my $worker = $node->worker_pid('busy');
 my $launcher = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'line_notify launcher'");
 
-sub switches
-{
-	my $sum = 0;
-	for my $pid (@_)
-	{
-		open(my $f, '<', "/proc/$pid/status") or die "process $pid is gone";
-		while (<$f>)
-		{
-			$sum += $1 if /ctxt_switches:\s+(\d+)/;
-		}
-		close $f;
-	}
-	return $sum;
-}
-
 sub commits
 {
 	# of database busy, asked in another
@@ -52,9 +37,9 @@ sub commits
 my ($switches, $commits, $quiet);
 for my $window (1 .. 20)
 {
-	my @before = (switches($worker, $launcher), commits());
+	my @before = ($node->switches($worker, $launcher), commits());
 	sleep $seconds;	# the claim is about time
-	$switches = switches($worker, $launcher) - $before[0];
+	$switches = $node->switches($worker, $launcher) - $before[0];
 	$commits = commits() - $before[1];
 	$quiet = $switches + $commits == 0;
 	last if $quiet;

@@ -20,18 +20,13 @@ $node->insert('postgres', 1);
 $node->wait_states('postgres', accepted => 1);
 my $pid = $node->worker_pid('postgres');
 
-sub switches
-{
-	open my $f, '<', "/proc/$pid/status" or die $!;
-	return sum map { /^(?:non)?voluntary_ctxt_switches:\s+(\d+)/ ? $1 : 0 } <$f>;
-}
 # The worker has done what it knows of: it sleeps, and is not woken up for a while.
 sub settled
 {
 	my $before = -1;
 	for (1 .. 300)
 	{
-		my $now = switches();
+		my $now = $node->switches($pid);
 		return if $now == $before && $node->safe_psql('postgres', "SELECT wait_event FROM pg_stat_activity WHERE pid = $pid") =~ /LineNotify|Extension/;
 		$before = $now;
 		$node->poll_query_until('postgres', 'SELECT true FROM pg_sleep(1.5)');
@@ -45,9 +40,9 @@ sub resume { $node->safe_psql('postgres', "SELECT line_notify.resume('shop')"); 
 pause();
 $node->insert('postgres', 1, first => 100);
 settled();
-my $before = switches();
+my $before = $node->switches($pid);
 $node->safe_psql('postgres', join ';', map { "BEGIN; $_; COMMIT" } map { $node->insert_sql(1, first => 1000 + $_) } 1 .. 300);
-my $woken = switches() - $before;
+my $woken = $node->switches($pid) - $before;
 cmp_ok($woken, '<', 30, "300 messages for a paused channel do not wake the worker ($woken context switches)");
 
 # ---- but for what expires before it looks by itself ---------------------------

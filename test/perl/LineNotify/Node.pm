@@ -132,6 +132,23 @@ sub poll_query_until
 	}
 }
 
+# How often these processes were given the CPU (Linux).
+sub switches
+{
+	my ($self, @pids) = @_;
+	my $sum = 0;
+	for my $pid (@pids)
+	{
+		open(my $f, '<', "/proc/$pid/status") or die "process $pid is gone";
+		while (<$f>)
+		{
+			$sum += $1 if /ctxt_switches:\s+(\d+)/;
+		}
+		close $f;
+	}
+	return $sum;
+}
+
 # Writes what the tables say into the trace, for each database that answers.
 sub look
 {
