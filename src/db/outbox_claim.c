@@ -210,10 +210,29 @@ ln_outbox_quarantine(int64 id, TimestampTz until, const char *reason)
 		CStringGetTextDatum(reason)
 	};
 
-	(void) ln_sql_run(&st, args, NULL, SPI_OK_UPDATE);
+	/* it may be a trigger of the owner's that keeps it from being claimed */
+	(void) ln_sql_run_unhindered(&st, args, NULL, SPI_OK_UPDATE);
 }
 
-/* Run a statement whose only argument is the ids of rows. */
+/*
+ * Of n locked rows that were updated, did each become what it was to be?  If
+ * not, it would be claimed again, and again.
+ */
+static void
+must_have_moved(int n)
+{
+	int			moved = 0;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+		moved += ln_sql_bool(i, 1);
+	if (moved < n)
+		ln_outbox_kept("outbox");
+}
+
+/*
+ * Run a statement whose only argument is the ids of rows, and which returns of
+ * each whether it has moved.
+ */
 static void
 update_locked(LnStatement *st, const LnMessage *rows, int n)
 {
@@ -223,7 +242,8 @@ update_locked(LnStatement *st, const LnMessage *rows, int n)
 	for (int i = 0; i < n; i++)
 		ids[i] = rows[i].id;
 	arg = ln_sql_int8_array(ids, n);
-	(void) ln_sql_run(st, &arg, NULL, SPI_OK_UPDATE);
+	(void) ln_sql_run(st, &arg, NULL, SPI_OK_UPDATE_RETURNING);
+	must_have_moved(n);
 	for (int i = 0; i < n; i++)
 		ln_trace("held", INT64_FORMAT, ids[i]);
 }
@@ -235,7 +255,7 @@ ln_outbox_block(const LnMessage *rows, int n)
 		.name = "block",
 		.sql =
 		"UPDATE line_notify.outbox SET due_at = 'infinity'"
-		" WHERE id = ANY ($1)",
+		" WHERE id = ANY ($1) RETURNING due_at = 'infinity'",
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};
@@ -250,7 +270,8 @@ ln_outbox_delay(const LnMessage *rows, int n)
 		.name = "delay",
 		.sql =
 		"UPDATE line_notify.outbox SET due_at = clock_timestamp() +"
-		" interval '200 ms' WHERE id = ANY ($1)",
+		" interval '200 ms' WHERE id = ANY ($1)"
+		" RETURNING due_at > now()",
 		.nargs = 1,
 		.argtypes = {INT8ARRAYOID}
 	};
@@ -311,7 +332,8 @@ end_locked(const LnMessage *rows, int n, const char *state, const char *why)
 		.sql =
 		"UPDATE line_notify.outbox SET state = $3::line_notify.message_state,"
 		" error = $2, recipient = NULL,"
-		" expires_at = clock_timestamp() WHERE id = ANY ($1)",
+		" expires_at = clock_timestamp() WHERE id = ANY ($1)"
+		" RETURNING state = $3::line_notify.message_state",
 		.nargs = 3,
 		.argtypes = {INT8ARRAYOID, TEXTOID, TEXTOID}
 	};
@@ -323,7 +345,8 @@ end_locked(const LnMessage *rows, int n, const char *state, const char *why)
 	args[0] = ln_sql_int8_array(ids, n);
 	args[1] = CStringGetTextDatum(why);
 	args[2] = CStringGetTextDatum(state);
-	(void) ln_sql_run(&st, args, NULL, SPI_OK_UPDATE);
+	(void) ln_sql_run(&st, args, NULL, SPI_OK_UPDATE_RETURNING);
+	must_have_moved(n);
 	for (int i = 0; i < n; i++)
 		ln_trace("stopped", INT64_FORMAT " %s", ids[i], state);
 }

@@ -69,6 +69,37 @@ $node->safe_psql('postgres', 'DROP TRIGGER keep ON line_notify.outbox; SELECT li
 ok($aside->(0), 'gone, it returns');
 is($node->safe_psql('postgres', q{SELECT attempts, due_at > now() + interval '30 minutes' FROM line_notify.outbox WHERE channel = 'again'}), '1|t', 'and waits for its time');
 
+# what cannot be claimed, or waits for another, or may not be sent, is not claimed
+# again and again: it goes into quarantine, and the others go
+$node->install('postgres', $sim, name => 'third');
+my $first = 940;
+for my $o (
+	[ 'a row that cannot be claimed', q{CREATE FUNCTION raise_one() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN IF (SELECT o.reference = 'ref 942' FROM line_notify.outbox o WHERE o.id = NEW.id) THEN RAISE 'no'; END IF; RETURN NEW; END $$;
+		CREATE TRIGGER no BEFORE INSERT ON line_notify.in_flight FOR EACH ROW EXECUTE FUNCTION raise_one()}, {}, 'keep_old' ],
+	[ 'a row that waits for another', '', { order_key => q{CASE WHEN i IN (951, 952) THEN 'a' END} }, 'keep_old' ],
+	[ 'a row whose recipient has objected meanwhile', q{SELECT line_notify.pause('third', 'stocktaking')}, {}, 'keep' ])
+{
+	my ($name, $more, $set, $function) = @$o;
+	my $one = $first + 2;
+	$sim->reset;
+	$sim->script({ match => { path => 'send' }, do => 'hold' }) if %$set;
+	$node->safe_psql('postgres', qq{$more; CREATE TRIGGER keep BEFORE UPDATE ON line_notify.outbox FOR EACH ROW WHEN (OLD.reference = 'ref $one') EXECUTE FUNCTION $function()});
+	$node->insert('postgres', 6, first => $first + 1, set => { channel => "'third'", %$set });
+	$node->safe_psql('postgres', "INSERT INTO line_notify.suppression (recipient) SELECT o.recipient FROM line_notify.outbox o WHERE o.reference = 'ref $one'; SELECT line_notify.resume('third')")
+	  if $function eq 'keep';
+	$sim->wait_requests(5) or die;
+	$sim->clear_script;
+	ok($accepted->(5, "^ref " . int($first / 10)), "$name, and an UPDATE that changes nothing: the others go")
+	  or diag($node->safe_psql('postgres', 'SELECT * FROM line_notify.notifications WHERE state = $$queued$$; SELECT * FROM line_notify.health()'));
+	ok($node->poll_query_until('postgres', "SELECT waiting_reason = 'quarantine' FROM line_notify.notifications WHERE reference = 'ref $one'"), "$name: it is in quarantine")
+	  or diag($node->safe_psql('postgres', 'SELECT * FROM line_notify.notifications WHERE state = $$queued$$; SELECT * FROM line_notify.health()'));
+	like($node->health('postgres', "reason ~ 'quarantine'"), qr/no|a trigger on line_notify.outbox keeps/, "$name: health() says so");
+	$node->safe_psql('postgres', 'DROP TRIGGER keep ON line_notify.outbox; DROP TRIGGER IF EXISTS no ON line_notify.in_flight; SELECT line_notify.reschedule(send_after => now(), ids => ARRAY(SELECT id FROM line_notify.outbox))');
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.outbox WHERE channel = 'third'"), "$name: gone, it goes");
+	$first += 10;
+}
+
 $node->stop;
 $sim->stop;
 done_testing();
