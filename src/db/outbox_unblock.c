@@ -64,16 +64,20 @@ unblock_by_id(Datum limit)
 		" = ANY (ARRAY(SELECT w.id FROM w)) FOR UPDATE SKIP LOCKED),"
 		" d AS (DELETE FROM line_notify.unblock x WHERE x.seq = ANY (ARRAY("
 		"  SELECT r.seq FROM r WHERE r.id IN (SELECT l.id FROM l)"
-		" OR r.id NOT IN (SELECT w.id FROM w))))"
-		" UPDATE line_notify.outbox o SET due_at = greatest(w.due_at,"
+		" OR r.id NOT IN (SELECT w.id FROM w)))),"
+		" u AS (UPDATE line_notify.outbox o SET due_at = greatest(w.due_at,"
 		" clock_timestamp())"
 		" FROM w WHERE o.id = w.id AND w.id IN (SELECT l.id FROM l)"
-		" RETURNING o.channel, o.lane, o.due_at",
+		" RETURNING o.id, o.channel, o.lane,"
+		" CASE WHEN o.due_at <= greatest(w.due_at, clock_timestamp())"
+		" THEN o.due_at END AS due_at)"
+		" SELECT l.id, u.channel, u.lane, u.due_at"
+		" FROM l LEFT JOIN u USING (id)",
 		.nargs = 1,
 		.argtypes = {INT4OID}
 	};
 
-	return (int) ln_sql_run(&st, &limit, NULL, SPI_OK_UPDATE_RETURNING);
+	return (int) ln_sql_run(&st, &limit, NULL, SPI_OK_SELECT);
 }
 
 /*
@@ -101,15 +105,76 @@ unblock_by_key(Datum limit)
 		"  FOR UPDATE SKIP LOCKED),"
 		" d AS (DELETE FROM line_notify.unblock x WHERE x.seq = ANY (ARRAY("
 		"  SELECT r.seq FROM r WHERE r.id IS NULL OR r.due_at < 'infinity'"
-		" OR r.id IN (SELECT l.id FROM l))))"
-		" UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
+		" OR r.id IN (SELECT l.id FROM l)))),"
+		" u AS (UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
 		" WHERE o.id = ANY (ARRAY(SELECT l.id FROM l))"
-		" RETURNING o.channel, o.lane, o.due_at",
+		" RETURNING o.id, o.channel, o.lane, nullif(o.due_at, 'infinity')"
+		" AS due_at)"
+		" SELECT l.id, u.channel, u.lane, u.due_at"
+		" FROM l LEFT JOIN u USING (id)",
 		.nargs = 1,
 		.argtypes = {INT4OID}
 	};
 
-	return (int) ln_sql_run(&st, &limit, NULL, SPI_OK_UPDATE_RETURNING);
+	return (int) ln_sql_run(&st, &limit, NULL, SPI_OK_SELECT);
+}
+
+/*
+ * What the last statement let go: n rows of id, channel, lane and due_at.  A
+ * row that a trigger of the owner's keeps as it was, without due_at, is let go
+ * unhindered: nobody would ever look at it again.
+ */
+static void
+add_lanes(LnLaneRow *rows, int *nrows, int n)
+{
+	static LnStatement st = {
+		.name = "unblock: kept",
+		.sql =
+		"UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
+		" WHERE o.id = ANY ($1) RETURNING o.id, o.channel, o.lane, o.due_at",
+		.nargs = 1,
+		.argtypes = {INT8ARRAYOID}
+	};
+	int64	   *kept = palloc(sizeof(int64) * Max(n, 1));
+	int			nkept = 0;
+
+	for (int round = 0; round < 2; round++)
+	{
+		for (int i = 0; i < n; i++)
+		{
+			TimestampTz due = ln_sql_int8(i, 4, DT_NOEND);
+			LnLaneRow  *last = *nrows > 0 ? &rows[*nrows - 1] : NULL;
+			int			lane = ln_sql_int4(i, 3, 0);
+			char	   *channel;
+
+			if (due == DT_NOEND && round == 0)
+			{
+				kept[nkept++] = ln_sql_int8(i, 1, 0);
+				continue;
+			}
+			channel = ln_sql_text(i, 2);
+			if (last != NULL && last->lane == lane &&
+				strcmp(last->channel, channel) == 0)
+				last->first_due = Min(last->first_due, due);
+			else
+				rows[(*nrows)++] = (LnLaneRow)
+			{
+				.channel = channel,
+					.lane = lane,
+					.first_due = due
+			};
+		}
+		if (nkept > 0 && round == 0)
+		{
+			Datum		arg = ln_sql_int8_array(kept, nkept);
+
+			n = (int) ln_sql_run_unhindered(&st, &arg, NULL,
+											SPI_OK_UPDATE_RETURNING);
+		}
+		else
+			break;
+	}
+	pfree(kept);
 }
 
 /*
@@ -130,13 +195,17 @@ unblock_by_lane(int limit, LnUnblockScan *scan, LnLaneRow *rows, int *nrows)
 	static LnStatement by_lane = {
 		.name = "unblock: by lane",
 		.sql =
-		"UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
-		" WHERE o.id = ANY (ARRAY(SELECT p.id FROM line_notify.outbox p"
+		"WITH l AS MATERIALIZED (SELECT p.id FROM line_notify.outbox p"
 		"  WHERE p.channel = $1 AND p.lane = $2 AND p.due_at = 'infinity'"
 		" AND p.id > $3"
 		"  AND p.state = 'queued' ORDER BY p.id LIMIT $4"
-		" FOR UPDATE SKIP LOCKED))"
-		" RETURNING o.id, o.due_at",
+		" FOR UPDATE SKIP LOCKED),"
+		" u AS (UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
+		" WHERE o.id = ANY (ARRAY(SELECT l.id FROM l))"
+		" RETURNING o.id, o.channel, o.lane, nullif(o.due_at, 'infinity')"
+		" AS due_at)"
+		" SELECT l.id, u.channel, u.lane, u.due_at"
+		" FROM l LEFT JOIN u USING (id)",
 		.nargs = 4,
 		.argtypes = {TEXTOID, INT2OID, INT8OID, INT4OID}
 	};
@@ -165,17 +234,11 @@ unblock_by_lane(int limit, LnUnblockScan *scan, LnLaneRow *rows, int *nrows)
 			Int64GetDatum(scan->after), Int32GetDatum(limit)
 		};
 		int			m = (int) ln_sql_run(&by_lane, args, NULL,
-										 SPI_OK_UPDATE_RETURNING);
+										 SPI_OK_SELECT);
 
 		for (int i = 0; i < m; i++)
 			scan->after = Max(scan->after, ln_sql_int8(i, 1, 0));
-		if (m > 0)
-		{
-			/* all of one statement: about the same */
-			rows[*nrows].first_due = ln_sql_int8(0, 2, DT_NOBEGIN);
-			rows[*nrows].channel = channel;
-			rows[(*nrows)++].lane = scan->lane;
-		}
+		add_lanes(rows, nrows, m);
 		if (m < limit)
 		{
 			scan->lane++;
@@ -229,17 +292,6 @@ tell_standbys(int grace_s, bool *untold)
 	return true;
 }
 
-static void
-add_lanes(LnLaneRow *rows, int *nrows, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		rows[*nrows].channel = ln_sql_text(i, 1);
-		rows[*nrows].lane = ln_sql_int4(i, 2, 0);
-		rows[(*nrows)++].first_due = ln_sql_int8(i, 3, DT_NOBEGIN);
-	}
-}
-
 LnNotesLeft
 ln_outbox_unblock(int limit, int grace_s, LnUnblockScan *scan,
 				  LnLaneRow **rows, int *nrows)
@@ -256,7 +308,7 @@ ln_outbox_unblock(int limit, int grace_s, LnUnblockScan *scan,
 	bool		by_hand = tell_standbys(grace_s, &untold);
 	int			n;
 
-	*rows = palloc0(sizeof(LnLaneRow) * (2 * limit + LN_LANES));
+	*rows = palloc0(sizeof(LnLaneRow) * 3 * limit);
 	*nrows = 0;
 	if (by_hand)
 	{

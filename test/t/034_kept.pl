@@ -100,6 +100,28 @@ for my $o (
 	$first += 10;
 }
 
+# what was blocked goes when it may, whatever keeps one of them as it was
+$node->safe_psql('postgres', q{CREATE TRIGGER keep BEFORE UPDATE ON line_notify.outbox FOR EACH ROW
+	WHEN (OLD.due_at = 'infinity' AND OLD.reference IN ('ref 972', 'ref 982')) EXECUTE FUNCTION keep_old()});
+$sim->reset;
+$sim->script({ match => { path => 'send' }, do => 'hold' });
+$node->insert('postgres', 3, first => 971, set => { channel => "'third'", order_key => "'b'" });
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 2 FROM line_notify.outbox WHERE due_at = 'infinity'}), 'two wait for another');
+$sim->clear_script;
+ok($accepted->(3, '^ref 97'), 'they go after it, though a trigger keeps one blocked');
+$node->safe_psql('postgres', q{SELECT line_notify.pause('third', template_key => 'shipment_completed_ja')});
+$node->insert('postgres', 600, first => 980, set => { channel => "'third'" });
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 600 FROM line_notify.outbox WHERE due_at = 'infinity'}), 'many wait for their template');
+my $session = $node->background_psql('postgres');
+$session->query_safe(q{BEGIN; SELECT FROM line_notify.outbox WHERE reference = 'ref 990' FOR UPDATE});
+$node->safe_psql('postgres', q{SELECT line_notify.resume('third', template_key => 'shipment_completed_ja')});
+ok($node->poll_query_until('postgres', q{SELECT array_agg(reference) = '{ref 990}' FROM line_notify.outbox}), 'they go when it is resumed')
+  or diag($node->safe_psql('postgres', 'SELECT count(*), min(reference), due_at FROM line_notify.outbox GROUP BY 3'));
+$session->query_safe('COMMIT');
+$session->quit;
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM line_notify.outbox}), 'one that a session had locked, too')
+  or diag($node->safe_psql('postgres', 'SELECT * FROM line_notify.notifications WHERE state = $$queued$$; SELECT * FROM line_notify.unblock'));
+
 $node->stop;
 $sim->stop;
 done_testing();
