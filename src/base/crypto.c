@@ -432,20 +432,19 @@ int
 ln_count_certificates(const char *pem, size_t len)
 {
 	BIO		   *bio = len <= INT_MAX ? BIO_new_mem_buf(pem, (int) len) : NULL;
-	X509	   *cert;
+
+	STACK_OF(X509_INFO) * found;
 	int			n = 0;
 
 	if (bio == NULL)
 		return -1;
 	ERR_set_mark();
-	while ((cert = PEM_read_bio_X509_AUX(bio, NULL, no_passphrase,
-										 NULL)) != NULL)
-	{
-		X509_free(cert);
-		n++;
-	}
-	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+	found = PEM_X509_INFO_read_bio(bio, NULL, no_passphrase, NULL);
+	if (found == NULL)
 		n = -1;
+	for (int i = 0; found != NULL && i < sk_X509_INFO_num(found); i++)
+		n += sk_X509_INFO_value(found, i)->x509 != NULL;
+	sk_X509_INFO_pop_free(found, X509_INFO_free);
 	ERR_pop_to_mark();
 	BIO_free(bio);
 	return n;

@@ -81,8 +81,9 @@ extern bool ln_rs256_sign(const char *pem, size_t pemlen,
 						  char *errbuf, size_t errlen);
 
 /*
- * How many certificates does a PEM text hold?  -1 = one of them cannot be
- * read.  What is in between, such as keys and comments, is passed by.
+ * How many certificates does a PEM text hold?  -1 = one of them, or a key or
+ * list of revocations, cannot be read: OpenSSL takes nothing of such a file.
+ * What is in between, such as comments, is passed by.
  */
 extern int	ln_count_certificates(const char *pem, size_t len);
 

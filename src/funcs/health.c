@@ -70,7 +70,7 @@ ca_fault(const char *path)
 	pfree(pem);
 	CHECK_FOR_INTERRUPTS();
 	return n > 0 ? NULL : n == 0 ? "holds no certificate (PEM)"
-		: "holds a certificate that cannot be read";
+		: "holds a certificate, key or list of revocations that cannot be read";
 }
 
 /* _ca_fault(path text) returns text */

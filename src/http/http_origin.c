@@ -149,7 +149,9 @@ ln_origin_forget(Origin *o)
 }
 
 /*
- * Has the file with the authorities been replaced?
+ * Has the file with the authorities been replaced?  By the time of its inode:
+ * the one of its content is what whoever writes it likes, as cp -p does, and
+ * tells nothing of its mode.
  */
 static void
 origin_check_ca(Origin *o, int64_t now)
@@ -175,7 +177,7 @@ origin_check_ca(Origin *o, int64_t now)
 		stamp.dev = st.st_dev;
 		stamp.ino = st.st_ino;
 		stamp.size = st.st_size;
-		stamp.changed = st.st_mtim;
+		stamp.changed = st.st_ctim;
 	}
 	if (o->ca_checked_us != 0 &&
 		(stamp.dev != o->ca_stamp.dev || stamp.ino != o->ca_stamp.ino ||

@@ -83,6 +83,55 @@ replace_ca('ca.pem');
 state_becomes("'accepted'", 'ca_file is put back: sent');
 is($node->safe_psql('postgres', $connection), 't', 'and check_channel() is content');
 
+# what shows neither in its time nor in its size, and not in its inode
+sub refused_in_time
+{
+	return $sim->wait_until(sub
+	{
+		send_one();
+		$node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM line_notify.attempts a JOIN line_notify.notifications m USING (id) WHERE m.reference = 'ref $n')") or die;
+		return $node->safe_psql('postgres', "SELECT bool_or(a.outcome = 'not_sent') FROM line_notify.attempts a JOIN line_notify.notifications m USING (id) WHERE m.reference = 'ref $n'") eq 't';
+	}, 20);
+}
+
+sub rewrite_ca
+{
+	my ($with, $size) = @_;
+	my $text = slurp_file($with);
+	open(my $file, '+<', "$certs/used.pem") or die $!;
+	syswrite($file, $text . "\n" x ($size - length $text));
+	truncate($file, $size);
+	close $file;
+	utime(1e9, 1e9, "$certs/used.pem") == 1 or die $!;
+	return;
+}
+my $size = 100 + ((sort { $b <=> $a } map { -s "$certs/$_.pem" } qw(ca selfsigned))[0]);
+rewrite_ca("$certs/ca.pem", $size);
+send_one();
+state_becomes("'accepted'", 'ca_file is written in place: sent');
+rewrite_ca("$certs/selfsigned.pem", $size);
+ok(refused_in_time(), 'written in place, with the size and the time it had: the worker follows');
+is($node->safe_psql('postgres', $connection), 'f', 'and so does check_channel()');
+rewrite_ca("$certs/ca.pem", $size);
+state_becomes("'accepted'", 'and back: sent');
+is($node->safe_psql('postgres', $connection), 't', 'as check_channel() says');
+chmod(0, "$certs/used.pem") == 1 or die $!;
+ok(refused_in_time(), 'made unreadable: the worker follows');
+is($node->safe_psql('postgres', $connection), 'f', 'and so does check_channel()');
+like($node->health('postgres'), qr/^error.channel shop.ca_file could not open the file: Permission denied/m, 'and health()');
+chmod(0600, "$certs/used.pem") == 1 or die $!;
+state_becomes("'accepted'", 'readable again: sent');
+
+# nothing of a file is trusted in which anything cannot be read: here as there
+for my $block ('X509 CRL', 'RSA PRIVATE KEY', 'CERTIFICATE')
+{
+	copy("$certs/ca.pem", "$certs/used.pem") or die;
+	PostgreSQL::Test::Utils::append_to_file("$certs/used.pem", "-----BEGIN $block-----\nAAAA\n-----END $block-----\n");
+	is($node->safe_psql('postgres', $connection), 'f', "a broken $block: check_channel() sees that the file is of no use");
+	like($node->health('postgres'), qr/^error.channel shop.ca_file holds a certificate, key or list of revocations that cannot be read/m, 'and health()');
+}
+copy("$certs/ca.pem", "$certs/used.pem") or die;
+
 my $url = 'http://127.0.0.1:' . $proxy->port;
 $node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', proxy => '$url')");
 send_one();
