@@ -35,11 +35,12 @@ CREATE TABLE line_notify.minute_count (
 	delivered		bigint NOT NULL,
 	unknown			bigint NOT NULL DEFAULT 0,
 	answered		bigint NOT NULL DEFAULT 0,
-	unreachable		bigint NOT NULL DEFAULT 0
+	unreachable		bigint NOT NULL DEFAULT 0,
+	refused			bigint NOT NULL DEFAULT 0
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
 ALTER TABLE line_notify.minute_count REPLICA IDENTITY FULL;
 CREATE INDEX minute_count_minute ON line_notify.minute_count (minute, channel);
-COMMENT ON TABLE line_notify.minute_count IS 'By the minute of LINE''s answer: messages that wait for a delivery event, and those that got one; the evidence that webhooks arrive. Also those that ended as unknown and were not settled since, those that LINE answered, and those that are unreachable';
+COMMENT ON TABLE line_notify.minute_count IS 'By the minute of LINE''s answer: messages that wait for a delivery event, and those that got one; the evidence that webhooks arrive. Also those that ended as unknown and were not settled since, those that LINE answered, and of these the ones that are unreachable, and that it refused';
 
 -- What an event is late by, for monitoring.  The latest quarter of an hour is
 -- left out: its events may be on their way.
@@ -111,11 +112,12 @@ BEGIN
 		FROM new_rows r
 		GROUP BY 1, 2, 3, 4, 5, 6, 7),
 	m AS (
-		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown, answered, unreachable)
+		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown, answered, unreachable, refused)
 		SELECT g.channel, g.ended, CASE WHEN g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted' THEN g.n ELSE 0 END,
 			   CASE WHEN g.state = 'delivered' AND g.outcome = 'accepted' THEN g.n ELSE 0 END,
 			   CASE WHEN g.state = 'unknown' THEN g.n ELSE 0 END,
-			   g.answered, CASE WHEN g.state = 'unreachable' THEN g.n ELSE 0 END
+			   g.answered, CASE WHEN g.state = 'unreachable' THEN g.n ELSE 0 END,
+			   CASE WHEN g.state = 'refused' THEN g.answered ELSE 0 END
 		FROM g
 		WHERE g.answered > 0 OR g.state = 'unknown' OR g.state IN ('accepted', 'delivered') AND g.outcome = 'accepted')
 	INSERT INTO line_notify.daily_count (channel, day, kind, aggregation_unit, outcome, n)
@@ -147,15 +149,17 @@ BEGIN
 						 (b.state::text, b.ended_at, -1)) c(outcome, at, n)
 	WHERE a.state <> b.state AND NOT (c.n < 0 AND b.state IN ('accepted', 'delivered'))
 	GROUP BY 1, 2, 3, 4, 5;
-	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown, unreachable)
+	INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown, unreachable, refused)
 	SELECT a.channel, date_trunc('minute', b.ended_at), 0,
 		   count(*) FILTER (WHERE a.state = 'delivered' AND b.state <> 'delivered' AND a.outcome = 'accepted'),
 		   count(*) FILTER (WHERE a.state = 'unknown') - count(*) FILTER (WHERE b.state = 'unknown'),
-		   count(*) FILTER (WHERE a.state = 'unreachable') - count(*) FILTER (WHERE b.state = 'unreachable')
+		   count(*) FILTER (WHERE a.state = 'unreachable') - count(*) FILTER (WHERE b.state = 'unreachable'),
+		   count(a.http_status) FILTER (WHERE a.state = 'refused') - count(b.http_status) FILTER (WHERE b.state = 'refused')
 	FROM new_rows a JOIN old_rows b ON b.id = a.id
 	WHERE a.state = 'delivered' AND b.state <> 'delivered' AND a.outcome = 'accepted'
 	   OR (a.state = 'unknown') <> (b.state = 'unknown')
 	   OR (a.state = 'unreachable') <> (b.state = 'unreachable')
+	   OR (a.state = 'refused') <> (b.state = 'refused')
 	GROUP BY 1, 2;
 	RETURN NULL;
 END

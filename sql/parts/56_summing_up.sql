@@ -21,8 +21,8 @@ BEGIN
 	IF (SELECT count(*) FROM (SELECT FROM line_notify.minute_count c GROUP BY c.channel, c.minute
 							  HAVING count(*) > 2 LIMIT 1) x) > 0 THEN
 		WITH gone AS (DELETE FROM line_notify.minute_count RETURNING *)
-		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown, answered, unreachable)
-		SELECT channel, minute, sum(accepted), sum(delivered), sum(unknown), sum(answered), sum(unreachable) FROM gone GROUP BY 1, 2;
+		INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown, answered, unreachable, refused)
+		SELECT channel, minute, sum(accepted), sum(delivered), sum(unknown), sum(answered), sum(unreachable), sum(refused) FROM gone GROUP BY 1, 2;
 	END IF;
 END
 $$;

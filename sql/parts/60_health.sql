@@ -675,11 +675,11 @@ AS $$
 	SELECT r.severity, 'channel ' || r.channel, r.reason, r.hint
 	FROM (SELECT h.channel, x.no, 'warning' AS severity, x.reason, x.hint
 		  FROM (SELECT m.channel, sum(m.unknown) AS unknown, sum(m.unreachable) AS unreachable, sum(m.answered) AS answered,
-					 sum(m.answered - m.accepted - m.unreachable - m.unknown) AS refused
+					 sum(m.refused) AS refused
 				FROM line_notify.minute_count m WHERE m.minute > clock_timestamp() - interval '1 hour'
 				GROUP BY m.channel) h,
 			   LATERAL (VALUES
-				(1, h.unknown > 0, format('%s messages of the last hour ended as unknown: sent, and no answer came', h.unknown),
+				(1, h.unknown > 0, format('%s messages of the last hour ended as unknown: sent, and LINE did not say whether it took them', h.unknown),
 				 'The delivery webhook settles them; line_notify.redrive(..., allow_duplicates => true) sends again.'),
 				-- some are always out of reach; most of them is another matter
 				(2, h.unreachable >= 20 AND h.unreachable * 2 > h.answered,
@@ -687,7 +687,7 @@ AS $$
 				 concat_ws(' ', 'LINE answers 422 when nobody uses LINE with the number, the number is not of Japan, Thailand or Taiwan, the user has switched notification messages off, or has not accepted the privacy policy of March 2022. If nearly all are, look for a wrong region or column.',
 					(SELECT '(ja) ' || s.description_ja FROM line_notify.states s WHERE s.state = 'unreachable'))),
 				(6, h.refused >= 20 AND h.refused * 2 > h.answered,
-				 format('%s of the %s messages that LINE answered in the last hour were refused, or failed', h.refused, h.answered),
+				 format('%s of the %s messages that LINE answered in the last hour were refused', h.refused, h.answered),
 				 'Columns http_status and error of line_notify.notifications have the answers; line_notify.check_message() names each rule of LINE that a content breaks.')
 			   ) x(no, holds, reason, hint)
 		  WHERE x.holds

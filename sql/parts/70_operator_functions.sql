@@ -418,9 +418,10 @@ BEGIN
 				FROM h WHERE h.state NOT IN ('accepted', 'delivered')
 				GROUP BY 1, 2, 3, 4, 5),
 			known AS (
-				INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown, answered, unreachable)
+				INSERT INTO line_notify.minute_count (channel, minute, accepted, delivered, unknown, answered, unreachable, refused)
 				SELECT h.channel, date_trunc('minute', h.ended_at), 0, 0, -count(*) FILTER (WHERE h.state = 'unknown'),
-					-count(h.http_status), -count(*) FILTER (WHERE h.state = 'unreachable')
+					-count(h.http_status), -count(*) FILTER (WHERE h.state = 'unreachable'),
+					-count(h.http_status) FILTER (WHERE h.state = 'refused')
 				FROM h WHERE h.state = 'unknown' OR h.http_status IS NOT NULL
 				GROUP BY 1, 2),
 			told AS (

@@ -134,12 +134,13 @@ SELECT * FROM line_notify.redrive(batch => 'ended', state => 'delivered', allow_
 SELECT o.id, o.state, o.attempts, o.maybe_sent, o.expires_at > now() AS not_expired, o.due_at > now() AS later
 FROM line_notify.outbox o WHERE o.batch = 'ended' ORDER BY id;
 -- what health() counts is what history has
-SELECT m.channel, sum(m.unknown) AS unknown, sum(m.answered) AS answered, sum(m.unreachable) AS unreachable, h.*
+SELECT m.channel, sum(m.unknown) AS unknown, sum(m.answered) AS answered, sum(m.unreachable) AS unreachable, sum(m.refused) AS refused, h.*
 FROM line_notify.minute_count m,
 	 LATERAL (SELECT count(*) FILTER (WHERE r.state = 'unknown') AS unknown, count(r.http_status) AS answered,
-					 count(*) FILTER (WHERE r.state = 'unreachable') AS unreachable
+					 count(*) FILTER (WHERE r.state = 'unreachable') AS unreachable,
+					 count(r.http_status) FILTER (WHERE r.state = 'refused') AS refused
 			  FROM line_notify.history r WHERE r.channel = m.channel) h
-GROUP BY m.channel, h.unknown, h.answered, h.unreachable;
+GROUP BY m.channel, h.unknown, h.answered, h.unreachable, h.refused;
 -- the first life is kept, with its token, so that its delivery event still counts
 SELECT id, attempt, token, outcome, ended_as FROM line_notify.attempt_log ORDER BY id;
 
