@@ -52,6 +52,31 @@ for my $case ([ 429, {} ], [ 429, { 'Retry-After' => 1 } ], [ 503, { 'Retry-Afte
 		'1 throttled, 2 accepted', 'and a number of its own');
 }
 
+# what became of it then says nothing else: an attempt that LINE answered was sent
+for my $how ([ cancelled => 'SELECT line_notify.cancel(ids => ARRAY[%1$d::bigint])' ],
+	[ suppressed => "SELECT line_notify.suppress_recipient('090-1000-00%2\$d')" ],
+	[ failed => "SELECT line_notify.alter_channel('shop', max_attempts => 1); SELECT line_notify.resume('shop')" ])
+{
+	my ($state, $do) = @$how;
+	$n++;
+	$sim->script_only({ match => { path => 'send' }, times => 1, answer => { status => 429, headers => { 'Retry-After' => 600 } } });
+	$node->insert('postgres', 1, first => $n);
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM line_notify.attempts a JOIN line_notify.notifications m USING (id) WHERE m.reference = 'ref $n' AND m.state = 'queued'"), '429 with Retry-After: it waits') or last;
+	if ($state eq 'failed')
+	{
+		$sim->listen('off');
+		$sim->end_connections('close');
+	}
+	$node->safe_psql('postgres', sprintf($do, $node->safe_psql('postgres', "SELECT id FROM line_notify.outbox WHERE reference = 'ref $n'"), $n));
+	ok($node->poll_query_until('postgres', "SELECT state FROM line_notify.notifications WHERE reference = 'ref $n'", $state), "and is $state");
+	is($node->safe_psql('postgres', "SELECT count(*) FROM line_notify.notifications m JOIN line_notify.states s USING (state) WHERE m.reference = 'ref $n' AND (m.error ~* 'never|not sent' OR s.description_en ~* 'never|not sent' OR s.description_ja ~ '送信していない')"),
+		0, 'which nobody calls never sent');
+	# history is emptied below, of what no worker has ended, too
+	$node->by_hand('postgres', $node->safe_psql('postgres', "SELECT id FROM line_notify.notifications WHERE reference = 'ref $n'"));
+	$sim->reset;
+	$node->safe_psql('postgres', "SELECT line_notify.alter_channel('shop', max_attempts => 0); SELECT line_notify.resume('shop')");
+}
+
 # an answer that is not about the message: a short run of it stops the others,
 # with what was answered
 for my $status (402, 406, 409, 410, 418, 423, 451, 499)
