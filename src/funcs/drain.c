@@ -122,8 +122,7 @@ ask_worker(TimestampTz deadline)
 	uint64		before = 0;
 	uint64		recorded = 0;
 
-	(void) ln_shmem_drained(&before);
-	if (!ln_shmem_ask_drain())
+	if (!ln_shmem_ask_drain(&before))
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("there is no worker for this database"),

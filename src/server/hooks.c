@@ -451,7 +451,15 @@ ln_process_utility(PlannedStmt *pstmt, const char *queryString,
 								 params, queryEnv, dest, qc);
 		}
 		PG_END_ENSURE_ERROR_CLEANUP(release, ObjectIdGetDatum(db));
-		ln_shmem_end_hold(db);
+
+		/*
+		 * Its database stays locked until the transaction ends, and a worker
+		 * that waits for that lock could not step aside for another command.
+		 */
+		if (IsA(stmt, RenameStmt))
+			ln_wakeup_hold_until_end();
+		else
+			ln_shmem_end_hold(db);
 	}
 
 	if (ln_shared == NULL)

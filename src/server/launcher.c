@@ -605,11 +605,11 @@ start_workers(void)
 			}
 		}
 		LWLockRelease(ln_shared->lock);
-		if (no_worker)
-		{
+		/* whoever waits in drain() waits for nobody */
+		if (no_worker || gone)
 			ConditionVariableBroadcast(&ln_shared->drained);
+		if (no_worker)
 			call_idle();
-		}
 		if (complain)
 			ereport(WARNING,
 					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),

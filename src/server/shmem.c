@@ -136,14 +136,17 @@ ln_shmem_find_or_make(Oid database)
 }
 
 bool
-ln_shmem_ask_drain(void)
+ln_shmem_ask_drain(uint64 *recorded)
 {
 	LnSlot	   *slot;
 
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
 	slot = ln_shmem_find_or_make(MyDatabaseId);
 	if (slot != NULL)
+	{
 		slot->drained_until = DT_NOBEGIN;
+		*recorded = pg_atomic_read_u64(&slot->recorded);
+	}
 	LWLockRelease(ln_shared->lock);
 	ln_shmem_wake(MyDatabaseId, LN_WORK_RESCAN | LN_WORK_DRAIN, 0, 0);
 	return slot != NULL;
@@ -354,9 +357,12 @@ ln_shmem_end_hold(Oid database)
 	if (ln_shared == NULL)
 		return;
 	LWLockAcquire(ln_shared->lock, LW_EXCLUSIVE);
-	slot = ln_shmem_find(database);
-	if (slot != NULL && slot->hold_pid == MyProcPid)
+	for (int i = 0; i < ln_shared->nslots; i++)
 	{
+		slot = &ln_shared->slots[i];
+		if (slot->state == LN_SLOT_FREE || slot->hold_pid != MyProcPid ||
+			(OidIsValid(database) && slot->database != database))
+			continue;
 		slot->hold_pid = 0;
 		slot->hold_at_once = false;
 		if (slot->state == LN_SLOT_HELD)

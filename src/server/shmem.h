@@ -266,9 +266,10 @@ extern void ln_shmem_wake_running(void);
 
 /*
  * Ask the worker of this database to send all that is due, and to tell when
- * nothing is left.  false = all slots are taken.
+ * nothing is left.  recorded is as below, of before.  false = all slots are
+ * taken.
  */
-extern bool ln_shmem_ask_drain(void);
+extern bool ln_shmem_ask_drain(uint64 *recorded);
 
 /*
  * Its answer: drained_until of the slot, and recorded.  DT_NOBEGIN as long as
@@ -284,7 +285,7 @@ extern void ln_shmem_note_drained(LnSlot *slot, TimestampTz drained_until);
  * timeout_ms; false then).  at_once: do not wait for answers on the wire.  The
  * hold belongs to this backend and ends with ln_shmem_end_hold, which the
  * caller sees to also when this raises (a cancelled wait), or with the
- * backend.
+ * backend.  There, InvalidOid means all holds of this backend.
  */
 extern bool ln_shmem_hold(Oid database, bool at_once, int timeout_ms);
 extern void ln_shmem_end_hold(Oid database);

@@ -32,6 +32,7 @@ static bool registered = false;
 /* of the current transaction */
 static uint32 pending_work = 0;
 static bool pending_at_end = false;
+static bool holding = false;	/* workers stay away until it ends */
 static uint64 pending_lanes = 0;
 static uint64 pending_channels = 0;
 static TimestampTz pending_expiry = DT_NOEND;	/* the first of its rows */
@@ -57,6 +58,7 @@ forget(void)
 	levels = NULL;
 	pending_work = 0;
 	pending_at_end = false;
+	holding = false;
 	pending_lanes = 0;
 	pending_channels = 0;
 	pending_expiry = DT_NOEND;
@@ -83,6 +85,8 @@ wakeup_xact_callback(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
+			if (holding)
+				ln_shmem_end_hold(InvalidOid);
 			if (pending_work != 0 || pending_at_end)
 				wake();
 			if (OidIsValid(pending_database))
@@ -93,11 +97,15 @@ wakeup_xact_callback(XactEvent event, void *arg)
 			forget();
 			break;
 		case XACT_EVENT_ABORT:
+			if (holding)
+				ln_shmem_end_hold(InvalidOid);
 			if (pending_at_end)
 				ln_shmem_wake(MyDatabaseId, LN_WORK_RESCAN, 0, 0);
 			forget();
 			break;
 		case XACT_EVENT_PREPARE:
+			if (holding)
+				ln_shmem_end_hold(InvalidOid);
 			forget();
 			break;
 		default:
@@ -151,6 +159,13 @@ ln_wakeup_new_database(Oid database)
 {
 	ensure_registered();
 	pending_database = database;
+}
+
+void
+ln_wakeup_hold_until_end(void)
+{
+	ensure_registered();
+	holding = true;
 }
 
 void

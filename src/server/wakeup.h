@@ -35,4 +35,7 @@ extern bool ln_wakeup_rows_pending(void);
  */
 extern void ln_wakeup_at_end(void);
 
+/* What ln_shmem_hold() holds stays held until the transaction ends. */
+extern void ln_wakeup_hold_until_end(void);
+
 #endif							/* LN_WAKEUP_H */

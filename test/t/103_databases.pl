@@ -61,6 +61,12 @@ for my $try (
 	slow_transfers($db);
 }
 
+# within one transaction, more than once: the worker stays away until its end
+($rc, $out, $err) = $node->psql('postgres', 'BEGIN; ALTER DATABASE shop RENAME TO x; ALTER DATABASE x RENAME TO y; ROLLBACK');
+is($err, '', 'renamed twice in a transaction: nobody is in the way');
+$node->insert('shop', 1, first => ++$n);
+ok($node->poll_query_until('shop', "SELECT state = 'accepted' FROM line_notify.notifications WHERE id = (SELECT max(id) FROM line_notify.notifications)"), 'and the worker is back');
+
 # a command that fails
 ($rc, $out, $err) = $node->psql('postgres', 'ALTER DATABASE shop RENAME TO postgres');
 like($err, qr/already exists/, 'a command that fails');
@@ -100,6 +106,16 @@ pass('a child of template1 sends');
 $node->safe_psql('postgres', 'ALTER DATABASE child IS_TEMPLATE true');
 $node->safe_psql('postgres', 'SET ROLE builder; CREATE DATABASE grandchild TEMPLATE child');
 pass('a template with a running worker can be copied by others, as templates are');
+
+# when that has gone, no other comes, and drain() does not say that it sent what went before
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'child' AND backend_type = 'line_notify worker'});
+$node->poll_query_until('shop', q{SELECT NOT EXISTS (SELECT FROM line_notify.workers WHERE database = 'child')}) or die 'a worker in a template';
+$node->insert('child', 1, first => 2001);
+$node->poll_query_until('shop', q{SELECT NOT EXISTS (SELECT FROM line_notify.workers WHERE database = 'child')}) or die 'a worker in a template';
+is($node->safe_psql('child', 'CALL line_notify.drain()'), '0|1', 'drain() in a template sends nothing, and says so');
+$node->safe_psql('postgres', 'ALTER DATABASE child IS_TEMPLATE false');
+$node->wait_states('child', accepted => 2);
+pass('it is no template any more, and sends');
 
 # the one that initdb made for everybody's use is closed while the server starts,
 # and opened; who else is closed is in 316_reason_matrix.pl
