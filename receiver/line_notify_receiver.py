@@ -35,7 +35,7 @@ import signal
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, TimeoutError as TooLate
 
 import psycopg2
 
@@ -167,6 +167,8 @@ class Database:
         self.unverified = (asyncio.Semaphore(max(1, connections // 2))
                            if verifying else self.slots)
         self.threads = ThreadPoolExecutor(max(1, connections - 1))
+        self.spooler = ThreadPoolExecutor(1)
+        self.handing = None         # what it does
         self.idle = []
         self.away_until = 0.0       # time.monotonic()
 
@@ -217,6 +219,17 @@ class Database:
             return await asyncio.wait_for(asyncio.shield(work),
                                           self.timeout / 1000 + 0.1)
         except asyncio.TimeoutError:
+            raise Away() from None
+
+    def hand_over(self, call):
+        """For the spool, as ask(); Away also when the server says nothing at
+        all: a host that stands still must not hold up other databases."""
+        if self.handing is not None and not self.handing.done():
+            raise Away()
+        self.handing = self.spooler.submit(self.ask, call, True)
+        try:
+            return self.handing.result(self.timeout / 1000 + 5)
+        except TooLate:
             raise Away() from None
 
     def ask(self, call, patient=False):
@@ -272,6 +285,7 @@ class Spool:
         self.lock = threading.Lock()
         self.number = 0
         self.done = {}              # path -> databases that had it
+        self.genuine = set()        # paths that one of them took
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self.sizes = {"0": 0, "1": 0}
         for path in self.files():
@@ -294,7 +308,7 @@ class Spool:
         with self.lock:
             return sum(self.sizes.values()) >= self.limits["0"]
 
-    def put(self, call, verified):
+    def put(self, call, verified, done):
         """False when there is no room.  On disk when it returns true."""
         channel, body, signature = call
         kind = "0" if verified else "1"
@@ -316,8 +330,10 @@ class Spool:
                 file.write(body)
                 file.flush()
                 os.fsync(file.fileno())
+            self.done[path + ".call"] = done
             os.rename(path + ".tmp", path + ".call")
         except OSError:             # no room on the disk, for the time being
+            self.done.pop(path + ".call", None)
             with self.lock:
                 self.sizes[kind] -= size
             with contextlib.suppress(OSError):
@@ -339,6 +355,7 @@ class Spool:
         with self.lock:
             self.sizes[self.kind(path)] -= size
         self.done.pop(path, None)
+        self.genuine.discard(path)
 
     @staticmethod
     def read(path):
@@ -352,7 +369,8 @@ class Spool:
     def replay(self, databases, stopping):
         """Hands in what waits.  What one database or channel cannot be rid of
         (its secret is missing, say) stays, and does not hold up the others.
-        Handing in twice is harmless, so who had a call is not written down."""
+        Handing in twice is harmless, so who had a call is remembered, and not
+        written down."""
         gone = set()
         stuck = set()
         denied = {}                 # channel -> good calls that were denied
@@ -370,25 +388,23 @@ class Spool:
                     % (os.path.basename(path), type(error).__name__))
                 self.leave(path, aside=True)
                 continue
+            noes = []
             for database in waiting:
                 if (database, call[0]) in stuck:
                     continue
                 try:
-                    database.ask(call, patient=True)
+                    database.hand_over(call)
+                    self.genuine.add(path)
                 except Refused as refused:
-                    if refused.status == 401 and self.kind(path) == "0":
-                        log("channel %s: the database does not accept a "
-                            "signature that is good; set_credential() there"
-                            % call[0])
-                        # others may have been signed with the other secret
-                        key = database, call[0]
-                        denied[key] = denied.get(key, 0) + 1
-                        if denied[key] >= 100:
-                            stuck.add(key)
+                    if refused.status == 401:
+                        noes.append(database)
                         continue
                     if refused.status != 404 or len(databases) == 1:
                         log("dropped a spooled call for channel %s: %d"
                             % (call[0], refused.status))
+                except Away:
+                    gone.add(database)
+                    continue
                 except psycopg2.Error as error:
                     if error.pgcode is None or error.pgcode[:2] in GONE:
                         gone.add(database)
@@ -398,6 +414,18 @@ class Spool:
                         stuck.add((database, call[0]))
                     continue
                 done.add(database)
+            for database in noes:
+                if self.kind(path) != "0" and path not in self.genuine:
+                    log("dropped a spooled call for channel %s: 401" % call[0])
+                    done.add(database)
+                    continue
+                log("channel %s: the database does not accept a signature "
+                    "that is good; set_credential() there" % call[0])
+                # others may have been signed with the other secret
+                key = database, call[0]
+                denied[key] = denied.get(key, 0) + 1
+                if denied[key] >= 100:
+                    stuck.add(key)
             if len(done) == len(databases):
                 self.leave(path, aside=False)
 
@@ -433,10 +461,14 @@ class Receiver:
             return_exceptions=True)
         refusals = []
         missing = 0
+        done = {database for database, result in zip(self.databases, results)
+                if isinstance(result, int)}
+        # before those that were asked first are judged
+        verified = verified or bool(done)
         for result in results:
             if isinstance(result, int):
-                verified = True
-            elif isinstance(result, Refused) and not (
+                continue
+            if isinstance(result, Refused) and not (
                     verified and result.status == 401):
                 refusals.append(result.status)
             elif isinstance(result, (psycopg2.Error, Away, Refused)):
@@ -455,12 +487,12 @@ class Receiver:
         if missing:
             try:
                 spooled = await asyncio.get_running_loop().run_in_executor(
-                    self.disk, self.spool.put, call, verified)
+                    self.disk, self.spool.put, call, verified, done)
             except OSError as error:
                 log("spool: %s" % error)
                 return 503
             return 200 if spooled else 503
-        if any(isinstance(result, int) for result in results):
+        if done:
             return 200
         return min(refusals)
 
