@@ -50,7 +50,8 @@ typedef struct Check
 static void destroy_client(void *arg);
 static void tell(Check *check, const char *step, bool ok, const char *detail,
 				 const char *hint);
-static bool ask(Check *check, HttpRequest *req, HttpResult *res);
+static bool ask(Check *check, const char *step, HttpRequest *req,
+				HttpResult *res);
 static bool get_token(Check *check, char *authorization, size_t size);
 static bool get(Check *check, const char *path, const char *authorization,
 				HttpResult *res);
@@ -176,19 +177,24 @@ tell(Check *check, const char *step, bool ok, const char *detail,
 						 values, nulls);
 }
 
-/* One request; false when it got no status, which is told. */
+/*
+ * One request; false when it got no status, which is told: of the connection,
+ * unless that was good for another one.
+ */
 static bool
-ask(Check *check, HttpRequest *req, HttpResult *res)
+ask(Check *check, const char *step, HttpRequest *req, HttpResult *res)
 {
 	char		err[256];
 
+	if (!check->connected)
+		step = "connection";
 	req->connect_timeout_ms = check->channel->connect_timeout_ms;
 	req->total_timeout_ms = check->channel->total_timeout_ms;
 	req->ca_file = check->channel->ca_file;
 	req->proxy = check->channel->proxy;
 	if (!ln_http_add(check->http, req, err, sizeof(err)))
 	{
-		tell(check, "connection", false, err, NULL);
+		tell(check, step, false, err, NULL);
 		return false;
 	}
 	for (;;)
@@ -211,12 +217,12 @@ ask(Check *check, HttpRequest *req, HttpResult *res)
 	if (res->verdict != HTTP_STATUS)
 	{
 		tell(
-			 check, "connection", false,
+			 check, step, false,
 			 psprintf("%s: %s", ln_http_fault_name(res->curl_code),
 					  res->error[0] ? res->error : "no answer"),
 			 res->verdict == HTTP_NOT_SENT
 			 ? "Check the network, name resolution, firewall, and the channel's proxy and ca_file."
-			 : "The server was reached, and did not answer within the channel's total_timeout.");
+			 : "The server was reached, and gave no complete answer within the channel's total_timeout.");
 		return false;
 	}
 	if (!check->connected)
@@ -250,7 +256,7 @@ get(Check *check, const char *path, const char *authorization, HttpResult *res)
 	req.url = psprintf("%s%s", check->channel->api_base, path);
 	req.headers = headers;
 	req.nheaders = lengthof(headers);
-	if (!ask(check, &req, res))
+	if (!ask(check, step, &req, res))
 		return false;
 	if (res->status == 200)
 		return true;
@@ -265,6 +271,9 @@ get(Check *check, const char *path, const char *authorization, HttpResult *res)
 	if (res->status == 401)
 		hint =
 			"The token is wrong, expired or revoked: line_notify.set_credential().";
+	else if (res->status == 403 && strcmp(path, WEBHOOK_ENDPOINT) == 0)
+		hint =
+			"This token may not ask for it, which says nothing about sending: LINE's console shows the webhook URL.";
 	else if (res->status == 403)
 		hint =
 			"LINE has not enabled notification messages of this kind for the account, the token belongs to another one, or source IP addresses are registered in the channel's Security tab, where LINE wants none.";
@@ -343,7 +352,7 @@ get_token(Check *check, char *authorization, size_t size)
 	req.nheaders = lengthof(headers);
 	req.body = form;
 	req.body_len = strlen(form);
-	ok = ask(check, &req, &res);
+	ok = ask(check, "token", &req, &res);
 	explicit_bzero(form, LN_TOKEN_FORM_SIZE);
 	if (!ok)
 		return false;
@@ -408,10 +417,15 @@ check_webhook_endpoint(Check *check, const char *authorization)
 	if (!get(check, WEBHOOK_ENDPOINT, authorization, &res))
 		return;
 	if (!ln_line_json_member(res.body, res.body_len, "endpoint", address,
-							 sizeof(address)) || address[0] == '\0')
-		strlcpy(address, "an address that is not understood", sizeof(address));
-	if (ln_line_json_member(res.body, res.body_len, "active", active,
-							sizeof(active)) && strcmp(active, "true") == 0)
+							 sizeof(address)) ||
+		strncmp(address, "http", 4) != 0 ||
+		!ln_line_json_member(res.body, res.body_len, "active", active,
+							 sizeof(active)) ||
+		(strcmp(active, "true") != 0 && strcmp(active, "false") != 0))
+		tell(check, "webhook endpoint", false,
+			 "LINE's answer is not understood",
+			 "LINE's console shows the webhook URL, and whether it is used.");
+	else if (strcmp(active, "true") == 0)
 		tell(check, "webhook endpoint", true,
 			 psprintf("LINE sends delivery events to %s", address), NULL);
 	else

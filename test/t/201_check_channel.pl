@@ -34,6 +34,25 @@ $sim->config(webhook => { mode => 'off' });
 like(fault(), qr{^webhook endpoint: it is https://shop\.example\.com/line, and switched off}, 'one that is switched off');
 $sim->config(webhook => { mode => 'queue', url => undef });
 like(fault(), qr/^webhook endpoint: the channel has none/, 'none is set');
+# answers that are none: nothing is said of the webhook, nor of the connection that was good a moment ago
+my $question = { path => '/v2/bot/channel/webhook/endpoint' };
+for my $body ('<html>', '[]', '{}', '{"endpoint": "", "active": true}', '{"endpoint": "https://shop.example.com/line"}', '{"endpoint": 5, "active": true}', '{"endpoint": "https://shop.example.com/line", "active": "yes"}')
+{
+	$sim->script_only({ match => $question, answer => { status => 200, body => $body } });
+	is(fault(), "webhook endpoint: LINE's answer is not understood", "webhook: $body");
+}
+for my $answer (500, 403)
+{
+	$sim->script_only({ match => $question, answer => $answer });
+	like(fault(), qr/^webhook endpoint: LINE answered $answer/, "webhook: $answer");
+	unlike(sql("SELECT hint FROM line_notify.check_channel('shop') WHERE NOT ok"), qr/enabled notification messages/, 'which says nothing about sending');
+}
+$sim->script_only({ match => $question, at => 'body', do => ['close'] });
+like(fault(), qr/^webhook endpoint: transfer: /, 'webhook: no answer');
+is(sql("SELECT string_agg(ok::text, ',') FROM line_notify.check_channel('shop') WHERE step = 'connection'"), 'true', 'each step is told once');
+$sim->script_only({ match => { path => '/v2/bot/message/delivery/pnp' }, at => 'body', do => ['close'] });
+like(fault(), qr/^flexible messages: transfer: /, 'nor to another question');
+$sim->clear_script;
 $sim->config(webhook => { url => 'https://shop.example.com/line' });
 credential("'access_token', 'wrong-token-wrong-token-wrong-token-wrong'");
 like(fault(), qr/^account: LINE answered 401: Authentication failed/, 'a wrong token');
