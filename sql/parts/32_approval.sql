@@ -97,16 +97,22 @@ BEGIN
 
 	-- with the first one, INSERTs that went well begin to fail
 	IF (SELECT count(*) FROM line_notify.approval a WHERE a.channel = set_approval.channel) = 1 THEN
-		SELECT string_agg(u.use_case::text, ', ' ORDER BY u.use_case) INTO missing
+		-- the latest rows may all be of other channels: an aggregation unit is the
+		-- use case, where nobody named one
+		SELECT string_agg(coalesce(u.use_case::text, 'none (flexible messages)'), ', ' ORDER BY u.use_case) INTO missing
 		FROM (SELECT o.use_case
-			  FROM (SELECT x.channel, x.use_case FROM line_notify.outbox x ORDER BY x.id DESC LIMIT 10000) o
-			  WHERE o.channel = set_approval.channel
+			  FROM (SELECT x.channel, x.use_case, x.template_key FROM line_notify.outbox x ORDER BY x.id DESC LIMIT 10000) o
+			  WHERE o.channel = set_approval.channel AND (o.use_case IS NOT NULL OR o.template_key IS NULL)
 			  UNION
 			  SELECT h.use_case
-			  FROM (SELECT x.channel, x.use_case FROM line_notify.history x ORDER BY x.id DESC LIMIT 50000) h
-			  WHERE h.channel = set_approval.channel) u
-		WHERE u.use_case IS NOT NULL
-		  AND NOT EXISTS (SELECT FROM line_notify.approval a WHERE a.channel = set_approval.channel AND a.use_case = u.use_case);
+			  FROM (SELECT x.channel, x.use_case, x.template_key, x.state FROM line_notify.history x ORDER BY x.id DESC LIMIT 50000) h
+			  WHERE h.channel = set_approval.channel AND h.state <> 'invalid' AND (h.use_case IS NOT NULL OR h.template_key IS NULL)
+			  UNION
+			  SELECT e.use_case
+			  FROM line_notify.daily_count d, unnest(enum_range(NULL::line_notify.use_case)) e(use_case)
+			  WHERE d.channel = set_approval.channel AND d.day > (clock_timestamp() AT TIME ZONE 'Asia/Tokyo')::date - 30
+				AND d.aggregation_unit = e.use_case::text AND d.n > 0) u
+		WHERE NOT EXISTS (SELECT FROM line_notify.approval a WHERE a.channel = set_approval.channel AND a.use_case = u.use_case);
 		IF missing IS NOT NULL THEN
 			RAISE WARNING USING
 				MESSAGE = format('from now on channel "%s" refuses use cases that it has sent lately: %s', set_approval.channel, missing),
@@ -150,6 +156,9 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	fault text := line_notify._design_fault(set_design.skeleton);
+	n bigint;
+	differ bigint;
+	first text;
 BEGIN
 	IF set_design.channel IS NULL OR set_design.use_case IS NULL OR set_design.skeleton IS NULL THEN
 		RAISE EXCEPTION USING
@@ -184,6 +193,32 @@ BEGIN
 		reviewed_on = coalesce(excluded.reviewed_on, d.reviewed_on),
 		reference = coalesce(excluded.reference, d.reference),
 		changed_at = clock_timestamp(), changed_by = session_user;
+
+	-- with the first one, INSERTs that went well begin to fail
+	IF (SELECT count(*) FROM line_notify.design d
+		WHERE d.channel = set_design.channel AND d.use_case = set_design.use_case) = 1
+	THEN
+		SELECT count(*), count(x.fault), min(x.fault) INTO n, differ, first
+		FROM (SELECT CASE WHEN set_design.status = 'suspended' THEN ''
+						  ELSE line_notify.design_mismatch(m.messages, set_design.skeleton) END AS fault
+			  FROM (SELECT o.messages
+					FROM (SELECT y.* FROM line_notify.outbox y ORDER BY y.id DESC LIMIT 10000) o
+					WHERE o.channel = set_design.channel AND o.use_case = set_design.use_case AND o.messages IS NOT NULL
+					UNION ALL
+					SELECT h.messages
+					FROM (SELECT y.* FROM line_notify.history y ORDER BY y.id DESC LIMIT 50000) h
+					WHERE h.channel = set_design.channel AND h.use_case = set_design.use_case AND h.messages IS NOT NULL
+					LIMIT 1000) m) x;
+		IF differ > 0 THEN
+			RAISE WARNING USING
+				MESSAGE = format('from now on channel "%s" refuses messages like %s of the latest %s of use case %s',
+								 set_design.channel, differ, n, set_design.use_case),
+				DETAIL = 'From the first design on, flexible messages must match one. ' ||
+					CASE WHEN set_design.status = 'suspended' THEN 'This one is suspended.'
+						 ELSE format('They differ from this one, for instance at %s.', first) END,
+				HINT = 'Set the other designs in the same transaction, if LINE approved them: SELECT line_notify.set_design(...) for each.';
+		END IF;
+	END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION line_notify.set_design(text, text, line_notify.use_case, jsonb, text, date, text) FROM PUBLIC;

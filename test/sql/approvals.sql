@@ -126,4 +126,33 @@ DROP FUNCTION public.send(use_case, jsonb, text);
 -- a channel takes its approvals along
 SELECT set_approval('other', 'reminder'), set_design('other', 'x', 'reminder', '["a"]');
 SELECT drop_channel('shop'), drop_channel('other');
+
+-- 6. what has been sent lately and is refused from now on is named
+SELECT create_channel('shop'), create_channel('busy');
+SELECT count(_ensure_history(1));
+-- as the worker does, and not as a restore
+DO $$ BEGIN
+INSERT INTO line_notify.history (id, channel, state, use_case, aggregation_unit, template_key, created_at, ended_at)
+SELECT i, CASE WHEN i <= 3 THEN 'shop' ELSE 'busy' END, 'accepted', CASE i WHEN 1 THEN 'reminder' WHEN 2 THEN 'outage' ELSE 'parcel_delivery' END::use_case,
+	CASE i WHEN 1 THEN 'reminder' WHEN 2 THEN 'outage' ELSE 'parcel_delivery' END, 't', now(), now()
+FROM generate_series(1, 50010) i;
+END $$;
+-- also where the others send so much more
+SELECT set_approval('shop', 'outage');
+INSERT INTO outbox (channel, phone, use_case, messages)
+SELECT 'shop', '09012345678', 'outage', messages(text_message('No power in ' || t)) FROM unnest('{Chuo,Minato,Buy more}'::text[]) t;
+SELECT set_design('shop', 'x', 'outage', '[{"type": "text", "text": "Power in {place} is back"}]');
+SELECT set_design('shop', 'y', 'outage', '[{"type": "text", "text": "No power in {place}"}]');
+SELECT drop_design('shop', 'x'), drop_design('shop', 'y');
+SELECT set_design('shop', 'y', 'outage', '[{"type": "text", "text": "No power in {place}"}]');
+SELECT drop_approval('shop', 'outage'), drop_design('shop', 'y');
+SELECT alter_channel('shop', use_case_required => false);
+INSERT INTO outbox (channel, phone, messages) VALUES ('shop', '09012345678', messages(text_message('Hello'))) RETURNING state;
+SELECT set_approval('shop', 'reminder');
+SELECT set_design('shop', 'y', 'outage', '[{"type": "text", "text": "No power in {place}"}]', 'suspended');
+DELETE FROM outbox;
+DELETE FROM history;
+DELETE FROM daily_count;
+DELETE FROM minute_count;
+SELECT drop_channel('shop'), drop_channel('busy');
 SELECT (SELECT count(*) FROM approvals) + (SELECT count(*) FROM designs);
