@@ -14,7 +14,8 @@ CREATE FUNCTION line_notify._stats(OUT database oid, OUT channel text, OUT endpo
 	OUT ambiguous bigint, OUT unknown bigint, OUT retried bigint, OUT status_429 bigint,
 	OUT in_flight integer, OUT tokens double precision, OUT blocked_until timestamptz,
 	OUT breaker text, OUT breaker_until timestamptz, OUT latency bigint[],
-	OUT last_success timestamptz, OUT last_error_at timestamptz, OUT last_error text, OUT last_error_text text, OUT since timestamptz)
+	OUT last_success timestamptz, OUT last_error_at timestamptz, OUT last_error text, OUT last_error_text text, OUT since timestamptz,
+	OUT last_error_pauses boolean)
 RETURNS SETOF record
 LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'line_notify_stats';
 REVOKE ALL ON FUNCTION line_notify._stats() FROM PUBLIC;

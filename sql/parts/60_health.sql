@@ -553,8 +553,8 @@ AS $$
 	JOIN LATERAL (
 		SELECT s.endpoint,
 			format('%s messages: LINE said wait until %s%s', s.endpoint, date_trunc('second', s.blocked_until),
-				   -- the latest error may be of another message
-				   CASE WHEN s.last_error = 'throttled' OR s.last_error_text ~ '\m(429|503)\M' THEN ', ' || s.last_error_text END) AS reason,
+				   -- the latest error may be of another message, and of a shorter wait
+				   CASE WHEN s.last_error_pauses THEN ', ' || s.last_error_text END) AS reason,
 			'It goes on by itself. If 429 is frequent, lower rate_limit; LINE''s plan may also have a monthly limit. A 503 is an overload or maintenance at LINE.' AS hint
 		FROM s WHERE s.channel = c.name AND s.blocked_until > clock_timestamp()
 		UNION ALL

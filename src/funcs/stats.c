@@ -240,6 +240,7 @@ enum
 	STATS_LAST_ERROR,
 	STATS_LAST_ERROR_TEXT,
 	STATS_SINCE,
+	STATS_LAST_ERROR_PAUSES,
 	STATS_COLUMNS
 };
 
@@ -283,6 +284,7 @@ line_notify_stats(PG_FUNCTION_ARGS)
 		TimestampTz last_success;
 		TimestampTz last_error_at;
 		LineOutcome last_error;
+		int64		pause;
 		TimestampTz since;
 		uint64		counters[LN_COUNTERS];
 		uint64		buckets[LN_HISTOGRAM_BUCKETS];
@@ -309,6 +311,7 @@ line_notify_stats(PG_FUNCTION_ARGS)
 		last_success = (TimestampTz) pg_atomic_read_u64(&s->last_success);
 		last_error_at = (TimestampTz) pg_atomic_read_u64(&s->last_error_at);
 		last_error = (LineOutcome) pg_atomic_read_u32(&s->last_error);
+		pause = (int64) pg_atomic_read_u64(&s->last_error_pause);
 		since = (TimestampTz) pg_atomic_read_u64(&s->since);
 		memcpy(words, s->words, sizeof(words));
 		LWLockRelease(ln_shared->lock);
@@ -348,6 +351,9 @@ line_notify_stats(PG_FUNCTION_ARGS)
 			CStringGetTextDatum(ln_line_outcome_name(last_error));
 		nulls[STATS_LAST_ERROR] = nulls[STATS_LAST_ERROR_AT];
 		put_time(values, nulls, STATS_SINCE, since, true);
+		values[STATS_LAST_ERROR_PAUSES] =
+			BoolGetDatum(pause != 0 &&
+						 pause == ln_shmem_rate_blocked_until(rate_key));
 		values[STATS_LAST_ERROR_TEXT] = CStringGetTextDatum(words);
 		nulls[STATS_LAST_ERROR_TEXT] =
 			nulls[STATS_LAST_ERROR_AT] || words[0] == '\0';

@@ -144,6 +144,9 @@ typedef struct LnStats
 	pg_atomic_uint64 last_success;	/* TimestampTz, 0 = never */
 	pg_atomic_uint64 last_error_at; /* TimestampTz, 0 = never */
 	pg_atomic_uint32 last_error;	/* its LineOutcome */
+	pg_atomic_uint64 last_error_pause;	/* monotonic ns: the end of the pause
+										 * that it made; 0 = it made none */
+	pg_atomic_uint64 next_error_pause;	/* the same of the answer in hand */
 	pg_atomic_uint32 in_flight;
 	pg_atomic_uint32 breaker;	/* BreakerState */
 	pg_atomic_uint64 breaker_until; /* TimestampTz, 0 = none */
@@ -345,6 +348,9 @@ extern void ln_shmem_stats_keep(Oid database, const char *const *channels,
  * NULL.
  */
 extern void ln_stats_sent(LnStats *s);
+
+/* The answer that is told next makes a pause until then. */
+extern void ln_stats_pause(LnStats *s, int64 until_ns);
 extern void ln_stats_answer(LnStats *s, int outcome, int next, int status,
 							TimestampTz now, int64 latency_us);
 

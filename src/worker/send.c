@@ -500,6 +500,9 @@ static void
 wait_as_told(LnChannel *channel, const HttpResult *res, const Delivery *d)
 {
 	int64		pause_ms = Min(res->retry_after_ms, MAX_PAUSE_MS);
+	int64		blocked_until =
+	ln_shmem_rate_blocked_until(channel->rate_key[d->kind]);
+	int64		blocked_before;
 
 	ln_breaker_neutral(&channel->breaker);
 	if (is_monthly_limit(res, d))
@@ -511,10 +514,14 @@ wait_as_told(LnChannel *channel, const HttpResult *res, const Delivery *d)
 	else if (pause_ms < 0)		/* 1 s, doubling to a minute */
 		pause_ms = 1000 << Min(channel->throttles, 6);
 	/* one answer of a burst counts */
-	if (ln_shmem_rate_blocked_until(channel->rate_key[d->kind]) == 0)
+	if (blocked_until == 0)
 		channel->throttles++;
 	ln_shmem_rate_block(channel->rate_key[d->kind], channel->row.rate_limit,
 						pause_ms * 1000000);
+	blocked_before = blocked_until;
+	blocked_until = ln_shmem_rate_blocked_until(channel->rate_key[d->kind]);
+	if (blocked_until > blocked_before)
+		ln_stats_pause(channel->stats[d->kind], blocked_until);
 }
 
 /*

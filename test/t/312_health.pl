@@ -75,6 +75,14 @@ $node->wait_states('postgres', accepted => 3, queued => 1, unknown => 1);
 sees('warning . channel shop . template messages: LINE said wait until', 'throttled');
 is($node->safe_psql('postgres', "SELECT count(*) FROM line_notify.stats WHERE last_error = 'ambiguous'"), 1, 'the last error is another one');
 unlike($node->safe_psql('postgres', "SELECT reason FROM line_notify.health() WHERE reason LIKE '%LINE said wait%'"), qr/reply|closed|ambiguous/i, 'which LINE did not say');
+# nor is what LINE said to another one, of a shorter pause
+$node->safe_psql('postgres', "SELECT line_notify.cancel(from_time => '-infinity'), line_notify.resume()");
+$sim->script({ match => { path => 'send' }, answer => { status => 503, headers => { 'Retry-After' => '3600' }, body => '{"message": "maintenance"}' }, times => 1 },
+	{ match => { path => 'send' }, at => 'body', do => [ { delay => 1 }, 'answer' ], answer => { status => 429, headers => { 'Retry-After' => '1' }, body => '{"message": "too fast"}' }, times => 1 });
+$node->insert('postgres', 2, first => 911);
+sees('warning . channel shop . template messages: LINE said wait until [^|]*, HTTP status 503: maintenance', 'what LINE said with the pause');
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM line_notify.stats WHERE last_error_text = 'HTTP status 429: too fast'}), 'the last error is another one');
+unlike($node->safe_psql('postgres', "SELECT reason FROM line_notify.health() WHERE reason LIKE '%LINE said wait%'"), qr/too fast/, 'which is not told with the pause of the first');
 
 # ---- every unknown of the last hour is counted, however many messages came after
 $node->safe_psql('postgres', q{DO $$ BEGIN
