@@ -425,7 +425,8 @@ $$;
 REVOKE ALL ON FUNCTION line_notify._tell_standbys(interval) FROM PUBLIC;
 COMMENT ON FUNCTION line_notify._tell_standbys(interval) IS 'waits, in steps, until the standbys know what was freed by hand';
 
--- The time to wait for delivery events is over.  Returns whether there is more.
+-- The time to wait for delivery events is over.  Returns whether there is more;
+-- NULL = somebody has the rest locked, which is not to be sent when he lets go.
 CREATE FUNCTION line_notify._settle_in_doubt(home bigint, hold boolean, step integer) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -442,6 +443,11 @@ BEGIN
 		PERFORM line_notify._finish(ids, 'unknown', 'may have been sent by the server before the promotion');
 		IF cardinality(ids) = step THEN
 			RETURN true;
+		END IF;
+		IF EXISTS (SELECT FROM line_notify.outbox o
+				   WHERE o.home = _settle_in_doubt.home AND o.due_at <= before AND o.state = 'queued'
+					 AND NOT EXISTS (SELECT FROM line_notify.in_flight f WHERE f.id = o.id)) THEN
+			RETURN NULL;
 		END IF;
 	END IF;
 	UPDATE line_notify.identity i SET in_doubt_before = NULL, in_doubt_until = NULL WHERE i.home = _settle_in_doubt.home;

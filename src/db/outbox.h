@@ -342,9 +342,10 @@ extern bool ln_outbox_take_back(int64 home, int grace_s);
 
 /*
  * The grace is over: a step of ending the doubt; true when there is more to
- * do.
+ * do.  *locked: the rest waits for sessions that have it locked.
  */
-extern bool ln_outbox_settle_in_doubt(int64 home, bool hold, int step);
+extern bool ln_outbox_settle_in_doubt(int64 home, bool hold, int step,
+									  bool *locked);
 
 /*
  * One part of what time does to history (minutes, -1 = never); true when there

@@ -176,12 +176,12 @@ ln_outbox_take_back(int64 home, int grace_s)
 }
 
 bool
-ln_outbox_settle_in_doubt(int64 home, bool hold, int step)
+ln_outbox_settle_in_doubt(int64 home, bool hold, int step, bool *locked)
 {
 	static LnStatement st = {
 		.name = "settle in doubt",
 		.sql =
-		"SELECT line_notify._settle_in_doubt($1, $2, $3)",
+		"SELECT s, s IS NULL FROM line_notify._settle_in_doubt($1, $2, $3) s",
 		.nargs = 3,
 		.argtypes = {INT8OID, BOOLOID, INT4OID}
 	};
@@ -190,6 +190,7 @@ ln_outbox_settle_in_doubt(int64 home, bool hold, int step)
 	};
 
 	(void) ln_sql_run(&st, args, NULL, SPI_OK_SELECT);
+	*locked = ln_sql_bool(0, 2);
 	return ln_sql_bool(0, 1);
 }
 

@@ -195,17 +195,26 @@ unblock_by_lane(int limit, LnUnblockScan *scan, LnLaneRow *rows, int *nrows)
 	static LnStatement by_lane = {
 		.name = "unblock: by lane",
 		.sql =
-		"WITH l AS MATERIALIZED (SELECT p.id FROM line_notify.outbox p"
-		"  WHERE p.channel = $1 AND p.lane = $2 AND p.due_at = 'infinity'"
-		" AND p.id > $3"
-		"  AND p.state = 'queued' ORDER BY p.id LIMIT $4"
+		"WITH p AS MATERIALIZED (SELECT o.id FROM line_notify.outbox o"
+		"  WHERE o.channel = $1 AND o.lane = $2 AND o.due_at = 'infinity'"
+		" AND o.id > $3"
+		"  AND o.state = 'queued' ORDER BY o.id LIMIT $4),"
+		" l AS MATERIALIZED (SELECT o.id FROM line_notify.outbox o"
+		"  WHERE o.id = ANY (ARRAY(SELECT p.id FROM p))"
+		" AND o.due_at = 'infinity' AND o.state = 'queued'"
 		" FOR UPDATE SKIP LOCKED),"
+		/* what somebody has locked gets a note of its own */
+		" n AS (INSERT INTO line_notify.unblock"
+		" (channel, id, due_at, standbys)"
+		"  SELECT $1, p.id, clock_timestamp(), '{}' FROM p"
+		"  WHERE p.id NOT IN (SELECT l.id FROM l)),"
 		" u AS (UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
 		" WHERE o.id = ANY (ARRAY(SELECT l.id FROM l))"
 		" RETURNING o.id, o.channel, o.lane, nullif(o.due_at, 'infinity')"
 		" AS due_at)"
-		" SELECT l.id, u.channel, u.lane, u.due_at"
-		" FROM l LEFT JOIN u USING (id)",
+		" SELECT p.id, $1, $2, CASE WHEN l.id IS NULL"
+		" THEN clock_timestamp() ELSE u.due_at END"
+		" FROM p LEFT JOIN l USING (id) LEFT JOIN u USING (id)",
 		.nargs = 4,
 		.argtypes = {TEXTOID, INT2OID, INT8OID, INT4OID}
 	};

@@ -1006,6 +1006,8 @@ judge_delivery_timeouts(Run *r)
 static void
 settle_in_doubt(Run *r)
 {
+	bool		locked;
+
 	/* the change of the identity makes us read the configuration again */
 	if (fenced)
 	{
@@ -1015,8 +1017,10 @@ settle_in_doubt(Run *r)
 	}
 	if (ln_outbox_settle_in_doubt(W.home,
 								  ln_guc_on_promotion != LN_PROMOTION_SEND,
-								  EXPIRE_BATCH))
+								  EXPIRE_BATCH, &locked))
 		r->again = DT_NOBEGIN;
+	else if (locked)
+		r->again = TimestampTzPlusMilliseconds(W.now, LOCKED_RETRY);
 }
 
 /* What the parts of a pass have said is of settings, or of a clock, that were. */

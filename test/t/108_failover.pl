@@ -94,8 +94,21 @@ for my $policy ('hold', 'send')
 	}
 	cmp_ok($events, '>', 0, 'delivery events come');
 	ok($standby->poll_query_until('postgres', "SELECT count(*) >= $events FROM line_notify.notifications WHERE state = 'delivered'"), 'and settle theirs');
-	# time passes
+	# time passes, while a session has one of them locked
+	my $session = $standby->background_psql('postgres');
+	my $locked = $standby->safe_psql('postgres', q{SELECT min(id) FROM line_notify.outbox WHERE due_at < now()});
+	$session->query_safe("BEGIN; SELECT FROM line_notify.outbox WHERE id = $locked FOR UPDATE");
 	$standby->safe_psql('postgres', 'UPDATE line_notify.identity SET in_doubt_until = clock_timestamp()');
+	if ($policy eq 'hold')
+	{
+		ok($standby->poll_query_until('postgres', "SELECT array_agg(id) = '{$locked}' FROM line_notify.outbox WHERE due_at < now()"), 'after the grace, all but one');
+	}
+	else
+	{
+		ok($standby->poll_query_until('postgres', 'SELECT in_doubt_before IS NULL FROM line_notify.identity'), 'after the grace');
+	}
+	$session->query_safe('COMMIT');
+	$session->quit;
 	ok($standby->poll_query_until('postgres', "SELECT count(*) = 0 FROM line_notify.notifications WHERE state IN ('queued', 'sending') AND due_at < now()"), 'after the grace');
 	$summary = $sim->summary;
 	$states = $standby->states('postgres', "reference NOT IN ('ref 30', 'ref 31')");
