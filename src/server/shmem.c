@@ -623,7 +623,6 @@ clear_stats(LnStats *s)
 	pg_atomic_write_u64(&s->last_error_at, 0);
 	pg_atomic_write_u32(&s->last_error, 0);
 	pg_atomic_write_u64(&s->last_error_pause, 0);
-	pg_atomic_write_u64(&s->next_error_pause, 0);
 	pg_atomic_write_u32(&s->in_flight, 0);
 	pg_atomic_write_u32(&s->breaker, 0);
 	pg_atomic_write_u64(&s->breaker_until, 0);
@@ -696,15 +695,8 @@ ln_stats_read_verdict(LnStats *s, LnVerdict *v, TimestampTz *at)
 }
 
 void
-ln_stats_pause(LnStats *s, int64 until_ns)
-{
-	if (s != NULL)
-		pg_atomic_write_u64(&s->next_error_pause, (uint64) until_ns);
-}
-
-void
 ln_stats_answer(LnStats *s, int outcome, int next, int status,
-				TimestampTz now, int64 latency_us)
+				TimestampTz now, int64 latency_us, int64 pause_ns)
 {
 	if (s == NULL)
 		return;
@@ -726,8 +718,7 @@ ln_stats_answer(LnStats *s, int outcome, int next, int status,
 	else
 	{
 		pg_atomic_write_u32(&s->last_error, (uint32) outcome);
-		pg_atomic_write_u64(&s->last_error_pause,
-							pg_atomic_exchange_u64(&s->next_error_pause, 0));
+		pg_atomic_write_u64(&s->last_error_pause, (uint64) pause_ns);
 		pg_atomic_write_u64(&s->last_error_at, (uint64) now);
 	}
 }
@@ -804,7 +795,6 @@ init_shared(LWLockPadded *locks, int nslots)
 		pg_atomic_init_u64(&s->last_error_at, 0);
 		pg_atomic_init_u32(&s->last_error, 0);
 		pg_atomic_init_u64(&s->last_error_pause, 0);
-		pg_atomic_init_u64(&s->next_error_pause, 0);
 		pg_atomic_init_u32(&s->in_flight, 0);
 		pg_atomic_init_u32(&s->breaker, 0);
 		pg_atomic_init_u64(&s->breaker_until, 0);

@@ -146,7 +146,6 @@ typedef struct LnStats
 	pg_atomic_uint32 last_error;	/* its LineOutcome */
 	pg_atomic_uint64 last_error_pause;	/* monotonic ns: the end of the pause
 										 * that it made; 0 = it made none */
-	pg_atomic_uint64 next_error_pause;	/* the same of the answer in hand */
 	pg_atomic_uint32 in_flight;
 	pg_atomic_uint32 breaker;	/* BreakerState */
 	pg_atomic_uint64 breaker_until; /* TimestampTz, 0 = none */
@@ -344,15 +343,12 @@ extern void ln_shmem_stats_keep(Oid database, const char *const *channels,
 								int n);
 
 /*
- * A request begins; it has come to an outcome, and next follows.  s may be
- * NULL.
+ * A request begins; it has come to an outcome, next follows, and it has made a
+ * pause until pause_ns (monotonic clock; 0 = none).  s may be NULL.
  */
 extern void ln_stats_sent(LnStats *s);
-
-/* The answer that is told next makes a pause until then. */
-extern void ln_stats_pause(LnStats *s, int64 until_ns);
 extern void ln_stats_answer(LnStats *s, int outcome, int next, int status,
-							TimestampTz now, int64 latency_us);
+							TimestampTz now, int64 latency_us, int64 pause_ns);
 
 /* Show the breaker. */
 extern void ln_stats_breaker(LnStats *s, int state, TimestampTz until);

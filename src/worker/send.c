@@ -79,9 +79,12 @@ ln_worker_retry_at(const LnChannelRow *row, const LnPolicy *policy,
 	return at;
 }
 
-/* An attempt has come to an end: decide, and keep for ln_worker_record(). */
+/*
+ * An attempt has come to an end: decide, and keep for ln_worker_record().  Its
+ * answer has made a pause until pause_ns (monotonic clock), 0 = none.
+ */
 static void
-finish(Delivery *d, LineOutcome outcome, bool attempted)
+finish(Delivery *d, LineOutcome outcome, bool attempted, int64 pause_ns)
 {
 	LineCase	c;
 	TimestampTz now = GetCurrentTimestamp();
@@ -107,7 +110,7 @@ finish(Delivery *d, LineOutcome outcome, bool attempted)
 			 d->journal->complete);
 	if (attempted)
 		ln_stats_answer(channel->stats[d->kind], outcome, d->next_step,
-						d->status, now, now - d->sent_at);
+						d->status, now, now - d->sent_at, pause_ns);
 	/* what is proved not sent would look, after a crash, as if perhaps sent */
 	if (attempted && outcome != LINE_NOT_SENT)
 		ln_journal_ended(d->journal, now, d->error);
@@ -135,7 +138,7 @@ give_back(Delivery *d)
 {
 	d->status = 0;
 	d->request_id[0] = d->error[0] = '\0';
-	finish(d, LINE_NOT_SENT, false);
+	finish(d, LINE_NOT_SENT, false, 0);
 }
 
 /* Paused or expired since it was claimed. */
@@ -213,7 +216,7 @@ send_first(LnChannel *channel, Delivery *d)
 		!ln_http_add(W.http, &req, d->error, sizeof(d->error)))
 	{
 		ln_breaker_failure(&channel->breaker, ln_monotonic_ns() / 1000000);
-		finish(d, LINE_NOT_SENT, true);
+		finish(d, LINE_NOT_SENT, true, 0);
 		return;
 	}
 	free(d->request);
@@ -495,40 +498,41 @@ is_monthly_limit(const HttpResult *res, const Delivery *d)
 		strstr(d->error, "monthly limit") != NULL;
 }
 
-/* LINE says wait: for all workers. */
-static void
+/*
+ * LINE says wait: for all workers.  Returns until when (monotonic clock, ns);
+ * 0 = they wait already for longer.
+ */
+static int64
 wait_as_told(LnChannel *channel, const HttpResult *res, const Delivery *d)
 {
 	int64		pause_ms = Min(res->retry_after_ms, MAX_PAUSE_MS);
-	int64		blocked_until =
-	ln_shmem_rate_blocked_until(channel->rate_key[d->kind]);
-	int64		blocked_before;
+	uint64		key = channel->rate_key[d->kind];
+	int64		before = ln_shmem_rate_blocked_until(key);
+	int64		until;
 
 	ln_breaker_neutral(&channel->breaker);
 	if (is_monthly_limit(res, d))
 	{
+		channel->limit_until = TimestampTzPlusMilliseconds(W.now,
+														   LIMIT_PAUSE_MS);
 		pause_ms = LIMIT_PAUSE_MS;
-		channel->limit_until =
-			TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause_ms);
 	}
 	else if (pause_ms < 0)		/* 1 s, doubling to a minute */
 		pause_ms = 1000 << Min(channel->throttles, 6);
 	/* one answer of a burst counts */
-	if (blocked_until == 0)
+	if (before == 0)
 		channel->throttles++;
-	ln_shmem_rate_block(channel->rate_key[d->kind], channel->row.rate_limit,
-						pause_ms * 1000000);
-	blocked_before = blocked_until;
-	blocked_until = ln_shmem_rate_blocked_until(channel->rate_key[d->kind]);
-	if (blocked_until > blocked_before)
-		ln_stats_pause(channel->stats[d->kind], blocked_until);
+	ln_shmem_rate_block(key, channel->row.rate_limit, pause_ms * 1000000);
+	until = ln_shmem_rate_blocked_until(key);
+	return until > before ? until : 0;
 }
 
 /*
  * What an answer, or the lack of one, says of the channel.  The lack of one
  * says nothing when a request that was sent later has been answered (is_late).
+ * Returns the end of the pause that it has made, see wait_as_told().
  */
-static void
+static int64
 learn(LnChannel *channel, const HttpResult *res, const Delivery *d,
 	  LineOutcome outcome, bool is_late)
 {
@@ -576,7 +580,8 @@ learn(LnChannel *channel, const HttpResult *res, const Delivery *d,
 			break;
 	}
 	if (res->status == 429 || res->status == 503)
-		wait_as_told(channel, res, d);
+		return wait_as_told(channel, res, d);
+	return 0;
 }
 
 /* Take the answers from the HTTP client. */
@@ -625,8 +630,7 @@ ln_worker_harvest(void)
 							   sizeof(d->error));
 		if (d->error[0] == '\0' && outcome != LINE_ACCEPTED)
 			strlcpy(d->error, res.error, sizeof(d->error));
-		learn(channel, &res, d, outcome, is_late);
-		finish(d, outcome, true);
+		finish(d, outcome, true, learn(channel, &res, d, outcome, is_late));
 	}
 }
 

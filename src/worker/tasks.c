@@ -1023,7 +1023,7 @@ settle_in_doubt(Run *r)
 		r->again = TimestampTzPlusMilliseconds(W.now, LOCKED_RETRY);
 }
 
-/* What the parts of a pass have said is of settings, or of a clock, that were. */
+/* What the parts have said is of settings, or of a clock, that are no more. */
 static void
 begin_maintenance(void)
 {

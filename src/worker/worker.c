@@ -217,7 +217,7 @@ wait_for_something(void)
 /*
  * Nothing in hand, and nothing to do before a known time: then leave, after a
  * while, unless a standby that takes over would miss our last words, or that
- * cannot be found out.  True = somebody noted work, or set the clock, just now.
+ * cannot be found out.  True = somebody noted work just now, or set the clock.
  */
 static bool
 leave_if_idle(TimestampTz now, TimestampTz *wake)
