@@ -265,6 +265,7 @@ static bool fenced;				/* a hand-over is being taken back */
 static bool place_pending;		/* W.home is 0 until the launcher has looked */
 static TimestampTz credential_files_at = DT_NOEND;
 
+static int	set_backs;			/* that we have seen */
 static int64 set_back_by;		/* (us); 0 = by what the newest message says */
 static int64 set_back_after = PG_INT64_MIN; /* ids up to here know */
 
@@ -347,6 +348,7 @@ run(LnTaskId id)
 	const struct TaskInfo *info = &infos[id];
 	LnTaskResult result;
 	Run			r = {id, DT_NOEND, true};
+	int			seen = set_backs;
 
 	ln_task_begin(&tasks[id]);
 	if (info->phase == NULL)
@@ -357,6 +359,8 @@ run(LnTaskId id)
 		result = LN_TASK_FAILED;
 	if (info->due != NULL)
 		r.again = info->due();
+	if (set_backs != seen)
+		r.again = DT_NOBEGIN;	/* it may be a time of the clock before */
 	ln_task_end(&tasks[id], result, r.again, GetCurrentTimestamp());
 	if (result == LN_TASK_FAILED && info->failed != NULL && info->failed())
 		ln_task_forgive(&tasks[id]);
@@ -437,6 +441,7 @@ ln_tasks_set_back(int64 by)
 	folding.refused_until = ln_set_back(folding.refused_until, by);
 	W.drain_until = ln_set_back(W.drain_until, by);
 	ln_worker_forget_bounds();
+	set_backs++;
 	set_back_by += by;
 	set_back_after = PG_INT64_MIN;
 	ln_tasks_by(TASK_SET_BACK, DT_NOBEGIN);

@@ -143,6 +143,26 @@ $node->reload;
 ok($node->poll_query_until('postgres', q{SELECT body IS NULL FROM line_notify.history WHERE reference = 'ref 202'}), 'content is forgotten in time')
   or diag(sql('SELECT now(), * FROM line_notify.maintenance_mark; SELECT * FROM line_notify.workers'));
 
+# set right while a task is at work, which has reckoned already when it is due again
+sql(q{
+CREATE TABLE gate AS SELECT;
+CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_advisory_xact_lock(78);
+	-- pg_sleep() goes by the clock
+	WHILE EXISTS (SELECT FROM public.gate) LOOP PERFORM count(*) FROM generate_series(1, 10000); END LOOP;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER pass BEFORE DELETE ON line_notify.dedup FOR EACH STATEMENT EXECUTE FUNCTION pass()});
+set_clock('+864000');
+sql(q{SELECT pg_terminate_backend(pid) FROM line_notify.workers WHERE database = 'postgres' AND pid IS NOT NULL});
+$node->insert('postgres', 1, first => 203);
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 78}), 'a task takes its time');
+set_clock('-17880');
+sql(q{INSERT INTO line_notify.dedup (channel, dedup_key, until, id) VALUES ('shop', 'old', now() - interval '1 hour', 1); DELETE FROM gate});
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM line_notify.dedup}), 'it does not rest until the time that the clock showed')
+  or diag(sql('SELECT now(), * FROM line_notify.dedup; SELECT * FROM line_notify.workers'));
+
 $node->stop;
 $sim->stop;
 done_testing();
