@@ -5,8 +5,9 @@
 #   bash test/fuzz/run.sh [all|NAME] [SECONDS]      default: all 30
 #
 # The time is per fuzzer.  A corpus grows in $LN_FUZZ_CORPUS/NAME (default:
-# test/fuzz/build/corpus), from the seeds in NAME_seeds; what breaks a promise
-# is left in test/fuzz/build/NAME-*.  Status 0 = nothing was found; the last line
+# test/fuzz/build/corpus), from the seeds in NAME_seeds, and from what earlier
+# runs found, in corpus/NAME (minimise.sh writes it); what breaks a promise is
+# left in test/fuzz/build/NAME-*.  Status 0 = nothing was found; the last line
 # says how many inputs there were.  Needs clang and its libFuzzer (packages clang-14
 # libclang-rt-14-dev); for http1_oracle also libhttp-parser-dev.
 #
@@ -75,6 +76,13 @@ for name in "${order[@]}"; do
     mkdir -p "$corpus/$name"
     seeds=()
     [ -d "$here/${name}_seeds" ] && seeds=("$here/${name}_seeds")
+    if [ -e "$here/corpus/$name" ]; then
+        rm -rf "$build/known/$name"
+        mkdir -p "$build/known/$name"
+        n=0
+        while read -r line; do base64 -d <<<"$line" >"$build/known/$name/$((++n))"; done <"$here/corpus/$name"
+        seeds+=("$build/known/$name")
+    fi
     dict=()
     [ -e "$here/$name.dict" ] && dict=("-dict=$here/$name.dict")
     log=$build/$name.log
