@@ -13,7 +13,9 @@ set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${LN_FUZZ_BUILD:-$here/build}
 corpus=${LN_FUZZ_CORPUS:-$build/corpus}
-[ $# -gt 0 ] || set -- $(cd "$build" && printf '%s\n' *_fuzz | sed 's/_fuzz$//')
+if [ $# -eq 0 ]; then
+    for f in "$build"/*_fuzz; do set -- "$@" "$(basename "$f" _fuzz)"; done
+fi
 
 mkdir -p "$here/corpus"
 for name in "$@"; do
