@@ -215,24 +215,23 @@ ln_outbox_quarantine(int64 id, TimestampTz until, const char *reason)
 }
 
 /*
- * Of n locked rows that were updated, did each become what it was to be?  If
- * not, it would be claimed again, and again.
+ * Update n locked rows by a statement that returns of each whether it became
+ * what it was to be.  If not, it would be claimed again, and again.
  */
 static void
-must_have_moved(int n)
+move_locked(LnStatement *st, Datum *args, int n)
 {
+	int			updated = (int) ln_sql_run(st, args, NULL,
+										   SPI_OK_UPDATE_RETURNING);
 	int			moved = 0;
 
-	for (uint64 i = 0; i < SPI_processed; i++)
+	for (int i = 0; i < updated; i++)
 		moved += ln_sql_bool(i, 1);
 	if (moved < n)
 		ln_outbox_kept("outbox");
 }
 
-/*
- * Run a statement whose only argument is the ids of rows, and which returns of
- * each whether it has moved.
- */
+/* The same by a statement whose only argument is the ids of rows. */
 static void
 update_locked(LnStatement *st, const LnMessage *rows, int n)
 {
@@ -242,8 +241,7 @@ update_locked(LnStatement *st, const LnMessage *rows, int n)
 	for (int i = 0; i < n; i++)
 		ids[i] = rows[i].id;
 	arg = ln_sql_int8_array(ids, n);
-	(void) ln_sql_run(st, &arg, NULL, SPI_OK_UPDATE_RETURNING);
-	must_have_moved(n);
+	move_locked(st, &arg, n);
 	for (int i = 0; i < n; i++)
 		ln_trace("held", INT64_FORMAT, ids[i]);
 }
@@ -345,8 +343,7 @@ end_locked(const LnMessage *rows, int n, const char *state, const char *why)
 	args[0] = ln_sql_int8_array(ids, n);
 	args[1] = CStringGetTextDatum(why);
 	args[2] = CStringGetTextDatum(state);
-	(void) ln_sql_run(&st, args, NULL, SPI_OK_UPDATE_RETURNING);
-	must_have_moved(n);
+	move_locked(&st, args, n);
 	for (int i = 0; i < n; i++)
 		ln_trace("stopped", INT64_FORMAT " %s", ids[i], state);
 }

@@ -119,10 +119,31 @@ unblock_by_key(Datum limit)
 	return (int) ln_sql_run(&st, &limit, NULL, SPI_OK_SELECT);
 }
 
+/* Row i of the last result: id, channel, lane and due_at. */
+static void
+add_lane(LnLaneRow *rows, int *nrows, int i)
+{
+	char	   *channel = ln_sql_text(i, 2);
+	int			lane = ln_sql_int4(i, 3, 0);
+	TimestampTz due = ln_sql_int8(i, 4, DT_NOBEGIN);
+	LnLaneRow  *last = *nrows > 0 ? &rows[*nrows - 1] : NULL;
+
+	if (last != NULL && last->lane == lane &&
+		strcmp(last->channel, channel) == 0)
+	{
+		last->first_due = Min(last->first_due, due);
+		return;
+	}
+	last = &rows[(*nrows)++];
+	last->channel = channel;
+	last->lane = lane;
+	last->first_due = due;
+}
+
 /*
- * What the last statement let go: n rows of id, channel, lane and due_at.  A
- * row that a trigger of the owner's keeps as it was, without due_at, is let go
- * unhindered: nobody would ever look at it again.
+ * What the last statement let go: n rows.  One that a trigger of the owner's
+ * keeps as it was, without due_at, is let go unhindered: nobody would ever
+ * look at it again.
  */
 static void
 add_lanes(LnLaneRow *rows, int *nrows, int n)
@@ -138,41 +159,19 @@ add_lanes(LnLaneRow *rows, int *nrows, int n)
 	int64	   *kept = palloc(sizeof(int64) * Max(n, 1));
 	int			nkept = 0;
 
-	for (int round = 0; round < 2; round++)
-	{
-		for (int i = 0; i < n; i++)
-		{
-			TimestampTz due = ln_sql_int8(i, 4, DT_NOEND);
-			LnLaneRow  *last = *nrows > 0 ? &rows[*nrows - 1] : NULL;
-			int			lane = ln_sql_int4(i, 3, 0);
-			char	   *channel;
-
-			if (due == DT_NOEND && round == 0)
-			{
-				kept[nkept++] = ln_sql_int8(i, 1, 0);
-				continue;
-			}
-			channel = ln_sql_text(i, 2);
-			if (last != NULL && last->lane == lane &&
-				strcmp(last->channel, channel) == 0)
-				last->first_due = Min(last->first_due, due);
-			else
-				rows[(*nrows)++] = (LnLaneRow)
-			{
-				.channel = channel,
-					.lane = lane,
-					.first_due = due
-			};
-		}
-		if (nkept > 0 && round == 0)
-		{
-			Datum		arg = ln_sql_int8_array(kept, nkept);
-
-			n = (int) ln_sql_run_unhindered(&st, &arg, NULL,
-											SPI_OK_UPDATE_RETURNING);
-		}
+	for (int i = 0; i < n; i++)
+		if (ln_sql_int8(i, 4, DT_NOEND) == DT_NOEND)
+			kept[nkept++] = ln_sql_int8(i, 1, 0);
 		else
-			break;
+			add_lane(rows, nrows, i);
+	if (nkept > 0)
+	{
+		Datum		arg = ln_sql_int8_array(kept, nkept);
+
+		n = (int) ln_sql_run_unhindered(&st, &arg, NULL,
+										SPI_OK_UPDATE_RETURNING);
+		for (int i = 0; i < n; i++)
+			add_lane(rows, nrows, i);
 	}
 	pfree(kept);
 }
