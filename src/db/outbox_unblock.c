@@ -71,8 +71,9 @@ unblock_by_id(Datum limit)
 		" RETURNING o.id, o.channel, o.lane,"
 		" CASE WHEN o.due_at <= greatest(w.due_at, clock_timestamp())"
 		" THEN o.due_at END AS due_at)"
-		" SELECT l.id, u.channel, u.lane, u.due_at"
-		" FROM l LEFT JOIN u USING (id)",
+		" SELECT w.id, u.channel, u.lane, u.due_at, w.due_at"
+		" FROM w LEFT JOIN u USING (id)"
+		" WHERE w.id IN (SELECT l.id FROM l)",
 		.nargs = 1,
 		.argtypes = {INT4OID}
 	};
@@ -110,7 +111,7 @@ unblock_by_key(Datum limit)
 		" WHERE o.id = ANY (ARRAY(SELECT l.id FROM l))"
 		" RETURNING o.id, o.channel, o.lane, nullif(o.due_at, 'infinity')"
 		" AS due_at)"
-		" SELECT l.id, u.channel, u.lane, u.due_at"
+		" SELECT l.id, u.channel, u.lane, u.due_at, clock_timestamp()"
 		" FROM l LEFT JOIN u USING (id)",
 		.nargs = 1,
 		.argtypes = {INT4OID}
@@ -141,9 +142,9 @@ add_lane(LnLaneRow *rows, int *nrows, int i)
 }
 
 /*
- * What the last statement let go: n rows.  One that a trigger of the owner's
- * keeps as it was, without due_at, is let go unhindered: nobody would ever
- * look at it again.
+ * What the last statement let go: n rows, with the time each was to have.  One
+ * that a trigger of the owner's keeps as it was, without due_at, is let go
+ * unhindered: nobody would ever look at it again.
  */
 static void
 add_lanes(LnLaneRow *rows, int *nrows, int n)
@@ -151,29 +152,39 @@ add_lanes(LnLaneRow *rows, int *nrows, int n)
 	static LnStatement st = {
 		.name = "unblock: kept",
 		.sql =
-		"UPDATE line_notify.outbox o SET due_at = clock_timestamp()"
-		" WHERE o.id = ANY ($1) RETURNING o.id, o.channel, o.lane, o.due_at",
-		.nargs = 1,
-		.argtypes = {INT8ARRAYOID}
+		"UPDATE line_notify.outbox o"
+		" SET due_at = greatest(k.due_at, clock_timestamp())"
+		" FROM unnest($1, $2) k(id, due_at) WHERE o.id = k.id"
+		" RETURNING o.id, o.channel, o.lane, o.due_at",
+		.nargs = 2,
+		.argtypes = {INT8ARRAYOID, TIMESTAMPTZARRAYOID}
 	};
 	int64	   *kept = palloc(sizeof(int64) * Max(n, 1));
+	TimestampTz *due = palloc(sizeof(TimestampTz) * Max(n, 1));
 	int			nkept = 0;
 
 	for (int i = 0; i < n; i++)
 		if (ln_sql_int8(i, 4, DT_NOEND) == DT_NOEND)
-			kept[nkept++] = ln_sql_int8(i, 1, 0);
+		{
+			kept[nkept] = ln_sql_int8(i, 1, 0);
+			due[nkept++] = ln_sql_int8(i, 5, DT_NOBEGIN);
+		}
 		else
 			add_lane(rows, nrows, i);
 	if (nkept > 0)
 	{
-		Datum		arg = ln_sql_int8_array(kept, nkept);
+		Datum		args[] = {
+			ln_sql_int8_array(kept, nkept),
+			ln_sql_timestamptz_array(due, nkept)
+		};
 
-		n = (int) ln_sql_run_unhindered(&st, &arg, NULL,
+		n = (int) ln_sql_run_unhindered(&st, args, NULL,
 										SPI_OK_UPDATE_RETURNING);
 		for (int i = 0; i < n; i++)
 			add_lane(rows, nrows, i);
 	}
 	pfree(kept);
+	pfree(due);
 }
 
 /*
@@ -212,7 +223,7 @@ unblock_by_lane(int limit, LnUnblockScan *scan, LnLaneRow *rows, int *nrows)
 		" RETURNING o.id, o.channel, o.lane, nullif(o.due_at, 'infinity')"
 		" AS due_at)"
 		" SELECT p.id, $1, $2, CASE WHEN l.id IS NULL"
-		" THEN clock_timestamp() ELSE u.due_at END"
+		" THEN clock_timestamp() ELSE u.due_at END, clock_timestamp()"
 		" FROM p LEFT JOIN l USING (id) LEFT JOIN u USING (id)",
 		.nargs = 4,
 		.argtypes = {TEXTOID, INT2OID, INT8OID, INT4OID}

@@ -102,7 +102,7 @@ for my $o (
 
 # what was blocked goes when it may, whatever keeps one of them as it was
 $node->safe_psql('postgres', q{CREATE TRIGGER keep BEFORE UPDATE ON line_notify.outbox FOR EACH ROW
-	WHEN (OLD.due_at = 'infinity' AND OLD.reference IN ('ref 972', 'ref 982')) EXECUTE FUNCTION keep_old()});
+	WHEN (OLD.due_at = 'infinity' AND OLD.reference IN ('ref 972', 'ref 982', 'ref 1601')) EXECUTE FUNCTION keep_old()});
 $sim->reset;
 $sim->script({ match => { path => 'send' }, do => 'hold' });
 $node->insert('postgres', 3, first => 971, set => { channel => "'third'", order_key => "'b'" });
@@ -121,6 +121,15 @@ $session->query_safe('COMMIT');
 $session->quit;
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM line_notify.outbox}), 'one that a session had locked, too')
   or diag($node->safe_psql('postgres', 'SELECT * FROM line_notify.notifications WHERE state = $$queued$$; SELECT * FROM line_notify.unblock'));
+
+# and not before the time that somebody gave it
+$node->safe_psql('postgres', q{SELECT line_notify.pause('third', template_key => 'shipment_completed_ja')});
+$node->insert('postgres', 1, first => 1601, set => { channel => "'third'" });
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM line_notify.outbox WHERE due_at = 'infinity'}), 'one is blocked');
+$node->safe_psql('postgres', q{INSERT INTO line_notify.unblock (channel, id, due_at, standbys)
+	SELECT o.channel, o.id, now() + interval '1 hour', '{}' FROM line_notify.outbox o; SELECT line_notify._wake()});
+ok($node->poll_query_until('postgres', q{SELECT due_at BETWEEN now() + interval '50 minutes' AND now() + interval '70 minutes' FROM line_notify.outbox}), 'it is let go to its time')
+  or diag($node->safe_psql('postgres', 'SELECT now(), due_at FROM line_notify.outbox; SELECT * FROM line_notify.unblock'));
 
 $node->stop;
 $sim->stop;
