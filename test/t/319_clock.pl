@@ -104,11 +104,12 @@ for my $case ([ 'the worker sleeps', '1h', '-13200', 300 ], [ 'the worker has le
 	my ($what, $idle_timeout, $clock, $first) = @$case;
 	sql("ALTER SYSTEM SET line_notify.idle_timeout = '$idle_timeout'");
 	$node->reload;
-	my $insert = sub { $node->insert('postgres', 1, first => $first, set => { send_after => "clock_timestamp() + interval '19 minutes'" }) };
-	if ($idle_timeout eq '1h') { $node->turn('postgres', $insert); }
-	else { $insert->(); }
+	$node->insert('postgres', 1, first => $first, set => { send_after => "clock_timestamp() + interval '19 minutes'" });
 	my $state = $idle_timeout eq '1h' ? 'running' : 'idle';
 	ok($node->poll_query_until('postgres', qq{SELECT state = '$state' FROM line_notify.workers WHERE database = 'postgres'}), "$what until the time of a message");
+	# at rest, as in 101_hibernation
+	$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'line_notify worker' AND datname = 'postgres'
+		AND (state <> 'idle' OR state_change > clock_timestamp() - interval '2 s')}) or die 'the worker has no rest';
 	# sooner than anything else wakes them
 	local $PostgreSQL::Test::Utils::timeout_default = 30;
 	set_clock($clock);
